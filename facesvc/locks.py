@@ -1,0 +1,75 @@
+"""File locks of the data folder. The kernel drops them with their holder, also after kill -9."""
+
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SHARED = fcntl.LOCK_SH
+EXCLUSIVE = fcntl.LOCK_EX
+
+
+class LockedError(Exception):
+    """Somebody else holds the lock."""
+
+
+def acquire(path: Path, mode: int, *, timeout: float | None = None) -> int:
+    """Lock the file and return its descriptor; the lock lasts until all copies of it are closed.
+
+    Forked children own such a copy. `timeout` None waits for ever, 0 not at all.
+    """
+    path.parent.mkdir(exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    try:
+        if deadline is None:
+            fcntl.flock(descriptor, mode)
+        else:
+            _poll(descriptor, mode, deadline)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _poll(descriptor: int, mode: int, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise LockedError from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+@contextmanager
+def held(path: Path, mode: int, *, timeout: float | None = None) -> Iterator[int]:
+    descriptor = acquire(path, mode, timeout=timeout)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def is_free(path: Path, mode: int = EXCLUSIVE) -> bool:
+    try:
+        with held(path, mode, timeout=0):
+            return True
+    except LockedError:
+        return False
+
+
+def main() -> None:
+    """Exit with a message when something runs in the data folder given as the only argument."""
+    folder = Path(sys.argv[1])
+    if not all(is_free(path) for path in (folder / "locks").glob("*")):
+        sys.exit(f"{folder} is in use: stop what runs there first")
+
+
+if __name__ == "__main__":
+    main()

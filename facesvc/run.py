@@ -1,0 +1,213 @@
+"""`python -m facesvc.run`: the whole service under one parent, for a single machine.
+
+Database, model pack, migrations, web server, workers, in this order; Ctrl-C undoes it.
+"""
+
+import argparse
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from django.conf import settings
+
+from facesvc import database, locks
+from facesvc.postgres.cluster import DatabaseError
+from facesvc.processes import die_with_parent
+from facesvc.supervisor import GaveUpError, Supervisor
+
+READY_TIMEOUT = 60  # seconds
+SCOPES = "face:register face:verify face:identify face:manage face:batch face:admin"
+TOKEN_MINUTES = 24 * 60
+
+
+class RunError(Exception):
+    """The service cannot run; the message says why."""
+
+
+def main() -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facesvc.settings")
+    parser = argparse.ArgumentParser(prog="python -m facesvc.run", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args()
+    os.chdir(Path(__file__).parents[1])
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, _interrupt)
+    try:
+        with _only_one(settings.DATA_DIR, address(options.host, options.port)):
+            _check_port(options.host, options.port)
+            with _database(settings.DATA_DIR) as (environment, inherited):
+                _serve(options.host, options.port, environment, inherited)
+    except KeyboardInterrupt:
+        print("Stopped")
+    except (RunError, GaveUpError, DatabaseError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def local_host(host: str) -> str:
+    """Where this machine reaches a server that listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def address(host: str, port: int) -> str:
+    reachable = local_host(host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+@contextmanager
+def _only_one(data_dir: Path, url: str) -> Iterator[None]:
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = data_dir / "locks" / "run"
+    try:
+        descriptor = locks.acquire(path, locks.EXCLUSIVE, timeout=0)
+    except locks.LockedError:
+        raise RunError(f"facesvc is already running ({path.read_text()})") from None
+    try:
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"pid {os.getpid()}, {url}".encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            message = f"cannot listen on {host} port {port}: {error.strerror}"
+            raise RunError(f"{message} (make run PORT=... takes another)") from None
+
+
+@contextmanager
+def _database(data_dir: Path) -> Iterator[tuple[Mapping[str, str], list[int]]]:
+    """The environment and the descriptors with which children find the database running."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    if settings.DATABASES["default"]["ENGINE"] != "facesvc.postgres":
+        yield environment, []
+        return
+    print("Starting the database", flush=True)
+    environment["DATABASE_URL"] = database.embedded_url(data_dir)
+    try:
+        # Children hold the lock as well: after a kill -9 of this process the database waits for
+        # their last request.
+        yield environment, [database.join(data_dir)]
+    finally:
+        if not database.release(data_dir):
+            print("The database stays: another process uses it")
+
+
+def _serve(
+    host: str, port: int, environment: Mapping[str, str], inherited: Sequence[int]
+) -> NoReturn:
+    print("Preparing the model pack", flush=True)
+    _manage("prepare_models", environment=environment)
+    print("Bringing the database up to date", flush=True)
+    _manage("migrate", "--noinput", "--verbosity=0", environment=environment)
+    bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    gunicorn = ["-m", "gunicorn", "--config=python:facesvc.gunicorn_conf", "--bind", bind]
+    supervisor = Supervisor(
+        {
+            "web": [sys.executable, *gunicorn],
+            "worker": [sys.executable, "manage.py", "qcluster"],
+        },
+        environment=environment,
+        inherited=inherited,
+    )
+    try:
+        _wait_until_ready(supervisor, host, port)
+        _announce(address(host, port), environment)
+        while True:
+            supervisor.step(1)
+            if inherited:
+                _revive_database(settings.DATA_DIR)
+    finally:
+        print("Stopping", flush=True)
+        supervisor.stop()
+
+
+def _manage(*arguments: str, environment: Mapping[str, str], capture: bool = False) -> str:
+    """Run a management command; its output is shown, or returned."""
+    result = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE if capture else None,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for this process, which then ends the command
+        preexec_fn=die_with_parent(signal.SIGTERM),
+    )
+    if result.returncode:
+        raise RunError(f"manage.py {arguments[0]} failed with exit code {result.returncode}")
+    return result.stdout or ""
+
+
+def _wait_until_ready(supervisor: Supervisor, host: str, port: int) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT
+    while (answer := _readiness(host, port)) != "ready":
+        if time.monotonic() > deadline:
+            last = supervisor.last_output()
+            raise RunError(f"not ready after {READY_TIMEOUT} s: {answer}\n{last}")
+        supervisor.step()
+
+
+def _readiness(host: str, port: int) -> str:
+    """ "ready", or what is wrong. Never by a proxy, unlike urllib."""
+    connection = http.client.HTTPConnection(local_host(host), port, timeout=5)
+    try:
+        connection.request("GET", "/health/ready")
+        response = connection.getresponse()
+        body = response.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    finally:
+        connection.close()
+    return "ready" if response.status == 200 else f"{response.status} {body}"
+
+
+def _announce(url: str, environment: Mapping[str, str]) -> None:
+    token = _manage(
+        "issue_token",
+        *("--service", "local", "--scope", SCOPES, "--minutes", str(TOKEN_MINUTES)),
+        environment=environment,
+        capture=True,
+    )
+    print(
+        f"""
+facesvc is ready: {url}
+API documentation: {url}/api/docs
+
+A token with all rights for {TOKEN_MINUTES // 60} hours, to paste into another terminal:
+
+export TOKEN={token.strip()}
+
+Ctrl-C stops everything.
+""",
+        flush=True,
+    )
+
+
+def _revive_database(data_dir: Path) -> None:
+    if not database.is_running(data_dir):
+        print("The database ended, starting it again", flush=True)
+        database.join(data_dir)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

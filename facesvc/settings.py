@@ -1,0 +1,158 @@
+"""All configuration, from the environment and the file .env; NAME_FILE names a file for a secret.
+
+Names without prefix are those of the service's specification, FACESVC_ ones might collide with
+others otherwise.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from environs import FileAwareEnv
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = FileAwareEnv()
+env.read_env(BASE_DIR / ".env", recurse=False)
+
+VERSION = "0.1.0"
+DEBUG = env.bool("DEBUG", False)
+
+# Signs the tokens unless JWT_SECRET or a public key is set.
+SECRET_KEY = env.str("SECRET_KEY", "")
+if len(SECRET_KEY) < 32 or len(set(SECRET_KEY)) < 8:
+    raise ImproperlyConfigured(
+        "SECRET_KEY must be at least 32 random characters. `make run` writes one into .env; "
+        "or make one with: python -c 'import secrets; print(secrets.token_urlsafe(64))'"
+    )
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+
+# --- Tokens ---------------------------------------------------------------------------------------
+ACCESS_TOKEN_EXPIRE_MINUTES = env.int("ACCESS_TOKEN_EXPIRE_MINUTES", 30)
+JWT_SECRET = env.str("JWT_SECRET", SECRET_KEY)
+# With one of these, tokens come from an identity provider, and none signed by a secret is taken.
+JWT_PUBLIC_KEY = env.str("JWT_PUBLIC_KEY", "")
+JWT_JWKS_URL = env.str("JWT_JWKS_URL", "")
+JWT_AUDIENCE = env.str("JWT_AUDIENCE", "")
+JWT_ISSUER = env.str("JWT_ISSUER", "")
+
+# --- Recognition ----------------------------------------------------------------------------------
+VERIFICATION_THRESHOLD = env.float("VERIFICATION_THRESHOLD", 0.85)  # confidence of `standard`
+FACE_MATCH_THRESHOLD = env.float("FACE_MATCH_THRESHOLD", 0.80)  # default min_confidence
+# Refuses 2% of the photos of Labeled Faces in the Wild with the default pack.
+MIN_FACE_QUALITY = env.float("MIN_FACE_QUALITY", 0.60)
+FACESVC_PACK = env.str("FACESVC_PACK", "dlib")
+FACESVC_INFERENCE_THREADS = env.int("FACESVC_INFERENCE_THREADS", 1)
+
+# --- Limits ---------------------------------------------------------------------------------------
+MAX_IMAGE_SIZE_MB = env.float("MAX_IMAGE_SIZE_MB", 10)
+FACESVC_MAX_IMAGE_MEGAPIXELS = env.float("FACESVC_MAX_IMAGE_MEGAPIXELS", 40)
+FACESVC_MAX_FACES_PER_IMAGE = env.int("FACESVC_MAX_FACES_PER_IMAGE", 100)
+RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", 60)
+RATE_LIMIT_PER_HOUR = env.int("RATE_LIMIT_PER_HOUR", 1000)
+
+MAX_IMAGE_BYTES = int(MAX_IMAGE_SIZE_MB * 1024 * 1024)
+MAX_IMAGE_PIXELS = int(FACESVC_MAX_IMAGE_MEGAPIXELS * 1e6)
+# Two pictures in base64, and some room for the other fields.
+MAX_BODY_BYTES = int(2 * MAX_IMAGE_BYTES * 4 / 3) + 1024 * 1024
+# Uploads stay in memory: a picture of a person must not lie in a temporary file.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+# --- Data -----------------------------------------------------------------------------------------
+DATA_DIR = Path(env.str("FACESVC_DATA", str(BASE_DIR / "data")))
+MODELS_DIR = DATA_DIR / "models"
+PACK_FOLDERS = [BASE_DIR / "ml_models"]
+
+DATABASES: dict[str, dict[str, Any]]
+if DATABASE_URL := env.str("DATABASE_URL", ""):
+    DATABASES = {"default": dict(dj_database_url.parse(DATABASE_URL))}
+else:
+    DATABASES = {"default": {"ENGINE": "facesvc.postgres", "NAME": "facesvc"}}
+DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Django ---------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_q",
+    "recognition",
+    "management",
+    "batch",
+]
+MIDDLEWARE = [
+    "facesvc.middleware.RequestContextMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
+ROOT_URLCONF = "facesvc.urls"
+WSGI_APPLICATION = "facesvc.wsgi.application"
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+STATIC_URL = "static/"
+WHITENOISE_USE_FINDERS = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["facesvc.auth.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["facesvc.auth.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["facesvc.throttling.TokenThrottle"],
+    "DEFAULT_RENDERER_CLASSES": ["facesvc.envelope.EnvelopeRenderer"],
+    "DEFAULT_PARSER_CLASSES": [
+        "facesvc.parsers.StrictJSONParser",
+        "rest_framework.parsers.MultiPartParser",
+        "facesvc.parsers.RawImageParser",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "facesvc.openapi.EnvelopeSchema",
+    "EXCEPTION_HANDLER": "facesvc.api.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "COERCE_DECIMAL_TO_STRING": False,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "facesvc",
+    "DESCRIPTION": "Self-hosted face recognition: enrol, verify (1:1), identify (1:N).",
+    "VERSION": VERSION,
+    "OAS_VERSION": "3.1.1",
+    "SERVE_PERMISSIONS": [],
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1/face-recognition",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "facesvc.openapi.add_envelope",
+    ],
+}
+
+Q_CLUSTER = {
+    "name": "facesvc",
+    "orm": "default",
+    "workers": env.int("FACESVC_TASK_WORKERS", 1),
+    # django-q2's own defaults repeat a task that takes over a minute, for ever.
+    "timeout": 600,
+    "retry": 700,
+    "max_attempts": 3,
+    "ack_failures": True,
+    "save_limit": 1000,
+    "catch_up": False,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
+    "loggers": {"django.request": {"level": "ERROR"}},
+}

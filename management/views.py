@@ -1,0 +1,94 @@
+"""Users and faces over HTTP: parse, call one function, answer."""
+
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from management import operations
+from management.pagination import NewestFirst
+from management.serializers import FaceRequest, UserRequest
+from recognition import answers, schemas
+from recognition.models import Face
+from recognition.service_view import ServiceView
+
+
+class UserView(ServiceView):
+    """One user: name, picture and privacy level."""
+
+    required_scope = "face:manage"
+
+    @extend_schema(operation_id="get_user", responses={200: schemas.User}, tags=["management"])
+    def get(self, request: Request, user_id: UUID) -> Response:
+        return Response(answers.user(operations.user_of(self.caller, user_id)))
+
+    @extend_schema(
+        operation_id="put_user",
+        request=UserRequest,
+        responses={200: schemas.User, 201: schemas.User},
+        tags=["management"],
+    )
+    def put(self, request: Request, user_id: UUID) -> Response:
+        """Create the user, or change what is given and keep the rest."""
+        changes = self.fields(UserRequest)
+        user, is_new = operations.put_user(caller=self.caller, user_id=user_id, changes=changes)
+        return Response(answers.user(user), status=201 if is_new else 200)
+
+
+class UserFacesView(ServiceView):
+    """The faces of one user, newest first."""
+
+    required_scope = "face:manage"
+
+    @extend_schema(
+        operation_id="list_faces",
+        parameters=NewestFirst.parameters,
+        responses={200: schemas.FaceList},
+        tags=["management"],
+    )
+    def get(self, request: Request, user_id: UUID) -> Response:
+        operations.user_of(self.caller, user_id)
+        pages = NewestFirst()
+        faces = pages.paginate_queryset(Face.objects.filter(user=user_id), request, view=self)
+        page = {"faces": [answers.stored_face(face) for face in faces or []]}
+        return Response(page | pages.cursors())
+
+
+class FaceView(ServiceView):
+    """One face: its settings, and its removal."""
+
+    required_scope = "face:manage"
+
+    @extend_schema(operation_id="get_face", responses={200: schemas.Face}, tags=["management"])
+    def get(self, request: Request, face_id: str) -> Response:
+        return Response(answers.stored_face(operations.face_of(self.caller, face_id)))
+
+    @extend_schema(
+        operation_id="put_face",
+        request=FaceRequest,
+        responses={200: schemas.Face},
+        tags=["management"],
+    )
+    def put(self, request: Request, face_id: str) -> Response:
+        """Change what is given and keep the rest."""
+        changes = self.fields(FaceRequest)
+        face = operations.change_face(caller=self.caller, face_id=face_id, changes=changes)
+        return Response(answers.stored_face(face))
+
+    @extend_schema(
+        operation_id="patch_face",
+        request=FaceRequest,
+        responses={200: schemas.Face},
+        tags=["management"],
+    )
+    def patch(self, request: Request, face_id: str) -> Response:
+        """The same as PUT."""
+        return self.put(request, face_id)
+
+    @extend_schema(
+        operation_id="delete_face", responses={200: schemas.Deleted}, tags=["management"]
+    )
+    def delete(self, request: Request, face_id: str) -> Response:
+        operations.delete_face(caller=self.caller, face_id=face_id)
+        return Response({"face_id": face_id, "deleted": True})

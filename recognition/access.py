@@ -1,0 +1,56 @@
+"""Who is calling and for whom they may act."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from recognition.errors import ServiceError
+from recognition.gallery import Scope
+
+SCOPES = (
+    "face:register",
+    "face:verify",
+    "face:identify",
+    "face:manage",
+    "face:batch",
+    "face:admin",
+)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The subject of a verified token: an end user, or a service that acts for any user."""
+
+    subject: str
+    user_id: UUID | None  # of an end user
+    scopes: frozenset[str]
+
+    is_authenticated = True  # asked for by Django REST framework
+
+    @property
+    def is_service(self) -> bool:
+        return self.user_id is None
+
+    @property
+    def name(self) -> str:
+        """For the audit log."""
+        return f"service:{self.subject}" if self.is_service else f"user:{self.subject}"
+
+    def may_act_for(self, user_id: UUID) -> bool:
+        return self.is_service or self.user_id == user_id
+
+    def require_own(self, user_id: UUID) -> None:
+        """Raises not_your_user, whether or not there is such a user."""
+        if not self.may_act_for(user_id):
+            raise ServiceError("not_your_user", "The token belongs to another user.")
+
+
+def scope_for(
+    caller: Caller, *, on_behalf_of: UUID | None, groups: list[str], everyone: bool, tagging: bool
+) -> Scope:
+    """The scope a caller may search. Raises not_your_user, insufficient_scope."""
+    if on_behalf_of is not None:
+        caller.require_own(on_behalf_of)
+    if everyone and "face:admin" not in caller.scopes:
+        raise ServiceError("insufficient_scope", "Only face:admin may search everyone.")
+    viewer = on_behalf_of or caller.user_id
+    return Scope(viewer=viewer, groups=frozenset(groups), everyone=everyone, tagging=tagging)

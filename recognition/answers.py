@@ -1,0 +1,173 @@
+"""Results as the JSON of the API. Scores are rounded here and nowhere else."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from recognition import engine, matching
+from recognition.inference.pipeline import DetectedFace
+from recognition.models import Face, User
+from recognition.scores import ScoreScale
+
+Answer = dict[str, Any]
+
+
+def box_of(face: DetectedFace) -> Answer:
+    """Whole pixels of the upright picture; a face cut off by the border may reach over it."""
+    x1, y1, x2, y2 = (round(float(value)) for value in face.box)
+    return {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
+
+
+def quality_of(face: DetectedFace) -> Answer:
+    quality = face.quality
+    return {
+        "face_quality_score": quality.score,
+        "components": quality.components,
+        "reasons": list(quality.reasons),
+    }
+
+
+def attributes_of(face: DetectedFace, names: tuple[str, ...]) -> Answer:
+    """Landmarks by name. Age and gender are None: no model of the pack estimates them."""
+    points = zip(names, face.landmarks, strict=True)
+    return {
+        "estimated_age": None,
+        "estimated_gender": None,
+        "face_landmarks": {name: [round(float(v), 1) for v in point] for name, point in points},
+    }
+
+
+def registered(face: Face) -> Answer:
+    return {
+        "face_id": face.face_id,
+        "user_id": str(face.user_id),
+        "registration_status": "success",
+        "face_quality_score": face.quality_score,
+        "embedding_version": face.embedding_version,
+        "face_attributes": face.attributes,
+    }
+
+
+def stored_face(face: Face) -> Answer:
+    return {
+        "face_id": face.face_id,
+        "user_id": str(face.user_id),
+        "face_group": face.face_group,
+        "face_quality_score": face.quality_score,
+        "quality_components": face.quality_components,
+        "face_attributes": face.attributes,
+        "metadata": face.metadata,
+        "privacy_settings": {"searchable": face.searchable, "taggable": face.taggable},
+        "embedding_version": face.embedding_version,
+        "model_version": face.model_version,
+        "verification_count": face.verification_count,
+        "last_verified_at": face.last_verified_at,
+        "created_at": face.created_at,
+        "updated_at": face.updated_at,
+    }
+
+
+def user(of: User) -> Answer:
+    return {"user_id": str(of.pk), **_user_info(of), "created_at": of.created_at}
+
+
+def detected(faces: list[DetectedFace]) -> Answer:
+    names = engine.pack().detector.landmark_names
+    return {"faces": [_detected(face, names) for face in faces], "total_faces": len(faces)}
+
+
+def verified(of: matching.Verification) -> Answer:
+    scores = engine.current().scores
+    return {
+        "verification_result": of.result,
+        "is_match": of.is_match,
+        **_scores(scores, of.cosine),
+        "matched_face_id": of.face_id,
+        "verification_level": of.level,
+        "risk_assessment": of.risk or {"risk_level": "low", "factors": []},
+    }
+
+
+def compared(of: matching.Comparison, level: str) -> Answer:
+    return {
+        "is_match": of.is_match,
+        **_scores(engine.current().scores, of.cosine),
+        "verification_level": level,
+        "face_a": {"box": box_of(of.face_a), "quality": quality_of(of.face_a)},
+        "face_b": {"box": box_of(of.face_b), "quality": quality_of(of.face_b)},
+    }
+
+
+def identified(of: matching.Identification) -> Answer:
+    """The original's three fields are those of the main face."""
+    scores = engine.current().scores
+    faces = [_identified_face(face, of.users, scores) for face in of.faces]
+    main = faces[0] if faces else _result([], found="no_face_detected")
+    return {
+        **{key: main[key] for key in ("identification_result", "candidates", "total_candidates")},
+        "faces": faces,
+        "search_stats": {
+            "faces_searched": of.faces_searched,
+            "search_time_ms": round(of.search_seconds * 1000),
+            "threshold": {"cut": of.threshold.used, **_scores(scores, of.threshold.cosine)},
+        },
+    }
+
+
+def _identified_face(
+    of: matching.IdentifiedFace, users: Mapping[UUID, User], scores: ScoreScale
+) -> Answer:
+    candidates = [
+        {
+            "user_id": str(candidate.user_id),
+            "face_id": candidate.face_id,
+            **_scores(scores, candidate.cosine),
+            "user_info": _user_info(users[candidate.user_id]),
+        }
+        for candidate in of.candidates
+        # A user erased between the two queries is gone.
+        if candidate.user_id in users
+    ]
+    where = {"box": box_of(of.face), "quality": quality_of(of.face)}
+    return where | _result(candidates, found="found" if candidates else "not_found")
+
+
+def _result(candidates: list[Answer], *, found: str) -> Answer:
+    return {
+        "identification_result": found,
+        "candidates": candidates,
+        "total_candidates": len(candidates),
+    }
+
+
+def _detected(face: DetectedFace, names: tuple[str, ...]) -> Answer:
+    pose = face.pose
+    return {
+        "box": box_of(face),
+        "detection_score": round(face.detection_score, 4),
+        "quality": quality_of(face),
+        "pose": {
+            "yaw": round(pose.yaw, 1),
+            "pitch": None if pose.pitch is None else round(pose.pitch, 1),
+            "roll": round(pose.roll, 1),
+        },
+        "face_attributes": attributes_of(face, names),
+    }
+
+
+def _scores(scores: ScoreScale, cosine: float | None) -> Answer:
+    """Both 0 when there was nothing to compare."""
+    if cosine is None:
+        return {"similarity_score": 0.0, "confidence_score": 0.0}
+    return {
+        "similarity_score": round(scores.similarity(cosine), 4),
+        "confidence_score": round(scores.confidence(cosine), 4),
+    }
+
+
+def _user_info(of: User) -> Answer:
+    return {
+        "display_name": of.display_name,
+        "profile_image": of.profile_image,
+        "privacy_level": of.privacy_level,
+    }

@@ -1,0 +1,28 @@
+"""System checks: a pack or a setting that cannot work is an error at start."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+from recognition import engine
+from recognition.inference.packs import PackError
+
+
+@register()
+def check_pack(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    try:
+        engine.calibration_of(engine.pack())
+    except PackError as error:
+        return [Error(str(error), id="facesvc.E001", hint="See FACESVC_PACK.")]
+    return []
+
+
+@register()
+def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    names = ("VERIFICATION_THRESHOLD", "FACE_MATCH_THRESHOLD", "MIN_FACE_QUALITY")
+    return [
+        Error(f"{name} must be at least 0 and below 1.", id="facesvc.E002")
+        for name in names
+        if not 0 <= getattr(settings, name) < 1
+    ]

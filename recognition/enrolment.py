@@ -1,0 +1,140 @@
+"""The verb enrol: one face of a picture becomes a stored face with its template."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from recognition import engine
+from recognition.answers import attributes_of, box_of, quality_of
+from recognition.engine import Engine
+from recognition.errors import ServiceError
+from recognition.inference.pipeline import DetectedFace
+from recognition.matching import STRICT, best_of_user
+from recognition.models import AuditEvent, Face, Template, User, new_face_id
+
+# A stranger may match in this share of the searches for one face under two users.
+_BACKGROUND_FPIR = 0.01
+
+
+def enrol(
+    *,
+    actor: str,
+    user_id: UUID,
+    image: bytes,
+    face_group: str = "primary",
+    face_index: int | None = None,
+    check_quality: bool = True,
+    metadata: Mapping[str, Any] | None = None,
+) -> Face:
+    """Store the one face of a picture for a user, who is created if unknown.
+
+    Raises ServiceError (no_face, multiple_faces, invalid_face_index, low_quality, duplicate_face)
+    or ImageError; then nothing is stored.
+    """
+    active = engine.current()
+    face = _only_face(active.look_at(image), face_index)
+    if check_quality:
+        _require_quality(face)
+    (face,) = active.embed([face])
+    with transaction.atomic():
+        # Two registrations at once for one user come here one after the other.
+        user, _ = User.objects.get_or_create(pk=user_id)
+        User.objects.select_for_update().get(pk=user.pk)
+        _require_new(active, user, face)
+        stored = _store(active, user, face, face_group, metadata or {})
+        AuditEvent.objects.create(
+            actor=actor, action="face.register", user_id=user_id, face_id=stored.face_id
+        )
+        _note_same_face_of_others(active, user, stored, face)
+    return stored
+
+
+def _only_face(faces: list[DetectedFace], face_index: int | None) -> DetectedFace:
+    if not faces:
+        raise ServiceError("no_face", "No face was found in the picture.")
+    if face_index is not None:
+        if face_index >= len(faces):
+            raise ServiceError(
+                "invalid_face_index", f"The picture has {len(faces)} faces, counted from 0."
+            )
+        return faces[face_index]
+    if len(faces) > 1:
+        boxes = [{"face_index": i, "box": box_of(face)} for i, face in enumerate(faces)]
+        raise ServiceError(
+            "multiple_faces",
+            f"The picture has {len(faces)} faces; choose one by face_index.",
+            {"faces": boxes},
+        )
+    return faces[0]
+
+
+def _require_quality(face: DetectedFace) -> None:
+    quality = face.quality
+    if quality.score < settings.MIN_FACE_QUALITY:
+        raise ServiceError(
+            "low_quality",
+            f"The quality {quality.score} is below {settings.MIN_FACE_QUALITY}.",
+            quality_of(face),
+        )
+
+
+def _require_new(active: Engine, user: User, face: DetectedFace) -> None:
+    """Refuse practically the same picture; another picture of the same person is welcome."""
+    best = best_of_user(active, user.pk, face)
+    if best and best.cosine >= active.scores.duplicate_cosine:
+        raise ServiceError(
+            "duplicate_face", "The user already has this picture.", {"face_id": best.face_id}
+        )
+
+
+def _store(
+    active: Engine, user: User, face: DetectedFace, group: str, metadata: Mapping[str, Any]
+) -> Face:
+    pack = active.pack
+    versions = {"embedding_version": pack.embedding_version, "model_version": pack.model_version}
+    stored = Face.objects.create(
+        face_id=_unused_face_id(),
+        user=user,
+        face_group=group,
+        quality_score=face.quality.score,
+        quality_components=face.quality.components,
+        attributes=attributes_of(face, pack.detector.landmark_names),
+        metadata=dict(metadata),
+        **versions,
+    )
+    Template.objects.create(face=stored, user=user, embedding=face.template.tolist(), **versions)
+    return stored
+
+
+def _unused_face_id() -> str:
+    """Random; among ten million faces one new id in 28 million is taken already."""
+    while Face.objects.filter(face_id=(face_id := new_face_id())).exists():
+        pass
+    return face_id
+
+
+def _note_same_face_of_others(active: Engine, user: User, stored: Face, face: DetectedFace) -> None:
+    """Tell the moderators when the face strictly matches another user's."""
+    others = Template.objects.comparable_with(active.pack.embedding_version).exclude(user=user)
+    count = others.count()
+    if not count:
+        return
+    least = max(
+        active.scores.cosine_of_confidence(STRICT),
+        active.scores.cosine_of_fmr(_BACKGROUND_FPIR / count),
+    )
+    for found in others.nearest(face.template, least=least, limit=5, visible=count):
+        AuditEvent.objects.create(
+            actor="system",
+            action="face.matches_other_user",
+            user_id=user.pk,
+            face_id=stored.face_id,
+            details={
+                "other_user_id": str(found.user_id),
+                "other_face_id": found.face_id,
+                "confidence_score": round(active.scores.confidence(found.cosine), 4),
+            },
+        )

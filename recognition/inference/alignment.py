@@ -1,0 +1,54 @@
+"""Landmarks to a canonical crop: pure geometry.
+
+Pixel centres have whole coordinates, as in OpenCV and dlib.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from recognition.inference.arrays import Floats, Image
+
+# Bilinear sampling skips pixels beyond this reduction, so the picture is halved first.
+_LARGEST_REDUCTION = 2.0
+
+
+def fit_similarity(source: Floats, target: Floats) -> Floats:
+    """The (2, 3) matrix of rotation, scale and shift that takes source (N, 2) nearest to target.
+
+    Least squares without reflection (Umeyama 1991, which in the plane is one complex division).
+    Raises ValueError when all source points coincide.
+    """
+    a, b = source.mean(axis=0), target.mean(axis=0)
+    z = (source - a) @ np.array([1, 1j])
+    w = (target - b) @ np.array([1, 1j])
+    power = np.vdot(z, z).real
+    if power == 0:
+        raise ValueError("the points coincide")
+    turn = np.vdot(z, w) / power
+    matrix = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
+    return np.column_stack([matrix, b - matrix @ a])
+
+
+def align(image: Image, landmarks: Floats, template: Floats, size: int) -> Image:
+    """The (size, size, 3) crop of `image` in which the landmarks lie on the template.
+
+    `template` (5, 2) is in pixels of the crop. What lies outside of the picture is black.
+    """
+    points = landmarks.astype(np.float64)
+    matrix = fit_similarity(points, template)
+    image, matrix = _reduce(image, matrix, points)
+    crop = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
+    return crop.astype(np.uint8, copy=False)
+
+
+def _reduce(image: Image, matrix: Floats, points: Floats) -> tuple[Image, Floats]:
+    """Halve the surroundings of the face until the crop takes at most every second pixel."""
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    while scale * _LARGEST_REDUCTION < 1 and min(image.shape[:2]) >= 2:
+        image = cv2.pyrDown(image).astype(np.uint8, copy=False)
+        # pyrDown centres its output pixel i on input pixel 2i.
+        matrix = matrix @ np.diag([2.0, 2.0, 1.0])
+        scale *= 2
+    return image, matrix

@@ -1,0 +1,7 @@
+"""The array types that cross the modules of the pipeline."""
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]  # (rows, columns, 3), BGR, upright
+Floats = npt.NDArray[np.floating]

@@ -1,0 +1,102 @@
+"""Detectors: a picture to boxes, scores and landmarks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from recognition.inference.arrays import Floats, Image
+from recognition.inference.landmarks import LandmarkCascade, mean_grey
+from recognition.inference.packs import MmodSpec
+from recognition.inference.sessions import Model, to_tensor
+
+
+@dataclass(frozen=True)
+class Detections:
+    """N faces in pixels of the upright picture, best first; boxes may reach over its border."""
+
+    boxes: Floats  # (N, 4) x1, y1, x2, y2
+    scores: Floats  # (N,) in the detector's own unit
+    landmarks: Floats  # (N, 5, 2) x, y
+
+
+class MmodDetector:
+    """dlib's max-margin CNN detector: one window size, run over a pyramid of the picture.
+
+    The network sees the picture with a border of the mean colour; output cell i has its window's
+    centre at pixel 8 i + 14 of that. Both figures follow from its layers (three convolutions
+    5x5/2 without padding).
+    """
+
+    _BORDER, _STRIDE, _FIRST = 11, 8, 14
+    _MEAN_BGR = (104.298, 117.001, 122.782)
+    # Windows that reach over the border are found down to about this share of the window.
+    _SMALLEST_LEVEL = 0.6
+
+    def __init__(self, spec: MmodSpec, model: Model, cascade: LandmarkCascade) -> None:
+        self._spec = spec
+        self._model = model
+        self._cascade = cascade
+
+    def detect(self, image: Image) -> Detections:
+        """Looks for smaller faces, at a higher cost, only when there is no face otherwise."""
+        boxes, scores = self._search(image, self._spec.min_face)
+        if not len(boxes) and self._spec.min_face_retry < self._spec.min_face:
+            boxes, scores = self._search(image, self._spec.min_face_retry)
+        keep = suppress_mmod(boxes, scores, self._spec.nms_overlap)
+        boxes, scores = boxes[keep], scores[keep]
+        grey = mean_grey(image)
+        landmarks = [self._cascade.predict(grey, box) for box in boxes]
+        return Detections(boxes, scores, np.array(landmarks).reshape(-1, 5, 2))
+
+    def _search(self, image: Image, min_face: float) -> tuple[Floats, Floats]:
+        spec, (height, width) = self._spec, image.shape[:2]
+        scale = min(spec.window / min_face, spec.max_side / max(height, width))
+        boxes: list[Floats] = []
+        scores: list[Floats] = []
+        while True:
+            found = self._at_scale(image, scale)
+            boxes.append(found[0])
+            scores.append(found[1])
+            scale *= spec.pyramid_step
+            if min(height, width) * scale < spec.window * self._SMALLEST_LEVEL:
+                break
+        return np.concatenate(boxes), np.concatenate(scores)
+
+    def _at_scale(self, image: Image, scale: float) -> tuple[Floats, Floats]:
+        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        level = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+        # The true factors differ from `scale` by the rounding of the size.
+        factors = np.array([size[0] / image.shape[1], size[1] / image.shape[0]])
+        border = self._BORDER
+        padded = cv2.copyMakeBorder(
+            level, border, border, border, border, cv2.BORDER_CONSTANT, value=self._MEAN_BGR
+        ).astype(np.uint8, copy=False)
+        heat = self._model.run(to_tensor([padded], rgb=True, mean=0, scale=1))[0][0, 0]
+        cells = np.argwhere(heat > self._spec.score_threshold)
+        centres = (cells[:, ::-1] * self._STRIDE + self._FIRST - border) / factors
+        half = self._spec.window / 2 / factors
+        return np.hstack([centres - half, centres + half]), heat[cells[:, 0], cells[:, 1]]
+
+
+def suppress_mmod(boxes: Floats, scores: Floats, overlap: float) -> list[int]:
+    """Indices of the boxes to keep, best first.
+
+    A box goes when it lies wholly inside a better one (or around it), or when their intersection
+    is more than `overlap` of the smallest rectangle around both: dlib's test_box_overlap.
+    """
+    kept: list[int] = []
+    for index in np.argsort(-scores, kind="stable"):
+        if not any(_mmod_overlap(boxes[index], boxes[other], overlap) for other in kept):
+            kept.append(int(index))
+    return kept
+
+
+def _mmod_overlap(a: Floats, b: Floats, overlap: float) -> bool:
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    inner = float(np.prod(np.maximum(sides, 0)))
+    outer = float(np.prod(np.maximum(a[2:], b[2:]) - np.minimum(a[:2], b[:2])))
+    smaller = min(float(np.prod(a[2:] - a[:2])), float(np.prod(b[2:] - b[:2])))
+    return inner > overlap * outer or inner >= smaller

@@ -1,0 +1,112 @@
+"""How usable a face is: components from 0 to 1, reasons for the bad ones, and one score.
+
+The measures are analytic; the figures behind the ramps are ours, chosen on ordinary photos so
+that a good passport photo reaches 1 and a face that no recogniser can use reaches 0. Whether a
+score is good enough is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from recognition.inference.arrays import Floats, Image
+from recognition.inference.pose import Pose
+
+# Crops are compared at one size, so that sharpness means the same for every recogniser.
+_CROP_SIDE = 112
+# Below this a component is named as a reason.
+_BAD = 0.4
+# Luminance (0-255) this close to black or white carries no detail.
+_BLACK, _WHITE = 12, 248
+
+REASONS = {
+    "size": "face_too_small",
+    "sharpness": "blurred",
+    "exposure": "badly_exposed",
+    "contrast": "low_contrast",
+    "pose": "turned_away",
+    "detection": "uncertain_detection",
+    "border": "cut_off",
+}
+
+
+@dataclass(frozen=True)
+class Quality:
+    """`components` has the keys of REASONS; `score` is within 0 and 1."""
+
+    score: float
+    components: dict[str, float]
+    reasons: tuple[str, ...]
+
+
+def assess(
+    image: Image,
+    crop: Image,
+    box: Floats,
+    *,
+    eyes: float,
+    pose: Pose,
+    detection_score: float,
+    score_range: tuple[float, float],
+) -> Quality:
+    """Quality of one face; `crop` is its aligned crop, `eyes` the pixels between its eyes."""
+    grey = cv2.cvtColor(
+        cv2.resize(crop, (_CROP_SIDE, _CROP_SIDE), interpolation=cv2.INTER_AREA),
+        cv2.COLOR_BGR2GRAY,
+    )
+    # The middle of the crop is face; its rim may be background or black.
+    rim = _CROP_SIDE // 7
+    face = grey[rim:-rim, rim:-rim].astype(np.float64)
+    components = {
+        "size": _ramp(np.log2(max(eyes, 1e-6)), np.log2(10), np.log2(60)),
+        "sharpness": _sharpness(face),
+        "exposure": _exposure(face),
+        "contrast": _ramp(float(face.std()), 6, 40),
+        "pose": _ramp(float(np.hypot(pose.yaw, pose.pitch or 0)), 60, 15),
+        "detection": _ramp(detection_score, *score_range),
+        "border": _ramp(_share_inside(image, box), 0.6, 1.0),
+    }
+    return combine({name: round(float(value), 4) for name, value in components.items()})
+
+
+def combine(components: dict[str, float]) -> Quality:
+    """The geometric mean of the worst component and of the mean of all.
+
+    One fatal defect must not be hidden by six good components, and several small ones count too.
+    Never falls when a component rises.
+    """
+    values = list(components.values())
+    score = float(np.sqrt(min(values) * np.mean(values)))
+    bad = sorted((value, REASONS[name]) for name, value in components.items() if value < _BAD)
+    return Quality(round(score, 4), components, tuple(reason for _, reason in bad))
+
+
+def _sharpness(face: Floats) -> float:
+    """Fine detail: the spread of the Laplacian, in grey values."""
+    spread = float(cv2.Laplacian(face, cv2.CV_64F, ksize=1).std())
+    return _ramp(np.log2(max(spread, 1e-6)), np.log2(1.5), np.log2(12))
+
+
+def _exposure(face: Floats) -> float:
+    """Mean luminance, and the share of it that is not crushed to black or white."""
+    mean = float(face.mean())
+    middle = min(_ramp(mean, 15, 75), _ramp(mean, 250, 200))
+    lost = float(((face < _BLACK) | (face > _WHITE)).mean())
+    return middle * _ramp(lost, 0.8, 0.1)
+
+
+def _share_inside(image: Image, box: Floats) -> float:
+    """The share of the box that lies within the picture."""
+    rows, columns = image.shape[:2]
+    limits = np.array([columns, rows, columns, rows])
+    inside = np.clip(box, 0, limits)
+    area = float(np.prod(box[2:] - box[:2]))
+    return float(np.prod(inside[2:] - inside[:2])) / area if area > 0 else 0.0
+
+
+def _ramp(value: float, zero: float, one: float) -> float:
+    """0 at `zero`, 1 at `one` (which may be the smaller), linear between, clipped outside."""
+    return float(np.clip((value - zero) / (one - zero), 0.0, 1.0))

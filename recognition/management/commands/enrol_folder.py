@@ -1,0 +1,85 @@
+import hashlib
+import uuid
+from argparse import ArgumentParser
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from tqdm import tqdm
+
+from recognition import enrolment
+from recognition.errors import ServiceError
+from recognition.inference.images import ImageError
+from recognition.models import Face, PrivacyLevel, User
+from recognition.photos import Photo, find_photos
+
+# Users made from a name get this namespace's UUID, so that a second run finds them again.
+_NAMESPACE = uuid.UUID("6b1c2f0e-8a51-4f0c-9d52-4f6a1de0c0de")
+
+
+class Command(BaseCommand):
+    help = (
+        "Enrol a folder of photos: one subfolder a person, or the name in the file name. "
+        "May be stopped and run again: photos that are enrolled already are left alone."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folder", type=Path)
+        parser.add_argument(
+            "--privacy",
+            choices=PrivacyLevel.values,
+            default=PrivacyLevel.FRIENDS.value,
+            help="privacy level of the users that are created (default: %(default)s)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        folder: Path = options["folder"]
+        if not folder.is_dir():
+            raise CommandError(f"{folder} is not a folder.")
+        photos = list(find_photos(folder))
+        outcomes: Counter[str] = Counter()
+        for photo in tqdm(photos, unit="photo", desc="Enrolling", disable=not self._is_terminal()):
+            outcome = _enrol(photo, options["privacy"])
+            outcomes[outcome.split(":")[0]] += 1
+            tqdm.write(f"{photo.path.relative_to(folder)}: {outcome}", file=self.stdout)
+        summary = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
+        self.stdout.write(f"{len(photos)} photos: {summary or 'nothing to do'}.")
+
+    def _is_terminal(self) -> bool:
+        return bool(self.stderr.isatty())
+
+
+def _enrol(photo: Photo, privacy: str) -> str:
+    user_id = user_id_of(photo.person)
+    data = photo.path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    # Known by its contents, so that a second run need not look at the picture again.
+    known = Face.objects.filter(user=user_id, metadata__file_sha256=digest).first()
+    if known:
+        return f"already enrolled: {known.face_id}"
+    try:
+        with transaction.atomic():
+            # A refused photo must not leave a user without faces.
+            User.objects.get_or_create(
+                pk=user_id, defaults={"display_name": photo.person, "privacy_level": privacy}
+            )
+            face = enrolment.enrol(
+                actor="command:enrol_folder",
+                user_id=user_id,
+                image=data,
+                metadata={"source": "enrol_folder", "file": photo.path.name, "file_sha256": digest},
+            )
+    except ServiceError as error:
+        if error.code == "duplicate_face":
+            return f"already enrolled: {error.details['face_id']}"
+        reasons = ", ".join(error.details.get("reasons", []))
+        return f"refused: {error.code}{f' ({reasons})' if reasons else ''}. {error}"
+    except ImageError as error:
+        return f"refused: {error.code}. {error}"
+    return f"enrolled: {face.face_id}"
+
+
+def user_id_of(person: str) -> uuid.UUID:
+    return uuid.uuid5(_NAMESPACE, person)

@@ -1,0 +1,35 @@
+from argparse import ArgumentParser
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from recognition import tokens
+from recognition.access import SCOPES
+
+_USER_SCOPES = "face:register face:verify face:identify face:manage"
+
+
+class Command(BaseCommand):
+    help = "Print a token, signed with the service's own secret, and nothing else."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        subject = parser.add_mutually_exclusive_group(required=True)
+        subject.add_argument("--user", type=UUID, metavar="UUID", help="for an end user")
+        subject.add_argument("--service", metavar="NAME", help="for a service")
+        parser.add_argument(
+            "--scope", default=_USER_SCOPES, help=f"of: {' '.join(SCOPES)} (default: %(default)s)"
+        )
+        parser.add_argument("--minutes", type=int, default=settings.ACCESS_TOKEN_EXPIRE_MINUTES)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        scopes = options["scope"].split()
+        if unknown := sorted(set(scopes) - set(SCOPES)):
+            raise CommandError(f"Unknown scope: {', '.join(unknown)}. Known: {', '.join(SCOPES)}.")
+        if options["service"] and not tokens.is_client_name(options["service"]):
+            raise CommandError("A service's name has letters, digits and . @ : _ - and is no UUID.")
+        if options["minutes"] < 1:
+            raise CommandError("--minutes must be at least 1.")
+        subject = str(options["user"] or options["service"])
+        self.stdout.write(tokens.issue(subject, scopes, minutes=options["minutes"]))

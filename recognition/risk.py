@@ -1,0 +1,38 @@
+"""Reasons to look twice at a verification. Each rule is a small function over the attempt."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# A match within this much confidence of the threshold is one tenfold FMR away from being none.
+_NEAR = 0.05
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One comparison: confidence of the best face, the confidence asked for, probe quality."""
+
+    confidence: float
+    threshold: float
+    quality_score: float
+    min_quality: float
+
+
+def _near_threshold(attempt: Attempt) -> bool:
+    return attempt.threshold <= attempt.confidence < attempt.threshold + _NEAR
+
+
+def _poor_quality(attempt: Attempt) -> bool:
+    return attempt.quality_score < attempt.min_quality
+
+
+_RULES: dict[str, Callable[[Attempt], bool]] = {
+    "score_near_threshold": _near_threshold,
+    "poor_quality": _poor_quality,
+}
+_LEVELS = ("low", "medium", "high")
+
+
+def assess(attempt: Attempt) -> dict[str, object]:
+    """`risk_level` is low, medium or high for no, one or more factors."""
+    factors = [name for name, applies in _RULES.items() if applies(attempt)]
+    return {"risk_level": _LEVELS[min(len(factors), 2)], "factors": factors}

@@ -1,0 +1,165 @@
+"""The shapes of the answers, for the API description; answers.py makes the values."""
+
+from typing import Any
+
+from rest_framework import serializers as s
+
+from recognition.models import PrivacyLevel, Taggable
+
+Serializer = s.Serializer[Any]
+
+
+class Box(Serializer):
+    x = s.IntegerField()
+    y = s.IntegerField()
+    width = s.IntegerField()
+    height = s.IntegerField()
+
+
+class Quality(Serializer):
+    face_quality_score = s.FloatField(min_value=0, max_value=1)
+    components = s.DictField(child=s.FloatField(min_value=0, max_value=1))
+    reasons = s.ListField(child=s.CharField())
+
+
+class Attributes(Serializer):
+    estimated_age = s.FloatField(allow_null=True)
+    estimated_gender = s.CharField(allow_null=True)
+    face_landmarks = s.DictField(
+        child=s.ListField(child=s.FloatField(), min_length=2, max_length=2)
+    )
+
+
+class Pose(Serializer):
+    yaw = s.FloatField(help_text="Degrees; positive turns to the picture's right.")
+    pitch = s.FloatField(allow_null=True, help_text="Null where the landmarks cannot tell.")
+    roll = s.FloatField()
+
+
+class Scores(Serializer):
+    similarity_score = s.FloatField(min_value=0, max_value=1)
+    confidence_score = s.FloatField(min_value=0, max_value=1)
+
+
+class Registered(Serializer):
+    face_id = s.CharField()
+    user_id = s.UUIDField()
+    registration_status = s.ChoiceField(["success"])
+    face_quality_score = s.FloatField()
+    embedding_version = s.CharField()
+    face_attributes = Attributes()
+
+
+class Risk(Serializer):
+    risk_level = s.ChoiceField(["low", "medium", "high"])
+    factors = s.ListField(child=s.CharField())
+
+
+class Verified(Scores):
+    verification_result = s.ChoiceField(
+        ["success", "no_match", "no_face_detected", "no_registered_faces"]
+    )
+    is_match = s.BooleanField()
+    matched_face_id = s.CharField(allow_null=True)
+    verification_level = s.ChoiceField(["basic", "standard", "strict"])
+    risk_assessment = Risk()
+
+
+class ComparedFace(Serializer):
+    box = Box()
+    quality = Quality()
+
+
+class Compared(Scores):
+    is_match = s.BooleanField()
+    verification_level = s.ChoiceField(["basic", "standard", "strict"])
+    face_a = ComparedFace()
+    face_b = ComparedFace()
+
+
+class UserInfo(Serializer):
+    display_name = s.CharField(allow_blank=True)
+    profile_image = s.CharField(allow_blank=True)
+    privacy_level = s.ChoiceField(PrivacyLevel.values)
+
+
+class Candidate(Scores):
+    user_id = s.UUIDField()
+    face_id = s.CharField()
+    user_info = UserInfo()
+
+
+class Candidates(Serializer):
+    identification_result = s.ChoiceField(["found", "not_found", "no_face_detected"])
+    candidates = Candidate(many=True)
+    total_candidates = s.IntegerField()
+
+
+class IdentifiedFace(Candidates):
+    box = Box()
+    quality = Quality()
+
+
+class Threshold(Scores):
+    cut = s.ChoiceField(["min_confidence", "max_false_positive_rate"])
+
+
+class SearchStats(Serializer):
+    faces_searched = s.IntegerField()
+    search_time_ms = s.IntegerField()
+    threshold = Threshold()
+
+
+class Identified(Candidates):
+    faces = IdentifiedFace(many=True)
+    search_stats = SearchStats()
+
+
+class DetectedFace(Serializer):
+    box = Box()
+    detection_score = s.FloatField()
+    quality = Quality()
+    pose = Pose()
+    face_attributes = Attributes()
+
+
+class Detected(Serializer):
+    faces = DetectedFace(many=True)
+    total_faces = s.IntegerField()
+
+
+class Privacy(Serializer):
+    searchable = s.BooleanField()
+    taggable = s.ChoiceField(Taggable.values)
+
+
+class Face(Serializer):
+    face_id = s.CharField()
+    user_id = s.UUIDField()
+    face_group = s.CharField()
+    face_quality_score = s.FloatField()
+    quality_components = s.DictField(child=s.FloatField())
+    face_attributes = Attributes()
+    metadata = s.DictField()
+    privacy_settings = Privacy()
+    embedding_version = s.CharField()
+    model_version = s.CharField()
+    verification_count = s.IntegerField()
+    last_verified_at = s.DateTimeField(allow_null=True)
+    created_at = s.DateTimeField()
+    updated_at = s.DateTimeField()
+
+
+class FaceList(Serializer):
+    faces = Face(many=True)
+    next_cursor = s.CharField(allow_null=True)
+
+
+class User(UserInfo):
+    user_id = s.UUIDField()
+    created_at = s.DateTimeField()
+
+
+class Deleted(Serializer):
+    face_id = s.CharField()
+    deleted = s.BooleanField()

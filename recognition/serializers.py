@@ -1,0 +1,174 @@
+"""Request bodies: what is taken, and the shapes of the answers for the API description."""
+
+import base64
+import binascii
+import json
+import math
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from rest_framework import serializers
+
+from recognition import matching
+from recognition.errors import ServiceError
+
+MAX_METADATA_BYTES = 8192
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields that it does not know: a misspelt option must not be ignored silently."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if hasattr(data, "keys") and (unknown := sorted(set(data.keys()) - set(self.fields))):
+            raise ServiceError(
+                "unknown_field", f"Unknown: {', '.join(unknown)[:200]}.", {"known": [*self.fields]}
+            )
+        return super().to_internal_value(data)
+
+
+class PictureField(serializers.Field[bytes, Any, Any, Any]):
+    """A picture's bytes from base64 (plain or a data URI), an upload, or a raw body."""
+
+    default_error_messages = {"invalid": "A picture as base64, or as an uploaded file."}
+
+    def to_internal_value(self, data: Any) -> bytes:
+        if isinstance(data, bytes):
+            return data
+        if isinstance(data, UploadedFile):
+            return bytes(data.read())
+        if isinstance(data, str):
+            return _from_base64(data)
+        self.fail("invalid")
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        if data == "":
+            raise ServiceError("empty_image", "The picture is empty.")
+        return super().run_validation(data)
+
+
+def _from_base64(text: str) -> bytes:
+    if text.startswith("data:"):
+        head, _, text = text.partition(",")
+        if not head.endswith(";base64"):
+            raise ServiceError("invalid_base64", "The data URI is not base64.")
+    if len(text) > settings.MAX_IMAGE_BYTES * 4 // 3 + 1024:
+        raise ServiceError(
+            "image_too_large", f"At most {settings.MAX_IMAGE_BYTES} bytes a picture are taken."
+        )
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise ServiceError("invalid_base64", "The picture is not valid base64.") from None
+
+
+class FiniteFloatField(serializers.FloatField):
+    """Forms may say NaN, which passes every comparison."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool) or not math.isfinite(value := super().to_internal_value(data)):
+            self.fail("invalid")
+        return value
+
+
+class ObjectField(serializers.JSONField):
+    """A JSON object of limited size; forms carry it as text."""
+
+    default_error_messages = {
+        "object": "A JSON object is needed.",
+        "long": f"More than {MAX_METADATA_BYTES} bytes.",
+    }
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        value = super().to_internal_value(_from_text(data))
+        if not isinstance(value, dict):
+            self.fail("object")
+        if len(json.dumps(value)) > MAX_METADATA_BYTES:
+            self.fail("long")
+        return value
+
+
+class MetadataField(ObjectField):
+    """The caller's own data, stored with a face. Keys that mean something to us are checked."""
+
+    default_error_messages = {
+        "text": "{name} must be a text of at most 200 characters.",
+        "flag": "{name} must be true or false.",
+    }
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        value = super().to_internal_value(data)
+        for name in ("source", "context"):
+            if not isinstance(value.get(name, ""), str) or len(value.get(name, "")) > 200:
+                self.fail("text", name=name)
+        if not isinstance(value.get("quality_check", True), bool):
+            self.fail("flag", name="quality_check")
+        return value
+
+
+def _from_text(data: Any) -> Any:
+    if not isinstance(data, str):
+        return data
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise serializers.ValidationError("Not valid JSON.") from None
+
+
+class SearchScopeSerializer(StrictSerializer):
+    user_groups = serializers.ListField(
+        child=serializers.CharField(max_length=64), default=["public", "friends"], max_length=50
+    )
+    scope = serializers.ChoiceField(
+        ["all"], required=False, help_text="`all` searches everyone; needs face:admin."
+    )
+    max_candidates = serializers.IntegerField(min_value=1, max_value=100, default=10)
+    min_confidence = FiniteFloatField(min_value=0, max_value=0.9999, required=False)
+    max_false_positive_rate = FiniteFloatField(
+        min_value=1e-9,
+        max_value=1,
+        default=0.01,
+        allow_null=True,
+        help_text="The share of searches in which a stranger may match anybody; null for no limit.",
+    )
+
+    def get_default(self) -> Any:
+        """Left out means every option at its default, not no options."""
+        return self.to_internal_value({})
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value(_from_text(data))
+
+
+class RegisterRequest(StrictSerializer):
+    user_id = serializers.UUIDField()
+    image = PictureField()
+    face_group = serializers.CharField(max_length=64, default="primary")
+    face_index = serializers.IntegerField(min_value=0, max_value=1000, required=False)
+    metadata = MetadataField(default=dict)
+
+
+class VerifyRequest(StrictSerializer):
+    user_id = serializers.UUIDField()
+    image = PictureField()
+    face_id = serializers.CharField(max_length=17, required=False)
+    verification_level = serializers.ChoiceField(matching.LEVELS, default="standard")
+    metadata = MetadataField(default=dict)
+
+
+class IdentifyRequest(StrictSerializer):
+    image = PictureField()
+    on_behalf_of = serializers.UUIDField(required=False)
+    faces = serializers.ChoiceField(["all", "largest"], default="all")
+    search_scope = SearchScopeSerializer(required=False)
+    metadata = MetadataField(default=dict)
+
+
+class DetectRequest(StrictSerializer):
+    image = PictureField()
+
+
+class CompareRequest(StrictSerializer):
+    image_a = PictureField()
+    image_b = PictureField()
+    verification_level = serializers.ChoiceField(matching.LEVELS, default="standard")

@@ -1,0 +1,157 @@
+"""The verbs over HTTP: parse, call one function, answer."""
+
+from uuid import UUID
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import UUIDField, ValidationError
+
+from recognition import answers, engine, enrolment, matching, schemas
+from recognition.access import scope_for
+from recognition.models import AuditEvent
+from recognition.serializers import (
+    CompareRequest,
+    DetectRequest,
+    IdentifyRequest,
+    RegisterRequest,
+    VerifyRequest,
+)
+from recognition.service_view import ServiceView
+
+
+class RegisterView(ServiceView):
+    """Enrol the one face of a picture for a user."""
+
+    required_scope = "face:register"
+
+    @extend_schema(
+        operation_id="register",
+        request=RegisterRequest,
+        responses={201: schemas.Registered},
+        tags=["recognition"],
+    )
+    def post(self, request: Request) -> Response:
+        fields = self.fields(RegisterRequest)
+        caller = self.caller
+        caller.require_own(fields["user_id"])
+        wanted = fields["metadata"].get("quality_check", True)
+        face = enrolment.enrol(
+            actor=caller.name,
+            user_id=fields["user_id"],
+            image=fields["image"],
+            face_group=fields["face_group"],
+            face_index=fields.get("face_index"),
+            check_quality=wanted or not caller.is_service,
+            metadata=fields["metadata"],
+        )
+        return Response(answers.registered(face), status=201)
+
+
+class VerifyView(ServiceView):
+    """Whether the main face of a picture is the user (1:1)."""
+
+    required_scope = "face:verify"
+
+    @extend_schema(
+        operation_id="verify",
+        request=VerifyRequest,
+        responses={200: schemas.Verified},
+        tags=["recognition"],
+    )
+    def post(self, request: Request) -> Response:
+        fields = self.fields(VerifyRequest)
+        self.caller.require_own(fields["user_id"])
+        result = matching.verify(
+            user_id=fields["user_id"],
+            image=fields["image"],
+            level=fields["verification_level"],
+            face_id=fields.get("face_id"),
+        )
+        return Response(answers.verified(result))
+
+
+class IdentifyView(ServiceView):
+    """Who is in a picture (1:N), of the people whom the viewer may find."""
+
+    required_scope = "face:identify"
+
+    @extend_schema(
+        operation_id="identify",
+        request=IdentifyRequest,
+        responses={200: schemas.Identified},
+        tags=["recognition"],
+    )
+    def post(self, request: Request) -> Response:
+        fields = self.fields(IdentifyRequest)
+        caller, metadata = self.caller, fields["metadata"]
+        wanted = fields["search_scope"]
+        scope = scope_for(
+            caller,
+            on_behalf_of=fields.get("on_behalf_of") or _viewer_header(request),
+            groups=wanted["user_groups"],
+            everyone=wanted.get("scope") == "all",
+            tagging=metadata.get("source") == "auto_tagging"
+            or metadata.get("context") == "post_upload",
+        )
+        options = matching.SearchOptions(
+            max_candidates=wanted["max_candidates"],
+            min_confidence=wanted.get("min_confidence", settings.FACE_MATCH_THRESHOLD),
+            max_false_positive_rate=wanted["max_false_positive_rate"],
+        )
+        if scope.everyone:
+            AuditEvent.objects.create(actor=caller.name, action="identify.everyone")
+        result = matching.identify(
+            scope=scope,
+            image=fields["image"],
+            options=options,
+            largest_only=fields["faces"] == "largest",
+        )
+        return Response(answers.identified(result))
+
+
+def _viewer_header(request: Request) -> UUID | None:
+    text = request.headers.get("X-On-Behalf-Of")
+    if text is None:
+        return None
+    try:
+        viewer: UUID = UUIDField().run_validation(text)
+    except ValidationError as error:
+        raise ValidationError({"X-On-Behalf-Of": error.detail}) from None
+    return viewer
+
+
+class DetectView(ServiceView):
+    """Every face in a picture, with landmarks, pose and quality."""
+
+    required_scope = "face:identify"
+
+    @extend_schema(
+        operation_id="detect",
+        request=DetectRequest,
+        responses={200: schemas.Detected},
+        tags=["recognition"],
+    )
+    def post(self, request: Request) -> Response:
+        fields = self.fields(DetectRequest)
+        faces = engine.current().look_at(fields["image"])
+        return Response(answers.detected(faces))
+
+
+class CompareView(ServiceView):
+    """Whether the main faces of two pictures are the same person; nothing is stored."""
+
+    required_scope = "face:verify"
+
+    @extend_schema(
+        operation_id="compare",
+        request=CompareRequest,
+        responses={200: schemas.Compared},
+        tags=["recognition"],
+    )
+    def post(self, request: Request) -> Response:
+        fields = self.fields(CompareRequest)
+        level = fields["verification_level"]
+        result = matching.compare(image_a=fields["image_a"], image_b=fields["image_b"], level=level)
+        return Response(answers.compared(result, level))

@@ -1,0 +1,213 @@
+"""The supervisor, with tiny real children, and `python -m facesvc.run` as a whole."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from facesvc import locks
+from facesvc.supervisor import Child, GaveUpError, Supervisor
+
+PROJECT = Path(__file__).parents[1]
+OBEDIENT = ["sh", "-c", "echo started; exec sleep 100"]
+STUBBORN = ["sh", "-c", "trap '' TERM; echo started; while :; do sleep 0.1; done"]
+BROKEN = ["sh", "-c", "printf 'no such file'; exit 3"]
+WITH_GRANDCHILD = ["sh", "-c", "sleep 100 & echo $!; wait"]
+
+Make = Callable[..., Supervisor]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    made = []
+
+    def supervisor(*command: str) -> Supervisor:
+        made.append(Supervisor({"it": command}, environment=os.environ, first_delay=0.01))
+        return made[-1]
+
+    yield supervisor
+    for one in made:
+        one.stop(grace=0)
+
+
+def only_child(supervisor: Supervisor) -> Child:
+    (child,) = supervisor._children
+    return child
+
+
+def step_until(supervisor: Supervisor, condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        supervisor.step(0.02)
+
+
+def start(supervisor: Supervisor) -> subprocess.Popen[bytes]:
+    """Step until the child has said something."""
+    step_until(supervisor, lambda: only_child(supervisor).last_lines)
+    process = only_child(supervisor).process
+    assert process
+    return process
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until_dead(pid: int, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while is_alive(pid):
+        assert time.monotonic() < deadline, f"process {pid} is still there"
+        time.sleep(0.05)
+
+
+def test_output_is_passed_on(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    start(make(*OBEDIENT))
+    assert capsys.readouterr().out == "it | started\n"
+
+
+def test_a_dead_child_is_restarted(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    supervisor = make(*OBEDIENT)
+    first = start(supervisor)
+    first.kill()
+    step_until(supervisor, lambda: only_child(supervisor).process not in {first, None})
+    assert "it ended (SIGKILL), starting it again in 0.01 s" in capsys.readouterr().out
+
+
+def test_what_a_dead_child_leaves_behind_is_killed(make: Make) -> None:
+    supervisor = make(*WITH_GRANDCHILD)
+    first = start(supervisor)
+    grandchild = int(only_child(supervisor).last_lines[0])
+    first.kill()
+    step_until(supervisor, lambda: not is_alive(grandchild))
+
+
+def test_it_gives_up_with_the_last_output(make: Make) -> None:
+    supervisor = make(*BROKEN)
+    with pytest.raises(GaveUpError, match=r"(?s)it ended 6 times within a minute.*no such file"):
+        step_until(supervisor, lambda: False)
+
+
+def test_the_delay_grows(make: Make) -> None:
+    supervisor = make(*BROKEN)
+    begin = time.monotonic()
+    with pytest.raises(GaveUpError):
+        step_until(supervisor, lambda: False)
+    assert time.monotonic() - begin > 0.01 + 0.02 + 0.04 + 0.08 + 0.16
+
+
+def test_stop_asks_first(make: Make) -> None:
+    supervisor = make(*OBEDIENT)
+    process = start(supervisor)
+    supervisor.stop()
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_stop_kills_after_the_grace(make: Make) -> None:
+    supervisor = make(*STUBBORN)
+    process = start(supervisor)
+    supervisor.stop(grace=0.2)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_second_interrupt_kills_at_once(make: Make) -> None:
+    supervisor = make(*STUBBORN)
+    process = start(supervisor)
+    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            supervisor.stop(grace=60)
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
+def test_children_end_with_a_killed_supervisor() -> None:
+    program = (
+        "import os; from facesvc.supervisor import Supervisor\n"
+        "s = Supervisor({'it': ['sh', '-c', 'echo $$; exec sleep 100']}, environment=os.environ)\n"
+        "while True: s.step()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    child = int(process.stdout.readline().removeprefix("it | "))
+    process.kill()
+    process.communicate()
+    wait_until_dead(child)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def facesvc_run(data_dir: Path, port: int) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "facesvc.run", "--port", str(port)],
+        cwd=PROJECT,
+        env={**environment, "FACESVC_DATA": str(data_dir), "WEB_WORKERS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_a_second_run_is_refused(tmp_path: Path) -> None:
+    with locks.held(tmp_path / "locks" / "run", locks.EXCLUSIVE) as descriptor:
+        os.write(descriptor, b"pid 12, http://127.0.0.1:8000")
+        process = facesvc_run(tmp_path, free_port())
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert output == "facesvc is already running (pid 12, http://127.0.0.1:8000)\n"
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = facesvc_run(tmp_path, port := taken.getsockname()[1])
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in output
+
+
+@pytest.mark.slow
+def test_everything_starts_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    port = free_port()
+    process = facesvc_run(tmp_path, port)
+    assert process.stdout
+    lines = []
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("export TOKEN="):
+                break
+        web = http.client.HTTPConnection("127.0.0.1", port)
+        web.request("GET", "/health/ready")
+        assert web.getresponse().status == 200
+        running = [process.pid, *(child.pid for child in psutil.Process(process.pid).children())]
+        running.append(int((tmp_path / "postgres" / "postmaster.pid").read_text().split()[0]))
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, "".join(lines) + rest
+    for pid in running:
+        wait_until_dead(pid)
