@@ -43,7 +43,8 @@ class Command(BaseCommand):
         for photo in tqdm(photos, unit="photo", desc="Enrolling", disable=not self._is_terminal()):
             outcome = _enrol(photo, options["privacy"])
             outcomes[outcome.split(":")[0]] += 1
-            tqdm.write(f"{photo.path.relative_to(folder)}: {outcome}", file=self.stdout)
+            with tqdm.external_write_mode():  # or the bar and the line would run into each other
+                self.stdout.write(f"{photo.path.relative_to(folder)}: {outcome}")
         summary = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
         self.stdout.write(f"{len(photos)} photos: {summary or 'nothing to do'}.")
 
