@@ -124,7 +124,7 @@ def load_pack(folder: Path) -> ModelPack:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PackError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PackError(f"{path}: {error}") from error
     try:
         pack: ModelPack = _build(ModelPack, raw, "pack")
