@@ -77,11 +77,10 @@ def detected(faces: list[DetectedFace]) -> Answer:
 
 
 def verified(of: matching.Verification) -> Answer:
-    scores = engine.current().scores
     return {
         "verification_result": of.result,
         "is_match": of.is_match,
-        **_scores(scores, of.cosine),
+        **_scores(of.by.scores, of.cosine),
         "matched_face_id": of.face_id,
         "verification_level": of.level,
         "risk_assessment": of.risk or {"risk_level": "low", "factors": []},
@@ -91,7 +90,7 @@ def verified(of: matching.Verification) -> Answer:
 def compared(of: matching.Comparison, level: str) -> Answer:
     return {
         "is_match": of.is_match,
-        **_scores(engine.current().scores, of.cosine),
+        **_scores(of.by.scores, of.cosine),
         "verification_level": level,
         "face_a": {"box": box_of(of.face_a), "quality": quality_of(of.face_a)},
         "face_b": {"box": box_of(of.face_b), "quality": quality_of(of.face_b)},
@@ -100,7 +99,7 @@ def compared(of: matching.Comparison, level: str) -> Answer:
 
 def identified(of: matching.Identification) -> Answer:
     """The original's three fields are those of the main face."""
-    scores = engine.current().scores
+    scores = of.by.scores
     faces = [_identified_face(face, of.users, scores) for face in of.faces]
     main = faces[0] if faces else _result([], found="no_face_detected")
     return {
