@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from recognition import crops, engine, reembedding
-from recognition.answers import attributes_of, box_of, quality_of
+from recognition.answers import attributes_of, place_of, quality_of
 from recognition.engine import Engine
 from recognition.errors import ServiceError
 from recognition.inference.pipeline import DetectedFace
@@ -36,10 +36,12 @@ def enrol(
     """
     while True:
         active = engine.current()
-        face = _only_face(active.look_at(image), face_index)
+        picture = active.decode(image)
+        face = _only_face(active.detect(picture), face_index)
         if check_quality:
             _require_quality(face)
-        (face,) = active.embed([face])
+        (face,) = active.embed(active.describe(picture, [face]))
+        kept = active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
         with transaction.atomic():
             if not reembedding.is_still_active(active):
                 continue  # the model changed meanwhile: its templates would miss this face
@@ -48,6 +50,8 @@ def enrol(
             user = User.objects.select_for_update().get(pk=user_id)
             _require_new(active, user, face)
             stored = _store(active, user, face, face_group, metadata or {})
+            if kept is not None:
+                FaceCrop.objects.create(face=stored, sealed=crops.seal(kept))
             AuditEvent.objects.create(
                 actor=actor, action="face.register", user_id=user_id, face_id=stored.face_id
             )
@@ -65,7 +69,7 @@ def _only_face(faces: list[DetectedFace], face_index: int | None) -> DetectedFac
             )
         return faces[face_index]
     if len(faces) > 1:
-        boxes = [{"face_index": i, "box": box_of(face)} for i, face in enumerate(faces)]
+        boxes = [{"face_index": i, **place_of(face)} for i, face in enumerate(faces)]
         raise ServiceError(
             "multiple_faces",
             f"The picture has {len(faces)} faces; choose one by face_index.",
@@ -115,8 +119,6 @@ def _store(
         embedding_version=active.template_version,
         model_version=pack.model_version,
     )
-    if settings.STORE_FACE_CROPS:
-        FaceCrop.objects.create(face=stored, sealed=crops.seal(face.surroundings))
     return stored
 
 

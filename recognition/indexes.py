@@ -22,9 +22,7 @@ def ensure(version: str) -> None:
     """
     name = _name(version)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name]
-        )
+        cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name])
         found = cursor.fetchone()
         if found and found[0]:
             return

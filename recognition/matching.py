@@ -69,9 +69,7 @@ def verify(*, user_id: UUID, image: bytes, level: str, face_id: str | None = Non
     Face.objects.filter(face_id=best.face_id).update(
         verification_count=F("verification_count") + 1, last_verified_at=timezone.now()
     )
-    return Verification(
-        active, "success", level, best.cosine, best.face_id, risk.assess(attempt)
-    )
+    return Verification(active, "success", level, best.cosine, best.face_id, risk.assess(attempt))
 
 
 def best_of_user(
