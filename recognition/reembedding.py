@@ -89,7 +89,7 @@ def _from_other_keys(pks: list[int], new: Engine) -> dict[int, Floats]:
     known = {engine.version_of(new.pack, key): key for key in ["", *protection.key_ids()]}
     rows = Template.objects.filter(face__in=pks, embedding_version__in=known)
     for pk, version, embedding in rows.values_list("face_id", "embedding_version", "embedding"):
-        stored = np.array(embedding.to_list(), np.float32)[None]
+        stored = np.array(embedding, np.float32)[None]
         plain = protection.reveal(stored, known[version])
         vectors[pk] = protection.protect(plain, new.template_key)[0]
     return vectors
