@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from recognition import engine, matching
+from recognition import matching
+from recognition.engine import Engine
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import Face, User
 from recognition.scores import ScoreScale
@@ -76,17 +77,16 @@ def user(of: User) -> Answer:
     return {"user_id": str(of.pk), **_user_info(of), "created_at": of.created_at}
 
 
-def detected(faces: list[DetectedFace]) -> Answer:
-    names = engine.pack().detector.landmark_names
+def detected(by: Engine, faces: list[DetectedFace]) -> Answer:
+    names = by.pack.detector.landmark_names
     return {"faces": [_detected(face, names) for face in faces], "total_faces": len(faces)}
 
 
 def verified(of: matching.Verification) -> Answer:
-    scores = engine.current().scores
     return {
         "verification_result": of.result,
         "is_match": of.is_match,
-        **_scores(scores, of.cosine),
+        **_scores(of.by.scores, of.cosine),
         "matched_face_id": of.face_id,
         "verification_level": of.level,
         "risk_assessment": of.risk or {"risk_level": "low", "factors": []},
@@ -96,7 +96,7 @@ def verified(of: matching.Verification) -> Answer:
 def compared(of: matching.Comparison, level: str) -> Answer:
     return {
         "is_match": of.is_match,
-        **_scores(engine.current().scores, of.cosine),
+        **_scores(of.by.scores, of.cosine),
         "verification_level": level,
         "face_a": _seen(of.face_a),
         "face_b": _seen(of.face_b),
@@ -105,7 +105,7 @@ def compared(of: matching.Comparison, level: str) -> Answer:
 
 def identified(of: matching.Identification) -> Answer:
     """The original's three fields are those of the main face."""
-    scores = engine.current().scores
+    scores = of.by.scores
     faces = [_identified_face(face, of.users, scores) for face in of.faces]
     main = faces[0] if faces else _result([], found="no_face_detected")
     return {

@@ -15,7 +15,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            pack = engine.pack()
+            pack = engine.pack(settings.FACESVC_PACK)
             if weights.is_prepared(pack, settings.MODELS_DIR):
                 self.stdout.write(f"The pack {pack.name} is ready.")
                 return
