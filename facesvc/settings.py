@@ -78,7 +78,8 @@ PACK_FOLDERS = PACK_FOLDERS or [
     BASE_DIR / "tests" / "packs",
     DATA_DIR / "packs",
 ]
-# A folder that holds weight files under the names that the packs give them.
+# Asked before the addresses in the packs: a folder that holds the weight files, or their zip
+# archives, under the names that the packs give them; or the https address of such a folder.
 FACESVC_MODEL_SOURCE = env.str("FACESVC_MODEL_SOURCE", "")
 
 DATABASES: dict[str, dict[str, Any]]
