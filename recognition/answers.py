@@ -5,7 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from recognition import matching
+from recognition.catalogue import Entry
 from recognition.engine import Engine
+from recognition.inference.packs import Calibration
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import Face, User
 from recognition.scores import ScoreScale
@@ -75,6 +77,41 @@ def stored_face(face: Face) -> Answer:
 
 def user(of: User) -> Answer:
     return {"user_id": str(of.pk), **_user_info(of), "created_at": of.created_at}
+
+
+def models(entries: list[Entry]) -> Answer:
+    return {"models": [_model(entry) for entry in entries]}
+
+
+def _model(entry: Entry) -> Answer:
+    pack = entry.pack
+    return {
+        "name": pack.name,
+        "description": pack.description,
+        "licence": pack.licence,
+        "embedding_version": pack.embedding_version,
+        "model_version": pack.model_version,
+        "active": entry.active,
+        "prepared": entry.prepared,
+        "calibrated": entry.calibrated,
+        "calibration": _calibration(pack.calibration) if pack.calibration else None,
+    }
+
+
+def _calibration(of: Calibration) -> Answer:
+    scores = ScoreScale(of)
+    return {
+        "data_set": of.data,
+        "measured_on": of.measured_on,
+        "operating_points": [
+            {
+                "false_match_rate": point.fmr,
+                "extrapolated": point.extrapolated,
+                **_scores(scores, point.cosine),
+            }
+            for point in of.table
+        ],
+    }
 
 
 def detected(by: Engine, faces: list[DetectedFace]) -> Answer:

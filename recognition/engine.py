@@ -139,11 +139,18 @@ def used() -> ModelPack:
 def open_pipeline(of: ModelPack) -> FacePipeline:
     """The pipeline of a pack; its files must be prepared."""
     if not weights.is_prepared(of, settings.MODELS_DIR):
-        raise PackError(f"the pack {of.name!r} is not prepared: run `manage.py models pull`")
+        raise PackError(
+            f"the pack {of.name!r} is not prepared: run `manage.py models pull {of.name}`"
+        )
     return FacePipeline(of, settings.MODELS_DIR, threads=settings.FACESVC_INFERENCE_THREADS)
 
 
 def calibration_of(of: ModelPack) -> Calibration:
     if of.calibration is None:
-        raise PackError(f"the pack {of.name!r} is not calibrated: run `manage.py calibrate`")
+        raise PackError(not_calibrated(of))
     return of.calibration
+
+
+def not_calibrated(of: ModelPack) -> str:
+    advice = f"run `manage.py calibrate FOLDER --pack {of.name}`"
+    return f"the pack {of.name!r} is not calibrated: {advice}"
