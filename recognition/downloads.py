@@ -16,7 +16,7 @@ from recognition import archives, transfer
 from recognition.archives import ArchiveError
 from recognition.inference import weights
 from recognition.inference.packs import ModelPack, PackError
-from recognition.inference.specs import Archive, ConvertedFile, DownloadedFile, WeightFile
+from recognition.inference.specs import Archive, ConvertedFile, DownloadedFile
 from recognition.transfer import Patience, TransferError
 
 
@@ -32,13 +32,14 @@ def pull(pack: ModelPack, cache: Path, source: str = "", patience: Patience | No
     """
     if weights.is_prepared(pack, cache):
         return
-    with weights.locked(pack, cache):
-        puller = _Puller(cache / pack.name, source.rstrip("/"), patience or Patience())
-        try:
-            for wanted in weights.missing(pack, cache):
-                puller.make(wanted, weights.weight_path(pack, wanted, cache))
-        finally:
-            puller.drop_archives(pack)
+    puller = _Puller(cache / pack.name, source.rstrip("/"), patience or Patience())
+    try:
+        with weights.locked(pack, cache):
+            puller.run(pack, cache)
+    except OSError as error:
+        # What goes wrong on the network is a TransferError: this is the disk.
+        place = f"{error.filename or puller.folder}: {error.strerror}"
+        raise DownloadError(f"the pack {pack.name!r} cannot be prepared: {place}") from error
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,16 @@ class _Puller:
     source: str
     patience: Patience
 
-    def make(self, wanted: WeightFile, target: Path) -> None:
+    def run(self, pack: ModelPack, cache: Path) -> None:
         try:
-            if isinstance(wanted, ConvertedFile):
-                weights.convert(wanted, target)
-            else:
-                self.get(wanted, target)
-        except OSError as error:
-            # What comes over the network is a TransferError: this is the disk.
-            place = f"{error.filename or self.folder}: {error.strerror}"
-            raise DownloadError(f"{wanted.file} cannot be written: {place}") from error
+            for wanted in weights.missing(pack, cache):
+                target = weights.weight_path(pack, wanted, cache)
+                if isinstance(wanted, ConvertedFile):
+                    weights.convert(wanted, target)
+                else:
+                    self.get(wanted, target)
+        finally:
+            self._drop_archives(pack)
 
     def get(self, wanted: DownloadedFile, target: Path) -> None:
         """Try every source in turn. Raises DownloadError with what each of them said."""
@@ -128,7 +129,7 @@ class _Puller:
             missing = f"{size / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free"
             raise OSError(errno.ENOSPC, f"No space left on device ({missing})", str(self.folder))
 
-    def drop_archives(self, pack: ModelPack) -> None:
+    def _drop_archives(self, pack: ModelPack) -> None:
         for wanted in pack.weight_files():
             if isinstance(wanted, DownloadedFile) and wanted.archive:
                 (self.folder / wanted.archive.file).unlink(missing_ok=True)

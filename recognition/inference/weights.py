@@ -40,7 +40,9 @@ def weight_path(pack: ModelPack, weights: WeightFile, cache: Path) -> Path:
 
 
 def missing(pack: ModelPack, cache: Path) -> list[WeightFile]:
-    return [w for w in pack.weight_files() if not weight_path(pack, w, cache).is_file()]
+    """The files that `prepare` has to make, each of them once."""
+    files = dict.fromkeys(pack.weight_files())
+    return [weights for weights in files if not weight_path(pack, weights, cache).is_file()]
 
 
 def is_prepared(pack: ModelPack, cache: Path) -> bool:

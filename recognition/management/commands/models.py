@@ -62,7 +62,10 @@ class Command(BaseCommand):
             if not is_accepted:
                 again = f"manage.py models pull {pack.name} --accept-license"
                 raise CommandError(f"To accept these terms, run: {again}")
-        downloads.pull(pack, settings.MODELS_DIR, settings.FACESVC_MODEL_SOURCE)
+        try:
+            downloads.pull(pack, settings.MODELS_DIR, settings.FACESVC_MODEL_SOURCE)
+        except KeyboardInterrupt:
+            raise CommandError("Stopped. Run it again: it goes on from here.") from None
         self.stdout.write(f"The pack {pack.name} is prepared in {settings.MODELS_DIR}.")
         if pack.calibration is None:
             self.stdout.write(f"It cannot serve yet: {engine.not_calibrated(pack)}.")
