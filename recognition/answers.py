@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from recognition import engine, matching
+from recognition import matching
+from recognition.catalogue import Entry
+from recognition.engine import Engine
+from recognition.inference.packs import Calibration
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import Face, User
 from recognition.scores import ScoreScale
@@ -18,6 +21,11 @@ def box_of(face: DetectedFace) -> Answer:
     return {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
 
 
+def place_of(face: DetectedFace) -> Answer:
+    """The box, and by how many degrees clockwise the picture was turned to be upright."""
+    return {"box": box_of(face), "rotation": face.rotation}
+
+
 def quality_of(face: DetectedFace) -> Answer:
     quality = face.quality
     return {
@@ -28,11 +36,11 @@ def quality_of(face: DetectedFace) -> Answer:
 
 
 def attributes_of(face: DetectedFace, names: tuple[str, ...]) -> Answer:
-    """Landmarks by name. Age and gender are None: no model of the pack estimates them."""
+    """Landmarks by name. Age and gender are None when no network of the pack estimates them."""
     points = zip(names, face.landmarks, strict=True)
     return {
-        "estimated_age": None,
-        "estimated_gender": None,
+        "estimated_age": face.age,
+        "estimated_gender": face.gender,
         "face_landmarks": {name: [round(float(v), 1) for v in point] for name, point in points},
     }
 
@@ -71,17 +79,51 @@ def user(of: User) -> Answer:
     return {"user_id": str(of.pk), **_user_info(of), "created_at": of.created_at}
 
 
-def detected(faces: list[DetectedFace]) -> Answer:
-    names = engine.pack().detector.landmark_names
+def models(entries: list[Entry]) -> Answer:
+    return {"models": [_model(entry) for entry in entries]}
+
+
+def _model(entry: Entry) -> Answer:
+    pack = entry.pack
+    return {
+        "name": pack.name,
+        "description": pack.description,
+        "licence": pack.licence,
+        "embedding_version": pack.embedding_version,
+        "model_version": pack.model_version,
+        "active": entry.active,
+        "prepared": entry.prepared,
+        "calibrated": entry.calibrated,
+        "calibration": _calibration(pack.calibration) if pack.calibration else None,
+    }
+
+
+def _calibration(of: Calibration) -> Answer:
+    scores = ScoreScale(of)
+    return {
+        "data_set": of.data,
+        "measured_on": of.measured_on,
+        "operating_points": [
+            {
+                "false_match_rate": point.fmr,
+                "extrapolated": point.extrapolated,
+                **_scores(scores, point.cosine),
+            }
+            for point in of.table
+        ],
+    }
+
+
+def detected(by: Engine, faces: list[DetectedFace]) -> Answer:
+    names = by.pack.detector.landmark_names
     return {"faces": [_detected(face, names) for face in faces], "total_faces": len(faces)}
 
 
 def verified(of: matching.Verification) -> Answer:
-    scores = engine.current().scores
     return {
         "verification_result": of.result,
         "is_match": of.is_match,
-        **_scores(scores, of.cosine),
+        **_scores(of.by.scores, of.cosine),
         "matched_face_id": of.face_id,
         "verification_level": of.level,
         "risk_assessment": of.risk or {"risk_level": "low", "factors": []},
@@ -91,16 +133,16 @@ def verified(of: matching.Verification) -> Answer:
 def compared(of: matching.Comparison, level: str) -> Answer:
     return {
         "is_match": of.is_match,
-        **_scores(engine.current().scores, of.cosine),
+        **_scores(of.by.scores, of.cosine),
         "verification_level": level,
-        "face_a": {"box": box_of(of.face_a), "quality": quality_of(of.face_a)},
-        "face_b": {"box": box_of(of.face_b), "quality": quality_of(of.face_b)},
+        "face_a": _seen(of.face_a),
+        "face_b": _seen(of.face_b),
     }
 
 
 def identified(of: matching.Identification) -> Answer:
     """The original's three fields are those of the main face."""
-    scores = engine.current().scores
+    scores = of.by.scores
     faces = [_identified_face(face, of.users, scores) for face in of.faces]
     main = faces[0] if faces else _result([], found="no_face_detected")
     return {
@@ -128,8 +170,7 @@ def _identified_face(
         # A user erased between the two queries is gone.
         if candidate.user_id in users
     ]
-    where = {"box": box_of(of.face), "quality": quality_of(of.face)}
-    return where | _result(candidates, found="found" if candidates else "not_found")
+    return _seen(of.face) | _result(candidates, found="found" if candidates else "not_found")
 
 
 def _result(candidates: list[Answer], *, found: str) -> Answer:
@@ -140,18 +181,22 @@ def _result(candidates: list[Answer], *, found: str) -> Answer:
     }
 
 
+def _seen(face: DetectedFace) -> Answer:
+    return place_of(face) | {"quality": quality_of(face)}
+
+
 def _detected(face: DetectedFace, names: tuple[str, ...]) -> Answer:
     pose = face.pose
     return {
-        "box": box_of(face),
+        **_seen(face),
         "detection_score": round(face.detection_score, 4),
-        "quality": quality_of(face),
         "pose": {
             "yaw": round(pose.yaw, 1),
             "pitch": None if pose.pitch is None else round(pose.pitch, 1),
             "roll": round(pose.roll, 1),
         },
         "face_attributes": attributes_of(face, names),
+        "liveness_score": None if face.liveness is None else round(face.liveness, 4),
     }
 
 

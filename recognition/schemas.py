@@ -16,6 +16,15 @@ class Box(Serializer):
     height = s.IntegerField()
 
 
+class Place(Serializer):
+    box = Box()
+    rotation = s.ChoiceField(
+        [0, 90, 180, 270],
+        help_text="Degrees clockwise by which the picture was turned before this face was found; "
+        "all coordinates are of the turned picture.",
+    )
+
+
 class Quality(Serializer):
     face_quality_score = s.FloatField(min_value=0, max_value=1)
     components = s.DictField(child=s.FloatField(min_value=0, max_value=1))
@@ -65,8 +74,7 @@ class Verified(Scores):
     risk_assessment = Risk()
 
 
-class ComparedFace(Serializer):
-    box = Box()
+class ComparedFace(Place):
     quality = Quality()
 
 
@@ -95,8 +103,7 @@ class Candidates(Serializer):
     total_candidates = s.IntegerField()
 
 
-class IdentifiedFace(Candidates):
-    box = Box()
+class IdentifiedFace(Candidates, Place):
     quality = Quality()
 
 
@@ -115,17 +122,49 @@ class Identified(Candidates):
     search_stats = SearchStats()
 
 
-class DetectedFace(Serializer):
-    box = Box()
+class DetectedFace(Place):
     detection_score = s.FloatField()
     quality = Quality()
     pose = Pose()
     face_attributes = Attributes()
+    liveness_score = s.FloatField(
+        min_value=0,
+        max_value=1,
+        allow_null=True,
+        help_text="From 0 (spoof) to 1 (real); null when the pack has no anti-spoofing.",
+    )
 
 
 class Detected(Serializer):
     faces = DetectedFace(many=True)
     total_faces = s.IntegerField()
+
+
+class OperatingPoint(Scores):
+    false_match_rate = s.FloatField(help_text="Share of strangers that reach these scores.")
+    extrapolated = s.BooleanField(help_text="Too rare to be measured on the calibration's data.")
+
+
+class Calibration(Serializer):
+    data_set = s.CharField()
+    measured_on = s.DateField()
+    operating_points = OperatingPoint(many=True)
+
+
+class Model(Serializer):
+    name = s.CharField()
+    description = s.CharField()
+    licence = s.CharField()
+    embedding_version = s.CharField()
+    model_version = s.CharField()
+    active = s.BooleanField(help_text="Answers requests.")
+    prepared = s.BooleanField(help_text="Its files are on this machine.")
+    calibrated = s.BooleanField(help_text="It is known what its scores mean.")
+    calibration = Calibration(allow_null=True)
+
+
+class ModelList(Serializer):
+    models = Model(many=True)
 
 
 class Privacy(Serializer):

@@ -16,7 +16,8 @@ from recognition.calibration import (
     to_yaml,
 )
 from recognition.inference.arrays import Floats
-from recognition.inference.packs import Calibration, _build
+from recognition.inference.packs import Calibration
+from recognition.inference.schema import build
 from recognition.scores import ScoreScale
 
 People = npt.NDArray[np.int64]
@@ -154,7 +155,7 @@ def test_accuracy_of_known_pairs() -> None:
 
 def test_yaml_and_back(measured: Calibration) -> None:
     text = to_yaml(measured)
-    again = _build(Calibration, yaml.safe_load(text)["calibration"], "calibration")
+    again = build(Calibration, yaml.safe_load(text)["calibration"], "calibration")
     assert again == measured
     assert len(text.splitlines()) < 40
 
