@@ -19,7 +19,7 @@ class Command(BaseCommand):
             if weights.is_prepared(pack, settings.MODELS_DIR):
                 self.stdout.write(f"The pack {pack.name} is ready.")
                 return
-            weights.prepare(pack, settings.MODELS_DIR)
+            weights.prepare(pack, settings.MODELS_DIR, engine.model_source())
         except PackError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"The pack {pack.name} is prepared in {settings.MODELS_DIR}.")
