@@ -9,7 +9,6 @@ DATA = data
 ARGS =
 
 BIN := .venv/bin
-LOCKS := requirements/build.txt requirements/run.txt requirements/dev.txt
 # The lock files are complete, so nothing is resolved and everything is checked against its hash.
 # face_recognition_models exists as a source archive only; it is built with the locked build tools.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \

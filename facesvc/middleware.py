@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
+from facesvc import logs
+from recognition import engine
+
 # Whatever is longer or stranger does not belong in a log line or a header.
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -19,7 +22,9 @@ class RequestContextMiddleware:
         given = request.headers.get("X-Request-ID", "")
         request_id = given if _SANE_ID.fullmatch(given) else str(uuid.uuid4())
         request.META["facesvc.request_id"] = request_id
+        logs.request_id.set(request_id)
         request.META["facesvc.started"] = time.perf_counter()
+        engine.forget_used()
         response = self._get_response(request)
         response["X-Request-ID"] = request_id
         for name, value in request.META.get("facesvc.rate_limit", {}).items():

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -57,10 +57,6 @@ class Supervisor:
             if child.process is None and time.monotonic() >= child.start_at:
                 self._start(child)
         self._pass_on_output(timeout)
-
-    def run(self, until: Callable[[], bool]) -> None:
-        while not until():
-            self.step()
 
     def last_output(self) -> str:
         return "\n".join(

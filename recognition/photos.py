@@ -8,12 +8,17 @@ from pathlib import Path
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 # `Jane_Doe_0001.jpg`, `jane-doe (2).png`: what follows the name is a number.
 _NUMBER = re.compile(r"[\s_.-]*\(?\d+\)?$")
+# What cameras and phones call every picture says nothing about who is on it.
+_CAMERA = re.compile(
+    r"(?:IMG|DSCN?|DSCF|PXL|MVIMG|P|WP|GOPR|image|photo|picture|screenshot|untitled)?[\W\d_]*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
 class Photo:
     path: Path
-    person: str
+    person: str  # empty where the name tells nothing
 
 
 def find_photos(folder: Path) -> Iterator[Photo]:
@@ -26,5 +31,8 @@ def find_photos(folder: Path) -> Iterator[Photo]:
 
 
 def _person(relative: Path) -> str:
-    name = relative.parts[0] if len(relative.parts) > 1 else _NUMBER.sub("", relative.stem)
-    return name.replace("_", " ").strip() or relative.stem
+    if len(relative.parts) > 1:
+        return relative.parts[0].replace("_", " ").strip()
+    if _CAMERA.fullmatch(relative.stem):
+        return ""
+    return _NUMBER.sub("", relative.stem).replace("_", " ").strip()

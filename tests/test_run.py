@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -200,9 +201,9 @@ def test_everything_starts_and_ctrl_c_ends_it(tmp_path: Path) -> None:
             lines.append(line)
             if line.startswith("export TOKEN="):
                 break
-        web = http.client.HTTPConnection("127.0.0.1", port)
-        web.request("GET", "/health/ready")
-        assert web.getresponse().status == 200
+        with closing(http.client.HTTPConnection("127.0.0.1", port)) as web:
+            web.request("GET", "/health/ready")
+            assert web.getresponse().status == 200
         running = [process.pid, *(child.pid for child in psutil.Process(process.pid).children())]
         running.append(int((tmp_path / "postgres" / "postmaster.pid").read_text().split()[0]))
     finally:

@@ -43,7 +43,8 @@ class Command(BaseCommand):
         for photo in tqdm(photos, unit="photo", desc="Enrolling", disable=not self._is_terminal()):
             outcome = _enrol(photo, options["privacy"])
             outcomes[outcome.split(":")[0]] += 1
-            tqdm.write(f"{photo.path.relative_to(folder)}: {outcome}", file=self.stdout)
+            with tqdm.external_write_mode():  # or the bar and the line would run into each other
+                self.stdout.write(f"{photo.path.relative_to(folder)}: {outcome}")
         summary = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
         self.stdout.write(f"{len(photos)} photos: {summary or 'nothing to do'}.")
 
@@ -52,8 +53,13 @@ class Command(BaseCommand):
 
 
 def _enrol(photo: Photo, privacy: str) -> str:
+    if not photo.person:
+        return "refused: no_name. The file name does not say who it is."
     user_id = user_id_of(photo.person)
-    data = photo.path.read_bytes()
+    try:
+        data = photo.path.read_bytes()
+    except OSError as error:
+        return f"refused: unreadable. {error.strerror}"
     digest = hashlib.sha256(data).hexdigest()
     # Known by its contents, so that a second run need not look at the picture again.
     known = Face.objects.filter(user=user_id, metadata__file_sha256=digest).first()
