@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 from recognition import calibration, engine
 from recognition.calibration import Accuracy, TooFewPhotosError
-from recognition.inference.images import ImageError, decode
-from recognition.inference.packs import Calibration, PackError, find_pack
-from recognition.inference.pipeline import FacePipeline
+from recognition.inference import weights
+from recognition.inference.packs import Calibration, ModelPack, PackError, find_pack
+from recognition.photo_embedding import Limits, UnreadablePhotoError, embed_photos
 from recognition.photos import Photo, find_photos
 
 
@@ -27,6 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("folder", type=Path)
         parser.add_argument("--pack", default=settings.FACESVC_PACK)
         parser.add_argument("--data", help="name of the data set (default: that of the folder)")
+        parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
         parser.add_argument("--dry-run", action="store_true", help="print, write nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,16 +35,19 @@ class Command(BaseCommand):
         if not folder.is_dir():
             raise CommandError(f"{folder} is not a folder.")
         try:
-            pipeline = engine.open_pipeline(find_pack(options["pack"], settings.PACK_FOLDERS))
-        except PackError as error:
+            pack = find_pack(options["pack"], settings.PACK_FOLDERS)
+            weights.prepare(pack, settings.MODELS_DIR, engine.model_source())
+            embeddings, people, missed = self._embed(
+                pack, list(find_photos(folder)), options["workers"]
+            )
+        except (PackError, UnreadablePhotoError) as error:
             raise CommandError(str(error)) from error
-        embeddings, people, missed = self._embed(pipeline, list(find_photos(folder)))
         try:
             measured = calibration.calibrate(
                 embeddings,
                 people,
                 data=options["data"] or folder.resolve().name,
-                model_version=pipeline.pack.model_version,
+                model_version=pack.model_version,
             )
         except TooFewPhotosError as error:
             raise CommandError(f"{folder} is too small: {error}.") from error
@@ -55,23 +59,17 @@ class Command(BaseCommand):
             self.stdout.write(f"Written into {path}.")
 
     def _embed(
-        self, pipeline: FacePipeline, photos: list[Photo]
+        self, pack: ModelPack, photos: list[Photo], workers: int
     ) -> tuple[Any, np.ndarray[tuple[int], np.dtype[np.int64]], int]:
         """Embeddings of the main faces, a number for each person, and how many had no face."""
         vectors, names, qualities = [], [], []
-        for photo in tqdm(photos, unit="photo", desc="Embedding"):
-            try:
-                image = decode(
-                    photo.path.read_bytes(),
-                    max_bytes=settings.MAX_IMAGE_BYTES,
-                    max_pixels=settings.MAX_IMAGE_PIXELS,
-                )
-            except ImageError as error:
-                raise CommandError(f"{photo.path}: {error}") from error
-            for face in pipeline.embed(pipeline.detect(image)[:1]):
+        limits = Limits(settings.MAX_IMAGE_BYTES, settings.MAX_IMAGE_PIXELS)
+        found = embed_photos(photos, pack, settings.MODELS_DIR, limits, workers=workers)
+        for face in tqdm(found, total=len(photos), unit="photo", desc="Embedding"):
+            if face is not None:
                 vectors.append(face.embedding)
-                names.append(photo.person)
-                qualities.append(face.quality.score)
+                names.append(face.photo.person)
+                qualities.append(face.quality)
         if not vectors:
             raise CommandError("No face was found in any photo.")
         refused = float(np.mean(np.array(qualities) < settings.MIN_FACE_QUALITY))
