@@ -4,6 +4,7 @@ Names without prefix are those of the service's specification, FACESVC_ ones mig
 others otherwise.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,15 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # --- Data -----------------------------------------------------------------------------------------
 DATA_DIR = Path(env.str("FACESVC_DATA", str(BASE_DIR / "data")))
 MODELS_DIR = DATA_DIR / "models"
-PACK_FOLDERS = [BASE_DIR / "ml_models"]
+# Where packs are looked for, the first hit counts: folders, separated as in PATH.
+PACK_FOLDERS = [Path(folder) for folder in env.str("FACESVC_PACKS", "").split(os.pathsep) if folder]
+PACK_FOLDERS = PACK_FOLDERS or [
+    BASE_DIR / "ml_models",
+    BASE_DIR / "tests" / "packs",
+    DATA_DIR / "packs",
+]
+# A folder that holds weight files under the names that the packs give them.
+FACESVC_MODEL_SOURCE = env.str("FACESVC_MODEL_SOURCE", "")
 
 DATABASES: dict[str, dict[str, Any]]
 if DATABASE_URL := env.str("DATABASE_URL", ""):

@@ -18,6 +18,11 @@ def box_of(face: DetectedFace) -> Answer:
     return {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
 
 
+def place_of(face: DetectedFace) -> Answer:
+    """The box, and by how many degrees clockwise the picture was turned to be upright."""
+    return {"box": box_of(face), "rotation": face.rotation}
+
+
 def quality_of(face: DetectedFace) -> Answer:
     quality = face.quality
     return {
@@ -28,11 +33,11 @@ def quality_of(face: DetectedFace) -> Answer:
 
 
 def attributes_of(face: DetectedFace, names: tuple[str, ...]) -> Answer:
-    """Landmarks by name. Age and gender are None: no model of the pack estimates them."""
+    """Landmarks by name. Age and gender are None when no network of the pack estimates them."""
     points = zip(names, face.landmarks, strict=True)
     return {
-        "estimated_age": None,
-        "estimated_gender": None,
+        "estimated_age": face.age,
+        "estimated_gender": face.gender,
         "face_landmarks": {name: [round(float(v), 1) for v in point] for name, point in points},
     }
 
@@ -93,8 +98,8 @@ def compared(of: matching.Comparison, level: str) -> Answer:
         "is_match": of.is_match,
         **_scores(engine.current().scores, of.cosine),
         "verification_level": level,
-        "face_a": {"box": box_of(of.face_a), "quality": quality_of(of.face_a)},
-        "face_b": {"box": box_of(of.face_b), "quality": quality_of(of.face_b)},
+        "face_a": _seen(of.face_a),
+        "face_b": _seen(of.face_b),
     }
 
 
@@ -128,8 +133,7 @@ def _identified_face(
         # A user erased between the two queries is gone.
         if candidate.user_id in users
     ]
-    where = {"box": box_of(of.face), "quality": quality_of(of.face)}
-    return where | _result(candidates, found="found" if candidates else "not_found")
+    return _seen(of.face) | _result(candidates, found="found" if candidates else "not_found")
 
 
 def _result(candidates: list[Answer], *, found: str) -> Answer:
@@ -140,18 +144,22 @@ def _result(candidates: list[Answer], *, found: str) -> Answer:
     }
 
 
+def _seen(face: DetectedFace) -> Answer:
+    return place_of(face) | {"quality": quality_of(face)}
+
+
 def _detected(face: DetectedFace, names: tuple[str, ...]) -> Answer:
     pose = face.pose
     return {
-        "box": box_of(face),
+        **_seen(face),
         "detection_score": round(face.detection_score, 4),
-        "quality": quality_of(face),
         "pose": {
             "yaw": round(pose.yaw, 1),
             "pitch": None if pose.pitch is None else round(pose.pitch, 1),
             "roll": round(pose.roll, 1),
         },
         "face_attributes": attributes_of(face, names),
+        "liveness_score": None if face.liveness is None else round(face.liveness, 4),
     }
 
 

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from recognition.inference import weights
 from recognition.inference.arrays import Image
+from recognition.inference.detection.results import Detections
 from recognition.inference.images import decode
 from recognition.inference.packs import Calibration, ModelPack, PackError, find_pack
 from recognition.inference.pipeline import DetectedFace, FacePipeline
@@ -31,8 +32,15 @@ class Engine:
 
     def look_at(self, image: bytes) -> list[DetectedFace]:
         """The faces of an encoded picture, main one first. Raises ImageError."""
-        faces = self.pipeline.detect(self.decode(image))
-        return faces[: settings.FACESVC_MAX_FACES_PER_IMAGE]
+        return self.detect(self.decode(image))
+
+    def detect(self, image: Image) -> list[DetectedFace]:
+        """The faces of a decoded picture, main one first."""
+        return self.pipeline.detect(image)[: settings.FACESVC_MAX_FACES_PER_IMAGE]
+
+    def describe(self, image: Image, faces: Sequence[DetectedFace]) -> list[DetectedFace]:
+        """The same faces of a picture with age, gender and liveness, where the pack has them."""
+        return self.pipeline.describe(image, faces)
 
     def decode(self, image: bytes) -> Image:
         return decode(
@@ -47,9 +55,11 @@ class Engine:
         side = self.pack.recogniser.size
         grey = np.add.outer(np.arange(side), np.arange(side)) % 256
         image = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
-        self.pipeline.detect(image)
-        vector = self.pipeline.embed_crops([image])[0]
-        return bool(np.isclose(np.linalg.norm(vector), 1, atol=1e-3))
+        self.pipeline.detect(image, rotate=False)
+        box, landmarks = np.array([[0.0, 0.0, side, side]]), self.pack.template[None]
+        faces = self.pipeline.look_at(image, Detections(box, np.ones(1), landmarks))
+        (face,) = self.pipeline.embed(self.pipeline.describe(image, faces))
+        return bool(np.isclose(np.linalg.norm(face.template), 1, atol=1e-3))
 
 
 def current() -> Engine:

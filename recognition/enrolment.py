@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from recognition import engine
-from recognition.answers import attributes_of, box_of, quality_of
+from recognition.answers import attributes_of, place_of, quality_of
 from recognition.engine import Engine
 from recognition.errors import ServiceError
 from recognition.inference.pipeline import DetectedFace
@@ -35,10 +35,11 @@ def enrol(
     or ImageError; then nothing is stored.
     """
     active = engine.current()
-    face = _only_face(active.look_at(image), face_index)
+    picture = active.decode(image)
+    face = _only_face(active.detect(picture), face_index)
     if check_quality:
         _require_quality(face)
-    (face,) = active.embed([face])
+    (face,) = active.embed(active.describe(picture, [face]))
     with transaction.atomic():
         # Two registrations at once for one user come here one after the other.
         user, _ = User.objects.get_or_create(pk=user_id)
@@ -62,7 +63,7 @@ def _only_face(faces: list[DetectedFace], face_index: int | None) -> DetectedFac
             )
         return faces[face_index]
     if len(faces) > 1:
-        boxes = [{"face_index": i, "box": box_of(face)} for i, face in enumerate(faces)]
+        boxes = [{"face_index": i, **place_of(face)} for i, face in enumerate(faces)]
         raise ServiceError(
             "multiple_faces",
             f"The picture has {len(faces)} faces; choose one by face_index.",

@@ -16,6 +16,15 @@ class Box(Serializer):
     height = s.IntegerField()
 
 
+class Place(Serializer):
+    box = Box()
+    rotation = s.ChoiceField(
+        [0, 90, 180, 270],
+        help_text="Degrees clockwise by which the picture was turned before this face was found; "
+        "all coordinates are of the turned picture.",
+    )
+
+
 class Quality(Serializer):
     face_quality_score = s.FloatField(min_value=0, max_value=1)
     components = s.DictField(child=s.FloatField(min_value=0, max_value=1))
@@ -65,8 +74,7 @@ class Verified(Scores):
     risk_assessment = Risk()
 
 
-class ComparedFace(Serializer):
-    box = Box()
+class ComparedFace(Place):
     quality = Quality()
 
 
@@ -95,8 +103,7 @@ class Candidates(Serializer):
     total_candidates = s.IntegerField()
 
 
-class IdentifiedFace(Candidates):
-    box = Box()
+class IdentifiedFace(Candidates, Place):
     quality = Quality()
 
 
@@ -115,12 +122,17 @@ class Identified(Candidates):
     search_stats = SearchStats()
 
 
-class DetectedFace(Serializer):
-    box = Box()
+class DetectedFace(Place):
     detection_score = s.FloatField()
     quality = Quality()
     pose = Pose()
     face_attributes = Attributes()
+    liveness_score = s.FloatField(
+        min_value=0,
+        max_value=1,
+        allow_null=True,
+        help_text="From 0 (spoof) to 1 (real); null when the pack has no anti-spoofing.",
+    )
 
 
 class Detected(Serializer):

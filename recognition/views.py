@@ -123,7 +123,7 @@ def _viewer_header(request: Request) -> UUID | None:
 
 
 class DetectView(ServiceView):
-    """Every face in a picture, with landmarks, pose and quality."""
+    """Every face in a picture, with landmarks, pose, quality and attributes."""
 
     required_scope = "face:identify"
 
@@ -135,7 +135,9 @@ class DetectView(ServiceView):
     )
     def post(self, request: Request) -> Response:
         fields = self.fields(DetectRequest)
-        faces = engine.current().look_at(fields["image"])
+        active = engine.current()
+        picture = active.decode(fields["image"])
+        faces = active.describe(picture, active.detect(picture))
         return Response(answers.detected(faces))
 
 

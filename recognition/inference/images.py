@@ -56,6 +56,11 @@ def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Image:
     return _decode_pixels(data, header)
 
 
+def turned(image: Image, degrees: int) -> Image:
+    """The picture turned clockwise by a multiple of 90 degrees."""
+    return np.ascontiguousarray(np.rot90(image, -(degrees // 90)))
+
+
 def _decode_pixels(data: bytes, header: Header) -> Image:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)

@@ -2,72 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import yaml
 
 from recognition.inference.arrays import Floats
+from recognition.inference.schema import SchemaError, build
+from recognition.inference.specs import (
+    AttributesSpec,
+    DetectorSpec,
+    LivenessSpec,
+    MmodSpec,
+    QualitySpec,
+    RecogniserSpec,
+    RetinaFaceSpec,
+    ScrfdSpec,
+    WeightFile,
+    YunetSpec,
+)
 
 
 class PackError(ValueError):
     """A pack is missing, or its pack.yaml is wrong; the message says where."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file that an installed Python package carries, and the conversion it needs."""
-
-    package: str
-    path: str
-    sha256: str
-    bytes: int
-    convert: Literal["dlib_network", "dlib_landmarks"]
-
-
-@dataclass(frozen=True)
-class WeightFile:
-    file: str
-    licence: str
-    source: Source
-
-
-@dataclass(frozen=True)
-class MmodSpec:
-    """dlib's max-margin CNN detector with its landmark cascade. Sizes in pixels."""
-
-    decoder: Literal["mmod"]
-    weights: WeightFile
-    landmark_weights: WeightFile
-    landmark_names: tuple[str, ...]
-    window: int
-    min_face: float
-    min_face_retry: float  # tried when no face is found at min_face
-    max_side: float  # larger pictures are searched at this size
-    pyramid_step: float
-    score_threshold: float
-    score_range: tuple[float, float]  # scores at which the quality component is 0 and 1
-    nms_overlap: float
-
-
-@dataclass(frozen=True)
-class RecogniserSpec:
-    """Network input: `size` x `size` crops, (value - mean) / scale; template in crop pixels."""
-
-    weights: WeightFile
-    size: int
-    rgb: bool
-    mean: float
-    scale: float
-    mirror: bool  # add the embedding of the mirrored crop
-    dimensions: int
-    template: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -99,22 +58,33 @@ class Calibration:
 
 @dataclass(frozen=True)
 class ModelPack:
+    """Of the networks below `recogniser` a pack may have none: nothing is estimated then."""
+
     name: str
     description: str
     licence: str
     embedding_version: str
     model_version: str
-    detector: MmodSpec
+    detector: DetectorSpec
     recogniser: RecogniserSpec
+    quality: QualitySpec | None = None
+    attributes: AttributesSpec | None = None
+    liveness: LivenessSpec | None = None
     calibration: Calibration | None = None
 
     @property
     def template(self) -> Floats:
-        """(5, 2) in pixels of the crop."""
+        """(5, 2) in pixels of the recogniser's crop."""
         return np.array(self.recogniser.template, dtype=np.float64)
 
     def weight_files(self) -> list[WeightFile]:
-        return [self.detector.weights, self.detector.landmark_weights, self.recogniser.weights]
+        files = [self.detector.weights, self.recogniser.weights]
+        if isinstance(self.detector, MmodSpec):
+            files.append(self.detector.landmark_weights)
+        files += [spec.weights for spec in (self.quality, self.attributes) if spec]
+        if self.liveness:
+            files += [network.weights for network in self.liveness.networks]
+        return files
 
 
 def load_pack(folder: Path) -> ModelPack:
@@ -122,15 +92,12 @@ def load_pack(folder: Path) -> ModelPack:
     path = folder / "pack.yaml"
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        pack: ModelPack = build(ModelPack, raw, "pack")
+        _check(pack, folder.name)
     except OSError as error:
         raise PackError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, SchemaError) as error:
         raise PackError(f"{path}: {error}") from error
-    try:
-        pack: ModelPack = _build(ModelPack, raw, "pack")
-    except PackError as error:
-        raise PackError(f"{path}: {error}") from error
-    _check(pack, path)
     return pack
 
 
@@ -143,66 +110,55 @@ def find_pack(name: str, search: list[Path]) -> ModelPack:
     raise PackError(f"no pack {name!r} in {places}")
 
 
-def _check(pack: ModelPack, path: Path) -> None:
-    if pack.name != path.parent.name:
-        raise PackError(f"{path}: the name {pack.name!r} is not that of its folder")
+def _check(pack: ModelPack, folder: str) -> None:
+    """What types cannot say. Raises SchemaError."""
+    if pack.name != folder:
+        raise SchemaError(f"the name {pack.name!r} is not that of its folder")
     if not 1 <= pack.recogniser.dimensions <= 512:
-        raise PackError(f"{path}: recogniser.dimensions must be 1 to 512")
-    if len(pack.recogniser.template) != 5 or len(pack.detector.landmark_names) != 5:
-        raise PackError(f"{path}: five landmarks are needed")
+        raise SchemaError("recogniser.dimensions must be 1 to 512")
+    names = pack.detector.landmark_names
+    if len(set(names)) < 5 or {name[:5] for name in names if "eye" in name} != {"left_", "right"}:
+        raise SchemaError("detector.landmark_names must differ and name both eyes")
+    for weights in pack.weight_files():
+        # The name becomes part of a path in the cache folder.
+        if Path(weights.file).name != weights.file:
+            raise SchemaError(f"{weights.file!r} must be a file name without folders")
+    _check_strides(pack.detector)
+    _check_calibration(pack)
+
+
+def _check_strides(detector: DetectorSpec) -> None:
+    """What a detector declares for each stride must be there for each of them."""
+    if isinstance(detector, ScrfdSpec):
+        out = detector.outputs
+        lists: dict[str, tuple[object, ...]] = {
+            "outputs.scores": out.scores,
+            "outputs.boxes": out.boxes,
+            "outputs.landmarks": out.landmarks,
+        }
+    elif isinstance(detector, YunetSpec):
+        heads = detector.outputs
+        lists = {
+            "outputs.classes": heads.classes,
+            "outputs.objects": heads.objects,
+            "outputs.boxes": heads.boxes,
+            "outputs.landmarks": heads.landmarks,
+        }
+    elif isinstance(detector, RetinaFaceSpec):
+        lists = {"anchor_sizes": detector.anchor_sizes}
+    else:
+        return
+    for name, values in lists.items():
+        if len(values) != len(detector.strides):
+            raise SchemaError(f"detector.{name} must have one value for each stride")
+
+
+def _check_calibration(pack: ModelPack) -> None:
     calibration = pack.calibration
     if calibration is None:
         return
     if len(calibration.mean_embedding) != pack.recogniser.dimensions:
-        raise PackError(f"{path}: calibration.mean_embedding has the wrong length")
+        raise SchemaError("calibration.mean_embedding has the wrong length")
     table = calibration.table
     if len(table) < 2 or any(a.fmr <= b.fmr or a.cosine >= b.cosine for a, b in pairwise(table)):
-        raise PackError(f"{path}: calibration.table must have falling fmr and rising cosine")
-
-
-def _build(kind: Any, value: Any, where: str) -> Any:
-    """`value` as `kind` (dataclass, tuple, Literal, Optional or scalar); nothing is guessed."""
-    if dataclasses.is_dataclass(kind):
-        return _build_dataclass(kind, value, where)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (types.UnionType, typing.Union):
-        present = next(argument for argument in arguments if argument is not type(None))
-        return None if value is None else _build(present, value, where)
-    if origin is Literal:
-        if value not in arguments:
-            raise PackError(f"{where} must be one of {', '.join(map(str, arguments))}")
-        return value
-    if origin is tuple:
-        return _build_tuple(arguments, value, where)
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise PackError(f"{where} must be {kind.__name__}")
-    return value
-
-
-def _build_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
-    if not isinstance(value, list):
-        raise PackError(f"{where} must be a list")
-    kinds = [arguments[0]] * len(value) if arguments[1:] == (...,) else list(arguments)
-    if len(kinds) != len(value):
-        raise PackError(f"{where} must have {len(kinds)} values")
-    return tuple(
-        _build(kind, item, f"{where}[{index}]")
-        for index, (kind, item) in enumerate(zip(kinds, value, strict=True))
-    )
-
-
-def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise PackError(f"{where} must be a mapping")
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    if unknown := sorted(set(map(str, value)) - set(fields)):
-        raise PackError(f"{where} has unknown keys: {', '.join(unknown)}")
-    required = {name for name, f in fields.items() if f.default is dataclasses.MISSING}
-    if missing := sorted(required - set(value)):
-        raise PackError(f"{where} lacks {', '.join(missing)}")
-    hints = typing.get_type_hints(kind)
-    return kind(
-        **{name: _build(hints[name], item, f"{where}.{name}") for name, item in value.items()}
-    )
+        raise SchemaError("calibration.table must have falling fmr and rising cosine")

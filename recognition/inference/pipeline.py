@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,13 +13,17 @@ import numpy as np
 
 from recognition.inference.alignment import align
 from recognition.inference.arrays import Floats, Image
-from recognition.inference.detection import MmodDetector
+from recognition.inference.attributes import AttributeEstimator
+from recognition.inference.detection.factory import open_detector
+from recognition.inference.detection.results import Detections
 from recognition.inference.embedding import Embedder
-from recognition.inference.landmarks import LandmarkCascade
-from recognition.inference.packs import ModelPack
+from recognition.inference.images import turned
+from recognition.inference.liveness import LivenessEstimator
+from recognition.inference.packs import ModelPack, PackError
 from recognition.inference.pose import Pose, PoseEstimator, eye_distance
-from recognition.inference.quality import Quality, assess
+from recognition.inference.quality import Quality, QualityNetwork, assess
 from recognition.inference.sessions import Model
+from recognition.inference.specs import WeightFile
 from recognition.inference.weights import weight_path
 
 # One column holds the templates of all packs.
@@ -29,7 +34,11 @@ _SAME_SIZE = 0.699
 
 @dataclass(frozen=True)
 class DetectedFace:
-    """One face, in pixels of the upright picture. Raises ValueError when shapes do not fit."""
+    """One face, in pixels of the picture after its `rotation`.
+
+    What a pack has no network for, or what nobody asked for, is None. Raises ValueError when
+    shapes do not fit.
+    """
 
     box: Floats  # (4,) x1, y1, x2, y2; may reach over the border
     detection_score: float
@@ -38,6 +47,10 @@ class DetectedFace:
     quality: Quality
     crop: Image  # aligned
     embedding: Floats | None = None  # (dimensions,) of length 1
+    rotation: int = 0  # degrees clockwise by which the picture was turned to be upright
+    age: float | None = None  # years
+    gender: str | None = None  # "female" or "male"
+    liveness: float | None = None  # 0 spoof, 1 real
 
     def __post_init__(self) -> None:
         if self.box.shape != (4,) or self.landmarks.shape != (5, 2):
@@ -73,27 +86,73 @@ class FacePipeline:
     """The models of one pack, loaded. Safe to use from several threads at once."""
 
     def __init__(self, pack: ModelPack, cache: Path, *, threads: int = 1) -> None:
-        detector, recogniser = pack.detector, pack.recogniser
+        """Raises PackError when a model has not the outputs that the pack declares."""
         self.pack = pack
-        self._detector = MmodDetector(
-            detector,
-            Model(weight_path(pack, detector.weights, cache), threads=threads),
-            LandmarkCascade(weight_path(pack, detector.landmark_weights, cache)),
-        )
-        self._embedder = Embedder(
-            recogniser, Model(weight_path(pack, recogniser.weights, cache), threads=threads)
-        )
-        self._template = pack.template
-        self._pose = PoseEstimator(pack.template, detector.landmark_names)
 
-    def detect(self, image: Image) -> list[DetectedFace]:
-        """All faces without embeddings, the main one first, then by size."""
-        found = self._detector.detect(image)
+        def path(weights: WeightFile) -> Path:
+            return weight_path(pack, weights, cache)
+
+        def model(weights: WeightFile) -> Model:
+            return Model(path(weights), threads=threads)
+
+        quality, attributes, liveness = pack.quality, pack.attributes, pack.liveness
+        try:
+            self._detector = open_detector(pack.detector, path, threads=threads)
+        except ValueError as error:
+            raise PackError(f"the pack {pack.name!r}: {error}") from error
+        self._embedder = Embedder(pack.recogniser, model(pack.recogniser.weights))
+        self._quality = quality and QualityNetwork(quality, model(quality.weights))
+        self._attributes = attributes and AttributeEstimator(attributes, model(attributes.weights))
+        self._liveness = liveness and LivenessEstimator(
+            liveness, [model(network.weights) for network in liveness.networks]
+        )
+        self._pose = PoseEstimator(pack.template, pack.detector.landmark_names)
+
+    def detect(self, image: Image, *, rotate: bool = True) -> list[DetectedFace]:
+        """All faces without embeddings, the main one first, then by size.
+
+        Where there is no face the picture is turned, if the pack says so; `rotate=False` saves
+        that, which for a picture without faces is up to three quarters of the time.
+        """
+        found, rotation = self._detector.detect(image), 0
+        if not len(found) and rotate and self.pack.detector.rotate:
+            found, rotation = self._detect_turned(image)
+        return self.look_at(image, found, rotation)
+
+    def look_at(self, image: Image, found: Detections, rotation: int = 0) -> list[DetectedFace]:
+        """The faces at known places of the picture turned by `rotation`."""
+        image = turned(image, rotation)
         faces = [
             self._describe(image, *face)
             for face in zip(found.boxes, found.scores, found.landmarks, strict=True)
         ]
+        faces = [replace(face, rotation=rotation) for face in self._with_network(image, faces)]
         return _by_prominence(faces, image)
+
+    def describe(
+        self,
+        image: Image,
+        faces: Sequence[DetectedFace],
+        *,
+        attributes: bool = True,
+        liveness: bool = True,
+    ) -> list[DetectedFace]:
+        """The same faces of one picture with age, gender and liveness, where the pack has them."""
+        if not faces:
+            return []
+        image = turned(image, faces[0].rotation)
+        boxes = np.array([face.box for face in faces])
+        if attributes and self._attributes:
+            landmarks = np.array([face.landmarks for face in faces])
+            estimates = self._attributes.estimate(image, boxes, landmarks)
+            faces = [
+                replace(face, age=estimate.age, gender=estimate.gender)
+                for face, estimate in zip(faces, estimates, strict=True)
+            ]
+        if liveness and self._liveness:
+            values = self._liveness.estimate(image, boxes)
+            faces = [replace(f, liveness=value) for f, value in zip(faces, values, strict=True)]
+        return list(faces)
 
     def embed(self, faces: list[DetectedFace]) -> list[DetectedFace]:
         """The same faces with their embeddings."""
@@ -104,9 +163,21 @@ class FacePipeline:
         """(N, dimensions) unit vectors of aligned crops."""
         return self._embedder.embed(crops)
 
+    def _detect_turned(self, image: Image) -> tuple[Detections, int]:
+        """The faces of the turned picture in which the surest one is found, and its rotation.
+
+        All three ways are tried: a detector may find a face lying on its side, but less surely
+        and with its landmarks in the wrong places.
+        """
+        found = [
+            (self._detector.detect(turned(image, degrees), quick=True), degrees)
+            for degrees in (90, 270, 180)
+        ]
+        return max(found, key=lambda one: one[0].scores.max(initial=-np.inf))
+
     def _describe(self, image: Image, box: Floats, score: float, landmarks: Floats) -> DetectedFace:
         detector = self.pack.detector
-        crop = align(image, landmarks, self._template, self.pack.recogniser.size)
+        crop = align(image, landmarks, self.pack.template, self.pack.recogniser.size)
         pose = self._pose.estimate(landmarks)
         quality = assess(
             image,
@@ -118,6 +189,21 @@ class FacePipeline:
             score_range=detector.score_range,
         )
         return DetectedFace(box, float(score), landmarks, pose, quality, crop)
+
+    def _with_network(self, image: Image, faces: list[DetectedFace]) -> list[DetectedFace]:
+        """With the opinion of the pack's quality network.
+
+        It is part of every score, whoever asks: one threshold must mean the same everywhere.
+        """
+        spec = self.pack.quality
+        if not faces or not self._quality or not spec:
+            return faces
+        template = np.array(spec.template)
+        crops = [align(image, face.landmarks, template, spec.input.size) for face in faces]
+        return [
+            replace(face, quality=face.quality.with_network(value))
+            for face, value in zip(faces, self._quality.estimate(crops), strict=True)
+        ]
 
 
 def _by_prominence(faces: list[DetectedFace], image: Image) -> list[DetectedFace]:

@@ -1,8 +1,8 @@
 """How usable a face is: components from 0 to 1, reasons for the bad ones, and one score.
 
-The measures are analytic; the figures behind the ramps are ours, chosen on ordinary photos so
-that a good passport photo reaches 1 and a face that no recogniser can use reaches 0. Whether a
-score is good enough is decided elsewhere.
+The measures are analytic, and a pack's network may add its opinion. The figures behind the ramps
+are ours, chosen on ordinary photos so that a good passport photo reaches 1 and a face that no
+recogniser can use reaches 0. Whether a score is good enough is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import numpy as np
 
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.pose import Pose
+from recognition.inference.sessions import CropModel, Model
+from recognition.inference.specs import QualitySpec
 
 # Crops are compared at one size, so that sharpness means the same for every recogniser.
 _CROP_SIDE = 112
@@ -30,16 +32,34 @@ REASONS = {
     "pose": "turned_away",
     "detection": "uncertain_detection",
     "border": "cut_off",
+    "network": "hard_to_recognise",
 }
 
 
 @dataclass(frozen=True)
 class Quality:
-    """`components` has the keys of REASONS; `score` is within 0 and 1."""
+    """`components` has keys of REASONS; `score` is within 0 and 1."""
 
     score: float
     components: dict[str, float]
     reasons: tuple[str, ...]
+
+    def with_network(self, value: float) -> Quality:
+        """With the opinion of a network, from 0 to 1, as one more component."""
+        return combine({**self.components, "network": round(value, 4)})
+
+
+class QualityNetwork:
+    """A pack's own quality network."""
+
+    def __init__(self, spec: QualitySpec, model: Model) -> None:
+        self._range = spec.range
+        self._model = CropModel(spec.input, model)
+
+    def estimate(self, crops: list[Image]) -> list[float]:
+        """From 0 to 1 for each crop, aligned as the network's spec says."""
+        values = self._model.run(crops).reshape(len(crops))
+        return [_ramp(float(value), *self._range) for value in values]
 
 
 def assess(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from recognition.inference.arrays import Image
+from recognition.inference.specs import InputSpec
 
 # In order of preference; the others that a build may offer need setting up of their own.
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
@@ -19,7 +21,11 @@ Tensor = npt.NDArray[np.float32]
 class Model:
     """One ONNX model. `run` may be called from several threads at once."""
 
-    def __init__(self, path: Path, *, threads: int) -> None:
+    def __init__(self, path: Path, *, threads: int, outputs: Sequence[str] = ()) -> None:
+        """`outputs` names what `run` gives, in this order; by default everything.
+
+        Raises ValueError when the model has no such output.
+        """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -32,21 +38,47 @@ class Model:
             path, options, providers=[p for p in _PROVIDERS if p in available]
         )
         self._input = self._session.get_inputs()[0].name
+        self._outputs = list(outputs) or None
+        known = {output.name for output in self._session.get_outputs()}
+        if missing := sorted(set(outputs) - known):
+            raise ValueError(f"{path.name} has no outputs named {', '.join(missing)}")
 
     def run(self, batch: Tensor) -> list[Tensor]:
-        """All outputs for a batch (N, C, H, W)."""
-        outputs: list[Tensor] = self._session.run(None, {self._input: batch})
+        """The outputs for a batch in the layout that the model takes."""
+        outputs: list[Tensor] = self._session.run(self._outputs, {self._input: batch})
         return outputs
 
 
-def to_tensor(images: list[Image], *, rgb: bool, mean: float, scale: float) -> Tensor:
+class CropModel:
+    """A model that sees squares of one size, and of which one output counts."""
+
+    def __init__(self, spec: InputSpec, model: Model) -> None:
+        self._spec = spec
+        self._model = model
+
+    def run(self, crops: list[Image]) -> Tensor:
+        """The first output, (N, ...), for any number N > 0 of BGR crops of the declared size."""
+        step = self._spec.batch
+        parts = [crops[at : at + step] for at in range(0, len(crops), step)]
+        return np.concatenate([self._model.run(to_input(part, self._spec))[0] for part in parts])
+
+
+def to_input(images: list[Image], spec: InputSpec) -> Tensor:
+    """BGR pictures of one size as the batch that a network takes."""
+    batch = to_tensor(images, rgb=spec.rgb, mean=spec.mean, scale=spec.scale)
+    return batch if spec.layout == "nchw" else np.ascontiguousarray(batch.transpose(0, 2, 3, 1))
+
+
+def to_tensor(
+    images: list[Image], *, rgb: bool, mean: Sequence[float], scale: Sequence[float]
+) -> Tensor:
     """BGR pictures of one size as a batch (N, 3, H, W) of (value - mean) / scale."""
     batch = np.stack(images)
     if rgb:
         batch = batch[..., ::-1]
     tensor = np.ascontiguousarray(batch.transpose(0, 3, 1, 2), dtype=np.float32)
-    if mean:
-        tensor -= np.float32(mean)
-    if scale != 1:
-        tensor /= np.float32(scale)
+    if any(mean):
+        tensor -= np.array(mean, np.float32).reshape(3, 1, 1)
+    if any(value != 1 for value in scale):
+        tensor /= np.array(scale, np.float32).reshape(3, 1, 1)
     return tensor

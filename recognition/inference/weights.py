@@ -15,7 +15,8 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from recognition.inference import dlib_format
-from recognition.inference.packs import ModelPack, PackError, Source, WeightFile
+from recognition.inference.packs import ModelPack, PackError
+from recognition.inference.specs import ConvertedFile, DownloadedFile, Source, WeightFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,31 +24,57 @@ if TYPE_CHECKING:
 # Part of the converted file's name, so that a changed conversion is never mixed up with an old
 # file. Raise it with every change of the converted contents.
 _CONVERTER_VERSION = 1
+_CHUNK = 1 << 20
 
 
 def weight_path(pack: ModelPack, weights: WeightFile, cache: Path) -> Path:
     """Where the file is, or will be after `prepare`."""
-    name = Path(weights.file)
+    folder, name = cache / pack.name, Path(weights.file)
+    if isinstance(weights, DownloadedFile):
+        return folder / name
     mark = f"{weights.source.sha256[:12]}-{_CONVERTER_VERSION}"
-    return cache / pack.name / f"{name.stem}-{mark}{name.suffix}"
+    return folder / f"{name.stem}-{mark}{name.suffix}"
 
 
 def is_prepared(pack: ModelPack, cache: Path) -> bool:
     return all(weight_path(pack, weights, cache).is_file() for weights in pack.weight_files())
 
 
-def prepare(pack: ModelPack, cache: Path) -> None:
+def prepare(pack: ModelPack, cache: Path, source: Path | None = None) -> None:
     """Make every file of the pack that is missing in `cache`. Safe to run from two processes.
 
-    Raises PackError when a source is missing or is not the one that the pack names.
+    What is converted comes from installed packages, all else from the folder `source`. Raises
+    PackError when a file is missing there or is not the one that the pack names.
     """
     for weights in pack.weight_files():
         target = weight_path(pack, weights, cache)
-        if not target.is_file():
-            data = _read_source(weights.source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with _replacing(target) as file:
-                _CONVERTERS[weights.source.convert](data, file, target.stem)
+        if target.is_file():
+            continue
+        if isinstance(weights, ConvertedFile):
+            _convert(weights, target)
+        elif source is not None and (source / weights.file).is_file():
+            _copy(weights, source / weights.file, target)
+        else:
+            raise PackError(f"{weights.file} is missing: run `manage.py models pull {pack.name}`")
+
+
+def _convert(weights: ConvertedFile, target: Path) -> None:
+    data = _read_source(weights.source)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _replacing(target) as file:
+        _CONVERTERS[weights.source.convert](data, file, target.stem)
+
+
+def _copy(weights: DownloadedFile, origin: Path, target: Path) -> None:
+    digest, size = hashlib.sha256(), 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with origin.open("rb") as data, _replacing(target) as file:
+        while size <= weights.bytes and (chunk := data.read(_CHUNK)):
+            size += len(chunk)
+            digest.update(chunk)
+            file.write(chunk)
+        if size != weights.bytes or digest.hexdigest() != weights.sha256:
+            raise PackError(f"{origin} is not the file that the pack names")
 
 
 def _read_source(source: Source) -> bytes:

@@ -1,25 +1,15 @@
-"""Detectors: a picture to boxes, scores and landmarks."""
+"""dlib's max-margin CNN detector."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from recognition.inference.arrays import Floats, Image
+from recognition.inference.detection.results import Detections
 from recognition.inference.landmarks import LandmarkCascade, mean_grey
-from recognition.inference.packs import MmodSpec
 from recognition.inference.sessions import Model, to_tensor
-
-
-@dataclass(frozen=True)
-class Detections:
-    """N faces in pixels of the upright picture, best first; boxes may reach over its border."""
-
-    boxes: Floats  # (N, 4) x1, y1, x2, y2
-    scores: Floats  # (N,) in the detector's own unit
-    landmarks: Floats  # (N, 5, 2) x, y
+from recognition.inference.specs import MmodSpec
 
 
 class MmodDetector:
@@ -40,10 +30,10 @@ class MmodDetector:
         self._model = model
         self._cascade = cascade
 
-    def detect(self, image: Image) -> Detections:
+    def detect(self, image: Image, *, quick: bool = False) -> Detections:
         """Looks for smaller faces, at a higher cost, only when there is no face otherwise."""
         boxes, scores = self._search(image, self._spec.min_face)
-        if not len(boxes) and self._spec.min_face_retry < self._spec.min_face:
+        if not len(boxes) and not quick and self._spec.min_face_retry < self._spec.min_face:
             boxes, scores = self._search(image, self._spec.min_face_retry)
         keep = suppress_mmod(boxes, scores, self._spec.nms_overlap)
         boxes, scores = boxes[keep], scores[keep]
@@ -74,7 +64,9 @@ class MmodDetector:
         padded = cv2.copyMakeBorder(
             level, border, border, border, border, cv2.BORDER_CONSTANT, value=self._MEAN_BGR
         ).astype(np.uint8, copy=False)
-        heat = self._model.run(to_tensor([padded], rgb=True, mean=0, scale=1))[0][0, 0]
+        heat = self._model.run(to_tensor([padded], rgb=True, mean=(0, 0, 0), scale=(1, 1, 1)))[0][
+            0, 0
+        ]
         cells = np.argwhere(heat > self._spec.score_threshold)
         centres = (cells[:, ::-1] * self._STRIDE + self._FIRST - border) / factors
         half = self._spec.window / 2 / factors

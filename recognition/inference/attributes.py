@@ -1,0 +1,79 @@
+"""Age and gender, as far as a pack has a network for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from recognition.inference.alignment import align
+from recognition.inference.arrays import Floats, Image
+from recognition.inference.sessions import CropModel, Model, Tensor
+from recognition.inference.specs import AlignedAttributesSpec, AttributesSpec
+
+# Index of the output -> what it stands for, in both of InsightFace's models.
+_GENDERS = ("female", "male")
+_AGES = 100
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """None where the pack does not offer an estimate."""
+
+    age: float | None = None  # years
+    gender: str | None = None  # "female" or "male"
+
+
+class AttributeEstimator:
+    def __init__(self, spec: AttributesSpec, model: Model) -> None:
+        self._spec = spec
+        self._model = CropModel(spec.input, model)
+
+    def estimate(self, image: Image, boxes: Floats, landmarks: Floats) -> list[Attributes]:
+        """For each of N > 0 faces with boxes (N, 4) and landmarks (N, 5, 2)."""
+        spec, size = self._spec, self._spec.input.size
+        if isinstance(spec, AlignedAttributesSpec):
+            template = np.array(spec.template)
+            crops = [align(image, points, template, size) for points in landmarks]
+            ages, genders = decode_genderage_2018(self._model.run(crops))
+        else:
+            crops = [square_crop(image, box, spec.crop_scale, size) for box in boxes]
+            ages, genders = decode_genderage(self._model.run(crops))
+        shown = spec.estimates
+        return [
+            Attributes(age if "age" in shown else None, gender if "gender" in shown else None)
+            for age, gender in zip(ages, genders, strict=True)
+        ]
+
+
+def decode_genderage_2018(outputs: Tensor) -> tuple[list[float], list[str]]:
+    """Ages and genders of (N, 202): 2 logits of gender, then for each of 100 years 2 logits.
+
+    The age is the number of years for which the second logit ("older than that") is the higher.
+    """
+    years = outputs[:, 2:].reshape(len(outputs), _AGES, 2)
+    ages = (years[..., 1] > years[..., 0]).sum(axis=1)
+    return [float(age) for age in ages], _genders(outputs)
+
+
+def decode_genderage(outputs: Tensor) -> tuple[list[float], list[str]]:
+    """Ages and genders of (N, 3): 2 logits of gender, the age in centuries."""
+    ages = np.round(np.maximum(outputs[:, 2], 0) * 100)
+    return [float(age) for age in ages], _genders(outputs)
+
+
+def square_crop(image: Image, box: Floats, scale: float, size: int) -> Image:
+    """(size, size, 3): a square around the box's centre, `scale` times its longer side.
+
+    What lies outside of the picture is black.
+    """
+    middle = (box[:2] + box[2:]) / 2
+    zoom = size / (float(np.max(box[2:] - box[:2])) * scale)
+    shift = size / 2 - middle * zoom
+    matrix = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]])
+    return cv2.warpAffine(image, matrix, (size, size)).astype(np.uint8, copy=False)
+
+
+def _genders(outputs: Tensor) -> list[str]:
+    return [_GENDERS[int(index)] for index in outputs[:, :2].argmax(axis=1)]

@@ -1,0 +1,1 @@
+"""Detectors: a picture to boxes, scores and landmarks."""

@@ -1,0 +1,114 @@
+"""Outputs of detection networks to boxes, scores and landmarks; pure functions.
+
+All coordinates are pixels of the network's input. Cell (row, column) of an output with stride s
+stands for the input's pixels around (s * column, s * row); outputs list the cells row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from recognition.inference.arrays import Floats
+from recognition.inference.detection.results import Detections, joined
+from recognition.inference.specs import RetinaFaceSpec, ScrfdSpec, YunetSpec
+
+
+def decode_scrfd(outputs: Sequence[Floats], spec: ScrfdSpec, height: int, width: int) -> Detections:
+    """Outputs: for each stride the scores (K, 1), then so the boxes (K, 4), the landmarks (K, 10).
+
+    Boxes are distances from the cell to the four sides, landmarks offsets from it, both in
+    strides: distance2bbox and distance2kps of the authors' code.
+    """
+    scores, boxes, points = _by_kind(outputs, len(spec.strides), kinds=3)
+    found = []
+    for level, stride in enumerate(spec.strides):
+        best = scores[level].reshape(-1)
+        keep = np.flatnonzero(best >= spec.score_threshold)
+        cells = np.repeat(_cells(height, width, stride), spec.anchors, axis=0)[keep] * stride
+        reach = boxes[level].reshape(-1, 4)[keep] * stride
+        offsets = points[level].reshape(-1, 5, 2)[keep] * stride
+        corners = np.hstack([cells - reach[:, :2], cells + reach[:, 2:]])
+        found.append(Detections(corners, best[keep], cells[:, None] + offsets))
+    return joined(found)
+
+
+def decode_yunet(outputs: Sequence[Floats], spec: YunetSpec, height: int, width: int) -> Detections:
+    """Outputs: for each stride the classes (1, K, 1), then so objects, boxes, landmarks.
+
+    Centres and landmarks are offsets from the cell in strides, sizes the logarithm of strides:
+    FaceDetectorYN of OpenCV, whose score is the geometric mean of class and object, too.
+    """
+    classes, objects, boxes, points = _by_kind(outputs, len(spec.strides), kinds=4)
+    found = []
+    for level, stride in enumerate(spec.strides):
+        sure = np.clip(classes[level], 0, 1) * np.clip(objects[level], 0, 1)
+        best = np.sqrt(sure).reshape(-1)
+        keep = np.flatnonzero(best >= spec.score_threshold)
+        cells = _cells(height, width, stride)[keep]
+        box = boxes[level].reshape(-1, 4)[keep]
+        centres, half = cells + box[:, :2], np.exp(box[:, 2:]) / 2
+        corners = np.hstack([centres - half, centres + half]) * stride
+        offsets = points[level].reshape(-1, 5, 2)[keep]
+        found.append(Detections(corners, best[keep], (cells[:, None] + offsets) * stride))
+    return joined(found)
+
+
+def decode_retinaface(
+    outputs: Sequence[Floats], spec: RetinaFaceSpec, height: int, width: int
+) -> Detections:
+    """Outputs: scores (1, K, 2) after softmax, boxes (1, K, 4), landmarks (1, K, 10).
+
+    All are relative to prior boxes: centres and landmarks in their sides, sizes as a logarithm,
+    both times a variance. Second score: a face (decode and decode_landm of the authors' code).
+    """
+    scores, boxes, points = outputs
+    best = scores.reshape(-1, 2)[:, 1]
+    keep = np.flatnonzero(best >= spec.score_threshold)
+    priors = prior_boxes(spec, height, width)[keep]
+    centre, side = priors[:, :2], priors[:, 2:]
+    by_centre, by_size = spec.variances
+    box = boxes.reshape(-1, 4)[keep]
+    centres = centre + box[:, :2] * by_centre * side
+    half = side * np.exp(box[:, 2:] * by_size) / 2
+    offsets = points.reshape(-1, 5, 2)[keep] * by_centre * side[:, None]
+    corners = np.hstack([centres - half, centres + half])
+    return Detections(corners, best[keep], centre[:, None] + offsets)
+
+
+def prior_boxes(spec: RetinaFaceSpec, height: int, width: int) -> Floats:
+    """(K, 4) centre x, y, width, height: squares on the middles of the cells, all sizes of each."""
+    levels = []
+    for stride, sizes in zip(spec.strides, spec.anchor_sizes, strict=True):
+        centres = np.repeat((_cells(height, width, stride) + 0.5) * stride, len(sizes), axis=0)
+        sides = np.tile(np.array(sizes, np.float32), len(centres) // len(sizes))
+        levels.append(np.column_stack([centres, sides, sides]))
+    return np.concatenate(levels)
+
+
+def suppress(found: Detections, iou: float) -> Detections:
+    """The best of faces that overlap by more than `iou` (intersection over union), best first."""
+    found = found.take(np.argsort(-found.scores, kind="stable"))
+    areas = np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1)
+    kept: list[int] = []
+    left = np.arange(len(found))
+    while len(left):
+        first, rest = left[0], left[1:]
+        kept.append(int(first))
+        low = np.maximum(found.boxes[first, :2], found.boxes[rest, :2])
+        high = np.minimum(found.boxes[first, 2:], found.boxes[rest, 2:])
+        shared = np.prod(np.maximum(high - low, 0), axis=1)
+        left = rest[shared <= iou * (areas[first] + areas[rest] - shared)]
+    return found.take(kept)
+
+
+def _cells(height: int, width: int, stride: int) -> Floats:
+    """(K, 2) column and row of every cell of an input; its last cells may reach over the border."""
+    rows, columns = -(-height // stride), -(-width // stride)
+    y, x = np.mgrid[:rows, :columns]
+    return np.column_stack([x.ravel(), y.ravel()]).astype(np.float32)
+
+
+def _by_kind(outputs: Sequence[Floats], levels: int, *, kinds: int) -> list[Sequence[Floats]]:
+    return [outputs[kind * levels : (kind + 1) * levels] for kind in range(kinds)]

@@ -1,0 +1,268 @@
+"""What pack.yaml declares about the networks of a pack: files, inputs, outputs, decoders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Point = tuple[float, float]
+# As the pack's landmark_names order them, in pixels of an aligned crop.
+Template = tuple[Point, Point, Point, Point, Point]
+# From the person's side: in the picture of a face the left eye is on the right.
+Landmark = Literal[
+    "left_eye",
+    "left_eye_outer",
+    "left_eye_inner",
+    "right_eye",
+    "right_eye_outer",
+    "right_eye_inner",
+    "nose_tip",
+    "nose_base",
+    "mouth_left",
+    "mouth_right",
+]
+Names = tuple[Landmark, Landmark, Landmark, Landmark, Landmark]
+Triple = tuple[float, float, float]
+
+
+# --- Files ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that an installed Python package carries, and the conversion it needs."""
+
+    package: str
+    path: str
+    sha256: str
+    bytes: int
+    convert: Literal["dlib_network", "dlib_landmarks"]
+
+
+@dataclass(frozen=True)
+class ConvertedFile:
+    """Made out of a file of an installed package, under this name."""
+
+    file: str
+    licence: str
+    source: Source
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip file with a weight file inside, as `member`."""
+
+    urls: tuple[str, ...]
+    sha256: str
+    bytes: int
+    member: str
+
+
+@dataclass(frozen=True)
+class DownloadedFile:
+    """Fetched as it is, from `urls` in this order or out of `archive`; or given in a folder."""
+
+    file: str
+    licence: str
+    sha256: str
+    bytes: int
+    urls: tuple[str, ...] = ()
+    archive: Archive | None = None
+
+
+WeightFile = ConvertedFile | DownloadedFile
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network takes: squares of `size` pixels, (value - mean) / scale in each channel."""
+
+    size: int
+    rgb: bool  # else BGR
+    mean: Triple  # of 0 to 255, in the network's order of channels
+    scale: Triple
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    batch: int = 1  # pictures in one run; networks exported for one picture take no more
+
+
+# --- Detectors ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MmodSpec:
+    """dlib's max-margin CNN detector with its landmark cascade. Sizes in pixels."""
+
+    decoder: Literal["mmod"]
+    weights: WeightFile
+    landmark_weights: WeightFile
+    landmark_names: Names
+    window: int
+    min_face: float
+    min_face_retry: float  # tried when no face is found at min_face
+    max_side: float  # larger pictures are searched at this size
+    pyramid_step: float
+    score_threshold: float
+    score_range: tuple[float, float]  # scores at which the quality component is 0 and 1
+    nms_overlap: float
+    rotate: bool  # turn pictures without a face by 90, 180 and 270 degrees
+
+
+@dataclass(frozen=True)
+class AnchorSpec:
+    """What the detectors with one output cell for each patch of the picture have in common.
+
+    The picture is fitted into a square of input.size, top left. With `small_size` it is searched
+    at that size, too, where faces that fill the picture are no larger than the network knows.
+    """
+
+    weights: WeightFile
+    input: InputSpec
+    fixed_size: bool  # the network takes squares of input.size only, else any multiple of 32
+    small_size: int | None
+    landmark_names: Names
+    strides: tuple[int, ...]
+    score_threshold: float
+    score_range: tuple[float, float]  # scores at which the quality component is 0 and 1
+    nms_iou: float
+    rotate: bool  # turn pictures without a face by 90, 180 and 270 degrees
+
+
+@dataclass(frozen=True)
+class ScrfdOutputs:
+    """Names of the network's outputs, one for each stride."""
+
+    scores: tuple[str, ...]
+    boxes: tuple[str, ...]
+    landmarks: tuple[str, ...]
+
+    def names(self) -> list[str]:
+        return [*self.scores, *self.boxes, *self.landmarks]
+
+
+@dataclass(frozen=True)
+class ScrfdSpec(AnchorSpec):
+    """SCRFD (Guo et al., ICLR 2022) as exported by InsightFace."""
+
+    decoder: Literal["scrfd"]
+    anchors: int  # of each cell
+    outputs: ScrfdOutputs
+
+
+@dataclass(frozen=True)
+class RetinaFaceOutputs:
+    """Names of the network's outputs; each holds all strides, one after the other."""
+
+    scores: str
+    boxes: str
+    landmarks: str
+
+    def names(self) -> list[str]:
+        return [self.scores, self.boxes, self.landmarks]
+
+
+@dataclass(frozen=True)
+class RetinaFaceSpec(AnchorSpec):
+    """RetinaFace (Deng et al., CVPR 2020) as exported by Pytorch_Retinaface."""
+
+    decoder: Literal["retinaface"]
+    anchor_sizes: tuple[tuple[int, ...], ...]  # sides in pixels, for each stride
+    variances: tuple[float, float]  # of centres and of sizes
+    outputs: RetinaFaceOutputs
+
+
+@dataclass(frozen=True)
+class YunetOutputs:
+    """Names of the network's outputs, one for each stride."""
+
+    classes: tuple[str, ...]
+    objects: tuple[str, ...]
+    boxes: tuple[str, ...]
+    landmarks: tuple[str, ...]
+
+    def names(self) -> list[str]:
+        return [*self.classes, *self.objects, *self.boxes, *self.landmarks]
+
+
+@dataclass(frozen=True)
+class YunetSpec(AnchorSpec):
+    """YuNet (Wu et al., Machine Intelligence Research 2023) with its raw heads."""
+
+    decoder: Literal["yunet"]
+    outputs: YunetOutputs
+
+
+DetectorSpec = MmodSpec | ScrfdSpec | RetinaFaceSpec | YunetSpec
+
+
+# --- Networks that see one face -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RecogniserSpec:
+    """Aligned crop to embedding."""
+
+    weights: WeightFile
+    input: InputSpec
+    template: Template
+    mirror: bool  # add the embedding of the mirrored crop
+    dimensions: int
+
+    @property
+    def size(self) -> int:
+        """Pixels of a side of the aligned crop."""
+        return self.input.size
+
+
+@dataclass(frozen=True)
+class QualitySpec:
+    """Aligned crop to one figure that rises with quality; `range` is where it counts 0 and 1."""
+
+    weights: WeightFile
+    input: InputSpec
+    template: Template
+    range: tuple[float, float]
+
+
+Estimate = Literal["age", "gender"]
+
+
+@dataclass(frozen=True)
+class AlignedAttributesSpec:
+    """InsightFace's model of 2018: 2 logits of gender, then 100 x 2 of "older than n years"."""
+
+    decoder: Literal["genderage_2018"]
+    weights: WeightFile
+    input: InputSpec
+    template: Template
+    estimates: tuple[Estimate, ...]  # what of it is good enough to be shown
+
+
+@dataclass(frozen=True)
+class BoxAttributesSpec:
+    """InsightFace's genderage.onnx: square around the box to [female, male, age / 100]."""
+
+    decoder: Literal["genderage"]
+    weights: WeightFile
+    input: InputSpec
+    crop_scale: float  # the square's side in units of the box's longer side
+    estimates: tuple[Estimate, ...]
+
+
+AttributesSpec = AlignedAttributesSpec | BoxAttributesSpec
+
+
+@dataclass(frozen=True)
+class LivenessNetwork:
+    """The crop is the box, enlarged `crop_scale` times around its centre."""
+
+    weights: WeightFile
+    crop_scale: float
+
+
+@dataclass(frozen=True)
+class LivenessSpec:
+    """MiniFASNet: the mean of the networks' softmax; class `real_class` is a living face."""
+
+    networks: tuple[LivenessNetwork, ...]
+    input: InputSpec
+    real_class: int
