@@ -74,7 +74,7 @@ def embed(photos: Sequence[Photo], pack: ModelPack, *, workers: int) -> Embedded
     except (PackError, BrokenProcessPool) as error:
         raise CommandError(f"The photos could not be embedded: {error}") from error
     if all(face.embedding is None for face in faces):
-        raise CommandError("No face was found in any photo.")
+        raise CommandError(f"No face was found in any photo. {photos[0].path}: {faces[0].problem}")
     return _collect(faces, pack.recogniser.dimensions)
 
 
