@@ -85,7 +85,9 @@ def draw_det(plot: Plot) -> Image:
 def draw_roc(plot: Plot) -> Image:
     """Receiver operating characteristic: true accept rate over the logarithm of the FMR."""
     accepted = 1 - plot.curve.fnmr
-    y = _vertical(min(0.9, math.floor(10 * accepted.min()) / 10), logarithmic=False)
+    # What few errors stand behind would squeeze the rest of a good pack's curve into a line.
+    least = accepted[plot.curve.fmr >= plot.measured_from].min(initial=1.0)
+    y = _vertical(min(0.9, math.floor(10 * float(least)) / 10), logarithmic=False)
     return _draw(plot, y, accepted, [1 - p.fnmr for p in plot.points], "True accept rate")
 
 
@@ -109,9 +111,11 @@ def _draw(plot: Plot, y: _Axis, rates: Floats, heights: Sequence[float], name: s
     if x.at(plot.measured_from) - x.start > 60:
         canvas.text("too few errors", x.start + 6, y.start - 24, size=12, colour=_GREY)
         canvas.text("to be measured", x.start + 6, y.start - 8, size=12, colour=_GREY)
-    pixels = [(x.at(a), y.at(b)) for a, b in zip(plot.curve.fmr, rates, strict=True)]
-    canvas.line(pixels, _CURVE, width=2)
+    shown = [pair for pair in zip(plot.curve.fmr, rates, strict=True) if pair[1] >= y.low]
+    canvas.line([(x.at(fmr), y.at(rate)) for fmr, rate in shown], _CURVE, width=2)
     for point, height in zip(plot.points, heights, strict=True):
+        if height < y.low:
+            continue
         bar = [(x.at(point.low), y.at(height)), (x.at(point.high), y.at(height))]
         canvas.line(bar, _POINT, width=1.5)
         canvas.dot(x.at(point.fmr), y.at(height), _POINT)

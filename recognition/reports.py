@@ -147,7 +147,7 @@ def describe_rate(rate: Rate) -> Json:
 
 
 def interval_of(rate: Rate) -> str:
-    return f"{rate.value:.2g} ({rate.low:.1g} to {rate.high:.1g})"
+    return f"{rate.value:.2g} ({rate.low:.2g} to {rate.high:.2g})"
 
 
 def describe_calibration(calibration: Calibration) -> Json:

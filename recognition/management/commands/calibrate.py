@@ -125,7 +125,10 @@ class Command(BaseCommand):
     ) -> None:
         pairs = all_pairs(found.embeddings, found.people)
         report["curve"] = reports.describe_curve(error_curve(pairs))
-        title = f"{report['pack']} on {measured.data}"
+        title = (
+            f"{report['pack']} on {measured.data}: {measured.photos:,} photos of "
+            f"{measured.identities:,} people"
+        )
         try:
             target.mkdir(parents=True, exist_ok=True)
             reports.write_json(target / "report.json", report)
