@@ -1,16 +1,21 @@
 """Errors to answers, with the one table from error code to HTTP status."""
 
+import logging
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from facesvc.envelope import metadata
+from recognition import tokens
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
+
+logger = logging.getLogger(__name__)
 
 # Every code that an answer may carry. Codes are part of the API and never change their meaning.
 STATUS = {
@@ -20,6 +25,8 @@ STATUS = {
     "unknown_field": status.HTTP_400_BAD_REQUEST,
     "method_not_allowed": status.HTTP_405_METHOD_NOT_ALLOWED,
     "not_acceptable": status.HTTP_406_NOT_ACCEPTABLE,
+    "invalid_cursor": status.HTTP_400_BAD_REQUEST,
+    "length_required": status.HTTP_411_LENGTH_REQUIRED,
     "payload_too_large": status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
     "unsupported_media_type": status.HTTP_415_UNSUPPORTED_MEDIA_TYPE,
     "rate_limited": status.HTTP_429_TOO_MANY_REQUESTS,
@@ -49,6 +56,7 @@ STATUS = {
     "face_not_found": status.HTTP_404_NOT_FOUND,
     "user_not_found": status.HTTP_404_NOT_FOUND,
     # us
+    "unavailable": status.HTTP_503_SERVICE_UNAVAILABLE,
     "internal_error": status.HTTP_500_INTERNAL_SERVER_ERROR,
 }
 
@@ -69,6 +77,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     # Nothing of a refused request may stay, also where a view runs inside a transaction.
     set_rollback()
     response = Response(body, status=STATUS[body["code"]])
+    if response.status_code == status.HTTP_503_SERVICE_UNAVAILABLE:
+        response["Retry-After"] = "5"
     if isinstance(error, exceptions.APIException):
         if challenge := getattr(error, "auth_header", None):
             response["WWW-Authenticate"] = challenge
@@ -89,6 +99,11 @@ def _describe(error: Exception) -> dict[str, Any] | None:
             codes = error.get_codes()
             code = codes if isinstance(codes, str) else "invalid_request"
             return _body(_RENAMED.get(code, code), str(error.detail))
+        case RequestDataTooBig():
+            return _body("payload_too_large", "The body is too long.")
+        case OperationalError() | InterfaceError() | tokens.KeysUnavailableError():
+            logger.exception("unavailable")
+            return _body("unavailable", "Not available at the moment; try again.")
         case Http404():
             return _body("not_found", "There is nothing here.")
         case PermissionDenied():

@@ -1,13 +1,18 @@
 """Probes for load balancers: alive, and ready to serve."""
 
+import time
 from collections.abc import Callable
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
+from facesvc.postgres.cluster import DatabaseError
 from recognition import engine
 from recognition.inference.packs import PackError
+
+# Anybody may ask, and an inference costs a tenth of a second.
+_REMEMBERED_SECONDS = 10.0
 
 
 def live(request: HttpRequest) -> JsonResponse:
@@ -25,11 +30,26 @@ def ready(request: HttpRequest) -> JsonResponse:
     return JsonResponse(body, status=200 if fine else 503)
 
 
+class _Remembered:
+    """A check that is not repeated for a while after it has passed."""
+
+    def __init__(self, check: Callable[[], bool], seconds: float) -> None:
+        self._check = check
+        self._seconds = seconds
+        self._passed_at: float | None = None
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if self._passed_at is None or now - self._passed_at > self._seconds:
+            self._passed_at = now if self._check() else None
+        return self._passed_at is not None
+
+
 def _database() -> bool:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError:
+    except (Error, DatabaseError):
         return False
     return True
 
@@ -37,7 +57,7 @@ def _database() -> bool:
 def _migrations() -> bool:
     try:
         executor = MigrationExecutor(connection)
-    except DatabaseError:
+    except (Error, DatabaseError):
         return False
     return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
@@ -45,12 +65,13 @@ def _migrations() -> bool:
 def _inference() -> bool:
     try:
         return engine.current().self_test()
-    except PackError:
+    except (PackError, Error, DatabaseError):
         return False
 
 
 _CHECKS: dict[str, Callable[[], bool]] = {
     "database": _database,
-    "migrations": _migrations,
-    "inference": _inference,
+    # What is migrated stays so while this code runs.
+    "migrations": _Remembered(_migrations, float("inf")),
+    "inference": _Remembered(_inference, _REMEMBERED_SECONDS),
 }

@@ -25,7 +25,6 @@ from facesvc.processes import die_with_parent
 from facesvc.supervisor import GaveUpError, Supervisor
 
 READY_TIMEOUT = 60  # seconds
-SCOPES = "face:register face:verify face:identify face:manage face:batch face:admin"
 TOKEN_MINUTES = 24 * 60
 
 
@@ -182,24 +181,29 @@ def _readiness(host: str, port: int) -> str:
 
 
 def _announce(url: str, environment: Mapping[str, str]) -> None:
-    token = _manage(
-        "issue_token",
-        *("--service", "local", "--scope", SCOPES, "--minutes", str(TOKEN_MINUTES)),
-        environment=environment,
-        capture=True,
-    )
     print(
         f"""
 facesvc is ready: {url}
 API documentation: {url}/api/docs
 
-A token with all rights for {TOKEN_MINUTES // 60} hours, to paste into another terminal:
-
-export TOKEN={token.strip()}
+{_token(environment)}
 
 Ctrl-C stops everything.
 """,
         flush=True,
+    )
+
+
+def _token(environment: Mapping[str, str]) -> str:
+    """A token to try things out with, unless an identity provider issues them."""
+    words = ("--service", "local", "--scope", "all", "--minutes", str(TOKEN_MINUTES))
+    try:
+        token = _manage("issue_token", *words, environment=environment, capture=True)
+    except RunError as error:
+        return f"No token to try it with: {error}"
+    return (
+        f"A token with all rights for {TOKEN_MINUTES // 60} hours, to paste into another "
+        f"terminal:\n\nexport TOKEN={token.strip()}"
     )
 
 

@@ -11,9 +11,10 @@ from recognition.errors import ServiceError
 from recognition.models import AuditEvent, Face, User
 
 
-def face_of(caller: Caller, face_id: str) -> Face:
+def face_of(caller: Caller, face_id: str, *, lock: bool = False) -> Face:
     """Raises face_not_found, also for another user's face: that it exists is private."""
-    face = Face.objects.filter(face_id=face_id).first()
+    faces = Face.objects.select_for_update() if lock else Face.objects.all()
+    face = faces.filter(face_id=face_id).first()
     if face is None or not caller.may_act_for(face.user_id):
         raise ServiceError("face_not_found", "There is no such face.")
     return face
@@ -30,7 +31,7 @@ def user_of(caller: Caller, user_id: UUID) -> User:
 @transaction.atomic
 def change_face(*, caller: Caller, face_id: str, changes: Mapping[str, Any]) -> Face:
     """Change face_group, metadata and privacy_settings; what is left out stays."""
-    face = face_of(caller, face_id)
+    face = face_of(caller, face_id, lock=True)
     fields = {name: value for name, value in changes.items() if name != "privacy_settings"}
     fields |= changes.get("privacy_settings", {})
     for name, value in fields.items():
@@ -49,7 +50,7 @@ def change_face(*, caller: Caller, face_id: str, changes: Mapping[str, Any]) -> 
 @transaction.atomic
 def delete_face(*, caller: Caller, face_id: str) -> None:
     """Remove a face and its templates; what remains is the audit row."""
-    face = face_of(caller, face_id)
+    face = face_of(caller, face_id, lock=True)
     AuditEvent.objects.create(
         actor=caller.name, action="face.delete", user_id=face.user_id, face_id=face_id
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from django.conf import settings
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, OutputWrapper
 from tqdm import tqdm
 
 from recognition import engine
@@ -18,7 +19,7 @@ from recognition.inference import weights
 from recognition.inference.arrays import Floats
 from recognition.inference.packs import ModelPack, PackError, find_pack
 from recognition.photo_embedding import EmbeddedPhoto, Limits, embed_photos
-from recognition.photos import Photo
+from recognition.photos import Photo, find_photos
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,26 @@ def open_pack(name: str) -> ModelPack:
     return pack
 
 
+def find_labelled(folder: Path, output: OutputWrapper) -> list[Photo]:
+    """The photos of a folder that say who is in them. Raises CommandError."""
+    if not folder.is_dir():
+        raise CommandError(f"{folder} is not a folder.")
+    photos = list(find_photos(folder))
+    labelled = [photo for photo in photos if photo.person]
+    if not labelled:
+        raise CommandError(f"{folder} has no photos that say who is in them.")
+    if len(labelled) < len(photos):
+        output.write(
+            f"{len(photos) - len(labelled)} photos are left out: neither a folder nor the file's "
+            "name says who is in them."
+        )
+    return labelled
+
+
 def embed(photos: Sequence[Photo], pack: ModelPack, *, workers: int) -> EmbeddedFolder:
     """The folder's faces, people told apart by name, with a progress bar. Raises CommandError."""
     if workers < 1:
         raise CommandError("--workers must be at least 1.")
-    if not photos:
-        raise CommandError("The folder has no photos.")
     limits = Limits(settings.MAX_IMAGE_BYTES, settings.MAX_IMAGE_PIXELS)
     results = embed_photos(photos, pack, settings.MODELS_DIR, limits, workers=workers)
     try:

@@ -84,7 +84,7 @@ def photos_of(pairs: Iterable[ListedPair], folder: Path) -> list[Photo]:
     paths = dict.fromkeys(path for pair in pairs for path in (pair.path_a, pair.path_b))
     relatives = [(path, relative_to(path, folder)) for path in paths]
     # Of photos elsewhere nothing is known but what the list says.
-    return [Photo(path, person_of(below) if below else str(path)) for path, below in relatives]
+    return [Photo(path, person_of(below) if below else "") for path, below in relatives]
 
 
 def relative_to(path: Path, folder: Path) -> Path | None:
@@ -111,7 +111,9 @@ def people_of(photos: Sequence[Photo], pairs: Sequence[ListedPair]) -> People:
     """
     joined = {photo.path: photo.path for photo in photos}
     first: dict[str, Path] = {}
-    names = [(first.setdefault(photo.person, photo.path), photo.path) for photo in photos]
+    names = [
+        (first.setdefault(photo.person, photo.path), photo.path) for photo in photos if photo.person
+    ]
     listed = [(pair.path_a, pair.path_b) for pair in pairs if pair.same]
     by_name = _join(joined, [*names, *listed])
     contradiction = next(_contradictions(by_name, pairs), None)

@@ -8,12 +8,17 @@ from pathlib import Path
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 # `Jane_Doe_0001.jpg`, `jane-doe (2).png`: what follows the name is a number.
 _NUMBER = re.compile(r"[\s_.-]*\(?\d+\)?$")
+# What cameras and phones call every picture says nothing about who is on it.
+_CAMERA = re.compile(
+    r"(?:IMG|DSCN?|DSCF|PXL|MVIMG|P|WP|GOPR|image|photo|picture|screenshot|untitled)?[\W\d_]*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
 class Photo:
     path: Path
-    person: str
+    person: str  # empty where the name tells nothing
 
 
 def find_photos(folder: Path) -> Iterator[Photo]:
@@ -26,6 +31,9 @@ def find_photos(folder: Path) -> Iterator[Photo]:
 
 
 def person_of(relative: Path) -> str:
-    """Who is in the photo, by its path below the folder of photos."""
-    name = relative.parts[0] if len(relative.parts) > 1 else _NUMBER.sub("", relative.stem)
-    return name.replace("_", " ").strip() or relative.stem
+    """Who is in a photo, by its path below the folder of photos; empty where that tells nothing."""
+    if len(relative.parts) > 1:
+        return relative.parts[0].replace("_", " ").strip()
+    if _CAMERA.fullmatch(relative.stem):
+        return ""
+    return _NUMBER.sub("", relative.stem).replace("_", " ").strip()

@@ -9,8 +9,9 @@ from typing import Any
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from rest_framework import serializers
+from rest_framework.utils import html
 
-from recognition import matching
+from recognition import matching, strict_json
 from recognition.errors import ServiceError
 
 MAX_METADATA_BYTES = 8192
@@ -33,7 +34,7 @@ class PictureField(serializers.Field[bytes, Any, Any, Any]):
     default_error_messages = {"invalid": "A picture as base64, or as an uploaded file."}
 
     def to_internal_value(self, data: Any) -> bytes:
-        if isinstance(data, bytes):
+        if isinstance(data, bytes) and data:
             return data
         if isinstance(data, UploadedFile):
             return bytes(data.read())
@@ -42,7 +43,7 @@ class PictureField(serializers.Field[bytes, Any, Any, Any]):
         self.fail("invalid")
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        if data == "":
+        if data in ("", b""):
             raise ServiceError("empty_image", "The picture is empty.")
         return super().run_validation(data)
 
@@ -52,14 +53,57 @@ def _from_base64(text: str) -> bytes:
         head, _, text = text.partition(",")
         if not head.endswith(";base64"):
             raise ServiceError("invalid_base64", "The data URI is not base64.")
-    if len(text) > settings.MAX_IMAGE_BYTES * 4 // 3 + 1024:
+    if len(text) > settings.MAX_ENCODED_IMAGE_BYTES:
         raise ServiceError(
             "image_too_large", f"At most {settings.MAX_IMAGE_BYTES} bytes a picture are taken."
         )
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
+        # Line breaks are common and mean nothing.
+        data = text.encode("ascii").translate(None, b" \t\r\n")
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, UnicodeEncodeError):
         raise ServiceError("invalid_base64", "The picture is not valid base64.") from None
+
+
+class IdField(serializers.UUIDField):
+    """A UUID as text; Django REST framework also takes numbers and booleans for one."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid", value=data)
+        return super().to_internal_value(data)
+
+
+class TextField(serializers.CharField):
+    """A JSON string; Django REST framework also takes numbers for one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class WholeNumberField(serializers.IntegerField):
+    """A whole number; JSON's strings, fractions and booleans are none (forms have only text)."""
+
+    def to_internal_value(self, data: Any) -> int:
+        is_form = html.is_html_input(self.root.initial_data)
+        if type(data) is not int and not (is_form and isinstance(data, str)):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class FlagField(serializers.BooleanField):
+    """true or false, not "yes" or 1; a form says "true" or "false"."""
+
+    TRUE_VALUES = {True, "true"}
+    FALSE_VALUES = {False, "false"}
+    NULL_VALUES: set[Any] = set()
+
+    def to_internal_value(self, data: Any) -> bool:
+        if type(data) not in (bool, str):
+            self.fail("invalid", input=data)
+        return bool(super().to_internal_value(data))
 
 
 class FiniteFloatField(serializers.FloatField):
@@ -110,19 +154,29 @@ def _from_text(data: Any) -> Any:
     if not isinstance(data, str):
         return data
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
+        return strict_json.loads(data)
+    except ValueError:
         raise serializers.ValidationError("Not valid JSON.") from None
 
 
-class SearchScopeSerializer(StrictSerializer):
+class NestedSerializer(StrictSerializer):
+    """An object inside a body; forms carry it as JSON text."""
+
+    def get_value(self, dictionary: Any) -> Any:
+        return dictionary.get(self.field_name, serializers.empty)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value(_from_text(data))
+
+
+class SearchScope(NestedSerializer):
     user_groups = serializers.ListField(
-        child=serializers.CharField(max_length=64), default=["public", "friends"], max_length=50
+        child=TextField(max_length=64), default=["public", "friends"], max_length=50
     )
     scope = serializers.ChoiceField(
         ["all"], required=False, help_text="`all` searches everyone; needs face:admin."
     )
-    max_candidates = serializers.IntegerField(min_value=1, max_value=100, default=10)
+    max_candidates = WholeNumberField(min_value=1, max_value=100, default=10)
     min_confidence = FiniteFloatField(min_value=0, max_value=0.9999, required=False)
     max_false_positive_rate = FiniteFloatField(
         min_value=1e-9,
@@ -136,31 +190,28 @@ class SearchScopeSerializer(StrictSerializer):
         """Left out means every option at its default, not no options."""
         return self.to_internal_value({})
 
-    def to_internal_value(self, data: Any) -> Any:
-        return super().to_internal_value(_from_text(data))
-
 
 class RegisterRequest(StrictSerializer):
-    user_id = serializers.UUIDField()
+    user_id = IdField()
     image = PictureField()
-    face_group = serializers.CharField(max_length=64, default="primary")
-    face_index = serializers.IntegerField(min_value=0, max_value=1000, required=False)
+    face_group = TextField(max_length=64, default="primary")
+    face_index = WholeNumberField(min_value=0, max_value=1000, required=False)
     metadata = MetadataField(default=dict)
 
 
 class VerifyRequest(StrictSerializer):
-    user_id = serializers.UUIDField()
+    user_id = IdField()
     image = PictureField()
-    face_id = serializers.CharField(max_length=17, required=False)
+    face_id = TextField(max_length=17, required=False)
     verification_level = serializers.ChoiceField(matching.LEVELS, default="standard")
     metadata = MetadataField(default=dict)
 
 
 class IdentifyRequest(StrictSerializer):
     image = PictureField()
-    on_behalf_of = serializers.UUIDField(required=False)
+    on_behalf_of = IdField(required=False)
     faces = serializers.ChoiceField(["all", "largest"], default="all")
-    search_scope = SearchScopeSerializer(required=False)
+    search_scope = SearchScope(required=False)
     metadata = MetadataField(default=dict)
 
 

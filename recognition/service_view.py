@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
@@ -12,6 +13,11 @@ class ServiceView(APIView):
     """A view that names the scope a token needs; facesvc.auth checks it."""
 
     required_scope: str
+    pictures = 0  # that a body may hold
+
+    def max_body_bytes(self) -> int:
+        room: int = settings.BODY_ROOM_BYTES
+        return room + self.pictures * settings.MAX_ENCODED_IMAGE_BYTES
 
     @property
     def caller(self) -> Caller:

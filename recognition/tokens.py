@@ -12,14 +12,22 @@ from django.conf import settings
 from recognition.access import Caller
 
 _SIGNED_BY_KEY = ["RS256", "ES256", "EdDSA"]
-# Client names go into the audit log and into headers.
-_CLIENT_NAME = re.compile(r"[\w.@:-]{1,100}")
+# Client names go into the audit log.
+_CLIENT_NAME = re.compile(r"[A-Za-z0-9_.@:-]{1,100}")
 
 
 class TokenError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class KeysUnavailableError(Exception):
+    """The identity provider's keys cannot be fetched at the moment."""
+
+
+class NotTheIssuerError(Exception):
+    """Tokens come from an identity provider; one signed by our secret would be refused."""
 
 
 def read(token: str) -> Caller:
@@ -36,13 +44,17 @@ def read(token: str) -> Caller:
         )
     except jwt.ExpiredSignatureError:
         raise TokenError("token_expired", "The token has expired.") from None
-    except (jwt.InvalidTokenError, jwt.PyJWKClientError):
+    except jwt.PyJWKClientConnectionError as error:
+        raise KeysUnavailableError(str(error)) from error
+    except jwt.PyJWTError:  # also a key that does not fit the token's algorithm
         raise TokenError("invalid_token", "The token is not valid.") from None
     return _caller(claims)
 
 
 def issue(subject: str, scopes: list[str], *, minutes: int) -> str:
-    """A token signed with our own secret."""
+    """A token signed with our own secret. Raises NotTheIssuerError."""
+    if settings.JWT_JWKS_URL or settings.JWT_PUBLIC_KEY:
+        raise NotTheIssuerError("Tokens come from the identity provider of the settings.")
     now = datetime.now(UTC)
     claims = {"sub": subject, "scope": " ".join(scopes), "iat": now}
     claims["exp"] = now + timedelta(minutes=minutes)
@@ -55,6 +67,13 @@ def issue(subject: str, scopes: list[str], *, minutes: int) -> str:
 
 def is_client_name(name: str) -> bool:
     return bool(_CLIENT_NAME.fullmatch(name)) and _uuid(name) is None
+
+
+def _is_known_client(subject: str) -> bool:
+    """With an identity provider any account would do otherwise, as a service that acts for all."""
+    if settings.JWT_JWKS_URL or settings.JWT_PUBLIC_KEY:
+        return subject in settings.JWT_SERVICE_CLIENTS
+    return is_client_name(subject)
 
 
 def _key(token: str) -> tuple[Any, list[str]]:
@@ -76,7 +95,7 @@ def _caller(claims: dict[str, Any]) -> Caller:
     if not isinstance(scope, str):
         raise TokenError("invalid_token", "The token's scope is not a text.")
     user_id = _uuid(subject)
-    if user_id is None and not is_client_name(subject):
+    if user_id is None and not _is_known_client(subject):
         raise TokenError("invalid_token", "The token's subject is no user id and no client name.")
     return Caller(str(user_id or subject), user_id, frozenset(scope.split()))
 

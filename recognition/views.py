@@ -25,6 +25,7 @@ class RegisterView(ServiceView):
     """Enrol the one face of a picture for a user."""
 
     required_scope = "face:register"
+    pictures = 1
 
     @extend_schema(
         operation_id="register",
@@ -53,6 +54,7 @@ class VerifyView(ServiceView):
     """Whether the main face of a picture is the user (1:1)."""
 
     required_scope = "face:verify"
+    pictures = 1
 
     @extend_schema(
         operation_id="verify",
@@ -76,6 +78,7 @@ class IdentifyView(ServiceView):
     """Who is in a picture (1:N), of the people whom the viewer may find."""
 
     required_scope = "face:identify"
+    pictures = 1
 
     @extend_schema(
         operation_id="identify",
@@ -126,6 +129,7 @@ class DetectView(ServiceView):
     """Every face in a picture, with landmarks, pose, quality and attributes."""
 
     required_scope = "face:identify"
+    pictures = 1
 
     @extend_schema(
         operation_id="detect",
@@ -145,6 +149,7 @@ class CompareView(ServiceView):
     """Whether the main faces of two pictures are the same person; nothing is stored."""
 
     required_scope = "face:verify"
+    pictures = 2
 
     @extend_schema(
         operation_id="compare",

@@ -164,6 +164,14 @@ def test_evaluate_a_folder_without_photos(folder: Path) -> None:
         run("evaluate", folder.parent / "empty")
 
 
+def test_photos_that_name_nobody_are_left_out(folder: Path) -> None:
+    (folder / "IMG_0001.jpg").touch()
+    (folder / "IMG_0002.jpg").touch()
+    printed, report = evaluate(folder)
+    assert "2 photos are left out" in printed
+    assert report["photos"] == 300
+
+
 def test_evaluate_a_folder_without_faces(folder: Path) -> None:
     (folder.parent / "none").mkdir()
     (folder.parent / "none" / "missed.jpg").touch()

@@ -121,6 +121,13 @@ def test_photos_elsewhere_are_strangers_unless_the_list_joins_them(
     assert numbers(folder, f"Ann/Ann_01.jpg,{other},1\nx1.jpg,{other},0\n") == ([0, 0, 1], None)
 
 
+def test_photos_without_a_name_are_told_apart_by_the_list(folder: Path) -> None:
+    for number in range(3):
+        (folder / f"IMG_{number}.jpg").touch()
+    text = "IMG_0.jpg,IMG_1.jpg,1\nIMG_1.jpg,IMG_2.jpg,0\n"
+    assert numbers(folder, text) == ([0, 0, 1], None)
+
+
 def test_a_folder_behind_a_link(folder: Path) -> None:
     link = folder / "link"
     link.symlink_to(folder / "Ann")

@@ -97,6 +97,8 @@ def server_command(data_dir: Path) -> list[str]:
         *("-k", str(socket_folder(data_dir))),
         *("-p", str(PORT)),  # or PGPORT in the environment would decide
         *("-c", "listen_addresses="),
+        # A failed INSERT would put the vectors of a face into the log.
+        *("-c", "log_min_error_statement=panic", "-c", "log_error_verbosity=terse"),
         *("-c", "unix_socket_permissions=0700"),
     ]
 

@@ -6,6 +6,7 @@ picture that is small as a file and huge in memory is refused without being deco
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +20,13 @@ Format = Literal["jpeg", "png", "webp", "bmp"]
 
 # Below this no detector finds anything, and degenerate pictures cost error handling everywhere.
 MIN_SIDE = 24
+
+# The next marker of a JPEG, which is none of stuffing (0), a restart (D0 to D7) or filling (FF).
+_NEXT_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+_END = b"\xd9"
+_FRAMES = {bytes([n]) for n in range(0xC0, 0xD0) if n not in (0xC4, 0xC8, 0xCC)}
+# Writers cut the pixels into chunks of 8 KB or more; libpng complains of every odd one.
+_MAX_CHUNKS = 5000
 
 
 class ImageError(ValueError):
@@ -100,46 +108,34 @@ def _jpeg_header(data: bytes) -> Header:
     Only real segments are walked, so the end of a thumbnail inside one does not count.
     """
     at, size = 2, None
-    while True:
-        marker, at = _next_marker(data, at)
-        if marker == 0xD9:
-            break
-        if marker == 0x01 or 0xD0 <= marker <= 0xD7:
-            continue
-        (length,) = struct.unpack_from(">H", data, at)
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, at + 3)
+    while (marker := _NEXT_MARKER.search(data, at)) and marker[1] != _END:
+        (length,) = struct.unpack_from(">H", data, marker.end())
+        if marker[1] in _FRAMES:
+            if size is not None:
+                # Decoders take the first, so the limits would be checked on the wrong one.
+                raise ImageError("invalid_image", "The JPEG has two frames.")
+            height, width = struct.unpack_from(">HH", data, marker.end() + 3)
             size = (width, height)
-        at += length
+        at = marker.end() + length
+    if marker is None:
+        raise _truncated()
     if size is None:
         raise ImageError("invalid_image", "The JPEG has no frame.")
     return Header("jpeg", *size)
 
 
-def _next_marker(data: bytes, at: int) -> tuple[int, int]:
-    """The next marker that is not stuffing, a fill byte or a restart, and where it ends."""
-    while True:
-        at = data.find(b"\xff", at)
-        if at < 0 or at + 1 >= len(data):
-            raise _truncated()
-        marker = data[at + 1]
-        if marker == 0xFF:
-            at += 1
-        elif marker == 0 or 0xD0 <= marker <= 0xD7:
-            at += 2
-        else:
-            return marker, at + 2
-
-
 def _png_header(data: bytes) -> Header:
+    """Walks the chunks up to the end, since decoders fill a missing rest with black."""
     width, height = struct.unpack_from(">II", data, 16)
     if data[12:16] != b"IHDR":
         raise ImageError("invalid_image", "The PNG has no header.")
     at = 8
-    while data[at + 4 : at + 8] != b"IEND":  # decoders fill a missing rest with black
+    for _ in range(_MAX_CHUNKS):
         (length,) = struct.unpack_from(">I", data, at)
+        if data[at + 4 : at + 8] == b"IEND":
+            return Header("png", width, height)
         at += length + 12
-    return Header("png", width, height)
+    raise ImageError("invalid_image", "The PNG has too many chunks.")
 
 
 def _webp_header(data: bytes) -> Header:

@@ -10,9 +10,8 @@ from recognition import calibration, reports
 from recognition.calibration import TooFewPhotosError
 from recognition.comparisons import all_pairs
 from recognition.evaluation import error_curve
-from recognition.folder_embedding import EmbeddedFolder, embed, open_pack
+from recognition.folder_embedding import EmbeddedFolder, embed, find_labelled, open_pack
 from recognition.inference.packs import Calibration, ModelPack
-from recognition.photos import find_photos
 from recognition.reports import Json, Level, interval_of
 from recognition.scores import ScoreScale
 
@@ -43,10 +42,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         folder: Path = options["folder"]
-        if not folder.is_dir():
-            raise CommandError(f"{folder} is not a folder.")
+        labelled = find_labelled(folder, self.stdout)
         pack = open_pack(options["pack"])
-        photos = embed(list(find_photos(folder)), pack, workers=options["workers"])
+        photos = embed(labelled, pack, workers=options["workers"])
         measured = _measure(photos.found(), pack, options["data"] or folder.resolve().name)
         levels = reports.levels(photos.found(), ScoreScale(measured))
         report = {

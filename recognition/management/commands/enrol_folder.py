@@ -53,8 +53,13 @@ class Command(BaseCommand):
 
 
 def _enrol(photo: Photo, privacy: str) -> str:
+    if not photo.person:
+        return "refused: no_name. The file name does not say who it is."
     user_id = user_id_of(photo.person)
-    data = photo.path.read_bytes()
+    try:
+        data = photo.path.read_bytes()
+    except OSError as error:
+        return f"refused: unreadable. {error.strerror}"
     digest = hashlib.sha256(data).hexdigest()
     # Known by its contents, so that a second run need not look at the picture again.
     known = Face.objects.filter(user=user_id, metadata__file_sha256=digest).first()

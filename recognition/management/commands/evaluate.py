@@ -16,7 +16,7 @@ from recognition.evaluation import (
     lfw_accuracy,
     listed_folds,
 )
-from recognition.folder_embedding import EmbeddedFolder, embed, open_pack
+from recognition.folder_embedding import EmbeddedFolder, embed, find_labelled, open_pack
 from recognition.inference.packs import ModelPack
 from recognition.pair_list import (
     ListedPair,
@@ -26,7 +26,6 @@ from recognition.pair_list import (
     read_pairs,
     relative_to,
 )
-from recognition.photos import find_photos
 from recognition.reports import Level, Verification, interval_of
 from recognition.scores import ScoreScale
 
@@ -58,10 +57,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         root: Path = options["folder"]
-        if not root.is_dir():
-            raise CommandError(f"{root} is not a folder.")
         listed = _read_pairs(options["pairs"], root) if options["pairs"] else None
-        photos = list(find_photos(root)) if listed is None else photos_of(listed, root)
+        photos = find_labelled(root, self.stdout) if listed is None else photos_of(listed, root)
         pack = open_pack(options["pack"])
         folder = embed(photos, pack, workers=options["workers"])
         if listed is None:
@@ -145,6 +142,8 @@ class Command(BaseCommand):
 
 
 def _read_pairs(path: Path, root: Path) -> list[ListedPair]:
+    if not root.is_dir():
+        raise CommandError(f"{root} is not a folder.")
     try:
         return read_pairs(path, root)
     except PairListError as error:

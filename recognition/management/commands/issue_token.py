@@ -19,12 +19,14 @@ class Command(BaseCommand):
         subject.add_argument("--user", type=UUID, metavar="UUID", help="for an end user")
         subject.add_argument("--service", metavar="NAME", help="for a service")
         parser.add_argument(
-            "--scope", default=_USER_SCOPES, help=f"of: {' '.join(SCOPES)} (default: %(default)s)"
+            "--scope",
+            default=_USER_SCOPES,
+            help=f"of: {' '.join(SCOPES)}; or `all` (default: %(default)s)",
         )
         parser.add_argument("--minutes", type=int, default=settings.ACCESS_TOKEN_EXPIRE_MINUTES)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        scopes = options["scope"].split()
+        scopes = list(SCOPES) if options["scope"] == "all" else options["scope"].split()
         if unknown := sorted(set(scopes) - set(SCOPES)):
             raise CommandError(f"Unknown scope: {', '.join(unknown)}. Known: {', '.join(SCOPES)}.")
         if options["service"] and not tokens.is_client_name(options["service"]):
@@ -32,4 +34,7 @@ class Command(BaseCommand):
         if options["minutes"] < 1:
             raise CommandError("--minutes must be at least 1.")
         subject = str(options["user"] or options["service"])
-        self.stdout.write(tokens.issue(subject, scopes, minutes=options["minutes"]))
+        try:
+            self.stdout.write(tokens.issue(subject, scopes, minutes=options["minutes"]))
+        except tokens.NotTheIssuerError as error:
+            raise CommandError(str(error)) from error
