@@ -60,8 +60,9 @@ RATE_LIMIT_PER_HOUR = env.int("RATE_LIMIT_PER_HOUR", 1000)
 
 MAX_IMAGE_BYTES = int(MAX_IMAGE_SIZE_MB * 1024 * 1024)
 MAX_IMAGE_PIXELS = int(FACESVC_MAX_IMAGE_MEGAPIXELS * 1e6)
-# A picture in base64. What else a body holds is far below the room left for it.
-MAX_ENCODED_IMAGE_BYTES = MAX_IMAGE_BYTES * 4 // 3 + 1024
+# A picture in base64, with some room, so that one that is a little too large is told to be so.
+MAX_ENCODED_IMAGE_BYTES = int(MAX_IMAGE_BYTES * 1.5)
+# What else a body holds is far below this.
 BODY_ROOM_BYTES = 64 * 1024
 MAX_BODY_BYTES = 2 * MAX_ENCODED_IMAGE_BYTES + BODY_ROOM_BYTES
 # Uploads stay in memory: a picture of a person must not lie in a temporary file.
@@ -124,7 +125,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["facesvc.envelope.EnvelopeRenderer"],
     "DEFAULT_PARSER_CLASSES": [
         "facesvc.parsers.StrictJSONParser",
-        "facesvc.parsers.LimitedMultiPartParser",
+        "rest_framework.parsers.MultiPartParser",
         "facesvc.parsers.RawImageParser",
     ],
     "DEFAULT_SCHEMA_CLASS": "facesvc.openapi.EnvelopeSchema",

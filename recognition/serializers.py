@@ -6,7 +6,6 @@ import json
 import math
 from typing import Any
 
-from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from rest_framework import serializers
 from rest_framework.utils import html
@@ -53,10 +52,6 @@ def _from_base64(text: str) -> bytes:
         head, _, text = text.partition(",")
         if not head.endswith(";base64"):
             raise ServiceError("invalid_base64", "The data URI is not base64.")
-    if len(text) > settings.MAX_ENCODED_IMAGE_BYTES:
-        raise ServiceError(
-            "image_too_large", f"At most {settings.MAX_IMAGE_BYTES} bytes a picture are taken."
-        )
     try:
         # Line breaks are common and mean nothing.
         data = text.encode("ascii").translate(None, b" \t\r\n")

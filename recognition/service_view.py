@@ -3,10 +3,12 @@
 from typing import Any
 
 from django.conf import settings
+from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from recognition.access import Caller
+from recognition.errors import ServiceError
 
 
 class ServiceView(APIView):
@@ -19,6 +21,20 @@ class ServiceView(APIView):
         room: int = settings.BODY_ROOM_BYTES
         return room + self.pictures * settings.MAX_ENCODED_IMAGE_BYTES
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        self._check_length(request)
+
+    def _check_length(self, request: Request) -> None:
+        """Before anything is read: the rest of the stack reads whole bodies into memory."""
+        length, limit = request.META.get("CONTENT_LENGTH"), self.max_body_bytes()
+        if not length and "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+            raise ServiceError("length_required", "The body needs a Content-Length.")
+        if length and length.isdecimal() and int(length) > limit:
+            raise ServiceError(
+                "payload_too_large", f"The body has {length} bytes; at most {limit} are taken here."
+            )
+
     @property
     def caller(self) -> Caller:
         caller: Any = self.request.user
@@ -28,7 +44,10 @@ class ServiceView(APIView):
 
     def fields(self, kind: type[Serializer[Any]]) -> dict[str, Any]:
         """The validated body. Raises ValidationError, ServiceError."""
-        body = kind(data=self.request.data)
+        data = self.request.data
+        if not data and (self.request.content_type or "").startswith("image/"):
+            raise ServiceError("empty_image", "The picture is empty.")
+        body = kind(data=data)
         body.is_valid(raise_exception=True)
         fields: dict[str, Any] = body.validated_data
         return fields

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from json import JSONDecodeError
 from typing import Any
 from uuid import UUID
 
@@ -44,7 +45,7 @@ def read(token: str) -> Caller:
         )
     except jwt.ExpiredSignatureError:
         raise TokenError("token_expired", "The token has expired.") from None
-    except jwt.PyJWKClientConnectionError as error:
+    except (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, JSONDecodeError) as error:
         raise KeysUnavailableError(str(error)) from error
     except jwt.PyJWTError:  # also a key that does not fit the token's algorithm
         raise TokenError("invalid_token", "The token is not valid.") from None
@@ -87,7 +88,7 @@ def _key(token: str) -> tuple[Any, list[str]]:
 
 @cache
 def _jwks(url: str) -> jwt.PyJWKClient:
-    return jwt.PyJWKClient(url, cache_keys=True, timeout=5)
+    return jwt.PyJWKClient(url, timeout=5)
 
 
 def _caller(claims: dict[str, Any]) -> Caller:

@@ -19,6 +19,7 @@ from recognition.inference.packs import find_pack, load_pack
 from recognition.management.commands.calibrate import replace_calibration
 from recognition.photo_embedding import EmbeddedPhoto
 from recognition.photos import Photo
+from tests.photos import SHARED, needs_shared
 
 PEOPLE, PHOTOS = 100, 3
 KEYS = {
@@ -186,6 +187,21 @@ def test_evaluate_two_photos(folder: Path) -> None:
     (folder / "person0" / "2.jpg").touch()
     _, report = evaluate(folder)
     assert (report["accuracy"], report["auc"], report["identification"]["rank1"]) == (None,) * 3
+
+
+@pytest.mark.slow
+@needs_shared
+def test_evaluate_real_photos_in_two_processes(tmp_path: Path) -> None:
+    people = sorted(path for path in (SHARED / "lfw-a").iterdir() if path.is_dir())
+    for person in [person for person in people if len(list(person.iterdir())) == 2][:20]:
+        (tmp_path / "faces" / person.name).mkdir(parents=True)
+        for photo in person.iterdir():
+            (tmp_path / "faces" / person.name / photo.name).symlink_to(photo)
+    _, report = evaluate(tmp_path / "faces", "--workers", 2)
+    assert (report["photos"], report["people"], report["faces_missed"]) == (40, 20, [])
+    assert report["accuracy"] > 0.9
+    assert report["auc"] > 0.98
+    assert report["tar_at_fmr"]["1e-2"] > 0.8
 
 
 # --- calibrate ------------------------------------------------------------------------------------

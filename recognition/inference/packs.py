@@ -101,7 +101,7 @@ def load_pack(folder: Path) -> ModelPack:
         _check(pack, folder.name)
     except OSError as error:
         raise PackError(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, SchemaError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, SchemaError) as error:
         raise PackError(f"{path}: {error}") from error
     return pack
 

@@ -82,7 +82,10 @@ def _read_source(source: Source) -> bytes:
     spec = importlib.util.find_spec(source.package)
     if spec is None or not spec.submodule_search_locations:
         raise PackError(f"the Python package {source.package} is not installed")
-    data = (Path(spec.submodule_search_locations[0]) / source.path).read_bytes()
+    try:
+        data = (Path(spec.submodule_search_locations[0]) / source.path).read_bytes()
+    except OSError as error:
+        raise PackError(f"{source.package}/{source.path}: {error.strerror}") from error
     if len(data) != source.bytes or hashlib.sha256(data).hexdigest() != source.sha256:
         raise PackError(f"{source.package}/{source.path} is not the file that the pack names")
     return data

@@ -29,7 +29,7 @@ class Command(BaseCommand):
         scopes = list(SCOPES) if options["scope"] == "all" else options["scope"].split()
         if unknown := sorted(set(scopes) - set(SCOPES)):
             raise CommandError(f"Unknown scope: {', '.join(unknown)}. Known: {', '.join(SCOPES)}.")
-        if options["service"] and not tokens.is_client_name(options["service"]):
+        if options["service"] is not None and not tokens.is_client_name(options["service"]):
             raise CommandError("A service's name has letters, digits and . @ : _ - and is no UUID.")
         if options["minutes"] < 1:
             raise CommandError("--minutes must be at least 1.")

@@ -1,0 +1,69 @@
+"""POST /detect."""
+
+import base64
+
+import pytest
+from pytest_django import Settings
+
+from tests.builders import (
+    OWNER,
+    PICTURE_BASE64,
+    FakePipeline,
+    Person,
+    data_of,
+    face_of,
+    refusal,
+    row_counts,
+    user_token,
+    vector,
+)
+from tests.photos import coffee, encode, jpeg, six_people
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_works(owner: Person) -> None:
+    photo = base64.b64encode(jpeg(six_people(), 95)).decode()
+    before = row_counts()
+    answer = data_of(owner.post("detect", image=photo))
+    assert answer["total_faces"] == len(answer["faces"]) == 6
+    face = min(answer["faces"], key=lambda one: one["box"]["x"])
+    box = {"x": 50, "y": 267, "width": 114, "height": 115}
+    assert all(abs(face["box"][name] - box[name]) <= 8 for name in box)
+    assert face["detection_score"] == pytest.approx(1.07, abs=0.05)
+    assert face["quality"]["face_quality_score"] > 0.8
+    assert set(face["quality"]["components"]) == {
+        *("size", "sharpness", "exposure", "contrast", "pose", "detection", "border")
+    }
+    assert face["quality"]["reasons"] == []
+    assert abs(face["pose"]["yaw"]) < 20
+    assert face["pose"]["roll"] == pytest.approx(-26, abs=5)
+    assert face["pose"]["pitch"] is None
+    attributes = face["face_attributes"]
+    assert len(attributes["face_landmarks"]) == 5
+    assert attributes["estimated_age"] is attributes["estimated_gender"] is None
+    assert row_counts() == before
+
+
+def test_a_picture_of_nobody(owner: Person) -> None:
+    photo = base64.b64encode(encode(coffee())).decode()
+    assert data_of(owner.post("detect", image=photo)) == {"faces": [], "total_faces": 0}
+
+
+def test_the_number_of_faces_is_limited(
+    owner: Person, fake: FakePipeline, settings: Settings
+) -> None:
+    settings.FACESVC_MAX_FACES_PER_IMAGE = 2
+    fake.show([face_of(vector(number)) for number in range(3)])
+    assert data_of(owner.post("detect", image=PICTURE_BASE64))["total_faces"] == 2
+
+
+def test_a_missing_scope(owner: Person, fake: FakePipeline) -> None:
+    verifier = Person(user_token(OWNER, ["face:verify"]), owner.client)
+    answer = verifier.post("detect", image=PICTURE_BASE64)
+    assert refusal(answer) == (403, "insufficient_scope")
+
+
+def test_an_unknown_field(owner: Person, fake: FakePipeline) -> None:
+    answer = owner.post("detect", image=PICTURE_BASE64, landmarks=True)
+    assert refusal(answer) == (400, "unknown_field")

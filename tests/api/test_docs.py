@@ -1,0 +1,61 @@
+"""GET /api/schema and /api/docs."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from drf_spectacular.validation import validate_schema
+
+from facesvc.api import STATUS
+
+VERBS = ["register", "verify", "identify", "detect", "compare"]
+
+
+@pytest.fixture
+def schema(client: Client) -> dict[str, Any]:
+    response = client.get("/api/schema", {"format": "json"})
+    assert response.status_code == 200
+    result: dict[str, Any] = json.loads(response.content)
+    return result
+
+
+def test_it_works(schema: dict[str, Any]) -> None:
+    validate_schema(schema)
+    assert schema["openapi"].startswith("3.1")
+    paths = {path.removeprefix("/api/v1/face-recognition/") for path in schema["paths"]}
+    assert paths == {*VERBS, "users/{user_id}", "users/{user_id}/faces", "faces/{face_id}"}
+
+
+def test_every_code_is_named(schema: dict[str, Any]) -> None:
+    error = schema["components"]["schemas"]["Failure"]["properties"]["error"]
+    assert set(error["properties"]["code"]["enum"]) == set(STATUS)
+
+
+def test_every_operation_needs_a_token_and_can_fail(schema: dict[str, Any]) -> None:
+    operations = [each for path in schema["paths"].values() for each in path.values()]
+    assert len(operations) == 12
+    for operation in operations:
+        assert operation["security"] == [{"token": []}]
+        assert "4XX" in operation["responses"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_pictures_come_in_all_forms(schema: dict[str, Any], verb: str) -> None:
+    content = schema["paths"][f"/api/v1/face-recognition/{verb}"]["post"]["requestBody"]["content"]
+    raw = set() if verb == "compare" else {"image/*"}
+    assert set(content) == {"application/json", "multipart/form-data"} | raw
+
+
+def test_the_page_needs_no_network(client: Client) -> None:
+    response = client.get("/api/docs")
+    assert response.status_code == 200
+    page = response.content.decode()
+    assert not re.search(r"https?://|[\"']//", page)
+    links = re.findall(r"(?:src|href)=\"([^\"]+)\"", page)
+    assert len(links) >= 3
+    for link in links:
+        answer = client.get(link)
+        assert answer.status_code == 200, link
+        assert b"".join(answer), link

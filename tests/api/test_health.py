@@ -1,0 +1,74 @@
+"""GET /health/live, /health/ready and its alias /health."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import Client
+from pytest_django import Settings
+
+from facesvc import health
+from recognition import engine
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passed checks are not repeated for a while."""
+    for check in health._CHECKS.values():
+        monkeypatch.setattr(check, "_passed_at", None, raising=False)
+
+
+@pytest.fixture
+def other_models(settings: Settings, tmp_path: Path) -> Iterator[None]:
+    """A process whose models are not prepared."""
+    settings.MODELS_DIR = tmp_path
+    loaded = engine._load
+    engine._load = engine.cache(loaded.__wrapped__)
+    yield
+    engine._load = loaded
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/health", "/health/ready"])
+def test_it_works(client: Client, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 200
+    assert response.json() == {
+        "status": "ready",
+        "checks": {"database": "ok", "migrations": "ok", "inference": "ok"},
+    }
+
+
+def test_alive_without_a_database(client: Client) -> None:
+    """pytest-django refuses any access to the database here."""
+    assert client.get("/health/live").json() == {"status": "alive"}
+
+
+@pytest.mark.django_db
+def test_not_ready_before_the_migrations(client: Client) -> None:
+    MigrationRecorder.Migration.objects.filter(app="recognition").delete()
+    response = client.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json()["checks"] == {
+        "database": "ok",
+        "migrations": "failed",
+        "inference": "ok",
+    }
+
+
+@pytest.mark.django_db
+def test_not_ready_without_models(client: Client, other_models: None) -> None:
+    response = client.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json()["checks"]["inference"] == "failed"
+
+
+@pytest.mark.django_db
+def test_an_inference_is_not_repeated_at_once(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may ask, and it costs a tenth of a second."""
+    client.get("/health/ready")
+    monkeypatch.setattr(engine, "current", lambda: pytest.fail("it was repeated"))
+    assert client.get("/health/ready").status_code == 200

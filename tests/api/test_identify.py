@@ -1,0 +1,381 @@
+"""POST /identify."""
+
+import base64
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
+
+from recognition import engine, enrolment
+from recognition.models import AuditEvent
+from tests.builders import (
+    FRIEND,
+    OWNER,
+    PICTURE,
+    PICTURE_BASE64,
+    PREFIX,
+    STRANGER,
+    FakePipeline,
+    Person,
+    data_of,
+    face_of,
+    make_face,
+    make_user,
+    near,
+    refusal,
+    service_token,
+    vector,
+)
+from tests.photos import SHARED, astronaut, encode, jpeg, needs_shared, resized, six_people
+
+pytestmark = pytest.mark.django_db
+
+
+def identify(person: Person, **fields: Any) -> dict[str, Any]:
+    return data_of(person.post("identify", **{"image": PICTURE_BASE64, **fields}))
+
+
+def found(answer: dict[str, Any]) -> list[str]:
+    return [candidate["user_id"] for candidate in answer["candidates"]]
+
+
+def test_it_works(stranger: Person, fake: FakePipeline) -> None:
+    picture = "https://app.example/olivia.jpg"
+    face = make_face(
+        make_user(OWNER, "public", display_name="Olivia", profile_image=picture), vector(1)
+    )
+    fake.show(near(vector(1), 0.98))
+    answer = identify(stranger)
+    (candidate,) = answer["candidates"]
+    assert candidate == {
+        "user_id": str(OWNER),
+        "face_id": face.face_id,
+        "similarity_score": pytest.approx(0.877, abs=0.002),
+        "confidence_score": pytest.approx(0.990, abs=0.001),
+        "user_info": {
+            "display_name": "Olivia",
+            "profile_image": picture,
+            "privacy_level": "public",
+        },
+    }
+    assert (answer["identification_result"], answer["total_candidates"]) == ("found", 1)
+    (seen,) = answer["faces"]
+    assert seen["box"] == {"x": 4, "y": 4, "width": 40, "height": 40}
+    assert seen["quality"]["face_quality_score"] == 0.9
+    assert seen["candidates"] == answer["candidates"]
+    assert answer["search_stats"]["faces_searched"] == 1
+
+
+@pytest.mark.parametrize("scale", [0.8, 1.0])
+def test_six_real_people_in_one_photo(service: Person, scale: float) -> None:
+    people = [UUID(int=number) for number in range(6)]
+    for index, user_id in enumerate(people):
+        make_user(user_id, "public")
+        enrolment.enrol(
+            actor="test",
+            user_id=user_id,
+            image=encode(six_people()),
+            face_index=index,
+            check_quality=False,
+        )
+    again = jpeg(resized(six_people(), scale), 80)
+    answer = identify(service, image=base64.b64encode(again).decode())
+    assert sorted(found(face)[0] for face in answer["faces"]) == [str(one) for one in people]
+    assert all(face["total_candidates"] == 1 for face in answer["faces"])
+    centres = [face["box"]["x"] + face["box"]["width"] / 2 for face in answer["faces"]]
+    assert abs(centres[0] / scale - 640) < 160  # of six equally large faces the most central
+
+
+def test_a_real_stranger_is_not_found(service: Person) -> None:
+    for index in range(6):
+        user_id = UUID(int=index)
+        make_user(user_id, "public")
+        enrolment.enrol(
+            actor="test",
+            user_id=user_id,
+            image=encode(six_people()),
+            face_index=index,
+            check_quality=False,
+        )
+    answer = identify(service, image=base64.b64encode(encode(astronaut())).decode())
+    assert answer["identification_result"] == "not_found"
+
+
+@needs_shared
+def test_two_people_by_name(service: Person) -> None:
+    for name, user_id in (("obama", OWNER), ("biden", FRIEND)):
+        make_user(user_id, "public", display_name=name)
+        photo = (SHARED / "photos" / f"{name}.jpg").read_bytes()
+        enrolment.enrol(actor="test", user_id=user_id, image=photo)
+    photo = base64.b64encode((SHARED / "photos" / "two_people.jpg").read_bytes()).decode()
+    answer = identify(service, image=photo)
+    names = {face["candidates"][0]["user_info"]["display_name"] for face in answer["faces"]}
+    assert names == {"obama", "biden"}
+
+
+def test_one_row_a_user_with_the_best_face(service: Person, fake: FakePipeline) -> None:
+    user = make_user(OWNER, "public")
+    make_face(user, near(vector(1), 0.97))
+    best = make_face(user, vector(1))
+    make_face(make_user(FRIEND, "public"), near(vector(1), 0.98))
+    fake.show(vector(1))
+    answer = identify(service)
+    assert found(answer) == [str(OWNER), str(FRIEND)]
+    assert answer["candidates"][0]["face_id"] == best.face_id
+
+
+def test_the_number_of_candidates_is_limited(service: Person, fake: FakePipeline) -> None:
+    for user_id, cosine in ((OWNER, 0.97), (FRIEND, 0.99), (STRANGER, 0.98)):
+        make_face(make_user(user_id, "public"), near(vector(1), cosine))
+    fake.show(vector(1))
+    answer = identify(service, search_scope={"max_candidates": 2})
+    assert found(answer) == [str(FRIEND), str(STRANGER)]
+    assert answer["search_stats"]["faces_searched"] == 3
+
+
+def test_nobody_below_the_cut_is_named(service: Person, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER, "public"), vector(1))
+    fake.show(near(vector(1), 0.9))
+    answer = identify(service)
+    assert answer["identification_result"] == answer["faces"][0]["identification_result"]
+    assert answer["identification_result"] == "not_found"
+    assert (answer["candidates"], answer["total_candidates"]) == ([], 0)
+    assert answer["search_stats"]["faces_searched"] == 1
+
+
+def test_min_confidence(service: Person, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER, "public"), vector(1))
+    fake.show(near(vector(1), 0.95))  # confidence 0.87
+    assert found(identify(service)) == [str(OWNER)]
+    answer = identify(service, search_scope={"min_confidence": 0.9})
+    assert found(answer) == []
+    assert answer["search_stats"]["threshold"]["cut"] == "min_confidence"
+    assert answer["search_stats"]["threshold"]["confidence_score"] == pytest.approx(0.9)
+
+
+def crowd(size: int) -> None:
+    for number in range(size):
+        make_face(make_user(UUID(int=1000 + number), "public"), vector(20 + number % 100))
+
+
+def test_a_larger_gallery_needs_a_better_match(service: Person, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER, "public"), vector(1))
+    fake.show(near(vector(1), 0.938))  # confidence 0.815, FMR 2e-4
+    alone = identify(service)
+    assert found(alone) == [str(OWNER)]
+    assert alone["search_stats"]["threshold"]["cut"] == "min_confidence"
+    crowd(99)
+    answer = identify(service)
+    assert found(answer) == []
+    assert answer["search_stats"]["faces_searched"] == 100
+    threshold = answer["search_stats"]["threshold"]
+    scores = engine.current().scores
+    cosine = scores.cosine_of_fmr(0.01 / 100)
+    assert threshold["cut"] == "max_false_positive_rate"
+    assert threshold["confidence_score"] == pytest.approx(0.85)
+    assert threshold["similarity_score"] == pytest.approx(scores.similarity(cosine), abs=1e-4)
+    off = identify(service, search_scope={"max_false_positive_rate": None})
+    assert found(off) == [str(OWNER)]
+    assert found(identify(service, search_scope={"max_false_positive_rate": 0.1})) == [str(OWNER)]
+
+
+def test_every_face_is_looked_up(service: Person, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER, "public"), vector(1))
+    make_face(make_user(FRIEND, "public"), vector(2))
+    fake.show([face_of(vector(3)), face_of(vector(2)), face_of(vector(1))])
+    answer = identify(service)
+    assert [found(face) for face in answer["faces"]] == [[], [str(FRIEND)], [str(OWNER)]]
+    assert answer["identification_result"] == "not_found"  # that of the main face
+
+
+def test_the_largest_face_alone(service: Person, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER, "public"), vector(1))
+    fake.show([face_of(vector(1)), face_of(vector(2))])
+    assert len(identify(service, faces="largest")["faces"]) == 1
+
+
+def test_no_face(service: Person, fake: FakePipeline) -> None:
+    fake.show([])
+    answer = identify(service)
+    assert answer["identification_result"] == "no_face_detected"
+    assert (answer["faces"], answer["candidates"]) == ([], [])
+
+
+def test_an_empty_gallery(service: Person, fake: FakePipeline) -> None:
+    fake.show(vector(1))
+    answer = identify(service)
+    assert (answer["identification_result"], answer["candidates"]) == ("not_found", [])
+    assert answer["search_stats"]["faces_searched"] == 0
+
+
+def test_other_models_are_not_searched(service: Person, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER, "public"), vector(1), version="arcface_v1.2")
+    fake.show(vector(1))
+    assert identify(service)["search_stats"]["faces_searched"] == 0
+
+
+def test_the_number_of_queries_does_not_grow_with_the_gallery(
+    service: Person, fake: FakePipeline, django_assert_num_queries: Any
+) -> None:
+    crowd(30)
+    make_face(make_user(OWNER, "public"), vector(1))
+    fake.show(vector(1))
+    with django_assert_num_queries(3):  # how many are visible, the nearest, their names
+        assert found(identify(service)) == [str(OWNER)]
+
+
+# --- whom one may find ----------------------------------------------------------------------------
+
+
+def test_whom_one_may_not_see_leaves_no_trace(stranger: Person, fake: FakePipeline) -> None:
+    make_face(make_user(FRIEND, "public"), near(vector(1), 0.98))
+    fake.show(vector(1))
+
+    def answer() -> dict[str, Any]:
+        data = identify(stranger)
+        del data["search_stats"]["search_time_ms"]
+        return data
+
+    before = answer()
+    make_face(make_user(OWNER, "private"), vector(1))
+    make_face(make_user(UUID(int=1), "friends"), vector(1))
+    make_face(make_user(UUID(int=2), "public"), vector(1), searchable=False)
+    make_face(make_user(UUID(int=3), "public", suspended_at=timezone.now()), vector(1))
+    assert answer() == before
+
+
+def test_one_finds_oneself_though_private(owner: Person, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER, "private"), vector(1))
+    fake.show(vector(1))
+    assert found(identify(owner)) == [str(OWNER)]
+    assert found(identify(owner, search_scope={"user_groups": []})) == [str(OWNER)]
+
+
+def test_a_service_finds_the_public_only(service: Person, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER, "private"), vector(1))
+    make_face(make_user(FRIEND, "friends"), vector(1))
+    fake.show(vector(1))
+    assert found(identify(service)) == []
+
+
+def test_public_people_are_left_out_on_request(stranger: Person, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER, "public"), vector(1))
+    fake.show(vector(1))
+    assert found(identify(stranger, search_scope={"user_groups": ["friends"]})) == []
+
+
+def test_a_service_searches_on_behalf_of_a_user(service: Person, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER, "private"), vector(1))
+    fake.show(vector(1))
+    assert found(identify(service, on_behalf_of=OWNER)) == [str(OWNER)]
+    assert found(identify(service, on_behalf_of=FRIEND)) == []
+    by_header = service.send(
+        "post", "identify", {"image": PICTURE_BASE64}, headers={"X-On-Behalf-Of": str(OWNER)}
+    )
+    assert found(data_of(by_header)) == [str(OWNER)]
+
+
+@pytest.mark.parametrize("purpose", [{"source": "auto_tagging"}, {"context": "post_upload"}])
+def test_tagging_obeys_the_faces_setting(
+    stranger: Person, fake: FakePipeline, purpose: dict[str, str]
+) -> None:
+    make_face(make_user(OWNER, "public"), vector(1), taggable="nobody")
+    fake.show(vector(1))
+    assert found(identify(stranger)) == [str(OWNER)]
+    assert found(identify(stranger, metadata=purpose)) == []
+
+
+def test_an_administrator_searches_everyone_and_is_logged(
+    admin: Person, fake: FakePipeline
+) -> None:
+    make_face(make_user(OWNER, "private"), vector(1))
+    fake.show(vector(1))
+    assert found(identify(admin)) == []
+    assert not AuditEvent.objects.exists()
+    assert found(identify(admin, search_scope={"scope": "all"})) == [str(OWNER)]
+    event = AuditEvent.objects.get()
+    assert (event.actor, event.action) == ("service:moderation", "identify.everyone")
+
+
+def test_a_picture_as_the_body_is_searched_with_the_defaults(
+    service: Person, fake: FakePipeline
+) -> None:
+    make_face(make_user(OWNER, "public"), vector(1))
+    fake.show(vector(1))
+    answer = service.send("post", "identify?faces=largest", PICTURE, content_type="image/png")
+    assert found(data_of(answer)) == [str(OWNER)]
+
+
+def test_a_scope_in_a_form_counts(service: Person, fake: FakePipeline) -> None:
+    """As JSON text; were it ignored, more people would be found than were asked for."""
+    make_face(make_user(OWNER, "public"), vector(1))
+    fake.show(vector(1))
+    fields = {"image": SimpleUploadedFile("a.png", PICTURE), "search_scope": '{"user_groups": []}'}
+    headers = {"Authorization": f"Bearer {service.token}"}
+    answer = service.client.post(f"{PREFIX}identify", fields, headers=headers)
+    assert found(data_of(answer)) == []
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+def test_an_end_user_may_not_search_for_others(owner: Person, fake: FakePipeline) -> None:
+    answer = owner.post("identify", image=PICTURE_BASE64, on_behalf_of=FRIEND)
+    assert refusal(answer) == (403, "not_your_user")
+
+
+def test_everyone_needs_the_scope(service: Person, fake: FakePipeline) -> None:
+    answer = service.post("identify", image=PICTURE_BASE64, search_scope={"scope": "all"})
+    assert refusal(answer) == (403, "insufficient_scope")
+    assert not AuditEvent.objects.exists()
+
+
+def test_the_scope_to_manage_does_not_identify(service: Person, fake: FakePipeline) -> None:
+    manager = Person(service_token("app", ["face:manage"]), service.client)
+    answer = manager.post("identify", image=PICTURE_BASE64)
+    assert refusal(answer) == (403, "insufficient_scope")
+
+
+def test_a_viewer_header_that_is_no_uuid(service: Person, fake: FakePipeline) -> None:
+    fields = {"image": PICTURE_BASE64}
+    answer = service.send("post", "identify", fields, headers={"X-On-Behalf-Of": "me"})
+    assert refusal(answer) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        {"max_candidates": 0},
+        {"max_candidates": 101},
+        {"max_candidates": "many"},
+        {"max_candidates": "5"},
+        {"max_candidates": True},
+        {"min_confidence": 1},
+        {"min_confidence": -0.1},
+        {"min_confidence": True},
+        {"min_confidence": "NaN"},
+        {"min_confidence": "Infinity"},
+        {"max_false_positive_rate": 0},
+        {"max_false_positive_rate": 2},
+        {"max_false_positive_rate": "NaN"},
+        {"user_groups": "public"},
+        {"user_groups": [7, {}]},
+        {"user_groups": ["a"] * 51},
+        {"scope": "some"},
+        [],
+        7,
+        "all",
+    ],
+)
+def test_a_search_scope_that_makes_no_sense(
+    service: Person, fake: FakePipeline, scope: object
+) -> None:
+    answer = service.post("identify", image=PICTURE_BASE64, search_scope=scope)
+    assert refusal(answer) == (400, "invalid_request")
+
+
+def test_a_misspelt_option_is_not_ignored(service: Person, fake: FakePipeline) -> None:
+    answer = service.post("identify", image=PICTURE_BASE64, search_scope={"min_confidnce": 0.9})
+    assert refusal(answer) == (400, "unknown_field")

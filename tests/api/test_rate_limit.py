@@ -1,0 +1,95 @@
+"""60 requests a minute and 1,000 an hour for each token."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import chain
+
+import pytest
+from django.db import connection
+from django.db.models import F
+from django.test import Client
+from pytest_django import Settings
+
+from recognition.models import RateWindow
+from tests.builders import OWNER, Person, make_user, refusal, user_token
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def limits(settings: Settings) -> None:
+    settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR = 60, 1000
+
+
+def test_it_works(owner: Person) -> None:
+    make_user(OWNER)
+    answers = [owner.get(f"users/{OWNER}") for _ in range(61)]
+    assert [answer.status_code for answer in answers[:60]] == [200] * 60
+    assert [answer["RateLimit-Remaining"] for answer in answers[:60]] == [
+        str(left) for left in range(59, -1, -1)
+    ]
+    last = answers[60]
+    assert refusal(last) == (429, "rate_limited")
+    assert (last["RateLimit-Limit"], last["RateLimit-Remaining"]) == ("60", "0")
+    assert 1 <= int(last["Retry-After"]) <= 60
+    assert 1 <= int(last["RateLimit-Reset"]) <= 60
+
+
+def test_another_token_has_its_own_limit(owner: Person, stranger: Person) -> None:
+    for _ in range(61):
+        owner.get(f"users/{OWNER}")
+    assert owner.get(f"users/{OWNER}").status_code == 429
+    assert stranger.get(f"users/{OWNER}").status_code == 404
+
+
+def test_refused_requests_count_as_well(owner: Person) -> None:
+    owner.get("faces/face_000000000000")
+    answer = owner.post("detect", image=7)
+    assert refusal(answer) == (400, "invalid_request")
+    assert answer["RateLimit-Remaining"] == "58"
+
+
+def test_a_minute_later_all_is_well_again(owner: Person, settings: Settings) -> None:
+    settings.RATE_LIMIT_PER_MINUTE = 1
+    make_user(OWNER)
+    owner.get(f"users/{OWNER}")
+    assert owner.get(f"users/{OWNER}").status_code == 429
+    RateWindow.objects.update(minute_start=F("minute_start") - timedelta(seconds=61))
+    assert owner.get(f"users/{OWNER}").status_code == 200
+
+
+def test_the_hour_counts_too(owner: Person, settings: Settings) -> None:
+    settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR = 0, 2
+    make_user(OWNER)
+    assert [owner.get(f"users/{OWNER}").status_code for _ in range(3)] == [200, 200, 429]
+    answer = owner.get(f"users/{OWNER}")
+    assert answer["RateLimit-Limit"] == "2"
+    assert 60 < int(answer["Retry-After"]) <= 3600
+    RateWindow.objects.update(minute_start=F("minute_start") - timedelta(seconds=61))
+    assert owner.get(f"users/{OWNER}").status_code == 429
+
+
+def test_the_table_holds_no_token(owner: Person) -> None:
+    owner.get(f"users/{OWNER}")
+    assert RateWindow.objects.get().key not in owner.token
+
+
+def test_the_probes_are_not_limited(client: Client) -> None:
+    assert {client.get("/health/live").status_code for _ in range(61)} == {200}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_exactly_60_of_80_at_once_pass() -> None:
+    make_user(OWNER)
+    token = user_token(OWNER)
+
+    def burst(_: int) -> list[int]:
+        try:
+            person = Person(token, Client())
+            return [person.get(f"users/{OWNER}").status_code for _ in range(20)]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        statuses = list(chain.from_iterable(threads.map(burst, range(4))))
+    assert sorted(statuses) == [200] * 60 + [429] * 20

@@ -1,0 +1,170 @@
+"""The cast, what they have in the database, and pictures whose faces a test decides."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.http import HttpResponse
+from django.test import Client
+
+from recognition import engine, tokens
+from recognition.access import SCOPES
+from recognition.inference.arrays import Floats, Image
+from recognition.inference.packs import ModelPack
+from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace
+from recognition.inference.pose import Pose
+from recognition.inference.quality import REASONS, combine
+from recognition.models import AuditEvent, Face, Template, User
+from tests.photos import encode
+
+PREFIX = "/api/v1/face-recognition/"
+
+OWNER = UUID("0000000a-0000-4000-8000-000000000001")
+FRIEND = UUID("0000000b-0000-4000-8000-000000000002")
+STRANGER = UUID("0000000c-0000-4000-8000-000000000003")
+USER_SCOPES = ["face:register", "face:verify", "face:identify", "face:manage"]
+
+# A picture that the decoder takes; what is on it is up to the FakePipeline.
+PICTURE = encode(np.full((48, 64, 3), 128, np.uint8))
+PICTURE_BASE64 = base64.b64encode(PICTURE).decode()
+
+
+@dataclass(frozen=True)
+class Person:
+    """One of the cast, calling the API with a token of their own."""
+
+    token: str
+    client: Client
+
+    def send(self, method: str, path: str, data: Any = "", **options: Any) -> HttpResponse:
+        headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
+        options.setdefault("content_type", "application/json")
+        if isinstance(data, bytes):  # as it is: the named methods would encode it anew
+            call = partial(self.client.generic, method.upper())
+        else:
+            call = getattr(self.client, method)
+        return call(PREFIX + path, data, headers=headers, **options)
+
+    def get(self, path: str, **query: Any) -> HttpResponse:
+        return self.send("get", path, query)
+
+    def post(self, path: str, **fields: Any) -> HttpResponse:
+        return self.send("post", path, fields)
+
+    def put(self, path: str, **fields: Any) -> HttpResponse:
+        return self.send("put", path, fields)
+
+    def delete(self, path: str) -> HttpResponse:
+        return self.send("delete", path)
+
+
+def user_token(user_id: UUID, scopes: Sequence[str] = USER_SCOPES) -> str:
+    return tokens.issue(str(user_id), list(scopes), minutes=5)
+
+
+def service_token(name: str = "app", scopes: Sequence[str] = SCOPES[:-1]) -> str:
+    return tokens.issue(name, list(scopes), minutes=5)
+
+
+def data_of(response: HttpResponse, status: int = 200) -> dict[str, Any]:
+    body = response.json()
+    assert response.status_code == status, body
+    data: dict[str, Any] = body["data"]
+    return data
+
+
+def refusal(response: HttpResponse) -> tuple[int, str]:
+    """Status and code of a failure."""
+    return response.status_code, response.json()["error"]["code"]
+
+
+def details_of(response: HttpResponse) -> dict[str, Any]:
+    details: dict[str, Any] = response.json()["error"]["details"]
+    return details
+
+
+# --- embeddings -----------------------------------------------------------------------------------
+
+
+def vector(number: int) -> Floats:
+    """The embedding of person `number`; two of them have the cosine 0."""
+    unit = np.zeros(engine.pack().recogniser.dimensions, np.float32)
+    unit[number] = 1
+    return unit
+
+
+def near(base: Floats, cosine: float, *, toward: int = 127) -> Floats:
+    """A unit vector with that cosine to `base`, turned toward another person's."""
+    return (cosine * base + np.sqrt(1 - cosine**2) * vector(toward)).astype(np.float32)
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def make_user(user_id: UUID, privacy_level: str = "friends", **fields: Any) -> User:
+    return User.objects.create(pk=user_id, privacy_level=privacy_level, **fields)
+
+
+def make_face(user: User, embedding: Floats, *, version: str = "", **fields: Any) -> Face:
+    pack = engine.pack()
+    versions = {
+        "embedding_version": version or pack.embedding_version,
+        "model_version": pack.model_version,
+    }
+    face = Face.objects.create(
+        user=user,
+        **{"quality_score": 0.9, "quality_components": {}, "attributes": {}, **fields, **versions},
+    )
+    padded = np.zeros(TEMPLATE_DIMENSIONS, np.float32)
+    padded[: len(embedding)] = embedding
+    Template.objects.create(face=face, user=user, embedding=padded.tolist(), **versions)
+    return face
+
+
+def row_counts() -> dict[str, int]:
+    return {kind.__name__: kind.objects.count() for kind in (User, Face, Template, AuditEvent)}
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def face_of(embedding: Floats, *, quality: float = 0.9, x: float = 4, side: float = 40) -> Any:
+    """A face as a detector gives it, whose embedding is already known."""
+    landmarks = x + np.array([[30, 10], [24, 10], [10, 10], [16, 10], [20, 24]], np.float64)
+    return DetectedFace(
+        box=np.array([x, 4, x + side, 4 + side], np.float64),
+        detection_score=1.0,
+        landmarks=landmarks,
+        pose=Pose(0.0, None, 0.0),
+        quality=combine(dict.fromkeys(REASONS, quality)),
+        crop=np.zeros((150, 150, 3), np.uint8),
+        embedding=embedding,
+    )
+
+
+class FakePipeline:
+    """Stands in for FacePipeline: finds the faces that `show` was given, whatever the picture."""
+
+    def __init__(self, pack: ModelPack) -> None:
+        self.pack = pack
+        self._pictures: list[list[DetectedFace]] = [[]]
+
+    def show(self, *pictures: DetectedFace | Floats | list[Any]) -> None:
+        """One picture after the other, the last for ever: a face, an embedding, or a list."""
+        self._pictures = [
+            [face if isinstance(face, DetectedFace) else face_of(face) for face in faces]
+            for faces in (p if isinstance(p, list) else [p] for p in pictures)
+        ]
+
+    def detect(self, image: Image) -> list[DetectedFace]:
+        return self._pictures.pop(0) if len(self._pictures) > 1 else self._pictures[0]
+
+    def embed(self, faces: list[DetectedFace]) -> list[DetectedFace]:
+        return faces
+
+    def embed_crops(self, crops: list[Image]) -> Floats:
+        return np.stack([vector(0) for _ in crops])

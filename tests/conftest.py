@@ -1,0 +1,72 @@
+"""The cast, the models, and what holds for every test."""
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import Client
+from pytest_django import Settings
+
+from recognition import engine
+from recognition.access import SCOPES
+from recognition.inference import weights
+from recognition.inference.pipeline import FacePipeline
+from recognition.scores import ScoreScale
+from tests.builders import (
+    FRIEND,
+    OWNER,
+    STRANGER,
+    FakePipeline,
+    Person,
+    service_token,
+    user_token,
+)
+
+
+@pytest.fixture(autouse=True)
+def no_rate_limit(settings: Settings) -> None:
+    settings.RATE_LIMIT_PER_MINUTE = settings.RATE_LIMIT_PER_HOUR = 0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prepared_pack() -> None:
+    """The files of the default pack; two seconds the first time."""
+    weights.prepare(engine.pack(), django_settings.MODELS_DIR)
+
+
+@pytest.fixture(scope="session")
+def pipeline(prepared_pack: None) -> FacePipeline:
+    return engine.current().pipeline
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakePipeline:
+    """A pipeline whose faces the test decides; the pack and its calibration are the real ones."""
+    pack = engine.pack()
+    pipeline = FakePipeline(pack)
+    faked = engine.Engine(pipeline, ScoreScale(engine.calibration_of(pack)))  # type: ignore[arg-type]
+    monkeypatch.setattr(engine, "current", lambda: faked)
+    return pipeline
+
+
+@pytest.fixture
+def owner(client: Client) -> Person:
+    return Person(user_token(OWNER), client)
+
+
+@pytest.fixture
+def friend(client: Client) -> Person:
+    return Person(user_token(FRIEND), client)
+
+
+@pytest.fixture
+def stranger(client: Client) -> Person:
+    return Person(user_token(STRANGER), client)
+
+
+@pytest.fixture
+def service(client: Client) -> Person:
+    return Person(service_token(), client)
+
+
+@pytest.fixture
+def admin(client: Client) -> Person:
+    return Person(service_token("moderation", SCOPES), client)

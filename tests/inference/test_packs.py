@@ -1,0 +1,144 @@
+"""pack.yaml: declared, never guessed; what is wrong is named with its place."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from recognition.inference.packs import ModelPack, PackError, find_pack, load_pack
+
+PROJECT = Path(__file__).parents[2]
+DLIB = PROJECT / "ml_models" / "dlib"
+Change = Callable[[dict[str, Any]], object]
+
+
+def load_changed(folder: Path, change: Change, name: str = "dlib") -> ModelPack:
+    raw = yaml.safe_load((DLIB / "pack.yaml").read_text())
+    change(raw)
+    (folder / name).mkdir()
+    (folder / name / "pack.yaml").write_text(yaml.safe_dump(raw))
+    return load_pack(folder / name)
+
+
+def put(path: str, value: object) -> Change:
+    def change(raw: dict[str, Any]) -> None:
+        *parents, last = path.split(".")
+        for name in parents:
+            raw = raw[name]
+        raw[last] = value
+
+    return change
+
+
+def drop(path: str) -> Change:
+    def change(raw: dict[str, Any]) -> None:
+        *parents, last = path.split(".")
+        for name in parents:
+            raw = raw[name]
+        del raw[last]
+
+    return change
+
+
+def swap_rows(raw: dict[str, Any]) -> None:
+    table = raw["calibration"]["table"]
+    table[3], table[4] = table[4], table[3]
+
+
+def test_it_works() -> None:
+    pack = load_pack(DLIB)
+    assert (pack.name, pack.embedding_version, pack.model_version) == (
+        *("dlib", "dlib_v1", "dlib_v1.0.0"),
+    )
+    assert pack.template.shape == (5, 2)
+    assert [weights.file for weights in pack.weight_files()] == [
+        *("detector.onnx", "landmarks.npz", "embedder.onnx"),
+    ]
+
+
+def test_nothing_changed_loads_the_same(tmp_path: Path) -> None:
+    assert load_changed(tmp_path, lambda raw: None) == load_pack(DLIB)
+
+
+def test_a_pack_without_calibration(tmp_path: Path) -> None:
+    assert load_changed(tmp_path, drop("calibration")).calibration is None
+
+
+def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
+    assert load_changed(tmp_path, put("detector.min_face", 60)).detector.min_face == 60.0
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (put("colour", "red"), "pack has unknown keys: colour"),
+        (put("detector.min_fase", 80), "pack.detector has unknown keys: min_fase"),
+        (put("recogniser.weights.source.url", "x"), "pack.recogniser.weights.source has unknown"),
+        (drop("licence"), "pack lacks licence"),
+        (drop("recogniser.template"), "pack.recogniser lacks template"),
+        (drop("detector.weights.source.sha256"), "pack.detector.weights.source lacks sha256"),
+        (put("name", 7), "pack.name must be str"),
+        (put("recogniser.rgb", "yes"), "pack.recogniser.rgb must be bool"),
+        (put("recogniser.rgb", 1), "pack.recogniser.rgb must be bool"),
+        (put("recogniser.size", 150.0), "pack.recogniser.size must be int"),
+        (put("recogniser.size", True), "pack.recogniser.size must be int"),
+        (put("recogniser.scale", "1"), "pack.recogniser.scale must be float"),
+        (put("recogniser", None), "pack.recogniser must be a mapping"),
+        (put("recogniser.template", "points"), "pack.recogniser.template must be a list"),
+        (put("recogniser.template", [[1.0, 2.0], [3.0]]), r"pack.recogniser.template\[1\] must"),
+        (put("detector.decoder", "yolo"), "pack.detector.decoder must be one of mmod"),
+        (put("detector.score_range", [0.0]), "pack.detector.score_range must have 2 values"),
+        (put("detector.landmark_names", ["a"] * 4), "five landmarks"),
+        (put("recogniser.template", [[1.0, 2.0]] * 4), "five landmarks"),
+        (put("recogniser.dimensions", 513), "recogniser.dimensions must be 1 to 512"),
+        (put("recogniser.dimensions", 127), "calibration.mean_embedding has the wrong length"),
+        (put("calibration.table", []), "calibration.table must have falling fmr"),
+        (swap_rows, "calibration.table must have falling fmr and rising cosine"),
+        (put("name", "other"), "the name 'other' is not that of its folder"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, change: Change, place: str) -> None:
+    with pytest.raises(PackError, match=place) as caught:
+        load_changed(tmp_path, change)
+    assert "pack.yaml" in str(caught.value)
+
+
+def test_cosines_that_repeat(tmp_path: Path) -> None:
+    def change(raw: dict[str, Any]) -> None:
+        table = raw["calibration"]["table"]
+        table[4]["cosine"] = table[3]["cosine"]
+
+    with pytest.raises(PackError, match="table"):
+        load_changed(tmp_path, change)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b", "just a text", "a: [", "a: !!python/object:os x"])
+def test_a_file_that_is_no_pack(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pack.yaml").write_text(text)
+    with pytest.raises(PackError, match=r"pack\.yaml"):
+        load_pack(tmp_path)
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "pack.yaml").write_bytes(b"\xff\xfe\x00name: x")
+    with pytest.raises(PackError, match=r"pack\.yaml"):
+        load_pack(tmp_path)
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="No such file"):
+        load_pack(tmp_path / "none")
+
+
+def test_packs_are_found_in_order(tmp_path: Path) -> None:
+    load_changed(tmp_path, put("description", "mine"))
+    assert find_pack("dlib", [tmp_path, DLIB.parent]).description == "mine"
+    assert find_pack("dlib", [DLIB.parent, tmp_path]).description != "mine"
+
+
+@pytest.mark.parametrize("name", ["", "none", "../dlib/../none", "."])
+def test_a_pack_that_is_not_there(name: str) -> None:
+    with pytest.raises(PackError, match="no pack"):
+        find_pack(name, [DLIB.parent])

@@ -1,0 +1,153 @@
+"""Bringing a pack's files into the cache folder."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from recognition.inference import weights
+from recognition.inference.packs import ModelPack, PackError, load_pack
+from recognition.inference.weights import is_prepared, prepare, weight_path
+
+PROJECT = Path(__file__).parents[2]
+PREPARE = """
+import sys
+from pathlib import Path
+from recognition.inference.packs import load_pack
+from recognition.inference.weights import prepare
+sys.stdin.readline()
+prepare(load_pack(Path("ml_models/dlib")), Path(sys.argv[1]))
+"""
+
+
+@pytest.fixture(scope="module")
+def pack() -> ModelPack:
+    return load_pack(PROJECT / "ml_models" / "dlib")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies instead of converting, which is another test's concern."""
+
+    def copy(data: bytes, file: IO[bytes], name: str) -> None:
+        file.write(data)
+
+    kinds = ("dlib_network", "dlib_landmarks")
+    monkeypatch.setattr(weights, "_CONVERTERS", dict.fromkeys(kinds, copy))
+
+
+def with_source(pack: ModelPack, **changes: str | int) -> ModelPack:
+    """The pack with another source of its detector."""
+    file = pack.detector.weights
+    file = replace(file, source=replace(file.source, **changes))
+    return replace(pack, detector=replace(pack.detector, weights=file))
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_it_works(pack: ModelPack, tmp_path: Path, quick: None) -> None:
+    assert not is_prepared(pack, tmp_path)
+    prepare(pack, tmp_path)
+    assert is_prepared(pack, tmp_path)
+    assert files(tmp_path) == sorted(
+        weight_path(pack, file, tmp_path).name for file in pack.weight_files()
+    )
+
+
+def test_the_second_time_nothing_is_made(pack: ModelPack, tmp_path: Path, quick: None) -> None:
+    prepare(pack, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.onnx")}
+    prepare(pack, tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.onnx")} == before
+
+
+def test_only_what_is_missing_is_made(pack: ModelPack, tmp_path: Path, quick: None) -> None:
+    prepare(pack, tmp_path)
+    missing = weight_path(pack, pack.recogniser.weights, tmp_path)
+    missing.unlink()
+    assert not is_prepared(pack, tmp_path)
+    prepare(pack, tmp_path)
+    assert missing.is_file()
+
+
+def test_another_source_is_another_file(pack: ModelPack, tmp_path: Path) -> None:
+    other = with_source(pack, sha256="0" * 64)
+    assert weight_path(pack, pack.detector.weights, tmp_path) != weight_path(
+        other, other.detector.weights, tmp_path
+    )
+
+
+@pytest.mark.parametrize("change", [{"sha256": "0" * 64}, {"bytes": 7}])
+def test_a_file_that_is_not_the_one_named(
+    pack: ModelPack, tmp_path: Path, quick: None, change: dict[str, str | int]
+) -> None:
+    with pytest.raises(PackError, match="is not the file that the pack names"):
+        prepare(with_source(pack, **change), tmp_path)
+    assert files(tmp_path) == []
+
+
+def test_a_package_that_is_not_installed(pack: ModelPack, tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="not_there is not installed"):
+        prepare(with_source(pack, package="not_there"), tmp_path)
+    assert files(tmp_path) == []
+
+
+def test_a_file_that_the_package_lacks(pack: ModelPack, tmp_path: Path) -> None:
+    with pytest.raises(PackError, match=r"models/none\.dat"):
+        prepare(with_source(pack, path="models/none.dat"), tmp_path)
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_an_interrupted_write_leaves_nothing(
+    pack: ModelPack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def write_half(data: bytes, file: IO[bytes], name: str) -> None:
+        file.write(data[:1000])
+        raise error
+
+    monkeypatch.setitem(weights._CONVERTERS, "dlib_network", write_half)
+    with pytest.raises(type(error)):
+        prepare(pack, tmp_path)
+    assert files(tmp_path) == []
+    assert not is_prepared(pack, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_killed_process_leaves_no_finished_file(pack: ModelPack, tmp_path: Path) -> None:
+    process = start(tmp_path)
+    process.stdin.write("go\n")  # type: ignore[union-attr]
+    process.stdin.flush()  # type: ignore[union-attr]
+    folder = tmp_path / pack.name
+    while not (folder.exists() and any(folder.iterdir())):
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
+    assert not is_prepared(pack, tmp_path)
+    prepare(pack, tmp_path)
+    assert is_prepared(pack, tmp_path)
+
+
+@pytest.mark.slow
+def test_two_processes_at_once(pack: ModelPack, tmp_path: Path) -> None:
+    processes = [start(tmp_path) for _ in range(2)]
+    for process in processes:
+        process.stdin.write("go\n")  # type: ignore[union-attr]
+        process.stdin.flush()  # type: ignore[union-attr]
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    assert files(tmp_path) == sorted(
+        weight_path(pack, file, tmp_path).name for file in pack.weight_files()
+    )
+
+
+def start(cache: Path) -> subprocess.Popen[str]:
+    """A process that prepares the pack as soon as it is told."""
+    command = [sys.executable, "-c", PREPARE, str(cache)]
+    return subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, text=True)

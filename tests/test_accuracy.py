@@ -1,0 +1,69 @@
+"""The real pipeline on a fixed part of lfw-a: people with two photos, which it was not trained on.
+
+The whole of lfw-a is measured by `manage.py evaluate ../shared/faces/lfw-a`.
+"""
+
+import numpy as np
+import pytest
+
+from recognition import engine
+from recognition.comparisons import Pairs, all_pairs
+from recognition.evaluation import area_under_roc, tar_at_fmr
+from recognition.inference.images import decode
+from recognition.inference.pipeline import FacePipeline
+from recognition.scores import ScoreScale
+from tests.photos import SHARED, needs_shared
+
+pytestmark = [pytest.mark.slow, needs_shared]
+PEOPLE = 150
+
+
+@pytest.fixture(scope="module")
+def pairs(pipeline: FacePipeline) -> Pairs:
+    people = sorted(path for path in (SHARED / "lfw-a").iterdir() if path.is_dir())
+    several = [sorted(person.iterdir())[:2] for person in people]
+    photos = [photo for person in several if len(person) == 2 for photo in person][: 2 * PEOPLE]
+    embeddings = []
+    for photo in photos:
+        image = decode(photo.read_bytes(), max_bytes=10**7, max_pixels=10**7)
+        faces = pipeline.embed(pipeline.detect(image)[:1])
+        assert faces, f"no face in {photo.name}"
+        embeddings.append(faces[0].embedding)
+    return all_pairs(np.array(embeddings), np.repeat(np.arange(PEOPLE), 2))
+
+
+@pytest.fixture(scope="module")
+def scale() -> ScoreScale:
+    return ScoreScale(engine.calibration_of(engine.pack()))
+
+
+def test_it_works(pairs: Pairs) -> None:
+    assert (len(pairs.mated), len(pairs.non_mated)) == (PEOPLE, 300 * 299 // 2 - PEOPLE)
+    area = area_under_roc(pairs)
+    assert area and area > 0.99
+
+
+@pytest.mark.parametrize(("fmr", "least"), [(1e-2, 0.95), (1e-3, 0.88)])
+def test_mated_pairs_are_told_from_others(pairs: Pairs, fmr: float, least: float) -> None:
+    found = tar_at_fmr(pairs, fmr)
+    assert found and found.tar > least
+
+
+@pytest.mark.parametrize(("confidence", "least"), [(0.80, 0.88), (0.85, 0.70)])
+def test_mated_pairs_match(
+    pairs: Pairs, scale: ScoreScale, confidence: float, least: float
+) -> None:
+    assert (pairs.mated >= scale.cosine_of_confidence(confidence)).mean() > least
+
+
+@pytest.mark.parametrize("fmr", [1e-1, 1e-2, 1e-3])
+def test_the_false_match_rate_is_the_one_shown(pairs: Pairs, scale: ScoreScale, fmr: float) -> None:
+    """A part of the data set it was measured on, so within the noise of 45,000 pairs."""
+    found = (pairs.non_mated >= scale.cosine_of_fmr(fmr)).mean()
+    assert found == pytest.approx(fmr, rel=0.6)
+
+
+def test_strangers_are_near_0(pairs: Pairs, scale: ScoreScale) -> None:
+    similarities = [scale.similarity(cosine) for cosine in pairs.non_mated[::50]]
+    assert np.median(similarities) < 0.1
+    assert np.median([scale.similarity(cosine) for cosine in pairs.mated]) > 0.6
