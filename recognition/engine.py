@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -86,11 +85,6 @@ def open_pipeline(of: ModelPack) -> FacePipeline:
     if not weights.is_prepared(of, settings.MODELS_DIR):
         raise PackError(f"the pack {of.name!r} is not prepared: run `manage.py prepare_models`")
     return FacePipeline(of, settings.MODELS_DIR, threads=settings.FACESVC_INFERENCE_THREADS)
-
-
-def model_source() -> Path | None:
-    """The folder that downloadable weights are taken from instead, if one is set."""
-    return Path(settings.FACESVC_MODEL_SOURCE) if settings.FACESVC_MODEL_SOURCE else None
 
 
 def calibration_of(of: ModelPack) -> Calibration:

@@ -13,7 +13,6 @@ from django.conf import settings
 from django.core.management.base import CommandError, OutputWrapper
 from tqdm import tqdm
 
-from recognition import engine
 from recognition.comparisons import Numbers, found_faces
 from recognition.inference import weights
 from recognition.inference.arrays import Floats
@@ -52,9 +51,10 @@ def open_pack(name: str) -> ModelPack:
 
     Raises CommandError.
     """
+    source = settings.FACESVC_MODEL_SOURCE
     try:
         pack = find_pack(name, settings.PACK_FOLDERS)
-        weights.prepare(pack, settings.MODELS_DIR, engine.model_source())
+        weights.prepare(pack, settings.MODELS_DIR, Path(source) if source else None)
     except PackError as error:
         raise CommandError(str(error)) from error
     return pack
