@@ -15,7 +15,7 @@ def metadata(request: HttpRequest) -> dict[str, str]:
     return {
         "request_id": request.META["facesvc.request_id"],
         "processing_time": f"{round(elapsed * 1000)}ms",
-        "model_version": engine.pack().model_version,
+        "model_version": engine.used().model_version,
         "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 

@@ -1,26 +1,17 @@
 """What every request carries: an id and its starting time."""
 
-import logging
 import re
 import time
 import uuid
 from collections.abc import Callable
-from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
 
+from facesvc import logs
+from recognition import engine
+
 # Whatever is longer or stranger does not belong in a log line or a header.
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-
-_request_id: ContextVar[str] = ContextVar("request id", default="-")
-
-
-class RequestIdFilter(logging.Filter):
-    """Adds the id of the request that is being answered to every log line."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = _request_id.get()
-        return True
 
 
 class RequestContextMiddleware:
@@ -31,8 +22,9 @@ class RequestContextMiddleware:
         given = request.headers.get("X-Request-ID", "")
         request_id = given if _SANE_ID.fullmatch(given) else str(uuid.uuid4())
         request.META["facesvc.request_id"] = request_id
-        _request_id.set(request_id)
+        logs.request_id.set(request_id)
         request.META["facesvc.started"] = time.perf_counter()
+        engine.forget_used()
         response = self._get_response(request)
         response["X-Request-ID"] = request_id
         for name, value in request.META.get("facesvc.rate_limit", {}).items():

@@ -1,6 +1,6 @@
 """`python -m facesvc.run`: the whole service under one parent, for a single machine.
 
-Database, model pack, migrations, web server, workers, in this order; Ctrl-C undoes it.
+Database, migrations, model pack, web server, workers, in this order; Ctrl-C undoes it.
 """
 
 import argparse
@@ -116,10 +116,11 @@ def _database(data_dir: Path) -> Iterator[tuple[Mapping[str, str], list[int]]]:
 def _serve(
     host: str, port: int, environment: Mapping[str, str], inherited: Sequence[int]
 ) -> NoReturn:
-    print("Preparing the model pack", flush=True)
-    _manage("prepare_models", environment=environment)
     print("Bringing the database up to date", flush=True)
     _manage("migrate", "--noinput", "--verbosity=0", environment=environment)
+    # After the database, which knows the pack that serves.
+    print("Preparing the model pack", flush=True)
+    _manage("models", "pull", environment=environment)
     bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     gunicorn = ["-m", "gunicorn", "--config=python:facesvc.gunicorn_conf", "--bind", bind]
     supervisor = Supervisor(

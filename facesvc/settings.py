@@ -48,7 +48,13 @@ VERIFICATION_THRESHOLD = env.float("VERIFICATION_THRESHOLD", 0.85)  # confidence
 FACE_MATCH_THRESHOLD = env.float("FACE_MATCH_THRESHOLD", 0.80)  # default min_confidence
 # Refuses 1.1% of 3,562 photos of Labeled Faces in the Wild with the default pack.
 MIN_FACE_QUALITY = env.float("MIN_FACE_QUALITY", 0.60)
+# The pack of a new database; later `manage.py models activate` changes it.
 FACESVC_PACK = env.str("FACESVC_PACK", "dlib")
+# Pictures of the enrolled faces, encrypted, so that another model can take over.
+FACESVC_CROP_KEYS: list[str] = env.list("FACESVC_CROP_KEYS", [])  # Fernet keys, the newest first
+STORE_FACE_CROPS = env.bool("STORE_FACE_CROPS", bool(FACESVC_CROP_KEYS))
+# Keys of the rotation that protects templates, 32 bytes in URL-safe base64, the newest first.
+FACESVC_TEMPLATE_KEYS: tuple[str, ...] = tuple(env.list("FACESVC_TEMPLATE_KEYS", []))
 FACESVC_INFERENCE_THREADS = env.int("FACESVC_INFERENCE_THREADS", 1)
 
 # --- Limits ---------------------------------------------------------------------------------------
@@ -79,7 +85,8 @@ PACK_FOLDERS = PACK_FOLDERS or [
     BASE_DIR / "tests" / "packs",
     DATA_DIR / "packs",
 ]
-# A folder that holds weight files under the names that the packs give them.
+# Asked before the addresses in the packs: a folder that holds the weight files, or their zip
+# archives, under the names that the packs give them; or the https address of such a folder.
 FACESVC_MODEL_SOURCE = env.str("FACESVC_MODEL_SOURCE", "")
 
 DATABASES: dict[str, dict[str, Any]]
@@ -170,7 +177,7 @@ LOGGING = {
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}
     },
-    "filters": {"request": {"()": "facesvc.middleware.RequestIdFilter"}},
+    "filters": {"request": {"()": "facesvc.logs.RequestIdFilter"}},
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",

@@ -27,4 +27,5 @@ urlpatterns = [
     path("users/<user_id:user_id>", views.UserView.as_view(), name="user"),
     path("users/<user_id:user_id>/faces", views.UserFacesView.as_view(), name="user-faces"),
     path("faces/<face_id:face_id>", views.FaceView.as_view(), name="face"),
+    path("models", views.ModelsView.as_view(), name="models"),
 ]

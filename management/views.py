@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from management import operations
 from management.pagination import NewestFirst
 from management.serializers import FaceRequest, UserRequest
-from recognition import answers, schemas
+from recognition import answers, catalogue, schemas
 from recognition.models import Face
 from recognition.service_view import ServiceView
 
@@ -53,6 +53,18 @@ class UserFacesView(ServiceView):
         faces = pages.paginate_queryset(Face.objects.filter(user=user_id), request, view=self)
         page = {"faces": [answers.stored_face(face) for face in faces or []]}
         return Response(page | pages.cursors())
+
+
+class ModelsView(ServiceView):
+    """The model packs: which one answers, and at which scores which share of strangers matches."""
+
+    required_scope = "face:manage"
+
+    @extend_schema(
+        operation_id="list_models", responses={200: schemas.ModelList}, tags=["management"]
+    )
+    def get(self, request: Request) -> Response:
+        return Response(answers.models(catalogue.entries()))
 
 
 class FaceView(ServiceView):

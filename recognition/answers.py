@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from recognition import engine, matching
+from recognition import matching
+from recognition.catalogue import Entry
+from recognition.engine import Engine
+from recognition.inference.packs import Calibration
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import Face, User
 from recognition.scores import ScoreScale
@@ -76,17 +79,51 @@ def user(of: User) -> Answer:
     return {"user_id": str(of.pk), **_user_info(of), "created_at": of.created_at}
 
 
-def detected(faces: list[DetectedFace]) -> Answer:
-    names = engine.pack().detector.landmark_names
+def models(entries: list[Entry]) -> Answer:
+    return {"models": [_model(entry) for entry in entries]}
+
+
+def _model(entry: Entry) -> Answer:
+    pack = entry.pack
+    return {
+        "name": pack.name,
+        "description": pack.description,
+        "licence": pack.licence,
+        "embedding_version": pack.embedding_version,
+        "model_version": pack.model_version,
+        "active": entry.active,
+        "prepared": entry.prepared,
+        "calibrated": entry.calibrated,
+        "calibration": _calibration(pack.calibration) if pack.calibration else None,
+    }
+
+
+def _calibration(of: Calibration) -> Answer:
+    scores = ScoreScale(of)
+    return {
+        "data_set": of.data,
+        "measured_on": of.measured_on,
+        "operating_points": [
+            {
+                "false_match_rate": point.fmr,
+                "extrapolated": point.extrapolated,
+                **_scores(scores, point.cosine),
+            }
+            for point in of.table
+        ],
+    }
+
+
+def detected(by: Engine, faces: list[DetectedFace]) -> Answer:
+    names = by.pack.detector.landmark_names
     return {"faces": [_detected(face, names) for face in faces], "total_faces": len(faces)}
 
 
 def verified(of: matching.Verification) -> Answer:
-    scores = engine.current().scores
     return {
         "verification_result": of.result,
         "is_match": of.is_match,
-        **_scores(scores, of.cosine),
+        **_scores(of.by.scores, of.cosine),
         "matched_face_id": of.face_id,
         "verification_level": of.level,
         "risk_assessment": of.risk or {"risk_level": "low", "factors": []},
@@ -96,7 +133,7 @@ def verified(of: matching.Verification) -> Answer:
 def compared(of: matching.Comparison, level: str) -> Answer:
     return {
         "is_match": of.is_match,
-        **_scores(engine.current().scores, of.cosine),
+        **_scores(of.by.scores, of.cosine),
         "verification_level": level,
         "face_a": _seen(of.face_a),
         "face_b": _seen(of.face_b),
@@ -105,7 +142,7 @@ def compared(of: matching.Comparison, level: str) -> Answer:
 
 def identified(of: matching.Identification) -> Answer:
     """The original's three fields are those of the main face."""
-    scores = engine.current().scores
+    scores = of.by.scores
     faces = [_identified_face(face, of.users, scores) for face in of.faces]
     main = faces[0] if faces else _result([], found="no_face_detected")
     return {

@@ -1,6 +1,12 @@
-"""The models that this process serves with, loaded once."""
+"""The models that this process serves with.
+
+Which pack is active stands in the database, so that all processes change over at once. Whoever
+asks for the engine gets one that is consistent in itself: what it embeds is compared with templates
+of its own version only, even if the active pack changes in between.
+"""
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -8,27 +14,36 @@ from threading import Lock
 import numpy as np
 from django.conf import settings
 
+from recognition import protection
 from recognition.inference import weights
-from recognition.inference.arrays import Image
+from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.results import Detections
 from recognition.inference.images import decode
 from recognition.inference.packs import Calibration, ModelPack, PackError, find_pack
 from recognition.inference.pipeline import DetectedFace, FacePipeline
+from recognition.models import ActiveModel
 from recognition.scores import ScoreScale
 
 _loading = Lock()
+# The pack that the current request used, for its answer's metadata.
+_used: ContextVar[ModelPack | None] = ContextVar("used pack", default=None)
 
 
 @dataclass(frozen=True)
 class Engine:
-    """The active pack: its pipeline and what its scores mean."""
+    """A pack with its pipeline, what its scores mean, and the key that protects its templates."""
 
     pipeline: FacePipeline
     scores: ScoreScale
+    template_key: str = protection.NO_KEY
 
     @property
     def pack(self) -> ModelPack:
         return self.pipeline.pack
+
+    @property
+    def template_version(self) -> str:
+        return version_of(self.pack, self.template_key)
 
     def look_at(self, image: bytes) -> list[DetectedFace]:
         """The faces of an encoded picture, main one first. Raises ImageError."""
@@ -50,6 +65,11 @@ class Engine:
     def embed(self, faces: Sequence[DetectedFace]) -> list[DetectedFace]:
         return self.pipeline.embed(list(faces))
 
+    def template(self, face: DetectedFace) -> Floats:
+        """(512,) the embedding of a face as it is stored and searched."""
+        protected: Floats = protection.protect(face.template[None], self.template_key)[0]
+        return protected
+
     def self_test(self) -> bool:
         """Runs every model on a picture made in memory; whether what comes out is sound."""
         side = self.pack.recogniser.size
@@ -63,31 +83,74 @@ class Engine:
 
 
 def current() -> Engine:
-    """The engine of this process; the first call loads the models (PackError if it cannot)."""
+    """The active engine. Its models are loaded at first use (PackError if that fails)."""
+    row = active_model()
+    engine = load(row.pack, row.template_key)
+    _used.set(engine.pack)
+    return engine
+
+
+def active_model() -> ActiveModel:
+    """The row that says what is active, made with the first use of a new database."""
+    row = ActiveModel.objects.first()
+    if row is None:
+        defaults = {"pack": settings.FACESVC_PACK, "template_key": protection.newest_key()}
+        row, _ = ActiveModel.objects.get_or_create(pk=1, defaults=defaults)
+    return row
+
+
+def load(pack_name: str, template_key: str) -> Engine:
+    """The engine of any pack. Raises PackError."""
     with _loading:
-        return _load()
+        return _load(pack_name, template_key)
 
 
 @cache
-def _load() -> Engine:
-    active = pack()
-    return Engine(open_pipeline(active), ScoreScale(calibration_of(active)))
+def _load(pack_name: str, template_key: str) -> Engine:
+    of = pack(pack_name)
+    return Engine(_pipeline(pack_name), ScoreScale(calibration_of(of)), template_key)
 
 
 @cache
-def pack() -> ModelPack:
-    """The active pack, without loading its models. Raises PackError."""
-    return find_pack(settings.FACESVC_PACK, settings.PACK_FOLDERS)
+def _pipeline(pack_name: str) -> FacePipeline:
+    return open_pipeline(pack(pack_name))
+
+
+@cache
+def pack(name: str) -> ModelPack:
+    """A pack by name, without its models. Raises PackError."""
+    return find_pack(name, settings.PACK_FOLDERS)
+
+
+def version_of(of: ModelPack, template_key: str) -> str:
+    """The version of templates made by a pack and protected by a key."""
+    return f"{of.embedding_version}+{template_key}" if template_key else of.embedding_version
+
+
+def forget_used() -> None:
+    _used.set(None)
+
+
+def used() -> ModelPack:
+    """The pack that answered this request, or the configured one where none was needed."""
+    return _used.get() or pack(settings.FACESVC_PACK)
 
 
 def open_pipeline(of: ModelPack) -> FacePipeline:
     """The pipeline of a pack; its files must be prepared."""
     if not weights.is_prepared(of, settings.MODELS_DIR):
-        raise PackError(f"the pack {of.name!r} is not prepared: run `manage.py prepare_models`")
+        raise PackError(
+            f"the pack {of.name!r} is not prepared: run `manage.py models pull {of.name}`"
+        )
     return FacePipeline(of, settings.MODELS_DIR, threads=settings.FACESVC_INFERENCE_THREADS)
 
 
 def calibration_of(of: ModelPack) -> Calibration:
     if of.calibration is None:
-        raise PackError(f"the pack {of.name!r} is not calibrated: run `manage.py calibrate`")
+        raise PackError(not_calibrated(of))
     return of.calibration
+
+
+def not_calibrated(of: ModelPack) -> str:
+    advice = f"run `manage.py calibrate FOLDER --pack {of.name}`"
+    return f"the pack {of.name!r} is not calibrated: {advice}"

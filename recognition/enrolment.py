@@ -7,13 +7,13 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from recognition import engine
+from recognition import crops, engine, reembedding
 from recognition.answers import attributes_of, place_of, quality_of
 from recognition.engine import Engine
 from recognition.errors import ServiceError
 from recognition.inference.pipeline import DetectedFace
 from recognition.matching import STRICT, best_of_user
-from recognition.models import AuditEvent, Face, Template, User, new_face_id
+from recognition.models import AuditEvent, Face, FaceCrop, Template, User, new_face_id
 
 # A stranger may match in this share of the searches for one face under two users.
 _BACKGROUND_FPIR = 0.01
@@ -34,23 +34,29 @@ def enrol(
     Raises ServiceError (no_face, multiple_faces, invalid_face_index, low_quality, duplicate_face)
     or ImageError; then nothing is stored.
     """
-    active = engine.current()
-    picture = active.decode(image)
-    face = _only_face(active.detect(picture), face_index)
-    if check_quality:
-        _require_quality(face)
-    (face,) = active.embed(active.describe(picture, [face]))
-    with transaction.atomic():
-        # Two registrations at once for one user come here one after the other.
-        user, _ = User.objects.get_or_create(pk=user_id)
-        User.objects.select_for_update().get(pk=user.pk)
-        _require_new(active, user, face)
-        stored = _store(active, user, face, face_group, metadata or {})
-        AuditEvent.objects.create(
-            actor=actor, action="face.register", user_id=user_id, face_id=stored.face_id
-        )
-        _note_same_face_of_others(active, user, stored, face)
-    return stored
+    while True:
+        active = engine.current()
+        picture = active.decode(image)
+        face = _only_face(active.detect(picture), face_index)
+        if check_quality:
+            _require_quality(face)
+        (face,) = active.embed(active.describe(picture, [face]))
+        kept = active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
+        with transaction.atomic():
+            if not reembedding.is_still_active(active):
+                continue  # the model changed meanwhile: its templates would miss this face
+            # Two registrations at once for one user come here one after the other.
+            User.objects.get_or_create(pk=user_id)
+            user = User.objects.select_for_update().get(pk=user_id)
+            _require_new(active, user, face)
+            stored = _store(active, user, face, face_group, metadata or {})
+            if kept is not None:
+                FaceCrop.objects.create(face=stored, sealed=crops.seal(kept))
+            AuditEvent.objects.create(
+                actor=actor, action="face.register", user_id=user_id, face_id=stored.face_id
+            )
+            _note_same_face_of_others(active, user, stored, face)
+            return stored
 
 
 def _only_face(faces: list[DetectedFace], face_index: int | None) -> DetectedFace:
@@ -106,7 +112,13 @@ def _store(
         metadata=dict(metadata),
         **versions,
     )
-    Template.objects.create(face=stored, user=user, embedding=face.template.tolist(), **versions)
+    Template.objects.create(
+        face=stored,
+        user=user,
+        embedding=active.template(face).tolist(),
+        embedding_version=active.template_version,
+        model_version=pack.model_version,
+    )
     return stored
 
 
@@ -119,7 +131,7 @@ def _unused_face_id() -> str:
 
 def _note_same_face_of_others(active: Engine, user: User, stored: Face, face: DetectedFace) -> None:
     """Tell the moderators when the face strictly matches another user's."""
-    others = Template.objects.comparable_with(active.pack.embedding_version).exclude(user=user)
+    others = Template.objects.comparable_with(active.template_version).exclude(user=user)
     count = others.count()
     if not count:
         return
@@ -127,7 +139,7 @@ def _note_same_face_of_others(active: Engine, user: User, stored: Face, face: De
         active.scores.cosine_of_confidence(STRICT),
         active.scores.cosine_of_fmr(_BACKGROUND_FPIR / count),
     )
-    for found in others.nearest(face.template, least=least, limit=5, visible=count):
+    for found in others.nearest(active.template(face), least=least, limit=5, visible=count):
         AuditEvent.objects.create(
             actor="system",
             action="face.matches_other_user",

@@ -54,6 +54,11 @@ def open_pack(name: str) -> ModelPack:
     source = settings.FACESVC_MODEL_SOURCE
     try:
         pack = find_pack(name, settings.PACK_FOLDERS)
+        if pack.terms and not weights.is_prepared(pack, settings.MODELS_DIR):
+            # They are shown and accepted there.
+            raise PackError(
+                f"the pack {name!r} is not prepared: run `manage.py models pull {name}`"
+            )
         weights.prepare(pack, settings.MODELS_DIR, Path(source) if source else None)
     except PackError as error:
         raise CommandError(str(error)) from error

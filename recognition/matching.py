@@ -33,6 +33,7 @@ def level_confidence(level: str) -> float:
 class Verification:
     """`cosine` is None when there was nothing to compare."""
 
+    by: Engine
     result: str
     level: str
     cosine: float | None = None
@@ -51,11 +52,11 @@ def verify(*, user_id: UUID, image: bytes, level: str, face_id: str | None = Non
     if face_id is not None and not Face.objects.filter(face_id=face_id, user=user_id).exists():
         raise ServiceError("face_not_found", "The user has no such face.")
     if not faces:
-        return Verification("no_face_detected", level)
+        return Verification(active, "no_face_detected", level)
     (probe,) = active.embed(faces[:1])
     best = best_of_user(active, user_id, probe, face_id)
     if best is None:
-        return Verification("no_registered_faces", level)
+        return Verification(active, "no_registered_faces", level)
     confidence, needed = active.scores.confidence(best.cosine), level_confidence(level)
     attempt = risk.Attempt(
         confidence=confidence,
@@ -64,20 +65,20 @@ def verify(*, user_id: UUID, image: bytes, level: str, face_id: str | None = Non
         min_quality=settings.MIN_FACE_QUALITY,
     )
     if confidence < needed:
-        return Verification("no_match", level, best.cosine, risk=risk.assess(attempt))
+        return Verification(active, "no_match", level, best.cosine, risk=risk.assess(attempt))
     Face.objects.filter(face_id=best.face_id).update(
         verification_count=F("verification_count") + 1, last_verified_at=timezone.now()
     )
-    return Verification("success", level, best.cosine, best.face_id, risk.assess(attempt))
+    return Verification(active, "success", level, best.cosine, best.face_id, risk.assess(attempt))
 
 
 def best_of_user(
     active: Engine, user_id: UUID, probe: DetectedFace, face_id: str | None = None
 ) -> Candidate | None:
-    templates = Template.objects.comparable_with(active.pack.embedding_version).of_user(user_id)
+    templates = Template.objects.comparable_with(active.template_version).of_user(user_id)
     if face_id is not None:
         templates = templates.filter(face__face_id=face_id)
-    found = templates.nearest(probe.template, least=-1, limit=1, visible=0)
+    found = templates.nearest(active.template(probe), least=-1, limit=1, visible=0)
     return found[0] if found else None
 
 
@@ -109,6 +110,7 @@ class IdentifiedFace:
 
 @dataclass(frozen=True)
 class Identification:
+    by: Engine
     faces: list[IdentifiedFace]  # the main face first
     users: Mapping[UUID, User]
     faces_searched: int
@@ -124,14 +126,14 @@ def identify(
     found = active.look_at(image)
     probes = active.embed(found[:1] if largest_only else found)
     started = time.perf_counter()
-    templates = Template.objects.comparable_with(active.pack.embedding_version).visible_to(scope)
+    templates = Template.objects.comparable_with(active.template_version).visible_to(scope)
     visible = templates.count()
     threshold = cut(active, options, visible)
     faces = [
         IdentifiedFace(
             probe,
             templates.nearest(
-                probe.template,
+                active.template(probe),
                 least=threshold.cosine,
                 limit=options.max_candidates,
                 visible=visible,
@@ -140,7 +142,7 @@ def identify(
         for probe in probes
     ]
     users = User.objects.in_bulk({c.user_id for face in faces for c in face.candidates})
-    return Identification(faces, users, visible, threshold, time.perf_counter() - started)
+    return Identification(active, faces, users, visible, threshold, time.perf_counter() - started)
 
 
 def cut(active: Engine, options: SearchOptions, searched: int) -> Threshold:
@@ -163,6 +165,7 @@ def cut(active: Engine, options: SearchOptions, searched: int) -> Threshold:
 
 @dataclass(frozen=True)
 class Comparison:
+    by: Engine
     face_a: DetectedFace
     face_b: DetectedFace
     cosine: float
@@ -181,4 +184,4 @@ def compare(*, image_a: bytes, image_b: bytes, level: str) -> Comparison:
     face_a, face_b = active.embed(faces)
     cosine = float(face_a.template @ face_b.template)
     matches = active.scores.confidence(cosine) >= level_confidence(level)
-    return Comparison(face_a, face_b, cosine, matches)
+    return Comparison(active, face_a, face_b, cosine, matches)

@@ -8,7 +8,7 @@ import secrets
 import uuid
 
 from django.db import models
-from pgvector.django import HalfVectorField, HnswIndex
+from pgvector.django import HalfVectorField
 
 from recognition.gallery import TemplateQuerySet
 
@@ -85,13 +85,45 @@ class Face(models.Model):
         return self.face_id
 
 
+class FaceCrop(models.Model):
+    """A small encrypted picture of a face, from which another model can make its template."""
+
+    face = models.OneToOneField(Face, on_delete=models.CASCADE, related_name="crop")
+    sealed = models.BinaryField()  # see recognition.crops
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"crop of {self.face}"
+
+
+class ActiveModel(models.Model):
+    """The one row that says which model pack serves, and which key protects its templates."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1, editable=False)
+    pack = models.CharField(max_length=40)
+    template_key = models.CharField(max_length=8, blank=True)  # see recognition.protection
+    activated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="activemodel_has_one_row")
+        ]
+
+    def __str__(self) -> str:
+        return self.pack
+
+
 class Template(models.Model):
-    """The embedding of a face by one model. Rows are never updated, only added and deleted."""
+    """The embedding of a face by one model. Rows are never updated, only added and deleted.
+
+    `embedding_version` says what may be compared with what: that of the pack and, behind a plus
+    sign, the key that protects the template.
+    """
 
     face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="templates")
     # The face's user once more, so that one person's templates are found without a join.
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="templates")
-    embedding_version = models.CharField(max_length=40)
+    embedding_version = models.CharField(max_length=60)
     model_version = models.CharField(max_length=40)
     embedding = HalfVectorField(dimensions=512)  # unit length, zero-padded
     created_at = models.DateTimeField(auto_now_add=True)
@@ -99,21 +131,11 @@ class Template(models.Model):
     objects = TemplateQuerySet.as_manager()
 
     class Meta:
+        # The vector indexes, one for each version, are made by recognition.indexes.
         constraints = [
+            # Also for the faces that lack a template of some version.
             models.UniqueConstraint(
                 fields=["face", "embedding_version"], name="template_once_per_version"
-            )
-        ]
-        indexes = [
-            # Consumer: TemplateQuerySet.nearest where more than EXACT_LIMIT templates are visible.
-            # The figures keep 99.5% of the true matches among 100,000 faces at ef_search 200; with
-            # pgvector's defaults (16, 64) a third of them is lost.
-            HnswIndex(
-                name="template_embedding_hnsw",
-                fields=["embedding"],
-                m=32,
-                ef_construction=200,
-                opclasses=["halfvec_ip_ops"],
             )
         ]
 

@@ -140,6 +140,33 @@ class Detected(Serializer):
     total_faces = s.IntegerField()
 
 
+class OperatingPoint(Scores):
+    false_match_rate = s.FloatField(help_text="Share of strangers that reach these scores.")
+    extrapolated = s.BooleanField(help_text="Too rare to be measured on the calibration's data.")
+
+
+class Calibration(Serializer):
+    data_set = s.CharField()
+    measured_on = s.DateField()
+    operating_points = OperatingPoint(many=True)
+
+
+class Model(Serializer):
+    name = s.CharField()
+    description = s.CharField()
+    licence = s.CharField()
+    embedding_version = s.CharField()
+    model_version = s.CharField()
+    active = s.BooleanField(help_text="Answers requests.")
+    prepared = s.BooleanField(help_text="Its files are on this machine.")
+    calibrated = s.BooleanField(help_text="It is known what its scores mean.")
+    calibration = Calibration(allow_null=True)
+
+
+class ModelList(Serializer):
+    models = Model(many=True)
+
+
 class Privacy(Serializer):
     searchable = s.BooleanField()
     taggable = s.ChoiceField(Taggable.values)

@@ -142,7 +142,7 @@ class DetectView(ServiceView):
         active = engine.current()
         picture = active.decode(fields["image"])
         faces = active.describe(picture, active.detect(picture))
-        return Response(answers.detected(faces))
+        return Response(answers.detected(active, faces))
 
 
 class CompareView(ServiceView):

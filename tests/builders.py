@@ -92,7 +92,7 @@ def details_of(response: HttpResponse) -> dict[str, Any]:
 
 def vector(number: int) -> Floats:
     """The embedding of person `number`; two of them have the cosine 0."""
-    unit = np.zeros(engine.pack().recogniser.dimensions, np.float32)
+    unit = np.zeros(engine.pack("dlib").recogniser.dimensions, np.float32)
     unit[number] = 1
     return unit
 
@@ -110,7 +110,7 @@ def make_user(user_id: UUID, privacy_level: str = "friends", **fields: Any) -> U
 
 
 def make_face(user: User, embedding: Floats, *, version: str = "", **fields: Any) -> Face:
-    pack = engine.pack()
+    pack = engine.pack("dlib")
     versions = {
         "embedding_version": version or pack.embedding_version,
         "model_version": pack.model_version,
@@ -162,6 +162,12 @@ class FakePipeline:
 
     def detect(self, image: Image) -> list[DetectedFace]:
         return self._pictures.pop(0) if len(self._pictures) > 1 else self._pictures[0]
+
+    def describe(self, image: Image, faces: list[DetectedFace]) -> list[DetectedFace]:
+        return faces
+
+    def surroundings(self, image: Image, face: DetectedFace) -> Image:
+        return np.zeros((256, 256, 3), np.uint8)
 
     def embed(self, faces: list[DetectedFace]) -> list[DetectedFace]:
         return faces

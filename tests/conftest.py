@@ -29,21 +29,26 @@ def no_rate_limit(settings: Settings) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def prepared_pack() -> None:
     """The files of the default pack; two seconds the first time."""
-    weights.prepare(engine.pack(), django_settings.MODELS_DIR)
+    weights.prepare(engine.pack("dlib"), django_settings.MODELS_DIR)
 
 
 @pytest.fixture(scope="session")
 def pipeline(prepared_pack: None) -> FacePipeline:
-    return engine.current().pipeline
+    return engine.load("dlib", "").pipeline
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakePipeline:
     """A pipeline whose faces the test decides; the pack and its calibration are the real ones."""
-    pack = engine.pack()
+    pack = engine.pack("dlib")
     pipeline = FakePipeline(pack)
     faked = engine.Engine(pipeline, ScoreScale(engine.calibration_of(pack)))  # type: ignore[arg-type]
-    monkeypatch.setattr(engine, "current", lambda: faked)
+
+    def current() -> engine.Engine:
+        engine.active_model()  # the row that enrolments lock
+        return faked
+
+    monkeypatch.setattr(engine, "current", current)
     return pipeline
 
 

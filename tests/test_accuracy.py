@@ -34,7 +34,7 @@ def pairs(pipeline: FacePipeline) -> Pairs:
 
 @pytest.fixture(scope="module")
 def scale() -> ScoreScale:
-    return ScoreScale(engine.calibration_of(engine.pack()))
+    return ScoreScale(engine.calibration_of(engine.pack("dlib")))
 
 
 def test_it_works(pairs: Pairs) -> None:

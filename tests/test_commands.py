@@ -12,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from recognition import engine, enrolment, tokens
+from recognition import enrolment, tokens
 from recognition.access import SCOPES
 from recognition.inference.packs import load_pack
 from recognition.models import AuditEvent, Face, Template, User
@@ -248,30 +248,6 @@ class TestIdentifyPhoto:
         (tmp_path / "x.jpg").write_text("text")
         with pytest.raises(CommandError, match="is not JPEG"):
             run("identify_photo", tmp_path / "x.jpg")
-
-
-# --- prepare_models -------------------------------------------------------------------------------
-
-
-class TestPrepareModels:
-    def test_it_works(self, settings: Settings, tmp_path: Path) -> None:
-        settings.MODELS_DIR = tmp_path
-        assert run("prepare_models") == f"The pack dlib is prepared in {tmp_path}.\n"
-        assert run("prepare_models") == "The pack dlib is ready.\n"
-        assert len(list((tmp_path / "dlib").iterdir())) == 3
-
-    def test_a_source_that_is_not_the_right_one(
-        self, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        settings.MODELS_DIR = tmp_path / "models"
-        text = (PACKS / "dlib" / "pack.yaml").read_text()
-        (tmp_path / "dlib").mkdir()
-        broken = text.replace("sha256: 4cb19393", "sha256: 00000000")
-        (tmp_path / "dlib" / "pack.yaml").write_text(broken)
-        pack = load_pack(tmp_path / "dlib")
-        monkeypatch.setattr(engine, "pack", lambda: pack)
-        with pytest.raises(CommandError, match="is not the file that the pack names"):
-            run("prepare_models")
 
 
 # --- calibrate ------------------------------------------------------------------------------------

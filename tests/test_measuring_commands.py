@@ -144,6 +144,7 @@ def test_evaluate_a_pair_with_a_missed_face_is_different(folder: Path) -> None:
         (["--pairs", "{folder}/bad.csv"], "bad.csv, line 2: there is no photo 'gone.jpg'"),
         (["--workers", "0"], "--workers must be at least 1"),
         (["--pack", "none"], "no pack 'none'"),
+        (["--pack", "buffalo_l"], "models pull buffalo_l"),
         (["--json", "{folder}/none/report.json"], "No such file"),
     ],
 )

@@ -11,7 +11,7 @@ from recognition import engine
 from recognition.inference.packs import Calibration
 from recognition.scores import ScoreScale
 
-SCALE = ScoreScale(engine.calibration_of(engine.pack()))
+SCALE = ScoreScale(engine.calibration_of(engine.pack("dlib")))
 LEAST = SCALE.cosine_of_fmr(1.0)
 cosines = st.floats(LEAST, 1.0)
 confidences = st.floats(0, 0.99)
@@ -19,7 +19,7 @@ confidences = st.floats(0, 0.99)
 
 @pytest.fixture
 def calibration() -> Calibration:
-    return engine.calibration_of(engine.pack())
+    return engine.calibration_of(engine.pack("dlib"))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from recognition.inference.schema import SchemaError, build
 from recognition.inference.specs import (
     AttributesSpec,
     DetectorSpec,
+    DownloadedFile,
     LivenessSpec,
     MmodSpec,
     QualitySpec,
@@ -72,6 +74,7 @@ class ModelPack:
     model_version: str
     detector: DetectorSpec
     recogniser: RecogniserSpec
+    terms: str = ""  # to be accepted before the files are downloaded
     quality: QualitySpec | None = None
     attributes: AttributesSpec | None = None
     liveness: LivenessSpec | None = None
@@ -115,6 +118,11 @@ def find_pack(name: str, search: list[Path]) -> ModelPack:
     raise PackError(f"no pack {name!r} in {places}")
 
 
+def pack_names(search: list[Path]) -> list[str]:
+    """The packs that there are, by name; their pack.yaml may still be wrong."""
+    return sorted({path.parent.name for folder in search for path in folder.glob("*/pack.yaml")})
+
+
 def _check(pack: ModelPack, folder: str) -> None:
     """What types cannot say. Raises SchemaError."""
     if pack.name != folder:
@@ -125,11 +133,27 @@ def _check(pack: ModelPack, folder: str) -> None:
     if len(set(names)) < 5 or {name[:5] for name in names if "eye" in name} != {"left_", "right"}:
         raise SchemaError("detector.landmark_names must differ and name both eyes")
     for weights in pack.weight_files():
-        # The name becomes part of a path in the cache folder.
-        if Path(weights.file).name != weights.file:
-            raise SchemaError(f"{weights.file!r} must be a file name without folders")
+        _check_file_name(weights.file)
+        if isinstance(weights, DownloadedFile):
+            _check_download(weights)
     _check_strides(pack.detector)
     _check_calibration(pack)
+
+
+def _check_file_name(name: str) -> None:
+    """It becomes part of a path in the cache folder."""
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise SchemaError(f"{name!r} must be a file name without folders")
+
+
+def _check_download(weights: DownloadedFile) -> None:
+    if weights.archive and not weights.archive.urls:
+        raise SchemaError(f"{weights.file}: archive.urls must not be empty")
+    if weights.archive:
+        _check_file_name(weights.archive.file)
+    for wanted in (weights, weights.archive):
+        if wanted and not re.fullmatch("[0-9a-f]{64}", wanted.sha256):
+            raise SchemaError(f"{weights.file}: sha256 must be 64 hexadecimal digits")
 
 
 def _check_strides(detector: DetectorSpec) -> None:

@@ -57,6 +57,11 @@ class Archive:
     bytes: int
     member: str
 
+    @property
+    def file(self) -> str:
+        """Its name in a folder or on a mirror."""
+        return self.urls[0].rpartition("/")[2]
+
 
 @dataclass(frozen=True)
 class DownloadedFile:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import hashlib
 import importlib.util
 import os
 from collections.abc import Callable
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,8 @@ from recognition.inference.specs import ConvertedFile, DownloadedFile, Source, W
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+GOOD = "good"
 
 # Part of the converted file's name, so that a changed conversion is never mixed up with an old
 # file. Raise it with every change of the converted contents.
@@ -36,45 +39,89 @@ def weight_path(pack: ModelPack, weights: WeightFile, cache: Path) -> Path:
     return folder / f"{name.stem}-{mark}{name.suffix}"
 
 
+def missing(pack: ModelPack, cache: Path) -> list[WeightFile]:
+    """The files that `prepare` has to make, each of them once."""
+    files = dict.fromkeys(pack.weight_files())
+    return [weights for weights in files if not weight_path(pack, weights, cache).is_file()]
+
+
 def is_prepared(pack: ModelPack, cache: Path) -> bool:
-    return all(weight_path(pack, weights, cache).is_file() for weights in pack.weight_files())
+    return not missing(pack, cache)
 
 
 def prepare(pack: ModelPack, cache: Path, source: Path | None = None) -> None:
     """Make every file of the pack that is missing in `cache`. Safe to run from two processes.
 
-    What is converted comes from installed packages, all else from the folder `source`. Raises
-    PackError when a file is missing there or is not the one that the pack names.
+    What is converted comes from installed packages, all else from the folder `source`; nothing is
+    downloaded, see recognition.downloads. Raises PackError when a file is missing there or is not
+    the one that the pack names.
     """
-    for weights in pack.weight_files():
-        target = weight_path(pack, weights, cache)
-        if target.is_file():
-            continue
-        if isinstance(weights, ConvertedFile):
-            _convert(weights, target)
-        elif source is not None and (source / weights.file).is_file():
-            _copy(weights, source / weights.file, target)
-        else:
-            raise PackError(f"{weights.file} is missing: run `manage.py models pull {pack.name}`")
+    if is_prepared(pack, cache):
+        return
+    with locked(pack, cache):
+        for weights in missing(pack, cache):
+            target = weight_path(pack, weights, cache)
+            if isinstance(weights, ConvertedFile):
+                convert(weights, target)
+                continue
+            origin = source / weights.file if source else None
+            if origin is None or not origin.is_file():
+                advice = f"run `manage.py models pull {pack.name}`"
+                raise PackError(f"{weights.file} is missing: {advice}")
+            with origin.open("rb") as data:
+                install(weights, data, target, origin=str(origin))
 
 
-def _convert(weights: ConvertedFile, target: Path) -> None:
-    data = _read_source(weights.source)
-    target.parent.mkdir(parents=True, exist_ok=True)
+def convert(weights: ConvertedFile, target: Path) -> None:
+    """Make the file out of its source. Raises PackError. The caller holds the lock."""
     with _replacing(target) as file:
-        _CONVERTERS[weights.source.convert](data, file, target.stem)
+        _convert_into(file, weights, target.stem)
 
 
-def _copy(weights: DownloadedFile, origin: Path, target: Path) -> None:
+def install(weights: DownloadedFile, data: IO[bytes], target: Path, *, origin: str) -> None:
+    """Write `data` to `target`. Raises PackError when it is not the file that the pack names.
+
+    The caller holds the lock.
+    """
     digest, size = hashlib.sha256(), 0
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with origin.open("rb") as data, _replacing(target) as file:
+    with _replacing(target) as file:
         while size <= weights.bytes and (chunk := data.read(_CHUNK)):
             size += len(chunk)
             digest.update(chunk)
             file.write(chunk)
         if size != weights.bytes or digest.hexdigest() != weights.sha256:
             raise PackError(f"{origin} is not the file that the pack names")
+
+
+def verify(pack: ModelPack, cache: Path) -> dict[str, str]:
+    """What became of each file: GOOD, or what is wrong with it. Reads every byte."""
+    return {
+        weights.file: _verdict(weights, weight_path(pack, weights, cache))
+        for weights in pack.weight_files()
+    }
+
+
+def _verdict(weights: WeightFile, path: Path) -> str:
+    if not path.is_file():
+        return "missing"
+    if isinstance(weights, DownloadedFile):
+        wanted = weights.sha256
+    else:
+        # What a conversion gives is not pinned: it is the same whenever it is done again.
+        again = BytesIO()
+        _convert_into(again, weights, path.stem)
+        wanted = hashlib.sha256(again.getbuffer()).hexdigest()
+    return GOOD if digest_of(path) == wanted else "not the file that the pack names"
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _convert_into(file: IO[bytes], weights: ConvertedFile, name: str) -> None:
+    _CONVERTERS[weights.source.convert](_read_source(weights.source), file, name)
 
 
 def _read_source(source: Source) -> bytes:
@@ -110,15 +157,34 @@ _CONVERTERS: dict[str, Callable[[bytes, IO[bytes], str], None]] = {
 
 
 @contextmanager
+def locked(pack: ModelPack, cache: Path) -> Iterator[None]:
+    """Only one process at a time writes the files of a pack; the kernel frees what is killed."""
+    folder = cache / pack.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def part_of(target: Path) -> Path:
+    """Where a file is written until it is complete. Whoever writes holds the lock."""
+    return target.with_name(f"{target.name}.part")
+
+
+@contextmanager
 def _replacing(target: Path) -> Iterator[IO[bytes]]:
-    """A file that gets its name only when it is complete and on disk."""
-    with NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as file:
-        try:
+    part = part_of(target)
+    try:
+        with part.open("wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        except BaseException:
-            Path(file.name).unlink()
-            raise
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(target)
+        publish(part, target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def publish(part: Path, target: Path) -> None:
+    """Give a complete file its name, once it is on disk."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(target)

@@ -11,7 +11,7 @@ from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client
 
-from facesvc.middleware import RequestIdFilter
+from facesvc.logs import RequestIdFilter
 from management import operations
 from recognition.errors import ServiceError
 from tests.builders import OWNER, PREFIX, Person, make_user

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from recognition import engine, matching
+from recognition import matching
 from recognition.gallery import Scope
 from recognition.inference.images import ImageError
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
             raise CommandError(f"{options['file']}: {error.strerror}.") from error
         except ImageError as error:
             raise CommandError(f"{options['file']}: {error}") from error
-        scores = engine.current().scores
+        scores = result.by.scores
         for identified in result.faces:
             x1, y1, x2, y2 = (round(float(value)) for value in identified.face.box)
             where = f"{x2 - x1} x {y2 - y1} at ({x1}, {y1})"
