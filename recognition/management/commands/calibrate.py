@@ -42,8 +42,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         folder: Path = options["folder"]
-        labelled = find_labelled(folder, self.stdout)
         pack = open_pack(options["pack"])
+        labelled = find_labelled(folder, self.stdout)
         photos = embed(labelled, pack, workers=options["workers"])
         measured = _measure(photos.found(), pack, options["data"] or folder.resolve().name)
         levels = reports.levels(photos.found(), ScoreScale(measured))
