@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -143,6 +144,11 @@ def open_pipeline(of: ModelPack) -> FacePipeline:
             f"the pack {of.name!r} is not prepared: run `manage.py models pull {of.name}`"
         )
     return FacePipeline(of, settings.MODELS_DIR, threads=settings.FACESVC_INFERENCE_THREADS)
+
+
+def model_source() -> Path | None:
+    """The folder that downloadable weights are taken from instead, if one is set."""
+    return Path(settings.FACESVC_MODEL_SOURCE) if settings.FACESVC_MODEL_SOURCE else None
 
 
 def calibration_of(of: ModelPack) -> Calibration:

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import CommandError, OutputWrapper
 from tqdm import tqdm
 
+from recognition import engine
 from recognition.comparisons import Numbers, found_faces
 from recognition.inference import weights
 from recognition.inference.arrays import Floats
@@ -51,7 +52,6 @@ def open_pack(name: str) -> ModelPack:
 
     Raises CommandError.
     """
-    source = settings.FACESVC_MODEL_SOURCE
     try:
         pack = find_pack(name, settings.PACK_FOLDERS)
         if pack.terms and not weights.is_prepared(pack, settings.MODELS_DIR):
@@ -59,7 +59,7 @@ def open_pack(name: str) -> ModelPack:
             raise PackError(
                 f"the pack {name!r} is not prepared: run `manage.py models pull {name}`"
             )
-        weights.prepare(pack, settings.MODELS_DIR, Path(source) if source else None)
+        weights.prepare(pack, settings.MODELS_DIR, engine.model_source())
     except PackError as error:
         raise CommandError(str(error)) from error
     return pack

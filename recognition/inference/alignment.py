@@ -36,19 +36,34 @@ def align(image: Image, landmarks: Floats, template: Floats, size: int) -> Image
 
     `template` (5, 2) is in pixels of the crop. What lies outside of the picture is black.
     """
-    points = landmarks.astype(np.float64)
-    matrix = fit_similarity(points, template)
-    image, matrix = _reduce(image, matrix, points)
+    matrix = fit_similarity(landmarks.astype(np.float64), template)
+    image, matrix = _reduce(image, matrix, size)
     crop = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
     return crop.astype(np.uint8, copy=False)
 
 
-def _reduce(image: Image, matrix: Floats, points: Floats) -> tuple[Image, Floats]:
-    """Halve the surroundings of the face until the crop takes at most every second pixel."""
+def _reduce(image: Image, matrix: Floats, size: int) -> tuple[Image, Floats]:
+    """Halve the surroundings of the crop until it takes at most every second pixel."""
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    if scale * _LARGEST_REDUCTION >= 1:
+        return image, matrix
+    image, matrix = _cut(image, matrix, size, margin=8 / scale)
     while scale * _LARGEST_REDUCTION < 1 and min(image.shape[:2]) >= 2:
         image = cv2.pyrDown(image).astype(np.uint8, copy=False)
         # pyrDown centres its output pixel i on input pixel 2i.
         matrix = matrix @ np.diag([2.0, 2.0, 1.0])
         scale *= 2
     return image, matrix
+
+
+def _cut(image: Image, matrix: Floats, size: int, *, margin: float) -> tuple[Image, Floats]:
+    """The part of the picture that a crop comes from: one face must not cost the whole picture."""
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64)
+    places = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    limits = np.array([image.shape[1], image.shape[0]])
+    # At least a pixel, also where a face lies outside of the picture.
+    low = np.clip(np.floor(places.min(axis=0) - margin), 0, limits - 1).astype(int)
+    high = np.clip(np.ceil(places.max(axis=0) + margin), low + 1, limits).astype(int)
+    shifted = matrix.copy()
+    shifted[:, 2] += matrix[:, :2] @ low
+    return image[low[1] : high[1], low[0] : high[0]], shifted

@@ -20,7 +20,6 @@ from recognition.inference.specs import (
     MmodSpec,
     QualitySpec,
     RecogniserSpec,
-    RetinaFaceSpec,
     ScrfdSpec,
     WeightFile,
     YunetSpec,
@@ -157,7 +156,9 @@ def _check_download(weights: DownloadedFile) -> None:
 
 
 def _check_strides(detector: DetectorSpec) -> None:
-    """What a detector declares for each stride must be there for each of them."""
+    """Sizes must fit the strides, and what is declared for each stride must be there for each."""
+    if isinstance(detector, MmodSpec):
+        return
     if isinstance(detector, ScrfdSpec):
         out = detector.outputs
         lists: dict[str, tuple[object, ...]] = {
@@ -173,10 +174,11 @@ def _check_strides(detector: DetectorSpec) -> None:
             "outputs.boxes": heads.boxes,
             "outputs.landmarks": heads.landmarks,
         }
-    elif isinstance(detector, RetinaFaceSpec):
-        lists = {"anchor_sizes": detector.anchor_sizes}
     else:
-        return
+        lists = {"anchor_sizes": detector.anchor_sizes}
+    sizes = (detector.input.size, detector.small_size or 0)
+    if any(size % stride for size in sizes for stride in detector.strides):
+        raise SchemaError("detector.input.size and small_size must be multiples of the strides")
     for name, values in lists.items():
         if len(values) != len(detector.strides):
             raise SchemaError(f"detector.{name} must have one value for each stride")

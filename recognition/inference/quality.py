@@ -21,6 +21,9 @@ from recognition.inference.specs import QualitySpec
 _CROP_SIDE = 112
 # Below this a component is named as a reason.
 _BAD = 0.4
+# Five landmarks tell pitch badly: a laughing mouth looks like a lowered head. At full weight that
+# alone refused 2% of the photos of Labeled Faces in the Wild.
+_PITCH_WEIGHT = 0.75
 # Luminance (0-255) this close to black or white carries no detail.
 _BLACK, _WHITE = 12, 248
 
@@ -85,7 +88,7 @@ def assess(
         "sharpness": _sharpness(face),
         "exposure": _exposure(face),
         "contrast": _ramp(float(face.std()), 6, 40),
-        "pose": _ramp(float(np.hypot(pose.yaw, pose.pitch or 0)), 60, 15),
+        "pose": _ramp(float(np.hypot(pose.yaw, _PITCH_WEIGHT * (pose.pitch or 0))), 60, 15),
         "detection": _ramp(detection_score, *score_range),
         "border": _ramp(_share_inside(image, box), 0.6, 1.0),
     }

@@ -109,7 +109,8 @@ class MmodSpec:
     score_threshold: float
     score_range: tuple[float, float]  # scores at which the quality component is 0 and 1
     nms_overlap: float
-    rotate: bool  # turn pictures without a face by 90, 180 and 270 degrees
+    rotate: bool  # look at a picture turned, too, when no face surely stands upright in it
+    upright_score: float  # what a face that surely does scores at least
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,15 @@ class AnchorSpec:
 
     weights: WeightFile
     input: InputSpec
-    fixed_size: bool  # the network takes squares of input.size only, else any multiple of 32
+    fixed_size: bool  # the network takes squares of input.size only, so small ones are padded
     small_size: int | None
     landmark_names: Names
     strides: tuple[int, ...]
     score_threshold: float
     score_range: tuple[float, float]  # scores at which the quality component is 0 and 1
     nms_iou: float
-    rotate: bool  # turn pictures without a face by 90, 180 and 270 degrees
+    rotate: bool  # look at a picture turned, too, when no face surely stands upright in it
+    upright_score: float  # what a face that surely does scores at least
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,8 @@ from recognition.inference.sessions import Model, to_input
 from recognition.inference.specs import AnchorSpec
 
 Spec = TypeVar("Spec", bound=AnchorSpec)
-# Outputs, spec, height and width of the input -> faces above the threshold, not suppressed.
-Decode = Callable[[list[Floats], Spec, int, int], Detections]
-
-# The largest stride of these networks: they merge levels, so the sides must be multiples of it.
-_MULTIPLE = 32
+# Outputs, spec, side of the square input -> faces above the threshold, not suppressed.
+Decode = Callable[[list[Floats], Spec, int], Detections]
 
 
 class AnchorDetector(Generic[Spec]):
@@ -40,17 +37,12 @@ class AnchorDetector(Generic[Spec]):
         spec = self._spec
         rows, columns = image.shape[:2]
         scale = size / max(rows, columns)
-        width, height = max(1, int(columns * scale)), max(1, int(rows * scale))
-        canvas = self._canvas(height, width)
+        height, width = max(1, int(rows * scale)), max(1, int(columns * scale))
+        # A square, though 3:2 photos need a third less: the networks look beyond the picture's
+        # edge, and less black there moves boxes away from InsightFace's (IoU down to 0.92).
+        side = spec.input.size if spec.fixed_size else size
+        canvas = np.zeros((side, side, 3), np.uint8)
         canvas[:height, :width] = cv2.resize(image, (width, height))
-        outputs = list(self._model.run(to_input([canvas], spec.input)))
-        found = self._decode(outputs, spec, *canvas.shape[:2])
-        # The true factors of the two sides differ by the rounding.
-        return found.scaled(columns / width, rows / height)
-
-    def _canvas(self, height: int, width: int) -> Image:
-        """A black picture with room for one of this size."""
-        if self._spec.fixed_size:
-            height = width = self._spec.input.size
-        height, width = (-(-side // _MULTIPLE) * _MULTIPLE for side in (height, width))
-        return np.zeros((height, width, 3), np.uint8)
+        outputs: list[Floats] = list(self._model.run(to_input([canvas], spec.input)))
+        # One factor for both sides, also as InsightFace does; rounding makes them differ by 0.3%.
+        return self._decode(outputs, spec, side).scaled(rows / height)

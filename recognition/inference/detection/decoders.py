@@ -1,7 +1,8 @@
 """Outputs of detection networks to boxes, scores and landmarks; pure functions.
 
-All coordinates are pixels of the network's input. Cell (row, column) of an output with stride s
-stands for the input's pixels around (s * column, s * row); outputs list the cells row by row.
+All coordinates are pixels of the network's input, a square with a side of `side` pixels. Cell
+(row, column) of an output with stride s stands for the pixels around (s * column, s * row) of the
+input; outputs list the cells row by row.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from recognition.inference.detection.results import Detections, joined
 from recognition.inference.specs import RetinaFaceSpec, ScrfdSpec, YunetSpec
 
 
-def decode_scrfd(outputs: Sequence[Floats], spec: ScrfdSpec, height: int, width: int) -> Detections:
+def decode_scrfd(outputs: Sequence[Floats], spec: ScrfdSpec, side: int) -> Detections:
     """Outputs: for each stride the scores (K, 1), then so the boxes (K, 4), the landmarks (K, 10).
 
     Boxes are distances from the cell to the four sides, landmarks offsets from it, both in
@@ -26,7 +27,7 @@ def decode_scrfd(outputs: Sequence[Floats], spec: ScrfdSpec, height: int, width:
     for level, stride in enumerate(spec.strides):
         best = scores[level].reshape(-1)
         keep = np.flatnonzero(best >= spec.score_threshold)
-        cells = np.repeat(_cells(height, width, stride), spec.anchors, axis=0)[keep] * stride
+        cells = np.repeat(_cells(side, stride), spec.anchors, axis=0)[keep] * stride
         reach = boxes[level].reshape(-1, 4)[keep] * stride
         offsets = points[level].reshape(-1, 5, 2)[keep] * stride
         corners = np.hstack([cells - reach[:, :2], cells + reach[:, 2:]])
@@ -34,7 +35,7 @@ def decode_scrfd(outputs: Sequence[Floats], spec: ScrfdSpec, height: int, width:
     return joined(found)
 
 
-def decode_yunet(outputs: Sequence[Floats], spec: YunetSpec, height: int, width: int) -> Detections:
+def decode_yunet(outputs: Sequence[Floats], spec: YunetSpec, side: int) -> Detections:
     """Outputs: for each stride the classes (1, K, 1), then so objects, boxes, landmarks.
 
     Centres and landmarks are offsets from the cell in strides, sizes the logarithm of strides:
@@ -46,7 +47,7 @@ def decode_yunet(outputs: Sequence[Floats], spec: YunetSpec, height: int, width:
         sure = np.clip(classes[level], 0, 1) * np.clip(objects[level], 0, 1)
         best = np.sqrt(sure).reshape(-1)
         keep = np.flatnonzero(best >= spec.score_threshold)
-        cells = _cells(height, width, stride)[keep]
+        cells = _cells(side, stride)[keep]
         box = boxes[level].reshape(-1, 4)[keep]
         centres, half = cells + box[:, :2], np.exp(box[:, 2:]) / 2
         corners = np.hstack([centres - half, centres + half]) * stride
@@ -55,9 +56,7 @@ def decode_yunet(outputs: Sequence[Floats], spec: YunetSpec, height: int, width:
     return joined(found)
 
 
-def decode_retinaface(
-    outputs: Sequence[Floats], spec: RetinaFaceSpec, height: int, width: int
-) -> Detections:
+def decode_retinaface(outputs: Sequence[Floats], spec: RetinaFaceSpec, side: int) -> Detections:
     """Outputs: scores (1, K, 2) after softmax, boxes (1, K, 4), landmarks (1, K, 10).
 
     All are relative to prior boxes: centres and landmarks in their sides, sizes as a logarithm,
@@ -66,22 +65,22 @@ def decode_retinaface(
     scores, boxes, points = outputs
     best = scores.reshape(-1, 2)[:, 1]
     keep = np.flatnonzero(best >= spec.score_threshold)
-    priors = prior_boxes(spec, height, width)[keep]
-    centre, side = priors[:, :2], priors[:, 2:]
+    priors = prior_boxes(spec, side)[keep]
+    centre, size = priors[:, :2], priors[:, 2:]
     by_centre, by_size = spec.variances
     box = boxes.reshape(-1, 4)[keep]
-    centres = centre + box[:, :2] * by_centre * side
-    half = side * np.exp(box[:, 2:] * by_size) / 2
-    offsets = points.reshape(-1, 5, 2)[keep] * by_centre * side[:, None]
+    centres = centre + box[:, :2] * by_centre * size
+    half = size * np.exp(box[:, 2:] * by_size) / 2
+    offsets = points.reshape(-1, 5, 2)[keep] * by_centre * size[:, None]
     corners = np.hstack([centres - half, centres + half])
     return Detections(corners, best[keep], centre[:, None] + offsets)
 
 
-def prior_boxes(spec: RetinaFaceSpec, height: int, width: int) -> Floats:
+def prior_boxes(spec: RetinaFaceSpec, side: int) -> Floats:
     """(K, 4) centre x, y, width, height: squares on the middles of the cells, all sizes of each."""
     levels = []
     for stride, sizes in zip(spec.strides, spec.anchor_sizes, strict=True):
-        centres = np.repeat((_cells(height, width, stride) + 0.5) * stride, len(sizes), axis=0)
+        centres = np.repeat((_cells(side, stride) + 0.5) * stride, len(sizes), axis=0)
         sides = np.tile(np.array(sizes, np.float32), len(centres) // len(sizes))
         levels.append(np.column_stack([centres, sides, sides]))
     return np.concatenate(levels)
@@ -103,10 +102,9 @@ def suppress(found: Detections, iou: float) -> Detections:
     return found.take(kept)
 
 
-def _cells(height: int, width: int, stride: int) -> Floats:
-    """(K, 2) column and row of every cell of an input; its last cells may reach over the border."""
-    rows, columns = -(-height // stride), -(-width // stride)
-    y, x = np.mgrid[:rows, :columns]
+def _cells(side: int, stride: int) -> Floats:
+    """(K, 2) column and row of every cell of a square input with this side."""
+    y, x = np.mgrid[: side // stride, : side // stride]
     return np.column_stack([x.ravel(), y.ravel()]).astype(np.float32)
 
 

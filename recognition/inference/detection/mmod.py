@@ -22,6 +22,10 @@ class MmodDetector:
 
     _BORDER, _STRIDE, _FIRST = 11, 8, 14
     _MEAN_BGR = (104.298, 117.001, 122.782)
+    # The least side of a level for which the three convolutions have an output.
+    _LEAST = 7
+    # A picture made to have thousands of faces must not cost minutes: the surest count.
+    _MOST_CANDIDATES, _MOST_FACES = 2000, 200
     # Windows that reach over the border are found down to about this share of the window.
     _SMALLEST_LEVEL = 0.6
 
@@ -35,7 +39,9 @@ class MmodDetector:
         boxes, scores = self._search(image, self._spec.min_face)
         if not len(boxes) and not quick and self._spec.min_face_retry < self._spec.min_face:
             boxes, scores = self._search(image, self._spec.min_face_retry)
-        keep = suppress_mmod(boxes, scores, self._spec.nms_overlap)
+        best = np.argsort(-scores, kind="stable")[: self._MOST_CANDIDATES]
+        boxes, scores = boxes[best], scores[best]
+        keep = suppress_mmod(boxes, scores, self._spec.nms_overlap)[: self._MOST_FACES]
         boxes, scores = boxes[keep], scores[keep]
         grey = mean_grey(image)
         landmarks = [self._cascade.predict(grey, box) for box in boxes]
@@ -56,7 +62,9 @@ class MmodDetector:
         return np.concatenate(boxes), np.concatenate(scores)
 
     def _at_scale(self, image: Image, scale: float) -> tuple[Floats, Floats]:
-        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+        if min(size) < self._LEAST:
+            return np.empty((0, 4)), np.empty(0)
         level = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
         # The true factors differ from `scale` by the rounding of the size.
         factors = np.array([size[0] / image.shape[1], size[1] / image.shape[0]])
@@ -81,14 +89,17 @@ def suppress_mmod(boxes: Floats, scores: Floats, overlap: float) -> list[int]:
     """
     kept: list[int] = []
     for index in np.argsort(-scores, kind="stable"):
-        if not any(_mmod_overlap(boxes[index], boxes[other], overlap) for other in kept):
+        if not _overlaps_any(boxes[index], boxes[kept], overlap):
             kept.append(int(index))
     return kept
 
 
-def _mmod_overlap(a: Floats, b: Floats, overlap: float) -> bool:
-    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    inner = float(np.prod(np.maximum(sides, 0)))
-    outer = float(np.prod(np.maximum(a[2:], b[2:]) - np.minimum(a[:2], b[:2])))
-    smaller = min(float(np.prod(a[2:] - a[:2])), float(np.prod(b[2:] - b[:2])))
-    return inner > overlap * outer or inner >= smaller
+def _overlaps_any(box: Floats, others: Floats, overlap: float) -> bool:
+    """Whether a box (4,) overlaps one of the others (N, 4)."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    inner = np.prod(np.maximum(high - low, 0), axis=1)
+    low, high = np.minimum(box[:2], others[:, :2]), np.maximum(box[2:], others[:, 2:])
+    outer = np.prod(high - low, axis=1)
+    areas = np.prod(others[:, 2:] - others[:, :2], axis=1)
+    smaller = np.minimum(np.prod(box[2:] - box[:2]), areas)
+    return bool(((inner > overlap * outer) | (inner >= smaller)).any())

@@ -25,9 +25,8 @@ class Detections:
     def take(self, indices: list[int] | npt.NDArray[np.intp]) -> Detections:
         return Detections(self.boxes[indices], self.scores[indices], self.landmarks[indices])
 
-    def scaled(self, x: float, y: float) -> Detections:
-        factors = np.array([x, y])
-        return Detections(self.boxes * np.tile(factors, 2), self.scores, self.landmarks * factors)
+    def scaled(self, factor: float) -> Detections:
+        return Detections(self.boxes * factor, self.scores, self.landmarks * factor)
 
 
 def joined(parts: list[Detections]) -> Detections:
