@@ -91,7 +91,7 @@ def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
         (put("detector.decoder", "yolo"), "pack.detector.decoder must be one of mmod"),
         (put("detector.score_range", [0.0]), "pack.detector.score_range must have 2 values"),
         (put("detector.landmark_names", ["a"] * 4), "landmark_names must have 5 values"),
-        (put("detector.landmark_names", ["a"] * 5), "landmark_names must differ"),
+        (put("detector.landmark_names", ["nose_tip"] * 5), "landmark_names must differ"),
         (put("recogniser.template", [[1.0, 2.0]] * 4), "template must have 5 values"),
         (put("recogniser.dimensions", 513), "recogniser.dimensions must be 1 to 512"),
         (put("recogniser.dimensions", 127), "calibration.mean_embedding has the wrong length"),
