@@ -14,20 +14,24 @@ from recognition.reembedding import MissingTemplatesError, Target
 class Command(BaseCommand):
     help = (
         "Encrypt the stored crops with the newest of FACESVC_CROP_KEYS and protect the templates "
-        "with the newest of FACESVC_TEMPLATE_KEYS (none: unprotect them). Needs no pictures."
+        "with the newest of FACESVC_TEMPLATE_KEYS. Needs no pictures."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--workers", type=int, default=1)
+        parser.add_argument(
+            "--unprotect", action="store_true", help="store the templates without a key from now on"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.FACESVC_CROP_KEYS:
             self._rotate_crops()
         row = engine.active_model()
-        if row.template_key != protection.newest_key():
-            self._rotate_templates(Target(row.pack, protection.newest_key()), options["workers"])
+        key = protection.NO_KEY if options["unprotect"] else protection.newest_key()
+        if row.template_key != key:
+            self._rotate_templates(Target(row.pack, key), options["workers"])
         else:
-            self.stdout.write("The templates are protected by the newest key already.")
+            self.stdout.write("The templates have this key already.")
 
     def _rotate_crops(self) -> None:
         total = FaceCrop.objects.count()
@@ -44,4 +48,4 @@ class Command(BaseCommand):
         except MissingTemplatesError as error:
             raise CommandError(f"{error}: nothing is changed over.") from error
         dropped = reembedding.drop(before)
-        self.stdout.write(f"The templates have the new key; {dropped} old ones are dropped.")
+        self.stdout.write(f"The templates are changed over; {dropped} old ones are dropped.")

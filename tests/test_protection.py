@@ -1,0 +1,129 @@
+"""Templates under a secret rotation: the same answers, and of no use without the key."""
+
+import base64
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from recognition import checks, engine, enrolment, matching, protection
+from recognition.gallery import Scope
+from recognition.models import Template
+from tests.builders import OWNER
+from tests.photos import astronaut, encode
+
+OLD, NEW = (base64.urlsafe_b64encode(bytes([n]) * 32).decode() for n in (1, 2))
+
+
+def vectors(seed: int, count: int = 20) -> np.ndarray:
+    drawn = np.random.default_rng(seed).standard_normal((count, 512)).astype(np.float32)
+    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def id_of(settings: Settings, key: str) -> str:
+    settings.FACESVC_TEMPLATE_KEYS = (key,)
+    return protection.newest_key()
+
+
+def test_it_works(settings: Settings) -> None:
+    key, plain = id_of(settings, OLD), vectors(0)
+    stored = protection.protect(plain, key)
+    assert np.allclose(stored @ stored.T, plain @ plain.T, atol=1e-5)
+    assert np.allclose(protection.reveal(stored, key), plain, atol=1e-5)
+
+
+def test_stored_vectors_tell_nothing_without_the_key(settings: Settings) -> None:
+    plain = vectors(1, 200)
+    cosines = np.sum(protection.protect(plain, id_of(settings, OLD)) * plain, axis=1)
+    assert abs(cosines.mean()) < 0.02
+    assert np.abs(cosines).max() < 0.25  # as far from each other as two random vectors
+
+
+def test_two_keys_have_nothing_to_do_with_each_other(settings: Settings) -> None:
+    plain = vectors(2, 200)
+    settings.FACESVC_TEMPLATE_KEYS = (OLD, NEW)
+    first, second = (protection.protect(plain, key) for key in protection.key_ids())
+    assert np.abs(np.sum(first * second, axis=1)).max() < 0.25
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_lengths_stay(seed: int) -> None:
+    from django.conf import settings
+
+    settings.FACESVC_TEMPLATE_KEYS = (OLD,)
+    stored = protection.protect(vectors(seed, 2), protection.newest_key())
+    assert np.allclose(np.linalg.norm(stored, axis=1), 1, atol=1e-5)
+    settings.FACESVC_TEMPLATE_KEYS = ()
+
+
+def test_the_rotation_of_a_key_never_changes(settings: Settings) -> None:
+    """Stored templates depend on it, so these are the values for ever."""
+    rotated = protection.protect(np.eye(512, dtype=np.float32)[:1], id_of(settings, OLD))
+    assert rotated[0, :4] == pytest.approx(GOLDEN, abs=1e-5)
+
+
+GOLDEN = [0.031910, 0.044992, -0.074142, 0.081997]
+
+
+@pytest.mark.parametrize("key", ["", "abc", "not base64 !", base64.b64encode(b"short").decode()])
+def test_a_key_that_is_none(settings: Settings, key: str) -> None:
+    settings.FACESVC_TEMPLATE_KEYS = (key,)
+    assert [error.id for error in checks.check_keys(None)] == ["facesvc.E004"]
+
+
+def test_a_key_that_is_gone(settings: Settings) -> None:
+    key = id_of(settings, OLD)
+    settings.FACESVC_TEMPLATE_KEYS = (NEW,)
+    protection._rotation.cache_clear()
+    with pytest.raises(ImproperlyConfigured, match=key):
+        protection.protect(vectors(3), key)
+
+
+def verified() -> tuple[bool, float]:
+    result = matching.verify(user_id=OWNER, image=encode(astronaut()), level="standard")
+    assert result.cosine is not None
+    return result.is_match, result.cosine
+
+
+def searched() -> list[tuple[str, float]]:
+    result = matching.identify(
+        scope=Scope(viewer=None, everyone=True),
+        image=encode(astronaut()),
+        options=matching.SearchOptions(min_confidence=0, max_false_positive_rate=None),
+    )
+    return [(c.face_id, c.cosine) for c in result.faces[0].candidates]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_results_stay_when_a_key_comes_changes_and_goes(settings: Settings) -> None:
+    enrolment.enrol(actor="test", user_id=OWNER, image=encode(astronaut()))
+    before, plain = (verified(), searched()), stored_vector()
+    for keys in ((OLD,), (NEW, OLD), (NEW,)):
+        settings.FACESVC_TEMPLATE_KEYS = keys
+        call_command("rotate_keys")
+        assert engine.active_model().template_key == protection.newest_key()
+        assert_same(before, (verified(), searched()))
+        assert abs(float(stored_vector() @ plain)) < 0.25
+    call_command("rotate_keys", "--unprotect")
+    assert engine.active_model().template_key == protection.NO_KEY
+    assert_same(before, (verified(), searched()))
+    assert float(stored_vector() @ plain) == pytest.approx(1, abs=1e-3)
+    assert Template.objects.count() == 1
+
+
+def assert_same(before: Any, now: Any) -> None:
+    (match_before, cosine_before), candidates_before = before
+    (match, cosine), candidates = now
+    assert match == match_before
+    assert cosine == pytest.approx(cosine_before, abs=1e-3)
+    assert [name for name, _ in candidates] == [name for name, _ in candidates_before]
+
+
+def stored_vector() -> np.ndarray:
+    (vector,) = Template.objects.values_list("embedding", flat=True)
+    return np.array(vector, np.float32)
