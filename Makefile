@@ -86,8 +86,10 @@ clean-data:  ## Remove the data folder: all faces, the database, the models. Ref
 	@$(INSTALL) -r $<
 	@touch $@
 
-# The one secret that the service cannot do without. An existing file is never overwritten.
+# The secret that the service cannot do without, and the key of the kept pictures of faces. An
+# existing file is never overwritten.
 .env: | .venv/made.stamp
-	@echo "Writing .env with a new SECRET_KEY"
+	@echo "Writing .env with new keys"
 	@umask 077 && set -C && $(BIN)/python -c \
-		'import secrets; print("SECRET_KEY=" + secrets.token_urlsafe(64))' > $@
+		'import base64, os, secrets; print("SECRET_KEY=" + secrets.token_urlsafe(64)); \
+		print("FACESVC_CROP_KEYS=" + base64.urlsafe_b64encode(os.urandom(32)).decode())' > $@

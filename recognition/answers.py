@@ -1,11 +1,13 @@
-"""Results as the JSON of the API. Scores are rounded here and nowhere else."""
+"""Results as the JSON of the API."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from recognition import matching
 from recognition.catalogue import Entry
+from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.engine import Engine
 from recognition.inference.packs import Calibration
 from recognition.inference.pipeline import DetectedFace
@@ -13,36 +15,6 @@ from recognition.models import Face, User
 from recognition.scores import ScoreScale
 
 Answer = dict[str, Any]
-
-
-def box_of(face: DetectedFace) -> Answer:
-    """Whole pixels of the upright picture; a face cut off by the border may reach over it."""
-    x1, y1, x2, y2 = (round(float(value)) for value in face.box)
-    return {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
-
-
-def place_of(face: DetectedFace) -> Answer:
-    """The box, and by how many degrees clockwise the picture was turned to be upright."""
-    return {"box": box_of(face), "rotation": face.rotation}
-
-
-def quality_of(face: DetectedFace) -> Answer:
-    quality = face.quality
-    return {
-        "face_quality_score": quality.score,
-        "components": quality.components,
-        "reasons": list(quality.reasons),
-    }
-
-
-def attributes_of(face: DetectedFace, names: tuple[str, ...]) -> Answer:
-    """Landmarks by name. Age and gender are None when no network of the pack estimates them."""
-    points = zip(names, face.landmarks, strict=True)
-    return {
-        "estimated_age": face.age,
-        "estimated_gender": face.gender,
-        "face_landmarks": {name: [round(float(v), 1) for v in point] for name, point in points},
-    }
 
 
 def registered(face: Face) -> Answer:
@@ -151,7 +123,12 @@ def identified(of: matching.Identification) -> Answer:
         "search_stats": {
             "faces_searched": of.faces_searched,
             "search_time_ms": round(of.search_seconds * 1000),
-            "threshold": {"cut": of.threshold.used, **_scores(scores, of.threshold.cosine)},
+            "threshold": {
+                "cut": of.threshold.used,
+                **_scores(scores, of.threshold.cosine),
+                # Whether so low a false match rate is beyond what the calibration could measure.
+                "extrapolated": scores.is_extrapolated(of.threshold.cosine),
+            },
         },
     }
 
@@ -205,9 +182,15 @@ def _scores(scores: ScoreScale, cosine: float | None) -> Answer:
     if cosine is None:
         return {"similarity_score": 0.0, "confidence_score": 0.0}
     return {
-        "similarity_score": round(scores.similarity(cosine), 4),
-        "confidence_score": round(scores.confidence(cosine), 4),
+        "similarity_score": _shown(scores.similarity(cosine)),
+        "confidence_score": _shown(scores.confidence(cosine)),
     }
+
+
+def _shown(score: float) -> float:
+    """Four digits, rounded down: what is below a threshold must not be shown as if it met it."""
+    # The addition keeps what is a round number but for the last bit.
+    return math.floor(score * 10_000 + 1e-6) / 10_000
 
 
 def _user_info(of: User) -> Answer:

@@ -35,9 +35,14 @@ def check_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    names = ("VERIFICATION_THRESHOLD", "FACE_MATCH_THRESHOLD", "MIN_FACE_QUALITY")
+    limits = {
+        # Between `basic` and `strict`, or the levels would not be in order.
+        "VERIFICATION_THRESHOLD": (0.80, 0.95),
+        "FACE_MATCH_THRESHOLD": (0.0, 0.9999),
+        "MIN_FACE_QUALITY": (0.0, 1.0),
+    }
     return [
-        Error(f"{name} must be at least 0 and below 1.", id="facesvc.E002")
-        for name in names
-        if not 0 <= getattr(settings, name) < 1
+        Error(f"{name} must be from {low} to {high}.", id="facesvc.E002")
+        for name, (low, high) in limits.items()
+        if not low <= getattr(settings, name) <= high
     ]

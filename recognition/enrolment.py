@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from recognition import crops, engine, reembedding
-from recognition.answers import attributes_of, place_of, quality_of
+from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.engine import Engine
 from recognition.errors import ServiceError
 from recognition.inference.pipeline import DetectedFace

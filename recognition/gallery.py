@@ -90,7 +90,10 @@ class TemplateQuerySet(models.QuerySet["Template"]):
         if visible > EXACT_LIMIT:
             found = [candidate for candidate in _by_index(near) if candidate.cosine >= least]
             return _first_of_each_user(found, limit)
-        first = Window(RowNumber(), partition_by=F("user_id"), order_by=F("distance").asc())
+        # Not by the distance itself: with one user left the planner would take the HNSW index for
+        # that, which stops after 40 templates of whomever.
+        order = (F("distance") + 0.0).asc()
+        first = Window(RowNumber(), partition_by=F("user_id"), order_by=order)
         best = near.filter(Q(distance__lte=-least)).annotate(place=first).filter(place=1)[:limit]
         return [_candidate(row) for row in _rows(best)]
 

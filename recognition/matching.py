@@ -89,8 +89,8 @@ def best_of_user(
 class SearchOptions:
     """`max_false_positive_rate` None turns the second cut off."""
 
+    min_confidence: float
     max_candidates: int = 10
-    min_confidence: float = BASIC
     max_false_positive_rate: float | None = 0.01
 
 

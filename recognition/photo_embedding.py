@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,10 +19,6 @@ from recognition.photos import Photo
 _CHUNK = 4
 
 
-class UnreadablePhotoError(ValueError):
-    """A file is no acceptable picture; the message names it."""
-
-
 @dataclass(frozen=True)
 class Limits:
     max_bytes: int
@@ -30,11 +27,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class EmbeddedPhoto:
-    """The main face of a photo."""
+    """The main face of a photo, or why there is none."""
 
     photo: Photo
-    embedding: Floats  # (dimensions,) of length 1
-    quality: float
+    embedding: Floats | None = None  # (dimensions,) of length 1
+    quality: float = math.nan
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,19 +42,17 @@ class _Work:
     pipeline: FacePipeline
     limits: Limits
 
-    def embed(self, photo: Photo) -> EmbeddedPhoto | None:
+    def embed(self, photo: Photo) -> EmbeddedPhoto:
         try:
-            image = decode(
-                photo.path.read_bytes(),
-                max_bytes=self.limits.max_bytes,
-                max_pixels=self.limits.max_pixels,
-            )
+            data = photo.path.read_bytes()
+            image = decode(data, max_bytes=self.limits.max_bytes, max_pixels=self.limits.max_pixels)
         except ImageError as error:
-            raise UnreadablePhotoError(f"{photo.path}: {error}") from error
+            return EmbeddedPhoto(photo, problem=str(error))
+        except OSError as error:
+            return EmbeddedPhoto(photo, problem=f"{error.strerror}.")
         for face in self.pipeline.embed(self.pipeline.detect(image)[:1]):
-            if face.embedding is not None:
-                return EmbeddedPhoto(photo, face.embedding, face.quality.score)
-        return None
+            return EmbeddedPhoto(photo, face.embedding, face.quality.score)
+        return EmbeddedPhoto(photo, problem="No face was found.")
 
 
 _work: _Work | None = None
@@ -64,11 +60,8 @@ _work: _Work | None = None
 
 def embed_photos(
     photos: Sequence[Photo], pack: ModelPack, cache: Path, limits: Limits, *, workers: int = 1
-) -> Iterator[EmbeddedPhoto | None]:
-    """For each photo, in order, its main face or None; the pack must be prepared in `cache`.
-
-    Raises UnreadablePhotoError.
-    """
+) -> Iterator[EmbeddedPhoto]:
+    """The main face of each photo, in order; the pack must be prepared in `cache`."""
     if workers == 1:
         work = _Work(FacePipeline(pack, cache), limits)
         yield from map(work.embed, photos)
@@ -87,7 +80,7 @@ def _open(pack: ModelPack, cache: Path, limits: Limits) -> None:
     _work = _Work(FacePipeline(pack, cache), limits)
 
 
-def _embed(photo: Photo) -> EmbeddedPhoto | None:
+def _embed(photo: Photo) -> EmbeddedPhoto:
     if _work is None:
         raise RuntimeError("the process was not prepared")
     return _work.embed(photo)

@@ -27,10 +27,11 @@ def find_photos(folder: Path) -> Iterator[Photo]:
         relative = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in relative.parts)
         if path.suffix.lower() in _SUFFIXES and path.is_file() and not hidden:
-            yield Photo(path, _person(relative))
+            yield Photo(path, person_of(relative))
 
 
-def _person(relative: Path) -> str:
+def person_of(relative: Path) -> str:
+    """Who is in a photo, by its path below the folder of photos; empty where that tells nothing."""
     if len(relative.parts) > 1:
         return relative.parts[0].replace("_", " ").strip()
     if _CAMERA.fullmatch(relative.stem):

@@ -4,18 +4,16 @@ New templates are made beside the old ones, batch by batch and safe to repeat; t
 with the old ones until `activate` changes one row.
 """
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-import django
 import numpy as np
 from django.db import transaction
 from django.db.models import QuerySet
 
-from recognition import crops, engine, indexes, protection
+from recognition import crops, engine, indexes, protection, reembed_worker
 from recognition.engine import Engine
 from recognition.inference.arrays import Floats
 from recognition.models import ActiveModel, AuditEvent, Face, FaceCrop, Template
@@ -63,13 +61,17 @@ def reembed(target: Target, *, workers: int) -> Iterator[list[Outcome]]:
         yield from (convert(batch, target) for batch in batches)
         return
     # Not forked: onnxruntime's threads and the database connection do not survive a fork.
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker) as pool:
-        yield from pool.map(convert, batches, [target] * len(batches))
-
-
-def _start_worker() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facesvc.settings")
-    django.setup()
+    count = len(batches)
+    with ProcessPoolExecutor(workers, get_context("spawn"), reembed_worker.start) as pool:
+        try:
+            yield from pool.map(
+                reembed_worker.convert,
+                batches,
+                [target.pack] * count,
+                [target.template_key] * count,
+            )
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def convert(pks: list[int], target: Target) -> list[Outcome]:

@@ -109,6 +109,7 @@ class IdentifiedFace(Candidates, Place):
 
 class Threshold(Scores):
     cut = s.ChoiceField(["min_confidence", "max_false_positive_rate"])
+    extrapolated = s.BooleanField()
 
 
 class SearchStats(Serializer):

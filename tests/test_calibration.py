@@ -7,14 +7,8 @@ import numpy.typing as npt
 import pytest
 import yaml
 
-from recognition.calibration import (
-    Pairs,
-    TooFewPhotosError,
-    all_pairs,
-    calibrate,
-    measure_accuracy,
-    to_yaml,
-)
+from recognition.calibration import TooFewPhotosError, calibrate, to_yaml
+from recognition.comparisons import Pairs, all_pairs
 from recognition.inference.arrays import Floats
 from recognition.inference.packs import Calibration
 from recognition.inference.schema import build
@@ -77,7 +71,7 @@ def test_pairs_are_those_of_a_double_loop() -> None:
 def test_pairs_do_not_depend_on_the_blocks(
     sample: tuple[Floats, People], pairs: Pairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recognition.calibration._BLOCK", 64)
+    monkeypatch.setattr("recognition.comparisons._BLOCK", 64)
     blocked = all_pairs(*sample)
     assert blocked.non_mated == pytest.approx(pairs.non_mated)
     assert np.sort(blocked.mated) == pytest.approx(np.sort(pairs.mated))
@@ -140,17 +134,6 @@ def test_one_percent_of_mated_pairs_are_as_near_as_duplicates(
 ) -> None:
     share = (pairs.mated >= ScoreScale(measured).duplicate_cosine).mean()
     assert 0 < share <= 0.01
-
-
-def test_accuracy_of_known_pairs() -> None:
-    falling = np.linspace(0.5, -0.5, 100_001)
-    perfect = measure_accuracy(Pairs(mated=np.full(100, 0.9), non_mated=falling))
-    assert (perfect.accuracy, perfect.auc) == (1, 1)
-    assert set(perfect.tar.values()) == {1.0}
-    useless = measure_accuracy(Pairs(mated=falling[::100].copy(), non_mated=falling))
-    assert useless.auc == pytest.approx(0.5, abs=0.01)
-    assert useless.accuracy == pytest.approx(0.5, abs=0.01)
-    assert useless.tar[1e-2] == pytest.approx(0.01, abs=0.002)
 
 
 def test_yaml_and_back(measured: Calibration) -> None:

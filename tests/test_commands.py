@@ -15,7 +15,6 @@ from pytest_django import Settings
 from recognition import enrolment, tokens
 from recognition.access import SCOPES
 from recognition.inference.packs import load_pack
-from recognition.management.commands import calibrate
 from recognition.models import AuditEvent, Face, Template, User
 from tests.builders import OWNER, row_counts
 from tests.photos import (
@@ -29,7 +28,6 @@ from tests.photos import (
     six_people,
     tom_hanks,
 )
-from tests.test_calibration import embeddings
 
 PACKS = Path(__file__).parents[1] / "ml_models"
 
@@ -291,18 +289,6 @@ class TestCalibrate:
         assert pack.calibration.data == "a part of lfw-a"
         assert (pack.calibration.identities, pack.calibration.mated_pairs) == (200, 60)
         assert pack.calibration.zero_cosine == pytest.approx(0.838, abs=0.01)
-
-    def test_a_dry_run_writes_nothing(
-        self, own_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        photos = embeddings(150, 2)
-        monkeypatch.setattr(calibrate.Command, "_embed", lambda *_: (*photos, 3))
-        before = (own_pack / "pack.yaml").read_text()
-        output = run("calibrate", tmp_path, "--dry-run")
-        assert output.startswith("300 photos of 150 people, 3 without a face; 150 mated")
-        assert "TAR" in output
-        assert "extrapolated" in output
-        assert (own_pack / "pack.yaml").read_text() == before
 
     def test_a_folder_that_is_too_small(self, own_pack: Path, tmp_path: Path) -> None:
         (tmp_path / "photos").mkdir()

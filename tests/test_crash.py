@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -82,14 +83,17 @@ class Service:
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    shutil.copytree(settings.MODELS_DIR, tmp_path / "models")
-    started = Service(tmp_path)
-    yield started
-    if started.process.poll() is None:
-        started.kill()
-    if tmp_path in database._handles:
-        database.release(tmp_path)
+def service() -> Iterator[Service]:
+    # Not in pytest's folder: another pytest of the same account shuts it for PostgreSQL's user.
+    with tempfile.TemporaryDirectory(prefix="facesvc-") as folder:
+        data_dir = Path(folder)
+        shutil.copytree(settings.MODELS_DIR, data_dir / "models")
+        started = Service(data_dir)
+        yield started
+        if started.process.poll() is None:
+            started.kill()
+        if data_dir in database._handles:
+            database.release(data_dir)
 
 
 def photo(number: int) -> str:
@@ -132,13 +136,13 @@ class Registrations:
             self._enough.set()
 
 
-def test_what_was_answered_is_there_and_whole(service: Service, tmp_path: Path) -> None:
+def test_what_was_answered_is_there_and_whole(service: Service) -> None:
     service.wait_until_ready()
     registrations = Registrations(service)
     registrations.run()
     answered = registrations.answered
     assert KILLED_AFTER <= len(answered) < REGISTRATIONS
-    with psycopg.connect(database.embedded_url(tmp_path)) as connection:
+    with psycopg.connect(database.embedded_url(service.data_dir)) as connection:
 
         def rows(statement: str) -> list[tuple[str, str]]:
             found = connection.execute(statement).fetchall()

@@ -68,7 +68,7 @@ def make_all(target: Target, workers: int = 1) -> dict[str, str]:
 def found() -> tuple[str, set[str]]:
     """The version that answers, and the faces found in the two pictures."""
     results = [
-        matching.identify(scope=EVERYONE, image=encode(i), options=matching.SearchOptions())
+        matching.identify(scope=EVERYONE, image=encode(i), options=matching.SearchOptions(0.8))
         for i in (astronaut(), tom_hanks())
     ]
     (version,) = {result.by.template_version for result in results}
@@ -174,7 +174,7 @@ def test_an_enrolment_during_the_change_begins_anew(
 def test_versions_are_never_compared(other: Target) -> None:
     make_face(make_user(OWNER, "public"), vector(0), version="other_v1")
     result = matching.identify(
-        scope=EVERYONE, image=encode(astronaut()), options=matching.SearchOptions()
+        scope=EVERYONE, image=encode(astronaut()), options=matching.SearchOptions(0.8)
     )
     assert result.faces_searched == 0
 

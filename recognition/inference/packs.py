@@ -32,12 +32,17 @@ class PackError(ValueError):
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A row of the table cosine -> FMR. `pairs` false matches stand behind it."""
+    """A row of the table cosine -> FMR.
+
+    `pairs` false matches stand behind it, and `interval` is the 95% interval of the FMR that they
+    tell. Where the point is extrapolated they are too few to say more than whether it can be true.
+    """
 
     fmr: float
     cosine: float
     pairs: int
     extrapolated: bool
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """GET /health/live, /health/ready and its alias /health."""
 
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,13 +20,11 @@ def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def other_models(settings: Settings, tmp_path: Path) -> Iterator[None]:
-    """A process whose models are not prepared."""
+def other_models(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has loaded nothing yet and whose models are not prepared."""
     settings.MODELS_DIR = tmp_path
-    loaded = engine._load
-    engine._load = engine.cache(loaded.__wrapped__)
-    yield
-    engine._load = loaded
+    for name in ("_load", "_pipeline"):
+        monkeypatch.setattr(engine, name, cache(getattr(engine, name).__wrapped__))
 
 
 @pytest.mark.django_db

@@ -222,7 +222,8 @@ def test_the_number_of_queries_does_not_grow_with_the_gallery(
     crowd(30)
     make_face(make_user(OWNER, "public"), vector(1))
     fake.show(vector(1))
-    with django_assert_num_queries(3):  # how many are visible, the nearest, their names
+    # Which pack is active, how many templates are visible, the nearest, their names.
+    with django_assert_num_queries(4):
         assert found(identify(service)) == [str(OWNER)]
 
 

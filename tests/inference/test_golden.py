@@ -12,7 +12,7 @@ from recognition.inference.arrays import Floats, Image
 from recognition.inference.images import decode
 from recognition.inference.landmarks import LandmarkCascade, mean_grey
 from recognition.inference.pipeline import FacePipeline
-from recognition.inference.sessions import Model, to_tensor
+from recognition.inference.sessions import Model, to_input
 from recognition.inference.weights import weight_path
 from tests.photos import astronaut, coffee, jpeg, resized, six_people, tom_hanks
 
@@ -82,7 +82,7 @@ def test_the_converted_embedder_gives_what_dlib_gives(pipeline: FacePipeline) ->
     pack = pipeline.pack
     path = weight_path(pack, pack.recogniser.weights, settings.MODELS_DIR)
     (face,) = pipeline.detect(astronaut())
-    batch = to_tensor([face.crop], rgb=True, mean=0, scale=1)
+    batch = to_input([face.crop], pack.recogniser.input)
     (output,) = Model(path, threads=1).run(batch)[0]
     assert cosine(output, DLIBS["astronaut_embedding"]) >= 0.9999
     # Before normalisation too, so that not only the direction is right.

@@ -54,7 +54,7 @@ def test_it_works() -> None:
     )
     assert pack.template.shape == (5, 2)
     assert [weights.file for weights in pack.weight_files()] == [
-        *("detector.onnx", "landmarks.npz", "embedder.onnx"),
+        *("detector.onnx", "embedder.onnx", "landmarks.npz"),
     ]
 
 
@@ -80,18 +80,19 @@ def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
         (drop("recogniser.template"), "pack.recogniser lacks template"),
         (drop("detector.weights.source.sha256"), "pack.detector.weights.source lacks sha256"),
         (put("name", 7), "pack.name must be str"),
-        (put("recogniser.rgb", "yes"), "pack.recogniser.rgb must be bool"),
-        (put("recogniser.rgb", 1), "pack.recogniser.rgb must be bool"),
-        (put("recogniser.size", 150.0), "pack.recogniser.size must be int"),
-        (put("recogniser.size", True), "pack.recogniser.size must be int"),
-        (put("recogniser.scale", "1"), "pack.recogniser.scale must be float"),
+        (put("recogniser.input.rgb", "yes"), "pack.recogniser.input.rgb must be bool"),
+        (put("recogniser.input.rgb", 1), "pack.recogniser.input.rgb must be bool"),
+        (put("recogniser.input.size", 150.0), "pack.recogniser.input.size must be int"),
+        (put("recogniser.input.size", True), "pack.recogniser.input.size must be int"),
+        (put("recogniser.input.scale", ["1"] * 3), r"pack.recogniser.input.scale\[0\] must be"),
         (put("recogniser", None), "pack.recogniser must be a mapping"),
         (put("recogniser.template", "points"), "pack.recogniser.template must be a list"),
-        (put("recogniser.template", [[1.0, 2.0], [3.0]]), r"pack.recogniser.template\[1\] must"),
+        (put("recogniser.template", [[1.0]] * 5), r"pack.recogniser.template\[0\] must have 2"),
         (put("detector.decoder", "yolo"), "pack.detector.decoder must be one of mmod"),
         (put("detector.score_range", [0.0]), "pack.detector.score_range must have 2 values"),
-        (put("detector.landmark_names", ["a"] * 4), "five landmarks"),
-        (put("recogniser.template", [[1.0, 2.0]] * 4), "five landmarks"),
+        (put("detector.landmark_names", ["a"] * 4), "landmark_names must have 5 values"),
+        (put("detector.landmark_names", ["nose_tip"] * 5), "landmark_names must differ"),
+        (put("recogniser.template", [[1.0, 2.0]] * 4), "template must have 5 values"),
         (put("recogniser.dimensions", 513), "recogniser.dimensions must be 1 to 512"),
         (put("recogniser.dimensions", 127), "calibration.mean_embedding has the wrong length"),
         (put("calibration.table", []), "calibration.table must have falling fmr"),

@@ -55,7 +55,7 @@ def test_it_works(pipeline: FacePipeline) -> None:
     quality = of_best(pipeline, astronaut())
     assert quality is not None
     assert quality.score == pytest.approx(0.889, abs=0.03)
-    assert set(quality.components) == set(REASONS)
+    assert set(quality.components) == set(REASONS) - {"network"}  # which this pack has not
     assert quality.reasons == ()
 
 
@@ -183,7 +183,7 @@ REASON_CASES = {
 
 
 def test_every_reason_has_its_case() -> None:
-    assert set(REASON_CASES) == set(REASONS.values())
+    assert {*REASON_CASES, "hard_to_recognise"} == set(REASONS.values())
     assert assess(**GOOD).reasons == ()
 
 
@@ -192,6 +192,12 @@ def test_reason(reason: str) -> None:
     quality = assess(**{**GOOD, **REASON_CASES[reason]})
     assert reason in quality.reasons
     assert quality.score < 0.75 * assess(**GOOD).score
+
+
+def test_the_opinion_of_a_network() -> None:
+    quality = assess(**GOOD)
+    assert quality.with_network(0.1).reasons == ("hard_to_recognise",)
+    assert quality.with_network(0.1).score < quality.with_network(0.5).score < quality.score
 
 
 def test_the_worst_reason_comes_first() -> None:

@@ -1,5 +1,6 @@
 """Bringing a pack's files into the cache folder."""
 
+import hashlib
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,13 +14,23 @@ from recognition.inference.packs import ModelPack, PackError, load_pack
 from recognition.inference.weights import is_prepared, prepare, weight_path
 
 PROJECT = Path(__file__).parents[2]
+# Copies slowly instead of converting, so that there is time to kill it or to do it twice.
 PREPARE = """
-import sys
+import sys, time
 from pathlib import Path
+from recognition.inference import weights
 from recognition.inference.packs import load_pack
-from recognition.inference.weights import prepare
+
+def slowly(data, file, name):
+    file.write(data[:1000])
+    file.flush()
+    time.sleep(0.2)
+    file.write(data[1000:])
+
+weights._CONVERTERS = dict.fromkeys(weights._CONVERTERS, slowly)
+print("ready", flush=True)
 sys.stdin.readline()
-prepare(load_pack(Path("ml_models/dlib")), Path(sys.argv[1]))
+weights.prepare(load_pack(Path("ml_models/dlib")), Path(sys.argv[1]))
 """
 
 
@@ -47,7 +58,9 @@ def with_source(pack: ModelPack, **changes: str | int) -> ModelPack:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+    """But for the lock, which is hidden."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return sorted(path.name for path in paths if not path.name.startswith("."))
 
 
 def test_it_works(pack: ModelPack, tmp_path: Path, quick: None) -> None:
@@ -118,36 +131,49 @@ def test_an_interrupted_write_leaves_nothing(
     assert not is_prepared(pack, tmp_path)
 
 
-@pytest.mark.slow
-def test_a_killed_process_leaves_no_finished_file(pack: ModelPack, tmp_path: Path) -> None:
+def start(cache: Path) -> subprocess.Popen[str]:
+    """A process that prepares the pack once it is told."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PREPARE, str(cache)],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def tell(process: subprocess.Popen[str]) -> None:
+    assert process.stdin
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def test_a_killed_process_leaves_no_finished_file(
+    pack: ModelPack, tmp_path: Path, quick: None
+) -> None:
     process = start(tmp_path)
-    process.stdin.write("go\n")  # type: ignore[union-attr]
-    process.stdin.flush()  # type: ignore[union-attr]
-    folder = tmp_path / pack.name
-    while not (folder.exists() and any(folder.iterdir())):
+    tell(process)
+    while not files(tmp_path):
         assert process.poll() is None
     process.kill()
     process.communicate()
-    assert not is_prepared(pack, tmp_path)
+    finished = {weight_path(pack, file, tmp_path).name for file in pack.weight_files()}
+    assert finished.isdisjoint(files(tmp_path))
     prepare(pack, tmp_path)
-    assert is_prepared(pack, tmp_path)
+    assert set(files(tmp_path)) == finished
 
 
-@pytest.mark.slow
 def test_two_processes_at_once(pack: ModelPack, tmp_path: Path) -> None:
     processes = [start(tmp_path) for _ in range(2)]
     for process in processes:
-        process.stdin.write("go\n")  # type: ignore[union-attr]
-        process.stdin.flush()  # type: ignore[union-attr]
+        tell(process)
     for process in processes:
         process.communicate(timeout=60)
         assert process.returncode == 0
-    assert files(tmp_path) == sorted(
-        weight_path(pack, file, tmp_path).name for file in pack.weight_files()
-    )
-
-
-def start(cache: Path) -> subprocess.Popen[str]:
-    """A process that prepares the pack as soon as it is told."""
-    command = [sys.executable, "-c", PREPARE, str(cache)]
-    return subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, text=True)
+    paths = [weight_path(pack, file, tmp_path) for file in pack.weight_files()]
+    assert files(tmp_path) == sorted(path.name for path in paths)
+    for path, file in zip(paths, pack.weight_files(), strict=True):
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == file.source.sha256

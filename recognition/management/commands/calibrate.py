@@ -5,14 +5,18 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
 
-from recognition import calibration, engine
-from recognition.calibration import Accuracy, TooFewPhotosError
-from recognition.inference import weights
-from recognition.inference.packs import Calibration, ModelPack, PackError, find_pack
-from recognition.photo_embedding import Limits, UnreadablePhotoError, embed_photos
-from recognition.photos import Photo, find_photos
+from recognition import calibration, reports
+from recognition.calibration import TooFewPhotosError
+from recognition.comparisons import all_pairs
+from recognition.evaluation import error_curve
+from recognition.folder_embedding import EmbeddedFolder, embed, find_labelled, open_pack
+from recognition.inference.packs import Calibration, ModelPack
+from recognition.reports import Json, Level, interval_of
+from recognition.scores import ScoreScale
+
+# So many pairs of photos are named on the screen.
+_NAMED = 20
 
 
 class Command(BaseCommand):
@@ -27,70 +31,118 @@ class Command(BaseCommand):
         parser.add_argument("folder", type=Path)
         parser.add_argument("--pack", default=settings.FACESVC_PACK)
         parser.add_argument("--data", help="name of the data set (default: that of the folder)")
+        parser.add_argument(
+            "--report",
+            type=Path,
+            metavar="DIR",
+            help="write report.json, det.png and roc.png there",
+        )
         parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
-        parser.add_argument("--dry-run", action="store_true", help="print, write nothing")
+        parser.add_argument("--dry-run", action="store_true", help="leave pack.yaml as it is")
 
     def handle(self, *args: Any, **options: Any) -> None:
         folder: Path = options["folder"]
-        if not folder.is_dir():
-            raise CommandError(f"{folder} is not a folder.")
-        try:
-            pack = find_pack(options["pack"], settings.PACK_FOLDERS)
-            weights.prepare(pack, settings.MODELS_DIR, engine.model_source())
-            embeddings, people, missed = self._embed(
-                pack, list(find_photos(folder)), options["workers"]
-            )
-        except (PackError, UnreadablePhotoError) as error:
-            raise CommandError(str(error)) from error
-        try:
-            measured = calibration.calibrate(
-                embeddings,
-                people,
-                data=options["data"] or folder.resolve().name,
-                model_version=pack.model_version,
-            )
-        except TooFewPhotosError as error:
-            raise CommandError(f"{folder} is too small: {error}.") from error
-        accuracy = calibration.measure_accuracy(calibration.all_pairs(embeddings, people))
-        self._report(measured, accuracy, missed)
+        pack = open_pack(options["pack"])
+        labelled = find_labelled(folder, self.stdout)
+        photos = embed(labelled, pack, workers=options["workers"])
+        measured = _measure(photos.found(), pack, options["data"] or folder.resolve().name)
+        levels = reports.levels(photos.found(), ScoreScale(measured))
+        report = {
+            **reports.describe_folder(pack, photos, folder),
+            **reports.describe_calibration(measured),
+            "operating_points": reports.describe_levels(levels),
+        }
+        self._print(measured, photos, levels)
+        report["error_versus_discard"] = self._discard(photos.found(), levels)
+        doubtful = reports.doubtful_labels(photos.found(), measured, folder)
+        report["doubtful_labels"] = doubtful
+        self._doubt(doubtful)
+        if options["report"]:
+            self._write_report(options["report"], report, photos.found(), measured, levels)
         if not options["dry_run"]:
             path = _pack_file(options["pack"])
             path.write_text(replace_calibration(path.read_text(), measured))
             self.stdout.write(f"Written into {path}.")
 
-    def _embed(
-        self, pack: ModelPack, photos: list[Photo], workers: int
-    ) -> tuple[Any, np.ndarray[tuple[int], np.dtype[np.int64]], int]:
-        """Embeddings of the main faces, a number for each person, and how many had no face."""
-        vectors, names, qualities = [], [], []
-        limits = Limits(settings.MAX_IMAGE_BYTES, settings.MAX_IMAGE_PIXELS)
-        found = embed_photos(photos, pack, settings.MODELS_DIR, limits, workers=workers)
-        for face in tqdm(found, total=len(photos), unit="photo", desc="Embedding"):
-            if face is not None:
-                vectors.append(face.embedding)
-                names.append(face.photo.person)
-                qualities.append(face.quality)
-        if not vectors:
-            raise CommandError("No face was found in any photo.")
-        refused = float(np.mean(np.array(qualities) < settings.MIN_FACE_QUALITY))
-        self.stdout.write(
-            f"{refused:.1%} of the faces have a quality below {settings.MIN_FACE_QUALITY}; "
-            f"the lowest 3% are below {np.quantile(qualities, 0.03):.3f}."
-        )
-        people = np.unique(names, return_inverse=True)[1].astype(np.int64)
-        return np.array(vectors), people, len(photos) - len(vectors)
-
-    def _report(self, measured: Calibration, accuracy: Accuracy, missed: int) -> None:
-        self.stdout.write(
-            f"{measured.photos} photos of {measured.identities} people, {missed} without a face; "
+    def _print(self, measured: Calibration, photos: EmbeddedFolder, levels: list[Level]) -> None:
+        write = self.stdout.write
+        write(
+            f"{len(photos.photos)} photos of {len(np.unique(photos.people))} people, "
+            f"{len(photos.missed)} without a face; "
             f"{measured.mated_pairs} mated and {measured.non_mated_pairs} non-mated pairs."
         )
-        self.stdout.write(f"accuracy {accuracy.accuracy:.4f}, AUC {accuracy.auc:.5f}")
-        for fmr, tar in accuracy.tar.items():
-            self.stdout.write(f"TAR {tar:.4f} at FMR {fmr:g}")
+        for photo, problem in photos.missed.items():
+            write(f"  {photo.path}: {problem}")
+        qualities = photos.found().qualities
+        write(
+            f"{(qualities < settings.MIN_FACE_QUALITY).mean():.1%} of the faces have a quality "
+            f"below {settings.MIN_FACE_QUALITY}; the lowest 3% are below "
+            f"{np.quantile(qualities, 0.03):.3f}."
+        )
+        write("\nFMR      cosine    false matches  95% interval of the FMR")
         for point in measured.table:
-            mark = "  extrapolated" if point.extrapolated else f"  {point.pairs} false matches"
-            self.stdout.write(f"FMR {point.fmr:<8g} cosine {point.cosine:.6f}{mark}")
+            low, high = point.interval or (0.0, 1.0)
+            mark = "  extrapolated" if point.extrapolated else ""
+            write(
+                f"{point.fmr:<8g} {point.cosine:.6f}  {point.pairs:>13}  {low:g} to {high:g}{mark}"
+            )
+        write("\nlevel     confidence  cosine    FNMR (95% interval)")
+        for level in levels:
+            mark = "  cosine extrapolated" if level.extrapolated else ""
+            figures = f"{level.confidence:<10}  {level.cosine:.6f}  {interval_of(level.fnmr)}"
+            write(f"{level.name:9} {figures}{mark}")
+
+    def _discard(self, found: EmbeddedFolder, levels: list[Level]) -> Json:
+        """Whether the quality score is worth something: FNMR without the worst faces."""
+        cosine = next(level.cosine for level in levels if level.name == "standard")
+        steps = calibration.error_versus_discard(
+            found.embeddings, found.people, found.qualities, cosine=cosine
+        )
+        self.stdout.write("\nFNMR at `standard` without the faces of the worst quality")
+        for step in steps:
+            worst = f"{step.discarded:4.0%} discarded (below {step.quality:.3f})"
+            pairs = f"{step.fnmr.trials} pairs"
+            self.stdout.write(f"{worst:27}  {interval_of(step.fnmr)}, {pairs}")
+        return {"cosine": cosine, "steps": reports.describe_discards(steps)}
+
+    def _doubt(self, doubtful: list[Json]) -> None:
+        if doubtful:
+            self.stdout.write("\nSo alike that the labels are doubtful; they blur the lowest rates")
+        for pair in doubtful[:_NAMED]:
+            self.stdout.write(f"{pair['cosine']:.4f}  {pair['photo_a']}  {pair['photo_b']}")
+        if len(doubtful) > _NAMED:
+            self.stdout.write(f"and {len(doubtful) - _NAMED} more (--report lists them)")
+
+    def _write_report(
+        self,
+        target: Path,
+        report: Json,
+        found: EmbeddedFolder,
+        measured: Calibration,
+        levels: list[Level],
+    ) -> None:
+        pairs = all_pairs(found.embeddings, found.people)
+        report["curve"] = reports.describe_curve(error_curve(pairs))
+        title = (
+            f"{report['pack']} on {measured.data}: {measured.photos:,} photos of "
+            f"{measured.identities:,} people"
+        )
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            reports.write_json(target / "report.json", report)
+            reports.write_plots(target, title, pairs, measured, levels)
+        except OSError as error:
+            raise CommandError(f"{target}: {error.strerror}") from error
+        self.stdout.write(f"The report is in {target}.")
+
+
+def _measure(found: EmbeddedFolder, pack: ModelPack, data: str) -> Calibration:
+    try:
+        return calibration.calibrate(
+            found.embeddings, found.people, data=data, model_version=pack.model_version
+        )
+    except TooFewPhotosError as error:
+        raise CommandError(f"The folder is too small: {error}.") from error
 
 
 def _pack_file(name: str) -> Path:

@@ -2,6 +2,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from recognition import matching
@@ -20,7 +21,7 @@ class Command(BaseCommand):
             result = matching.identify(
                 scope=Scope(viewer=None, everyone=True),
                 image=options["file"].read_bytes(),
-                options=matching.SearchOptions(max_candidates=1),
+                options=matching.SearchOptions(settings.FACE_MATCH_THRESHOLD, max_candidates=1),
             )
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}.") from error
