@@ -182,21 +182,21 @@ class FacePipeline:
         return self._embedder.embed(crops)
 
     def _upright(self, image: Image, found: Detections) -> tuple[Detections, int]:
-        """`found`, or what is found in a turned picture and its rotation, if that is surer.
+        """`found`, or what surely stands upright in a turned picture, and its rotation.
 
         Having no face is too late a reason to turn the picture: every detector here finds most of
         the faces that lie on their side or stand on their head, but with the landmarks of an
         upright one, and the embedding is that of nobody (cosine 0.0 with the same photo upright).
         """
-        best = self._sureness(found)
-        if best >= self.pack.detector.upright_score:
+        needed = self.pack.detector.upright_score
+        if self._sureness(found) >= needed:
             return found, 0
         turns = [
             (self._detector.detect(turned(image, degrees), quick=True), degrees)
             for degrees in (90, 180, 270)
         ]
-        other = max(turns, key=lambda turn: self._sureness(turn[0]))
-        return other if self._sureness(other[0]) > best else (found, 0)
+        surest = max(turns, key=lambda turn: self._sureness(turn[0]))
+        return surest if self._sureness(surest[0]) >= needed else (found, 0)
 
     def _sureness(self, found: Detections) -> float:
         """The score of the surest face, less if its landmarks lie askew; -1 without a face."""
