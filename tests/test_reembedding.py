@@ -94,10 +94,11 @@ def test_every_version_has_its_own_index(other: Target) -> None:
     enrol_two()
     make_all(other)
     activation.activate(other, actor="test")
-    assert vector_indexes() == {"dlib_v1", "other_v1"}
+    assert vector_indexes() >= {"dlib_v1", "other_v1"}
     assert activation.retired_versions() == ["dlib_v1"]
     assert activation.drop("dlib_v1") == 2
-    assert vector_indexes() == {"other_v1"}
+    assert "other_v1" in vector_indexes()
+    assert "dlib_v1" not in vector_indexes()
     assert set(Template.objects.values_list("embedding_version", flat=True)) == {"other_v1"}
 
 
