@@ -14,6 +14,7 @@ from facesvc.envelope import metadata
 from recognition import tokens
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
+from recognition.inference.packs import PackError
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def _describe(error: Exception) -> dict[str, Any] | None:
             return _body(_RENAMED.get(code, code), str(error.detail))
         case RequestDataTooBig():
             return _body("payload_too_large", "The body is too long.")
-        case OperationalError() | InterfaceError() | tokens.KeysUnavailableError():
+        case OperationalError() | InterfaceError() | tokens.KeysUnavailableError() | PackError():
             logger.exception("unavailable")
             return _body("unavailable", "Not available at the moment; try again.")
         case Http404():

@@ -8,7 +8,7 @@ of its own version only, even if the active pack changes in between.
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
@@ -20,7 +20,7 @@ from recognition.inference import weights
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.results import Detections
 from recognition.inference.images import decode
-from recognition.inference.packs import Calibration, ModelPack, PackError, find_pack
+from recognition.inference.packs import Calibration, ModelPack, PackError, load_pack, pack_file
 from recognition.inference.pipeline import DetectedFace, FacePipeline
 from recognition.models import ActiveModel
 from recognition.scores import ScoreScale
@@ -80,7 +80,7 @@ class Engine:
         box, landmarks = np.array([[0.0, 0.0, side, side]]), self.pack.template[None]
         faces = self.pipeline.look_at(image, Detections(box, np.ones(1), landmarks))
         (face,) = self.pipeline.embed(self.pipeline.describe(image, faces))
-        return bool(np.isclose(np.linalg.norm(face.template), 1, atol=1e-3))
+        return bool(np.isclose(np.linalg.norm(self.template(face)), 1, atol=1e-3))
 
 
 def current() -> Engine:
@@ -103,24 +103,31 @@ def active_model() -> ActiveModel:
 def load(pack_name: str, template_key: str) -> Engine:
     """The engine of any pack. Raises PackError."""
     with _loading:
-        return _load(pack_name, template_key)
+        return _load(pack(pack_name), template_key)
 
 
-@cache
-def _load(pack_name: str, template_key: str) -> Engine:
-    of = pack(pack_name)
-    return Engine(_pipeline(pack_name), ScoreScale(calibration_of(of)), template_key)
+@lru_cache(maxsize=4)
+def _load(of: ModelPack, template_key: str) -> Engine:
+    protection.require(template_key)
+    return Engine(_pipeline(of), ScoreScale(calibration_of(of)), template_key)
 
 
-@cache
-def _pipeline(pack_name: str) -> FacePipeline:
-    return open_pipeline(pack(pack_name))
+# The one that serves and the one that is to: others leave the memory.
+@lru_cache(maxsize=2)
+def _pipeline(of: ModelPack) -> FacePipeline:
+    return open_pipeline(of)
 
 
-@cache
 def pack(name: str) -> ModelPack:
-    """A pack by name, without its models. Raises PackError."""
-    return find_pack(name, settings.PACK_FOLDERS)
+    """A pack by name, as its pack.yaml is now, without its models. Raises PackError."""
+    path = pack_file(name, settings.PACK_FOLDERS)
+    status = path.stat()
+    return _read(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, changed: int, size: int) -> ModelPack:
+    return load_pack(path.parent)
 
 
 def version_of(of: ModelPack, template_key: str) -> str:
@@ -144,11 +151,6 @@ def open_pipeline(of: ModelPack) -> FacePipeline:
             f"the pack {of.name!r} is not prepared: run `manage.py models pull {of.name}`"
         )
     return FacePipeline(of, settings.MODELS_DIR, threads=settings.FACESVC_INFERENCE_THREADS)
-
-
-def model_source() -> Path | None:
-    """The folder that downloadable weights are taken from instead, if one is set."""
-    return Path(settings.FACESVC_MODEL_SOURCE) if settings.FACESVC_MODEL_SOURCE else None
 
 
 def calibration_of(of: ModelPack) -> Calibration:

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from recognition import crops, engine, reembedding
+from recognition import activation, crops, engine
 from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.engine import Engine
 from recognition.errors import ServiceError
@@ -43,7 +43,7 @@ def enrol(
         (face,) = active.embed(active.describe(picture, [face]))
         kept = active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
         with transaction.atomic():
-            if not reembedding.is_still_active(active):
+            if not activation.is_still_active(active):
                 continue  # the model changed meanwhile: its templates would miss this face
             # Two registrations at once for one user come here one after the other.
             User.objects.get_or_create(pk=user_id)

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management.base import CommandError, OutputWrapper
 from tqdm import tqdm
 
-from recognition import engine
+from recognition import downloads
 from recognition.comparisons import Numbers, found_faces
 from recognition.inference import weights
 from recognition.inference.arrays import Floats
@@ -59,7 +59,7 @@ def open_pack(name: str) -> ModelPack:
             raise PackError(
                 f"the pack {name!r} is not prepared: run `manage.py models pull {name}`"
             )
-        weights.prepare(pack, settings.MODELS_DIR, engine.model_source())
+        downloads.pull(pack, settings.MODELS_DIR, settings.FACESVC_MODEL_SOURCE)
     except PackError as error:
         raise CommandError(str(error)) from error
     return pack

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
 
-from recognition import engine, risk
+from recognition import activation, engine, risk
 from recognition.engine import Engine
 from recognition.errors import ServiceError
 from recognition.gallery import Candidate, Scope
@@ -55,6 +55,9 @@ def verify(*, user_id: UUID, image: bytes, level: str, face_id: str | None = Non
         return Verification(active, "no_face_detected", level)
     (probe,) = active.embed(faces[:1])
     best = best_of_user(active, user_id, probe, face_id)
+    if best is None and not activation.is_active(active):
+        # The model changed, and the templates that this asked for may be gone.
+        return verify(user_id=user_id, image=image, level=level, face_id=face_id)
     if best is None:
         return Verification(active, "no_registered_faces", level)
     confidence, needed = active.scores.confidence(best.cosine), level_confidence(level)
@@ -128,6 +131,9 @@ def identify(
     started = time.perf_counter()
     templates = Template.objects.comparable_with(active.template_version).visible_to(scope)
     visible = templates.count()
+    if not visible and not activation.is_active(active):
+        # The model changed, and the templates that this asked for may be gone.
+        return identify(scope=scope, image=image, options=options, largest_only=largest_only)
     threshold = cut(active, options, visible)
     faces = [
         IdentifiedFace(

@@ -13,6 +13,7 @@ from recognition.inference.arrays import Floats
 from recognition.inference.images import ImageError, decode
 from recognition.inference.packs import ModelPack
 from recognition.inference.pipeline import FacePipeline
+from recognition.orphans import end_with_parent
 from recognition.photos import Photo
 
 # Photos handed to a process at a time.
@@ -77,6 +78,7 @@ def embed_photos(
 
 def _open(pack: ModelPack, cache: Path, limits: Limits) -> None:
     global _work
+    end_with_parent()
     _work = _Work(FacePipeline(pack, cache), limits)
 
 

@@ -1,8 +1,8 @@
 """Template protection: a secret rotation of the space that embeddings live in.
 
 A rotation leaves every cosine as it is, but a stolen table is not comparable with any other
-system's, nor with pictures, without the key. It is no encryption: somebody who has some 512 pairs
-of plain and rotated embeddings can compute it.
+system's, nor with pictures, without the key. It is no encryption: somebody who has as many
+pairs of plain and rotated embeddings as these have dimensions (128 to 512) can compute it.
 """
 
 import base64
@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from recognition.inference.arrays import Floats
+from recognition.inference.packs import PackError
 from recognition.inference.pipeline import TEMPLATE_DIMENSIONS
 
 NO_KEY = ""
@@ -33,6 +34,14 @@ def key_ids() -> list[str]:
 def newest_key() -> str:
     """The key for new databases, or NO_KEY."""
     return next(iter(key_ids()), NO_KEY)
+
+
+def require(key_id: str) -> None:
+    """Raises PackError unless the key is there: nothing can be compared without."""
+    if key_id not in (NO_KEY, *key_ids()):
+        raise PackError(
+            f"the templates are protected by the key {key_id}, which FACESVC_TEMPLATE_KEYS lacks"
+        )
 
 
 def protect(vectors: Floats, key_id: str) -> Floats:
@@ -75,11 +84,8 @@ def _rotation(key_id: str) -> Floats:
     Gaussian numbers from the ChaCha20 key stream, made orthogonal by QR with a positive diagonal,
     which is unique, so that every machine gets the same matrix to rounding.
     """
+    require(key_id)
     keys = _keys(settings.FACESVC_TEMPLATE_KEYS)
-    if key_id not in keys:
-        raise ImproperlyConfigured(
-            f"The templates are protected by the key {key_id}, which FACESVC_TEMPLATE_KEYS lacks."
-        )
     secret = HKDF(SHA256(), length=32, salt=None, info=b"facesvc rotation").derive(keys[key_id])
     size = TEMPLATE_DIMENSIONS
     stream = Cipher(ChaCha20(secret, bytes(16)), mode=None).encryptor().update(bytes(16 * size**2))

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import django
 
+from recognition.orphans import end_with_parent
+
 if TYPE_CHECKING:
     from recognition.reembedding import Outcome
 
 
 def start() -> None:
+    end_with_parent()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facesvc.settings")
     django.setup()
 

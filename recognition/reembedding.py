@@ -1,7 +1,7 @@
 """Changing the model, or the key of the templates, without losing anybody.
 
 New templates are made beside the old ones, batch by batch and safe to repeat; the service goes on
-with the old ones until `activate` changes one row.
+with the old ones until another version is activated, see recognition.activation.
 """
 
 from collections.abc import Iterator
@@ -13,13 +13,17 @@ import numpy as np
 from django.db import transaction
 from django.db.models import QuerySet
 
-from recognition import crops, engine, indexes, protection, reembed_worker
+from recognition import crops, engine, protection, reembed_worker
 from recognition.engine import Engine
-from recognition.inference.arrays import Floats
-from recognition.models import ActiveModel, AuditEvent, Face, FaceCrop, Template
+from recognition.inference.arrays import Floats, Image
+from recognition.inference.pipeline import DetectedFace
+from recognition.models import Face, FaceCrop, Template
 
 # Faces a transaction: few enough that deleting one of them never waits long.
-_BATCH = 16
+BATCH = 16
+# Where FacePipeline.surroundings puts the face, in shares of the crop's side: its box is about half
+# of it wide and in the middle.
+_LEAST_SIDE, _FARTHEST = 0.25, 0.15
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,6 @@ class Outcome:
     problem: str = ""
 
 
-class MissingTemplatesError(Exception):
-    def __init__(self, count: int) -> None:
-        super().__init__(f"{count} faces have no template of this model")
-        self.count = count
-
-
 def missing(version: str) -> QuerySet[Face]:
     """The faces that would be lost if this version were active."""
     return Face.objects.exclude(templates__embedding_version=version)
@@ -56,7 +54,7 @@ def missing(version: str) -> QuerySet[Face]:
 def reembed(target: Target, *, workers: int) -> Iterator[list[Outcome]]:
     """Make what is missing, in `workers` processes; yields what became of each batch."""
     pks = list(missing(target.version).order_by("pk").values_list("pk", flat=True))
-    batches = [pks[at : at + _BATCH] for at in range(0, len(pks), _BATCH)]
+    batches = [pks[at : at + BATCH] for at in range(0, len(pks), BATCH)]
     if workers == 1:
         yield from (convert(batch, target) for batch in batches)
         return
@@ -106,16 +104,30 @@ def _from_crops(pks: list[int], new: Engine, problems: dict[int, str]) -> dict[i
             problems[pk] = "no crop was kept"
             continue
         try:
-            found = new.pipeline.detect(crops.unseal(bytes(sealed[pk])))
+            crop = crops.unseal(bytes(sealed[pk]))
         except crops.UnreadableCropError as error:
             problems[pk] = str(error)
             continue
-        if found:
-            faces[pk] = found[0]
+        face = _kept_face(new.pipeline.detect(crop, rotate=False), crop)
+        if face:
+            faces[pk] = face
         else:
             problems[pk] = "no face was found in the crop"
     embedded = new.embed(list(faces.values()))
     return {pk: new.template(face) for pk, face in zip(faces, embedded, strict=True)}
+
+
+def _kept_face(found: list[DetectedFace], crop: Image) -> DetectedFace | None:
+    """The face that a crop was kept for: in its middle and large. Others are bystanders."""
+    side = crop.shape[0]
+    middle = np.array([side, side]) / 2
+    fitting = [
+        (float(np.linalg.norm(face.centre - middle)), index)
+        for index, face in enumerate(found)
+        if face.area >= (_LEAST_SIDE * side) ** 2
+    ]
+    distance, index = min(fitting, default=(np.inf, 0))
+    return found[index] if distance <= _FARTHEST * side else None
 
 
 @transaction.atomic
@@ -135,50 +147,3 @@ def _store(vectors: dict[int, Floats], new: Engine) -> None:
         ],
         ignore_conflicts=True,  # another worker was here
     )
-
-
-def activate(target: Target, *, actor: str, allow_missing: int = 0) -> str:
-    """Serve with the target from now on; the answer is the version that served before.
-
-    Raises MissingTemplatesError when more than `allow_missing` faces would be lost. Enrolments that
-    run at this moment either come before, and are counted, or notice the change and begin anew.
-    """
-    engine.load(target.pack, target.template_key)  # what cannot be loaded must not become active
-    indexes.ensure(target.version)
-    with transaction.atomic():
-        engine.active_model()
-        row = ActiveModel.objects.select_for_update().get()
-        lost = missing(target.version).count()
-        if lost > allow_missing:
-            raise MissingTemplatesError(lost)
-        before = Target(row.pack, row.template_key).version
-        row.pack, row.template_key = target.pack, target.template_key
-        row.save()
-        AuditEvent.objects.create(
-            actor=actor,
-            action="model.activate",
-            details={"from": before, "to": target.version, "faces_missing": lost},
-        )
-    return before
-
-
-def is_still_active(serving: Engine) -> bool:
-    """Whether an engine is the active one, and will be until the end of the transaction."""
-    # A shared lock, which the ORM cannot ask for: enrolments do not wait for each other.
-    (row,) = ActiveModel.objects.raw("SELECT * FROM recognition_activemodel FOR SHARE")
-    return (row.pack, row.template_key) == (serving.pack.name, serving.template_key)
-
-
-def inactive_versions() -> list[str]:
-    """The template versions that are stored beside the active one."""
-    row = engine.active_model()
-    keep = Target(row.pack, row.template_key).version
-    stored = Template.objects.order_by().values_list("embedding_version", flat=True).distinct()
-    return sorted(stored.exclude(embedding_version=keep))
-
-
-def drop(version: str) -> int:
-    """Drop a version's index and templates; how many templates. There is no way back to it."""
-    indexes.drop(version)
-    count, _ = Template.objects.filter(embedding_version=version).delete()
-    return count

@@ -34,7 +34,7 @@ def folders(settings: Settings, tmp_path: Path) -> Iterator[Path]:
 
 def forget() -> None:
     """Packs and their models are loaded once in a process."""
-    for cached in (engine.pack, engine._load):
+    for cached in (engine._read, engine._load, engine._pipeline):
         cached.cache_clear()
 
 

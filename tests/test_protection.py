@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from pytest_django import Settings
 
 from recognition import checks, engine, enrolment, matching, protection
 from recognition.gallery import Scope
+from recognition.inference.packs import PackError
 from recognition.models import Template
 from tests.builders import OWNER
 from tests.photos import astronaut, encode
@@ -80,7 +80,7 @@ def test_a_key_that_is_gone(settings: Settings) -> None:
     key = id_of(settings, OLD)
     settings.FACESVC_TEMPLATE_KEYS = (NEW,)
     protection._rotation.cache_clear()
-    with pytest.raises(ImproperlyConfigured, match=key):
+    with pytest.raises(PackError, match=key):
         protection.protect(vectors(3), key)
 
 

@@ -11,10 +11,11 @@ from django.core.management.base import CommandError
 from django.db import connection
 from pytest_django import Settings
 
-from recognition import engine, enrolment, matching, reembedding
+from recognition import activation, engine, enrolment, matching, reembedding
+from recognition.activation import MissingTemplatesError
 from recognition.gallery import Scope
 from recognition.models import ActiveModel, AuditEvent, Face, FaceCrop, Template
-from recognition.reembedding import MissingTemplatesError, Target
+from recognition.reembedding import Target
 from tests.builders import FRIEND, OWNER, make_face, make_user, vector
 from tests.photos import astronaut, encode, tom_hanks
 
@@ -46,9 +47,9 @@ def other(settings: Settings, tmp_path: Path) -> Iterator[Target]:
     settings.PACK_FOLDERS = [*settings.PACK_FOLDERS, tmp_path]
     models = settings.MODELS_DIR
     shutil.copytree(models / "dlib", models / "other", dirs_exist_ok=True)
-    engine.pack.cache_clear()
+    engine._read.cache_clear()
     yield Target("other", "")
-    engine.pack.cache_clear()
+    engine._read.cache_clear()
     shutil.rmtree(models / "other")
 
 
@@ -80,9 +81,9 @@ def test_it_works(other: Target) -> None:
     faces = {face.face_id for face in enrol_two()}
     assert make_all(other) == dict.fromkeys(faces, "")
     assert found() == ("dlib_v1", faces)  # the old model goes on
-    assert reembedding.activate(other, actor="test") == "dlib_v1"
+    assert activation.activate(other, actor="test") == "dlib_v1"
     assert found() == ("other_v1", faces)
-    reembedding.activate(Target("dlib", ""), actor="test")
+    activation.activate(Target("dlib", ""), actor="test")
     assert found() == ("dlib_v1", faces)
     event = AuditEvent.objects.filter(action="model.activate").latest("pk")
     assert event.details == {"from": "other_v1", "to": "dlib_v1", "faces_missing": 0}
@@ -92,10 +93,10 @@ def test_it_works(other: Target) -> None:
 def test_every_version_has_its_own_index(other: Target) -> None:
     enrol_two()
     make_all(other)
-    reembedding.activate(other, actor="test")
+    activation.activate(other, actor="test")
     assert vector_indexes() == {"dlib_v1", "other_v1"}
-    assert reembedding.inactive_versions() == ["dlib_v1"]
-    assert reembedding.drop("dlib_v1") == 2
+    assert activation.retired_versions() == ["dlib_v1"]
+    assert activation.drop("dlib_v1") == 2
     assert vector_indexes() == {"other_v1"}
     assert set(Template.objects.values_list("embedding_version", flat=True)) == {"other_v1"}
 
@@ -135,9 +136,9 @@ def test_a_face_without_a_crop_is_named_and_keeps_the_old_model(other: Target) -
     FaceCrop.objects.filter(face=second).delete()
     assert make_all(other) == {first.face_id: "", second.face_id: "no crop was kept"}
     with pytest.raises(MissingTemplatesError, match="1 faces"):
-        reembedding.activate(other, actor="test")
+        activation.activate(other, actor="test")
     assert found()[0] == "dlib_v1"
-    reembedding.activate(other, actor="test", allow_missing=1)
+    activation.activate(other, actor="test", allow_missing=1)
     assert found() == ("other_v1", {first.face_id})
 
 
@@ -156,7 +157,7 @@ def test_an_enrolment_during_the_change_begins_anew(
 ) -> None:
     engine.active_model()
     answered: list[str] = []
-    real = reembedding.is_still_active
+    real = activation.is_still_active
 
     def change_first(serving: engine.Engine) -> bool:
         if not answered:
@@ -164,7 +165,7 @@ def test_an_enrolment_during_the_change_begins_anew(
         answered.append(serving.pack.name)
         return real(serving)
 
-    monkeypatch.setattr(reembedding, "is_still_active", change_first)
+    monkeypatch.setattr(activation, "is_still_active", change_first)
     face = enrolment.enrol(actor="test", user_id=OWNER, image=encode(astronaut()))
     assert answered == ["dlib", "other"]
     (template,) = face.templates.all()

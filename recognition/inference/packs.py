@@ -110,9 +110,14 @@ def load_pack(folder: Path) -> ModelPack:
 
 def find_pack(name: str, search: list[Path]) -> ModelPack:
     """The pack of that name in the first folder of `search` that has it."""
+    return load_pack(pack_file(name, search).parent)
+
+
+def pack_file(name: str, search: list[Path]) -> Path:
+    """The pack.yaml of that name. Raises PackError."""
     for folder in search:
-        if (folder / name / "pack.yaml").is_file():
-            return load_pack(folder / name)
+        if (path := folder / name / "pack.yaml").is_file():
+            return path
     places = ", ".join(str(folder) for folder in search)
     raise PackError(f"no pack {name!r} in {places}")
 

@@ -61,7 +61,10 @@ class Command(BaseCommand):
             self._write_report(options["report"], report, photos.found(), measured, levels)
         if not options["dry_run"]:
             path = _pack_file(options["pack"])
-            path.write_text(replace_calibration(path.read_text(), measured))
+            # Never half of it: workers that start now read this file.
+            unfinished = path.with_suffix(".yaml.new")
+            unfinished.write_text(replace_calibration(path.read_text(), measured))
+            unfinished.replace(path)
             self.stdout.write(f"Written into {path}.")
 
     def _print(self, measured: Calibration, photos: EmbeddedFolder, levels: list[Level]) -> None:

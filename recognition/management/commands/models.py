@@ -4,10 +4,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition import catalogue, downloads, engine, reembedding
+from recognition import activation, catalogue, downloads, engine
+from recognition.activation import BusyError, MissingTemplatesError
 from recognition.inference import weights
 from recognition.inference.packs import ModelPack, PackError
-from recognition.reembedding import MissingTemplatesError, Target
+from recognition.reembedding import Target
 
 
 class Command(BaseCommand):
@@ -82,11 +83,14 @@ class Command(BaseCommand):
             )
 
     def _activate(self, name: str, allow_missing: int) -> None:
-        target = Target(name, engine.active_model().template_key)
         try:
-            before = reembedding.activate(
-                target, actor="command:models", allow_missing=allow_missing
-            )
+            with activation.exclusive():
+                target = Target(name, activation.active_target().template_key)
+                before = activation.activate(
+                    target, actor="command:models", allow_missing=allow_missing
+                )
+        except BusyError as error:
+            raise CommandError(f"{error}.") from error
         except MissingTemplatesError as error:
             raise CommandError(
                 f"{error}; nobody would find them. Run `manage.py reembed --pack {name}`, or "

@@ -1,14 +1,19 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from recognition import reembedding
+from recognition import activation
+from recognition.activation import BusyError
 
 
 class Command(BaseCommand):
-    help = "Drop the templates of models that are no longer active. There is no rollback after it."
+    help = "Drop the templates of models that served once. There is no rollback after it."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for version in reembedding.inactive_versions():
-            count = reembedding.drop(version)
-            self.stdout.write(f"{count} templates of {version} are dropped.")
+        try:
+            with activation.exclusive():
+                for version in activation.retired_versions():
+                    count = activation.drop(version)
+                    self.stdout.write(f"{count} templates of {version} are dropped.")
+        except BusyError as error:
+            raise CommandError(f"{error}.") from error

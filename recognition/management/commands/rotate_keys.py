@@ -5,10 +5,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from recognition import crops, engine, protection, reembedding
+from recognition import activation, crops, protection
+from recognition.activation import BusyError, MissingTemplatesError
+from recognition.inference.packs import PackError
 from recognition.management.commands.reembed import run
 from recognition.models import FaceCrop
-from recognition.reembedding import MissingTemplatesError, Target
+from recognition.reembedding import Target
 
 
 class Command(BaseCommand):
@@ -20,32 +22,47 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--workers", type=int, default=1)
         parser.add_argument(
+            "--allow-missing", type=int, default=0, metavar="N", help="faces that may be lost"
+        )
+        parser.add_argument(
             "--unprotect", action="store_true", help="store the templates without a key from now on"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if settings.FACESVC_CROP_KEYS:
-            self._rotate_crops()
-        row = engine.active_model()
-        key = protection.NO_KEY if options["unprotect"] else protection.newest_key()
-        if row.template_key != key:
-            self._rotate_templates(Target(row.pack, key), options["workers"])
-        else:
-            self.stdout.write("The templates have this key already.")
+        unreadable = self._rotate_crops() if settings.FACESVC_CROP_KEYS else 0
+        try:
+            with activation.exclusive():
+                self._rotate_templates(options)
+        except (BusyError, PackError) as error:
+            raise CommandError(f"{error}.") from error
+        except MissingTemplatesError as error:
+            raise CommandError(
+                f"{error.count} faces would be lost: nothing is changed over. "
+                f"--allow-missing {error.count} loses them."
+            ) from error
+        if unreadable:
+            raise CommandError(f"{unreadable} crops cannot be opened by any key; they stay.")
 
-    def _rotate_crops(self) -> None:
+    def _rotate_crops(self) -> int:
+        """How many crops no key opens."""
         total = FaceCrop.objects.count()
         done = list(tqdm(crops.rotate_keys(), total=total, unit="crop", desc="Crops"))
         self.stdout.write(f"{sum(done)} crops are encrypted with the newest key.")
-        if not all(done):
-            unreadable = len(done) - sum(done)
-            raise CommandError(f"{unreadable} crops cannot be opened by any key; they stay.")
+        return len(done) - sum(done)
 
-    def _rotate_templates(self, target: Target, workers: int) -> None:
-        run(self, target, workers)
-        try:
-            before = reembedding.activate(target, actor="command:rotate_keys")
-        except MissingTemplatesError as error:
-            raise CommandError(f"{error}: nothing is changed over.") from error
-        dropped = reembedding.drop(before)
-        self.stdout.write(f"The templates are changed over; {dropped} old ones are dropped.")
+    def _rotate_templates(self, options: dict[str, Any]) -> None:
+        now = activation.active_target()
+        key = protection.NO_KEY if options["unprotect"] else protection.newest_key()
+        if now.template_key == key:
+            self.stdout.write("The templates have this key already.")
+        else:
+            target = Target(now.pack, key)
+            run(self, target, options["workers"])
+            activation.activate(
+                target, actor="command:rotate_keys", allow_missing=options["allow_missing"]
+            )
+            self.stdout.write("The templates have the key.")
+        # Of other models, too: they would stay readable with the old key, or without any.
+        for version in activation.retired_versions():
+            count = activation.drop(version)
+            self.stdout.write(f"{count} templates of {version} are dropped.")
