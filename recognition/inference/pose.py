@@ -79,7 +79,8 @@ class PoseEstimator:
         length = np.linalg.norm(points)
         if length == 0:
             raise ValueError("the points coincide")
-        fit = self._views.conj() @ (points / length)
+        # Not by @: OpenBLAS would start threads for it, which then spin: 30 ms of CPU a face.
+        fit = (self._views.conj() * (points / length)).sum(axis=1)
         best = int(np.abs(fit).argmax())
         yaw, pitch = self._angles[best]
         roll = float(np.degrees(np.angle(fit[best])))

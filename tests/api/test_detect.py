@@ -1,10 +1,12 @@
 """POST /detect."""
 
 import base64
+from dataclasses import replace
 
 import pytest
 from pytest_django import Settings
 
+from recognition.inference.images import turned
 from tests.builders import (
     OWNER,
     PICTURE_BASE64,
@@ -17,7 +19,7 @@ from tests.builders import (
     user_token,
     vector,
 )
-from tests.photos import coffee, encode, jpeg, six_people
+from tests.photos import astronaut, coffee, encode, jpeg, six_people
 
 pytestmark = pytest.mark.django_db
 
@@ -42,12 +44,32 @@ def test_it_works(owner: Person) -> None:
     attributes = face["face_attributes"]
     assert len(attributes["face_landmarks"]) == 5
     assert attributes["estimated_age"] is attributes["estimated_gender"] is None
+    assert face["liveness_score"] is None
+    assert face["rotation"] == 0
     assert row_counts() == before
 
 
 def test_a_picture_of_nobody(owner: Person) -> None:
     photo = base64.b64encode(encode(coffee())).decode()
     assert data_of(owner.post("detect", image=photo)) == {"faces": [], "total_faces": 0}
+
+
+def test_estimates_and_rotation(owner: Person, fake: FakePipeline) -> None:
+    estimates = {"age": 31.0, "gender": "female", "liveness": 0.98765, "rotation": 90}
+    fake.show(replace(face_of(vector(1)), **estimates))
+    (face,) = data_of(owner.post("detect", image=PICTURE_BASE64))["faces"]
+    assert face["face_attributes"]["estimated_age"] == 31
+    assert face["face_attributes"]["estimated_gender"] == "female"
+    assert face["liveness_score"] == pytest.approx(0.9876, abs=1e-4)
+    assert face["rotation"] == 90
+
+
+def test_a_turned_photo(owner: Person) -> None:
+    upright = data_of(owner.post("detect", image=base64.b64encode(encode(astronaut())).decode()))
+    photo = base64.b64encode(encode(turned(astronaut(), 90))).decode()
+    (face,) = data_of(owner.post("detect", image=photo))["faces"]
+    assert face["rotation"] == 270
+    assert face["box"] == upright["faces"][0]["box"]
 
 
 def test_the_number_of_faces_is_limited(

@@ -143,3 +143,40 @@ def test_packs_are_found_in_order(tmp_path: Path) -> None:
 def test_a_pack_that_is_not_there(name: str) -> None:
     with pytest.raises(PackError, match="no pack"):
         find_pack(name, [DLIB.parent])
+
+
+# --- packs with other networks --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["scrfd-arcface", "retinaface-retail", "yunet-mobilefacenet"])
+def test_the_packs_for_tests(name: str) -> None:
+    pack = load_pack(PROJECT / "tests" / "packs" / name)
+    assert pack.quality and pack.attributes and pack.liveness and pack.calibration
+    assert pack.attributes.estimates == ("gender",)
+    assert len(pack.weight_files()) == 6
+    assert pack.detector.decoder == name.partition("-")[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (drop("detector.decoder"), "pack.detector.decoder must be one of mmod, scrfd, retinaface"),
+        (put("detector.window", 80), "pack.detector has unknown keys: window"),
+        (put("detector.outputs.scores", ["446"]), "outputs.scores must have one value for each"),
+        (put("detector.input.size", 321), "must be multiples of the strides"),
+        (put("detector.small_size", 100), "must be multiples of the strides"),
+        (put("detector.input.layout", "hwc"), "layout must be one of nchw, nhwc"),
+        (put("attributes.estimates", ["beauty"]), r"estimates\[0\] must be one of age, gender"),
+        (put("attributes.decoder", "deepface"), "attributes.decoder must be one of"),
+        (put("detector.weights.file", "../a.onnx"), "must be a file name without folders"),
+        (put("recogniser.weights", "a.onnx"), "pack.recogniser.weights must be a mapping"),
+        (drop("recogniser.weights.sha256"), "pack.recogniser.weights lacks sha256"),
+    ],
+)
+def test_what_is_wrong_with_other_networks(tmp_path: Path, change: Change, place: str) -> None:
+    raw = yaml.safe_load((PROJECT / "tests/packs/scrfd-arcface/pack.yaml").read_text())
+    change(raw)
+    (tmp_path / "scrfd-arcface").mkdir()
+    (tmp_path / "scrfd-arcface" / "pack.yaml").write_text(yaml.safe_dump(raw))
+    with pytest.raises(PackError, match=place):
+        load_pack(tmp_path / "scrfd-arcface")
