@@ -47,8 +47,9 @@ def measure(rounds: int) -> dict[str, dict[str, float]]:
     from recognition import engine
     from recognition.inference import weights
 
-    weights.prepare(engine.pack(), settings.MODELS_DIR)
-    pipeline = engine.open_pipeline(engine.pack())
+    pack = engine.pack("dlib")
+    weights.prepare(pack, settings.MODELS_DIR)
+    pipeline = engine.open_pipeline(pack)
     image = astronaut()
     rgb = np.ascontiguousarray(image[..., ::-1])
     crop = pipeline.detect(image)[0].crop
