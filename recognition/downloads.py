@@ -61,7 +61,7 @@ class _Puller:
 
     def get(self, wanted: DownloadedFile, target: Path) -> None:
         """Try every source in turn. Raises DownloadError with what each of them said."""
-        problems = []
+        problems: list[str] = []
         for attempt in self._attempts(wanted, target):
             try:
                 attempt()
@@ -69,6 +69,7 @@ class _Puller:
                 problems.append(f"  {error}")
             else:
                 return
+        problems = problems or ["  the pack names no address; set FACESVC_MODEL_SOURCE"]
         raise DownloadError("\n".join([f"{wanted.file} cannot be had:", *problems]))
 
     def _attempts(self, wanted: DownloadedFile, target: Path) -> Iterator[Callable[[], None]]:

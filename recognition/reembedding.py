@@ -22,8 +22,9 @@ from recognition.models import Face, FaceCrop, Template
 # Faces a transaction: few enough that deleting one of them never waits long.
 BATCH = 16
 # Where FacePipeline.surroundings puts the face, in shares of the crop's side: its box is about half
-# of it wide and in the middle.
-_LEAST_SIDE, _FARTHEST = 0.25, 0.15
+# of it wide and in the middle. Turned heads lie up to a sixth off (lfw-a); a neighbour's face is
+# half a side away or more.
+_LEAST_SIDE, _FARTHEST = 0.25, 0.25
 
 
 @dataclass(frozen=True)

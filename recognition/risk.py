@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# A match within this much confidence of the threshold is one tenfold FMR away from being none.
-_NEAR = 0.05
+# A match is near its threshold in the lowest quarter of what is left above it. For `standard` that
+# is less than a tenfold false match rate away from being none.
+_NEAR = 0.25
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Attempt:
 
 
 def _near_threshold(attempt: Attempt) -> bool:
-    return attempt.threshold <= attempt.confidence < attempt.threshold + _NEAR
+    above = attempt.confidence - attempt.threshold
+    return 0 <= above < _NEAR * (1 - attempt.threshold)
 
 
 def _poor_quality(attempt: Attempt) -> bool:

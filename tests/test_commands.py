@@ -118,13 +118,14 @@ def folder(tmp_path: Path) -> Path:
 class TestEnrolFolder:
     def test_it_works(self, folder: Path) -> None:
         lines = run("enrol_folder", folder).splitlines()
-        assert len(lines) == 5
+        assert len(lines) == 6
         outcomes = dict(line.split(": ", 1) for line in lines[:4])
         assert outcomes["Eileen_Collins/a.png"].startswith("enrolled: face_")
         assert outcomes["Tom Hanks/1.png"].startswith("enrolled: face_")
         assert outcomes["Nobody/cup.jpg"] == "refused: no_face. No face was found in the picture."
         assert lines[4].startswith("4 photos: ")
         assert "1 refused" in lines[4]
+        assert lines[5].startswith("New users are friends")
         names = set(User.objects.values_list("display_name", flat=True))
         assert names == {"Eileen Collins", "Tom Hanks"}
         assert set(User.objects.values_list("privacy_level", flat=True)) == {"friends"}

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.management import call_command
+from django.core.management.base import CommandError
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
@@ -109,6 +110,10 @@ def test_results_stay_when_a_key_comes_changes_and_goes(settings: Settings) -> N
         assert engine.active_model().template_key == protection.newest_key()
         assert_same(before, (verified(), searched()))
         assert abs(float(stored_vector() @ plain)) < 0.25
+    settings.FACESVC_TEMPLATE_KEYS = ()
+    with pytest.raises(CommandError, match="FACESVC_TEMPLATE_KEYS is empty"):
+        call_command("rotate_keys")  # a forgotten variable must not strip the protection
+    settings.FACESVC_TEMPLATE_KEYS = (NEW,)
     call_command("rotate_keys", "--unprotect")
     assert engine.active_model().template_key == protection.NO_KEY
     assert_same(before, (verified(), searched()))

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
@@ -14,10 +15,11 @@ from pytest_django import Settings
 from recognition import activation, engine, enrolment, matching, reembedding
 from recognition.activation import MissingTemplatesError
 from recognition.gallery import Scope
+from recognition.inference.pipeline import FacePipeline
 from recognition.models import ActiveModel, AuditEvent, Face, FaceCrop, Template
 from recognition.reembedding import Target
 from tests.builders import FRIEND, OWNER, make_face, make_user, vector
-from tests.photos import astronaut, encode, tom_hanks
+from tests.photos import astronaut, encode, six_people, tom_hanks
 
 pytestmark = pytest.mark.django_db
 PACKS = Path(__file__).parents[1] / "ml_models"
@@ -151,6 +153,33 @@ def test_a_crop_under_a_lost_key(other: Target, settings: Settings) -> None:
     assert set(problems) == {face.face_id for face in faces}
     assert all("no key" in problem for problem in problems.values())
     assert found()[1] == set(problems)  # searching needs no crops
+
+
+def test_a_bystander_is_never_taken_for_the_kept_face(pipeline: FacePipeline) -> None:
+    """The crop of one of six people side by side, with the right face painted over."""
+    faces = pipeline.detect(six_people())
+    for face in faces:
+        crop = pipeline.surroundings(six_people(), face).copy()
+        crop[48:208, 48:208] = 127
+        assert reembedding._kept_face(pipeline.detect(crop, rotate=False), crop) is None
+
+
+def test_only_one_changes_the_model_at_a_time() -> None:
+    with (
+        activation.exclusive(),
+        psycopg.connect(**connection.get_connection_params()) as other_process,
+    ):
+        taken = other_process.execute("SELECT pg_try_advisory_lock(%s)", [activation._LOCK])
+        assert taken.fetchone() == (False,)
+    with activation.exclusive():
+        pass
+
+
+def test_what_reembed_is_making_is_not_purged(other: Target) -> None:
+    make_face(make_user(OWNER), vector(0), version="other_v1")
+    assert activation.retired_versions() == []
+    with pytest.raises(ValueError, match="dlib_v1 serves"):
+        activation.drop("dlib_v1")
 
 
 def test_an_enrolment_during_the_change_begins_anew(

@@ -9,9 +9,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from tqdm import tqdm
 
-from recognition import enrolment
+from recognition import engine, enrolment
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
+from recognition.inference.packs import PackError
 from recognition.models import Face, PrivacyLevel, User
 from recognition.photos import Photo, find_photos
 
@@ -38,6 +39,10 @@ class Command(BaseCommand):
         folder: Path = options["folder"]
         if not folder.is_dir():
             raise CommandError(f"{folder} is not a folder.")
+        try:
+            engine.current()
+        except PackError as error:
+            raise CommandError(f"{error}.") from error
         photos = list(find_photos(folder))
         outcomes: Counter[str] = Counter()
         for photo in tqdm(photos, unit="photo", desc="Enrolling", disable=not self._is_terminal()):
@@ -47,6 +52,11 @@ class Command(BaseCommand):
                 self.stdout.write(f"{photo.path.relative_to(folder)}: {outcome}")
         summary = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
         self.stdout.write(f"{len(photos)} photos: {summary or 'nothing to do'}.")
+        if outcomes["enrolled"] and options["privacy"] != PrivacyLevel.PUBLIC:
+            self.stdout.write(
+                f"New users are {options['privacy']}: a search for the public does not find them "
+                "(--privacy public)."
+            )
 
     def _is_terminal(self) -> bool:
         return bool(self.stderr.isatty())

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from recognition import matching
 from recognition.gallery import Scope
 from recognition.inference.images import ImageError
+from recognition.inference.packs import PackError
 
 
 class Command(BaseCommand):
@@ -27,6 +28,8 @@ class Command(BaseCommand):
             raise CommandError(f"{options['file']}: {error.strerror}.") from error
         except ImageError as error:
             raise CommandError(f"{options['file']}: {error}") from error
+        except PackError as error:
+            raise CommandError(f"{error}.") from error
         scores = result.by.scores
         for identified in result.faces:
             x1, y1, x2, y2 = (round(float(value)) for value in identified.face.box)

@@ -53,6 +53,11 @@ class Command(BaseCommand):
     def _rotate_templates(self, options: dict[str, Any]) -> None:
         now = activation.active_target()
         key = protection.NO_KEY if options["unprotect"] else protection.newest_key()
+        if now.template_key and not key and not options["unprotect"]:
+            raise CommandError(
+                "The templates are protected and FACESVC_TEMPLATE_KEYS is empty: set it, or say "
+                "--unprotect with the old key in it."
+            )
         if now.template_key == key:
             self.stdout.write("The templates have this key already.")
         else:
