@@ -44,11 +44,10 @@ def astronaut() -> np.ndarray:
 
 
 def measure(rounds: int) -> dict[str, dict[str, float]]:
-    from recognition import engine
-    from recognition.inference import weights
+    from recognition import downloads, engine
 
     pack = engine.pack("dlib")
-    weights.prepare(pack, settings.MODELS_DIR)
+    downloads.pull(pack, settings.MODELS_DIR)
     pipeline = engine.open_pipeline(pack)
     image = astronaut()
     rgb = np.ascontiguousarray(image[..., ::-1])

@@ -5,9 +5,8 @@ from django.conf import settings as django_settings
 from django.test import Client
 from pytest_django import Settings
 
-from recognition import engine
+from recognition import downloads, engine
 from recognition.access import SCOPES
-from recognition.inference import weights
 from recognition.inference.pipeline import FacePipeline
 from recognition.scores import ScoreScale
 from tests.builders import (
@@ -29,7 +28,7 @@ def no_rate_limit(settings: Settings) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def prepared_pack() -> None:
     """The files of the default pack; two seconds the first time."""
-    weights.prepare(engine.pack("dlib"), django_settings.MODELS_DIR)
+    downloads.pull(engine.pack("dlib"), django_settings.MODELS_DIR)
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,10 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+# Under which name it is kept: that of the file, with the hash that the pack asks for.
+KEPT = f"det_500m-{digest(DATA)[:12]}.onnx"
+
+
 def declared(
     *urls: str, data: bytes = DATA, name: str = NAME, archive: Archive | None = None
 ) -> DownloadedFile:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from recognition.inference import weights
+from recognition import downloads
 from recognition.inference.packs import load_pack
 from recognition.inference.pipeline import FacePipeline
 
@@ -19,5 +19,5 @@ needs_models = pytest.mark.skipif(not MODELS.is_dir(), reason=f"there is no {MOD
 @cache
 def open_real(name: str) -> FacePipeline:
     pack = load_pack(FOLDER / name)
-    weights.prepare(pack, settings.MODELS_DIR, MODELS)
+    downloads.pull(pack, settings.MODELS_DIR, str(MODELS))
     return FacePipeline(pack, settings.MODELS_DIR)

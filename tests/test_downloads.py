@@ -22,6 +22,7 @@ from recognition.transfer import Patience, TransferError, _SafeRedirects
 from tests.file_server import FileServer, running
 from tests.pulling import (
     DATA,
+    KEPT,
     NAME,
     PROJECT,
     WRONG,
@@ -47,7 +48,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
 def test_it_works(server: FileServer, tmp_path: Path) -> None:
     wanted = declared(server.serve("/it", DATA))
     assert pull(wanted, tmp_path) == DATA
-    assert left(tmp_path) == [NAME]
+    assert left(tmp_path) == [KEPT]
     assert server.requests == [("/it", "")]
 
 
@@ -69,7 +70,7 @@ def test_a_later_pull_resumes(server: FileServer, tmp_path: Path) -> None:
     wanted = declared(server.serve("/it", DATA, cuts=[CUT, CUT, CUT]))
     with pytest.raises(DownloadError, match=f"ended after {CUT} of 300000 bytes"):
         pull(wanted, tmp_path)
-    assert left(tmp_path) == [f"{NAME}.part"]
+    assert left(tmp_path) == [f"{KEPT}.part"]
     server.requests.clear()
     assert pull(wanted, tmp_path) == DATA
     assert server.ranges == [f"bytes={CUT}-"]
@@ -107,7 +108,7 @@ def test_a_part_that_is_too_long_is_fetched_anew(server: FileServer, tmp_path: P
 
 def part_with(cache: Path, data: bytes) -> None:
     (cache / "buffalo_sc").mkdir()
-    (cache / "buffalo_sc" / f"{NAME}.part").write_bytes(data)
+    (cache / "buffalo_sc" / f"{KEPT}.part").write_bytes(data)
 
 
 @pytest.mark.parametrize("claims", [len(DATA) // 2, len(DATA) * 2])
@@ -326,14 +327,14 @@ def another_process(url: str, cache: Path) -> subprocess.Popen[bytes]:
 def test_a_killed_pull_is_resumed(server: FileServer, tmp_path: Path) -> None:
     url = server.serve("/it", DATA, chunk_delay=0.05)
     process = another_process(url, tmp_path)
-    part = tmp_path / "buffalo_sc" / f"{NAME}.part"
+    part = tmp_path / "buffalo_sc" / f"{KEPT}.part"
     deadline = time.monotonic() + 30
     while not (part.exists() and part.stat().st_size > 10_000):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
     process.kill()
     process.communicate()
-    assert left(tmp_path) == [f"{NAME}.part"]
+    assert left(tmp_path) == [f"{KEPT}.part"]
     done = part.stat().st_size
     server.serve("/it", DATA)
     assert pull(declared(url), tmp_path) == DATA
@@ -346,7 +347,7 @@ def test_two_pulls_at_once(server: FileServer, tmp_path: Path) -> None:
     for process in processes:
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors.decode()
-    assert left(tmp_path) == [NAME]
+    assert left(tmp_path) == [KEPT]
     assert pull(declared(url), tmp_path) == DATA
     assert server.requests == [("/it", "")]
 

@@ -155,7 +155,7 @@ def test_pull_says_why_it_failed(
 def test_verify(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy_pack(folders, "dlib")
     pack = engine.pack("dlib")
-    weights.prepare(pack, django_settings.MODELS_DIR)
+    downloads.pull(pack, django_settings.MODELS_DIR)
     assert models("verify", "dlib", capsys=capsys).splitlines() == [
         "detector.onnx: good",
         "embedder.onnx: good",

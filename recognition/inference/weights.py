@@ -1,4 +1,7 @@
-"""Brings the files of a pack into the cache folder, checked and converted, once."""
+"""The files of a pack in the cache folder: where they are, how they are checked and converted.
+
+recognition.downloads brings them there.
+"""
 
 from __future__ import annotations
 
@@ -31,45 +34,27 @@ _CHUNK = 1 << 20
 
 
 def weight_path(pack: ModelPack, weights: WeightFile, cache: Path) -> Path:
-    """Where the file is, or will be after `prepare`."""
-    folder, name = cache / pack.name, Path(weights.file)
+    """Where the file is, or will be when it is pulled.
+
+    The name carries the hash that the pack asks for: a pack.yaml with another hash must never be
+    served with the old file.
+    """
+    name = Path(weights.file)
     if isinstance(weights, DownloadedFile):
-        return folder / name
-    mark = f"{weights.source.sha256[:12]}-{_CONVERTER_VERSION}"
-    return folder / f"{name.stem}-{mark}{name.suffix}"
+        mark = weights.sha256[:12]
+    else:
+        mark = f"{weights.source.sha256[:12]}-{_CONVERTER_VERSION}"
+    return cache / pack.name / f"{name.stem}-{mark}{name.suffix}"
 
 
 def missing(pack: ModelPack, cache: Path) -> list[WeightFile]:
-    """The files that `prepare` has to make, each of them once."""
+    """The files that have to be made or fetched, each of them once."""
     files = dict.fromkeys(pack.weight_files())
     return [weights for weights in files if not weight_path(pack, weights, cache).is_file()]
 
 
 def is_prepared(pack: ModelPack, cache: Path) -> bool:
     return not missing(pack, cache)
-
-
-def prepare(pack: ModelPack, cache: Path, source: Path | None = None) -> None:
-    """Make every file of the pack that is missing in `cache`. Safe to run from two processes.
-
-    What is converted comes from installed packages, all else from the folder `source`; nothing is
-    downloaded, see recognition.downloads. Raises PackError when a file is missing there or is not
-    the one that the pack names.
-    """
-    if is_prepared(pack, cache):
-        return
-    with locked(pack, cache):
-        for weights in missing(pack, cache):
-            target = weight_path(pack, weights, cache)
-            if isinstance(weights, ConvertedFile):
-                convert(weights, target)
-                continue
-            origin = source / weights.file if source else None
-            if origin is None or not origin.is_file():
-                advice = f"run `manage.py models pull {pack.name}`"
-                raise PackError(f"{weights.file} is missing: {advice}")
-            with origin.open("rb") as data:
-                install(weights, data, target, origin=str(origin))
 
 
 def convert(weights: ConvertedFile, target: Path) -> None:

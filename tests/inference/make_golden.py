@@ -15,10 +15,10 @@ from typing import Any
 import dlib
 import numpy as np
 
+from recognition.downloads import pull
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.packs import load_pack
 from recognition.inference.pipeline import FacePipeline
-from recognition.inference.weights import prepare
 from tests.photos import astronaut, package_file, resized, six_people, tom_hanks
 
 PROJECT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ SCALE = 0.7
 
 def main() -> None:
     pack = load_pack(PROJECT / "ml_models" / "dlib")
-    prepare(pack, CACHE)
+    pull(pack, CACHE)
     pipeline = FacePipeline(pack, CACHE)
     golden = {
         "provenance": (

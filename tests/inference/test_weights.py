@@ -9,15 +9,18 @@ from typing import IO
 
 import pytest
 
+from recognition.downloads import DownloadError, pull
 from recognition.inference import weights
 from recognition.inference.packs import ModelPack, PackError, load_pack
-from recognition.inference.weights import is_prepared, prepare, weight_path
+from recognition.inference.specs import DownloadedFile
+from recognition.inference.weights import is_prepared, weight_path
 
 PROJECT = Path(__file__).parents[2]
 # Copies slowly instead of converting, so that there is time to kill it or to do it twice.
 PREPARE = """
 import sys, time
 from pathlib import Path
+from recognition import downloads
 from recognition.inference import weights
 from recognition.inference.packs import load_pack
 
@@ -30,7 +33,7 @@ def slowly(data, file, name):
 weights._CONVERTERS = dict.fromkeys(weights._CONVERTERS, slowly)
 print("ready", flush=True)
 sys.stdin.readline()
-weights.prepare(load_pack(Path("ml_models/dlib")), Path(sys.argv[1]))
+downloads.pull(load_pack(Path("ml_models/dlib")), Path(sys.argv[1]))
 """
 
 
@@ -65,26 +68,33 @@ def files(folder: Path) -> list[str]:
 
 def test_it_works(pack: ModelPack, tmp_path: Path, quick: None) -> None:
     assert not is_prepared(pack, tmp_path)
-    prepare(pack, tmp_path)
+    pull(pack, tmp_path)
     assert is_prepared(pack, tmp_path)
     assert files(tmp_path) == sorted(
         weight_path(pack, file, tmp_path).name for file in pack.weight_files()
     )
 
 
+def test_another_hash_is_another_file(pack: ModelPack, tmp_path: Path) -> None:
+    """A pack.yaml with a new hash is not served with what was pulled before."""
+    old = DownloadedFile("net.onnx", "MIT", sha256="a" * 64, bytes=1)
+    new = replace(old, sha256="b" * 64)
+    assert weight_path(pack, old, tmp_path) != weight_path(pack, new, tmp_path)
+
+
 def test_the_second_time_nothing_is_made(pack: ModelPack, tmp_path: Path, quick: None) -> None:
-    prepare(pack, tmp_path)
+    pull(pack, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.onnx")}
-    prepare(pack, tmp_path)
+    pull(pack, tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.onnx")} == before
 
 
 def test_only_what_is_missing_is_made(pack: ModelPack, tmp_path: Path, quick: None) -> None:
-    prepare(pack, tmp_path)
+    pull(pack, tmp_path)
     missing = weight_path(pack, pack.recogniser.weights, tmp_path)
     missing.unlink()
     assert not is_prepared(pack, tmp_path)
-    prepare(pack, tmp_path)
+    pull(pack, tmp_path)
     assert missing.is_file()
 
 
@@ -100,33 +110,40 @@ def test_a_file_that_is_not_the_one_named(
     pack: ModelPack, tmp_path: Path, quick: None, change: dict[str, str | int]
 ) -> None:
     with pytest.raises(PackError, match="is not the file that the pack names"):
-        prepare(with_source(pack, **change), tmp_path)
+        pull(with_source(pack, **change), tmp_path)
     assert files(tmp_path) == []
 
 
 def test_a_package_that_is_not_installed(pack: ModelPack, tmp_path: Path) -> None:
     with pytest.raises(PackError, match="not_there is not installed"):
-        prepare(with_source(pack, package="not_there"), tmp_path)
+        pull(with_source(pack, package="not_there"), tmp_path)
     assert files(tmp_path) == []
 
 
 def test_a_file_that_the_package_lacks(pack: ModelPack, tmp_path: Path) -> None:
     with pytest.raises(PackError, match=r"models/none\.dat"):
-        prepare(with_source(pack, path="models/none.dat"), tmp_path)
+        pull(with_source(pack, path="models/none.dat"), tmp_path)
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(OSError("disk full"), DownloadError), (KeyboardInterrupt(), KeyboardInterrupt)],
+)
 def test_an_interrupted_write_leaves_nothing(
-    pack: ModelPack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+    pack: ModelPack,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    told: type[BaseException],
 ) -> None:
     def write_half(data: bytes, file: IO[bytes], name: str) -> None:
         file.write(data[:1000])
         raise error
 
     monkeypatch.setitem(weights._CONVERTERS, "dlib_network", write_half)
-    with pytest.raises(type(error)):
-        prepare(pack, tmp_path)
+    with pytest.raises(told):
+        pull(pack, tmp_path)
     assert files(tmp_path) == []
     assert not is_prepared(pack, tmp_path)
 
@@ -162,7 +179,7 @@ def test_a_killed_process_leaves_no_finished_file(
     process.communicate()
     finished = {weight_path(pack, file, tmp_path).name for file in pack.weight_files()}
     assert finished.isdisjoint(files(tmp_path))
-    prepare(pack, tmp_path)
+    pull(pack, tmp_path)
     assert set(files(tmp_path)) == finished
 
 
