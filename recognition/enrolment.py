@@ -7,7 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from recognition import activation, crops, engine
+from recognition import activation, crops, engine, search
 from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.engine import Engine
 from recognition.errors import ServiceError
@@ -132,12 +132,14 @@ def _unused_face_id() -> str:
 
 def _note_same_face_of_others(active: Engine, user: User, stored: Face, face: DetectedFace) -> None:
     """Tell the moderators when the face strictly matches another user's."""
-    others = Gallery.of_others(user.pk, active)
-    least = max(
-        active.scores.cosine_of_confidence(STRICT),
-        active.scores.cosine_of_fmr(_BACKGROUND_FPIR / others.searched),
-    )
-    for found in others.nearest(active.template(face), least=least, limit=5):
+    with search.statements():
+        others = Gallery.of_others(user.pk, active)
+        least = max(
+            active.scores.cosine_of_confidence(STRICT),
+            active.scores.cosine_of_fmr(_BACKGROUND_FPIR / others.searched),
+        )
+        matches = others.nearest(active.template(face), least=least, limit=5)
+    for found in matches:
         AuditEvent.objects.create(
             actor="system",
             action="face.matches_other_user",

@@ -22,28 +22,17 @@ _CREATE = (
 )
 
 
-# Templates of before there were sketches.
-_SKETCH_THE_REST = """
-    INSERT INTO recognition_templatesketch (template_id, embedding_version, bits)
-    SELECT t.id, t.embedding_version, binary_quantize(t.embedding - c.centre)::bit(512)
-    FROM recognition_template t JOIN recognition_sketchcentre c USING (embedding_version)
-    WHERE embedding_version = %s
-    AND NOT EXISTS (SELECT FROM recognition_templatesketch s WHERE s.template_id = t.id)
-    ON CONFLICT DO NOTHING
-"""
-
-
 def sketch(version: str, centre: Floats) -> None:
-    """Have the database sketch every template of a version around a centre (512,).
+    """Have the database sketch the templates of a version around a centre (512,).
 
     The first centre of a version stays: its sketches must be comparable with one another.
     """
-    _, is_new = SketchCentre.objects.get_or_create(
-        pk=version, defaults={"centre": HalfVector(centre.tolist())}
-    )
+    row = {"centre": HalfVector(centre.tolist())}
+    _, is_new = SketchCentre.objects.get_or_create(pk=version, defaults=row)
     if is_new:
         with connection.cursor() as cursor:
-            cursor.execute(_SKETCH_THE_REST, [version])
+            # Templates of before there were listings.
+            cursor.execute("SELECT recognition_list_templates(%s)", [version])
 
 
 def ensure(version: str) -> None:

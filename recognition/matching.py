@@ -9,12 +9,12 @@ from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
 
-from recognition import activation, engine, risk
+from recognition import activation, engine, risk, search
 from recognition.engine import Engine
 from recognition.errors import ServiceError
 from recognition.gallery import Scope, as_text
 from recognition.inference.pipeline import DetectedFace
-from recognition.models import Face, Template, User
+from recognition.models import Face, Listing, User
 from recognition.search import Candidate, Gallery
 
 # Confidence of the operating points; `standard` is a setting.
@@ -107,10 +107,10 @@ def compare_with_user(
     active: Engine, user_id: UUID, probe: DetectedFace, face_id: str | None = None
 ) -> Compared | None:
     """The probe against one user's faces, or only one of them; None if there are none."""
-    templates = Template.objects.comparable_with(active.template_version).of_user(user_id)
+    listings = Listing.objects.comparable_with(active.template_version).of_user(user_id)
     if face_id is not None:
-        templates = templates.filter(face__face_id=face_id)
-    nearest = templates.nearest_and_mean(as_text(active.template(probe))).first()
+        listings = listings.filter(template__face__face_id=face_id)
+    nearest = listings.nearest_and_mean(as_text(active.template(probe))).first()
     if nearest is None:
         return None
     face, distance, mean_distance = nearest
@@ -162,23 +162,24 @@ def identify(
     found = active.look_at(image)
     probes = active.embed(found[:1] if largest_only else found)
     started = time.perf_counter()
-    gallery = Gallery.visible_to(scope, active)
+    with search.statements():
+        gallery = Gallery.visible_to(scope, active)
+        threshold = cut(active, options, gallery.searched)
+        faces = [
+            IdentifiedFace(
+                probe,
+                gallery.nearest(
+                    active.template(probe),
+                    least=threshold.cosine,
+                    limit=options.max_candidates,
+                    by_user=options.match_on == "user",
+                ),
+            )
+            for probe in probes
+        ]
     if not gallery.searched and not activation.is_active(active):
         # The model changed, and the templates that this asked for may be gone.
         return identify(scope=scope, image=image, options=options, largest_only=largest_only)
-    threshold = cut(active, options, gallery.searched)
-    faces = [
-        IdentifiedFace(
-            probe,
-            gallery.nearest(
-                active.template(probe),
-                least=threshold.cosine,
-                limit=options.max_candidates,
-                by_user=options.match_on == "user",
-            ),
-        )
-        for probe in probes
-    ]
     users = User.objects.in_bulk({c.user_id for face in faces for c in face.candidates})
     seconds = time.perf_counter() - started
     return Identification(active, faces, users, gallery.searched, threshold, seconds)

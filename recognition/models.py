@@ -12,7 +12,7 @@ import uuid
 from django.db import models
 from pgvector.django import BitField, HalfVectorField
 
-from recognition.gallery import TemplateQuerySet
+from recognition.gallery import ListingQuerySet
 from recognition.social import Friendship as Friendship
 from recognition.social import Group as Group
 from recognition.social import Membership as Membership
@@ -139,8 +139,6 @@ class Template(models.Model):
     embedding = HalfVectorField(dimensions=512)  # unit length, zero-padded
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = TemplateQuerySet.as_manager()
-
     class Meta:
         # The vector indexes, one for each version, are made by recognition.indexes.
         constraints = [
@@ -167,10 +165,10 @@ class SketchCentre(models.Model):
         return self.embedding_version
 
 
-class TemplateSketch(models.Model):
-    """The signs of a template around the centre of its version: 64 bytes that a search can scan.
+class Sketch(models.Model):
+    """The signs of a template around the centre of its version.
 
-    Written and removed by the database together with the template.
+    Alone in a row, since some searches go past all of them. Written with the listing.
     """
 
     template = models.OneToOneField(
@@ -180,15 +178,43 @@ class TemplateSketch(models.Model):
         db_constraint=False,
         related_name="sketch",
     )
-    embedding_version = models.CharField(max_length=60)
     bits = BitField(length=512)
 
     def __str__(self) -> str:
         return f"sketch of {self.template_id}"
 
 
+class Listing(models.Model):
+    """What the privacy rule has to know about a template, in one narrow row.
+
+    Written, changed and removed by the database, together with the template, its face and its
+    user: see migration 0004. Nothing else writes here.
+    """
+
+    template = models.OneToOneField(
+        Template,
+        primary_key=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="listing",
+    )
+    embedding_version = models.CharField(max_length=60)
+    user = models.ForeignKey(
+        User, on_delete=models.DO_NOTHING, db_constraint=False, related_name="listings"
+    )
+    privacy_level = models.CharField(max_length=10)  # of the user
+    suspended = models.BooleanField()  # the user or the face
+    searchable = models.BooleanField()
+    taggable = models.CharField(max_length=12)
+
+    objects = ListingQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"listing of {self.template_id}"
+
+
 class GalleryCount(models.Model):
-    """How many templates there are of each kind: the sums of `templates`, which may be negative.
+    """How many listings there are of each kind: the sums of `templates`, which may be negative.
 
     Written by the database with every change. Rows are only added, so that nobody waits for
     anybody's counter, and summed up from time to time.
@@ -197,7 +223,7 @@ class GalleryCount(models.Model):
     embedding_version = models.CharField(max_length=60)
     privacy_level = models.CharField(max_length=10)  # of the user
     taggable = models.CharField(max_length=12)  # of the face
-    listed = models.BooleanField()  # searchable, and neither face nor user suspended
+    shown = models.BooleanField()  # searchable and not suspended
     templates = models.BigIntegerField()
 
     def __str__(self) -> str:

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from itertools import chain
 from typing import Self
 from uuid import UUID
 
+import numpy as np
 from django.db import connection, transaction
 from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
@@ -19,14 +21,15 @@ from django.db.models.functions import Coalesce
 from recognition.engine import Engine
 from recognition.gallery import (
     COLUMNS,
+    ListingQuerySet,
     Ranking,
     Scope,
-    TemplateQuerySet,
     as_text,
     counted_for_all,
 )
 from recognition.inference.arrays import Floats
-from recognition.models import GalleryCount, Template
+from recognition.models import GalleryCount, Listing, SketchCentre
+from recognition.sketches import sketch_of
 
 
 class Plan(Enum):
@@ -38,6 +41,8 @@ class Plan(Enum):
 
 # Milliseconds of the backend for a template, measured by benchmarks/search (100,000 faces).
 _OWNED, _SKETCH, _NEAR, _SCANNED = 0.0012, 0.00007, 0.0015, 0.00055
+# A search so short is not worth the question what else could be done.
+_SMALL = 1.0
 # Of a search by the graph in which nothing is filtered out.
 _GRAPH = 50.0
 # Templates that the graph is asked for, of as many that it looks at.
@@ -51,16 +56,16 @@ _FACE_OF_MEAN = 0.75
 # For the planner, in a search's transaction. The tables are joined by looking up keys: it would
 # read whole tables instead, since it cannot know how few templates are near enough. And it would
 # compile a statement that is over before it is compiled.
-_PLANNER = {"enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off"}
-_GRAPH_SEARCH = {
-    **_PLANNER,
-    "enable_sort": "off",
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    # Going on until enough templates pass the filters.
-    "hnsw.iterative_scan": "strict_order",
-    "hnsw.ef_search": str(_EF_SEARCH),
+_PLANNER = {
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
 }
+# A table of few rows would otherwise be read and sorted.
+_FOR_GRAPH = dict.fromkeys(("enable_sort", "enable_seqscan", "enable_bitmapscan"), "off")
+# Going on until enough templates pass the filters.
+_GRAPH_SCAN = {"hnsw.iterative_scan": "strict_order", "hnsw.ef_search": str(_EF_SEARCH)}
 
 
 @dataclass(frozen=True)
@@ -72,30 +77,36 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Gallery:
-    """What one request may search: `searched` templates, of `stored` that there are."""
+    """What one request may search: the listings, and how many there are."""
 
     by: Engine
-    templates: TemplateQuerySet
+    listings: ListingQuerySet
     scope: Scope | None  # None: everybody
     searched: int
-    stored: int
 
     @classmethod
     def visible_to(cls, scope: Scope, by: Engine) -> Self:
-        templates = Template.objects.comparable_with(by.template_version).visible_to(scope)
-        searched, stored = _counts(by.template_version, counted_for_all(scope))
+        visible = Listing.objects.comparable_with(by.template_version).visible_to(scope)
+        searched = _counted(counted_for_all(scope), by.template_version)
         if not scope.everyone:
-            with _configured(_PLANNER):
-                related = templates.of_owners(scope, public=False).not_known_to_all(scope)
-                searched += related.count()
-        return cls(by, templates, scope, searched, stored)
+            searched += visible.related_to(scope).not_counted_for_all(scope).count()
+        return cls(by, visible, scope, searched)
 
     @classmethod
     def of_others(cls, user_id: UUID, by: Engine) -> Self:
         """Everybody's but one user's, also what nobody may find."""
-        templates = Template.objects.comparable_with(by.template_version)
-        searched, stored = _counts(by.template_version, Q())
-        return cls(by, templates.exclude(user=user_id), None, searched, stored)
+        listings = Listing.objects.comparable_with(by.template_version).exclude(user=user_id)
+        return cls(by, listings, None, _counted(Q(), by.template_version))
+
+    @cached_property
+    def stored(self) -> int:
+        """How many templates a scan goes past: those of other versions, too."""
+        return _counted(Q())
+
+    @cached_property
+    def _centre(self) -> Floats:
+        row = SketchCentre.objects.get(pk=self.by.template_version)
+        return np.array(row.centre, np.float32)
 
     def nearest(
         self,
@@ -119,19 +130,20 @@ class Gallery:
             if found is not None:
                 return found
             plan = self.plan(bound, least, graph=False)
-        templates = self._narrowed(plan, vector, bound, by_user=by_user)
-        rank = templates.mean_of_each_user if by_user else templates.best_of_each_user
-        with _configured(_PLANNER):
-            return _candidates(rank(vector, least=least)[:limit])
+        listings = self._narrowed(plan, probe, bound, by_user=by_user)
+        rank = listings.mean_of_each_user if by_user else listings.best_of_each_user
+        return _candidates(rank(vector, least=least)[:limit])
 
     def plan(self, bound: int, least: float, *, graph: bool) -> Plan:
         """The cheapest plan that finds who has at least this cosine; `graph`: also that one."""
+        if self._is_owned and self.searched * _OWNED < _SMALL:
+            return Plan.OWNERS
         near = self.by.sketches.share_within(bound)
         costs = {
             Plan.SKETCHES: self.stored * (_SKETCH + near * _NEAR),
             Plan.SCAN: self.stored * _SCANNED,
         }
-        if self.scope and not self.scope.everyone:
+        if self._is_owned:
             costs[Plan.OWNERS] = self.searched * _OWNED
         # The graph finds whom nobody else resembles; of lookalikes it loses some.
         if graph and self.searched and self.stored * self.by.scores.fmr(least) <= _LOOKALIKES:
@@ -144,45 +156,57 @@ class Gallery:
             least = scores.cosine_of_similarity(_FACE_OF_MEAN * scores.similarity(least))
         return self.by.sketches.bound(probe, least)
 
-    def _narrowed(self, plan: Plan, vector: str, bound: int, *, by_user: bool) -> TemplateQuerySet:
+    @property
+    def _is_owned(self) -> bool:
+        """Whether it is for a part of the users that an index leads to."""
+        return self.scope is not None and not self.scope.everyone
+
+    def _narrowed(self, plan: Plan, probe: Floats, bound: int, *, by_user: bool) -> ListingQuerySet:
         if plan is Plan.OWNERS and self.scope:
-            return self.templates.of_owners(self.scope, public=True)
+            return self.listings.of_owners(self.scope)
         if plan is not Plan.SKETCHES:
-            return self.templates
-        near = self.templates.near_by_sketch(self.by.template_version, vector, bound)
-        # All the templates of the users of those: the mean is of all.
-        return self.templates.filter(user__in=near.values("user")) if by_user else near
+            return self.listings
+        near = self.listings.near_by_sketch(sketch_of(probe, self._centre), bound)
+        # All the listings of the users of those: the mean is of all.
+        return self.listings.filter(user__in=near.values("user")) if by_user else near
 
     def _by_graph(self, vector: str, *, least: float, limit: int) -> list[Candidate] | None:
         """None when there may be more than the templates that were asked for."""
-        with _configured(_GRAPH_SEARCH):
-            rows = self.templates.by_distance(vector).values_list(*COLUMNS)[:_WANTED]
-            nearest = _candidates(rows)
+        rows = self.listings.by_distance(vector).values_list(*COLUMNS)[:_WANTED]
+        _configure(_FOR_GRAPH | _GRAPH_SCAN)
+        nearest = _candidates(rows)
+        _configure(dict.fromkeys(_FOR_GRAPH, "on"))
         best: dict[UUID, Candidate] = {}
         for candidate in nearest:
             if candidate.cosine >= least:
                 best.setdefault(candidate.user_id, candidate)
-        is_complete = len(nearest) == _WANTED and nearest[-1].cosine < least
+        is_all = len(nearest) >= self.searched
+        is_complete = is_all or (len(nearest) == _WANTED and nearest[-1].cosine < least)
         return list(best.values())[:limit] if is_complete or len(best) >= limit else None
 
 
-def _counts(version: str, wanted: Q) -> tuple[int, int]:
-    """How many templates there are: of the kinds wanted, and all that are stored."""
-    rows = GalleryCount.objects.aggregate(
-        wanted=Coalesce(Sum("templates", filter=wanted & Q(embedding_version=version)), 0),
-        # Of all versions: a scan goes past the others, too.
-        stored=Coalesce(Sum("templates"), 0),
-    )
-    return rows["wanted"], rows["stored"]
+def _counted(wanted: Q, version: str | None = None) -> int:
+    """How many templates there are of these kinds."""
+    rows = GalleryCount.objects.filter(wanted)
+    if version is not None:
+        rows = rows.filter(embedding_version=version)
+    counted: int = rows.aggregate(sum=Coalesce(Sum("templates"), 0))["sum"]
+    return counted
 
 
 @contextmanager
-def _configured(parameters: Mapping[str, str]) -> Iterator[None]:
-    """A transaction with these settings of the server, and only that."""
-    calls = ", ".join(["set_config(%s, %s, true)"] * len(parameters))
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"SELECT {calls}", list(chain.from_iterable(parameters.items())))
+def statements() -> Iterator[None]:
+    """Where searches are made: a transaction that tells the planner what they are like."""
+    with transaction.atomic():
+        _configure(_PLANNER)
         yield
+
+
+def _configure(parameters: Mapping[str, str]) -> None:
+    """Until the end of the transaction."""
+    calls = ", ".join(["set_config(%s, %s, true)"] * len(parameters))
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {calls}", list(chain.from_iterable(parameters.items())))
 
 
 def _candidates(rows: Ranking) -> list[Candidate]:

@@ -41,3 +41,9 @@ class SketchGeometry:
         """Of the strangers' sketches, about how many differ in at most so many bits."""
         deviation = sqrt(self.bits / 4 + (self.bits * self.deviation / pi) ** 2)
         return NormalDist(self.bits / 2, deviation).cdf(bound)
+
+
+def sketch_of(template: Floats, centre: Floats) -> str:
+    """The sketch of a template (512,) as text, to the bit as the database makes it."""
+    above = template.astype(np.float16) > centre.astype(np.float16)
+    return "".join("1" if bit else "0" for bit in above)

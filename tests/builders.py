@@ -18,7 +18,8 @@ from recognition.inference.packs import ModelPack
 from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace
 from recognition.inference.pose import Pose
 from recognition.inference.quality import REASONS, combine
-from recognition.models import AuditEvent, Face, Template, User
+from recognition.models import AuditEvent, Face, Template, User, new_face_id
+from recognition.scores import ScoreScale
 from tests.photos import encode
 
 PREFIX = "/api/v1/face-recognition/"
@@ -110,20 +111,30 @@ def make_user(user_id: UUID, privacy_level: str = "friends", **fields: Any) -> U
 
 
 def make_face(user: User, embedding: Floats, *, version: str = "", **fields: Any) -> Face:
-    pack = engine.pack("dlib")
-    versions = {
-        "embedding_version": version or pack.embedding_version,
-        "model_version": pack.model_version,
-    }
-    face = Face.objects.create(
-        user=user,
-        **{"quality_score": 0.9, "quality_components": {}, "attributes": {}, **fields, **versions},
-    )
-    padded = np.zeros(TEMPLATE_DIMENSIONS, np.float32)
-    padded[: len(embedding)] = embedding
-    indexes.sketch(versions["embedding_version"], np.zeros_like(padded))
-    Template.objects.create(face=face, user=user, embedding=padded.tolist(), **versions)
+    (face,) = make_templates([(user, embedding, version)], **{"face_id": new_face_id(), **fields})
     return face
+
+
+def make_templates(rows: Sequence[tuple[User, Floats, str]], **fields: Any) -> list[Face]:
+    """Faces with their templates; without a `face_id` they are numbered from 0."""
+    pack = engine.pack("dlib")
+    padded = np.zeros((len(rows), TEMPLATE_DIMENSIONS), np.float32)
+    faces, templates = [], []
+    for number, (user, embedding, version) in enumerate(rows):
+        versions = {
+            "embedding_version": version or pack.embedding_version,
+            "model_version": pack.model_version,
+        }
+        indexes.sketch(versions["embedding_version"], np.zeros(TEMPLATE_DIMENSIONS, np.float32))
+        filled = {"quality_score": 0.9, "quality_components": {}, "attributes": {}, **versions}
+        face = Face(user=user, **{"face_id": f"face_{number:012x}", **filled, **fields})
+        padded[number, : len(embedding)] = embedding
+        faces.append(face)
+        vector512 = padded[number].tolist()
+        templates.append(Template(face=face, user=user, embedding=vector512, **versions))
+    Face.objects.bulk_create(faces)
+    Template.objects.bulk_create(templates)
+    return faces
 
 
 def row_counts() -> dict[str, int]:
@@ -145,6 +156,13 @@ def face_of(embedding: Floats, *, quality: float = 0.9, x: float = 4, side: floa
         crop=np.zeros((150, 150, 3), np.uint8),
         embedding=embedding,
     )
+
+
+def fake_engine() -> engine.Engine:
+    """The default pack and its calibration, with faces that the test decides."""
+    pack = engine.pack("dlib")
+    scores = ScoreScale(engine.calibration_of(pack))
+    return engine.Engine(FakePipeline(pack), scores)  # type: ignore[arg-type]
 
 
 class FakePipeline:

@@ -1,5 +1,7 @@
 """The cast, the models, and what holds for every test."""
 
+from typing import cast
+
 import pytest
 from django.conf import settings as django_settings
 from django.test import Client
@@ -8,13 +10,13 @@ from pytest_django import Settings
 from recognition import downloads, engine
 from recognition.access import SCOPES
 from recognition.inference.pipeline import FacePipeline
-from recognition.scores import ScoreScale
 from tests.builders import (
     FRIEND,
     OWNER,
     STRANGER,
     FakePipeline,
     Person,
+    fake_engine,
     service_token,
     user_token,
 )
@@ -39,16 +41,14 @@ def pipeline(prepared_pack: None) -> FacePipeline:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakePipeline:
     """A pipeline whose faces the test decides; the pack and its calibration are the real ones."""
-    pack = engine.pack("dlib")
-    pipeline = FakePipeline(pack)
-    faked = engine.Engine(pipeline, ScoreScale(engine.calibration_of(pack)))  # type: ignore[arg-type]
+    faked = fake_engine()
 
     def current() -> engine.Engine:
         engine.active_model()  # the row that enrolments lock
         return faked
 
     monkeypatch.setattr(engine, "current", current)
-    return pipeline
+    return cast(FakePipeline, faked.pipeline)
 
 
 @pytest.fixture

@@ -1,83 +1,127 @@
+"""What a search reads is kept by the database: listings of templates, and counts of those.
+
+Every change of a listing holds the row of its user until it is committed, and reads the rest after
+that: two changes at once end as if one came after the other.
+"""
+
 import django.db.models.deletion
 import pgvector.django
 from django.db import migrations, models
 
-# What one template counts as; the same three columns in every statement below.
-_LISTED = "f.searchable AND f.suspended_at IS NULL AND u.suspended_at IS NULL"
-
-# Every change that counts holds the rows of the users it is about until it is committed, and reads
-# the rest after that: so two changes at once add up as if one came after the other.
-_FUNCTIONS = f"""
-CREATE FUNCTION recognition_template_added() RETURNS trigger LANGUAGE plpgsql AS $$
+_LISTINGS = """
+-- Of new templates, given by their ids; those that are listed already stay.
+CREATE FUNCTION recognition_list(templates bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     lacking text;
 BEGIN
-    SELECT min(a.embedding_version) INTO lacking FROM added a
-    LEFT JOIN recognition_sketchcentre c USING (embedding_version) WHERE c.centre IS NULL;
+    SELECT min(t.embedding_version) INTO lacking FROM recognition_template t
+    LEFT JOIN recognition_sketchcentre c USING (embedding_version)
+    WHERE t.id = ANY (templates) AND c.centre IS NULL;
     IF lacking IS NOT NULL THEN
         RAISE EXCEPTION 'the template version % has no sketch centre', lacking;
     END IF;
-    INSERT INTO recognition_templatesketch (template_id, embedding_version, bits)
-    SELECT a.id, a.embedding_version, binary_quantize(a.embedding - c.centre)::bit(512)
-    FROM added a JOIN recognition_sketchcentre c USING (embedding_version);
-
-    PERFORM FROM recognition_user WHERE id IN (SELECT user_id FROM added)
+    PERFORM FROM recognition_user WHERE id IN
+        (SELECT user_id FROM recognition_template WHERE id = ANY (templates))
     ORDER BY id FOR NO KEY UPDATE;
-    INSERT INTO recognition_gallerycount
-        (embedding_version, privacy_level, taggable, listed, templates)
-    SELECT a.embedding_version, u.privacy_level, f.taggable, {_LISTED}, count(*)
-    FROM added a
-    JOIN recognition_face f ON f.id = a.face_id JOIN recognition_user u ON u.id = a.user_id
-    GROUP BY 1, 2, 3, 4;
+    INSERT INTO recognition_sketch (template_id, bits)
+    SELECT t.id, binary_quantize(t.embedding - c.centre)::bit(512)
+    FROM recognition_template t JOIN recognition_sketchcentre c USING (embedding_version)
+    WHERE t.id = ANY (templates)
+    ON CONFLICT DO NOTHING;
+    INSERT INTO recognition_listing (template_id, embedding_version, user_id,
+        privacy_level, suspended, searchable, taggable)
+    SELECT t.id, t.embedding_version, t.user_id, u.privacy_level,
+        f.suspended_at IS NOT NULL OR u.suspended_at IS NOT NULL, f.searchable, f.taggable
+    FROM recognition_template t
+    JOIN recognition_face f ON f.id = t.face_id
+    JOIN recognition_user u ON u.id = t.user_id
+    WHERE t.id = ANY (templates)
+    ON CONFLICT DO NOTHING;
+END $$;
+
+CREATE FUNCTION recognition_list_templates(version text) RETURNS void LANGUAGE sql AS $$
+    SELECT recognition_list(array_agg(id)) FROM recognition_template
+    WHERE embedding_version = version
+$$;
+
+CREATE FUNCTION recognition_template_added() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM recognition_list(array_agg(id)) FROM added;
     RETURN NULL;
 END $$;
+CREATE TRIGGER template_added AFTER INSERT ON recognition_template
+    REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION recognition_template_added();
 
 CREATE FUNCTION recognition_template_removed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM recognition_templatesketch WHERE template_id IN (SELECT id FROM removed);
-
     PERFORM FROM recognition_user WHERE id IN (SELECT user_id FROM removed)
     ORDER BY id FOR NO KEY UPDATE;
-    INSERT INTO recognition_gallerycount
-        (embedding_version, privacy_level, taggable, listed, templates)
-    SELECT r.embedding_version, u.privacy_level, f.taggable, {_LISTED}, -count(*)
-    FROM removed r
-    JOIN recognition_face f ON f.id = r.face_id JOIN recognition_user u ON u.id = r.user_id
-    GROUP BY 1, 2, 3, 4;
+    DELETE FROM recognition_sketch WHERE template_id IN (SELECT id FROM removed);
+    DELETE FROM recognition_listing WHERE template_id IN (SELECT id FROM removed);
     RETURN NULL;
 END $$;
+CREATE TRIGGER template_removed AFTER DELETE ON recognition_template
+    REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION recognition_template_removed();
 
 CREATE FUNCTION recognition_face_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM recognition_user WHERE id = NEW.user_id FOR NO KEY UPDATE;
-    INSERT INTO recognition_gallerycount
-        (embedding_version, privacy_level, taggable, listed, templates)
-    SELECT t.embedding_version, u.privacy_level, f.taggable, {_LISTED}, f.sign * count(*)
-    FROM (VALUES
-        (-1, OLD.taggable, OLD.searchable, OLD.suspended_at),
-        (1, NEW.taggable, NEW.searchable, NEW.suspended_at)
-    ) AS f (sign, taggable, searchable, suspended_at),
-    recognition_template t JOIN recognition_user u ON u.id = t.user_id
-    WHERE t.face_id = NEW.id
-    GROUP BY f.sign, 1, 2, 3, 4;
+    UPDATE recognition_listing l SET
+        searchable = NEW.searchable,
+        taggable = NEW.taggable,
+        suspended = NEW.suspended_at IS NOT NULL OR u.suspended_at IS NOT NULL
+    FROM recognition_template t JOIN recognition_user u ON u.id = t.user_id
+    WHERE t.face_id = NEW.id AND l.template_id = t.id;
     RETURN NULL;
 END $$;
+CREATE TRIGGER face_changed AFTER UPDATE ON recognition_face FOR EACH ROW
+    WHEN ((OLD.taggable, OLD.searchable, OLD.suspended_at IS NULL)
+        IS DISTINCT FROM (NEW.taggable, NEW.searchable, NEW.suspended_at IS NULL))
+    EXECUTE FUNCTION recognition_face_changed();
 
 CREATE FUNCTION recognition_user_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO recognition_gallerycount
-        (embedding_version, privacy_level, taggable, listed, templates)
-    SELECT t.embedding_version, u.privacy_level, f.taggable, {_LISTED}, u.sign * count(*)
-    FROM (VALUES
-        (-1, OLD.privacy_level, OLD.suspended_at), (1, NEW.privacy_level, NEW.suspended_at)
-    ) AS u (sign, privacy_level, suspended_at),
-    recognition_template t JOIN recognition_face f ON f.id = t.face_id
-    WHERE t.user_id = NEW.id
-    GROUP BY u.sign, 1, 2, 3, 4;
+    UPDATE recognition_listing l SET
+        privacy_level = NEW.privacy_level,
+        suspended = NEW.suspended_at IS NOT NULL OR f.suspended_at IS NOT NULL
+    FROM recognition_template t JOIN recognition_face f ON f.id = t.face_id
+    WHERE l.user_id = NEW.id AND t.id = l.template_id;
     RETURN NULL;
 END $$;
+CREATE TRIGGER user_changed AFTER UPDATE ON recognition_user FOR EACH ROW
+    WHEN ((OLD.privacy_level, OLD.suspended_at IS NULL)
+        IS DISTINCT FROM (NEW.privacy_level, NEW.suspended_at IS NULL))
+    EXECUTE FUNCTION recognition_user_changed();
+"""
 
--- A hundred rows or so are summed up to one of each kind; who reads meanwhile sees either.
+_COUNT = """
+INSERT INTO recognition_gallerycount (embedding_version, privacy_level, taggable, shown, templates)
+SELECT embedding_version, privacy_level, taggable, searchable AND NOT suspended, {sign}count(*)
+FROM {rows} GROUP BY 1, 2, 3, 4;
+"""
+
+
+def _counting(operation: str, *tables: str) -> str:
+    """A trigger that counts the rows of `old` as gone and those of `new` as come."""
+    name = f"recognition_listing_{operation.lower()}"
+    counts = "".join(_COUNT.format(sign="-" if t == "old" else "", rows=t) for t in tables)
+    referencing = " ".join(f"{table} TABLE AS {table}" for table in tables)
+    return f"""
+CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN {counts} RETURN NULL; END $$;
+CREATE TRIGGER {name} AFTER {operation} ON recognition_listing REFERENCING {referencing}
+    FOR EACH STATEMENT EXECUTE FUNCTION {name}();
+"""
+
+
+_COUNTS = f"""
+{_counting("INSERT", "new")}
+{_counting("DELETE", "old")}
+{_counting("UPDATE", "old", "new")}
+
+-- Every hundred rows or so are summed up to one of each kind; who reads meanwhile sees either.
 CREATE FUNCTION recognition_gallerycount_added() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF random() < 0.01 THEN
@@ -87,48 +131,29 @@ BEGIN
             RETURNING *
         )
         INSERT INTO recognition_gallerycount
-            (embedding_version, privacy_level, taggable, listed, templates)
-        SELECT embedding_version, privacy_level, taggable, listed, sum(templates) FROM summed
+            (embedding_version, privacy_level, taggable, shown, templates)
+        SELECT embedding_version, privacy_level, taggable, shown, sum(templates) FROM summed
         GROUP BY 1, 2, 3, 4 HAVING sum(templates) <> 0;
     END IF;
     RETURN NULL;
 END $$;
-"""
-
-_TRIGGERS = """
-CREATE TRIGGER template_added AFTER INSERT ON recognition_template
-    REFERENCING NEW TABLE AS added
-    FOR EACH STATEMENT EXECUTE FUNCTION recognition_template_added();
-CREATE TRIGGER template_removed AFTER DELETE ON recognition_template
-    REFERENCING OLD TABLE AS removed
-    FOR EACH STATEMENT EXECUTE FUNCTION recognition_template_removed();
-CREATE TRIGGER face_changed AFTER UPDATE ON recognition_face FOR EACH ROW
-    WHEN ((OLD.taggable, OLD.searchable, OLD.suspended_at IS NULL)
-        IS DISTINCT FROM (NEW.taggable, NEW.searchable, NEW.suspended_at IS NULL))
-    EXECUTE FUNCTION recognition_face_changed();
-CREATE TRIGGER user_changed AFTER UPDATE ON recognition_user FOR EACH ROW
-    WHEN ((OLD.privacy_level, OLD.suspended_at IS NULL)
-        IS DISTINCT FROM (NEW.privacy_level, NEW.suspended_at IS NULL))
-    EXECUTE FUNCTION recognition_user_changed();
 CREATE TRIGGER gallerycount_added AFTER INSERT ON recognition_gallerycount
     FOR EACH STATEMENT EXECUTE FUNCTION recognition_gallerycount_added();
 """
 
-_COUNT_WHAT_IS_THERE = f"""
-INSERT INTO recognition_gallerycount (embedding_version, privacy_level, taggable, listed, templates)
-SELECT t.embedding_version, u.privacy_level, f.taggable, {_LISTED}, count(*)
-FROM recognition_template t
-JOIN recognition_face f ON f.id = t.face_id JOIN recognition_user u ON u.id = t.user_id
-GROUP BY 1, 2, 3, 4;
-"""
-
-_DROP = "".join(
+_DROP = """
+DROP FUNCTION recognition_list(bigint[]);
+DROP FUNCTION recognition_list_templates(text);
+""" + "".join(
     f"DROP FUNCTION recognition_{name}() CASCADE;"
     for name in (
         "template_added",
         "template_removed",
         "face_changed",
         "user_changed",
+        "listing_insert",
+        "listing_delete",
+        "listing_update",
         "gallerycount_added",
     )
 )
@@ -152,22 +177,42 @@ class Migration(migrations.Migration):
                 ("embedding_version", models.CharField(max_length=60)),
                 ("privacy_level", models.CharField(max_length=10)),
                 ("taggable", models.CharField(max_length=12)),
-                ("listed", models.BooleanField()),
+                ("shown", models.BooleanField()),
                 ("templates", models.BigIntegerField()),
             ],
         ),
         migrations.CreateModel(
-            name="SketchCentre",
+            name="Listing",
             fields=[
                 (
-                    "embedding_version",
-                    models.CharField(max_length=60, primary_key=True, serialize=False),
+                    "template",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        primary_key=True,
+                        related_name="listing",
+                        serialize=False,
+                        to="recognition.template",
+                    ),
                 ),
-                ("centre", pgvector.django.halfvec.HalfVectorField(dimensions=512)),
+                ("embedding_version", models.CharField(max_length=60)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="listings",
+                        to="recognition.user",
+                    ),
+                ),
+                ("privacy_level", models.CharField(max_length=10)),
+                ("suspended", models.BooleanField()),
+                ("searchable", models.BooleanField()),
+                ("taggable", models.CharField(max_length=12)),
             ],
         ),
         migrations.CreateModel(
-            name="TemplateSketch",
+            name="Sketch",
             fields=[
                 (
                     "template",
@@ -180,8 +225,17 @@ class Migration(migrations.Migration):
                         to="recognition.template",
                     ),
                 ),
-                ("embedding_version", models.CharField(max_length=60)),
                 ("bits", pgvector.django.bit.BitField(length=512)),
+            ],
+        ),
+        migrations.CreateModel(
+            name="SketchCentre",
+            fields=[
+                (
+                    "embedding_version",
+                    models.CharField(max_length=60, primary_key=True, serialize=False),
+                ),
+                ("centre", pgvector.django.halfvec.HalfVectorField(dimensions=512)),
             ],
         ),
         migrations.AddIndex(
@@ -192,8 +246,12 @@ class Migration(migrations.Migration):
         ),
         # Out of line (TOAST) the bits would be slower to scan.
         migrations.RunSQL(
-            "ALTER TABLE recognition_templatesketch ALTER COLUMN bits SET STORAGE PLAIN",
+            "ALTER TABLE recognition_sketch ALTER COLUMN bits SET STORAGE PLAIN",
             migrations.RunSQL.noop,
         ),
-        migrations.RunSQL(_FUNCTIONS + _TRIGGERS + _COUNT_WHAT_IS_THERE, _DROP),
+        # With room in each page a change of privacy stays there, and touches no index.
+        migrations.RunSQL(
+            "ALTER TABLE recognition_listing SET (fillfactor = 90)", migrations.RunSQL.noop
+        ),
+        migrations.RunSQL(_LISTINGS + _COUNTS, _DROP),
     ]
