@@ -1,5 +1,7 @@
 """Users, their faces, the templates of those, and the log of who did what.
 
+The social graph is in recognition.social.
+
 A face and its template are two rows: a template never changes, so that changing a face's settings
 does not touch the vector index (pgvector inserts a vector anew when any column of its row changes).
 """
@@ -11,6 +13,9 @@ from django.db import models
 from pgvector.django import HalfVectorField
 
 from recognition.gallery import TemplateQuerySet
+from recognition.social import Friendship as Friendship
+from recognition.social import Group as Group
+from recognition.social import Membership as Membership
 
 
 def new_face_id() -> str:

@@ -18,7 +18,7 @@ from recognition.inference.packs import ModelPack
 from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace
 from recognition.inference.pose import Pose
 from recognition.inference.quality import REASONS, combine
-from recognition.models import AuditEvent, Face, Template, User
+from recognition.models import AuditEvent, Face, Friendship, Group, Membership, Template, User
 from tests.photos import encode
 
 PREFIX = "/api/v1/face-recognition/"
@@ -125,8 +125,20 @@ def make_face(user: User, embedding: Floats, *, version: str = "", **fields: Any
     return face
 
 
+def befriend(user: User, *others: User) -> None:
+    pairs = [pair for other in others for pair in ((user, other), (other, user))]
+    Friendship.objects.bulk_create(Friendship(user=a, friend=b) for a, b in pairs)
+
+
+def make_group(name: str, *members: User) -> Group:
+    group = Group.objects.create(name=name)
+    Membership.objects.bulk_create(Membership(group=group, user=user) for user in members)
+    return group
+
+
 def row_counts() -> dict[str, int]:
-    return {kind.__name__: kind.objects.count() for kind in (User, Face, Template, AuditEvent)}
+    kinds = (User, Face, Template, Friendship, Group, Membership, AuditEvent)
+    return {kind.__name__: kind.objects.count() for kind in kinds}
 
 
 # --- pictures -------------------------------------------------------------------------------------

@@ -26,7 +26,14 @@ def test_it_works(schema: dict[str, Any]) -> None:
     assert schema["openapi"].startswith("3.1")
     paths = {path.removeprefix("/api/v1/face-recognition/") for path in schema["paths"]}
     assert paths == {
-        *(*VERBS, "users/{user_id}", "users/{user_id}/faces", "faces/{face_id}", "models"),
+        *(*VERBS, "users", "users/{user_id}", "users/{user_id}/faces", "faces/{face_id}", "models"),
+        *(
+            "users/{user_id}/friends",
+            "users/{user_id}/friends/{other_id}",
+            "users/{user_id}/groups",
+        ),
+        *("groups", "groups/{name}", "groups/{name}/members", "groups/{name}/members/{user_id}"),
+        "graph",
     }
 
 
@@ -37,7 +44,7 @@ def test_every_code_is_named(schema: dict[str, Any]) -> None:
 
 def test_every_operation_needs_a_token_and_can_fail(schema: dict[str, Any]) -> None:
     operations = [each for path in schema["paths"].values() for each in path.values()]
-    assert len(operations) == 13
+    assert len(operations) == 28
     for operation in operations:
         assert operation["security"] == [{"token": []}]
         assert "4XX" in operation["responses"]
