@@ -204,6 +204,8 @@ def import_graph(
         counts["friendships"] = _store_links(cursor, "friendship", _FRIENDSHIPS, watch)
         counts["memberships"] = _store_links(cursor, "membership", _MEMBERSHIPS, watch)
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        # The caller's transaction may be a longer one.
+        cursor.execute("DROP TABLE graph_line, graph_user, graph_friendship, graph_membership")
         AuditEvent.objects.create(actor=actor, action="graph.import", details=counts)
     return counts
 
