@@ -269,7 +269,7 @@ def _store_links(cursor: CursorWrapper, kind: str, links: _Links, watch: Watch) 
     # Each chunk would read the whole table otherwise.
     cursor.execute(f"CREATE UNIQUE INDEX ON graph_{kind} (place)")
     cursor.execute(f"ANALYZE graph_{kind}")
-    changed = {"removed": 0, "created": 0}
+    changed = {"created": 0, "removed": 0}
     for name, statement in (("removed", links.remove), ("created", links.create)):
         for first in range(1, total + 1, _CHUNK):
             cursor.execute(statement, {"first": first, "last": first + _CHUNK - 1})

@@ -343,7 +343,8 @@ def test_another_content_type(service: Person, content_type: str) -> None:
 
 
 def test_no_content_type(service: Person) -> None:
-    assert refusal(post(service, text_of(*GRAPH), content_type="")) == (400, "invalid_request")
+    answer = post(service, text_of(*GRAPH), content_type="")
+    assert refusal(answer) == (415, "unsupported_media_type")
 
 
 def test_no_body(service: Person) -> None:
@@ -453,8 +454,8 @@ def file(tmp_path: Path) -> Path:
 def test_the_command_works(file: Path) -> None:
     assert run(file) == (
         "8 lines. users: 3 created, 0 changed, 0 unchanged; groups: 2 created, 0 unchanged; "
-        "friendships: 0 removed, 2 created, 0 unchanged; "
-        "memberships: 0 removed, 1 created, 0 unchanged.\n"
+        "friendships: 2 created, 0 removed, 0 unchanged; "
+        "memberships: 1 created, 0 removed, 0 unchanged.\n"
     )
     assert AuditEvent.objects.get().actor == "command:import_graph"
 

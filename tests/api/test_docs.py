@@ -57,6 +57,13 @@ def test_pictures_come_in_all_forms(schema: dict[str, Any], verb: str) -> None:
     assert set(content) == {"application/json", "multipart/form-data"} | raw
 
 
+def test_a_graph_comes_in_lines(schema: dict[str, Any]) -> None:
+    content = schema["paths"]["/api/v1/face-recognition/graph"]["post"]["requestBody"]["content"]
+    (media_type,) = content
+    assert media_type == "application/x-ndjson"
+    assert "friendship" in str(content[media_type]["examples"])
+
+
 def test_the_page_needs_no_network(client: Client) -> None:
     response = client.get("/api/docs")
     assert response.status_code == 200

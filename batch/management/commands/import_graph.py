@@ -69,7 +69,7 @@ def _counted(lines: Iterator[bytes], bar: "tqdm[Any]") -> Iterator[bytes]:
     for line in lines:
         bar.update(len(line))
         yield line
-    bar.refresh()
+    bar.close()
 
 
 def _message(error: ServiceError) -> str:
