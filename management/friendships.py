@@ -59,7 +59,7 @@ def unfriend(*, caller: Caller, user_id: UUID, other_id: UUID) -> None:
     user_of(caller, user_id)
     both_rows = Q(user=user_id, friend=other_id) | Q(user=other_id, friend=user_id)
     # In the order in which they are made.
-    rows = Friendship.objects.filter(both_rows).order_by("user", "friend").select_for_update()
+    rows = Friendship.objects.filter(both_rows).order_by("user_id", "friend_id").select_for_update()
     if not rows:
         raise _not_found()
     Friendship.objects.filter(pk__in=[row.pk for row in rows]).delete()

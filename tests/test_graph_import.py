@@ -23,7 +23,9 @@ from recognition.models import AuditEvent, Friendship, Group, Membership, User
 from tests.builders import (
     FRIEND,
     OWNER,
+    PICTURE_BASE64,
     STRANGER,
+    FakePipeline,
     Person,
     befriend,
     data_of,
@@ -33,6 +35,7 @@ from tests.builders import (
     refusal,
     row_counts,
     service_token,
+    vector,
 )
 
 pytestmark = pytest.mark.django_db
@@ -356,6 +359,13 @@ def test_a_body_longer_than_the_limit(service: Person, settings: Settings) -> No
     assert refusal(post(service, text_of(*GRAPH))) == (413, "payload_too_large")
 
 
+@pytest.mark.parametrize("length", ["-1", "x", "1e3", "99999999999999999999"])
+def test_a_length_that_is_a_lie(service: Person, length: str) -> None:
+    answer = post(service, text_of(*GRAPH), CONTENT_LENGTH=length)
+    assert 400 <= answer.status_code < 500
+    assert not User.objects.exists()
+
+
 def test_a_body_of_unknown_length(service: Person) -> None:
     headers = {"Transfer-Encoding": "chunked"}
     answer = post(service, text_of(*GRAPH), headers=headers, CONTENT_LENGTH="")
@@ -433,6 +443,36 @@ def test_two_imports_and_single_calls_at_once() -> None:
         *_, first, second = threads.map(started, actions)
     assert first | second <= {200, 201}
     assert pairs() == {(a, b) for a in ids for b in ids if a != b}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_faces_are_enrolled_meanwhile(service: Person, fake: FakePipeline) -> None:
+    """Of users who are only named: their rows are locked, but not against that."""
+    for user_id in (OWNER, FRIEND):
+        make_user(user_id)
+    fake.show(vector(1))
+    stored, enrolled = threading.Event(), threading.Event()
+
+    def wait(*_: Any) -> None:
+        stored.set()
+        assert enrolled.wait(timeout=10)
+
+    def run_import() -> dict[str, Any]:
+        lines = io.BytesIO(text_of({"friendship": [A, B]}, {"group": "a"}))
+        try:
+            return import_graph(actor="service:app", lines=lines, watch=wait)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads, connection.cursor() as cursor:
+        running = threads.submit(run_import)
+        assert stored.wait(timeout=10)
+        cursor.execute("SET lock_timeout = '3s'")
+        answer = service.post("register", user_id=A, image=PICTURE_BASE64)
+        cursor.execute("RESET lock_timeout")
+        enrolled.set()
+        data_of(answer, 201)
+        assert running.result()["friendships"]["created"] == 1
 
 
 # --- the command ----------------------------------------------------------------------------------
