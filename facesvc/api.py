@@ -38,6 +38,7 @@ STATUS = {
     "token_expired": status.HTTP_401_UNAUTHORIZED,
     "insufficient_scope": status.HTTP_403_FORBIDDEN,
     "not_your_user": status.HTTP_403_FORBIDDEN,
+    "service_only": status.HTTP_403_FORBIDDEN,
     # the picture
     "invalid_base64": status.HTTP_400_BAD_REQUEST,
     "empty_image": status.HTTP_400_BAD_REQUEST,
@@ -56,6 +57,13 @@ STATUS = {
     # what is stored
     "face_not_found": status.HTTP_404_NOT_FOUND,
     "user_not_found": status.HTTP_404_NOT_FOUND,
+    # friends and groups
+    "friendship_not_found": status.HTTP_404_NOT_FOUND,
+    "group_not_found": status.HTTP_404_NOT_FOUND,
+    "membership_not_found": status.HTTP_404_NOT_FOUND,
+    "invalid_friendship": status.HTTP_422_UNPROCESSABLE_ENTITY,
+    "invalid_group_name": status.HTTP_422_UNPROCESSABLE_ENTITY,
+    "invalid_graph": status.HTTP_422_UNPROCESSABLE_ENTITY,
     # us
     "unavailable": status.HTTP_503_SERVICE_UNAVAILABLE,
     "internal_error": status.HTTP_500_INTERNAL_SERVER_ERROR,

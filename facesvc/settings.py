@@ -71,6 +71,8 @@ MAX_ENCODED_IMAGE_BYTES = int(MAX_IMAGE_BYTES * 1.5)
 # What else a body holds is far below this.
 BODY_ROOM_BYTES = 64 * 1024
 MAX_BODY_BYTES = 2 * MAX_ENCODED_IMAGE_BYTES + BODY_ROOM_BYTES
+# A graph is read line by line, and so may be larger than what fits into memory.
+MAX_GRAPH_BYTES = int(env.float("FACESVC_MAX_GRAPH_MB", 100) * 1024 * 1024)
 # Uploads stay in memory: a picture of a person must not lie in a temporary file.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from recognition.access import Caller
 from recognition.errors import ServiceError
@@ -26,6 +27,12 @@ def user_of(caller: Caller, user_id: UUID) -> User:
     if user is None or not caller.may_act_for(user_id):
         raise ServiceError("user_not_found", "There is no such user.")
     return user
+
+
+def all_users(caller: Caller) -> QuerySet[User]:
+    """Raises service_only."""
+    caller.require_service()
+    return User.objects.all()
 
 
 @transaction.atomic

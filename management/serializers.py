@@ -29,3 +29,7 @@ class UserRequest(StrictSerializer):
     display_name = TextField(max_length=200, allow_blank=True, required=False)
     profile_image = serializers.URLField(max_length=2000, allow_blank=True, required=False)
     privacy_level = serializers.ChoiceField(PrivacyLevel.values, required=False)
+
+
+class NoFields(StrictSerializer):
+    """The path says it all; a field would be ignored silently."""

@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import UUIDConverter
 
-from management import views
+from management import friend_views, graph_views, group_views, views
 
 
 class FaceIdConverter:
@@ -24,8 +24,29 @@ register_converter(FaceIdConverter, "face_id")
 register_converter(AnyCaseUUIDConverter, "user_id")
 
 urlpatterns = [
+    path("users", views.UsersView.as_view(), name="users"),
     path("users/<user_id:user_id>", views.UserView.as_view(), name="user"),
     path("users/<user_id:user_id>/faces", views.UserFacesView.as_view(), name="user-faces"),
     path("faces/<face_id:face_id>", views.FaceView.as_view(), name="face"),
+    path(
+        "users/<user_id:user_id>/friends", friend_views.FriendsView.as_view(), name="user-friends"
+    ),
+    path(
+        "users/<user_id:user_id>/friends/<user_id:other_id>",
+        friend_views.FriendView.as_view(),
+        name="user-friend",
+    ),
+    path(
+        "users/<user_id:user_id>/groups", group_views.UserGroupsView.as_view(), name="user-groups"
+    ),
+    path("groups", group_views.GroupsView.as_view(), name="groups"),
+    path("groups/<str:name>", group_views.GroupView.as_view(), name="group"),
+    path("groups/<str:name>/members", group_views.MembersView.as_view(), name="group-members"),
+    path(
+        "groups/<str:name>/members/<user_id:user_id>",
+        group_views.MemberView.as_view(),
+        name="group-member",
+    ),
+    path("graph", graph_views.GraphView.as_view(), name="graph"),
     path("models", views.ModelsView.as_view(), name="models"),
 ]

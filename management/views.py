@@ -7,11 +7,29 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from management import operations
-from management.pagination import NewestFirst
+from management.pagination import ByUser, NewestFirst
+from management.schemas import UserList
 from management.serializers import FaceRequest, UserRequest
 from recognition import answers, catalogue, schemas
 from recognition.models import Face
 from recognition.service_view import ServiceView
+
+
+class UsersView(ServiceView):
+    """All users, in the order of their ids; for services."""
+
+    required_scope = "face:manage"
+
+    @extend_schema(
+        operation_id="list_users",
+        parameters=ByUser.parameters,
+        responses={200: UserList},
+        tags=["management"],
+    )
+    def get(self, request: Request) -> Response:
+        pages = ByUser("id")
+        page = pages.paginate_queryset(operations.all_users(self.caller), request, view=self)
+        return Response({"users": [*map(answers.user, page or [])]} | pages.cursors())
 
 
 class UserView(ServiceView):

@@ -43,6 +43,11 @@ class Caller:
         if not self.may_act_for(user_id):
             raise ServiceError("not_your_user", "The token belongs to another user.")
 
+    def require_service(self) -> None:
+        """Raises service_only. Users who made friends themselves could find whom they like."""
+        if not self.is_service:
+            raise ServiceError("service_only", "Only a service may do this.")
+
 
 def scope_for(
     caller: Caller, *, on_behalf_of: UUID | None, groups: list[str], everyone: bool, tagging: bool

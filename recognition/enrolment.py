@@ -48,7 +48,8 @@ def enrol(
                 continue  # the model changed meanwhile: its templates would miss this face
             # Two registrations at once for one user come here one after the other.
             User.objects.get_or_create(pk=user_id)
-            user = User.objects.select_for_update().get(pk=user_id)
+            # no_key: rows that only refer to the user, as those of a graph's import, do not wait.
+            user = User.objects.select_for_update(no_key=True).get(pk=user_id)
             _require_new(active, user, face)
             stored = _store(active, user, face, face_group, metadata or {})
             if kept is not None:

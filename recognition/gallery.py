@@ -14,6 +14,7 @@ from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import models
 from django.db.models import (
     Avg,
+    CharField,
     F,
     Func,
     Q,
@@ -170,10 +171,11 @@ class ListingQuerySet(models.QuerySet["Listing"]):
         that the viewer may not see weighs in it.
         """
         mean = Func(Avg(_EMBEDDING), function="l2_normalize")
-        nearest = ArrayAgg("template__face__face_id", order_by=_distance(_EMBEDDING, vector))
+        faces = ArrayAgg("template__face__face_id", order_by=_distance(_EMBEDDING, vector))
+        nearest = Func(faces, template="(%(expressions)s)[1]", output_field=CharField())
         users = self.order_by().values("user_id").annotate(distance=_distance(mean, vector))
         near = users.filter(distance__lte=-least).order_by("distance")
-        return near.annotate(nearest=nearest).values_list("user_id", "nearest__0", "distance")
+        return near.annotate(nearest=nearest).values_list("user_id", "nearest", "distance")
 
 
 def _related(scope: Scope) -> list[Ids]:

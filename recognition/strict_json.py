@@ -10,10 +10,18 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _MAX_DEPTH = 32
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+# json.loads would make one anew for every text.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
 def loads(text: str) -> Any:
     """The value of a JSON text. Raises ValueError, also for NaN and Infinity."""
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     check(value)
@@ -35,7 +43,3 @@ def check(value: Any, depth: int = 0) -> None:
             for key, item in value.items():
                 check(key, depth + 1)
                 check(item, depth + 1)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -18,7 +18,16 @@ from recognition.inference.packs import ModelPack
 from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace
 from recognition.inference.pose import Pose
 from recognition.inference.quality import REASONS, combine
-from recognition.models import AuditEvent, Face, Template, User, new_face_id
+from recognition.models import (
+    AuditEvent,
+    Face,
+    Friendship,
+    Group,
+    Membership,
+    Template,
+    User,
+    new_face_id,
+)
 from recognition.scores import ScoreScale
 from tests.photos import encode
 
@@ -137,8 +146,22 @@ def make_templates(rows: Sequence[tuple[User, Floats, str]], **fields: Any) -> l
     return faces
 
 
+def befriend(user: User, *others: User) -> None:
+    pairs = [pair for other in others for pair in ((user, other), (other, user))]
+    Friendship.objects.bulk_create(Friendship(user=a, friend=b) for a, b in pairs)
+
+
+def make_group(name: str, *members: User) -> Group:
+    group = Group.objects.create(name=name)
+    Membership.objects.bulk_create(Membership(group=group, user=user) for user in members)
+    return group
+
+
 def row_counts() -> dict[str, int]:
-    return {kind.__name__: kind.objects.count() for kind in (User, Face, Template, AuditEvent)}
+    """How many rows there are of each kind, without the kinds that have none."""
+    kinds = (User, Face, Template, Friendship, Group, Membership, AuditEvent)
+    counts = {kind.__name__: kind.objects.count() for kind in kinds}
+    return {name: count for name, count in counts.items() if count}
 
 
 # --- pictures -------------------------------------------------------------------------------------

@@ -199,7 +199,7 @@ class TestEnrolFolder:
         output = run("enrol_folder", tmp_path)
         assert output.startswith(f"Somebody.png: refused: {reason}")
         assert output.endswith("1 photos: 1 refused.\n")
-        assert row_counts() == {"User": 0, "Face": 0, "Template": 0, "AuditEvent": 0}
+        assert not row_counts()
 
     @pytest.mark.parametrize("name", ["IMG_1234.png", "DSC0001.png", "20240101_120000.png"])
     def test_a_file_name_that_names_nobody(self, tmp_path: Path, name: str) -> None:

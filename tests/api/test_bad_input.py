@@ -48,6 +48,8 @@ PICTURES = {
 }
 PATHS = ["register", "verify", "identify", "detect", "compare"]
 
+FRIENDS = "users/0000000b-0000-4000-8000-000000000002/friends"
+
 Send = Callable[[Person, str, bytes], HttpResponse]
 
 
@@ -191,6 +193,24 @@ def test_a_body_that_is_no_request(service: Person, path: str, case: str) -> Non
     body, code = BODIES[case]
     answer = service.send("post", path, body, content_type="application/json")
     check(answer, 400, code)
+
+
+@pytest.mark.parametrize("case", [case for case in BODIES if case != "nothing"])
+@pytest.mark.parametrize("path", ["groups/a", f"groups/a/members/{OWNER}", f"{FRIENDS}/{OWNER}"])
+def test_a_body_where_the_path_says_it_all(service: Person, path: str, case: str) -> None:
+    body, code = BODIES[case]
+    answer = service.send("put", path, body)
+    codes = {(400, code or "malformed_json"), (400, "unknown_field")}
+    assert refusal(answer) in codes | (
+        {(413, "payload_too_large")} if len(body) > 65_536 else set()
+    )
+
+
+@pytest.mark.parametrize("case", [case for case in BODIES if case != "blanks"])
+def test_a_body_that_is_no_graph(service: Person, case: str) -> None:
+    body, _ = BODIES[case]
+    answer = service.send("post", "graph", body, content_type="application/x-ndjson")
+    check(answer, 400 if not body else 422, "invalid_request" if not body else "invalid_graph")
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded"])

@@ -26,7 +26,14 @@ def test_it_works(schema: dict[str, Any]) -> None:
     assert schema["openapi"].startswith("3.1")
     paths = {path.removeprefix("/api/v1/face-recognition/") for path in schema["paths"]}
     assert paths == {
-        *(*VERBS, "users/{user_id}", "users/{user_id}/faces", "faces/{face_id}", "models"),
+        *(*VERBS, "users", "users/{user_id}", "users/{user_id}/faces", "faces/{face_id}", "models"),
+        *(
+            "users/{user_id}/friends",
+            "users/{user_id}/friends/{other_id}",
+            "users/{user_id}/groups",
+        ),
+        *("groups", "groups/{name}", "groups/{name}/members", "groups/{name}/members/{user_id}"),
+        "graph",
     }
 
 
@@ -37,7 +44,7 @@ def test_every_code_is_named(schema: dict[str, Any]) -> None:
 
 def test_every_operation_needs_a_token_and_can_fail(schema: dict[str, Any]) -> None:
     operations = [each for path in schema["paths"].values() for each in path.values()]
-    assert len(operations) == 13
+    assert len(operations) == 28
     for operation in operations:
         assert operation["security"] == [{"token": []}]
         assert "4XX" in operation["responses"]
@@ -48,6 +55,13 @@ def test_pictures_come_in_all_forms(schema: dict[str, Any], verb: str) -> None:
     content = schema["paths"][f"/api/v1/face-recognition/{verb}"]["post"]["requestBody"]["content"]
     raw = set() if verb == "compare" else {"image/*"}
     assert set(content) == {"application/json", "multipart/form-data"} | raw
+
+
+def test_a_graph_comes_in_lines(schema: dict[str, Any]) -> None:
+    content = schema["paths"]["/api/v1/face-recognition/graph"]["post"]["requestBody"]["content"]
+    (media_type,) = content
+    assert media_type == "application/x-ndjson"
+    assert "friendship" in str(content[media_type]["examples"])
 
 
 def test_the_page_needs_no_network(client: Client) -> None:

@@ -64,7 +64,7 @@ def test_an_insane_request_id_is_replaced(client: Client, given: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "nothing", "register/", "users", "faces/", "register/x", "%00", "%F0%9F%99%82"]
+    "path", ["", "nothing", "register/", "users/", "faces/", "register/x", "%00", "%F0%9F%99%82"]
 )
 def test_a_path_that_is_none(owner: Person, path: str) -> None:
     check_failure(owner.get(path), 404, "not_found")

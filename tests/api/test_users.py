@@ -99,6 +99,19 @@ def test_the_number_of_queries_does_not_grow(owner: Person, django_assert_num_qu
         data_of(owner.get(f"users/{OWNER}/faces"))
 
 
+def test_all_users_in_pages(service: Person) -> None:
+    ids = sorted(make_user(UUID(int=number * 7 % 11)).pk for number in range(1, 6))
+    seen: list[str] = []
+    query: dict[str, Any] = {"page_size": 2}
+    for _ in range(3):
+        page = data_of(service.get("users", **query))
+        seen += [user["user_id"] for user in page["users"]]
+        make_user(UUID(int=100 + len(seen)))  # behind all; others keep their place
+        query["cursor"] = page["next_cursor"]
+    assert [UUID(user_id) for user_id in seen][:5] == ids
+    assert data_of(service.get("users"))["users"][0] == data_of(service.get(f"users/{ids[0]}"))
+
+
 # --- refusals -------------------------------------------------------------------------------------
 
 
@@ -177,6 +190,18 @@ def test_a_cursor_that_is_no_base64(owner: Person, cursor: str) -> None:
 def test_a_page_size_that_is_none_is_the_usual_one(owner: Person, size: str) -> None:
     make_face(make_user(OWNER), vector(1))
     assert len(data_of(owner.get(f"users/{OWNER}/faces", page_size=size))["faces"]) == 1
+
+
+@pytest.mark.parametrize("inside", ["p=7", "p=x", "p=%00", "p=", "p=1&r=1"])
+def test_a_cursor_of_users_made_up(service: Person, inside: str) -> None:
+    make_user(OWNER)
+    cursor = base64.b64encode(inside.encode()).decode()
+    assert refusal(service.get("users", cursor=cursor)) == (400, "invalid_cursor")
+
+
+def test_the_list_of_all_users_is_for_services(owner: Person) -> None:
+    make_user(OWNER)
+    assert refusal(owner.get("users")) == (403, "service_only")
 
 
 def test_a_missing_scope(owner: Person) -> None:

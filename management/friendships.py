@@ -1,0 +1,78 @@
+"""Who is friends with whom.
+
+Only services make friends: a user who could befriend others could find them. Users may look at
+their own friends and part from them; what belongs to somebody else looks like what is not there.
+"""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from management.operations import user_of
+from recognition.access import Caller
+from recognition.errors import ServiceError
+from recognition.models import AuditEvent, Friendship, User
+
+
+def friends_of(caller: Caller, user_id: UUID) -> QuerySet[Friendship]:
+    """Raises user_not_found."""
+    return Friendship.objects.filter(user=user_of(caller, user_id))
+
+
+def friendship_of(caller: Caller, user_id: UUID, other_id: UUID) -> Friendship:
+    """Raises user_not_found, friendship_not_found."""
+    friendship = friends_of(caller, user_id).filter(friend=other_id).first()
+    if friendship is None:
+        raise _not_found()
+    return friendship
+
+
+@transaction.atomic
+def befriend(*, caller: Caller, user_id: UUID, other_id: UUID) -> tuple[Friendship, bool]:
+    """Make two users friends; the second value says whether they were not.
+
+    Raises user_not_found, service_only, invalid_friendship.
+    """
+    user_of(caller, user_id)
+    caller.require_service()
+    if user_id == other_id:
+        raise ServiceError("invalid_friendship", "Nobody is a friend of their own.")
+    both = sorted((user_id, other_id))
+    # Locked, so that none is erased meanwhile and a second call waits; in one order everywhere,
+    # or two calls could wait for each other.
+    users = User.objects.filter(pk__in=both).order_by("pk").select_for_update(no_key=True)
+    if len(users) < 2:
+        raise ServiceError("user_not_found", "There is no such user.")
+    is_new = not Friendship.objects.filter(user=user_id, friend=other_id).exists()
+    if is_new:
+        rows = [Friendship(user_id=a, friend_id=b) for a, b in (both, both[::-1])]
+        # An import does not take these locks.
+        Friendship.objects.bulk_create(rows, ignore_conflicts=True)
+        _note(caller, "friendship.create", user_id, other_id)
+    return Friendship.objects.get(user=user_id, friend=other_id), is_new
+
+
+@transaction.atomic
+def unfriend(*, caller: Caller, user_id: UUID, other_id: UUID) -> None:
+    """End a friendship. Raises user_not_found, friendship_not_found."""
+    user_of(caller, user_id)
+    both_rows = Q(user=user_id, friend=other_id) | Q(user=other_id, friend=user_id)
+    # In the order in which they are made.
+    rows = Friendship.objects.filter(both_rows).order_by("user_id", "friend_id").select_for_update()
+    if not rows:
+        raise _not_found()
+    Friendship.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    _note(caller, "friendship.delete", user_id, other_id)
+
+
+def _note(caller: Caller, action: str, user_id: UUID, other_id: UUID) -> None:
+    """In the history of both."""
+    AuditEvent.objects.bulk_create(
+        AuditEvent(actor=caller.name, action=action, user_id=a, details={"friend_id": str(b)})
+        for a, b in ((user_id, other_id), (other_id, user_id))
+    )
+
+
+def _not_found() -> ServiceError:
+    return ServiceError("friendship_not_found", "They are not friends.")
