@@ -126,7 +126,8 @@ class Gallery:
             plan = self.plan(bound, least, graph=not by_user)
         vector = as_text(probe)
         if plan is Plan.GRAPH:
-            found = self._by_graph(vector, least=least, limit=limit)
+            # It ranks single templates, not means.
+            found = None if by_user else self._by_graph(vector, least=least, limit=limit)
             if found is not None:
                 return found
             plan = self.plan(bound, least, graph=False)
@@ -162,7 +163,7 @@ class Gallery:
         return self.scope is not None and not self.scope.everyone
 
     def _narrowed(self, plan: Plan, probe: Floats, bound: int, *, by_user: bool) -> ListingQuerySet:
-        if plan is Plan.OWNERS and self.scope:
+        if plan is Plan.OWNERS and self.scope and not self.scope.everyone:
             return self.listings.of_owners(self.scope)
         if plan is not Plan.SKETCHES:
             return self.listings
