@@ -65,7 +65,9 @@ def activate(target: Target, *, actor: str, allow_missing: int = 0) -> str:
     moment either come before, and are converted, or notice the change and begin anew. Raises
     MissingTemplatesError when more than `allow_missing` faces would be lost, and PackError.
     """
-    engine.load(target.pack, target.template_key)  # what cannot be loaded must not become active
+    # What cannot be loaded must not become active.
+    loaded = engine.load(target.pack, target.template_key)
+    indexes.sketch(target.version, loaded.sketches.centre)
     indexes.ensure(target.version)
     engine.active_model()
     _convert_remainder(target, at_most=_REMAINDER)

@@ -92,11 +92,15 @@ def detected(by: Engine, faces: list[DetectedFace]) -> Answer:
 
 
 def verified(of: matching.Verification) -> Answer:
+    scores, compared = of.by.scores, of.compared
     return {
         "verification_result": of.result,
         "is_match": of.is_match,
-        **_scores(of.by.scores, of.cosine),
-        "matched_face_id": of.face_id,
+        **_scores(scores, of.cosine),
+        "matched_face_id": compared.face_id if compared and of.is_match else None,
+        "match_on": of.match_on,
+        "nearest_face": _scores(scores, compared.face_cosine if compared else None),
+        "mean_face": _scores(scores, compared.mean_cosine if compared else None),
         "verification_level": of.level,
         "risk_assessment": of.risk or {"risk_level": "low", "factors": []},
     }

@@ -10,12 +10,15 @@ class RecognitionConfig(AppConfig):
     def ready(self) -> None:
         from recognition import checks  # noqa: F401  registers the system checks
 
-        post_migrate.connect(_make_index, sender=self)
+        post_migrate.connect(_prepare_search, sender=self)
 
 
-def _make_index(using: str, **kwargs: Any) -> None:
-    """The active version's vector index: of no cost in a new database, kept in an old one."""
+def _prepare_search(using: str, **kwargs: Any) -> None:
+    """For the active version: of no cost in a new database, kept in an old one."""
     from recognition import engine, indexes
 
     row = engine.active_model()
-    indexes.ensure(engine.version_of(engine.pack(row.pack), row.template_key))
+    pack = engine.pack(row.pack)
+    version = engine.version_of(pack, row.template_key)
+    indexes.sketch(version, engine.centre_of(pack, row.template_key))
+    indexes.ensure(version)

@@ -8,7 +8,7 @@ of its own version only, even if the active pack changes in between.
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from threading import Lock
 
@@ -21,9 +21,10 @@ from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.results import Detections
 from recognition.inference.images import decode
 from recognition.inference.packs import Calibration, ModelPack, PackError, load_pack, pack_file
-from recognition.inference.pipeline import DetectedFace, FacePipeline
+from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace, FacePipeline
 from recognition.models import ActiveModel
 from recognition.scores import ScoreScale
+from recognition.sketches import SketchGeometry
 
 _loading = Lock()
 # The pack that the current request used, for its answer's metadata.
@@ -70,6 +71,17 @@ class Engine:
         """(512,) the embedding of a face as it is stored and searched."""
         protected: Floats = protection.protect(face.template[None], self.template_key)[0]
         return protected
+
+    @cached_property
+    def sketches(self) -> SketchGeometry:
+        """What the differences between sketches of these templates mean."""
+        centre = centre_of(self.pack, self.template_key)
+        return SketchGeometry(
+            centre=centre,
+            # A key's rotation spreads an embedding over all of them.
+            bits=TEMPLATE_DIMENSIONS if self.template_key else self.pack.recogniser.dimensions,
+            deviation=self.scores.stranger_deviation / float(1 - centre @ centre),
+        )
 
     def self_test(self) -> bool:
         """Runs every model on a picture made in memory; whether what comes out is sound."""
@@ -151,6 +163,14 @@ def open_pipeline(of: ModelPack) -> FacePipeline:
             f"the pack {of.name!r} is not prepared: run `manage.py models pull {of.name}`"
         )
     return FacePipeline(of, settings.MODELS_DIR, threads=settings.FACESVC_INFERENCE_THREADS)
+
+
+def centre_of(of: ModelPack, template_key: str) -> Floats:
+    """(512,) the mean of all people's templates by a pack, under a key."""
+    mean = np.zeros((1, TEMPLATE_DIMENSIONS), np.float32)
+    mean[0, : of.recogniser.dimensions] = calibration_of(of).mean_embedding
+    protected: Floats = protection.protect(mean, template_key)[0]
+    return protected
 
 
 def calibration_of(of: ModelPack) -> Calibration:

@@ -12,8 +12,9 @@ from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.engine import Engine
 from recognition.errors import ServiceError
 from recognition.inference.pipeline import DetectedFace
-from recognition.matching import STRICT, best_of_user
+from recognition.matching import STRICT, compare_with_user
 from recognition.models import AuditEvent, Face, FaceCrop, Template, User, new_face_id
+from recognition.search import Gallery
 
 # A stranger may match in this share of the searches for one face under two users.
 _BACKGROUND_FPIR = 0.01
@@ -90,10 +91,10 @@ def _require_quality(face: DetectedFace) -> None:
 
 def _require_new(active: Engine, user: User, face: DetectedFace) -> None:
     """Refuse practically the same picture; another picture of the same person is welcome."""
-    best = best_of_user(active, user.pk, face)
-    if best and best.cosine >= active.scores.duplicate_cosine:
+    nearest = compare_with_user(active, user.pk, face)
+    if nearest and nearest.face_cosine >= active.scores.duplicate_cosine:
         raise ServiceError(
-            "duplicate_face", "The user already has this picture.", {"face_id": best.face_id}
+            "duplicate_face", "The user already has this picture.", {"face_id": nearest.face_id}
         )
 
 
@@ -131,15 +132,12 @@ def _unused_face_id() -> str:
 
 def _note_same_face_of_others(active: Engine, user: User, stored: Face, face: DetectedFace) -> None:
     """Tell the moderators when the face strictly matches another user's."""
-    others = Template.objects.comparable_with(active.template_version).exclude(user=user)
-    count = others.count()
-    if not count:
-        return
+    others = Gallery.of_others(user.pk, active)
     least = max(
         active.scores.cosine_of_confidence(STRICT),
-        active.scores.cosine_of_fmr(_BACKGROUND_FPIR / count),
+        active.scores.cosine_of_fmr(_BACKGROUND_FPIR / others.searched),
     )
-    for found in others.nearest(active.template(face), least=least, limit=5, visible=count):
+    for found in others.nearest(active.template(face), least=least, limit=5):
         AuditEvent.objects.create(
             actor="system",
             action="face.matches_other_user",

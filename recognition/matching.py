@@ -12,13 +12,16 @@ from django.utils import timezone
 from recognition import activation, engine, risk
 from recognition.engine import Engine
 from recognition.errors import ServiceError
-from recognition.gallery import Candidate, Scope
+from recognition.gallery import Scope, as_text
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import Face, Template, User
+from recognition.search import Candidate, Gallery
 
 # Confidence of the operating points; `standard` is a setting.
 BASIC, STRICT = 0.80, 0.95
 LEVELS = ("basic", "standard", "strict")
+# What a probe is compared with: every face of a user, or the mean of them.
+MATCH_ON = ("face", "user")
 
 
 def level_confidence(level: str) -> float:
@@ -30,59 +33,88 @@ def level_confidence(level: str) -> float:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """A probe against the nearest face of a user, and against the mean of the user's faces."""
+
+    face_id: str
+    face_cosine: float
+    mean_cosine: float
+
+    def cosine(self, match_on: str) -> float:
+        return self.mean_cosine if match_on == "user" else self.face_cosine
+
+
+@dataclass(frozen=True)
 class Verification:
-    """`cosine` is None when there was nothing to compare."""
+    """`compared` is None when there was nothing to compare with."""
 
     by: Engine
     result: str
     level: str
-    cosine: float | None = None
-    face_id: str | None = None
+    match_on: str
+    compared: Compared | None = None
     risk: Mapping[str, object] | None = None
 
     @property
     def is_match(self) -> bool:
         return self.result == "success"
 
+    @property
+    def cosine(self) -> float | None:
+        """The one that decided."""
+        return self.compared.cosine(self.match_on) if self.compared else None
 
-def verify(*, user_id: UUID, image: bytes, level: str, face_id: str | None = None) -> Verification:
+
+def verify(
+    *,
+    user_id: UUID,
+    image: bytes,
+    level: str,
+    face_id: str | None = None,
+    match_on: str = "face",
+) -> Verification:
     """Whether the main face of the picture is the user. Raises ImageError, face_not_found."""
     active = engine.current()
     faces = active.look_at(image)
     if face_id is not None and not Face.objects.filter(face_id=face_id, user=user_id).exists():
         raise ServiceError("face_not_found", "The user has no such face.")
     if not faces:
-        return Verification(active, "no_face_detected", level)
+        return Verification(active, "no_face_detected", level, match_on)
     (probe,) = active.embed(faces[:1])
-    best = best_of_user(active, user_id, probe, face_id)
-    if best is None and not activation.is_active(active):
+    compared = compare_with_user(active, user_id, probe, face_id)
+    if compared is None and not activation.is_active(active):
         # The model changed, and the templates that this asked for may be gone.
-        return verify(user_id=user_id, image=image, level=level, face_id=face_id)
-    if best is None:
-        return Verification(active, "no_registered_faces", level)
-    confidence, needed = active.scores.confidence(best.cosine), level_confidence(level)
+        return verify(user_id=user_id, image=image, level=level, face_id=face_id, match_on=match_on)
+    if compared is None:
+        return Verification(active, "no_registered_faces", level, match_on)
+    confidence = active.scores.confidence(compared.cosine(match_on))
+    needed = level_confidence(level)
     attempt = risk.Attempt(
         confidence=confidence,
         threshold=needed,
         quality_score=probe.quality.score,
         min_quality=settings.MIN_FACE_QUALITY,
     )
-    if confidence < needed:
-        return Verification(active, "no_match", level, best.cosine, risk=risk.assess(attempt))
-    Face.objects.filter(face_id=best.face_id).update(
-        verification_count=F("verification_count") + 1, last_verified_at=timezone.now()
-    )
-    return Verification(active, "success", level, best.cosine, best.face_id, risk.assess(attempt))
+    result = "success" if confidence >= needed else "no_match"
+    if result == "success":
+        Face.objects.filter(face_id=compared.face_id).update(
+            verification_count=F("verification_count") + 1, last_verified_at=timezone.now()
+        )
+    return Verification(active, result, level, match_on, compared, risk.assess(attempt))
 
 
-def best_of_user(
+def compare_with_user(
     active: Engine, user_id: UUID, probe: DetectedFace, face_id: str | None = None
-) -> Candidate | None:
+) -> Compared | None:
+    """The probe against one user's faces, or only one of them; None if there are none."""
     templates = Template.objects.comparable_with(active.template_version).of_user(user_id)
     if face_id is not None:
         templates = templates.filter(face__face_id=face_id)
-    found = templates.nearest(active.template(probe), least=-1, limit=1, visible=0)
-    return found[0] if found else None
+    nearest = templates.nearest_and_mean(as_text(active.template(probe))).first()
+    if nearest is None:
+        return None
+    face, distance, mean_distance = nearest
+    return Compared(face, face_cosine=-distance, mean_cosine=-mean_distance)
 
 
 # --- identify -------------------------------------------------------------------------------------
@@ -94,6 +126,7 @@ class SearchOptions:
 
     min_confidence: float
     max_candidates: int = 10
+    match_on: str = "face"
     max_false_positive_rate: float | None = 0.01
 
 
@@ -129,26 +162,26 @@ def identify(
     found = active.look_at(image)
     probes = active.embed(found[:1] if largest_only else found)
     started = time.perf_counter()
-    templates = Template.objects.comparable_with(active.template_version).visible_to(scope)
-    visible = templates.count()
-    if not visible and not activation.is_active(active):
+    gallery = Gallery.visible_to(scope, active)
+    if not gallery.searched and not activation.is_active(active):
         # The model changed, and the templates that this asked for may be gone.
         return identify(scope=scope, image=image, options=options, largest_only=largest_only)
-    threshold = cut(active, options, visible)
+    threshold = cut(active, options, gallery.searched)
     faces = [
         IdentifiedFace(
             probe,
-            templates.nearest(
+            gallery.nearest(
                 active.template(probe),
                 least=threshold.cosine,
                 limit=options.max_candidates,
-                visible=visible,
+                by_user=options.match_on == "user",
             ),
         )
         for probe in probes
     ]
     users = User.objects.in_bulk({c.user_id for face in faces for c in face.candidates})
-    return Identification(active, faces, users, visible, threshold, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Identification(active, faces, users, gallery.searched, threshold, seconds)
 
 
 def cut(active: Engine, options: SearchOptions, searched: int) -> Threshold:

@@ -1,5 +1,7 @@
 """Users, their faces, the templates of those, and the log of who did what.
 
+The social graph is in recognition.social.
+
 A face and its template are two rows: a template never changes, so that changing a face's settings
 does not touch the vector index (pgvector inserts a vector anew when any column of its row changes).
 """
@@ -8,9 +10,12 @@ import secrets
 import uuid
 
 from django.db import models
-from pgvector.django import HalfVectorField
+from pgvector.django import BitField, HalfVectorField
 
 from recognition.gallery import TemplateQuerySet
+from recognition.social import Friendship as Friendship
+from recognition.social import Group as Group
+from recognition.social import Membership as Membership
 
 
 def new_face_id() -> str:
@@ -47,6 +52,12 @@ class User(models.Model):
             models.CheckConstraint(
                 condition=models.Q(privacy_level__in=PrivacyLevel.values),
                 name="user_privacy_level_known",
+            )
+        ]
+        indexes = [
+            # Consumer: the search where few users are public, TemplateQuerySet.of_owners.
+            models.Index(
+                fields=["id"], name="user_public", condition=models.Q(privacy_level="public")
             )
         ]
 
@@ -141,6 +152,56 @@ class Template(models.Model):
 
     def __str__(self) -> str:
         return f"{self.face} {self.embedding_version}"
+
+
+class SketchCentre(models.Model):
+    """Around what the sketches of a template version are taken: about the mean of all people.
+
+    Never changed or deleted: the stored sketches would no longer be comparable with new ones.
+    """
+
+    embedding_version = models.CharField(max_length=60, primary_key=True)
+    centre = HalfVectorField(dimensions=512)
+
+    def __str__(self) -> str:
+        return self.embedding_version
+
+
+class TemplateSketch(models.Model):
+    """The signs of a template around the centre of its version: 64 bytes that a search can scan.
+
+    Written and removed by the database together with the template.
+    """
+
+    template = models.OneToOneField(
+        Template,
+        primary_key=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="sketch",
+    )
+    embedding_version = models.CharField(max_length=60)
+    bits = BitField(length=512)
+
+    def __str__(self) -> str:
+        return f"sketch of {self.template_id}"
+
+
+class GalleryCount(models.Model):
+    """How many templates there are of each kind: the sums of `templates`, which may be negative.
+
+    Written by the database with every change. Rows are only added, so that nobody waits for
+    anybody's counter, and summed up from time to time.
+    """
+
+    embedding_version = models.CharField(max_length=60)
+    privacy_level = models.CharField(max_length=10)  # of the user
+    taggable = models.CharField(max_length=12)  # of the face
+    listed = models.BooleanField()  # searchable, and neither face nor user suspended
+    templates = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.templates:+} {self.embedding_version} {self.privacy_level}"
 
 
 class AuditEvent(models.Model):

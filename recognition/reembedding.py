@@ -13,7 +13,7 @@ import numpy as np
 from django.db import transaction
 from django.db.models import QuerySet
 
-from recognition import crops, engine, protection, reembed_worker
+from recognition import crops, engine, indexes, protection, reembed_worker
 from recognition.engine import Engine
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.pipeline import DetectedFace
@@ -54,6 +54,8 @@ def missing(version: str) -> QuerySet[Face]:
 
 def reembed(target: Target, *, workers: int) -> Iterator[list[Outcome]]:
     """Make what is missing, in `workers` processes; yields what became of each batch."""
+    new = engine.load(target.pack, target.template_key)
+    indexes.sketch(target.version, new.sketches.centre)
     pks = list(missing(target.version).order_by("pk").values_list("pk", flat=True))
     batches = [pks[at : at + BATCH] for at in range(0, len(pks), BATCH)]
     if workers == 1:

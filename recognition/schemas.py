@@ -70,6 +70,9 @@ class Verified(Scores):
     )
     is_match = s.BooleanField()
     matched_face_id = s.CharField(allow_null=True)
+    match_on = s.ChoiceField(["face", "user"], help_text="Which of the two below decided.")
+    nearest_face = Scores(help_text="Against the most similar face of the user.")
+    mean_face = Scores(help_text="Against the mean of the user's faces.")
     verification_level = s.ChoiceField(["basic", "standard", "strict"])
     risk_assessment = Risk()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from statistics import NormalDist
 
 from recognition.inference.packs import Calibration
 
@@ -16,6 +17,8 @@ from recognition.inference.packs import Calibration
 _ANCHOR_DECADES, _ANCHOR, _STEP = 3.0, 0.80, 0.05
 # From here (FMR 1e-6) confidence goes towards 1 without reaching it, at the same slope at first.
 _LAST_DECADES, _LAST = 6.0, 0.95
+# False match rates that are well measured, and far enough apart to tell the spread.
+_COMMON, _RARE = 0.3, 0.01
 
 
 class ScoreScale:
@@ -29,6 +32,12 @@ class ScoreScale:
         self._measured_until = max(
             point.cosine for point in calibration.table if not point.extrapolated
         )
+
+    @property
+    def stranger_deviation(self) -> float:
+        """The standard deviation of strangers' cosines, if they are normally distributed."""
+        apart = NormalDist().inv_cdf(1 - _RARE) - NormalDist().inv_cdf(1 - _COMMON)
+        return (self.cosine_of_fmr(_RARE) - self.cosine_of_fmr(_COMMON)) / apart
 
     def similarity(self, cosine: float) -> float:
         """Rescaled so that strangers are near 0; below that shown as 0."""

@@ -171,6 +171,11 @@ class SearchScope(NestedSerializer):
     scope = serializers.ChoiceField(
         ["all"], required=False, help_text="`all` searches everyone; needs face:admin."
     )
+    match_on = serializers.ChoiceField(
+        matching.MATCH_ON,
+        default="face",
+        help_text="Compare with every face, or with the mean of each user's faces.",
+    )
     max_candidates = WholeNumberField(min_value=1, max_value=100, default=10)
     min_confidence = FiniteFloatField(min_value=0, max_value=0.9999, required=False)
     max_false_positive_rate = FiniteFloatField(
@@ -199,6 +204,7 @@ class VerifyRequest(StrictSerializer):
     image = PictureField()
     face_id = TextField(max_length=17, required=False)
     verification_level = serializers.ChoiceField(matching.LEVELS, default="standard")
+    match_on = serializers.ChoiceField(matching.MATCH_ON, default="face")
     metadata = MetadataField(default=dict)
 
 

@@ -70,6 +70,7 @@ class VerifyView(ServiceView):
             image=fields["image"],
             level=fields["verification_level"],
             face_id=fields.get("face_id"),
+            match_on=fields["match_on"],
         )
         return Response(answers.verified(result))
 
@@ -100,6 +101,7 @@ class IdentifyView(ServiceView):
         )
         options = matching.SearchOptions(
             max_candidates=wanted["max_candidates"],
+            match_on=wanted["match_on"],
             min_confidence=wanted.get("min_confidence", settings.FACE_MATCH_THRESHOLD),
             max_false_positive_rate=wanted["max_false_positive_rate"],
         )

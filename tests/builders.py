@@ -11,7 +11,7 @@ import numpy as np
 from django.http import HttpResponse
 from django.test import Client
 
-from recognition import engine, tokens
+from recognition import engine, indexes, tokens
 from recognition.access import SCOPES
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.packs import ModelPack
@@ -121,6 +121,7 @@ def make_face(user: User, embedding: Floats, *, version: str = "", **fields: Any
     )
     padded = np.zeros(TEMPLATE_DIMENSIONS, np.float32)
     padded[: len(embedding)] = embedding
+    indexes.sketch(versions["embedding_version"], np.zeros_like(padded))
     Template.objects.create(face=face, user=user, embedding=padded.tolist(), **versions)
     return face
 
