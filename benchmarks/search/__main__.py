@@ -67,6 +67,7 @@ def measure(options: argparse.Namespace, others: list[type[peers.Peer]]) -> None
     from benchmarks.search.people import Gallery
     from benchmarks.search.runner import Effort, measure_gallery
     from benchmarks.search.systems import Other, Product
+    from recognition.engine import calibration_of
 
     effort = Effort(
         probes=options.probes,
@@ -78,8 +79,10 @@ def measure(options: argparse.Namespace, others: list[type[peers.Peer]]) -> None
     results = {"machine": report.machine(), "versions": versions(), "galleries": []}
     for size in [*options.galleries, *([MILLION] if options.million else [])]:
         print(f"{size:,} faces", flush=True)
-        gallery = Gallery.draw(size, seed=options.seed)
-        systems = [Product(product.open_engine()), *(Other(peer) for peer in others)]
+        active = product.open_engine()
+        mean = calibration_of(active.pack).mean_embedding
+        gallery = Gallery.draw(size, seed=options.seed, mean=mean)
+        systems = [Product(active), *(Other(peer) for peer in others)]
         results["galleries"].append(measure_gallery(gallery, systems, effort))
         report.print_gallery(results["galleries"][-1])
         # After each gallery: a long run that is interrupted has not been for nothing.

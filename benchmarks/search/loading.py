@@ -20,7 +20,7 @@ from tqdm import tqdm
 from benchmarks.search.people import FRIENDS, GROUP, Case, Gallery
 from benchmarks.templates import Floats
 from recognition.gallery import Scope
-from recognition.models import Face, Template, User
+from recognition.models import Face, Friendship, Group, Membership, Template, User
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -37,7 +37,6 @@ class LoadedGallery:
         ]
         self._people = {user_id: person for person, user_id in enumerate(self._ids)}
         self._rows = random.permutation(len(gallery.people))
-        self.has_graph = False
 
     def load(self, share: float) -> None:
         levels = [*self._gallery.privacy(share), *["private"] * (len(FRIENDS) + 1)]
@@ -57,7 +56,7 @@ class LoadedGallery:
             embedding_version=self._version, model_version=self._version,
         )  # fmt: skip
         self._load_graph()
-        _reset_sequences(Face, Template)
+        _reset_sequences(Face)
         _vacuum()
 
     def _owners(self) -> Iterable[UUID]:
@@ -71,13 +70,7 @@ class LoadedGallery:
             yield int(row) + 1, user_id, HalfVector(self._gallery.vectors[row])
 
     def _load_graph(self) -> None:
-        """Friendships and groups, where the product has them: two rows a friendship."""
-        try:
-            friendship, group, membership = (
-                apps.get_model("recognition", name) for name in ("Friendship", "Group", "Membership")
-            )
-        except LookupError:
-            return
+        """Two rows a friendship; a group that all viewers are in."""
         pairs = [
             (viewer, self._ids[person])
             for count in FRIENDS
@@ -85,13 +78,12 @@ class LoadedGallery:
             for person in self._gallery.friends(count)
         ]
         both = chain(pairs, ((friend, viewer) for viewer, friend in pairs))
-        _copy(friendship, ("user_id", "friend_id"), both)
-        club = group.objects.create(name=GROUP)
+        _copy(Friendship, ("user_id", "friend_id"), both)
+        club = Group.objects.create(name=GROUP)
         members = [self._ids[person] for person in self._gallery.members()]
         viewers = [self._viewer(count)[0] for count in FRIENDS]
         rows = ((club.pk, user_id) for user_id in [*members, *viewers])
-        _copy(membership, ("group_id", "user_id"), rows)
-        self.has_graph = True
+        _copy(Membership, ("group_id", "user_id"), rows)
 
     def _viewer(self, friends: int) -> tuple[UUID, int]:
         number = FRIENDS.index(friends) if friends else len(FRIENDS)

@@ -73,8 +73,9 @@ class Gallery:
     population: Population
 
     @classmethod
-    def draw(cls, templates: int, *, seed: int) -> Gallery:
-        population = Population(seed=seed)
+    def draw(cls, templates: int, *, seed: int, mean: npt.ArrayLike | None = None) -> Gallery:
+        """`mean`: see Population."""
+        population = Population(seed=seed, mean=mean)
         vectors: list[Halves] = []
         people: list[Numbers] = []
         start = 0

@@ -8,17 +8,18 @@ from uuid import UUID
 from benchmarks.search.reference import Cut
 from benchmarks.templates import Floats
 from recognition import engine, indexes, matching
+from recognition.engine import Engine
 from recognition.gallery import Scope
 from recognition.inference.packs import ModelPack
-from recognition.models import ActiveModel, Template
+from recognition.models import ActiveModel
 from recognition.scores import ScoreScale
+from recognition.search import Gallery, Plan
 
 # Its templates are what benchmarks.templates draws; the weights are not needed.
 PACK = "scrfd-arcface"
 
-# Plans that can be forced, to compare them: how many templates the product believes to be visible.
-_PLANS = {"exact": 0, "hnsw": 10**9}
-PLANS = tuple(_PLANS)
+# Plans that can be forced, to compare them.
+PLANS = tuple(plan.value for plan in Plan)
 
 
 class _NoPipeline:
@@ -28,50 +29,57 @@ class _NoPipeline:
         self.pack = pack
 
 
-def open_engine() -> engine.Engine:
+def open_engine() -> Engine:
     pack = engine.pack(PACK)
-    return engine.Engine(_NoPipeline(pack), ScoreScale(engine.calibration_of(pack)))  # type: ignore[arg-type]
+    return Engine(_NoPipeline(pack), ScoreScale(engine.calibration_of(pack)))  # type: ignore[arg-type]
 
 
-def prepare(active: engine.Engine) -> None:
-    """What the product has in a database before the first enrolment."""
+def prepare(active: Engine) -> None:
+    """What the product has in an empty database before the first enrolment."""
+    indexes.drop(active.template_version)  # of a gallery before
     ActiveModel.objects.get_or_create(pk=1, defaults={"pack": PACK})
+    indexes.sketch(active.template_version, active.sketches.centre)
 
 
-def build_index(active: engine.Engine) -> None:
+def build_index(active: Engine) -> None:
     """What the product builds once the templates of a model are there."""
     indexes.ensure(active.template_version)
 
 
-def visible(active: engine.Engine, scope: Scope) -> int:
-    return Template.objects.comparable_with(active.template_version).visible_to(scope).count()
+def visible(active: Engine, scope: Scope) -> int:
+    return Gallery.visible_to(scope, active).searched
 
 
-def cuts(active: engine.Engine, searched: int) -> list[Cut]:
+def cuts(active: Engine, searched: int) -> list[Cut]:
     """What is measured: the default, without the second cut, at `standard`, and everything."""
     basic = matching.level_confidence("basic")
     default = matching.SearchOptions(min_confidence=basic)
     open_set_off = matching.SearchOptions(min_confidence=basic, max_false_positive_rate=None)
+    standard = active.scores.cosine_of_confidence(matching.level_confidence("standard"))
     return [
         Cut("default", matching.cut(active, default, searched).cosine),
         Cut("no FPR cut", matching.cut(active, open_set_off, searched).cosine),
-        Cut(
-            "standard",
-            active.scores.cosine_of_confidence(matching.level_confidence("standard")),
-        ),
+        Cut("standard", standard),
         Cut("nearest 10", -1.0),
     ]
 
 
 def search(
-    active: engine.Engine, scope: Scope, cut: Cut, plan: str | None = None
+    active: Engine, scope: Scope, cut: Cut, plan: str | None = None
 ) -> Callable[[Floats], list[UUID]]:
     """A search as a request does it, counting included; by the named plan if one is given."""
+    forced = Plan(plan) if plan else None
 
     def one(probe: Floats) -> list[UUID]:
-        templates = Template.objects.comparable_with(active.template_version).visible_to(scope)
-        searched = templates.count() if plan is None else _PLANS[plan]
-        found = templates.nearest(probe, least=cut.cosine, limit=cut.limit, visible=searched)
+        gallery = Gallery.visible_to(scope, active)
+        found = gallery.nearest(probe, least=cut.cosine, limit=cut.limit, plan=forced)
         return [candidate.user_id for candidate in found]
 
     return one
+
+
+def chosen_plan(active: Engine, scope: Scope, cut: Cut, probe: Floats) -> str:
+    """The plan that such a search begins with when none is forced."""
+    gallery = Gallery.visible_to(scope, active)
+    bound = active.sketches.bound(probe, cut.cosine)
+    return gallery.plan(bound, cut.cosine, graph=True).value

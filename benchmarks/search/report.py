@@ -34,9 +34,7 @@ def print_gallery(gallery: Row) -> None:
     )
     columns = ("case", "cut", "system", "setting", "mates_found", "shown_found")
     columns += ("p50_ms", "p95_ms", "cpu_ms")
-    order = {row["case"]: at for at, row in reversed(list(enumerate(gallery["searches"])))}
-    cuts = {row["cut"]: at for at, row in reversed(list(enumerate(gallery["searches"])))}
-    rows = sorted(gallery["searches"], key=lambda row: (order[row["case"]], cuts[row["cut"]]))
+    rows = _together(_together(gallery["searches"], "cut"), "case")
     _print_table(columns, ([row[name] for name in columns] for row in rows))
     _print_table(
         ("case", "cut", "chosen", "plans (CPU ms, shown)", "ratio"),
@@ -49,13 +47,19 @@ def print_gallery(gallery: Row) -> None:
         ("case", "system", "1 client", "2 clients", "8 clients a second"),
         (
             (row["case"], row["system"], *row["searches_a_second"].values())
-            for row in gallery["clients"]
+            for row in _together(gallery["clients"], "case")
         ),
     )
     columns = ("system", "alone_a_second", "meanwhile_a_second", "search_p50_ms", "search_p95_ms")
     _print_table(columns, ([row[name] for name in columns] for row in gallery["insertions"]))
     for line in gallery["skipped"]:
         print(f"not measured: {line}")
+
+
+def _together(rows: list[Row], column: str) -> list[Row]:
+    """Those of equal values one after the other, in the order of their first appearance."""
+    values = list(dict.fromkeys(row[column] for row in rows))
+    return sorted(rows, key=lambda row: values.index(row[column]))
 
 
 def _plans(row: Row) -> str:

@@ -77,9 +77,6 @@ class Run:
         if self._effort.is_over:
             self.skipped.append(f"{system.name}, {case.name}: no time left")
             return
-        if case.friends and not system.has_friends:
-            self.skipped.append(f"{system.name}, {case.name}: there are no friendships")
-            return
         print(f"  {system.name}: {case.name}", flush=True)
         system.enter(case)
         kind = self._kind(case)

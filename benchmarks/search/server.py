@@ -19,6 +19,7 @@ def own_database() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="facesvc-bench-") as folder:
         os.environ["DJANGO_SETTINGS_MODULE"] = "facesvc.settings"
         os.environ |= {"FACESVC_DATA": folder, "DATABASE_URL": "", "FACESVC_TEMPLATE_KEYS": ""}
+        os.environ["LOG_LEVEL"] = "WARNING"
         os.environ["SECRET_KEY"] = secrets.token_urlsafe(48)
         import django
 

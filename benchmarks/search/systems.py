@@ -29,7 +29,6 @@ class System(ABC):
     name: str
     # Ways to search that are measured against each other; the first that finds enough counts.
     knobs: tuple[Any, ...] = (None,)
-    has_friends = True
 
     @abstractmethod
     def build(self, gallery: Gallery) -> dict[str, Any]:
@@ -42,7 +41,7 @@ class System(ABC):
     def searching(
         self, case: Case, allowed: Allowed, cut: Cut, probes: Floats, knob: Any
     ) -> Search:
-        """A search as `measure` calls it."""
+        """A search as `measure` calls it. Other kinds of searches end with the next call."""
 
     @abstractmethod
     def insert(self, number: int, vector: Floats) -> None: ...
@@ -72,11 +71,10 @@ class Product(System):
         product.prepare(self._active)
         self._loaded = loading.LoadedGallery(gallery, self._active.template_version)
         started = time.perf_counter()
-        self._loaded.load(1.0)
+        self._loaded.load(share=1.0)
         loaded = time.perf_counter()
         product.build_index(self._active)
         built = time.perf_counter()
-        self.has_friends = self._loaded.has_graph
         sizes = loading.sizes()
         return {
             "load_seconds": round(loaded - started, 2),
@@ -94,8 +92,13 @@ class Product(System):
     def searching(
         self, case: Case, allowed: Allowed, cut: Cut, probes: Floats, knob: str | None
     ) -> Search:
-        search = product.search(self._active, self._loaded.scope(case), cut, knob)
+        scope = self._loaded.scope(case)
+        self._plan = knob or product.chosen_plan(self._active, scope, cut, probes[0])
+        search = product.search(self._active, scope, cut, knob)
         return lambda number: self._loaded.people(search(probes[number]))
+
+    def describe(self, knob: str | None) -> str:
+        return self._plan
 
     def insert(self, number: int, vector: Floats) -> None:
         self._loaded.enrol(vector)

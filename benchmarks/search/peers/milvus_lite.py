@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
+from milvus_lite.server_manager import server_manager_instance
 from pymilvus import DataType, MilvusClient
 
 from benchmarks.search.people import Allowed, Gallery
@@ -28,7 +31,10 @@ class MilvusLite(Peer):
     knobs = (64, 128, 256, 512, 1024)
 
     def build(self, gallery: Gallery) -> None:
-        self._client = MilvusClient(str(self._folder / "milvus.db"))
+        # The client asks for timestamps, which Milvus Lite does not have; both go on without.
+        logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
+        self._file = str(self._folder / "milvus.db")
+        self._client = MilvusClient(self._file)
         schema = self._client.create_schema(auto_id=False)
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("person", DataType.INT64)
@@ -74,3 +80,5 @@ class MilvusLite(Peer):
 
     def close(self) -> None:
         self._client.close()
+        # Or it would go on, and write, until the process ends.
+        server_manager_instance.release_server(self._file)
