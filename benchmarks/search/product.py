@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-from benchmarks.search.reference import Cut
+from benchmarks.search.reference import CUTS, Cut
 from benchmarks.templates import Floats
 from recognition import engine, indexes, matching
 from recognition.engine import Engine
@@ -56,12 +56,13 @@ def cuts(active: Engine, searched: int) -> list[Cut]:
     default = matching.SearchOptions(min_confidence=basic)
     open_set_off = matching.SearchOptions(min_confidence=basic, max_false_positive_rate=None)
     standard = active.scores.cosine_of_confidence(matching.level_confidence("standard"))
-    return [
-        Cut("default", matching.cut(active, default, searched).cosine),
-        Cut("no FPR cut", matching.cut(active, open_set_off, searched).cosine),
-        Cut("standard", standard),
-        Cut("nearest 10", -1.0),
-    ]
+    cosines = (
+        matching.cut(active, default, searched).cosine,
+        matching.cut(active, open_set_off, searched).cosine,
+        standard,
+        -1.0,
+    )
+    return [Cut(name, cosine) for name, cosine in zip(CUTS, cosines, strict=True)]
 
 
 def search(

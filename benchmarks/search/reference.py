@@ -9,7 +9,10 @@ import numpy as np
 from benchmarks.search.people import Allowed, Gallery
 from benchmarks.templates import Floats, Numbers
 
+# Names of what is measured; the first is what a request gets that asks for nothing else.
+CUTS = ("default", "no FPR cut", "standard", "nearest 10")
 _CHUNK = 20_000  # templates
+_PROBES = 100
 _NOBODY = -2.0
 
 
@@ -57,6 +60,16 @@ def best_of_each_person(gallery: Gallery, probes: Floats) -> Floats:
             cosines, starts[first:last] - starts[first], axis=1, out=best[:, first:last]
         )
     return best
+
+
+def share_that_matches(gallery: Gallery, cut: Cut, strangers: int) -> float:
+    """The share of so many people who are not in the gallery to whom somebody is shown."""
+    probes = gallery.population.strangers(strangers).astype(np.float16).astype(np.float32)
+    matches = [
+        best_of_each_person(gallery, probes[first : first + _PROBES]).max(1) >= cut.cosine
+        for first in range(0, strangers, _PROBES)
+    ]
+    return float(np.mean(np.concatenate(matches)))
 
 
 @dataclass(frozen=True)

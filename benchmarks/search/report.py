@@ -52,6 +52,7 @@ def print_gallery(gallery: Row) -> None:
     )
     columns = ("system", "alone_a_second", "meanwhile_a_second", "search_p50_ms", "search_p95_ms")
     _print_table(columns, ([row[name] for name in columns] for row in gallery["insertions"]))
+    print(f"strangers to whom anybody is shown: {gallery['strangers_that_match']:.4f}")
     for line in gallery["skipped"]:
         print(f"not measured: {line}")
 

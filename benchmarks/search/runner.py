@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.search import measure, product
 from benchmarks.search.people import Allowed, Case, Gallery, cases
-from benchmarks.search.reference import Answers, Cut, Recall, answer, recall
+from benchmarks.search.reference import Answers, Cut, Recall, answer, recall, share_that_matches
 from benchmarks.search.systems import Product, System, built
 from benchmarks.templates import Floats, Numbers
 
@@ -17,6 +17,8 @@ from benchmarks.templates import Floats, Numbers
 ENOUGH = 0.99
 CLIENTS = (1, 2, 8)
 _NEWCOMERS = 5000
+# Whose photos are searched for in a gallery without them, by the reference.
+_STRANGERS = 2000
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Effort:
     clients: float  # for one number of clients; also for insertions
     deadline: float  # of the whole run, as time.monotonic counts
     plans: bool
+    cuts: tuple[str, ...]
 
     @property
     def is_over(self) -> bool:
@@ -95,6 +98,7 @@ class Run:
             allowed = self._gallery.allowed(case)
             probes, whose = self._gallery.probes(allowed, self._effort.probes)
             cuts = product.cuts(product.open_engine(), int(allowed.rows.sum()))
+            cuts = [cut for cut in cuts if cut.name in self._effort.cuts]
             right = answer(self._gallery, allowed, probes)
             self._kinds[case.name] = Searches(case, allowed, cuts, probes, whose, right)
         return self._kinds[case.name]
@@ -199,9 +203,11 @@ class Run:
         })  # fmt: skip
 
     def report(self) -> Row:
+        everybody = self._kind(cases()[0]).cuts[0]
         return {
             "templates": len(self._gallery.people),
             "people": self._gallery.size,
+            "strangers_that_match": share_that_matches(self._gallery, everybody, _STRANGERS),
             "builds": self.builds,
             "searches": self.searches,
             "plans": self.plans,

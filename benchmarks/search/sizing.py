@@ -1,4 +1,4 @@
-"""The figures of docs/sizing.md out of a run's JSON: `python -m benchmarks.search --sizing FILE`."""
+"""The figures of docs/sizing.md out of the JSON of a run."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ def tables(path: Path) -> str:
     lines += ["", "| table or index | bytes a face |", "|---|---|"]
     largest = results["galleries"][-1]
     relations = largest["builds"]["facesvc"]["relations"]
-    lines += [
-        f"| {name} | {size / largest['templates']:.0f} |" for name, size in relations.items()
-    ]
+    lines += [f"| {name} | {size / largest['templates']:.0f} |" for name, size in relations.items()]
     lines += ["", f"The last column is extrapolated where {_MILLION:,} faces were not measured."]
     return "\n".join(lines)
 

@@ -34,7 +34,7 @@ class System(ABC):
     def build(self, gallery: Gallery) -> dict[str, Any]:
         """Load a gallery; seconds and bytes for the report."""
 
-    def enter(self, case: Case) -> None:
+    def enter(self, case: Case) -> None:  # noqa: B027  others have no privacy to change
         """Get ready for a kind of search."""
 
     @abstractmethod
@@ -56,7 +56,7 @@ class System(ABC):
     def describe(self, knob: Any) -> str:
         return ""
 
-    def leave_thread(self) -> None:
+    def leave_thread(self) -> None:  # noqa: B027  others have no connections
         """Called at the end of every client."""
 
 

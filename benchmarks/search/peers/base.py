@@ -42,7 +42,10 @@ class Peer(ABC):
 
     @abstractmethod
     def search(self, probe: Floats, within: Any, knob: Any) -> Found:
-        """The nearest `ROWS` templates (or fewer) of those who may be found, in one thread."""
+        """The nearest `ROWS` templates (or fewer) of those who may be found.
+
+        In one thread where the store lets us say so.
+        """
 
     @abstractmethod
     def insert(self, row: int, vector: Floats) -> None:
@@ -52,7 +55,7 @@ class Peer(ABC):
     def bytes(self) -> int:
         """Of the index, with the vectors if it has them in it."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  most have nothing to close
         """Nothing may be called after this."""
 
     def describe(self, knob: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import faiss
 import numpy as np
 
-from benchmarks.search.people import Allowed, Gallery
 from benchmarks.search.peers.base import (
     EF_CONSTRUCTION,
     ROWS,
@@ -16,6 +15,7 @@ from benchmarks.search.peers.base import (
     chunks,
     singles,
 )
+from benchmarks.search.people import Allowed, Gallery
 from benchmarks.templates import DIMENSIONS, Floats
 
 

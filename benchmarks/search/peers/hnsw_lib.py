@@ -7,7 +7,6 @@ from collections.abc import Callable
 import hnswlib
 import numpy as np
 
-from benchmarks.search.people import Allowed, Gallery
 from benchmarks.search.peers.base import (
     EF_CONSTRUCTION,
     ROWS,
@@ -18,6 +17,7 @@ from benchmarks.search.peers.base import (
     chunks,
     singles,
 )
+from benchmarks.search.people import Allowed, Gallery
 from benchmarks.templates import DIMENSIONS, Floats
 
 Filter = Callable[[int], bool] | None

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 from lancedb.index import BTree, HnswSq, IvfPq
 
-from benchmarks.search.people import Allowed, Gallery
 from benchmarks.search.peers.base import (
     EF_CONSTRUCTION,
     ROWS,
@@ -21,6 +20,7 @@ from benchmarks.search.peers.base import (
     condition,
     folder_bytes,
 )
+from benchmarks.search.people import Allowed, Gallery
 from benchmarks.templates import DIMENSIONS, Floats
 
 _WAIT = timedelta(hours=2)

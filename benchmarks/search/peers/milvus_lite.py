@@ -8,7 +8,6 @@ import numpy as np
 from milvus_lite.server_manager import server_manager_instance
 from pymilvus import DataType, MilvusClient
 
-from benchmarks.search.people import Allowed, Gallery
 from benchmarks.search.peers.base import (
     EF_CONSTRUCTION,
     ROWS,
@@ -20,6 +19,7 @@ from benchmarks.search.peers.base import (
     folder_bytes,
     singles,
 )
+from benchmarks.search.people import Allowed, Gallery
 from benchmarks.templates import DIMENSIONS, Floats
 
 _NAME = "templates"

@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 from usearch.index import Index
 
-from benchmarks.search.people import Allowed, Gallery
 from benchmarks.search.peers.base import (
     EF_CONSTRUCTION,
     ROWS,
@@ -17,6 +16,7 @@ from benchmarks.search.peers.base import (
     chunks,
     singles,
 )
+from benchmarks.search.people import Allowed, Gallery
 from benchmarks.templates import DIMENSIONS, Floats
 
 
