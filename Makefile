@@ -17,7 +17,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench lock clean clean-data
+.PHONY: help run test check bench bench-search lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,12 +43,18 @@ bench: .venv/bench.stamp .env  ## Measure the inference pipeline, against dlib's
 	@echo "Measuring inference"
 	@$(BIN)/python -m benchmarks.inference $(ARGS)
 
+bench-search: .venv/bench-search.stamp  ## Measure the search beside other stores: hours (ARGS=--quick)
+	@echo "Measuring the search"
+	@$(BIN)/python -W ignore -m benchmarks.search $(ARGS)
+
 lock: .venv/dev.stamp  ## Resolve pyproject.toml anew into requirements/*.txt
-	@echo "Resolving the newest allowed versions (photos.txt and bench.txt are kept by hand)"
+	@echo "Resolving the newest allowed versions (photos, bench and hnswlib.txt are kept by hand)"
 	@$(COMPILE) --only-build-deps --all-build-deps --output-file requirements/build.txt pyproject.toml
 	@$(COMPILE) --extra dev --constraint requirements/build.txt \
 		--output-file requirements/dev.txt pyproject.toml
 	@$(COMPILE) --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
+	@$(COMPILE) --extra bench-search --constraint requirements/dev.txt \
+		--output-file requirements/bench-search.txt pyproject.toml
 	@rm -rf facesvc.egg-info
 
 clean:  ## Remove the virtual environment and caches; the data folder and .env stay
@@ -84,6 +90,13 @@ clean-data:  ## Remove the data folder: all faces, the database, the models. Ref
 
 .venv/bench.stamp: requirements/bench.txt .venv/dev.stamp
 	@$(INSTALL) -r $<
+	@touch $@
+
+# hnswlib comes as a source archive only. Without a C++ compiler the others are measured.
+.venv/bench-search.stamp: requirements/bench-search.txt requirements/hnswlib.txt .venv/dev.stamp
+	@echo "Installing the other vector stores"
+	@$(INSTALL) -r requirements/bench-search.txt
+	@$(INSTALL) -r requirements/hnswlib.txt || echo "hnswlib could not be compiled: left out" >&2
 	@touch $@
 
 # The secret that the service cannot do without, and the key of the kept pictures of faces. An

@@ -130,8 +130,7 @@ class ListingQuerySet(models.QuerySet["Listing"]):
         from recognition.models import Sketch  # which imports this module
 
         differing = HammingDistance("bits", Cast(Value(sketch), BitField(length=512)))
-        # With a lower bound as well the planner expects 0.5% of the rows, else a third; and then
-        # it would rather begin with the templates.
+        # Two bounds for the planner's sake, see best_of_each_user.
         near = Sketch.objects.annotate(differing=differing).filter(
             Q(differing__lte=bound), Q(differing__gte=0)
         )
@@ -145,7 +144,8 @@ class ListingQuerySet(models.QuerySet["Listing"]):
 
     def best_of_each_user(self, vector: str, *, least: float) -> Ranking:
         """Each user's nearest template with a cosine of `least` or more, nearest first."""
-        near = self.by_distance(vector).filter(Q(distance__lte=-least))
+        # Between two bounds the planner expects 0.5% of the rows, not a third as below one.
+        near = self.by_distance(vector).filter(Q(distance__lte=-least), Q(distance__gte=-2))
         # Not by the distance itself: with one user left the planner would take the HNSW index for
         # that, which stops after 40 templates of whomever.
         order = (F("distance") + 0.0).asc()

@@ -53,15 +53,9 @@ _LOOKALIKES = 1.0
 # n unit vectors with the cosine 0.55 (mated pairs) has a length of 0.75 or more before it is
 # normalised.
 _FACE_OF_MEAN = 0.75
-# For the planner, in a search's transaction. The tables are joined by looking up keys: it would
-# read whole tables instead, since it cannot know how few templates are near enough. And it would
-# compile a statement that is over before it is compiled.
-_PLANNER = {
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "jit": "off",
-    "max_parallel_workers_per_gather": "0",
-}
+# For the planner, in a search's transaction: a search is over before it is compiled, and other
+# processors have other requests.
+_PLANNER = {"jit": "off", "max_parallel_workers_per_gather": "0"}
 # A table of few rows would otherwise be read and sorted.
 _FOR_GRAPH = dict.fromkeys(("enable_sort", "enable_seqscan", "enable_bitmapscan"), "off")
 # Going on until enough templates pass the filters.

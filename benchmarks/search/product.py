@@ -1,0 +1,86 @@
+"""How the benchmark calls the product: the only place that knows its search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+from benchmarks.search.reference import CUTS, Cut
+from benchmarks.templates import Floats
+from recognition import engine, indexes, matching
+from recognition.engine import Engine
+from recognition.gallery import Scope
+from recognition.inference.packs import ModelPack
+from recognition.models import ActiveModel
+from recognition.scores import ScoreScale
+from recognition.search import Gallery, Plan
+
+# Its templates are what benchmarks.templates draws; the weights are not needed.
+PACK = "scrfd-arcface"
+
+# Plans that can be forced, to compare them.
+PLANS = tuple(plan.value for plan in Plan)
+
+
+class _NoPipeline:
+    """In the place of the pipeline: the pack without its networks."""
+
+    def __init__(self, pack: ModelPack) -> None:
+        self.pack = pack
+
+
+def open_engine() -> Engine:
+    pack = engine.pack(PACK)
+    return Engine(_NoPipeline(pack), ScoreScale(engine.calibration_of(pack)))  # type: ignore[arg-type]
+
+
+def prepare(active: Engine) -> None:
+    """What the product has in an empty database before the first enrolment."""
+    indexes.drop(active.template_version)  # of a gallery before
+    ActiveModel.objects.get_or_create(pk=1, defaults={"pack": PACK})
+    indexes.sketch(active.template_version, active.sketches.centre)
+
+
+def build_index(active: Engine) -> None:
+    """What the product builds once the templates of a model are there."""
+    indexes.ensure(active.template_version)
+
+
+def visible(active: Engine, scope: Scope) -> int:
+    return Gallery.visible_to(scope, active).searched
+
+
+def cuts(active: Engine, searched: int) -> list[Cut]:
+    """What is measured: the default, without the second cut, at `standard`, and everything."""
+    basic = matching.level_confidence("basic")
+    default = matching.SearchOptions(min_confidence=basic)
+    open_set_off = matching.SearchOptions(min_confidence=basic, max_false_positive_rate=None)
+    standard = active.scores.cosine_of_confidence(matching.level_confidence("standard"))
+    cosines = (
+        matching.cut(active, default, searched).cosine,
+        matching.cut(active, open_set_off, searched).cosine,
+        standard,
+        -1.0,
+    )
+    return [Cut(name, cosine) for name, cosine in zip(CUTS, cosines, strict=True)]
+
+
+def search(
+    active: Engine, scope: Scope, cut: Cut, plan: str | None = None
+) -> Callable[[Floats], list[UUID]]:
+    """A search as a request does it, counting included; by the named plan if one is given."""
+    forced = Plan(plan) if plan else None
+
+    def one(probe: Floats) -> list[UUID]:
+        gallery = Gallery.visible_to(scope, active)
+        found = gallery.nearest(probe, least=cut.cosine, limit=cut.limit, plan=forced)
+        return [candidate.user_id for candidate in found]
+
+    return one
+
+
+def chosen_plan(active: Engine, scope: Scope, cut: Cut, probe: Floats) -> str:
+    """The plan that such a search begins with when none is forced."""
+    gallery = Gallery.visible_to(scope, active)
+    bound = active.sketches.bound(probe, cut.cosine)
+    return gallery.plan(bound, cut.cosine, graph=True).value
