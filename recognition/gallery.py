@@ -15,8 +15,10 @@ from django.db import models
 from django.db.models import (
     Avg,
     CharField,
+    Exists,
     F,
     Func,
+    OuterRef,
     Q,
     QuerySet,
     Value,
@@ -58,11 +60,10 @@ class Scope:
     def has_public(self) -> bool:
         return "public" in self.groups
 
-    def friends(self) -> Ids:
-        """The viewer's friends."""
-        return Friendship.objects.filter(user=self.viewer).values("friend")
+    def friends(self) -> Relation:
+        return Relation(Friendship.objects.filter(user=self.viewer), "friend")
 
-    def relations(self) -> list[Ids]:
+    def relations(self) -> list[Relation]:
         """The users whom the viewer may find for being in a relation with them, by kind."""
         if self.viewer is None:
             return []
@@ -70,8 +71,23 @@ class Scope:
         if names := self.groups - {"public", "friends"}:
             own = Membership.objects.filter(user=self.viewer, group__name__in=sorted(names))
             members = Membership.objects.filter(group__in=own.values("group"))
-            related.append(members.values("user"))
+            related.append(Relation(members, "user"))
         return related
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Rows that each name in `column` a user whom the viewer is in a relation with."""
+
+    rows: QuerySet[Any, Any]
+    column: str
+
+    def users(self) -> Ids:
+        return self.rows.values(self.column)
+
+    def has(self, user: OuterRef) -> Q:
+        """Not IN: of EXISTS the planner knows that it may look up single users as well."""
+        return Q(Exists(self.rows.filter(**{self.column: user})))
 
 
 class ListingQuerySet(models.QuerySet["Listing"]):
@@ -95,7 +111,7 @@ class ListingQuerySet(models.QuerySet["Listing"]):
         if scope.has_public:
             allowed |= Q(privacy_level="public")
         for related in scope.relations():
-            allowed |= ~Q(privacy_level="private") & Q(user_id__in=related)
+            allowed |= ~Q(privacy_level="private") & related.has(OuterRef("user_id"))
         if scope.tagging:
             allowed &= _taggable(scope)
         return shown.filter(allowed)
@@ -185,8 +201,10 @@ def _related(scope: Scope) -> list[Ids]:
     if scope.viewer is None:
         return []
     viewer = User.objects.filter(pk=scope.viewer).values("pk")
-    # Friends in any case: tagging, a public user's face may be for friends only.
-    return [viewer, scope.friends(), *scope.relations()]
+    relations = scope.relations()
+    if scope.tagging and "friends" not in scope.groups:
+        relations.append(scope.friends())  # a public user's face may be for friends only
+    return [viewer, *(relation.users() for relation in relations)]
 
 
 def counted_for_all(scope: Scope) -> Q:
@@ -202,7 +220,7 @@ def counted_for_all(scope: Scope) -> Q:
 def _taggable(scope: Scope) -> Q:
     allowed = Q(taggable="everyone")
     if scope.viewer:
-        close = Q(user_id=scope.viewer) | Q(user_id__in=scope.friends())
+        close = Q(user_id=scope.viewer) | scope.friends().has(OuterRef("user_id"))
         allowed |= Q(taggable="friends_only") & close
     return allowed
 
