@@ -54,8 +54,6 @@ def missing(version: str) -> QuerySet[Face]:
 
 def reembed(target: Target, *, workers: int) -> Iterator[list[Outcome]]:
     """Make what is missing, in `workers` processes; yields what became of each batch."""
-    new = engine.load(target.pack, target.template_key)
-    indexes.sketch(target.version, new.sketches.centre)
     pks = list(missing(target.version).order_by("pk").values_list("pk", flat=True))
     batches = [pks[at : at + BATCH] for at in range(0, len(pks), BATCH)]
     if workers == 1:
@@ -78,6 +76,7 @@ def reembed(target: Target, *, workers: int) -> Iterator[list[Outcome]]:
 def convert(pks: list[int], target: Target) -> list[Outcome]:
     """Make the templates of some faces, from their templates under another key or their crops."""
     new = engine.load(target.pack, target.template_key)
+    indexes.sketch(target.version, new.sketches.centre)
     vectors = _from_other_keys(pks, new)
     problems: dict[int, str] = {}
     made = _from_crops([pk for pk in pks if pk not in vectors], new, problems)

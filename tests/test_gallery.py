@@ -8,17 +8,21 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from recognition import engine, gallery, matching
+from recognition import engine, matching, search
 from recognition.gallery import Scope
 from recognition.inference.arrays import Floats
-from recognition.models import AuditEvent, Face, Template
+from recognition.models import AuditEvent, Face, Listing
+from recognition.search import Gallery, Plan
 from tests.builders import (
     FRIEND,
     OWNER,
     PICTURE,
     STRANGER,
     FakePipeline,
+    face_of,
+    fake_engine,
     make_face,
+    make_templates,
     make_user,
     near,
     vector,
@@ -36,16 +40,20 @@ def padded(embedding: Floats) -> Floats:
 
 
 def visible(scope: Scope) -> set[UUID]:
-    return set(Template.objects.visible_to(scope).values_list("user_id", flat=True))
+    return set(Listing.objects.visible_to(scope).values_list("user_id", flat=True))
 
 
 def nearest(
-    embedding: Floats, *, scope: Scope = EVERYONE, least: float = -1, limit: int = 10
+    embedding: Floats,
+    *,
+    scope: Scope = EVERYONE,
+    least: float = -1,
+    limit: int = 10,
+    plan: Plan | None = None,
 ) -> list[tuple[UUID, float]]:
-    templates = Template.objects.comparable_with(VERSION).visible_to(scope)
-    found = templates.nearest(
-        padded(embedding), least=least, limit=limit, visible=templates.count()
-    )
+    with search.statements():
+        gallery = Gallery.visible_to(scope, fake_engine())
+        found = gallery.nearest(padded(embedding), least=least, limit=limit, plan=plan)
     return [(candidate.user_id, round(candidate.cosine, 3)) for candidate in found]
 
 
@@ -64,15 +72,14 @@ def clean_index() -> None:
         cursor.execute("REINDEX TABLE recognition_template")
 
 
-@pytest.fixture(params=["exact", "index"])
-def plan(request: pytest.FixtureRequest, clean_index: None, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "index":
-        monkeypatch.setattr(gallery, "EXACT_LIMIT", 0)
-    return str(request.param)
+@pytest.fixture(params=Plan, ids=lambda plan: plan.value)
+def plan(request: pytest.FixtureRequest, clean_index: None) -> Plan:
+    chosen: Plan = request.param
+    return chosen
 
 
-def test_it_works(people: None, plan: str) -> None:
-    assert nearest(vector(1)) == [(OWNER, 0.99), (FRIEND, 0.98), (STRANGER, 0.97)]
+def test_it_works(people: None, plan: Plan) -> None:
+    assert nearest(vector(1), plan=plan) == [(OWNER, 0.99), (FRIEND, 0.98), (STRANGER, 0.97)]
 
 
 # --- who may be found -----------------------------------------------------------------------------
@@ -131,117 +138,60 @@ def test_tagging(taggable: str, viewer: UUID | None, found: bool) -> None:
     assert visible(Scope(viewer=viewer)) == {OWNER}
 
 
-def test_a_forbidden_match_hides_no_allowed_one(plan: str) -> None:
+def test_a_forbidden_match_hides_no_allowed_one(plan: Plan) -> None:
     """The filter is inside the search: private lookalikes stand before the owner."""
     stranger = make_user(STRANGER, "private")
     for _ in range(30):
         make_face(stranger, vector(1))
     make_face(make_user(OWNER, "public"), near(vector(1), 0.96))
-    assert nearest(vector(1), scope=Scope(viewer=None), limit=1) == [(OWNER, 0.96)]
+    assert nearest(vector(1), scope=Scope(viewer=None), limit=1, plan=plan) == [(OWNER, 0.96)]
 
 
 # --- ranking --------------------------------------------------------------------------------------
 
 
-def test_one_row_a_user_with_the_best_face(plan: str) -> None:
+def test_one_row_a_user_with_the_best_face(plan: Plan) -> None:
     owner, friend = make_user(OWNER), make_user(FRIEND)
     make_face(owner, near(vector(1), 0.95))
     make_face(friend, near(vector(1), 0.97))
     make_face(owner, near(vector(1), 0.99))
-    assert nearest(vector(1)) == [(OWNER, 0.99), (FRIEND, 0.97)]
+    assert nearest(vector(1), plan=plan) == [(OWNER, 0.99), (FRIEND, 0.97)]
 
 
-def test_the_cut_and_the_limit(people: None, plan: str) -> None:
-    assert nearest(vector(1), least=0.975) == [(OWNER, 0.99), (FRIEND, 0.98)]
-    assert nearest(vector(1), limit=1) == [(OWNER, 0.99)]
-    assert nearest(vector(1), least=1.01) == []
+def test_the_cut_and_the_limit(people: None, plan: Plan) -> None:
+    assert nearest(vector(1), least=0.975, plan=plan) == [(OWNER, 0.99), (FRIEND, 0.98)]
+    assert nearest(vector(1), limit=1, plan=plan) == [(OWNER, 0.99)]
+    assert nearest(vector(1), least=1.01, plan=plan) == []
 
 
-def test_other_models_are_not_compared(plan: str) -> None:
+def test_other_models_are_not_compared(plan: Plan) -> None:
     make_face(make_user(OWNER), vector(1), version="arcface_v1.2")
     make_face(make_user(FRIEND), near(vector(1), 0.9))
-    assert nearest(vector(1)) == [(FRIEND, 0.9)]
+    assert nearest(vector(1), plan=plan) == [(FRIEND, 0.9)]
 
 
-def crowd(size: int) -> Floats:
-    """Random people, every third public, each with one face."""
-    random = np.random.default_rng(1)
-    faces = random.normal(size=(size, 128)).astype(np.float32)
-    faces /= np.linalg.norm(faces, axis=1, keepdims=True)
-    levels = ("public", "friends", "private")
-    for number, face in enumerate(faces):
-        make_face(make_user(UUID(int=number), levels[number % 3]), face)
-    return faces
-
-
-def test_both_plans_answer_alike(clean_index: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    faces = crowd(150)
-    for scope in (EVERYONE, Scope(viewer=None), Scope(viewer=UUID(int=4))):
-        for probe in faces[:20]:
-            exact = nearest(probe, scope=scope, least=-0.05, limit=7)
-            with monkeypatch.context() as patched:
-                patched.setattr(gallery, "EXACT_LIMIT", 0)
-                assert nearest(probe, scope=scope, least=-0.05, limit=7) == exact
-            assert exact
-
-
-def test_a_search_is_that_of_brute_force() -> None:
-    faces = crowd(100)
-    public = [number for number in range(100) if number % 3 == 0]
-    cosines = faces[public] @ faces[50]
-    best = [UUID(int=public[place]) for place in np.argsort(-cosines)[:10]]
-    assert [user for user, _ in nearest(faces[50], scope=Scope(viewer=None))] == best
-
-
-@pytest.mark.parametrize("search", ["of one user", "by that user, of nobody else"])
-def test_an_exact_search_compares_every_template(search: str) -> None:
+@pytest.mark.parametrize("of_one_user", [True, False])
+def test_an_exact_search_compares_every_template(of_one_user: bool) -> None:
     """Though fifty others are nearer: an index that stops after forty must not serve it.
 
     With one user left, ordering by distance within each user is ordering by distance, so that the
     planner may take the index; it does of itself while the table has no statistics yet.
     """
-    stranger = make_user(STRANGER)
-    for number in range(50):
-        make_face(stranger, near(vector(1), 0.99, toward=20 + number))
-    make_face(make_user(OWNER), vector(2))
-    templates = Template.objects.comparable_with(VERSION)
-    if search == "of one user":
-        templates = templates.of_user(OWNER)
+    stranger, owner = make_user(STRANGER), make_user(OWNER)
+    make_templates([(stranger, near(vector(1), 0.99, toward=20 + n), "") for n in range(50)])
+    make_face(owner, vector(2))
+    with connection.cursor() as cursor:
+        for node in ("seqscan", "bitmapscan", "sort"):
+            cursor.execute(f"SET LOCAL enable_{node} = off")
+    if of_one_user:
+        found = matching.compare_with_user(fake_engine(), OWNER, face_of(vector(1)))
+        assert found and found.face_cosine == pytest.approx(0, abs=1e-3)
     else:
-        templates = templates.visible_to(Scope(viewer=OWNER, groups=frozenset()))
-    with connection.cursor() as cursor:
-        for plan in ("seqscan", "bitmapscan", "sort"):
-            cursor.execute(f"SET LOCAL enable_{plan} = off")
-    found = templates.nearest(padded(vector(1)), least=-1, limit=1, visible=1)
-    assert [candidate.user_id for candidate in found] == [OWNER]
+        scope = Scope(viewer=OWNER, groups=frozenset())
+        assert nearest(vector(1), scope=scope, plan=Plan.OWNERS) == [(OWNER, 0)]
 
 
-# --- plans ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("of_index", [False, True])
-def test_the_plan_follows_the_number_of_visible_templates(
-    people: None, monkeypatch: pytest.MonkeyPatch, of_index: bool
-) -> None:
-    """The ranking statement is run again under EXPLAIN, as it was."""
-    if of_index:
-        monkeypatch.setattr(gallery, "EXACT_LIMIT", 0)
-    statements = []
-
-    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if "<#>" in sql:
-            statements.append((sql, params))
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(note):
-        nearest(vector(1))
-    ((sql, params),) = statements
-    with connection.cursor() as cursor:
-        # A table of three rows is otherwise read and sorted whatever the statement.
-        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
-        cursor.execute(f"EXPLAIN {sql}", params)
-        plan = "\n".join(row[0] for row in cursor.fetchall())
-    assert ("template_hnsw_" in plan) == of_index
+# --- statements -----------------------------------------------------------------------------------
 
 
 def test_vectors_do_not_leave_the_database(people: None) -> None:
@@ -253,27 +203,27 @@ def test_vectors_do_not_leave_the_database(people: None) -> None:
 
     with connection.execute_wrapper(note):
         nearest(vector(1))
-    assert len(statements) == 2
+    assert any("<#>" in sql for sql in statements)
     for sql in statements:
         columns = sql.partition(" FROM ")[0].split(", ")
         assert not any(column.endswith('."embedding"') for column in columns), columns
 
 
-def test_the_settings_of_a_search_end_with_it(
-    people: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gallery, "EXACT_LIMIT", 0)
-
-    def ef_search() -> str:
+@pytest.mark.parametrize("plan", Plan)
+def test_the_settings_of_a_search_end_with_it(people: None, plan: Plan) -> None:
+    def settings_now() -> list[str]:
         with connection.cursor() as cursor:
-            cursor.execute("SHOW hnsw.ef_search")
-            return str(cursor.fetchone()[0])
+            cursor.execute(
+                "SELECT current_setting('hnsw.ef_search'), current_setting('jit'), "
+                "current_setting('enable_sort')"
+            )
+            return list(cursor.fetchone())
 
-    before = ef_search()
+    before = settings_now()
     with pytest.raises(RuntimeError), transaction.atomic():
-        nearest(vector(1))
+        nearest(vector(1), plan=plan)
         raise RuntimeError
-    assert ef_search() == before
+    assert settings_now() == before
 
 
 @pytest.mark.parametrize("size", [1, 20])
@@ -284,9 +234,11 @@ def test_building_and_reading_a_search(
         make_face(make_user(UUID(int=number), "public"), near(vector(1), 0.99))
     fake.show(vector(1))
     with django_assert_num_queries(0):
-        templates = Template.objects.comparable_with(VERSION).visible_to(EVERYONE)
-        templates.by_distance(padded(vector(1)))
-    with django_assert_num_queries(4):
+        listings = Listing.objects.comparable_with(VERSION).visible_to(EVERYONE)
+        listings.best_of_each_user("[1]", least=0.5)
+    # The active model; a savepoint with the settings, twice a count, the centre and the search;
+    # the users.
+    with django_assert_num_queries(9):
         result = matching.identify(
             scope=EVERYONE,
             image=PICTURE,

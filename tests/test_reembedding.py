@@ -191,6 +191,7 @@ def test_an_enrolment_during_the_change_begins_anew(
 
     def change_first(serving: engine.Engine) -> bool:
         if not answered:
+            indexes.sketch(other.version, np.zeros(512, np.float32))
             ActiveModel.objects.update(pack="other")
         answered.append(serving.pack.name)
         return real(serving)

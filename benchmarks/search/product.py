@@ -13,7 +13,7 @@ from recognition.gallery import Scope
 from recognition.inference.packs import ModelPack
 from recognition.models import ActiveModel
 from recognition.scores import ScoreScale
-from recognition.search import Gallery, Plan
+from recognition.search import Gallery, Plan, statements
 
 # Its templates are what benchmarks.templates draws; the weights are not needed.
 PACK = "scrfd-arcface"
@@ -72,8 +72,9 @@ def search(
     forced = Plan(plan) if plan else None
 
     def one(probe: Floats) -> list[UUID]:
-        gallery = Gallery.visible_to(scope, active)
-        found = gallery.nearest(probe, least=cut.cosine, limit=cut.limit, plan=forced)
+        with statements():
+            gallery = Gallery.visible_to(scope, active)
+            found = gallery.nearest(probe, least=cut.cosine, limit=cut.limit, plan=forced)
         return [candidate.user_id for candidate in found]
 
     return one

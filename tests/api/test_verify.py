@@ -32,6 +32,10 @@ def verify(person: Person, **fields: Any) -> dict[str, Any]:
     return data_of(person.post("verify", **{"user_id": OWNER, "image": PICTURE_BASE64, **fields}))
 
 
+def scores_of(answer: dict[str, Any]) -> dict[str, float]:
+    return {name: answer[name] for name in ("similarity_score", "confidence_score")}
+
+
 def test_it_works(owner: Person, fake: FakePipeline) -> None:
     face = make_face(make_user(OWNER), vector(1))
     fake.show(near(vector(1), 0.98))
@@ -44,9 +48,36 @@ def test_it_works(owner: Person, fake: FakePipeline) -> None:
         "similarity_score": answer["similarity_score"],
         "confidence_score": answer["confidence_score"],
         "matched_face_id": face.face_id,
+        "match_on": "face",
+        "nearest_face": scores_of(answer),
+        "mean_face": scores_of(answer),
         "verification_level": "standard",
         "risk_assessment": {"risk_level": "low", "factors": []},
     }
+
+
+def test_the_mean_of_the_faces(owner: Person, fake: FakePipeline) -> None:
+    """Two photos that each differ from the probe in their own way: their mean is nearer."""
+    user = make_user(OWNER)
+    for number in (2, 3):
+        make_face(user, near(vector(1), 0.9, toward=number))
+    fake.show(vector(1))
+    by_face, by_user = verify(owner), verify(owner, match_on="user")
+    assert (by_face["match_on"], by_user["match_on"]) == ("face", "user")
+    assert scores_of(by_face) == by_face["nearest_face"] == by_user["nearest_face"]
+    assert scores_of(by_user) == by_user["mean_face"] == by_face["mean_face"]
+    # Of two vectors with the cosine 0.81, the mean has the cosine 0.9 / sqrt(0.905) to the probe.
+    assert by_user["similarity_score"] == pytest.approx((0.9461 - 0.8376) / 0.1624, abs=0.003)
+    assert not by_face["is_match"]
+    assert by_user["is_match"]
+
+
+def test_the_mean_leaves_out_suspended_faces(owner: Person, fake: FakePipeline) -> None:
+    user = make_user(OWNER)
+    make_face(user, vector(1))
+    make_face(user, vector(2), suspended_at=timezone.now())
+    fake.show(vector(1))
+    assert verify(owner)["mean_face"]["similarity_score"] == pytest.approx(1, abs=1e-3)
 
 
 def test_real_photos(service: Person) -> None:
