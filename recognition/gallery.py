@@ -24,6 +24,7 @@ from django.db.models import (
     Value,
     Window,
 )
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, RowNumber
 from pgvector.django import BitField, HalfVectorField, HammingDistance, MaxInnerProduct
 
@@ -151,6 +152,14 @@ class ListingQuerySet(models.QuerySet["Listing"]):
             Q(differing__lte=bound), Q(differing__gte=0)
         )
         return self.filter(pk__in=near.values("pk"))
+
+    def indexed(self, version: str) -> ListingQuerySet:
+        """Only those in the HNSW index of a version, which is given as a literal of SQL.
+
+        Of a parameter a generic plan could not know that it is the index's version.
+        """
+        literal = RawSQL(version.replace("%", "%%"), [])
+        return self.filter(template__embedding_version=literal)
 
     # --- ranking ----------------------------------------------------------------------------------
 

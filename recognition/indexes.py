@@ -7,6 +7,7 @@ import hashlib
 
 from django.db import connection
 from pgvector import HalfVector
+from psycopg import sql
 
 from recognition.inference.arrays import Floats
 from recognition.models import SketchCentre
@@ -14,12 +15,6 @@ from recognition.models import SketchCentre
 # Candidates in HNSW's lists: these keep 99.5% of the true matches among 100,000 faces at ef_search
 # 200, where pgvector's defaults (16, 64) lose a third.
 _OPTIONS = "m = 32, ef_construction = 200"
-
-# Consumer: the plan GRAPH of recognition.search.
-_CREATE = (
-    "CREATE INDEX CONCURRENTLY {name} ON recognition_template USING hnsw "
-    "(embedding halfvec_ip_ops) WITH ({options}) WHERE embedding_version = {version}"
-)
 
 
 def sketch(version: str, centre: Floats) -> None:
@@ -40,7 +35,7 @@ def ensure(version: str) -> None:
 
     Outside of a transaction. What an interrupted build left behind is built again.
     """
-    name = _name(version)
+    name = name_of(version)
     with connection.cursor() as cursor:
         cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name])
         found = cursor.fetchone()
@@ -48,16 +43,27 @@ def ensure(version: str) -> None:
             return
         if found:
             cursor.execute(f"DROP INDEX CONCURRENTLY {name}")
-        # The statement takes no parameters; the version is quoted by the server's own function.
-        cursor.execute("SELECT quote_literal(%s)", [version])
-        (literal,) = cursor.fetchone()
-        cursor.execute(_CREATE.format(name=name, options=_OPTIONS, version=literal))
+        cursor.execute(creation_of(version, concurrently=True))
 
 
 def drop(version: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_name(version)}")
+        cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name_of(version)}")
 
 
-def _name(version: str) -> str:
+def creation_of(version: str, *, concurrently: bool) -> str:
+    """The statement that makes the index. Consumer: the plan GRAPH of recognition.search."""
+    return (
+        f"CREATE INDEX {'CONCURRENTLY' if concurrently else ''} {name_of(version)} "
+        f"ON recognition_template USING hnsw (embedding halfvec_ip_ops) WITH ({_OPTIONS}) "
+        f"WHERE embedding_version = {quoted(version)}"
+    )
+
+
+def name_of(version: str) -> str:
     return f"template_hnsw_{hashlib.sha256(version.encode()).hexdigest()[:12]}"
+
+
+def quoted(text: str) -> str:
+    """A text as part of a statement, for where a parameter cannot be."""
+    return sql.Literal(text).as_string(connection.connection)

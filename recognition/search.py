@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 
+from recognition import indexes
 from recognition.engine import Engine
 from recognition.gallery import (
     COLUMNS,
@@ -98,7 +99,8 @@ class Gallery:
         return _counted(Q())
 
     @cached_property
-    def _centre(self) -> Floats:
+    def centre(self) -> Floats:
+        """(512,) around what the stored sketches were taken."""
         row = SketchCentre.objects.get(pk=self.by.template_version)
         return np.array(row.centre, np.float32)
 
@@ -161,16 +163,16 @@ class Gallery:
             return self.listings.of_owners(self.scope)
         if plan is not Plan.SKETCHES:
             return self.listings
-        near = self.listings.near_by_sketch(sketch_of(probe, self._centre), bound)
+        near = self.listings.near_by_sketch(sketch_of(probe, self.centre), bound)
         # All the listings of the users of those: the mean is of all.
         return self.listings.filter(user__in=near.values("user")) if by_user else near
 
     def _by_graph(self, vector: str, *, least: float, limit: int) -> list[Candidate] | None:
         """None when there may be more than the templates that were asked for."""
-        rows = self.listings.by_distance(vector).values_list(*COLUMNS)[:_WANTED]
-        _configure(_FOR_GRAPH | _GRAPH_SCAN)
-        nearest = _candidates(rows)
-        _configure(dict.fromkeys(_FOR_GRAPH, "on"))
+        listings = self.listings.indexed(indexes.quoted(self.by.template_version))
+        with for_graph():
+            rows = listings.by_distance(vector).values_list(*COLUMNS)
+            nearest = _candidates(rows[:_WANTED])
         best: dict[UUID, Candidate] = {}
         for candidate in nearest:
             if candidate.cosine >= least:
@@ -195,6 +197,14 @@ def statements() -> Iterator[None]:
     with transaction.atomic():
         _configure(_PLANNER)
         yield
+
+
+@contextmanager
+def for_graph() -> Iterator[None]:
+    """Within `statements`: where the planner has to take the HNSW index."""
+    _configure(_FOR_GRAPH | _GRAPH_SCAN)
+    yield
+    _configure(dict.fromkeys(_FOR_GRAPH, "on"))
 
 
 def _configure(parameters: Mapping[str, str]) -> None:

@@ -125,10 +125,11 @@ def make_face(user: User, embedding: Floats, *, version: str = "", **fields: Any
 
 
 def make_templates(rows: Sequence[tuple[User, Floats, str]], **fields: Any) -> list[Face]:
-    """Faces with their templates; without a `face_id` they are numbered from 0."""
+    """Faces with their templates; without a `face_id` they are numbered, first from 0."""
     pack = engine.pack("dlib")
     padded = np.zeros((len(rows), TEMPLATE_DIMENSIONS), np.float32)
     faces, templates = [], []
+    first = 0 if "face_id" in fields else Face.objects.count()
     for number, (user, embedding, version) in enumerate(rows):
         versions = {
             "embedding_version": version or pack.embedding_version,
@@ -136,7 +137,7 @@ def make_templates(rows: Sequence[tuple[User, Floats, str]], **fields: Any) -> l
         }
         indexes.sketch(versions["embedding_version"], np.zeros(TEMPLATE_DIMENSIONS, np.float32))
         filled = {"quality_score": 0.9, "quality_components": {}, "attributes": {}, **versions}
-        face = Face(user=user, **{"face_id": f"face_{number:012x}", **filled, **fields})
+        face = Face(user=user, **{"face_id": f"face_{first + number:012x}", **filled, **fields})
         padded[number, : len(embedding)] = embedding
         faces.append(face)
         vector512 = padded[number].tolist()

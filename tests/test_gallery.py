@@ -236,8 +236,8 @@ def test_building_and_reading_a_search(
     with django_assert_num_queries(0):
         listings = Listing.objects.comparable_with(VERSION).visible_to(EVERYONE)
         listings.best_of_each_user("[1]", least=0.5)
-    # The active model; a savepoint with the settings, twice a count, the centre and the search;
-    # the users.
+    # The active model; a savepoint and its end, the planner's settings, the visible and all
+    # templates counted, the centre of the sketches, the search; the users.
     with django_assert_num_queries(9):
         result = matching.identify(
             scope=EVERYONE,

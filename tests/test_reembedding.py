@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import psycopg
 import pytest
 from django.core.management import call_command
@@ -12,7 +13,7 @@ from django.core.management.base import CommandError
 from django.db import connection
 from pytest_django import Settings
 
-from recognition import activation, engine, enrolment, matching, reembedding
+from recognition import activation, engine, enrolment, indexes, matching, reembedding
 from recognition.activation import MissingTemplatesError
 from recognition.gallery import Scope
 from recognition.inference.pipeline import FacePipeline

@@ -222,9 +222,9 @@ def test_the_number_of_queries_does_not_grow_with_the_gallery(
     crowd(30)
     make_face(make_user(OWNER, "public"), vector(1))
     fake.show(vector(1))
-    # Which pack is active; a savepoint and its end; the planner's settings, the public and all
-    # templates counted, the centre of the sketches, the nearest; their names.
-    with django_assert_num_queries(9):
+    # Which pack is active; a savepoint and its end, the planner's settings, how many templates
+    # are visible, the nearest; their names.
+    with django_assert_num_queries(7):
         assert found(identify(service)) == [str(OWNER)]
 
 
