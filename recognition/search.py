@@ -41,7 +41,7 @@ class Plan(Enum):
 
 
 # Milliseconds of the backend for a template, measured by benchmarks/search (100,000 faces).
-_OWNED, _SKETCH, _NEAR, _SCANNED = 0.0012, 0.00007, 0.0015, 0.00055
+_OWNED, _SKETCH, _NEAR, _SCANNED = 0.0028, 0.00009, 0.0014, 0.00048
 # A search so short is not worth the question what else could be done.
 _SMALL = 1.0
 # Of a search by the graph in which nothing is filtered out.
