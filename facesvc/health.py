@@ -8,7 +8,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
 from facesvc.postgres.cluster import DatabaseError
-from recognition import engine
+from recognition import engine, indexes
 from recognition.inference.packs import PackError
 
 # Anybody may ask, and an inference costs a tenth of a second.
@@ -69,9 +69,19 @@ def _inference() -> bool:
         return False
 
 
+def _search() -> bool:
+    try:
+        row = engine.active_model()
+        version = engine.version_of(engine.pack(row.pack), row.template_key)
+        return indexes.is_usable(version)
+    except (PackError, Error, DatabaseError):
+        return False
+
+
 _CHECKS: dict[str, Callable[[], bool]] = {
     "database": _database,
     # What is migrated stays so while this code runs.
     "migrations": _Remembered(_migrations, float("inf")),
+    "search": _Remembered(_search, _REMEMBERED_SECONDS),
     "inference": _Remembered(_inference, _REMEMBERED_SECONDS),
 }

@@ -99,6 +99,13 @@ else:
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# --- Search ---------------------------------------------------------------------------------------
+# Of the HNSW index, for galleries beyond some hundred thousand faces. These find every true match
+# among 100,000 faces where pgvector's own values lose a third; see docs/sizing.md.
+FACESVC_HNSW_M = env.int("FACESVC_HNSW_M", 32)
+FACESVC_HNSW_EF_CONSTRUCTION = env.int("FACESVC_HNSW_EF_CONSTRUCTION", 200)
+FACESVC_HNSW_EF_SEARCH = env.int("FACESVC_HNSW_EF_SEARCH", 400)
+
 # --- Django ---------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "django.contrib.contenttypes",

@@ -4,10 +4,10 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 
-from recognition import engine, protection
+from recognition import engine, indexes, protection
 from recognition.inference.packs import PackError
 
 
@@ -40,9 +40,27 @@ def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "VERIFICATION_THRESHOLD": (0.80, 0.95),
         "FACE_MATCH_THRESHOLD": (0.0, 0.9999),
         "MIN_FACE_QUALITY": (0.0, 1.0),
+        # pgvector's limits, but for the least ef_search: fewer than a search asks for.
+        "FACESVC_HNSW_M": (2, 100),
+        "FACESVC_HNSW_EF_CONSTRUCTION": (max(4, 2 * settings.FACESVC_HNSW_M), 1000),
+        "FACESVC_HNSW_EF_SEARCH": (100, 1000),
     }
     return [
         Error(f"{name} must be from {low} to {high}.", id="facesvc.E002")
         for name, (low, high) in limits.items()
         if not low <= getattr(settings, name) <= high
+    ]
+
+
+@register(Tags.database)
+def check_pgvector(app_configs: Any, databases: Any, **kwargs: Any) -> list[CheckMessage]:
+    if not databases:
+        return []
+    version = indexes.pgvector_version()
+    if version and version >= indexes.LEAST_PGVECTOR:
+        return []
+    least = ".".join(map(str, indexes.LEAST_PGVECTOR))
+    there = f"only {'.'.join(map(str, version))}" if version else "none"
+    return [
+        Error(f"PostgreSQL needs pgvector {least} or newer; it has {there}.", id="facesvc.E005")
     ]

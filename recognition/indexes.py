@@ -5,6 +5,7 @@ Each version has an index of its own, so that versions do not share a graph.
 
 import hashlib
 
+from django.conf import settings
 from django.db import connection
 from pgvector import HalfVector
 from psycopg import sql
@@ -12,9 +13,8 @@ from psycopg import sql
 from recognition.inference.arrays import Floats
 from recognition.models import SketchCentre
 
-# Candidates in HNSW's lists: these keep 99.5% of the true matches among 100,000 faces at ef_search
-# 200, where pgvector's defaults (16, 64) lose a third.
-_OPTIONS = "m = 32, ef_construction = 200"
+# The first with iterative scans, which the search cannot do without.
+LEAST_PGVECTOR = (0, 8)
 
 
 def sketch(version: str, centre: Floats) -> None:
@@ -46,6 +46,28 @@ def ensure(version: str) -> None:
         cursor.execute(creation_of(version, concurrently=True))
 
 
+def is_usable(version: str) -> bool:
+    """Whether a search of this version has all that it needs."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name_of(version)]
+        )
+        found = cursor.fetchone()
+    has_index = bool(found and found[0])
+    return has_index and SketchCentre.objects.filter(pk=version).exists()
+
+
+def pgvector_version() -> tuple[int, ...] | None:
+    """Of the extension in the database or else, before the first migration, on the server."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions "
+            "WHERE name = 'vector'"
+        )
+        found = cursor.fetchone()
+    return tuple(int(part) for part in found[0].split(".")) if found else None
+
+
 def drop(version: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name_of(version)}")
@@ -55,7 +77,9 @@ def creation_of(version: str, *, concurrently: bool) -> str:
     """The statement that makes the index. Consumer: the plan GRAPH of recognition.search."""
     return (
         f"CREATE INDEX {'CONCURRENTLY' if concurrently else ''} {name_of(version)} "
-        f"ON recognition_template USING hnsw (embedding halfvec_ip_ops) WITH ({_OPTIONS}) "
+        f"ON recognition_template USING hnsw (embedding halfvec_ip_ops) WITH "
+        f"(m = {settings.FACESVC_HNSW_M:d}, "
+        f"ef_construction = {settings.FACESVC_HNSW_EF_CONSTRUCTION:d}) "
         f"WHERE embedding_version = {quoted(version)}"
     )
 

@@ -14,6 +14,7 @@ from typing import Self
 from uuid import UUID
 
 import numpy as np
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
@@ -46,8 +47,8 @@ _OWNED, _SKETCH, _NEAR, _SCANNED = 0.0028, 0.00009, 0.0014, 0.00048
 _SMALL = 1.0
 # Of a search by the graph in which nothing is filtered out.
 _GRAPH = 50.0
-# Templates that the graph is asked for, of as many that it looks at.
-_WANTED, _EF_SEARCH = 100, 400
+# Templates that the graph is asked for, of FACESVC_HNSW_EF_SEARCH that it looks at.
+_WANTED = 100
 # Strangers above the cosine, in the whole gallery, up to which the graph is good enough.
 _LOOKALIKES = 1.0
 # The best face of a user has at least about this share of the similarity of the mean: the mean of
@@ -59,8 +60,6 @@ _FACE_OF_MEAN = 0.75
 _PLANNER = {"jit": "off", "max_parallel_workers_per_gather": "0"}
 # A table of few rows would otherwise be read and sorted.
 _FOR_GRAPH = dict.fromkeys(("enable_sort", "enable_seqscan", "enable_bitmapscan"), "off")
-# Going on until enough templates pass the filters.
-_GRAPH_SCAN = {"hnsw.iterative_scan": "strict_order", "hnsw.ef_search": str(_EF_SEARCH)}
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,8 @@ class Gallery:
             costs[Plan.OWNERS] = self.searched * _OWNED
         # The graph finds whom nobody else resembles; of lookalikes it loses some.
         if graph and self.searched and self.stored * self.by.scores.fmr(least) <= _LOOKALIKES:
-            costs[Plan.GRAPH] = _GRAPH * max(1, _WANTED / _EF_SEARCH * self.stored / self.searched)
+            seen = settings.FACESVC_HNSW_EF_SEARCH * self.searched / self.stored
+            costs[Plan.GRAPH] = _GRAPH * max(1, _WANTED / seen)
         return min(costs, key=lambda plan: costs[plan])
 
     def _bound(self, probe: Floats, least: float, *, by_user: bool) -> int:
@@ -202,7 +202,10 @@ def statements() -> Iterator[None]:
 @contextmanager
 def for_graph() -> Iterator[None]:
     """Within `statements`: where the planner has to take the HNSW index."""
-    _configure(_FOR_GRAPH | _GRAPH_SCAN)
+    # Going on until enough templates pass the filters.
+    scan = {"hnsw.iterative_scan": "strict_order"}
+    scan["hnsw.ef_search"] = str(settings.FACESVC_HNSW_EF_SEARCH)
+    _configure(_FOR_GRAPH | scan)
     yield
     _configure(dict.fromkeys(_FOR_GRAPH, "on"))
 

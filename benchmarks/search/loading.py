@@ -40,16 +40,16 @@ class LoadedGallery:
 
     def load(self, share: float) -> None:
         levels = [*self._gallery.privacy(share), *["private"] * (len(FRIENDS) + 1)]
-        _copy(User, ("id", "privacy_level"), zip(self._ids, levels, strict=True))
+        copy(User, ("id", "privacy_level"), zip(self._ids, levels, strict=True))
         faces = zip(self._rows + 1, self._face_ids(), self._owners(), strict=True)
-        _copy(
+        copy(
             Face,
             ("id", "face_id", "user_id"),
             ((int(number), face_id, user) for number, face_id, user in faces),
             quality_score=0.9, quality_components={}, attributes={},
             embedding_version=self._version, model_version=self._version,
         )  # fmt: skip
-        _copy(
+        copy(
             Template,
             ("face_id", "user_id", "embedding"),
             tqdm(self._templates(), total=len(self._rows), desc="Loading", unit="face"),
@@ -57,7 +57,7 @@ class LoadedGallery:
         )  # fmt: skip
         self._load_graph()
         _reset_sequences(Face)
-        _vacuum()
+        vacuum()
 
     def _owners(self) -> Iterable[UUID]:
         return (self._ids[person] for person in self._gallery.people[self._rows])
@@ -78,12 +78,12 @@ class LoadedGallery:
             for person in self._gallery.friends(count)
         ]
         both = chain(pairs, ((friend, viewer) for viewer, friend in pairs))
-        _copy(Friendship, ("user_id", "friend_id"), both)
+        copy(Friendship, ("user_id", "friend_id"), both)
         club = Group.objects.create(name=GROUP)
         members = [self._ids[person] for person in self._gallery.members()]
         viewers = [self._viewer(count)[0] for count in FRIENDS]
         rows = ((club.pk, user_id) for user_id in [*members, *viewers])
-        _copy(Membership, ("group_id", "user_id"), rows)
+        copy(Membership, ("group_id", "user_id"), rows)
 
     def _viewer(self, friends: int) -> tuple[UUID, int]:
         number = FRIENDS.index(friends) if friends else len(FRIENDS)
@@ -100,15 +100,15 @@ class LoadedGallery:
         """Change who is public; returns how many users that changes."""
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("CREATE TEMP TABLE wanted (id uuid, level text) ON COMMIT DROP")
-            with cursor.cursor.copy("COPY wanted FROM STDIN") as copy:
+            with cursor.cursor.copy("COPY wanted FROM STDIN") as stream:
                 for row in zip(self._ids, self._gallery.privacy(share), strict=False):
-                    copy.write_row(row)
+                    stream.write_row(row)
             cursor.execute(
                 "UPDATE recognition_user SET privacy_level = level FROM wanted "
                 "WHERE wanted.id = recognition_user.id AND privacy_level <> level"
             )
             changed = int(cursor.rowcount)
-        _vacuum()
+        vacuum()
         return changed
 
     def enrol(self, vector: Floats) -> None:
@@ -147,7 +147,7 @@ def backend_pid() -> int:
     return int(pid)
 
 
-def _copy(
+def copy(
     model: type[models.Model],
     names: Sequence[str],
     rows: Iterable[Sequence[Any]],
@@ -164,9 +164,9 @@ def _copy(
     statement = f"COPY {model._meta.db_table} ({listed}) FROM STDIN"
     with transaction.atomic(), connection.cursor() as cursor:
         register_vector(connection.connection)
-        with cursor.cursor.copy(statement) as copy:
+        with cursor.cursor.copy(statement) as stream:
             for row in rows:
-                copy.write_row([*row, *fixed.values()])
+                stream.write_row([*row, *fixed.values()])
 
 
 def _value(field: models.Field[Any, Any], example: models.Model) -> Any:
@@ -181,7 +181,7 @@ def _reset_sequences(*of: type[models.Model]) -> None:
             cursor.execute(statement)
 
 
-def _vacuum() -> None:
+def vacuum() -> None:
     """As autovacuum would do a little later."""
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")

@@ -30,7 +30,10 @@ class _NoPipeline:
 
 
 def open_engine() -> Engine:
-    pack = engine.pack(PACK)
+    return engine_of(engine.pack(PACK))
+
+
+def engine_of(pack: ModelPack) -> Engine:
     return Engine(_NoPipeline(pack), ScoreScale(engine.calibration_of(pack)))  # type: ignore[arg-type]
 
 

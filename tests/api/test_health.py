@@ -4,12 +4,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from pytest_django import Settings
 
 from facesvc import health
-from recognition import engine
+from recognition import engine, indexes
+from recognition.models import SketchCentre
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +36,7 @@ def test_it_works(client: Client, path: str) -> None:
     assert response.status_code == 200
     assert response.json() == {
         "status": "ready",
-        "checks": {"database": "ok", "migrations": "ok", "inference": "ok"},
+        "checks": {"database": "ok", "migrations": "ok", "search": "ok", "inference": "ok"},
     }
 
 
@@ -51,8 +53,23 @@ def test_not_ready_before_the_migrations(client: Client) -> None:
     assert response.json()["checks"] == {
         "database": "ok",
         "migrations": "failed",
+        "search": "ok",
         "inference": "ok",
     }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("lost", ["index", "centre"])
+def test_not_ready_without_what_a_search_needs(client: Client, lost: str) -> None:
+    """A search would still answer, but take seconds, and nobody could be enrolled."""
+    if lost == "index":
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP INDEX {indexes.name_of('dlib_v1')}")
+    else:
+        SketchCentre.objects.all().delete()
+    response = client.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json()["checks"]["search"] == "failed"
 
 
 @pytest.mark.django_db

@@ -1,0 +1,42 @@
+"""What cannot work is an error at start."""
+
+import pytest
+from pytest_django import Settings
+
+from recognition import checks, indexes
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VERIFICATION_THRESHOLD", 0.96),
+        ("FACE_MATCH_THRESHOLD", 1.0),
+        ("MIN_FACE_QUALITY", -0.1),
+        ("FACESVC_HNSW_M", 1),
+        ("FACESVC_HNSW_M", 101),
+        ("FACESVC_HNSW_EF_CONSTRUCTION", 63),  # less than twice m
+        ("FACESVC_HNSW_EF_SEARCH", 40),
+        ("FACESVC_HNSW_EF_SEARCH", 1001),
+    ],
+)
+def test_numbers_out_of_range(settings: Settings, name: str, value: float) -> None:
+    assert checks.check_thresholds(None) == []
+    setattr(settings, name, value)
+    found = checks.check_thresholds(None)
+    assert found[0].id == "facesvc.E002" and name in found[0].msg
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("version", [None, (0, 7, 4)])
+def test_pgvector_missing_or_too_old(
+    monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...] | None
+) -> None:
+    assert checks.check_pgvector(None, ["default"]) == []
+    monkeypatch.setattr(indexes, "pgvector_version", lambda: version)
+    assert [error.id for error in checks.check_pgvector(None, ["default"])] == ["facesvc.E005"]
+
+
+@pytest.mark.django_db
+def test_the_version_of_pgvector_is_the_servers() -> None:
+    found = indexes.pgvector_version()
+    assert found and found >= (0, 8)
