@@ -35,26 +35,27 @@ def ensure(version: str) -> None:
 
     Outside of a transaction. What an interrupted build left behind is built again.
     """
-    name = name_of(version)
+    is_valid = _is_valid(version)
+    if is_valid:
+        return
     with connection.cursor() as cursor:
-        cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name])
-        found = cursor.fetchone()
-        if found and found[0]:
-            return
-        if found:
-            cursor.execute(f"DROP INDEX CONCURRENTLY {name}")
+        if is_valid is False:
+            cursor.execute(f"DROP INDEX CONCURRENTLY {name_of(version)}")
         cursor.execute(creation_of(version, concurrently=True))
 
 
 def is_usable(version: str) -> bool:
     """Whether a search of this version has all that it needs."""
+    return bool(_is_valid(version)) and SketchCentre.objects.filter(pk=version).exists()
+
+
+def _is_valid(version: str) -> bool | None:
+    """Of the index of a version; None when there is none."""
+    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name_of(version)]
-        )
+        cursor.execute(valid, [name_of(version)])
         found = cursor.fetchone()
-    has_index = bool(found and found[0])
-    return has_index and SketchCentre.objects.filter(pk=version).exists()
+    return bool(found[0]) if found else None
 
 
 def pgvector_version() -> tuple[int, ...] | None:
