@@ -2,6 +2,7 @@
 
 from typing import cast
 
+import numpy as np
 import pytest
 from django.conf import settings as django_settings
 from django.test import Client
@@ -9,6 +10,8 @@ from pytest_django import Settings
 
 from recognition import downloads, engine
 from recognition.access import SCOPES
+from recognition.inference.arrays import Floats
+from recognition.inference.images import decode
 from recognition.inference.pipeline import FacePipeline
 from tests.builders import (
     FRIEND,
@@ -20,6 +23,10 @@ from tests.builders import (
     service_token,
     user_token,
 )
+from tests.photos import SHARED
+
+# In a part of lfw-a.
+LFW_PEOPLE = 150
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +43,21 @@ def prepared_pack() -> None:
 @pytest.fixture(scope="session")
 def pipeline(prepared_pack: None) -> FacePipeline:
     return engine.load("dlib", "").pipeline
+
+
+@pytest.fixture(scope="session")
+def lfw_part(pipeline: FacePipeline) -> Floats:
+    """(300, 128) embeddings of 150 people of lfw-a, two photos each, one after the other."""
+    people = sorted(path for path in (SHARED / "lfw-a").iterdir() if path.is_dir())
+    several = [sorted(person.iterdir())[:2] for person in people]
+    photos = [photo for person in several if len(person) == 2 for photo in person]
+    embeddings = []
+    for photo in photos[: 2 * LFW_PEOPLE]:
+        image = decode(photo.read_bytes(), max_bytes=10**7, max_pixels=10**7)
+        faces = pipeline.embed(pipeline.detect(image)[:1])
+        assert faces, f"no face in {photo.name}"
+        embeddings.append(faces[0].embedding)
+    return np.array(embeddings)
 
 
 @pytest.fixture

@@ -9,27 +9,17 @@ import pytest
 from recognition import engine
 from recognition.comparisons import Pairs, all_pairs
 from recognition.evaluation import area_under_roc, tar_at_fmr
-from recognition.inference.images import decode
-from recognition.inference.pipeline import FacePipeline
+from recognition.inference.arrays import Floats
 from recognition.scores import ScoreScale
-from tests.photos import SHARED, needs_shared
+from tests.conftest import LFW_PEOPLE
+from tests.photos import needs_shared
 
 pytestmark = [pytest.mark.slow, needs_shared]
-PEOPLE = 150
 
 
 @pytest.fixture(scope="module")
-def pairs(pipeline: FacePipeline) -> Pairs:
-    people = sorted(path for path in (SHARED / "lfw-a").iterdir() if path.is_dir())
-    several = [sorted(person.iterdir())[:2] for person in people]
-    photos = [photo for person in several if len(person) == 2 for photo in person][: 2 * PEOPLE]
-    embeddings = []
-    for photo in photos:
-        image = decode(photo.read_bytes(), max_bytes=10**7, max_pixels=10**7)
-        faces = pipeline.embed(pipeline.detect(image)[:1])
-        assert faces, f"no face in {photo.name}"
-        embeddings.append(faces[0].embedding)
-    return all_pairs(np.array(embeddings), np.repeat(np.arange(PEOPLE), 2))
+def pairs(lfw_part: Floats) -> Pairs:
+    return all_pairs(lfw_part, np.repeat(np.arange(LFW_PEOPLE), 2))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +28,7 @@ def scale() -> ScoreScale:
 
 
 def test_it_works(pairs: Pairs) -> None:
-    assert (len(pairs.mated), len(pairs.non_mated)) == (PEOPLE, 300 * 299 // 2 - PEOPLE)
+    assert (len(pairs.mated), len(pairs.non_mated)) == (LFW_PEOPLE, 300 * 299 // 2 - LFW_PEOPLE)
     area = area_under_roc(pairs)
     assert area and area > 0.99
 
