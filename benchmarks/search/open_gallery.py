@@ -34,7 +34,8 @@ class OpenGallery:
         self._strangers = faces.embeddings[np.isin(faces.people, people[MOST_REAL:])]
         first = [faces.embeddings[faces.people == person][0] for person in real]
         self.made_up = size - len(real)
-        self._load(np.array(first), kind)
+        made_up = Population(kind, among=faces.embeddings).probes(range(self.made_up or 1))
+        self._load(np.concatenate([np.array(first), made_up[: self.made_up, : first[0].size]]))
 
     @property
     def searches(self) -> int:
@@ -54,16 +55,13 @@ class OpenGallery:
                 found += bool(gallery.nearest(_padded(probe), least=least, limit=1))
         return found / self.searches
 
-    def _load(self, real: Floats, kind: str) -> None:
+    def _load(self, templates: Floats) -> None:
         version = self._pack.embedding_version
         loading.empty()
         mean = calibration_of(self._pack).mean_embedding
         indexes.drop(version)
         indexes.sketch(version, _padded(np.array(mean, np.float32)))
-        vectors = [_padded(one) for one in real]
-        if self.made_up:
-            population = Population(kind, mean=mean)
-            vectors.extend(population.probes(range(self.made_up)))
+        vectors = [_padded(one) for one in templates]
         ids = [UUID(int=number + 1) for number in range(len(vectors))]
         loading.copy(User, ("id", "privacy_level"), ((user, "public") for user in ids))
         versions = {"embedding_version": version, "model_version": self._pack.model_version}
