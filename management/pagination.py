@@ -33,6 +33,14 @@ class Pages(CursorPagination):
         """Whether it may be a value of the ordering column."""
         raise NotImplementedError
 
+    def get_page_size(self, request: Request) -> int | None:
+        text = request.query_params.get(self.page_size_query_param)
+        if text is None:
+            return self.page_size
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= self.max_page_size):
+            raise ServiceError("invalid_request", "page_size must be from 1 to 200.")
+        return int(text)
+
     def decode_cursor(self, request: Request) -> Any:
         """Raises invalid_cursor."""
         try:

@@ -1,3 +1,4 @@
+import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -74,12 +75,13 @@ def _counted(lines: Iterator[bytes], bar: "tqdm[Any]") -> Iterator[bytes]:
 
 def _message(error: ServiceError) -> str:
     errors = error.details.get("errors", [])
-    return "\n".join(
-        [
-            "Nothing is imported.",
-            *(f"line {each['line']}: {each['code']}. {each['message']}" for each in errors),
-        ]
-    )
+    return "\n".join(["Nothing is imported.", *map(_line, errors)])
+
+
+def _line(error: dict[str, Any]) -> str:
+    details = error.get("details")
+    what = f"line {error['line']}: {error['code']}. {error['message']}"
+    return f"{what} {json.dumps(details, ensure_ascii=False)}" if details else what
 
 
 def _summary(counts: dict[str, Any]) -> str:
