@@ -12,13 +12,25 @@ from recognition.errors import ServiceError
 from recognition.models import AuditEvent, Face, User
 
 
-def face_of(caller: Caller, face_id: str, *, lock: bool = False) -> Face:
+def face_of(caller: Caller, face_id: str) -> Face:
     """Raises face_not_found, also for another user's face: that it exists is private."""
-    faces = Face.objects.select_for_update() if lock else Face.objects.all()
-    face = faces.filter(face_id=face_id).first()
+    face = Face.objects.filter(face_id=face_id).first()
     if face is None or not caller.may_act_for(face.user_id):
         raise ServiceError("face_not_found", "There is no such face.")
     return face
+
+
+def locked_face_of(caller: Caller, face_id: str) -> Face:
+    """The same, to be changed: locked, after its user as everywhere. Raises face_not_found."""
+    face = face_of(caller, face_id)
+    locked(face.user_id)
+    Face.objects.select_for_update().filter(pk=face.pk).first()
+    return face_of(caller, face_id)
+
+
+def locked(user_id: UUID) -> User | None:
+    """A user to be changed. Others may still name it in a row of theirs (no_key)."""
+    return User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
 
 
 def user_of(caller: Caller, user_id: UUID) -> User:
@@ -38,7 +50,7 @@ def all_users(caller: Caller) -> QuerySet[User]:
 @transaction.atomic
 def change_face(*, caller: Caller, face_id: str, changes: Mapping[str, Any]) -> Face:
     """Change face_group, metadata and privacy_settings; what is left out stays."""
-    face = face_of(caller, face_id, lock=True)
+    face = locked_face_of(caller, face_id)
     fields = {name: value for name, value in changes.items() if name != "privacy_settings"}
     fields |= changes.get("privacy_settings", {})
     for name, value in fields.items():
@@ -57,7 +69,7 @@ def change_face(*, caller: Caller, face_id: str, changes: Mapping[str, Any]) -> 
 @transaction.atomic
 def delete_face(*, caller: Caller, face_id: str) -> None:
     """Remove a face and its templates; what remains is the audit row."""
-    face = face_of(caller, face_id, lock=True)
+    face = locked_face_of(caller, face_id)
     AuditEvent.objects.create(
         actor=caller.name, action="face.delete", user_id=face.user_id, face_id=face_id
     )
@@ -68,7 +80,12 @@ def delete_face(*, caller: Caller, face_id: str) -> None:
 def put_user(*, caller: Caller, user_id: UUID, changes: Mapping[str, Any]) -> tuple[User, bool]:
     """Create or change a user; the second value says whether it is new."""
     caller.require_own(user_id)
-    user, is_new = User.objects.update_or_create(pk=user_id, defaults=dict(changes))
+    user, is_new = User.objects.get_or_create(pk=user_id, defaults=dict(changes))
+    if not is_new:
+        user = locked(user_id) or user
+        for name, value in changes.items():
+            setattr(user, name, value)
+        user.save(update_fields=[*changes, "updated_at"])
     AuditEvent.objects.create(
         actor=caller.name,
         action="user.create" if is_new else "user.change",

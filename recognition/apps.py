@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.db import connections
 from django.db.models.signals import post_migrate
 
 
@@ -16,7 +17,10 @@ class RecognitionConfig(AppConfig):
 def _prepare_search(using: str, **kwargs: Any) -> None:
     """For the active version: of no cost in a new database, kept in an old one."""
     from recognition import engine, indexes
+    from recognition.models import SketchCentre
 
+    if SketchCentre._meta.db_table not in connections[using].introspection.table_names():
+        return  # migrated to before there was a search
     row = engine.active_model()
     pack = engine.pack(row.pack)
     version = engine.version_of(pack, row.template_key)

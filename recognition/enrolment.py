@@ -137,7 +137,7 @@ def _note_same_face_of_others(active: Engine, user: User, stored: Face, face: De
         others = Gallery.of_others(user.pk, active)
         least = max(
             active.scores.cosine_of_confidence(STRICT),
-            active.scores.cosine_of_fmr(_BACKGROUND_FPIR / others.searched),
+            active.scores.cosine_of_fmr(_BACKGROUND_FPIR / max(others.searched, 1)),
         )
         matches = others.nearest(active.template(face), least=least, limit=5)
     for found in matches:

@@ -133,11 +133,10 @@ class ListingQuerySet(models.QuerySet["Listing"]):
 
     def of_owners(self, scope: Scope) -> ListingQuerySet:
         """Only the users that the viewer may find, by the templates' index."""
-        from recognition.models import User  # which imports this module
-
         owners = _related(scope)
         if scope.has_public:
-            owners.append(User.objects.filter(privacy_level="public").values("pk"))
+            shown = self.model.objects.filter(searchable=True, suspended=False)
+            owners.append(shown.filter(privacy_level="public").values("user"))
         if not owners:
             return self.none()
         return self.filter(template__user_id__in=owners[0].union(*owners[1:]))

@@ -6,7 +6,7 @@ Each version has an index of its own, so that versions do not share a graph.
 import hashlib
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from pgvector import HalfVector
 from psycopg import sql
 
@@ -23,11 +23,18 @@ def sketch(version: str, centre: Floats) -> None:
     The first centre of a version stays: its sketches must be comparable with one another.
     """
     row = {"centre": HalfVector(centre.tolist())}
-    _, is_new = SketchCentre.objects.get_or_create(pk=version, defaults=row)
-    if is_new:
-        with connection.cursor() as cursor:
-            # Templates of before there were listings.
-            cursor.execute("SELECT recognition_list_templates(%s)", [version])
+    with transaction.atomic():
+        _, is_new = SketchCentre.objects.get_or_create(pk=version, defaults=row)
+        if is_new:
+            with connection.cursor() as cursor:
+                # Templates of before there were listings.
+                cursor.execute("SELECT recognition_list_templates(%s)", [version])
+
+
+def list_anew() -> None:
+    """Make all listings, sketches and counts once more, of the templates that there are."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT recognition_list_anew()")
 
 
 def ensure(version: str) -> None:
@@ -46,6 +53,8 @@ def ensure(version: str) -> None:
 
 def is_usable(version: str) -> bool:
     """Whether a search of this version has all that it needs."""
+    if (pgvector_version() or (0,)) < LEAST_PGVECTOR:
+        return False
     return bool(_is_valid(version)) and SketchCentre.objects.filter(pk=version).exists()
 
 

@@ -177,10 +177,10 @@ def identify(
             )
             for probe in probes
         ]
+        users = User.objects.in_bulk({c.user_id for face in faces for c in face.candidates})
     if not gallery.searched and not activation.is_active(active):
         # The model changed, and the templates that this asked for may be gone.
         return identify(scope=scope, image=image, options=options, largest_only=largest_only)
-    users = User.objects.in_bulk({c.user_id for face in faces for c in face.candidates})
     seconds = time.perf_counter() - started
     return Identification(active, faces, users, gallery.searched, threshold, seconds)
 

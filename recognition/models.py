@@ -54,12 +54,6 @@ class User(models.Model):
                 name="user_privacy_level_known",
             )
         ]
-        indexes = [
-            # Consumer: the search where few users are public, TemplateQuerySet.of_owners.
-            models.Index(
-                fields=["id"], name="user_public", condition=models.Q(privacy_level="public")
-            )
-        ]
 
     def __str__(self) -> str:
         return self.display_name or str(self.id)
@@ -208,6 +202,16 @@ class Listing(models.Model):
     taggable = models.CharField(max_length=12)
 
     objects = ListingQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            # Consumer: the search where few are public, ListingQuerySet.of_owners.
+            models.Index(
+                fields=["privacy_level", "user"],
+                name="listing_by_privacy",
+                condition=models.Q(searchable=True, suspended=False),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"listing of {self.template_id}"

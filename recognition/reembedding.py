@@ -17,7 +17,7 @@ from recognition import crops, engine, indexes, protection, reembed_worker
 from recognition.engine import Engine
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.pipeline import DetectedFace
-from recognition.models import Face, FaceCrop, Template
+from recognition.models import Face, FaceCrop, Template, User
 
 # Faces a transaction: few enough that deleting one of them never waits long.
 BATCH = 16
@@ -134,7 +134,10 @@ def _kept_face(found: list[DetectedFace], crop: Image) -> DetectedFace | None:
 
 @transaction.atomic
 def _store(vectors: dict[int, Floats], new: Engine) -> None:
-    # Locked, so that a face deleted meanwhile is either seen here or takes its template along.
+    # Locked, so that a face deleted meanwhile is either seen here or takes its template along;
+    # after the users, as everywhere.
+    owners = User.objects.filter(faces__in=list(vectors)).values("pk")
+    list(User.objects.filter(pk__in=owners).order_by("pk").select_for_update(no_key=True))
     alive = Face.objects.filter(pk__in=vectors).select_for_update(no_key=True)
     Template.objects.bulk_create(
         [

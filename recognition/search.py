@@ -1,12 +1,12 @@
 """Searching a gallery: how many templates a viewer may find, and the fastest way to rank them.
 
-Every plan gives the answer of a comparison with all visible templates. They differ in where
-PostgreSQL looks, and so in what they cost; docs/decisions/0004-search-plans.md has the figures.
+The plans differ in where PostgreSQL looks, and so in what they cost. Two compare with all visible
+templates; two miss at most the half percent that docs/decisions/0004-search-plans.md accounts for.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from itertools import chain
@@ -31,7 +31,7 @@ from recognition.gallery import (
 )
 from recognition.inference.arrays import Floats
 from recognition.models import GalleryCount, Listing, SketchCentre
-from recognition.sketches import sketch_of
+from recognition.sketches import SketchGeometry, sketch_of
 
 
 class Plan(Enum):
@@ -51,10 +51,10 @@ _GRAPH = 50.0
 _WANTED = 100
 # Strangers above the cosine, in the whole gallery, up to which the graph is good enough.
 _LOOKALIKES = 1.0
-# The best face of a user has at least about this share of the similarity of the mean: the mean of
-# n unit vectors with the cosine 0.55 (mated pairs) has a length of 0.75 or more before it is
-# normalised.
-_FACE_OF_MEAN = 0.75
+# The best face of a user has at least this share of the similarity of the mean: that is the length
+# of the mean of unit vectors before it is normalised, here of five with cosines of 0.2 (mated pairs
+# have 0.55 in the median, lfw-a).
+_FACE_OF_MEAN = 0.6
 # For the planner, in a search's transaction: a search is over before it is compiled, and other
 # processors have other requests.
 _PLANNER = {"jit": "off", "max_parallel_workers_per_gather": "0"}
@@ -116,25 +116,26 @@ class Gallery:
 
         Each user counts with the best of the visible faces or, `by_user`, with their mean.
         """
-        bound = self._bound(probe, least, by_user=by_user)
-        if plan is None:
-            plan = self.plan(bound, least, graph=not by_user)
         vector = as_text(probe)
-        if plan is Plan.GRAPH:
-            # It ranks single templates, not means.
-            found = None if by_user else self._by_graph(vector, least=least, limit=limit)
+        chosen = plan or self.plan(probe, least, by_user=by_user)
+        # The graph ranks single templates, not means.
+        if chosen is Plan.GRAPH and not by_user:
+            found = self._by_graph(vector, least=least, limit=limit)
             if found is not None:
                 return found
-            plan = self.plan(bound, least, graph=False)
-        listings = self._narrowed(plan, probe, bound, by_user=by_user)
+        if chosen is Plan.GRAPH:
+            chosen = self.plan(probe, least, by_user=by_user, graph=False)
+        listings = self._narrowed(chosen, probe, least, by_user=by_user)
         rank = listings.mean_of_each_user if by_user else listings.best_of_each_user
         return _candidates(rank(vector, least=least)[:limit])
 
-    def plan(self, bound: int, least: float, *, graph: bool) -> Plan:
+    def plan(
+        self, probe: Floats, least: float, *, by_user: bool = False, graph: bool = True
+    ) -> Plan:
         """The cheapest plan that finds who has at least this cosine; `graph`: also that one."""
         if self._is_owned and self.searched * _OWNED < _SMALL:
             return Plan.OWNERS
-        near = self.by.sketches.share_within(bound)
+        near = self._sketches.share_within(self._bound(probe, least, by_user=by_user))
         costs = {
             Plan.SKETCHES: self.stored * (_SKETCH + near * _NEAR),
             Plan.SCAN: self.stored * _SCANNED,
@@ -142,27 +143,36 @@ class Gallery:
         if self._is_owned:
             costs[Plan.OWNERS] = self.searched * _OWNED
         # The graph finds whom nobody else resembles; of lookalikes it loses some.
-        if graph and self.searched and self.stored * self.by.scores.fmr(least) <= _LOOKALIKES:
+        lookalikes = self.stored * self.by.scores.fmr(least)
+        if graph and not by_user and self.searched > 0 and lookalikes <= _LOOKALIKES:
             seen = settings.FACESVC_HNSW_EF_SEARCH * self.searched / self.stored
             costs[Plan.GRAPH] = _GRAPH * max(1, _WANTED / seen)
         return min(costs, key=lambda plan: costs[plan])
+
+    @cached_property
+    def _sketches(self) -> SketchGeometry:
+        """Around the stored centre: that of the pack changes with every calibration."""
+        return replace(self.by.sketches, centre=self.centre)
 
     def _bound(self, probe: Floats, least: float, *, by_user: bool) -> int:
         scores = self.by.scores
         if by_user:
             least = scores.cosine_of_similarity(_FACE_OF_MEAN * scores.similarity(least))
-        return self.by.sketches.bound(probe, least)
+        return self._sketches.bound(probe, least)
 
     @property
     def _is_owned(self) -> bool:
         """Whether it is for a part of the users that an index leads to."""
         return self.scope is not None and not self.scope.everyone
 
-    def _narrowed(self, plan: Plan, probe: Floats, bound: int, *, by_user: bool) -> ListingQuerySet:
-        if plan is Plan.OWNERS and self.scope and not self.scope.everyone:
+    def _narrowed(
+        self, plan: Plan, probe: Floats, least: float, *, by_user: bool
+    ) -> ListingQuerySet:
+        if plan is Plan.OWNERS and self.scope and self._is_owned:
             return self.listings.of_owners(self.scope)
         if plan is not Plan.SKETCHES:
             return self.listings
+        bound = self._bound(probe, least, by_user=by_user)
         near = self.listings.near_by_sketch(sketch_of(probe, self.centre), bound)
         # All the listings of the users of those: the mean is of all.
         return self.listings.filter(user__in=near.values("user")) if by_user else near
@@ -187,8 +197,9 @@ def _counted(wanted: Q, version: str | None = None) -> int:
     rows = GalleryCount.objects.filter(wanted)
     if version is not None:
         rows = rows.filter(embedding_version=version)
+    # Never below 0, whatever was done to the tables by hand.
     counted: int = rows.aggregate(sum=Coalesce(Sum("templates"), 0))["sum"]
-    return counted
+    return max(counted, 0)
 
 
 @contextmanager
@@ -201,13 +212,14 @@ def statements() -> Iterator[None]:
 
 @contextmanager
 def for_graph() -> Iterator[None]:
-    """Within `statements`: where the planner has to take the HNSW index."""
-    # Going on until enough templates pass the filters.
+    """Where the planner has to take the HNSW index; the settings end with it."""
+    # Going on until enough templates pass the filters, or hnsw.max_scan_tuples were seen.
     scan = {"hnsw.iterative_scan": "strict_order"}
     scan["hnsw.ef_search"] = str(settings.FACESVC_HNSW_EF_SEARCH)
-    _configure(_FOR_GRAPH | scan)
-    yield
-    _configure(dict.fromkeys(_FOR_GRAPH, "on"))
+    with transaction.atomic():
+        _configure(_FOR_GRAPH | scan)
+        yield
+        transaction.set_rollback(True)
 
 
 def _configure(parameters: Mapping[str, str]) -> None:

@@ -204,8 +204,19 @@ class VerifyRequest(StrictSerializer):
     image = PictureField()
     face_id = TextField(max_length=17, required=False)
     verification_level = serializers.ChoiceField(matching.LEVELS, default="standard")
-    match_on = serializers.ChoiceField(matching.MATCH_ON, default="face")
+    match_on = serializers.ChoiceField(
+        matching.MATCH_ON,
+        default="face",
+        help_text="Decide by the most similar face, or by the mean of all (not with face_id).",
+    )
     metadata = MetadataField(default=dict)
+
+    def validate(self, attrs: Any) -> Any:
+        if "face_id" in attrs and attrs["match_on"] == "user":
+            raise serializers.ValidationError(
+                {"match_on": "One face has no mean: leave out face_id."}
+            )
+        return attrs
 
 
 class IdentifyRequest(StrictSerializer):

@@ -85,6 +85,4 @@ def search(
 
 def chosen_plan(active: Engine, scope: Scope, cut: Cut, probe: Floats) -> str:
     """The plan that such a search begins with when none is forced."""
-    gallery = Gallery.visible_to(scope, active)
-    bound = active.sketches.bound(probe, cut.cosine)
-    return gallery.plan(bound, cut.cosine, graph=True).value
+    return Gallery.visible_to(scope, active).plan(probe, cut.cosine).value

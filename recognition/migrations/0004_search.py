@@ -1,7 +1,8 @@
 """What a search reads is kept by the database: listings of templates, and counts of those.
 
-Every change of a listing holds the row of its user until it is committed, and reads the rest after
-that: two changes at once end as if one came after the other.
+Every change of a listing holds the rows of its users until it is committed, and reads the rest
+after that: two changes at once end as if one came after the other. Several users are locked in the
+order of their ids; whoever changes many users at once has to lock them so first.
 """
 
 import django.db.models.deletion
@@ -44,6 +45,12 @@ CREATE FUNCTION recognition_list_templates(version text) RETURNS void LANGUAGE s
     WHERE embedding_version = version
 $$;
 
+-- Everything anew, for a database that was filled without its triggers.
+CREATE FUNCTION recognition_list_anew() RETURNS void LANGUAGE sql AS $$
+    TRUNCATE recognition_listing, recognition_sketch, recognition_gallerycount;
+    SELECT recognition_list(array_agg(id)) FROM recognition_template;
+$$;
+
 CREATE FUNCTION recognition_template_added() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM recognition_list(array_agg(id)) FROM added;
@@ -65,35 +72,71 @@ CREATE TRIGGER template_removed AFTER DELETE ON recognition_template
     REFERENCING OLD TABLE AS removed
     FOR EACH STATEMENT EXECUTE FUNCTION recognition_template_removed();
 
-CREATE FUNCTION recognition_face_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION recognition_template_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM recognition_user WHERE id = NEW.user_id FOR NO KEY UPDATE;
-    UPDATE recognition_listing l SET
-        searchable = NEW.searchable,
-        taggable = NEW.taggable,
-        suspended = NEW.suspended_at IS NOT NULL OR u.suspended_at IS NOT NULL
-    FROM recognition_template t JOIN recognition_user u ON u.id = t.user_id
-    WHERE t.face_id = NEW.id AND l.template_id = t.id;
+    DELETE FROM recognition_listing;
+    DELETE FROM recognition_sketch;
+    DELETE FROM recognition_gallerycount;
     RETURN NULL;
 END $$;
-CREATE TRIGGER face_changed AFTER UPDATE ON recognition_face FOR EACH ROW
-    WHEN ((OLD.taggable, OLD.searchable, OLD.suspended_at IS NULL)
-        IS DISTINCT FROM (NEW.taggable, NEW.searchable, NEW.suspended_at IS NULL))
-    EXECUTE FUNCTION recognition_face_changed();
+CREATE TRIGGER template_truncated AFTER TRUNCATE ON recognition_template
+    FOR EACH STATEMENT EXECUTE FUNCTION recognition_template_truncated();
+
+CREATE FUNCTION recognition_template_is_final() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'a template is never changed, only added and deleted';
+END $$;
+CREATE TRIGGER template_is_final BEFORE UPDATE ON recognition_template
+    FOR EACH ROW EXECUTE FUNCTION recognition_template_is_final();
+
+CREATE FUNCTION recognition_face_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- Most changes of faces are of no interest here, such as the count of verifications.
+    IF NOT EXISTS (
+        SELECT FROM was JOIN become USING (id)
+        WHERE (was.taggable, was.searchable, was.suspended_at IS NULL)
+            IS DISTINCT FROM (become.taggable, become.searchable, become.suspended_at IS NULL)
+    ) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM FROM recognition_user WHERE id IN (SELECT user_id FROM become)
+    ORDER BY id FOR NO KEY UPDATE;
+    UPDATE recognition_listing l SET
+        searchable = become.searchable,
+        taggable = become.taggable,
+        suspended = become.suspended_at IS NOT NULL OR u.suspended_at IS NOT NULL
+    FROM become
+    JOIN recognition_template t ON t.face_id = become.id
+    JOIN recognition_user u ON u.id = t.user_id
+    WHERE l.template_id = t.id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER face_changed AFTER UPDATE ON recognition_face
+    REFERENCING OLD TABLE AS was NEW TABLE AS become
+    FOR EACH STATEMENT EXECUTE FUNCTION recognition_face_changed();
 
 CREATE FUNCTION recognition_user_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    -- Neither is a new name.
+    IF NOT EXISTS (
+        SELECT FROM was JOIN become USING (id)
+        WHERE (was.privacy_level, was.suspended_at IS NULL)
+            IS DISTINCT FROM (become.privacy_level, become.suspended_at IS NULL)
+    ) THEN
+        RETURN NULL;
+    END IF;
     UPDATE recognition_listing l SET
-        privacy_level = NEW.privacy_level,
-        suspended = NEW.suspended_at IS NOT NULL OR f.suspended_at IS NOT NULL
-    FROM recognition_template t JOIN recognition_face f ON f.id = t.face_id
-    WHERE l.user_id = NEW.id AND t.id = l.template_id;
+        privacy_level = become.privacy_level,
+        suspended = become.suspended_at IS NOT NULL OR f.suspended_at IS NOT NULL
+    FROM become
+    JOIN recognition_template t ON t.user_id = become.id
+    JOIN recognition_face f ON f.id = t.face_id
+    WHERE l.template_id = t.id;
     RETURN NULL;
 END $$;
-CREATE TRIGGER user_changed AFTER UPDATE ON recognition_user FOR EACH ROW
-    WHEN ((OLD.privacy_level, OLD.suspended_at IS NULL)
-        IS DISTINCT FROM (NEW.privacy_level, NEW.suspended_at IS NULL))
-    EXECUTE FUNCTION recognition_user_changed();
+CREATE TRIGGER user_changed AFTER UPDATE ON recognition_user
+    REFERENCING OLD TABLE AS was NEW TABLE AS become
+    FOR EACH STATEMENT EXECUTE FUNCTION recognition_user_changed();
 """
 
 _COUNT = """
@@ -144,11 +187,14 @@ CREATE TRIGGER gallerycount_added AFTER INSERT ON recognition_gallerycount
 _DROP = """
 DROP FUNCTION recognition_list(bigint[]);
 DROP FUNCTION recognition_list_templates(text);
+DROP FUNCTION recognition_list_anew();
 """ + "".join(
     f"DROP FUNCTION recognition_{name}() CASCADE;"
     for name in (
         "template_added",
         "template_removed",
+        "template_truncated",
+        "template_is_final",
         "face_changed",
         "user_changed",
         "listing_insert",
@@ -210,6 +256,15 @@ class Migration(migrations.Migration):
                 ("searchable", models.BooleanField()),
                 ("taggable", models.CharField(max_length=12)),
             ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("searchable", True), ("suspended", False)),
+                        fields=["privacy_level", "user"],
+                        name="listing_by_privacy",
+                    )
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Sketch",
@@ -237,12 +292,6 @@ class Migration(migrations.Migration):
                 ),
                 ("centre", pgvector.django.halfvec.HalfVectorField(dimensions=512)),
             ],
-        ),
-        migrations.AddIndex(
-            model_name="user",
-            index=models.Index(
-                condition=models.Q(("privacy_level", "public")), fields=["id"], name="user_public"
-            ),
         ),
         # Out of line (TOAST) the bits would be slower to scan.
         migrations.RunSQL(

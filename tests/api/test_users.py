@@ -187,9 +187,24 @@ def test_a_cursor_that_is_no_base64(owner: Person, cursor: str) -> None:
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "x", "1e9", "99999999999999999999"])
-def test_a_page_size_that_is_none_is_the_usual_one(owner: Person, size: str) -> None:
+def test_a_page_size_that_is_none(owner: Person, size: str) -> None:
     make_face(make_user(OWNER), vector(1))
-    assert len(data_of(owner.get(f"users/{OWNER}/faces", page_size=size))["faces"]) == 1
+    answer = owner.get(f"users/{OWNER}/faces", page_size=size)
+    assert refusal(answer) == (400, "invalid_request")
+
+
+def test_a_cursor_tells_nothing_and_is_for_its_list(owner: Person) -> None:
+    """A position is a number that counts the faces of everybody."""
+    user = make_user(OWNER)
+    for number in (1, 2):
+        make_face(user, vector(number))
+    path = f"users/{OWNER}/faces"
+    cursors = {data_of(owner.get(path, page_size=1))["next_cursor"] for _ in range(2)}
+    assert len(cursors) == 2  # sealed anew each time
+    for cursor in cursors:
+        assert len(data_of(owner.get(path, cursor=cursor))["faces"]) == 1
+        other = owner.get(f"users/{OWNER}/friends", cursor=cursor)
+        assert refusal(other) == (400, "invalid_cursor")
 
 
 @pytest.mark.parametrize("inside", ["p=7", "p=x", "p=%00", "p=", "p=1&r=1"])

@@ -16,6 +16,7 @@ from tests.builders import (
     FakePipeline,
     Person,
     data_of,
+    details_of,
     face_of,
     make_face,
     make_user,
@@ -70,6 +71,14 @@ def test_the_mean_of_the_faces(owner: Person, fake: FakePipeline) -> None:
     assert by_user["similarity_score"] == pytest.approx((0.9461 - 0.8376) / 0.1624, abs=0.003)
     assert not by_face["is_match"]
     assert by_user["is_match"]
+
+
+def test_one_face_has_no_mean(owner: Person, fake: FakePipeline) -> None:
+    face = make_face(make_user(OWNER), vector(1))
+    fields = {"user_id": OWNER, "image": PICTURE_BASE64, "face_id": face.face_id}
+    response = owner.post("verify", **fields, match_on="user")
+    assert refusal(response) == (400, "invalid_request")
+    assert "match_on" in details_of(response)["fields"]
 
 
 def test_the_mean_leaves_out_suspended_faces(owner: Person, fake: FakePipeline) -> None:
