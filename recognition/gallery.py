@@ -166,10 +166,16 @@ class ListingQuerySet(models.QuerySet["Listing"]):
         """Nearest first, with `distance`: minus the cosine."""
         return self.annotate(distance=_distance(_EMBEDDING, vector)).order_by("distance")
 
-    def best_of_each_user(self, vector: str, *, least: float) -> Ranking:
-        """Each user's nearest template with a cosine of `least` or more, nearest first."""
-        # Between two bounds the planner expects 0.5% of the rows, not a third as below one.
-        near = self.by_distance(vector).filter(Q(distance__lte=-least), Q(distance__gte=-2))
+    def best_of_each_user(self, vector: str, *, least: float, few: bool) -> Ranking:
+        """Each user's nearest template with a cosine of `least` or more, nearest first.
+
+        `few`: hardly any template will reach it.
+        """
+        near = self.by_distance(vector).filter(Q(distance__lte=-least))
+        if few:
+            # Between two bounds the planner expects 0.5% of the rows, not a third as below one; so
+            # it looks up the rest of these, and does not read whole tables for them.
+            near = near.filter(Q(distance__gte=-2))
         # Not by the distance itself: with one user left the planner would take the HNSW index for
         # that, which stops after 40 templates of whomever.
         order = (F("distance") + 0.0).asc()

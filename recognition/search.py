@@ -49,6 +49,8 @@ _SMALL = 1.0
 _GRAPH = 50.0
 # Templates that the graph is asked for, of FACESVC_HNSW_EF_SEARCH that it looks at.
 _WANTED = 100
+# Of the strangers less than this share reach the cosine.
+_FEW = 0.05
 # Strangers above the cosine, in the whole gallery, up to which the graph is good enough.
 _LOOKALIKES = 1.0
 # The best face of a user has at least this share of the similarity of the mean: that is the length
@@ -126,8 +128,12 @@ class Gallery:
         if chosen is Plan.GRAPH:
             chosen = self.plan(probe, least, by_user=by_user, graph=False)
         listings = self._narrowed(chosen, probe, least, by_user=by_user)
-        rank = listings.mean_of_each_user if by_user else listings.best_of_each_user
-        return _candidates(rank(vector, least=least)[:limit])
+        if by_user:
+            ranking = listings.mean_of_each_user(vector, least=least)
+        else:
+            few = self.by.scores.fmr(least) < _FEW
+            ranking = listings.best_of_each_user(vector, least=least, few=few)
+        return _candidates(ranking[:limit])
 
     def plan(
         self, probe: Floats, least: float, *, by_user: bool = False, graph: bool = True
