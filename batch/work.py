@@ -1,0 +1,156 @@
+"""Working on items: claimed, done, stored once; also when a worker is killed. Decision 0006.
+
+An item is claimed in two steps. A short transaction counts the attempt and reserves the item for
+some seconds. The transaction of the work itself then holds the lock of the row, which ends with the
+connection: what a killed worker had is soon free again, and nothing of it is stored. The result,
+what the verb stored (an enrolled face) and the deletion of the picture are one commit.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from batch import answers, jobs, verbs, webhooks
+from batch.jobs import NewItem
+from batch.models import Item, Job, Kind, Picture, Status
+from batch.verbs import Json, Outcome
+from recognition import sealing
+from recognition.access import Caller
+
+logger = logging.getLogger(__name__)
+
+# A task gives way to others, such as callbacks, after so many seconds.
+_SLICE = 5.0
+# From the claim to the lock of the row: two statements, but the machine may be busy.
+_RESERVED = timedelta(seconds=5)
+# So often may a worker die over an item (out of memory, a crash in native code) or the database
+# be lost during it, until it is the item's fault.
+_MOST_ATTEMPTS = 5
+_PAUSE = 0.1
+
+
+def work() -> None:
+    """Work on the oldest items that wait, of any job, until the slice is over or none is left."""
+    end = time.monotonic() + _SLICE
+    while time.monotonic() < end:
+        item = _claim()
+        if item is not None:
+            process(item)
+        elif Item.objects.pending().exists():
+            # Others have them. One of those may be killed, so stay near.
+            time.sleep(_PAUSE)
+        else:
+            break
+    jobs.call_for_workers()
+
+
+def sweep() -> None:
+    """Take up what killed processes left, end what is overdue, queue the callbacks that are due.
+
+    Every minute (see batch.apps), and when a cluster starts or lost a process.
+    """
+    pending = Item.objects.pending().filter(job=OuterRef("pk"))
+    to_end = Job.objects.is_open().filter(Q(deadline_at__lt=timezone.now()) | ~Exists(pending))
+    for pk in to_end.values_list("pk", flat=True):
+        jobs.finish(pk)
+    jobs.skip_pending_of_ended_jobs()
+    webhooks.queue_due()
+    jobs.call_for_workers()
+
+
+def _claim() -> Item | None:
+    now = timezone.now()
+    free = Item.objects.pending().filter(Q(claimed_until=None) | Q(claimed_until__lt=now))
+    locked = free.select_related("job").select_for_update(skip_locked=True, of=("self",))
+    with transaction.atomic():
+        item = locked.order_by("pk").first()
+        if item is not None:
+            item.attempts += 1
+            item.claimed_until = now + _RESERVED
+            item.save(update_fields=["attempts", "claimed_until"])
+    return item
+
+
+class _JobEndedError(Exception):
+    """The job was cancelled or is out of time: nothing of its item may stay."""
+
+
+def process(claimed: Item) -> None:
+    """Do one item, unless another worker has it or it is done; end its job if it was the last.
+
+    Safe to run any number of times, at once as well.
+    """
+    if claimed.job.status == Status.QUEUED:
+        jobs.start(claimed.job)
+    try:
+        with transaction.atomic():
+            _do(claimed)
+    except _JobEndedError:
+        jobs.finish(claimed.job_id)
+        jobs.skip_pending_of_ended_jobs(claimed.job_id)
+    if not Item.objects.pending().filter(job=claimed.job_id).exists():
+        jobs.finish(claimed.job_id)
+
+
+def _do(claimed: Item) -> None:
+    mine = Item.objects.pending().filter(pk=claimed.pk, attempts=claimed.attempts)
+    locked = mine.select_related("job").select_for_update(skip_locked=True, of=("self",))
+    item = locked.first()
+    if item is None:
+        return
+    _be_cut_off_when_silent()
+    outcome = _outcome_of(item)
+    # Shared, which the ORM cannot ask for: workers do not wait for each other, but the end of the
+    # job comes before or after.
+    (job,) = Job.objects.raw("SELECT * FROM batch_job WHERE id = %s FOR SHARE", [item.job_id])
+    if job.finished_at or job.is_overdue:
+        raise _JobEndedError
+    item.state, item.result, item.user_ids = outcome.state, outcome.result, outcome.user_ids
+    item.save(update_fields=["state", "result", "user_ids"])
+    Picture.objects.filter(item=item).delete()
+
+
+def _be_cut_off_when_silent() -> None:
+    """If this machine is gone without a goodbye, the database frees the item after this time."""
+    milliseconds = settings.TASK_SECONDS * 1000
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds:d}")
+
+
+def _outcome_of(item: Item) -> Outcome:
+    job = item.job
+    if job.finished_at or job.is_overdue:
+        raise _JobEndedError
+    if item.attempts > _MOST_ATTEMPTS:
+        message = f"The work on this picture was broken off {_MOST_ATTEMPTS} times."
+        return Outcome.failed("internal_error", message)
+    sealed = Picture.objects.values_list("sealed", flat=True).filter(item=item).first()
+    if sealed is None:
+        # Only the erasure of its user takes a picture away from an item that waits.
+        return Outcome.failed("user_not_found", "The user was erased meanwhile.")
+    try:
+        image = sealing.unseal(bytes(sealed))
+    except sealing.UnreadableError as error:
+        logger.error("%s: %s", item, error)
+        return Outcome.failed("internal_error", "The stored picture cannot be decrypted.")
+    return verbs.outcome_of(job.kind, job.caller, {**job.options, **item.options}, image)
+
+
+def at_once(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:
+    """A batch without a job: every result in one answer, nothing is stored."""
+    end = time.monotonic() + settings.ASYNC_PROCESSING_TIMEOUT
+    results: list[Json] = []
+    for item in items:
+        if time.monotonic() > end:
+            return answers.at_once(Status.TIMED_OUT, len(items), results)
+        outcome = item.picture
+        if isinstance(outcome, bytes):
+            outcome = verbs.outcome_of(kind, caller, {**options, **item.options}, outcome)
+        results.append(verbs.result_item(item.image_id, outcome.state, outcome.result))
+    return answers.at_once(Status.COMPLETED, len(items), results)
