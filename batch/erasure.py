@@ -3,21 +3,21 @@
 from typing import Any
 from uuid import UUID
 
-from batch.models import Item, Job, Picture, State
+from batch.models import Item, Job, Picture
 from recognition.models import User
 
 
 def forget(sender: type[User], instance: User, **kwargs: Any) -> None:
     """A receiver of pre_delete. Pending pictures, own jobs, and the name in others' results."""
     Job.objects.filter(user_id=instance.pk).delete()
-    for item in Item.objects.filter(user_ids__contains=[instance.pk]).select_for_update():
-        if item.state == State.PENDING:
-            # Whoever works on it finds that there is no picture.
-            Picture.objects.filter(item=item).delete()
-        elif item.result is not None:
-            item.result = without(item.result, instance.pk)
-            item.user_ids = [each for each in item.user_ids if each != instance.pk]
-            item.save(update_fields=["result", "user_ids"])
+    # Whoever works on one of them finds that the picture is gone, and stores nothing.
+    named = Item.objects.filter(user_ids__contains=[instance.pk])
+    Picture.objects.filter(item__in=named.pending()).delete()
+    # Only what is done: a worker that has an item may be waiting for the lock of this user.
+    for item in named.done().select_for_update():
+        item.result = without(item.result, instance.pk)
+        item.user_ids = [each for each in item.user_ids if each != instance.pk]
+        item.save(update_fields=["result", "user_ids"])
 
 
 def without(result: Any, user_id: UUID) -> Any:

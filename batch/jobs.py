@@ -142,10 +142,10 @@ def finish(pk: int, *, cancelled: bool = False) -> None:
     if job.finished_at:
         return
     pending = Item.objects.pending().filter(job=job)
-    if cancelled:
-        job.status = Status.CANCELLED
-    elif not pending.exists():
+    if not pending.exists():
         job.status = Status.COMPLETED
+    elif cancelled:
+        job.status = Status.CANCELLED
     elif job.is_overdue:
         job.status = Status.TIMED_OUT
     else:

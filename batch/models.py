@@ -108,6 +108,10 @@ class Job(models.Model):
         return self.deadline_at < timezone.now()
 
     @property
+    def is_open(self) -> bool:
+        return not self.finished_at and not self.is_overdue
+
+    @property
     def caller(self) -> Caller:
         return Caller(self.subject, self.user_id, frozenset(self.scopes))
 

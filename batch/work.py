@@ -77,8 +77,8 @@ def _claim() -> Item | None:
     return item
 
 
-class _JobEndedError(Exception):
-    """The job was cancelled or is out of time: nothing of its item may stay."""
+class _NoLongerWantedError(Exception):
+    """The job has ended, or the picture was taken away by an erasure: nothing may be stored."""
 
 
 def process(claimed: Item) -> None:
@@ -91,7 +91,7 @@ def process(claimed: Item) -> None:
     try:
         with transaction.atomic():
             _do(claimed)
-    except _JobEndedError:
+    except _NoLongerWantedError:
         jobs.finish(claimed.job_id)
         jobs.skip_pending_of_ended_jobs(claimed.job_id)
     if not Item.objects.pending().filter(job=claimed.job_id).exists():
@@ -105,15 +105,19 @@ def _do(claimed: Item) -> None:
     if item is None:
         return
     _be_cut_off_when_silent()
-    outcome = _outcome_of(item)
+    if not item.job.is_open:
+        raise _NoLongerWantedError
+    picture = Picture.objects.filter(item=item)
+    sealed = picture.values_list("sealed", flat=True).first()
+    outcome = _outcome_of(item, sealed)
     # Shared, which the ORM cannot ask for: workers do not wait for each other, but the end of the
     # job comes before or after.
     (job,) = Job.objects.raw("SELECT * FROM batch_job WHERE id = %s FOR SHARE", [item.job_id])
-    if job.finished_at or job.is_overdue:
-        raise _JobEndedError
+    deleted, _ = picture.delete()
+    if not job.is_open or (sealed is not None and not deleted):
+        raise _NoLongerWantedError
     item.state, item.result, item.user_ids = outcome.state, outcome.result, outcome.user_ids
     item.save(update_fields=["state", "result", "user_ids"])
-    Picture.objects.filter(item=item).delete()
 
 
 def _be_cut_off_when_silent() -> None:
@@ -123,17 +127,14 @@ def _be_cut_off_when_silent() -> None:
         cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds:d}")
 
 
-def _outcome_of(item: Item) -> Outcome:
+def _outcome_of(item: Item, sealed: bytes | None) -> Outcome:
     job = item.job
-    if job.finished_at or job.is_overdue:
-        raise _JobEndedError
+    if sealed is None:
+        # Only the erasure of its user takes the picture of an item that waits.
+        return Outcome.failed("user_not_found", "The user was erased meanwhile.")
     if item.attempts > _MOST_ATTEMPTS:
         message = f"The work on this picture was broken off {_MOST_ATTEMPTS} times."
         return Outcome.failed("internal_error", message)
-    sealed = Picture.objects.values_list("sealed", flat=True).filter(item=item).first()
-    if sealed is None:
-        # Only the erasure of its user takes a picture away from an item that waits.
-        return Outcome.failed("user_not_found", "The user was erased meanwhile.")
     try:
         image = sealing.unseal(bytes(sealed))
     except sealing.UnreadableError as error:
