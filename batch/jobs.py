@@ -157,6 +157,7 @@ def finish(pk: int, *, cancelled: bool = False) -> None:
         webhooks.queue(Job.objects.with_counts().get(pk=pk))
 
 
+@transaction.atomic
 def skip_pending_of_ended_jobs(pk: int | None = None) -> None:
     """Not those that a worker has at this moment, which notices for itself."""
     ended = Item.objects.pending().filter(job__finished_at__isnull=False)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from pytest_django import Settings
 
-from batch import jobs, work
+from batch import work
 from batch.models import Item, Job, Picture
 from recognition.access import SCOPES
 from recognition.models import AuditEvent, Face, User
@@ -215,9 +215,7 @@ def test_a_form(service: Person) -> None:
 def test_a_form_with_items(service: Person) -> None:
     files = [SimpleUploadedFile("x", PICTURE) for _ in range(2)]
     items = [{"image_id": "one"}, {"image_id": "two"}]
-    answer = data_of(
-        send_form(service, "batch-identify", images=files, items=json.dumps(items))
-    )
+    answer = data_of(send_form(service, "batch-identify", images=files, items=json.dumps(items)))
     assert [item["image_id"] for item in answer["results"]] == ["one", "two"]
 
 
