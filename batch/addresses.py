@@ -7,7 +7,7 @@ one of those: a name that means something else a moment later cannot matter.
 import re
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -18,6 +18,9 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 # Addresses that carry an IPv4 address which a gateway on the way takes out again.
 _CARRIERS = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
+# Of the registries of special addresses what some versions of Python take for global.
+_SPECIAL = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20")))
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
 # Public by number, but the virtual host of a cloud's machines (Azure); the other clouds' metadata
 # services have link-local, private or shared addresses.
 _METADATA = {IPv4Address("168.63.129.16")}
@@ -108,9 +111,11 @@ def is_public(ip: str) -> bool:
         return False  # with a zone, so link-local
     if address is None or address in _METADATA:
         return False
-    special = address.is_multicast or address.is_reserved or address.is_unspecified
-    special = special or address.is_loopback or address.is_link_local or address.is_private
-    return address.is_global and not special
+    if any(address.version == net.version and address in net for net in _SPECIAL):
+        return False
+    if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address | None:

@@ -24,7 +24,7 @@ class _Connection(http.client.HTTPConnection):
     def __init__(self, target: Target) -> None:
         super().__init__(target.host, target.port, timeout=CONNECT_SECONDS)
         self._target = target
-        self._is_cut = False
+        self.is_cut = False
 
     def connect(self) -> None:
         self.sock = _first_that_answers(self._target)
@@ -34,7 +34,7 @@ class _Connection(http.client.HTTPConnection):
             self.sock = context.wrap_socket(
                 self.sock, server_hostname=self.host, do_handshake_on_connect=False
             )
-        if self._is_cut:
+        if self.is_cut:
             raise TimeoutError("timed out")
         if isinstance(self.sock, ssl.SSLSocket):
             self.sock.do_handshake()
@@ -42,7 +42,7 @@ class _Connection(http.client.HTTPConnection):
 
     def cut(self) -> None:
         """From another thread: whatever waits for the other side ends."""
-        self._is_cut = True
+        self.is_cut = True
         if self.sock is not None:
             with contextlib.suppress(OSError):
                 # Not SSLSocket's own method, which changes the object under the other thread.
@@ -67,7 +67,10 @@ def post(target: Target, body: bytes, headers: Mapping[str, str]) -> int:
     timer.start()
     try:
         connection.request("POST", target.path, body, {"Host": target.authority, **headers})
-        return connection.getresponse().status
+        status = connection.getresponse().status
+        if connection.is_cut:
+            raise TimeoutError("timed out")
+        return status
     except (OSError, http.client.HTTPException) as error:
         raise PostError(f"{type(error).__name__}: {error}"[:200]) from error
     finally:

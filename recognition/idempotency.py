@@ -18,6 +18,7 @@ from django.utils.datastructures import MultiValueDict
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
 
 from recognition.errors import ServiceError
 from recognition.models import IdempotencyKey
@@ -63,7 +64,7 @@ def idempotent(post: Post) -> Post:
                 key=key,
                 fingerprint=fingerprint,
                 status=response.status_code,
-                answer=response.data,
+                answer=json.dumps(response.data, cls=JSONEncoder),
             )
             return response
 
@@ -92,7 +93,7 @@ def _replay(row: IdempotencyKey, fingerprint: str) -> Response:
         raise ServiceError(
             "idempotency_conflict", "This Idempotency-Key came with another request before."
         )
-    return Response(row.answer, status=row.status, headers={REPLAYED: "true"})
+    return Response(json.loads(row.answer), status=row.status, headers={REPLAYED: "true"})
 
 
 def fingerprint_of(request: Request) -> str:

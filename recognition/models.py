@@ -9,7 +9,6 @@ import uuid
 
 from django.db import models
 from pgvector.django import HalfVectorField
-from rest_framework.utils.encoders import JSONEncoder
 
 from recognition.gallery import TemplateQuerySet
 
@@ -185,7 +184,7 @@ class IdempotencyKey(models.Model):
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)  # of the request: never its pictures
     status = models.PositiveSmallIntegerField()
-    answer = models.JSONField(encoder=JSONEncoder)
+    answer = models.TextField()  # JSON; jsonb would put its names in another order
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -1,4 +1,3 @@
-import rest_framework.utils.encoders
 from django.db import migrations, models
 
 
@@ -21,10 +20,7 @@ class Migration(migrations.Migration):
                 ("key", models.CharField(max_length=255)),
                 ("fingerprint", models.CharField(max_length=64)),
                 ("status", models.PositiveSmallIntegerField()),
-                (
-                    "answer",
-                    models.JSONField(encoder=rest_framework.utils.encoders.JSONEncoder),
-                ),
+                ("answer", models.TextField()),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
