@@ -74,10 +74,6 @@ class Job(models.Model):
 
     objects = JobQuerySet.as_manager()
 
-    # Of `with_counts` only.
-    succeeded: int
-    failed: int
-
     class Meta:
         constraints = [
             models.CheckConstraint(

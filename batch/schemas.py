@@ -2,8 +2,10 @@
 
 from rest_framework import serializers as s
 
-from batch.models import Kind, Status
+from batch.models import Kind, State, Status
 from recognition.schemas import Identified, Serializer
+
+ITEM_STATUS = [State.SUCCESS.value, State.ERROR.value]
 
 
 class ItemError(Serializer):
@@ -16,7 +18,7 @@ class Item(Serializer):
     """`result` when it is a success, `error` when it is not."""
 
     image_id = s.CharField()
-    status = s.ChoiceField(["success", "error"])
+    status = s.ChoiceField(ITEM_STATUS)
     error = ItemError(required=False)
 
 

@@ -109,7 +109,7 @@ def _do(claimed: Item) -> None:
         raise _NoLongerWantedError
     picture = Picture.objects.filter(item=item)
     sealed = picture.values_list("sealed", flat=True).first()
-    outcome = _outcome_of(item, sealed)
+    outcome = _outcome_of(item, None if sealed is None else bytes(sealed))
     # Shared, which the ORM cannot ask for: workers do not wait for each other, but the end of the
     # job comes before or after.
     (job,) = Job.objects.raw("SELECT * FROM batch_job WHERE id = %s FOR SHARE", [item.job_id])
@@ -136,7 +136,7 @@ def _outcome_of(item: Item, sealed: bytes | None) -> Outcome:
         message = f"The work on this picture was broken off {_MOST_ATTEMPTS} times."
         return Outcome.failed("internal_error", message)
     try:
-        image = sealing.unseal(bytes(sealed))
+        image = sealing.unseal(sealed)
     except sealing.UnreadableError as error:
         logger.error("%s: %s", item, error)
         return Outcome.failed("internal_error", "The stored picture cannot be decrypted.")

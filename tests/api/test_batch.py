@@ -27,6 +27,7 @@ from tests.builders import (
     Person,
     data_of,
     details_of,
+    face_of,
     make_face,
     make_user,
     refusal,
@@ -259,7 +260,7 @@ def test_a_job_that_is_not_there(service: Person) -> None:
     assert refusal(service.get(f"batch-jobs/job_{'0' * 16}")) == (404, "job_not_found")
 
 
-def test_the_rights_are_those_of_the_acceptance(owner: Person, service: Person) -> None:
+def test_the_rights_are_those_of_the_acceptance(owner: Person, fake: FakePipeline) -> None:
     """The viewer is the token's user, also when a worker does it."""
     make_face(make_user(FRIEND, "private"), vector(2))
     scopes = ["face:identify", "face:batch"]
@@ -267,17 +268,10 @@ def test_the_rights_are_those_of_the_acceptance(owner: Person, service: Person) 
     stranger = Person(user_token(STRANGER, scopes), owner.client)
     mine, theirs = submit(friend, 2), submit(stranger, 2)
     Face.objects.filter(user=OWNER).delete()
-    fake_of(work).show(vector(2))
+    fake.show(vector(2))
     work.work()
     assert results(friend, mine)[0]["result"]["total_candidates"] == 1
     assert results(stranger, theirs)[0]["result"]["total_candidates"] == 0
-
-
-def fake_of(module: Any) -> FakePipeline:
-    from recognition import engine
-
-    pipeline: Any = engine.current().pipeline
-    return pipeline  # type: ignore[no-any-return]
 
 
 def test_who_is_private_meanwhile_is_not_found(service: Person) -> None:
@@ -469,8 +463,6 @@ def test_end_users_enrol_themselves_only(owner: Person) -> None:
 
 
 def test_end_users_cannot_skip_the_quality(owner: Person, fake: FakePipeline) -> None:
-    from tests.builders import face_of
-
     fake.show(face_of(vector(5), quality=0.1))
     person = Person(user_token(FRIEND, ["face:register", "face:batch"]), owner.client)
     job_id = register(person, face("a", metadata={"quality_check": False}))
@@ -482,22 +474,3 @@ def test_bulk_enrolment_is_a_job(service: Person) -> None:
     options = {"async": False}
     answer = service.post("batch-register", images=[face("a")], processing_options=options)
     assert refusal(answer) == (400, "invalid_request")
-
-
-def test_cancelled_in_the_middle_of_an_enrolment(
-    service: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the verb stored goes with the result."""
-    fake.show(vector(5))
-    job_id = register(service, face("a"))
-    before = Face.objects.count()
-    embed = fake.embed
-
-    def cancel_and_embed(faces: Any) -> Any:
-        Job.objects.update(status="cancelled", finished_at=timezone.now())
-        return embed(faces)
-
-    monkeypatch.setattr(fake, "embed", cancel_and_embed)
-    work.work()
-    assert results(service, job_id) == []
-    assert Face.objects.count() == before

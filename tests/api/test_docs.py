@@ -27,6 +27,8 @@ def test_it_works(schema: dict[str, Any]) -> None:
     paths = {path.removeprefix("/api/v1/face-recognition/") for path in schema["paths"]}
     assert paths == {
         *(*VERBS, "users/{user_id}", "users/{user_id}/faces", "faces/{face_id}", "models"),
+        *("batch-identify", "batch-register", "batch-jobs", "batch-jobs/{job_id}"),
+        *("batch-jobs/{job_id}/results", "batch-jobs/{job_id}/cancel"),
     }
 
 
@@ -37,10 +39,20 @@ def test_every_code_is_named(schema: dict[str, Any]) -> None:
 
 def test_every_operation_needs_a_token_and_can_fail(schema: dict[str, Any]) -> None:
     operations = [each for path in schema["paths"].values() for each in path.values()]
-    assert len(operations) == 13
+    assert len(operations) == 19
     for operation in operations:
         assert operation["security"] == [{"token": []}]
         assert "4XX" in operation["responses"]
+
+
+def test_creating_takes_an_idempotency_key(schema: dict[str, Any]) -> None:
+    creating = {
+        path.rpartition("/")[2]
+        for path, operations in schema["paths"].items()
+        for parameter in operations.get("post", {}).get("parameters", [])
+        if parameter["name"] == "Idempotency-Key"
+    }
+    assert creating == {"register", "batch-identify", "batch-register"}
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -31,7 +31,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        unreadable = self._rotate_sealed() if settings.FACESVC_CROP_KEYS else 0
+        unreadable = self._rotate_sealed() if settings.FACESVC_CROP_KEYS else []
         try:
             with activation.exclusive():
                 self._rotate_templates(options)
@@ -43,18 +43,20 @@ class Command(BaseCommand):
                 f"--allow-missing {error.count} loses them."
             ) from error
         if unreadable:
-            raise CommandError(f"{unreadable} rows cannot be opened by any key; they stay.")
+            failed = " and ".join(unreadable)
+            raise CommandError(f"{failed} cannot be opened by any key; they stay.")
 
-    def _rotate_sealed(self) -> int:
-        """How many crops, and what else is sealed with their keys, no key opens."""
-        unreadable = 0
+    def _rotate_sealed(self) -> list[str]:
+        """Crops, and what else is sealed with their keys; how many of what no key opens."""
+        unreadable = []
         kinds: list[type[Model]] = [FaceCrop, *sealing.SEALED_MODELS]
         for kind in kinds:
             total = kind._default_manager.count()
             name = "crops" if kind is FaceCrop else str(kind._meta.verbose_name_plural)
             done = list(tqdm(sealing.rotate(kind), total=total, desc=name))
             self.stdout.write(f"{sum(done)} {name} are encrypted with the newest key.")
-            unreadable += len(done) - sum(done)
+            if not all(done):
+                unreadable.append(f"{len(done) - sum(done)} {name}")
         return unreadable
 
     def _rotate_templates(self, options: dict[str, Any]) -> None:
