@@ -321,11 +321,8 @@ def test_the_callback_has_the_last_word(
     meanwhile(fake, monkeypatch, lambda: jobs.cancel(caller=APP, job_id=job.job_id))
     tasks.work()
     told = json.loads(WebhookDelivery.objects.get().body)["data"]
-    assert (
-        (told["succeeded"], told["status"])
-        == (now(job).succeeded, "cancelled")
-        == (0, told["status"])
-    )
+    assert told["status"] == now(job).status == "cancelled"
+    assert told["succeeded"] == now(job).succeeded == 0
 
 
 # --- erased ---------------------------------------------------------------------------------------
