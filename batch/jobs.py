@@ -115,11 +115,11 @@ def of(caller: Caller, job_id: str) -> Job:
     return Job.objects.with_counts().get(pk=job.pk)
 
 
-def start(job: Job) -> None:
+def start(pk: int) -> None:
     """Its first item is being worked on: the time that it may take runs from here."""
     now = timezone.now()
     deadline = now + timedelta(seconds=settings.ASYNC_PROCESSING_TIMEOUT)
-    Job.objects.filter(pk=job.pk, status=Status.QUEUED).update(
+    Job.objects.filter(pk=pk, status=Status.QUEUED).update(
         status=Status.PROCESSING, started_at=now, deadline_at=deadline
     )
 

@@ -119,6 +119,10 @@ class ItemQuerySet(models.QuerySet["Item"]):
     def done(self) -> "ItemQuerySet":
         return self.filter(state__in=(State.SUCCESS, State.ERROR))
 
+    def with_all(self) -> "ItemQuerySet":
+        """With job and picture, in one query."""
+        return self.select_related("job", "picture")
+
 
 class Item(models.Model):
     """One picture of a job and, once it is done, its result. See docs/decisions/0006."""

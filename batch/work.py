@@ -9,6 +9,7 @@ what the verb stored (an enrolled face) and the deletion of the picture are one 
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from django.conf import settings
@@ -35,11 +36,30 @@ _MOST_ATTEMPTS = 5
 _PAUSE = 0.1
 
 
+def work_in_threads(count: int) -> None:
+    """`work` several times at once: while one item waits for the database another is computed."""
+
+    def one() -> None:
+        try:
+            work()
+        finally:
+            connection.close()  # of this thread
+
+    with ThreadPoolExecutor(count) as threads:
+        for running in [threads.submit(one) for _ in range(count)]:
+            running.result()
+
+
 def work() -> None:
     """Work on the oldest items that wait, of any job, until the slice is over or none is left."""
     end = time.monotonic() + _SLICE
+    _be_cut_off_when_silent()
+    job_id = None
     while time.monotonic() < end:
         item = _claim()
+        if item is None or item.job_id != job_id:
+            _change_job(job_id, item.job_id if item else None)
+            job_id = item.job_id if item else None
         if item is not None:
             process(item)
         elif Item.objects.pending().exists():
@@ -47,7 +67,16 @@ def work() -> None:
             time.sleep(_PAUSE)
         else:
             break
+    _change_job(job_id, None)
     jobs.call_for_workers()
+
+
+def _change_job(before: int | None, now: int | None) -> None:
+    """Not with every item: the last worker to leave a job finds that nothing of it is pending."""
+    if before is not None:
+        jobs.finish(before)
+    if now is not None:
+        jobs.start(now)
 
 
 def sweep() -> None:
@@ -64,17 +93,22 @@ def sweep() -> None:
     jobs.call_for_workers()
 
 
+# One statement in place of four, a millisecond in place of four; the ORM cannot return what it
+# updated.
+_CLAIM = """
+UPDATE batch_item SET attempts = attempts + 1, claimed_until = now() + %s
+WHERE id = (
+    SELECT id FROM batch_item
+    WHERE state = 'pending' AND (claimed_until IS NULL OR claimed_until <= now())
+    ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+RETURNING id, job_id, attempts
+"""
+
+
 def _claim() -> Item | None:
-    now = timezone.now()
-    free = Item.objects.pending().filter(Q(claimed_until=None) | Q(claimed_until__lt=now))
-    locked = free.select_related("job").select_for_update(skip_locked=True, of=("self",))
-    with transaction.atomic():
-        item = locked.order_by("pk").first()
-        if item is not None:
-            item.attempts += 1
-            item.claimed_until = now + _RESERVED
-            item.save(update_fields=["attempts", "claimed_until"])
-    return item
+    """With the fields id, job_id and attempts."""
+    return next(iter(Item.objects.raw(_CLAIM, [_RESERVED])), None)
 
 
 class _NoLongerWantedError(Exception):
@@ -82,49 +116,42 @@ class _NoLongerWantedError(Exception):
 
 
 def process(claimed: Item) -> None:
-    """Do one item, unless another worker has it or it is done; end its job if it was the last.
+    """Do one item, unless another worker has it or it is done.
 
     Safe to run any number of times, at once as well.
     """
-    if claimed.job.status == Status.QUEUED:
-        jobs.start(claimed.job)
     try:
         with transaction.atomic():
             _do(claimed)
     except _NoLongerWantedError:
         jobs.finish(claimed.job_id)
         jobs.skip_pending_of_ended_jobs(claimed.job_id)
-    if not Item.objects.pending().filter(job=claimed.job_id).exists():
-        jobs.finish(claimed.job_id)
 
 
 def _do(claimed: Item) -> None:
     mine = Item.objects.pending().filter(pk=claimed.pk, attempts=claimed.attempts)
-    locked = mine.select_related("job").select_for_update(skip_locked=True, of=("self",))
-    item = locked.first()
+    item = mine.select_for_update(skip_locked=True, of=("self",)).with_all().first()
     if item is None:
         return
-    _be_cut_off_when_silent()
     if not item.job.is_open:
         raise _NoLongerWantedError
-    picture = Picture.objects.filter(item=item)
-    sealed = picture.values_list("sealed", flat=True).first()
-    outcome = _outcome_of(item, None if sealed is None else bytes(sealed))
+    picture: Picture | None = getattr(item, "picture", None)
+    outcome = _outcome_of(item, bytes(picture.sealed) if picture else None)
     # Shared, which the ORM cannot ask for: workers do not wait for each other, but the end of the
     # job comes before or after.
     (job,) = Job.objects.raw("SELECT * FROM batch_job WHERE id = %s FOR SHARE", [item.job_id])
-    deleted, _ = picture.delete()
-    if not job.is_open or (sealed is not None and not deleted):
+    deleted, _ = Picture.objects.filter(item=item).delete()
+    if not job.is_open or (picture and not deleted):
         raise _NoLongerWantedError
     item.state, item.result, item.user_ids = outcome.state, outcome.result, outcome.user_ids
     item.save(update_fields=["state", "result", "user_ids"])
 
 
 def _be_cut_off_when_silent() -> None:
-    """If this machine is gone without a goodbye, the database frees the item after this time."""
+    """If this machine is gone without a goodbye, the database frees its item after this time."""
     milliseconds = settings.TASK_SECONDS * 1000
     with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds:d}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {milliseconds:d}")
 
 
 def _outcome_of(item: Item, sealed: bytes | None) -> Outcome:

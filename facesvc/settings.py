@@ -200,6 +200,8 @@ SPECTACULAR_SETTINGS = {
 # What has to be done stands in our own tables, and a lost task is queued anew by batch.work.sweep.
 # So django-q2 need only be quick, and must never do anything twice for long.
 TASK_SECONDS = 180
+# Items that one worker has at once: one waits for the database while another is computed.
+FACESVC_TASK_THREADS = env.int("FACESVC_TASK_THREADS", 2)
 Q_CLUSTER = {
     "name": "facesvc",
     "orm": "default",

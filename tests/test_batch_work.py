@@ -101,6 +101,7 @@ def no_reservation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "_RESERVED", timedelta(0))
 
 
+@concurrent
 def test_it_works() -> None:
     job = identify()
     tasks.work()
@@ -142,7 +143,7 @@ def test_an_item_that_another_has_is_left_alone(
     job = identify(1)
     seen: list[Item | None] = []
     meanwhile(fake, monkeypatch, lambda: seen.append(work._claim()))
-    tasks.work()
+    work.work()
     assert seen == [None]
     assert now(job).succeeded == 1
 
@@ -180,10 +181,10 @@ def test_a_lost_connection_frees_the_item(
 
     meanwhile(fake, monkeypatch, die)
     with pytest.raises(Exception, match=r"terminat|closed"):
-        tasks.work()
+        work.work()
     connection.close()
     assert not Face.objects.exists()
-    tasks.work()
+    work.work()
     assert (now(job).status, now(job).succeeded) == ("completed", 1)
     assert (Face.objects.count(), Item.objects.get().attempts) == (1, 2)
 
@@ -195,7 +196,7 @@ def test_a_picture_that_kills_its_workers(monkeypatch: pytest.MonkeyPatch) -> No
     assert first
     for _ in range(work._MOST_ATTEMPTS):
         assert (claimed := work._claim()) and claimed.pk == first.pk
-    tasks.work()
+    work.work()
     first.refresh_from_db()
     assert (first.state, first.result["code"]) == ("error", "internal_error")
     assert (now(job).status, now(job).succeeded, now(job).failed) == ("completed", 1, 1)
@@ -205,7 +206,7 @@ def test_killed_before_the_end_of_the_job(monkeypatch: pytest.MonkeyPatch) -> No
     job = identify(1)
     with monkeypatch.context() as patch:
         patch.setattr(jobs, "finish", lambda pk: None)
-        tasks.work()
+        work.work()
     assert now(job).status == "processing"
     tasks.sweep()
     assert now(job).status == "completed"
@@ -240,7 +241,7 @@ def test_a_bug_is_one_items_error(fake: FakePipeline, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(fake, "embed", embed)
     job = identify(3)
-    tasks.work()
+    work.work()
     assert (now(job).status, now(job).succeeded, now(job).failed) == ("completed", 2, 1)
     result = Item.objects.get(state="error").result
     assert result["code"] == "internal_error" and "secret" not in json.dumps(result)
@@ -257,16 +258,16 @@ def test_what_is_not_the_pictures_fault_is_tried_again(
 
     with monkeypatch.context() as patch, pytest.raises(PackError):
         patch.setattr(fake, "detect", broken)
-        tasks.work()
+        work.work()
     assert Item.objects.get().state == "pending" and Picture.objects.exists()
-    tasks.work()
+    work.work()
     assert now(job).succeeded == 1
 
 
 def test_a_key_that_is_lost(settings: Settings) -> None:
     job = identify(1)
     settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
-    tasks.work()
+    work.work()
     assert now(job).failed == 1
     assert Item.objects.get().result["code"] == "internal_error"
 
@@ -278,9 +279,10 @@ def test_a_deadline_passes(settings: Settings) -> None:
     job = identify(3)
     item = work._claim()
     assert item
+    jobs.start(job.pk)
     work.process(item)
     Job.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
-    tasks.work()
+    work.work()
     assert (now(job).status, now(job).succeeded) == ("timed_out", 1)
     assert set(Item.objects.values_list("state", flat=True)) == {"success", "skipped"}
     assert not Picture.objects.exists()
@@ -302,7 +304,7 @@ def test_nothing_is_stored_after_the_end(
             tasks.sweep()
 
     meanwhile(fake, monkeypatch, end_it)
-    tasks.work()
+    work.work()
     assert (now(job).status, now(job).succeeded, now(job).failed) == (end, 0, 0)
     assert not Face.objects.exists()
     assert Item.objects.get().state == "skipped"
@@ -319,7 +321,7 @@ def test_the_callback_has_the_last_word(
     options = {"options": SEARCH, "items": items, "callback_url": "https://127.0.0.1/"}
     job = jobs.submit(caller=APP, kind=Kind.IDENTIFY, **options)
     meanwhile(fake, monkeypatch, lambda: jobs.cancel(caller=APP, job_id=job.job_id))
-    tasks.work()
+    work.work()
     told = json.loads(WebhookDelivery.objects.get().body)["data"]
     assert told["status"] == now(job).status == "cancelled"
     assert told["succeeded"] == now(job).succeeded == 0
@@ -333,7 +335,7 @@ def test_who_is_erased_is_in_no_result(fake: FakePipeline) -> None:
     make_face(make_user(STRANGER, "public", display_name="Bob"), vector(2))
     fake.show([vector(1), vector(2)])
     identify(2)
-    tasks.work()
+    work.work()
     assert all(set(item.user_ids) == {OWNER, STRANGER} for item in Item.objects.all())
     User.objects.get(pk=OWNER).delete()
     for item in Item.objects.all():
@@ -347,7 +349,7 @@ def test_who_is_erased_is_in_no_result(fake: FakePipeline) -> None:
 
 def test_an_enrolment_of_who_is_erased() -> None:
     job = register()
-    tasks.work()
+    work.work()
     User.objects.get(pk=FRIEND).delete()
     item = Item.objects.get()
     assert item.result == {"registration_status": "erased"}
@@ -359,7 +361,7 @@ def test_erased_before_the_enrolment() -> None:
     register()
     User.objects.get(pk=FRIEND).delete()
     assert not Picture.objects.exists()
-    tasks.work()
+    work.work()
     assert Item.objects.get().result["code"] == "user_not_found"
     assert not User.objects.exists()
 
@@ -371,7 +373,7 @@ def test_erased_during_the_enrolment(fake: FakePipeline, monkeypatch: pytest.Mon
     make_user(FRIEND)
     register()
     meanwhile(fake, monkeypatch, lambda: User.objects.get(pk=FRIEND).delete())
-    tasks.work()
+    work.work()
     assert not User.objects.exists() and not Face.objects.exists()
     assert Item.objects.get().result["code"] == "user_not_found"
 
@@ -390,7 +392,7 @@ def test_jobs_of_who_is_erased() -> None:
 
 def test_purge(settings: Settings) -> None:
     old, new = identify(1), identify(1)
-    tasks.work()
+    work.work()
     waiting = identify(1)
     past = timezone.now() - timedelta(days=settings.FACESVC_BATCH_RETENTION_DAYS, seconds=1)
     Job.objects.filter(pk=old.pk).update(finished_at=past)

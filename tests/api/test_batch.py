@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from pytest_django import Settings
 
-from batch import work
+from batch import jobs, work
 from batch.models import Item, Job, Picture
 from recognition.access import SCOPES
 from recognition.models import AuditEvent, Face, User
@@ -361,6 +361,7 @@ def one_of(job_id: str) -> None:
     """Work on one item of the job."""
     item = work._claim()
     assert item is not None and item.job.job_id == job_id
+    jobs.start(item.job_id)
     work.process(item)
 
 
