@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 from cryptography.fernet import Fernet
+from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 from pytest_django import Settings
@@ -59,3 +60,8 @@ def test_nothing_goes_on_without_its_parent(cluster: Cluster, which: int) -> Non
     family[which].kill()
     _gone, alive = psutil.wait_procs(family, 10)
     assert not alive
+
+
+def test_no_task_is_started_twice_while_it_runs() -> None:
+    assert Conf.RETRY > Conf.TIMEOUT > 0
+    assert Conf.ACK_FAILURES and Conf.MAX_ATTEMPTS == 1
