@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.apps import apps as installed
 from django.db.models.signals import post_migrate, pre_delete
 
 SWEEP = "batch: sweep"
@@ -21,8 +22,12 @@ class BatchConfig(AppConfig):
         post_migrate.connect(_schedule_sweep, sender=self)
 
 
-def _schedule_sweep(using: str, **kwargs: Any) -> None:
+def _schedule_sweep(using: str, apps: Any = installed, **kwargs: Any) -> None:
     from django_q.models import Schedule
 
+    try:
+        apps.get_model("django_q", "Schedule")
+    except LookupError:
+        return  # migrations up to here do not make its table
     what = {"func": "batch.tasks.sweep", "schedule_type": Schedule.MINUTES, "minutes": 1}
     Schedule.objects.using(using).update_or_create(name=SWEEP, defaults={**what, "repeats": -1})

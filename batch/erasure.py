@@ -9,6 +9,8 @@ from recognition.models import User
 
 def forget(sender: type[User], instance: User, **kwargs: Any) -> None:
     """A receiver of pre_delete. Pending pictures, own jobs, and the name in others' results."""
+    # Waits for those who are storing a result with the user in it; later ones find nobody.
+    User.objects.select_for_update().filter(pk=instance.pk).first()
     Job.objects.filter(user_id=instance.pk).delete()
     # Whoever works on one of them finds that the picture is gone, and stores nothing.
     named = Item.objects.filter(user_ids__contains=[instance.pk])

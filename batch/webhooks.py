@@ -22,6 +22,7 @@ from batch.models import (
     WebhookEndpoint,
 )
 from batch.posting import PostError
+from recognition import sealing
 from recognition.errors import ServiceError
 
 # What is waited after each failure, 76 hours together; the last one is followed by a last try.
@@ -110,7 +111,7 @@ def deliver(pk: int, tries: int) -> None:
     started = time.monotonic()
     try:
         attempt.status, attempt.error = _post(delivery), ""
-    except (RefusedError, PostError) as error:
+    except (RefusedError, PostError, sealing.UnreadableError) as error:
         attempt.error = str(error)[:200]
     attempt.duration_ms = round((time.monotonic() - started) * 1000)
     attempt.save()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -33,7 +34,7 @@ _RESERVED = timedelta(seconds=5)
 # So often may a worker die over an item (out of memory, a crash in native code) or the database
 # be lost during it, until it is the item's fault.
 _MOST_ATTEMPTS = 5
-_PAUSE = 0.1
+_PAUSE = 0.1  # seconds
 
 
 def work_in_threads(count: int) -> None:
@@ -112,7 +113,7 @@ def _claim() -> Item | None:
 
 
 class _NoLongerWantedError(Exception):
-    """The job has ended, or the picture was taken away by an erasure: nothing may be stored."""
+    """The job has ended, or a user was erased: nothing may be stored. An open job tries again."""
 
 
 def process(claimed: Item) -> None:
@@ -141,10 +142,18 @@ def _do(claimed: Item) -> None:
     # job comes before or after.
     (job,) = Job.objects.raw("SELECT * FROM batch_job WHERE id = %s FOR SHARE", [item.job_id])
     deleted, _ = Picture.objects.filter(item=item).delete()
-    if not job.is_open or (picture and not deleted):
+    if not job.is_open or (picture and not deleted) or not _exist(outcome.user_ids):
         raise _NoLongerWantedError
     item.state, item.result, item.user_ids = outcome.state, outcome.result, outcome.user_ids
     item.save(update_fields=["state", "result", "user_ids"])
+
+
+def _exist(user_ids: list[UUID]) -> bool:
+    """Whether none of the users was erased meanwhile, nor will be before the result is stored."""
+    statement = "SELECT id FROM recognition_user WHERE id = ANY(%s) FOR KEY SHARE"
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [user_ids])
+        return len(cursor.fetchall()) == len(user_ids)
 
 
 def _be_cut_off_when_silent() -> None:

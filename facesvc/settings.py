@@ -153,6 +153,10 @@ TEMPLATES = [
     }
 ]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+# Such as https://faces.example.com: stands before paths in callbacks, and lets the admin pages be
+# used through a proxy that speaks TLS.
+FACESVC_PUBLIC_URL = env.str("FACESVC_PUBLIC_URL", "").rstrip("/")
+CSRF_TRUSTED_ORIGINS = [FACESVC_PUBLIC_URL] if FACESVC_PUBLIC_URL else []
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 USE_TZ = True
@@ -233,8 +237,6 @@ FACESVC_WEBHOOK_PORTS = env.list(
     "FACESVC_WEBHOOK_PORTS", [443, 80] if FACESVC_WEBHOOK_ALLOW_HTTP else [443], subcast=int
 )
 FACESVC_WEBHOOK_ROTATION_HOURS = env.int("FACESVC_WEBHOOK_ROTATION_HOURS", 24)
-# Put before the path of the results in a callback, such as https://faces.example.com
-FACESVC_PUBLIC_URL = env.str("FACESVC_PUBLIC_URL", "").rstrip("/")
 
 # --- Retention (manage.py purge) ------------------------------------------------------------------
 FACESVC_BATCH_RETENTION_DAYS = env.int("FACESVC_BATCH_RETENTION_DAYS", 7)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
 from pytest_django import Settings
 
-from batch import jobs, tasks, work
+from batch import jobs, tasks, verbs, work
 from batch.jobs import NewItem
 from batch.models import Item, Job, Kind, Picture, WebhookDelivery
 from batch.verbs import Outcome
@@ -376,6 +376,24 @@ def test_erased_during_the_enrolment(fake: FakePipeline, monkeypatch: pytest.Mon
     work.work()
     assert not User.objects.exists() and not Face.objects.exists()
     assert Item.objects.get().result["code"] == "user_not_found"
+
+
+@concurrent
+def test_erased_while_being_found(fake: FakePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_reservation(monkeypatch)
+    make_face(make_user(OWNER, "public"), vector(1))
+    job = identify(1)
+    identified, waiting = verbs.answers.identified, [lambda: User.objects.get(pk=OWNER).delete()]
+
+    def erase_and_answer(result: Any) -> Any:
+        if waiting:
+            elsewhere(waiting.pop())
+        return identified(result)
+
+    monkeypatch.setattr(verbs.answers, "identified", erase_and_answer)
+    work.work()
+    assert (now(job).status, Item.objects.get().user_ids) == ("completed", [])
+    assert str(OWNER) not in json.dumps(Item.objects.get().result)
 
 
 def test_jobs_of_who_is_erased() -> None:

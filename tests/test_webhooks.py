@@ -202,6 +202,17 @@ def test_secrets_are_encrypted_and_rotate_with_the_keys(settings: Settings) -> N
         secret_of("app")
 
 
+def test_a_secret_that_cannot_be_read(
+    service: Person, receiver: Receiver, settings: Settings
+) -> None:
+    delivery = finished_job(service, receiver)
+    secret_of("app")
+    settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
+    run_tasks()
+    assert receiver.received == []
+    assert "no key" in delivery.attempts.get().error
+
+
 # --- receivers ------------------------------------------------------------------------------------
 
 
