@@ -53,8 +53,9 @@ FACE = {"user_id": str(FRIEND), "face_group": "primary", "face_index": None, "me
 
 
 @pytest.fixture(autouse=True)
-def prepared(settings: Settings, fake: FakePipeline) -> None:
+def prepared(settings: Settings, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
+    monkeypatch.setattr(work, "_SLICE", 60.0)  # however busy the machine is
     fake.show(vector(1))
 
 

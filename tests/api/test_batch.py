@@ -16,6 +16,7 @@ from batch import jobs, work
 from batch.models import Item, Job, Picture
 from recognition.access import SCOPES
 from recognition.models import AuditEvent, Face, User
+from tests.api.test_bad_input import BODIES
 from tests.builders import (
     FRIEND,
     OWNER,
@@ -41,8 +42,9 @@ ASYNC = {"async": True}
 
 
 @pytest.fixture(autouse=True)
-def with_key(settings: Settings) -> None:
+def with_key(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
+    monkeypatch.setattr(work, "_SLICE", 60.0)  # however busy the machine is
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +114,18 @@ def test_at_once_out_of_time(service: Person, settings: Settings) -> None:
     assert (answer["status"], answer["results"]) == ("timed_out", [])
 
 
+def test_one_corrupt_picture_among_100(service: Person) -> None:
+    pictures = images(100)
+    pictures[41]["image"] = base64.b64encode(PICTURE[:-30]).decode()
+    answer = service.post("batch-identify", images=pictures, processing_options=ASYNC)
+    job_id = data_of(answer, 202)["job_id"]
+    work.work()
+    job = data_of(service.get(f"batch-jobs/{job_id}"))
+    assert (job["status"], job["succeeded"], job["failed"]) == ("completed", 99, 1)
+    (failed,) = Item.objects.filter(state="error")
+    assert (failed.image_id, failed.result["code"]) == ("img_41", "truncated_image")
+
+
 @pytest.mark.parametrize(
     ("broken", "code"),
     [
@@ -121,18 +135,18 @@ def test_at_once_out_of_time(service: Person, settings: Settings) -> None:
         ("", "empty_image"),
         (base64.b64encode(PICTURE + bytes(10 * 1024**2)).decode(), "image_too_large"),
     ],
+    ids=lambda value: value[:20],
 )
-def test_one_corrupt_picture_among_100(service: Person, broken: str, code: str) -> None:
-    pictures = images(100)
-    pictures[41]["image"] = broken
+def test_a_corrupt_picture_is_its_items_error(service: Person, broken: str, code: str) -> None:
+    pictures = images(3)
+    pictures[1]["image"] = broken
+    at_once = data_of(service.post("batch-identify", images=pictures))
     answer = service.post("batch-identify", images=pictures, processing_options=ASYNC)
-    job_id = data_of(answer, 202)["job_id"]
     work.work()
-    job = data_of(service.get(f"batch-jobs/{job_id}"))
-    assert (job["status"], job["succeeded"], job["failed"]) == ("completed", 99, 1)
-    (failed,) = Item.objects.filter(state="error")
-    assert (failed.image_id, failed.result["code"]) == ("img_41", code)
-    assert data_of(service.post("batch-identify", images=pictures))["failed"] == 1
+    found = results(service, data_of(answer, 202)["job_id"])
+    for items in (at_once["results"], found):
+        assert [item["status"] for item in items] == ["success", "error", "success"]
+        assert items[1]["error"]["code"] == code
 
 
 def test_only_corrupt_pictures(service: Person) -> None:
@@ -475,3 +489,75 @@ def test_bulk_enrolment_is_a_job(service: Person) -> None:
     options = {"async": False}
     answer = service.post("batch-register", images=[face("a")], processing_options=options)
     assert refusal(answer) == (400, "invalid_request")
+
+
+# --- whatever comes in ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", BODIES)
+@pytest.mark.parametrize("path", ["batch-identify", "batch-register"])
+def test_a_body_that_is_no_request(service: Person, path: str, case: str) -> None:
+    body, code = BODIES[case]
+    answer = service.send("post", path, body, content_type="application/json")
+    assert answer.status_code == 400, answer.content
+    assert code in (None, answer.json()["error"]["code"])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"images": '[{"image_id": "a", "image": "AAAA"}]'},
+        {"images": {"0": 1}},
+        {"images": [None]},
+        {"images": [[]]},
+        {"images": images(1), "processing_options": None},
+        {"images": images(1), "search_scope": None},
+        {"images": images(1), "search_scope": {"max_candidates": 0}},
+        {"images": images(1), "faces": "some"},
+        {"images": images(1), "image": PICTURE_BASE64},
+        {"images": images(1, user_id="x")},
+        {"images": images(1), "items": "[]"},
+        {"images": images(1), "on_behalf_of": 7},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("path", ["batch-identify", "batch-register"])
+def test_fields_that_are_refused(service: Person, path: str, fields: dict[str, Any]) -> None:
+    answer = service.post(path, **fields)
+    assert answer.status_code == 400, answer.content
+    assert not Job.objects.exists()
+
+
+def test_a_picture_as_the_body_is_no_batch(service: Person) -> None:
+    answer = service.send("post", "batch-identify", PICTURE, content_type="image/png")
+    assert refusal(answer)[0] == 400
+
+
+@pytest.mark.parametrize(
+    "content_type", ["multipart/form-data", "multipart/form-data; boundary=x", "text/plain"]
+)
+def test_a_broken_form(service: Person, content_type: str) -> None:
+    answer = service.send("post", "batch-identify", b"--x\r\ngarbage", content_type=content_type)
+    assert 400 <= answer.status_code < 500
+
+
+@pytest.mark.parametrize("name", ["a\x00.png", "../../etc/passwd", "\u202ea.png", "", "a" * 5000])
+def test_names_of_uploads(service: Person, name: str) -> None:
+    head = f'--x\r\nContent-Disposition: form-data; name="images"; filename="{name}"\r\n\r\n'
+    body = head.encode() + PICTURE + b"\r\n--x--\r\n"
+    answer = service.send(
+        "post", "batch-identify", body, content_type="multipart/form-data; boundary=x"
+    )
+    assert answer.status_code in {200, 400}
+    assert b"etc/passwd" not in answer.content
+
+
+@pytest.mark.parametrize("job_id", ["job_x", "job_" + "0" * 17, "1", "job_" + "0" * 15 + "G"])
+def test_ids_that_are_none(service: Person, job_id: str) -> None:
+    assert refusal(service.get(f"batch-jobs/{job_id}")) == (404, "not_found")
+
+
+def test_a_cursor_that_is_none(service: Person) -> None:
+    job_id = submit(service)
+    for path in ("batch-jobs", f"batch-jobs/{job_id}/results"):
+        assert refusal(service.get(path, cursor="x")) == (400, "invalid_cursor")
