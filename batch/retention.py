@@ -9,14 +9,19 @@ from django_q.models import Task
 
 from batch.models import DeliveryState, Job, WebhookSecret
 
+# Jobs that are deleted together: their items pass through memory.
+_AT_ONCE = 50
+
 
 def drop_jobs() -> str:
     """With their results, callbacks and attempts; not while a callback is still being tried."""
     before = timezone.now() - timedelta(days=settings.FACESVC_BATCH_RETENTION_DAYS)
     old = Job.objects.filter(finished_at__lt=before)
     old = old.exclude(Q(delivery__state=DeliveryState.PENDING))
-    count = old.count()
-    old.delete()
+    count = 0
+    while some := list(old.values_list("pk", flat=True)[:_AT_ONCE]):
+        Job.objects.filter(pk__in=some).delete()
+        count += len(some)
     return f"{count} batch jobs are dropped."
 
 
