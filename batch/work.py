@@ -33,7 +33,7 @@ _SLICE = 5.0
 _RESERVED = timedelta(seconds=5)
 # So often may a worker die over an item (out of memory, a crash in native code) or the database
 # be lost during it, until it is the item's fault.
-_MOST_ATTEMPTS = 5
+_MOST_ATTEMPTS = 8
 _PAUSE = 0.1  # seconds
 
 
@@ -95,9 +95,11 @@ def sweep() -> None:
 
 
 # One statement in place of four, a millisecond in place of four; the ORM cannot return what it
-# updated.
+# updated. Two items that were lost together do not come back together: only one of them may have
+# been what killed their worker.
 _CLAIM = """
-UPDATE batch_item SET attempts = attempts + 1, claimed_until = now() + %s
+UPDATE batch_item SET
+    attempts = attempts + 1, claimed_until = now() + %s * (1 + attempts * random())
 WHERE id = (
     SELECT id FROM batch_item
     WHERE state = 'pending' AND (claimed_until IS NULL OR claimed_until <= now())
