@@ -12,13 +12,14 @@ class BatchConfig(AppConfig):
 
     def ready(self) -> None:
         from batch import erasure, models, retention
-        from recognition.models import User
+        from recognition.models import Face, User
         from recognition.retention import RULES
         from recognition.sealing import SEALED_MODELS
 
         RULES.extend([retention.drop_jobs, retention.drop_secrets, retention.drop_tasks])
         SEALED_MODELS.extend([models.Picture, models.WebhookSecret])
         pre_delete.connect(erasure.forget, sender=User)
+        pre_delete.connect(erasure.forget_face, sender=Face)
         post_migrate.connect(_schedule_sweep, sender=self)
 
 

@@ -166,5 +166,5 @@ def skip_pending_of_ended_jobs(pk: int | None = None) -> None:
     free = list(
         ended.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
     )
-    Item.objects.filter(pk__in=free).update(state=State.SKIPPED)
+    Item.objects.filter(pk__in=free).update(state=State.SKIPPED, options={}, user_ids=[])
     Picture.objects.filter(item__in=free).delete()

@@ -27,11 +27,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """A result item's state and content, and the users whom it names."""
+    """A result item's state and content, and the users and faces that it names."""
 
     state: State
     result: Json
     user_ids: list[UUID] = field(default_factory=list)
+    face_ids: list[str] = field(default_factory=list)
 
     @classmethod
     def refused(cls, error: ServiceError | ImageError) -> "Outcome":
@@ -76,13 +77,16 @@ def _identify(caller: Caller, options: Json, image: bytes) -> Outcome:
         image=image,
         options=matching.SearchOptions(
             max_candidates=options["max_candidates"],
+            match_on=options["match_on"],
             min_confidence=options["min_confidence"],
             max_false_positive_rate=options["max_false_positive_rate"],
         ),
         largest_only=options["largest_only"],
     )
-    found = {candidate.user_id for face in result.faces for candidate in face.candidates}
-    return Outcome(State.SUCCESS, answers.identified(result), sorted(found))
+    found = [candidate for face in result.faces for candidate in face.candidates]
+    users = sorted({candidate.user_id for candidate in found})
+    faces = sorted({candidate.face_id for candidate in found})
+    return Outcome(State.SUCCESS, answers.identified(result), users, faces)
 
 
 def _register(caller: Caller, options: Json, image: bytes) -> Outcome:
@@ -97,7 +101,7 @@ def _register(caller: Caller, options: Json, image: bytes) -> Outcome:
         check_quality=options["metadata"].get("quality_check", True) or not caller.is_service,
         metadata=options["metadata"],
     )
-    return Outcome(State.SUCCESS, answers.registered(face), [user_id])
+    return Outcome(State.SUCCESS, answers.registered(face), [user_id], [face.face_id])
 
 
 _VERBS = {Kind.IDENTIFY: _identify, Kind.REGISTER: _register}
@@ -117,6 +121,7 @@ def search_options(fields: Mapping[str, Any], viewer: UUID | None, *, tagging: b
         "everyone": wanted.get("scope") == "all",
         "tagging": tagging,
         "max_candidates": wanted["max_candidates"],
+        "match_on": wanted["match_on"],
         "min_confidence": wanted.get("min_confidence", settings.FACE_MATCH_THRESHOLD),
         "max_false_positive_rate": wanted["max_false_positive_rate"],
         "largest_only": fields["faces"] == "largest",

@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -144,18 +143,27 @@ def _do(claimed: Item) -> None:
     # job comes before or after.
     (job,) = Job.objects.raw("SELECT * FROM batch_job WHERE id = %s FOR SHARE", [item.job_id])
     deleted, _ = Picture.objects.filter(item=item).delete()
-    if not job.is_open or (picture and not deleted) or not _exist(outcome.user_ids):
+    if not job.is_open or (picture and not deleted) or not _exist(outcome):
         raise _NoLongerWantedError
-    item.state, item.result, item.user_ids = outcome.state, outcome.result, outcome.user_ids
-    item.save(update_fields=["state", "result", "user_ids"])
+    # Also whom an error does not name: it is about the enrolment of that user.
+    asked_for = item.user_ids if picture else []
+    item.user_ids = sorted({*asked_for, *outcome.user_ids})
+    item.state, item.result, item.options = outcome.state, outcome.result, {}
+    item.save(update_fields=["state", "result", "options", "user_ids"])
 
 
-def _exist(user_ids: list[UUID]) -> bool:
-    """Whether none of the users was erased meanwhile, nor will be before the result is stored."""
-    statement = "SELECT id FROM recognition_user WHERE id = ANY(%s) FOR KEY SHARE"
+_LOCK_USERS = "SELECT 1 FROM recognition_user WHERE id = ANY(%s) FOR KEY SHARE"
+_LOCK_FACES = "SELECT 1 FROM recognition_face WHERE face_id = ANY(%s) FOR KEY SHARE"
+
+
+def _exist(outcome: Outcome) -> bool:
+    """Whether nobody named was erased meanwhile, nor will be before the result is stored."""
     with connection.cursor() as cursor:
-        cursor.execute(statement, [user_ids])
-        return len(cursor.fetchall()) == len(user_ids)
+        for statement, ids in ((_LOCK_USERS, outcome.user_ids), (_LOCK_FACES, outcome.face_ids)):
+            cursor.execute(statement, [ids])
+            if len(cursor.fetchall()) != len(ids):
+                return False
+    return True
 
 
 def _be_cut_off_when_silent() -> None:

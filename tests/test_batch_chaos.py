@@ -49,6 +49,7 @@ SEARCH = {
     "everyone": False,
     "tagging": False,
     "max_candidates": 5,
+    "match_on": "face",
     "min_confidence": 0.1,
     "max_false_positive_rate": None,
     "largest_only": False,

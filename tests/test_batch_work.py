@@ -1,6 +1,7 @@
 """The life of a job and its items: two workers, cancelled, erased, killed, too late."""
 
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -45,6 +46,7 @@ SEARCH = {
     "everyone": False,
     "tagging": False,
     "max_candidates": 5,
+    "match_on": "face",
     "min_confidence": 0.8,
     "max_false_positive_rate": None,
     "largest_only": False,
@@ -395,6 +397,114 @@ def test_erased_while_being_found(fake: FakePipeline, monkeypatch: pytest.Monkey
     work.work()
     assert (now(job).status, Item.objects.get().user_ids) == ("completed", [])
     assert str(OWNER) not in json.dumps(Item.objects.get().result)
+
+
+@concurrent
+def test_erased_while_a_worker_is_at_their_own_job(
+    fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The erasure waits for the worker, and not the worker for the erasure: no deadlock."""
+    make_user(OWNER)
+    caller = Caller(str(OWNER), OWNER, frozenset({"face:register", "face:batch"}))
+    item = NewItem("a", PICTURE, {**FACE, "user_id": str(OWNER)})
+    jobs.submit(caller=caller, kind=Kind.REGISTER, options={}, items=[item])
+    embed, erasing = fake.embed, []
+
+    def erase() -> None:
+        try:
+            User.objects.get(pk=OWNER).delete()
+        finally:
+            connection.close()
+
+    def embed_while_erasing(faces: Any) -> Any:
+        erasing.append(threads.submit(erase))
+        wait_until_one_waits_for_a_lock()
+        return embed(faces)
+
+    monkeypatch.setattr(fake, "embed", embed_while_erasing)
+    with ThreadPoolExecutor(1) as threads:
+        work.process(work._claim())
+        (erasure,) = erasing
+        erasure.result(20)
+    assert not User.objects.exists() and not Job.objects.exists() and not Picture.objects.exists()
+
+
+def wait_until_one_waits_for_a_lock() -> None:
+    waiting = (
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND datname = current_database()"
+    )
+
+    def is_there() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(waiting)
+            return bool(cursor.fetchall())
+
+    end = time.monotonic() + 10
+    while not elsewhere(is_there):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_nothing_is_kept_of_who_was_to_be_enrolled(fake: FakePipeline) -> None:
+    """Neither in an error, nor in what was never begun."""
+    fake.show([])
+    register()
+    work.work()
+    assert Item.objects.get().result["code"] == "no_face"
+    cancelled = register()
+    jobs.cancel(caller=APP, job_id=cancelled.job_id)
+    for item in Item.objects.all():
+        assert item.options == {}
+    make_user(FRIEND)
+    waiting = register()
+    User.objects.get(pk=FRIEND).delete()
+    assert Item.objects.get(job=waiting).options == {}
+    assert not Item.objects.exclude(user_ids=[]).exists()
+
+
+def test_a_duplicate_names_no_erased_face() -> None:
+    register()
+    again = register()
+    work.work()
+    face = Face.objects.get()
+    duplicate = Item.objects.get(job=again)
+    assert duplicate.result["details"] == {"face_id": face.face_id}
+    face.delete()
+    texts = [json.dumps(item.result) for item in Item.objects.all()]
+    assert not any(face.face_id in text or "landmarks" in text for text in texts)
+
+
+def test_a_deleted_face_is_in_no_result(fake: FakePipeline) -> None:
+    make_face(make_user(OWNER, "public"), vector(1))
+    make_face(make_user(STRANGER, "public"), vector(2))
+    fake.show([vector(1), vector(2)])
+    identify(1)
+    work.work()
+    face = Face.objects.get(user=OWNER)
+    face.delete()
+    item = Item.objects.get()
+    assert face.face_id not in json.dumps(item.result)
+    assert [each["total_candidates"] for each in item.result["faces"]] == [0, 1]
+
+
+@concurrent
+def test_a_face_deleted_while_being_found(
+    fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_reservation(monkeypatch)
+    make_face(make_user(OWNER, "public"), vector(1))
+    identify(1)
+    identified, waiting = verbs.answers.identified, [lambda: Face.objects.get().delete()]
+
+    def delete_and_answer(result: Any) -> Any:
+        if waiting:
+            elsewhere(waiting.pop())
+        return identified(result)
+
+    monkeypatch.setattr(verbs.answers, "identified", delete_and_answer)
+    work.work()
+    assert Item.objects.get().result["total_candidates"] == 0
 
 
 def test_jobs_of_who_is_erased() -> None:
