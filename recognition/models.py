@@ -9,6 +9,8 @@ does not touch the vector index (pgvector inserts a vector anew when any column 
 import secrets
 import uuid
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from pgvector.django import BitField, HalfVectorField
 
@@ -272,6 +274,8 @@ class IdempotencyKey(models.Model):
     fingerprint = models.CharField(max_length=64)  # of the request: never its pictures
     status = models.PositiveSmallIntegerField()
     answer = models.TextField()  # JSON; jsonb would put its names in another order
+    # Whom the answer names: it is dropped with each of them.
+    user_ids = ArrayField(models.UUIDField(), default=list)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -281,7 +285,9 @@ class IdempotencyKey(models.Model):
         ]
         indexes = [
             # Consumer: purge.
-            models.Index(fields=["created_at"], name="idempotency_age")
+            models.Index(fields=["created_at"], name="idempotency_age"),
+            # Consumer: the erasure of a user.
+            GinIndex(fields=["user_ids"], name="idempotency_names_user"),
         ]
 
     def __str__(self) -> str:

@@ -1,17 +1,13 @@
 """What `manage.py purge` drops because it is old."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
-from django.conf import settings
-from django.utils import timezone
-
+from recognition import idempotency
 from recognition.models import IdempotencyKey
 
 
 def drop_idempotency_keys() -> str:
-    before = timezone.now() - timedelta(hours=settings.FACESVC_IDEMPOTENCY_HOURS)
-    count, _ = IdempotencyKey.objects.filter(created_at__lt=before).delete()
+    count, _ = IdempotencyKey.objects.filter(created_at__lte=idempotency.oldest()).delete()
     return f"{count} idempotency keys are dropped."
 
 

@@ -15,11 +15,13 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
+from batch import work
 from batch.models import Item, Job
 from recognition import enrolment, idempotency
-from recognition.models import Face, IdempotencyKey
+from recognition.models import AuditEvent, Face, IdempotencyKey, User
 from tests.builders import (
     FRIEND,
     OWNER,
@@ -29,6 +31,8 @@ from tests.builders import (
     FakePipeline,
     Person,
     data_of,
+    make_face,
+    make_user,
     refusal,
     service_token,
     user_token,
@@ -277,3 +281,69 @@ def test_end_users_have_keys_as_well(owner: Person) -> None:
     person = Person(user_token(OWNER), owner.client)
     first = data_of(send(person, "register", "k", **FIELDS["register"]), 201)
     assert data_of(send(person, "register", "k", **FIELDS["register"]), 201) == first
+
+
+# --- whose, how long ------------------------------------------------------------------------------
+
+
+def identify_at_once(person: Person, **fields: Any) -> HttpResponse:
+    return send(person, "batch-identify", "k", images=FIELDS["batch-identify"]["images"], **fields)
+
+
+def test_no_answer_names_who_is_erased(service: Person, owner: Person) -> None:
+    make_face(make_user(OWNER, "public", display_name="Ann"), vector(1))
+    send(service, "batch-register", "other", **FIELDS["batch-register"])
+    assert "Ann" in identify_at_once(service).content.decode()
+    mine = Person(user_token(OWNER, ["face:identify", "face:batch"]), owner.client)
+    assert data_of(identify_at_once(mine, processing_options={"async": True}), 202)
+    User.objects.get(pk=OWNER).delete()
+    assert [row.key for row in IdempotencyKey.objects.all()] == ["other"]
+    assert REPLAYED not in identify_at_once(service)
+
+
+def test_who_is_erased_before_the_answer_is_stored(
+    service: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_face(make_user(OWNER, "public", display_name="Ann"), vector(1))
+    at_once = work.at_once
+
+    def and_erase(*arguments: Any) -> Any:
+        answer = at_once(*arguments)
+        User.objects.get(pk=OWNER).delete()
+        return answer
+
+    monkeypatch.setattr(work, "at_once", and_erase)
+    assert data_of(identify_at_once(service))
+    assert not IdempotencyKey.objects.exists()
+
+
+def test_the_answer_goes_with_the_face(service: Person) -> None:
+    send(service, "register", "k", **FIELDS["register"])
+    Face.objects.get().delete()
+    assert not IdempotencyKey.objects.exists()
+
+
+def test_a_key_that_is_old(service: Person, settings: Settings) -> None:
+    """No answer is given for longer than it is kept, whether or not anybody ran `purge`."""
+    identify_at_once(service)
+    created = timezone.now() - timedelta(hours=settings.FACESVC_IDEMPOTENCY_HOURS, seconds=1)
+    IdempotencyKey.objects.update(created_at=created)
+    assert REPLAYED not in identify_at_once(service)
+    assert identify_at_once(service)[REPLAYED] == "true"
+
+
+def test_another_token_without_the_right_to_search_everyone(admin: Person) -> None:
+    make_face(make_user(OWNER, "private"), vector(1))
+    scope = {"search_scope": {"scope": "all"}}
+    assert str(OWNER) in identify_at_once(admin, **scope).content.decode()
+    weaker = Person(service_token("moderation", ["face:identify", "face:batch"]), admin.client)
+    answer = identify_at_once(weaker, **scope)
+    assert refusal(answer) == (409, "idempotency_conflict")
+    assert str(OWNER) not in answer.content.decode()
+
+
+def test_replays_to_who_may_search_everyone_are_noted(admin: Person) -> None:
+    for _ in range(3):
+        identify_at_once(admin, search_scope={"scope": "all"})
+    actions = AuditEvent.objects.order_by("pk").values_list("action", flat=True)
+    assert list(actions) == ["identify.everyone", "request.replay", "request.replay"]
