@@ -33,6 +33,8 @@ class BatchPictureField(PictureField):
             picture = super().run_validation(data)
         except ServiceError as error:
             return Outcome.refused(error)
+        except serializers.ValidationError as error:
+            return Outcome.failed("invalid_request", " ".join(map(str, error.detail)))
         if len(picture) > settings.MAX_IMAGE_BYTES:
             message = f"The picture has more than {settings.MAX_IMAGE_SIZE_MB:g} MB."
             return Outcome.failed("image_too_large", message)

@@ -3,7 +3,12 @@
 import logging
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFilesSent,
+)
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions, status
@@ -118,6 +123,8 @@ def _describe(error: Exception) -> dict[str, Any] | None:
             return _body(_RENAMED.get(code, code), str(error.detail))
         case RequestDataTooBig():
             return _body("payload_too_large", "The body is too long.")
+        case TooManyFilesSent():
+            return _body("too_many_images", "The form has too many files.")
         case OperationalError() | InterfaceError() | tokens.KeysUnavailableError() | PackError():
             logger.exception("unavailable")
             return _body("unavailable", "Not available at the moment; try again.")
@@ -141,6 +148,10 @@ def _failure(request: HttpRequest, code: str, message: str) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _failure(request, "invalid_request", "The request is not acceptable.")
+
+
+def payload_too_large(request: HttpRequest) -> HttpResponse:
+    return _failure(request, "payload_too_large", "The body is too long.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

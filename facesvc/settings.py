@@ -84,6 +84,7 @@ MAX_GRAPH_BYTES = int(env.float("FACESVC_MAX_GRAPH_MB", 100) * 1024 * 1024)
 MAX_BATCH_BYTES = FACESVC_MAX_BATCH_MB * 1024 * 1024
 # Uploads stay in memory: a picture of a person must not lie in a temporary file.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+# For the API; facesvc.middleware refuses less elsewhere.
 FILE_UPLOAD_MAX_MEMORY_SIZE = DATA_UPLOAD_MAX_MEMORY_SIZE = max(MAX_BODY_BYTES, MAX_BATCH_BYTES)
 # Some more than a batch takes, so that one that is a little too large is told to be so.
 DATA_UPLOAD_MAX_NUMBER_FILES = 2 * MAX_BATCH_SIZE
@@ -136,6 +137,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "facesvc.middleware.RequestContextMiddleware",
+    "facesvc.middleware.BodyLimitMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -26,11 +26,13 @@ from tests.builders import (
     STRANGER,
     FakePipeline,
     Person,
+    befriend,
     data_of,
     details_of,
     face_of,
     make_face,
     make_user,
+    near,
     refusal,
     service_token,
     user_token,
@@ -101,6 +103,41 @@ def test_a_result_is_what_identify_answers(service: Person) -> None:
     assert without_times(results(service, job_id)[0]["result"]) == without_times(single)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"search_scope": {"match_on": "user"}},
+        {"search_scope": {"max_candidates": 1}},
+        {"search_scope": {"min_confidence": 0.9999}},
+        {"search_scope": {"max_false_positive_rate": 1e-9}},
+        {"search_scope": {"user_groups": ["friends"]}},
+        {"faces": "largest"},
+        {"on_behalf_of": str(FRIEND)},
+        {"metadata": {"source": "auto_tagging"}},
+    ],
+    ids=str,
+)
+def test_every_option_means_what_it_means_to_identify(
+    service: Person, fake: FakePipeline, options: dict[str, Any]
+) -> None:
+    """Each changes what the plain request answers."""
+    ann = User.objects.get(pk=OWNER)
+    make_face(ann, near(vector(1), 0.9, toward=2), taggable="nobody")
+    bob = make_user(FRIEND, "public")
+    make_face(bob, near(vector(1), 0.98, toward=3), taggable="nobody")
+    make_face(make_user(STRANGER), near(vector(4), 0.98, toward=3))
+    befriend(bob, User.objects.get(pk=STRANGER))
+    fake.show([vector(1), near(vector(4), 0.95)])
+    plain = data_of(service.post("identify", image=PICTURE_BASE64))
+    single = data_of(service.post("identify", image=PICTURE_BASE64, **options))
+    assert without_times(single) != without_times(plain)
+    at_once = data_of(service.post("batch-identify", images=images(1), **options))
+    job_id = submit(service, 1, **options)
+    work.work()
+    assert without_times(at_once["results"][0]["result"]) == without_times(single)
+    assert without_times(results(service, job_id)[0]["result"]) == without_times(single)
+
+
 def test_at_once(service: Person) -> None:
     answer = data_of(service.post("batch-identify", images=images(3)))
     assert (answer["status"], answer["total"], answer["succeeded"]) == ("completed", 3, 3)
@@ -133,11 +170,14 @@ def test_one_corrupt_picture_among_100(service: Person) -> None:
         (base64.b64encode(b"no picture at all").decode(), "unsupported_format"),
         ("not base64!", "invalid_base64"),
         ("", "empty_image"),
+        (None, "invalid_request"),
+        (7, "invalid_request"),
+        ([], "invalid_request"),
         (base64.b64encode(PICTURE + bytes(10 * 1024**2)).decode(), "image_too_large"),
     ],
-    ids=lambda value: value[:20],
+    ids=lambda value: str(value)[:20],
 )
-def test_a_corrupt_picture_is_its_items_error(service: Person, broken: str, code: str) -> None:
+def test_a_corrupt_picture_is_its_items_error(service: Person, broken: Any, code: str) -> None:
     pictures = images(3)
     pictures[1]["image"] = broken
     at_once = data_of(service.post("batch-identify", images=pictures))
@@ -147,6 +187,13 @@ def test_a_corrupt_picture_is_its_items_error(service: Person, broken: str, code
     for items in (at_once["results"], found):
         assert [item["status"] for item in items] == ["success", "error", "success"]
         assert items[1]["error"]["code"] == code
+
+
+def test_a_missing_picture_is_its_items_error(service: Person) -> None:
+    pictures = [*images(2), {"image_id": "bad"}]
+    found = data_of(service.post("batch-identify", images=pictures))["results"]
+    assert [item["status"] for item in found] == ["success", "success", "error"]
+    assert found[2]["error"]["message"] == "This field is required."
 
 
 def test_only_corrupt_pictures(service: Person) -> None:
@@ -162,8 +209,9 @@ def test_101_pictures(service: Person, path: str) -> None:
     assert details_of(answer) == {"limit": 100, "images": 101}
 
 
-def test_101_files(service: Person) -> None:
-    files = [SimpleUploadedFile(f"{n}.png", PICTURE) for n in range(101)]
+@pytest.mark.parametrize("count", [101, 201])
+def test_101_files(service: Person, count: int) -> None:
+    files = [SimpleUploadedFile(f"{n}.png", PICTURE) for n in range(count)]
     answer = send_form(service, "batch-identify", images=files)
     assert refusal(answer) == (413, "too_many_images")
 
@@ -181,9 +229,7 @@ def test_a_body_that_is_too_long(service: Person, settings: Settings) -> None:
         None,
         "x",
         [7],
-        [{"image_id": "a"}],
         [{"image": PICTURE_BASE64}],
-        [{"image_id": "a", "image": 7}],
         [{"image_id": 7, "image": PICTURE_BASE64}],
         [{"image_id": "x" * 201, "image": PICTURE_BASE64}],
         [{"image_id": "a", "image": PICTURE_BASE64}] * 2,
