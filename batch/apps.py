@@ -1,5 +1,34 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.apps import apps as installed
+from django.db.models.signals import post_migrate, pre_delete
+
+SWEEP = "batch: sweep"
 
 
 class BatchConfig(AppConfig):
     name = "batch"
+
+    def ready(self) -> None:
+        from batch import erasure, models, retention
+        from recognition.models import Face, User
+        from recognition.retention import RULES
+        from recognition.sealing import SEALED_MODELS
+
+        RULES.extend([retention.drop_jobs, retention.drop_secrets, retention.drop_tasks])
+        SEALED_MODELS.extend([models.Picture, models.WebhookSecret])
+        pre_delete.connect(erasure.forget, sender=User)
+        pre_delete.connect(erasure.forget_face, sender=Face)
+        post_migrate.connect(_schedule_sweep, sender=self)
+
+
+def _schedule_sweep(using: str, apps: Any = installed, **kwargs: Any) -> None:
+    from django_q.models import Schedule
+
+    try:
+        apps.get_model("django_q", "Schedule")
+    except LookupError:
+        return  # migrations up to here do not make its table
+    what = {"func": "batch.tasks.sweep", "schedule_type": Schedule.MINUTES, "minutes": 1}
+    Schedule.objects.using(using).update_or_create(name=SWEEP, defaults={**what, "repeats": -1})

@@ -3,7 +3,12 @@
 import logging
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFilesSent,
+)
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions, status
@@ -30,6 +35,10 @@ STATUS = {
     "length_required": status.HTTP_411_LENGTH_REQUIRED,
     "payload_too_large": status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
     "unsupported_media_type": status.HTTP_415_UNSUPPORTED_MEDIA_TYPE,
+    "too_many_images": status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
+    "invalid_callback_url": status.HTTP_422_UNPROCESSABLE_ENTITY,
+    "idempotency_conflict": status.HTTP_409_CONFLICT,
+    "request_in_progress": status.HTTP_409_CONFLICT,
     "rate_limited": status.HTTP_429_TOO_MANY_REQUESTS,
     "not_found": status.HTTP_404_NOT_FOUND,
     # the caller
@@ -55,6 +64,7 @@ STATUS = {
     "low_quality": status.HTTP_422_UNPROCESSABLE_ENTITY,
     "duplicate_face": status.HTTP_409_CONFLICT,
     # what is stored
+    "job_not_found": status.HTTP_404_NOT_FOUND,
     "face_not_found": status.HTTP_404_NOT_FOUND,
     "user_not_found": status.HTTP_404_NOT_FOUND,
     # friends and groups
@@ -68,6 +78,9 @@ STATUS = {
     "unavailable": status.HTTP_503_SERVICE_UNAVAILABLE,
     "internal_error": status.HTTP_500_INTERNAL_SERVER_ERROR,
 }
+
+# Seconds after which the same request may well succeed.
+_RETRY_AFTER = {"unavailable": "5", "request_in_progress": "1"}
 
 # Codes of Django REST framework that we name otherwise.
 _RENAMED = {
@@ -86,8 +99,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     # Nothing of a refused request may stay, also where a view runs inside a transaction.
     set_rollback()
     response = Response(body, status=STATUS[body["code"]])
-    if response.status_code == status.HTTP_503_SERVICE_UNAVAILABLE:
-        response["Retry-After"] = "5"
+    if wait_first := _RETRY_AFTER.get(body["code"]):
+        response["Retry-After"] = wait_first
     if isinstance(error, exceptions.APIException):
         if challenge := getattr(error, "auth_header", None):
             response["WWW-Authenticate"] = challenge
@@ -110,6 +123,8 @@ def _describe(error: Exception) -> dict[str, Any] | None:
             return _body(_RENAMED.get(code, code), str(error.detail))
         case RequestDataTooBig():
             return _body("payload_too_large", "The body is too long.")
+        case TooManyFilesSent():
+            return _body("too_many_images", "The form has too many files.")
         case OperationalError() | InterfaceError() | tokens.KeysUnavailableError() | PackError():
             logger.exception("unavailable")
             return _body("unavailable", "Not available at the moment; try again.")
@@ -133,6 +148,10 @@ def _failure(request: HttpRequest, code: str, message: str) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _failure(request, "invalid_request", "The request is not acceptable.")
+
+
+def payload_too_large(request: HttpRequest) -> HttpResponse:
+    return _failure(request, "payload_too_large", "The body is too long.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

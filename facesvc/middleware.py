@@ -1,4 +1,4 @@
-"""What every request carries: an id and its starting time."""
+"""What every request carries: an id and its starting time; how much it may carry."""
 
 import re
 import time
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 from facesvc import logs
+from facesvc.api import payload_too_large
 from recognition import engine
 
 # Whatever is longer or stranger does not belong in a log line or a header.
@@ -30,3 +31,26 @@ class RequestContextMiddleware:
         for name, value in request.META.get("facesvc.rate_limit", {}).items():
             response[name] = value
         return response
+
+
+_API = "/api/v1/"
+# The forms of the admin pages are far below this.
+_MAX_FORM_BYTES = 1024**2
+
+
+class BodyLimitMiddleware:
+    """Refuses what is too long for a form; the views of the API have limits of their own.
+
+    Django's own limit holds for all of the service, and a batch needs much: without this anybody
+    could have hundreds of megabytes read at the login.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.META.get("CONTENT_LENGTH") or ""
+        length = int(given) if given.isdecimal() else 0
+        if length > _MAX_FORM_BYTES and not request.path.startswith(_API):
+            return payload_too_large(request)
+        return self._get_response(request)

@@ -2,15 +2,23 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db import connections
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_delete
 
 
 class RecognitionConfig(AppConfig):
     name = "recognition"
 
     def ready(self) -> None:
-        from recognition import checks  # noqa: F401  registers the system checks
+        from recognition import (
+            checks,  # noqa: F401  registers the system checks
+            idempotency,
+        )
+        from recognition.models import Face, User
 
+        # After the receivers of `batch`, which comes first in INSTALLED_APPS: it locks its items
+        # before the user, as its workers do.
+        pre_delete.connect(idempotency.forget, sender=User)
+        pre_delete.connect(idempotency.forget_face, sender=Face)
         post_migrate.connect(_prepare_search, sender=self)
 
 

@@ -1,0 +1,46 @@
+import django.contrib.postgres.fields
+import django.contrib.postgres.indexes
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("recognition", "0004_search"),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="IdempotencyKey",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("subject", models.CharField(max_length=100)),
+                ("key", models.CharField(max_length=255)),
+                ("fingerprint", models.CharField(max_length=64)),
+                ("status", models.PositiveSmallIntegerField()),
+                ("answer", models.TextField()),
+                (
+                    "user_ids",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.UUIDField(), default=list, size=None
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+            ],
+            options={
+                "indexes": [
+                    models.Index(fields=["created_at"], name="idempotency_age"),
+                    django.contrib.postgres.indexes.GinIndex(
+                        fields=["user_ids"], name="idempotency_names_user"
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("subject", "key"), name="idempotency_key_once")
+                ],
+            },
+        ),
+    ]
