@@ -30,6 +30,10 @@ STATUS = {
     "length_required": status.HTTP_411_LENGTH_REQUIRED,
     "payload_too_large": status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
     "unsupported_media_type": status.HTTP_415_UNSUPPORTED_MEDIA_TYPE,
+    "too_many_images": status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
+    "invalid_callback_url": status.HTTP_422_UNPROCESSABLE_ENTITY,
+    "idempotency_conflict": status.HTTP_409_CONFLICT,
+    "request_in_progress": status.HTTP_409_CONFLICT,
     "rate_limited": status.HTTP_429_TOO_MANY_REQUESTS,
     "not_found": status.HTTP_404_NOT_FOUND,
     # the caller
@@ -55,6 +59,7 @@ STATUS = {
     "low_quality": status.HTTP_422_UNPROCESSABLE_ENTITY,
     "duplicate_face": status.HTTP_409_CONFLICT,
     # what is stored
+    "job_not_found": status.HTTP_404_NOT_FOUND,
     "face_not_found": status.HTTP_404_NOT_FOUND,
     "user_not_found": status.HTTP_404_NOT_FOUND,
     # friends and groups
@@ -68,6 +73,9 @@ STATUS = {
     "unavailable": status.HTTP_503_SERVICE_UNAVAILABLE,
     "internal_error": status.HTTP_500_INTERNAL_SERVER_ERROR,
 }
+
+# Seconds after which the same request may well succeed.
+_RETRY_AFTER = {"unavailable": "5", "request_in_progress": "1"}
 
 # Codes of Django REST framework that we name otherwise.
 _RENAMED = {
@@ -86,8 +94,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     # Nothing of a refused request may stay, also where a view runs inside a transaction.
     set_rollback()
     response = Response(body, status=STATUS[body["code"]])
-    if response.status_code == status.HTTP_503_SERVICE_UNAVAILABLE:
-        response["Retry-After"] = "5"
+    if wait_first := _RETRY_AFTER.get(body["code"]):
+        response["Retry-After"] = wait_first
     if isinstance(error, exceptions.APIException):
         if challenge := getattr(error, "auth_header", None):
             response["WWW-Authenticate"] = challenge

@@ -36,10 +36,10 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """The token has the scope that the view names in `required_scope`."""
+    """The token has the scope, or all of them, that the view names in `required_scope`."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         caller: Any = request.user
         scope: str = view.required_scope  # type: ignore[attr-defined]
         self.message = f"The token lacks the scope {scope}."
-        return isinstance(caller, Caller) and scope in caller.scopes
+        return isinstance(caller, Caller) and caller.scopes.issuperset(scope.split())

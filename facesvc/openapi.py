@@ -51,6 +51,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
 class PictureScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     target_class = "recognition.serializers.PictureField"
+    match_subclasses = True
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> Schema:
         return {

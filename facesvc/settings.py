@@ -64,6 +64,14 @@ FACESVC_MAX_FACES_PER_IMAGE = env.int("FACESVC_MAX_FACES_PER_IMAGE", 100)
 RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", 60)
 RATE_LIMIT_PER_HOUR = env.int("RATE_LIMIT_PER_HOUR", 1000)
 
+MAX_BATCH_SIZE = env.int("MAX_BATCH_SIZE", 100)  # pictures
+# The body of a batch; it is held in memory while it is read.
+FACESVC_MAX_BATCH_MB = env.int("FACESVC_MAX_BATCH_MB", 200)
+# Pictures of all jobs that are not done; more are refused with 503.
+FACESVC_BATCH_QUEUE_LIMIT = env.int("FACESVC_BATCH_QUEUE_LIMIT", 200_000)
+# Seconds that a job may take from its first picture on.
+ASYNC_PROCESSING_TIMEOUT = env.int("ASYNC_PROCESSING_TIMEOUT", 300)
+
 MAX_IMAGE_BYTES = int(MAX_IMAGE_SIZE_MB * 1024 * 1024)
 MAX_IMAGE_PIXELS = int(FACESVC_MAX_IMAGE_MEGAPIXELS * 1e6)
 # A picture in base64, with some room, so that one that is a little too large is told to be so.
@@ -73,9 +81,12 @@ BODY_ROOM_BYTES = 64 * 1024
 MAX_BODY_BYTES = 2 * MAX_ENCODED_IMAGE_BYTES + BODY_ROOM_BYTES
 # A graph is read line by line, and so may be larger than what fits into memory.
 MAX_GRAPH_BYTES = int(env.float("FACESVC_MAX_GRAPH_MB", 100) * 1024 * 1024)
+MAX_BATCH_BYTES = FACESVC_MAX_BATCH_MB * 1024 * 1024
 # Uploads stay in memory: a picture of a person must not lie in a temporary file.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
-FILE_UPLOAD_MAX_MEMORY_SIZE = DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+FILE_UPLOAD_MAX_MEMORY_SIZE = DATA_UPLOAD_MAX_MEMORY_SIZE = max(MAX_BODY_BYTES, MAX_BATCH_BYTES)
+# Some more than a batch takes, so that one that is a little too large is told to be so.
+DATA_UPLOAD_MAX_NUMBER_FILES = 2 * MAX_BATCH_SIZE
 
 # --- Data -----------------------------------------------------------------------------------------
 DATA_DIR = Path(env.str("FACESVC_DATA", str(BASE_DIR / "data")))
@@ -101,7 +112,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Django ---------------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    "batch",  # before django_q, whose command qcluster it replaces
+    "django.contrib.admin",
+    "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "rest_framework",
@@ -110,17 +126,35 @@ INSTALLED_APPS = [
     "django_q",
     "recognition",
     "management",
-    "batch",
 ]
 MIDDLEWARE = [
     "facesvc.middleware.RequestContextMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",
+    # For the admin pages; the API knows neither cookies nor forms of ours.
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "facesvc.urls"
 WSGI_APPLICATION = "facesvc.wsgi.application"
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 USE_TZ = True
@@ -153,6 +187,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": False,
+    "ENUM_NAME_OVERRIDES": {
+        "JobStatus": "batch.models.Status",
+        "ItemStatus": "batch.schemas.ITEM_STATUS",
+    },
     "SCHEMA_PATH_PREFIX": "/api/v1/face-recognition",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -160,18 +198,49 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
+# --- Background work ------------------------------------------------------------------------------
+# What has to be done stands in our own tables, and a lost task is queued anew by batch.work.sweep.
+# So django-q2 need only be quick, and must never do anything twice for long.
+TASK_SECONDS = 180
+# Items that one worker has at once: one waits for the database while another is computed.
+FACESVC_TASK_THREADS = env.int("FACESVC_TASK_THREADS", 2)
 Q_CLUSTER = {
     "name": "facesvc",
     "orm": "default",
     "workers": env.int("FACESVC_TASK_WORKERS", 1),
-    # django-q2's own defaults repeat a task that takes over a minute, for ever.
-    "timeout": 600,
-    "retry": 700,
-    "max_attempts": 3,
+    # A task gives way after 5 seconds; one picture or one callback fits in this many times over.
+    "timeout": TASK_SECONDS,
+    # When a task is given to another worker because nobody acknowledged it. Longer than the
+    # timeout, or a running task would be started a second time. Its own default is 60.
+    "retry": TASK_SECONDS + 60,
+    # A failed task is done with: by default it would come again after every `retry`, for ever.
     "ack_failures": True,
-    "save_limit": 1000,
+    # With the above the first attempt is the last; 0 would mean no limit.
+    "max_attempts": 1,
+    # Records of what succeeded are of no use, and keeping a number of them locks them all each
+    # time. Failures are kept, until `manage.py purge`.
+    "save_limit": -1,
+    # What waits inside one cluster cannot be taken by another.
+    "queue_limit": 1,
+    "bulk": 1,
+    # A sweep missed while no cluster ran need not be made up for.
     "catch_up": False,
 }
+
+# --- Callbacks ------------------------------------------------------------------------------------
+# Hosts that a callback may reach although they are private: `name` or, for any port, `name:port`.
+WEBHOOK_ALLOWED_HOSTS: list[str] = env.list("WEBHOOK_ALLOWED_HOSTS", [])
+FACESVC_WEBHOOK_ALLOW_HTTP = env.bool("FACESVC_WEBHOOK_ALLOW_HTTP", False)
+FACESVC_WEBHOOK_PORTS = env.list(
+    "FACESVC_WEBHOOK_PORTS", [443, 80] if FACESVC_WEBHOOK_ALLOW_HTTP else [443], subcast=int
+)
+FACESVC_WEBHOOK_ROTATION_HOURS = env.int("FACESVC_WEBHOOK_ROTATION_HOURS", 24)
+# Put before the path of the results in a callback, such as https://faces.example.com
+FACESVC_PUBLIC_URL = env.str("FACESVC_PUBLIC_URL", "").rstrip("/")
+
+# --- Retention (manage.py purge) ------------------------------------------------------------------
+FACESVC_BATCH_RETENTION_DAYS = env.int("FACESVC_BATCH_RETENTION_DAYS", 7)
+FACESVC_IDEMPOTENCY_HOURS = env.int("FACESVC_IDEMPOTENCY_HOURS", 24)
 
 LOGGING = {
     "version": 1,

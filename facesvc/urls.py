@@ -1,3 +1,4 @@
+from django.contrib import admin
 from django.urls import include, path
 from django.views.decorators.cache import cache_page
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
@@ -10,6 +11,8 @@ _cached = cache_page(3600)
 urlpatterns = [
     path("api/v1/face-recognition/", include("recognition.urls")),
     path("api/v1/face-recognition/", include("management.urls")),
+    path("api/v1/face-recognition/", include("batch.urls")),
+    path("admin/", admin.site.urls),
     # Open to all, so without the limits that are kept for each token.
     path("api/schema", _cached(SpectacularAPIView.as_view(throttle_classes=[])), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(throttle_classes=[]), name="docs"),

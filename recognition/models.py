@@ -262,3 +262,27 @@ class RateWindow(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class IdempotencyKey(models.Model):
+    """The first answer to a request, for those who ask again; see recognition.idempotency."""
+
+    subject = models.CharField(max_length=100)  # of the token
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)  # of the request: never its pictures
+    status = models.PositiveSmallIntegerField()
+    answer = models.TextField()  # JSON; jsonb would put its names in another order
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            # Consumer also: the lookup of a repeated request.
+            models.UniqueConstraint(fields=["subject", "key"], name="idempotency_key_once")
+        ]
+        indexes = [
+            # Consumer: purge.
+            models.Index(fields=["created_at"], name="idempotency_age")
+        ]
+
+    def __str__(self) -> str:
+        return self.key

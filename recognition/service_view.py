@@ -14,7 +14,7 @@ from recognition.errors import ServiceError
 class ServiceView(APIView):
     """A view that names the scope a token needs; facesvc.auth checks it."""
 
-    required_scope: str
+    required_scope: str  # several with blanks between: all of them
     pictures = 0  # that a body may hold
 
     def max_body_bytes(self) -> int:

@@ -1,5 +1,7 @@
 """The verbs over HTTP: parse, call one function, answer."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -10,6 +12,7 @@ from rest_framework.serializers import UUIDField, ValidationError
 
 from recognition import answers, engine, enrolment, matching, schemas
 from recognition.access import scope_for
+from recognition.idempotency import idempotent
 from recognition.models import AuditEvent
 from recognition.serializers import (
     CompareRequest,
@@ -27,6 +30,7 @@ class RegisterView(ServiceView):
     required_scope = "face:register"
     pictures = 1
 
+    @idempotent
     @extend_schema(
         operation_id="register",
         request=RegisterRequest,
@@ -93,11 +97,10 @@ class IdentifyView(ServiceView):
         wanted = fields["search_scope"]
         scope = scope_for(
             caller,
-            on_behalf_of=fields.get("on_behalf_of") or _viewer_header(request),
+            on_behalf_of=fields.get("on_behalf_of") or viewer_header(request),
             groups=wanted["user_groups"],
             everyone=wanted.get("scope") == "all",
-            tagging=metadata.get("source") == "auto_tagging"
-            or metadata.get("context") == "post_upload",
+            tagging=is_tagging(metadata),
         )
         options = matching.SearchOptions(
             max_candidates=wanted["max_candidates"],
@@ -116,7 +119,12 @@ class IdentifyView(ServiceView):
         return Response(answers.identified(result))
 
 
-def _viewer_header(request: Request) -> UUID | None:
+def is_tagging(metadata: Mapping[str, Any]) -> bool:
+    """Whether the purpose is tagging, so that the faces' `taggable` counts."""
+    return metadata.get("source") == "auto_tagging" or metadata.get("context") == "post_upload"
+
+
+def viewer_header(request: Request) -> UUID | None:
     text = request.headers.get("X-On-Behalf-Of")
     if text is None:
         return None

@@ -2,14 +2,19 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from recognition import activation
+from recognition import activation, retention
 from recognition.activation import BusyError
 
 
 class Command(BaseCommand):
-    help = "Drop the templates of models that served once. There is no rollback after it."
+    help = (
+        "Drop what is older than the settings say, and the templates of models that served once. "
+        "There is no rollback after it."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        for rule in retention.RULES:
+            self.stdout.write(rule())
         try:
             with activation.exclusive():
                 for version in activation.retired_versions():

@@ -3,9 +3,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Model
 from tqdm import tqdm
 
-from recognition import activation, crops, protection
+from recognition import activation, protection, sealing
 from recognition.activation import BusyError, MissingTemplatesError
 from recognition.inference.packs import PackError
 from recognition.management.commands.reembed import run
@@ -15,8 +16,9 @@ from recognition.reembedding import Target
 
 class Command(BaseCommand):
     help = (
-        "Encrypt the stored crops with the newest of FACESVC_CROP_KEYS and protect the templates "
-        "with the newest of FACESVC_TEMPLATE_KEYS. Needs no pictures."
+        "Encrypt the stored crops, waiting pictures and webhook secrets with the newest of "
+        "FACESVC_CROP_KEYS, and protect the templates with the newest of FACESVC_TEMPLATE_KEYS. "
+        "Needs no pictures."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,7 +31,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        unreadable = self._rotate_crops() if settings.FACESVC_CROP_KEYS else 0
+        unreadable = self._rotate_sealed() if settings.FACESVC_CROP_KEYS else []
         try:
             with activation.exclusive():
                 self._rotate_templates(options)
@@ -41,14 +43,21 @@ class Command(BaseCommand):
                 f"--allow-missing {error.count} loses them."
             ) from error
         if unreadable:
-            raise CommandError(f"{unreadable} crops cannot be opened by any key; they stay.")
+            failed = " and ".join(unreadable)
+            raise CommandError(f"{failed} cannot be opened by any key; they stay.")
 
-    def _rotate_crops(self) -> int:
-        """How many crops no key opens."""
-        total = FaceCrop.objects.count()
-        done = list(tqdm(crops.rotate_keys(), total=total, unit="crop", desc="Crops"))
-        self.stdout.write(f"{sum(done)} crops are encrypted with the newest key.")
-        return len(done) - sum(done)
+    def _rotate_sealed(self) -> list[str]:
+        """Crops, and what else is sealed with their keys; how many of what no key opens."""
+        unreadable = []
+        kinds: list[type[Model]] = [FaceCrop, *sealing.SEALED_MODELS]
+        for kind in kinds:
+            total = kind._default_manager.count()
+            name = "crops" if kind is FaceCrop else str(kind._meta.verbose_name_plural)
+            done = list(tqdm(sealing.rotate(kind), total=total, desc=name))
+            self.stdout.write(f"{sum(done)} {name} are encrypted with the newest key.")
+            if not all(done):
+                unreadable.append(f"{len(done) - sum(done)} {name}")
+        return unreadable
 
     def _rotate_templates(self, options: dict[str, Any]) -> None:
         now = activation.active_target()

@@ -1,0 +1,131 @@
+"""Where a callback may go: no way into the network that the service stands in.
+
+An address is resolved once, every address that its name has is checked, and the connection goes to
+one of those: a name that means something else a moment later cannot matter.
+"""
+
+import re
+import socket
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+_MAX_LENGTH = 2000
+_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?")
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+# Addresses that carry an IPv4 address which a gateway on the way takes out again.
+_CARRIERS = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
+# Of the registries of special addresses what some versions of Python take for global.
+_SPECIAL = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20")))
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+# Public by number, but the virtual host of a cloud's machines (Azure); the other clouds' metadata
+# services have link-local, private or shared addresses.
+_METADATA = {IPv4Address("168.63.129.16")}
+
+
+class RefusedError(Exception):
+    """A callback must not or cannot go there; the message is for the caller."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A checked address; `ips` are where its host is, in the resolver's order."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str  # with the query
+    ips: tuple[str, ...]
+
+    @property
+    def authority(self) -> str:
+        """The Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+def check(url: str) -> Target:
+    """Parse, resolve and judge an address. Raises RefusedError; nothing is sent but to the DNS."""
+    scheme, host, port, path = _parse(url)
+    allowed = {entry.lower() for entry in settings.WEBHOOK_ALLOWED_HOSTS}
+    listed_with_port = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if port not in settings.FACESVC_WEBHOOK_PORTS and listed_with_port not in allowed:
+        raise RefusedError(f"The port {port} is not allowed.")
+    ips = _resolve(host, port)
+    if not {host, listed_with_port} & allowed and not all(map(is_public, ips)):
+        raise RefusedError("The host's address is not public.")
+    return Target(scheme, host, port, path, ips)
+
+
+def _parse(url: str) -> tuple[str, str, int, str]:
+    """Scheme, host in lower case, port, path with query. Stricter than any browser."""
+    if (
+        len(url) > _MAX_LENGTH
+        or not url.isascii()
+        or not url.isprintable()
+        or set(url) & set(" \\")
+    ):
+        raise RefusedError("The address has characters that do not belong there, or is too long.")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise RefusedError("This is no address.") from None
+    schemes = {"https", "http"} if settings.FACESVC_WEBHOOK_ALLOW_HTTP else {"https"}
+    if parts.scheme not in schemes:
+        raise RefusedError(f"The address must begin with {' or '.join(sorted(schemes))}.")
+    if "@" in parts.netloc:
+        raise RefusedError("Credentials do not belong into an address.")
+    if not _is_host(host, bracketed="[" in parts.netloc):
+        raise RefusedError("The host is not valid.")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return parts.scheme, host, _DEFAULT_PORTS[parts.scheme] if port is None else port, path
+
+
+def _is_host(host: str, *, bracketed: bool) -> bool:
+    if not bracketed:
+        return bool(_NAME.fullmatch(host))
+    try:
+        return isinstance(ip_address(host), IPv6Address) and "%" not in host
+    except ValueError:
+        return False
+
+
+def _resolve(host: str, port: int) -> tuple[str, ...]:
+    """Raises RefusedError. The C library reads 127.1, 0x7f000001 and their like, too."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise RefusedError("The host's name cannot be resolved.") from None
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def is_public(ip: str) -> bool:
+    """Whether an address is one of the open internet, whatever it is wrapped in."""
+    try:
+        address = _unwrapped(ip_address(ip))
+    except ValueError:
+        return False  # with a zone, so link-local
+    if address is None or address in _METADATA:
+        return False
+    if any(address.version == net.version and address in net for net in _SPECIAL):
+        return False
+    if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address | None:
+    """The IPv4 address inside an IPv6 one, if any; None for tunnels, which nobody needs here."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address.scope_id or address.teredo or address.sixtofour or address in _LOCAL_NAT64:
+        return None
+    if address.ipv4_mapped:
+        return address.ipv4_mapped
+    if any(address in network for network in _CARRIERS):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address

@@ -1,0 +1,170 @@
+"""The life of a job: submitted, ended, cancelled. Its items are worked on in batch.work.
+
+Whatever a function here does is one transaction, the tasks that it queues included: django-q2 keeps
+them in the same database.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Sum
+from django.utils import timezone
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+
+from batch import webhooks
+from batch.models import Item, Job, Kind, Picture, State, Status
+from batch.verbs import Outcome
+from recognition import sealing
+from recognition.access import Caller
+from recognition.errors import ServiceError
+
+# A task works on whatever waits, so a few of them keep every worker busy; more would only stand in
+# the way of callbacks.
+_MOST_TASKS = 8
+_ITEMS_PER_TASK = 10
+
+
+@dataclass(frozen=True)
+class NewItem:
+    """A picture, or why it could not even be read."""
+
+    image_id: str
+    picture: bytes | Outcome
+    options: Mapping[str, Any]
+
+    @property
+    def user_ids(self) -> list[UUID]:
+        user_id = self.options.get("user_id")
+        return [UUID(user_id)] if user_id else []
+
+
+@transaction.atomic
+def submit(
+    *,
+    caller: Caller,
+    kind: Kind,
+    options: Mapping[str, Any],
+    items: Sequence[NewItem],
+    callback_url: str = "",
+) -> Job:
+    """Accept a batch; the job comes with its counts. Raises unavailable, invalid_callback_url."""
+    if not sealing.is_possible():
+        message = "Pictures that wait are encrypted: the server needs FACESVC_CROP_KEYS."
+        raise ServiceError("unavailable", message)
+    _require_room(len(items))
+    if callback_url:
+        webhooks.require_deliverable(caller.subject, callback_url)
+    job = Job.objects.create(
+        kind=kind,
+        subject=caller.subject,
+        user_id=caller.user_id,
+        scopes=sorted(caller.scopes),
+        options=dict(options),
+        total=len(items),
+        callback_url=callback_url,
+    )
+    rows = Item.objects.bulk_create([_row(job, item) for item in items])
+    Picture.objects.bulk_create(
+        (
+            Picture(item=row, sealed=sealing.seal(item.picture))
+            for row, item in zip(rows, items, strict=True)
+            if isinstance(item.picture, bytes)
+        ),
+        batch_size=10,
+    )
+    finish(job.pk)  # if no picture could be read
+    call_for_workers()
+    return Job.objects.with_counts().get(pk=job.pk)
+
+
+def _require_room(more: int) -> None:
+    waiting = Job.objects.is_open().aggregate(Sum("total"))["total__sum"] or 0
+    if waiting + more > settings.FACESVC_BATCH_QUEUE_LIMIT:
+        raise ServiceError("unavailable", f"{waiting} pictures are waiting; try again later.")
+
+
+def _row(job: Job, item: NewItem) -> Item:
+    row = Item(job=job, image_id=item.image_id, options=dict(item.options), user_ids=item.user_ids)
+    if isinstance(item.picture, Outcome):
+        row.state, row.result = item.picture.state, item.picture.result
+    return row
+
+
+def call_for_workers() -> None:
+    """Queue tasks for the items that wait, unless enough are queued."""
+    pending = Item.objects.pending().values("pk")[: _MOST_TASKS * _ITEMS_PER_TASK].count()
+    queued = OrmQ.objects.filter(lock__lte=timezone.now()).count()
+    for _ in range(ceil(pending / _ITEMS_PER_TASK) - queued):
+        async_task("batch.tasks.work")
+
+
+def of(caller: Caller, job_id: str) -> Job:
+    """With counts. Raises job_not_found, also for another's: that it exists is private."""
+    job = Job.objects.of(caller).filter(job_id=job_id).first()
+    if job is None:
+        raise ServiceError("job_not_found", "There is no such job.")
+    if job.is_overdue:
+        finish(job.pk)
+    return Job.objects.with_counts().get(pk=job.pk)
+
+
+def start(pk: int) -> None:
+    """Its first item is being worked on: the time that it may take runs from here."""
+    now = timezone.now()
+    deadline = now + timedelta(seconds=settings.ASYNC_PROCESSING_TIMEOUT)
+    Job.objects.filter(pk=pk, status=Status.QUEUED).update(
+        status=Status.PROCESSING, started_at=now, deadline_at=deadline
+    )
+
+
+@transaction.atomic
+def cancel(*, caller: Caller, job_id: str) -> Job:
+    """End a job with what it has; one that has ended stays as it is. Raises job_not_found."""
+    finish(of(caller, job_id).pk, cancelled=True)
+    return of(caller, job_id)
+
+
+@transaction.atomic
+def finish(pk: int, *, cancelled: bool = False) -> None:
+    """End the job if it is done, overdue or cancelled.
+
+    A worker that has an item at this moment finds the job ended when it wants to store the result
+    (batch.work takes the job's lock before it does), so nothing changes after the callback.
+    """
+    job = Job.objects.select_for_update().get(pk=pk)
+    if job.finished_at:
+        return
+    pending = Item.objects.pending().filter(job=job)
+    if not pending.exists():
+        job.status = Status.COMPLETED
+    elif cancelled:
+        job.status = Status.CANCELLED
+    elif job.is_overdue:
+        job.status = Status.TIMED_OUT
+    else:
+        return
+    job.finished_at = timezone.now()
+    job.save(update_fields=["status", "finished_at"])
+    skip_pending_of_ended_jobs(pk)
+    if job.callback_url:
+        webhooks.queue(Job.objects.with_counts().get(pk=pk))
+
+
+@transaction.atomic
+def skip_pending_of_ended_jobs(pk: int | None = None) -> None:
+    """Not those that a worker has at this moment, which notices for itself."""
+    ended = Item.objects.pending().filter(job__finished_at__isnull=False)
+    if pk is not None:
+        ended = ended.filter(job=pk)
+    free = list(
+        ended.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
+    )
+    Item.objects.filter(pk__in=free).update(state=State.SKIPPED)
+    Picture.objects.filter(item__in=free).delete()

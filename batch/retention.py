@@ -1,0 +1,32 @@
+"""What `manage.py purge` drops of batches because it is old."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+from django_q.models import Task
+
+from batch.models import DeliveryState, Job, WebhookSecret
+
+
+def drop_jobs() -> str:
+    """With their results, callbacks and attempts; not while a callback is still being tried."""
+    before = timezone.now() - timedelta(days=settings.FACESVC_BATCH_RETENTION_DAYS)
+    old = Job.objects.filter(finished_at__lt=before)
+    old = old.exclude(Q(delivery__state=DeliveryState.PENDING))
+    count = old.count()
+    old.delete()
+    return f"{count} batch jobs are dropped."
+
+
+def drop_secrets() -> str:
+    count, _ = WebhookSecret.objects.filter(retires_at__lt=timezone.now()).delete()
+    return f"{count} retired webhook secrets are dropped."
+
+
+def drop_tasks() -> str:
+    """django-q2 keeps the failed ones for ever."""
+    before = timezone.now() - timedelta(days=settings.FACESVC_BATCH_RETENTION_DAYS)
+    count, _ = Task.objects.filter(stopped__lt=before).delete()
+    return f"{count} records of tasks are dropped."

@@ -1,0 +1,138 @@
+"""Request bodies of the batch endpoints."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+from rest_framework.utils import html
+
+from batch.verbs import Outcome
+from recognition import strict_json
+from recognition.errors import ServiceError
+from recognition.serializers import (
+    FlagField,
+    IdField,
+    MetadataField,
+    NestedSerializer,
+    PictureField,
+    SearchScope,
+    StrictSerializer,
+    TextField,
+    WholeNumberField,
+)
+
+_MAX_ID = 200
+
+
+class BatchPictureField(PictureField):
+    """A picture's bytes, or the Outcome of one that cannot be read: that is one item's error."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        try:
+            picture = super().run_validation(data)
+        except ServiceError as error:
+            return Outcome.refused(error)
+        if len(picture) > settings.MAX_IMAGE_BYTES:
+            message = f"The picture has more than {settings.MAX_IMAGE_SIZE_MB:g} MB."
+            return Outcome.failed("image_too_large", message)
+        return picture
+
+
+class BatchPicture(StrictSerializer):
+    image_id = TextField(max_length=_MAX_ID)
+    image = BatchPictureField()
+
+
+class BatchFace(BatchPicture):
+    user_id = IdField()
+    face_group = TextField(max_length=64, default="primary")
+    face_index = WholeNumberField(min_value=0, max_value=1000, default=None)
+    metadata = MetadataField(default=dict)
+
+
+class Processing(NestedSerializer):
+    callback_url = TextField(max_length=2000, required=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        # The name is a word of the language.
+        return {"async": FlagField(default=False), **super().get_fields()}
+
+    def get_default(self) -> Any:
+        return self.to_internal_value({})
+
+    def validate(self, attrs: Any) -> Any:
+        if attrs.get("callback_url") and not attrs["async"]:
+            raise serializers.ValidationError({"callback_url": ["Only with `async`: true."]})
+        return attrs
+
+
+class AlwaysAsync(Processing):
+    def get_fields(self) -> dict[str, Any]:
+        return super().get_fields() | {"async": FlagField(default=True)}
+
+    def validate(self, attrs: Any) -> Any:
+        if not attrs["async"]:
+            raise serializers.ValidationError({"async": ["Only true is possible here."]})
+        return attrs
+
+
+class BatchRequest(StrictSerializer):
+    """JSON with pictures in base64; or a form with files `images` and, in their order, what else
+    is said of each as a JSON list `items` (an `image_id` left out is the file's name)."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if html.is_html_input(data):
+            data = _from_form(data)
+        images = data.get("images")
+        if isinstance(images, list) and len(images) > settings.MAX_BATCH_SIZE:
+            raise ServiceError(
+                "too_many_images",
+                f"{len(images)} pictures; at most {settings.MAX_BATCH_SIZE} are taken.",
+                {"limit": settings.MAX_BATCH_SIZE, "images": len(images)},
+            )
+        return super().to_internal_value(data)
+
+    def validate_images(self, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if twice := sorted(_repeated(image["image_id"] for image in images)):
+            raise serializers.ValidationError(f"image_id is not unique: {', '.join(twice)[:200]}.")
+        return images
+
+
+class BatchIdentifyRequest(BatchRequest):
+    images = BatchPicture(many=True, allow_empty=False)
+    on_behalf_of = IdField(required=False)
+    faces = serializers.ChoiceField(["all", "largest"], default="all")
+    search_scope = SearchScope(required=False)
+    metadata = MetadataField(default=dict)
+    processing_options = Processing(required=False)
+
+
+class BatchRegisterRequest(BatchRequest):
+    images = BatchFace(many=True, allow_empty=False)
+    processing_options = AlwaysAsync(required=False)
+
+
+def _from_form(data: Any) -> dict[str, Any]:
+    """The same as a JSON body, with uploads in place of base64."""
+    files = data.getlist("images")
+    try:
+        items = strict_json.loads(data.get("items", "[]"))
+    except (TypeError, ValueError):
+        raise serializers.ValidationError({"items": ["Not valid JSON."]}) from None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise serializers.ValidationError({"items": ["A list of objects is needed."]})
+    if items and len(items) != len(files):
+        message = f"{len(items)} items for {len(files)} images."
+        raise serializers.ValidationError({"items": [message]})
+    images = [
+        {"image_id": (getattr(file, "name", "") or "")[:_MAX_ID], **item, "image": file}
+        for file, item in zip(files, items or [{}] * len(files), strict=True)
+    ]
+    others = {name: data.get(name) for name in data if name not in ("images", "items")}
+    return {**others, "images": images}
+
+
+def _repeated(names: Iterable[str]) -> set[str]:
+    seen: set[str] = set()
+    return {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value]

@@ -1,0 +1,413 @@
+"""The life of a job and its items: two workers, cancelled, erased, killed, too late."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+from uuid import UUID
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+from django_q.models import OrmQ, Schedule, Task
+from pytest_django import Settings
+
+from batch import jobs, tasks, work
+from batch.jobs import NewItem
+from batch.models import Item, Job, Kind, Picture, WebhookDelivery
+from batch.verbs import Outcome
+from recognition.access import Caller
+from recognition.errors import ServiceError
+from recognition.inference.packs import PackError
+from recognition.models import Face, User
+from tests.builders import (
+    FRIEND,
+    OWNER,
+    PICTURE,
+    STRANGER,
+    FakePipeline,
+    make_face,
+    make_user,
+    vector,
+)
+
+pytestmark = pytest.mark.django_db
+concurrent = pytest.mark.django_db(transaction=True)
+
+APP = Caller("app", None, frozenset({"face:identify", "face:register", "face:batch"}))
+SEARCH = {
+    "on_behalf_of": None,
+    "groups": ["public"],
+    "everyone": False,
+    "tagging": False,
+    "max_candidates": 5,
+    "min_confidence": 0.8,
+    "max_false_positive_rate": None,
+    "largest_only": False,
+}
+FACE = {"user_id": str(FRIEND), "face_group": "primary", "face_index": None, "metadata": {}}
+
+
+@pytest.fixture(autouse=True)
+def prepared(settings: Settings, fake: FakePipeline) -> None:
+    settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
+    fake.show(vector(1))
+
+
+def identify(count: int = 3, caller: Caller = APP) -> Job:
+    items = [NewItem(f"{number}", PICTURE, {}) for number in range(count)]
+    return jobs.submit(caller=caller, kind=Kind.IDENTIFY, options=SEARCH, items=items)
+
+
+def register(user_id: UUID = FRIEND) -> Job:
+    item = NewItem("a", PICTURE, {**FACE, "user_id": str(user_id)})
+    return jobs.submit(caller=APP, kind=Kind.REGISTER, options={}, items=[item])
+
+
+def now(job: Job) -> Any:
+    return Job.objects.with_counts().get(pk=job.pk)
+
+
+def elsewhere(task: Callable[[], Any]) -> Any:
+    """Run on another connection, as another process would."""
+
+    def run() -> Any:
+        try:
+            return task()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(run).result(20)
+
+
+def meanwhile(fake: FakePipeline, monkeypatch: pytest.MonkeyPatch, task: Callable[[], Any]) -> None:
+    """Have the task happen once, while a worker computes."""
+    embed, waiting = fake.embed, [task]
+
+    def embed_and_run(faces: Any) -> Any:
+        if waiting:
+            elsewhere(waiting.pop())
+        return embed(faces)
+
+    monkeypatch.setattr(fake, "embed", embed_and_run)
+
+
+def no_reservation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "_RESERVED", timedelta(0))
+
+
+@concurrent
+def test_it_works() -> None:
+    job = identify()
+    tasks.work()
+    job = now(job)
+    assert (job.status, job.succeeded, job.failed) == ("completed", 3, 0)
+    assert job.created_at < job.started_at < job.finished_at
+
+
+# --- several workers ------------------------------------------------------------------------------
+
+
+@concurrent
+def test_four_workers_do_every_item_once(
+    fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, done = identify(30), []
+    embed = fake.embed
+    monkeypatch.setattr(fake, "embed", lambda faces: done.append(1) or embed(faces))
+
+    def run() -> None:
+        try:
+            work.work()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        for one in [threads.submit(run) for _ in range(4)]:
+            one.result(60)
+    assert len(done) == 30
+    assert (now(job).status, now(job).succeeded) == ("completed", 30)
+    assert set(Item.objects.values_list("attempts", flat=True)) == {1}
+
+
+@concurrent
+def test_an_item_that_another_has_is_left_alone(
+    fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_reservation(monkeypatch)
+    job = identify(1)
+    seen: list[Item | None] = []
+    meanwhile(fake, monkeypatch, lambda: seen.append(work._claim()))
+    work.work()
+    assert seen == [None]
+    assert now(job).succeeded == 1
+
+
+def test_a_claim_that_came_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reserved by one, who paused too long; taken by another."""
+    no_reservation(monkeypatch)
+    identify(1)
+    first, second = work._claim(), work._claim()
+    assert first and second and (first.pk, second.attempts) == (second.pk, 2)
+    work.process(first)
+    assert Item.objects.get().state == "pending"
+    work.process(second)
+    work.process(second)
+    assert Item.objects.get().state == "success"
+
+
+# --- killed ---------------------------------------------------------------------------------------
+
+
+@concurrent
+def test_a_lost_connection_frees_the_item(
+    fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with kill -9: the database sees the connection end. The face that was stored goes, too."""
+    no_reservation(monkeypatch)
+    job = register()
+
+    def die() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE state = 'idle in transaction' AND datname = current_database()"
+            )
+
+    meanwhile(fake, monkeypatch, die)
+    with pytest.raises(Exception, match=r"terminat|closed"):
+        work.work()
+    connection.close()
+    assert not Face.objects.exists()
+    work.work()
+    assert (now(job).status, now(job).succeeded) == ("completed", 1)
+    assert (Face.objects.count(), Item.objects.get().attempts) == (1, 2)
+
+
+def test_a_picture_that_kills_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_reservation(monkeypatch)
+    job = identify(2)
+    first = Item.objects.order_by("pk").first()
+    assert first
+    for _ in range(work._MOST_ATTEMPTS):
+        assert (claimed := work._claim()) and claimed.pk == first.pk
+    work.work()
+    first.refresh_from_db()
+    assert (first.state, first.result["code"]) == ("error", "internal_error")
+    assert (now(job).status, now(job).succeeded, now(job).failed) == ("completed", 1, 1)
+
+
+def test_killed_before_the_end_of_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = identify(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "finish", lambda pk: None)
+        work.work()
+    assert now(job).status == "processing"
+    tasks.sweep()
+    assert now(job).status == "completed"
+
+
+def test_lost_tasks_are_queued_anew() -> None:
+    identify(25)
+    OrmQ.objects.all().delete()
+    tasks.sweep()
+    assert OrmQ.objects.count() == 3
+    tasks.sweep()
+    assert OrmQ.objects.count() == 3
+
+
+def test_the_sweep_is_scheduled_once() -> None:
+    call_command("migrate", verbosity=0)
+    (schedule,) = Schedule.objects.filter(func="batch.tasks.sweep")
+    assert (schedule.minutes, schedule.repeats) == (1, -1)
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+def test_a_bug_is_one_items_error(fake: FakePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = [ZeroDivisionError("secret"), *[[]] * 2]
+
+    def embed(faces: Any) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(fake, "embed", embed)
+    job = identify(3)
+    work.work()
+    assert (now(job).status, now(job).succeeded, now(job).failed) == ("completed", 2, 1)
+    result = Item.objects.get(state="error").result
+    assert result["code"] == "internal_error" and "secret" not in json.dumps(result)
+
+
+def test_what_is_not_the_pictures_fault_is_tried_again(
+    fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_reservation(monkeypatch)
+    job = identify(1)
+
+    def broken(image: Any) -> Any:
+        raise PackError("no model yet")
+
+    with monkeypatch.context() as patch, pytest.raises(PackError):
+        patch.setattr(fake, "detect", broken)
+        work.work()
+    assert Item.objects.get().state == "pending" and Picture.objects.exists()
+    work.work()
+    assert now(job).succeeded == 1
+
+
+def test_a_key_that_is_lost(settings: Settings) -> None:
+    job = identify(1)
+    settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
+    work.work()
+    assert now(job).failed == 1
+    assert Item.objects.get().result["code"] == "internal_error"
+
+
+# --- ended while a worker has an item -------------------------------------------------------------
+
+
+def test_a_deadline_passes(settings: Settings) -> None:
+    job = identify(3)
+    item = work._claim()
+    assert item
+    jobs.start(job.pk)
+    work.process(item)
+    Job.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
+    work.work()
+    assert (now(job).status, now(job).succeeded) == ("timed_out", 1)
+    assert set(Item.objects.values_list("state", flat=True)) == {"success", "skipped"}
+    assert not Picture.objects.exists()
+
+
+@concurrent
+@pytest.mark.parametrize("end", ["cancelled", "timed_out"])
+def test_nothing_is_stored_after_the_end(
+    fake: FakePipeline, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """Also not the face that was enrolled."""
+    job = register()
+
+    def end_it() -> None:
+        if end == "cancelled":
+            jobs.cancel(caller=APP, job_id=job.job_id)
+        else:
+            Job.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
+            tasks.sweep()
+
+    meanwhile(fake, monkeypatch, end_it)
+    work.work()
+    assert (now(job).status, now(job).succeeded, now(job).failed) == (end, 0, 0)
+    assert not Face.objects.exists()
+    assert Item.objects.get().state == "skipped"
+    assert not Picture.objects.exists()
+
+
+@concurrent
+def test_the_callback_has_the_last_word(
+    fake: FakePipeline, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    """The counts that it tells are those that stay."""
+    settings.WEBHOOK_ALLOWED_HOSTS = ["127.0.0.1"]
+    items = [NewItem(f"{number}", PICTURE, {}) for number in range(3)]
+    options = {"options": SEARCH, "items": items, "callback_url": "https://127.0.0.1/"}
+    job = jobs.submit(caller=APP, kind=Kind.IDENTIFY, **options)
+    meanwhile(fake, monkeypatch, lambda: jobs.cancel(caller=APP, job_id=job.job_id))
+    work.work()
+    told = json.loads(WebhookDelivery.objects.get().body)["data"]
+    assert told["status"] == now(job).status == "cancelled"
+    assert told["succeeded"] == now(job).succeeded == 0
+
+
+# --- erased ---------------------------------------------------------------------------------------
+
+
+def test_who_is_erased_is_in_no_result(fake: FakePipeline) -> None:
+    make_face(make_user(OWNER, "public", display_name="Ann"), vector(1))
+    make_face(make_user(STRANGER, "public", display_name="Bob"), vector(2))
+    fake.show([vector(1), vector(2)])
+    identify(2)
+    work.work()
+    assert all(set(item.user_ids) == {OWNER, STRANGER} for item in Item.objects.all())
+    User.objects.get(pk=OWNER).delete()
+    for item in Item.objects.all():
+        text = json.dumps(item.result)
+        assert str(OWNER) not in text and "Ann" not in text and "Bob" in text
+        assert item.user_ids == [STRANGER]
+        assert item.result["identification_result"] == "not_found"
+        assert item.result["total_candidates"] == 0
+        assert [face["total_candidates"] for face in item.result["faces"]] == [0, 1]
+
+
+def test_an_enrolment_of_who_is_erased() -> None:
+    job = register()
+    work.work()
+    User.objects.get(pk=FRIEND).delete()
+    item = Item.objects.get()
+    assert item.result == {"registration_status": "erased"}
+    assert now(job).succeeded == 1
+
+
+def test_erased_before_the_enrolment() -> None:
+    make_user(FRIEND)
+    register()
+    User.objects.get(pk=FRIEND).delete()
+    assert not Picture.objects.exists()
+    work.work()
+    assert Item.objects.get().result["code"] == "user_not_found"
+    assert not User.objects.exists()
+
+
+@concurrent
+def test_erased_during_the_enrolment(fake: FakePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker does not bring the user back."""
+    no_reservation(monkeypatch)
+    make_user(FRIEND)
+    register()
+    meanwhile(fake, monkeypatch, lambda: User.objects.get(pk=FRIEND).delete())
+    work.work()
+    assert not User.objects.exists() and not Face.objects.exists()
+    assert Item.objects.get().result["code"] == "user_not_found"
+
+
+def test_jobs_of_who_is_erased() -> None:
+    make_user(OWNER)
+    identify(2, Caller(str(OWNER), OWNER, frozenset({"face:identify", "face:batch"})))
+    kept = identify(1)
+    User.objects.get(pk=OWNER).delete()
+    assert Job.objects.get() == kept
+    assert Picture.objects.count() == 1
+
+
+# --- kept -----------------------------------------------------------------------------------------
+
+
+def test_purge(settings: Settings) -> None:
+    old, new = identify(1), identify(1)
+    work.work()
+    waiting = identify(1)
+    past = timezone.now() - timedelta(days=settings.FACESVC_BATCH_RETENTION_DAYS, seconds=1)
+    Job.objects.filter(pk=old.pk).update(finished_at=past)
+    Job.objects.filter(pk=waiting.pk).update(created_at=past)
+    times = {"started": past, "stopped": past}
+    Task.objects.create(id="1", name="a", func="x", success=False, **times)
+    output = StringIO()
+    call_command("purge", stdout=output)
+    assert set(Job.objects.all()) == {new, waiting}
+    assert not Task.objects.exists()
+    assert "1 batch jobs are dropped." in output.getvalue()
+
+
+def test_unreadable_pictures_are_results_at_once() -> None:
+    bad = NewItem("bad", Outcome.refused(ServiceError("invalid_base64", "No.")), {})
+    job = jobs.submit(caller=APP, kind=Kind.IDENTIFY, options=SEARCH, items=[bad])
+    assert (job.status, job.failed) == ("completed", 1)
+    assert not OrmQ.objects.exists()

@@ -1,0 +1,61 @@
+"""`manage.py qcluster`: what is left when one of its processes is killed with -9."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+from cryptography.fernet import Fernet
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+from pytest_django import Settings
+
+from tests.test_batch_chaos import Cluster, clusters
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def cluster(settings: Settings) -> Iterator[Cluster]:
+    settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
+    with clusters(1) as (started,):
+        wait_until(lambda: len(started.family()) == 5)
+        wait_until(is_idle)
+        yield started
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def is_idle() -> bool:
+    return not OrmQ.objects.exists()
+
+
+@pytest.mark.parametrize("which", ["worker", "monitor", "pusher"])
+def test_a_process_of_an_idle_cluster(cluster: Cluster, which: str) -> None:
+    """An idle worker holds the lock of the queue: without more ado nothing would ever run again."""
+    main, sentinel, *others = cluster.family()
+    victim = dict(zip(("worker", "monitor", "pusher"), sorted(others, key=age), strict=True))[which]
+    victim.kill()
+    psutil.wait_procs([victim], 5)
+    async_task("math.sqrt", 4)
+    wait_until(is_idle)
+    assert main.is_running() and sentinel.is_running()
+    wait_until(lambda: len(cluster.family()) == 5)
+    assert cluster.starts == 1
+
+
+def age(process: psutil.Process) -> float:
+    return process.create_time()
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["main", "sentinel"])
+def test_nothing_goes_on_without_its_parent(cluster: Cluster, which: int) -> None:
+    family = cluster.family()
+    family[which].kill()
+    _gone, alive = psutil.wait_procs(family, 10)
+    assert not alive

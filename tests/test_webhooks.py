@@ -1,0 +1,486 @@
+"""Callbacks: signed, tried again, stored, replayed; with real receivers and a clock of our own."""
+
+import json
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.contrib.auth.models import User as Operator
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.test import Client
+from django.utils import timezone
+from django_q.models import OrmQ
+from pytest_django import Settings
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from batch import addresses, posting, signing, webhooks, work
+from batch.models import Job, WebhookDelivery, WebhookEndpoint, WebhookSecret
+from batch.webhooks import DELAYS
+from tests.builders import (
+    PICTURE_BASE64,
+    FakePipeline,
+    Person,
+    data_of,
+    refusal,
+    service_token,
+    vector,
+)
+from tests.receiver import Receiver, receiving
+
+pytestmark = pytest.mark.django_db
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.offset = timedelta()
+        monkeypatch.setattr(timezone, "now", self.now)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.offset
+
+    def forward(self, seconds: float) -> None:
+        self.offset += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def prepared(settings: Settings, fake: FakePipeline) -> None:
+    settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
+    settings.FACESVC_WEBHOOK_ALLOW_HTTP = True
+    fake.show(vector(1))
+
+
+def allow(settings: Settings, receiver: Receiver) -> Receiver:
+    settings.WEBHOOK_ALLOWED_HOSTS = [f"127.0.0.1:{receiver.port}"]
+    return receiver
+
+
+@pytest.fixture
+def receiver(settings: Settings) -> Iterator[Receiver]:
+    with receiving(200) as receiver:
+        yield allow(settings, receiver)
+
+
+def submit(person: Person, url: str) -> Any:
+    options = {"async": True, "callback_url": url}
+    pictures = [{"image_id": name, "image": PICTURE_BASE64} for name in "ab"]
+    pictures.append({"image_id": "c", "image": "?"})
+    return person.post("batch-identify", images=pictures, processing_options=options)
+
+
+def run_tasks() -> int:
+    """What django-q2 would do now with the callbacks that are queued."""
+    rows = list(OrmQ.objects.all())
+    OrmQ.objects.all().delete()
+    deliveries = [row.task["args"] for row in rows if row.task["func"] == "batch.tasks.deliver"]
+    for arguments in deliveries:
+        webhooks.deliver(*arguments)
+    return len(deliveries)
+
+
+def finished_job(person: Person, receiver: Receiver) -> WebhookDelivery:
+    data_of(submit(person, receiver.url), 202)
+    work.work()
+    return WebhookDelivery.objects.get()
+
+
+def test_it_works(service: Person, receiver: Receiver, settings: Settings) -> None:
+    settings.FACESVC_PUBLIC_URL = "https://faces.example"
+    delivery = finished_job(service, receiver)
+    run_tasks()
+    ((headers, body),) = receiver.received
+    job = Job.objects.get()
+    assert headers[":path"] == "/hook?of=batch"
+    assert headers["host"] == f"127.0.0.1:{receiver.port}"
+    assert headers["webhook-id"] == delivery.message_id
+    assert headers["content-type"] == "application/json"
+    content = json.loads(body)
+    assert content["type"] == "batch.completed"
+    path = f"/api/v1/face-recognition/batch-jobs/{job.job_id}/results"
+    assert content["data"] == {
+        "job_id": job.job_id,
+        "status": "completed",
+        "total": 3,
+        "succeeded": 2,
+        "failed": 1,
+        "results_url": f"https://faces.example{path}",
+    }
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.tries) == ("delivered", 1)
+    (attempt,) = delivery.attempts.all()
+    assert (attempt.status, attempt.error) == (200, "")
+
+
+@pytest.mark.parametrize(("end", "kind"), [("cancel", "batch.cancelled"), ("late", "timed_out")])
+def test_every_end_is_told(
+    service: Person, receiver: Receiver, clock: Clock, end: str, kind: str
+) -> None:
+    job_id = data_of(submit(service, receiver.url), 202)["job_id"]
+    if end == "cancel":
+        service.post(f"batch-jobs/{job_id}/cancel")
+    else:
+        Job.objects.update(deadline_at=timezone.now())
+        work.sweep()
+    run_tasks()
+    ((_, body),) = receiver.received
+    assert json.loads(body)["type"].endswith(kind)
+
+
+# --- signatures -----------------------------------------------------------------------------------
+
+
+def secret_of(client: str, *options: str) -> str:
+    output = StringIO()
+    call_command("webhook_secret", client, *options, stdout=output)
+    return output.getvalue().strip()
+
+
+def test_the_signature_verifies_independently(service: Person, receiver: Receiver) -> None:
+    finished_job(service, receiver)
+    run_tasks()
+    ((headers, body),) = receiver.received
+    secret = secret_of("app")
+    assert secret.startswith("whsec_")
+    assert Webhook(secret).verify(body, headers)["data"]["total"] == 3
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secret_of("other")).verify(body, headers)
+
+
+@pytest.mark.parametrize("part", ["body", "webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_one_byte_changed(service: Person, receiver: Receiver, part: str) -> None:
+    finished_job(service, receiver)
+    run_tasks()
+    ((headers, body),) = receiver.received
+    if part == "body":
+        body = body.replace(b'"total": 3', b'"total": 4')
+    else:
+        changed = "1" if headers[part][9] != "1" else "2"
+        headers = {**headers, part: headers[part][:9] + changed + headers[part][10:]}
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secret_of("app")).verify(body, headers)
+
+
+def test_both_secrets_work_during_rotation(
+    service: Person, receiver: Receiver, clock: Clock, settings: Settings
+) -> None:
+    old = secret_of("app")
+    new = secret_of("app", "--rotate")
+    assert old != new and secret_of("app") == new
+    finished_job(service, receiver)
+    run_tasks()
+    ((headers, body),) = receiver.received
+    assert len(headers["webhook-signature"].split()) == 2
+    for secret in (old, new):
+        Webhook(secret).verify(body, headers)
+    clock.forward(settings.FACESVC_WEBHOOK_ROTATION_HOURS * 3600 + 1)
+    later = signing.headers("app", headers["webhook-id"], body)
+    assert len(later["webhook-signature"].split()) == 1
+    call_command("purge", stdout=StringIO())
+    assert WebhookSecret.objects.count() == 1
+
+
+def test_secrets_are_encrypted_and_rotate_with_the_keys(settings: Settings) -> None:
+    secret = secret_of("app")
+    old = settings.FACESVC_CROP_KEYS[0]
+    settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode(), old]
+    call_command("rotate_keys", stdout=StringIO())
+    settings.FACESVC_CROP_KEYS = settings.FACESVC_CROP_KEYS[:1]
+    assert secret_of("app") == secret
+    settings.FACESVC_CROP_KEYS = [old]
+    with pytest.raises(CommandError, match="no key"):
+        secret_of("app")
+
+
+# --- receivers ------------------------------------------------------------------------------------
+
+
+def delays_of(delivery: WebhookDelivery, clock: Clock, most: int = 20) -> list[float]:
+    """Runs it to its end; the seconds between a failure and the next try."""
+    delays = []
+    run_tasks()
+    while len(delays) < most:
+        delivery.refresh_from_db()
+        if delivery.next_attempt_at is None:
+            return delays
+        seconds = (delivery.next_attempt_at - timezone.now()).total_seconds()
+        clock.forward(seconds - 1)
+        work.sweep()
+        assert run_tasks() == 0
+        clock.forward(2)
+        work.sweep()
+        assert run_tasks() == 1
+        delays.append(seconds)
+    return delays
+
+
+def check_delays(delays: list[float]) -> None:
+    for seconds, least in zip(delays, DELAYS, strict=False):
+        assert least - 2 <= seconds <= least * 1.2
+
+
+def test_500_five_times(service: Person, settings: Settings, clock: Clock) -> None:
+    with receiving(500, 500, 500, 500, 500, 204) as receiver:
+        delivery = finished_job(service, allow(settings, receiver))
+        delays = delays_of(delivery, clock)
+    assert len(delays) == 5
+    check_delays(delays)
+    assert delivery.state == "delivered"
+    assert {headers["webhook-id"] for headers, _ in receiver.received} == {delivery.message_id}
+    assert len({body for _, body in receiver.received}) == 1
+    statuses = delivery.attempts.order_by("pk").values_list("status", flat=True)
+    assert list(statuses) == [500] * 5 + [204]
+    stamps = [int(headers["webhook-timestamp"]) for headers, _ in receiver.received]
+    assert stamps == sorted(set(stamps))
+
+
+def test_down_for_the_whole_first_round(service: Person, settings: Settings, clock: Clock) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    delivery = finished_job(service, allow(settings, Receiver(port=port)))
+    delays = delays_of(delivery, clock)
+    assert len(delays) == len(DELAYS)
+    check_delays(delays)
+    assert (delivery.state, delivery.attempts.count()) == ("dead", len(DELAYS) + 1)
+    assert all("refused" in attempt.error for attempt in delivery.attempts.all())
+    with receiving(200) as receiver:
+        WebhookEndpoint.objects.update(url=allow(settings, receiver).url)
+        output = StringIO()
+        call_command("replay_webhooks", "--dead", stdout=output)
+        assert output.getvalue() == "1 callbacks are queued again.\n"
+        run_tasks()
+    assert [headers["webhook-id"] for headers, _ in receiver.received] == [delivery.message_id]
+    delivery.refresh_from_db()
+    assert delivery.state == "delivered"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(service: Person, settings: Settings, status: int) -> None:
+    with receiving(status, 200) as receiver:
+        delivery = finished_job(service, allow(settings, receiver))
+        run_tasks()
+    assert len(receiver.received) == 1
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts.get().status) == ("pending", status)
+
+
+def test_410_stops(service: Person, settings: Settings, clock: Clock) -> None:
+    with receiving(410, 200) as receiver:
+        delivery = finished_job(service, allow(settings, receiver))
+        run_tasks()
+        delivery.refresh_from_db()
+        assert delivery.state == "stopped"
+        clock.forward(10**6)
+        work.sweep()
+        assert run_tasks() == 0
+        assert refusal(submit(service, receiver.url)) == (422, "invalid_callback_url")
+        other = Person(service_token("other"), service.client)
+        data_of(submit(other, receiver.url), 202)  # not another client's
+        call_command("replay_webhooks", "--job", delivery.job.job_id, stdout=StringIO())
+        run_tasks()
+        data_of(submit(service, receiver.url), 202)
+    delivery.refresh_from_db()
+    assert delivery.state == "delivered"
+
+
+@pytest.mark.parametrize("behaviour", ["close", "drip"])
+def test_a_receiver_without_an_answer(
+    service: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch, behaviour: str
+) -> None:
+    monkeypatch.setattr(posting, "TOTAL_SECONDS", 0.5)
+    with receiving(behaviour) as receiver:
+        delivery = finished_job(service, allow(settings, receiver))
+        run_tasks()
+    delivery.refresh_from_db()
+    attempt = delivery.attempts.get()
+    assert (delivery.state, attempt.status) == ("pending", None)
+    assert attempt.error
+    assert attempt.duration_ms < 3000
+
+
+def test_a_receiver_that_accepts_and_is_silent(
+    service: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posting, "TOTAL_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        silent = Receiver(port=server.getsockname()[1])
+        delivery = finished_job(service, allow(settings, silent))
+        run_tasks()
+    assert delivery.attempts.get().duration_ms < 3000
+
+
+def test_a_certificate_that_is_not_the_hosts(service: Person, settings: Settings) -> None:
+    """https to a server that cannot speak for the name: no byte of the request is sent."""
+    with receiving(200) as receiver:
+        url = receiver.url.replace("http:", "https:")
+        settings.WEBHOOK_ALLOWED_HOSTS = [f"127.0.0.1:{receiver.port}"]
+        data_of(submit(service, url), 202)
+        work.work()
+        run_tasks()
+    assert receiver.received == []
+    assert "SSL" in WebhookDelivery.objects.get().attempts.get().error
+
+
+# --- killed, twice, moved -------------------------------------------------------------------------
+
+
+def test_a_task_that_runs_twice_tries_once(service: Person, receiver: Receiver) -> None:
+    delivery = finished_job(service, receiver)
+    webhooks.deliver(delivery.pk, 0)
+    webhooks.deliver(delivery.pk, 0)
+    assert len(receiver.received) == 1
+
+
+def test_a_worker_killed_during_a_try(
+    service: Person, receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = finished_job(service, receiver)
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(posting, "post", lambda *args: exit(9))
+        run_tasks()
+    work.sweep()
+    assert run_tasks() == 0  # it may still be at it
+    clock.forward(60)
+    work.sweep()
+    assert run_tasks() == 1
+    assert [headers["webhook-id"] for headers, _ in receiver.received] == [delivery.message_id]
+    errors = delivery.attempts.order_by("pk").values_list("error", flat=True)
+    assert list(errors) == ["not finished", ""]
+
+
+def test_a_task_that_got_lost(service: Person, receiver: Receiver, clock: Clock) -> None:
+    finished_job(service, receiver)
+    OrmQ.objects.all().delete()
+    clock.forward(60)
+    work.sweep()
+    assert run_tasks() == 1
+    assert len(receiver.received) == 1
+
+
+def test_a_name_that_moves_inside(
+    service: Person, receiver: Receiver, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Public when submitted, private when delivered: nothing is sent."""
+    settings.WEBHOOK_ALLOWED_HOSTS = []
+    settings.FACESVC_WEBHOOK_PORTS = [receiver.port]
+    answers = [["93.184.216.34"], ["127.0.0.1"]]
+
+    def resolve(host: str, port: int, **options: Any) -> Any:
+        assert host == "app.example"
+        return [(socket.AF_INET, 1, 6, "", (ip, port)) for ip in answers.pop(0)]
+
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", resolve)
+    data_of(submit(service, f"http://app.example:{receiver.port}/"), 202)
+    work.work()
+    run_tasks()
+    assert receiver.received == []
+    assert "not public" in WebhookDelivery.objects.get().attempts.get().error
+
+
+def test_the_checked_address_is_the_one_that_is_used(
+    service: Person, receiver: Receiver, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name is looked up once for a try, whatever it means a moment later."""
+    settings.WEBHOOK_ALLOWED_HOSTS = [f"app.lan:{receiver.port}"]
+    asked = []
+    real = socket.getaddrinfo
+
+    def resolve(host: str, port: int, *args: Any, **options: Any) -> Any:
+        if host == "app.lan":
+            asked.append(host)
+            host = "127.0.0.1"
+        return real(host, port, *args, **options)
+
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", resolve)
+    data_of(submit(service, f"http://app.lan:{receiver.port}/"), 202)
+    work.work()
+    asked.clear()
+    run_tasks()
+    ((headers, _),) = receiver.received
+    assert headers["host"] == f"app.lan:{receiver.port}"
+    assert asked == ["app.lan"]
+
+
+def test_no_proxy_of_the_environment(
+    service: Person, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    finished_job(service, receiver)
+    run_tasks()
+    assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1/", "https://localhost/", "https://10.0.0.1/", "ftp://x/", "nonsense"]
+)
+def test_refused_at_submission(service: Person, url: str) -> None:
+    assert refusal(submit(service, url)) == (422, "invalid_callback_url")
+    assert not Job.objects.exists()
+
+
+# --- operators ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def operator(client: Client, settings: Settings) -> Client:
+    settings.SESSION_COOKIE_SECURE = False
+    client.force_login(Operator.objects.create_superuser("op", password="x"))
+    return client
+
+
+def test_replay_from_the_admin(
+    service: Person, receiver: Receiver, operator: Client, clock: Clock
+) -> None:
+    delivery = finished_job(service, receiver)
+    WebhookDelivery.objects.update(state="dead", next_attempt_at=None, tries=10)
+    OrmQ.objects.all().delete()
+    answer = operator.post(
+        "/admin/batch/webhookdelivery/", {"action": "replay", "_selected_action": [delivery.pk]}
+    )
+    assert answer.status_code == 302
+    assert run_tasks() == 1
+    assert len(receiver.received) == 1
+
+
+def test_the_admin_shows_no_secrets(service: Person, receiver: Receiver, operator: Client) -> None:
+    delivery = finished_job(service, receiver)
+    run_tasks()
+    pages = [
+        operator.get(f"/admin/batch/{path}")
+        for path in (
+            "",
+            "job/",
+            f"job/{delivery.job_id}/change/",
+            "webhookdelivery/",
+            f"webhookdelivery/{delivery.pk}/change/",
+        )
+    ]
+    assert {page.status_code for page in pages} == {200}
+    text = " ".join(page.content.decode() for page in pages)
+    assert "whsec_" not in text and "v1," not in text and "sealed" not in text
+    assert operator.get("/admin/batch/webhooksecret/").status_code == 404
+    assert operator.get("/admin/django_q/schedule/").status_code == 404
+    assert operator.post(f"/admin/batch/job/{delivery.job_id}/delete/").status_code == 403
+
+
+def test_the_admin_needs_a_login(client: Client) -> None:
+    answer = client.get("/admin/batch/job/")
+    assert answer.status_code == 302 and "/admin/login/" in answer["Location"]
+    assert client.get("/static/admin/css/base.css").status_code == 200
+
+
+def test_jobs_that_are_not_there() -> None:
+    with pytest.raises(CommandError, match="job_1"):
+        call_command("replay_webhooks", "--job", "job_1")
