@@ -8,8 +8,13 @@ class RecognitionConfig(AppConfig):
     name = "recognition"
 
     def ready(self) -> None:
-        from recognition import checks  # noqa: F401  registers the system checks
+        from django.db.models.signals import pre_delete
 
+        from recognition import checks  # noqa: F401  registers the system checks
+        from recognition.models import User
+        from recognition.sessions import hold_for_erasure
+
+        pre_delete.connect(hold_for_erasure, sender=User)
         post_migrate.connect(_prepare_search, sender=self)
 
 

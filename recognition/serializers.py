@@ -137,7 +137,7 @@ class MetadataField(ObjectField):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         value = super().to_internal_value(data)
-        for name in ("source", "context"):
+        for name in ("source", "context", "session_id", "device_id"):
             if not isinstance(value.get(name, ""), str) or len(value.get(name, "")) > 200:
                 self.fail("text", name=name)
         if not isinstance(value.get("quality_check", True), bool):

@@ -205,7 +205,9 @@ class FakePipeline:
     def detect(self, image: Image) -> list[DetectedFace]:
         return self._pictures.pop(0) if len(self._pictures) > 1 else self._pictures[0]
 
-    def describe(self, image: Image, faces: list[DetectedFace]) -> list[DetectedFace]:
+    def describe(
+        self, image: Image, faces: list[DetectedFace], *, attributes: bool = True
+    ) -> list[DetectedFace]:
         return faces
 
     def surroundings(self, image: Image, face: DetectedFace) -> Image:
