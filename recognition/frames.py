@@ -32,7 +32,7 @@ _MOST_AHEAD = timedelta(minutes=1)  # of a camera's clock
 _TAKE_PLACE = """
 UPDATE recognition_session
 SET next_frame_at = greatest(next_frame_at, clock_timestamp()) + %(interval)s
-WHERE id = %(session)s AND coalesce(next_frame_at < clock_timestamp() + %(burst)s, true)
+WHERE id = %(session)s AND coalesce(next_frame_at <= clock_timestamp() + %(ahead)s, true)
 RETURNING id
 """
 
@@ -95,7 +95,7 @@ def _take_place(session: Session) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             _TAKE_PLACE,
-            {"session": session.pk, "interval": interval, "burst": interval * _BURST},
+            {"session": session.pk, "interval": interval, "ahead": interval * (_BURST - 1)},
         )
         if cursor.fetchone() is None:
             message = "Frames come too fast; this one was not looked at."
