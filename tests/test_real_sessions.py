@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from statistics import median
 from typing import Any
+from uuid import UUID
 
 import cv2
 import numpy as np
@@ -159,8 +160,6 @@ def test_calls_of_people_of_lfw(client: Client) -> None:
     for number in range(0, len(read), 2):
         user_id = OWNER.int + number
         own, stranger = read[number], read[number + 1]
-        from uuid import UUID
-
         user = UUID(int=user_id)
         for image in own[:2]:
             enrolment.enrol(actor="test", user_id=user, image=jpeg(image))
@@ -175,7 +174,8 @@ def test_a_frame_costs_little_more_than_its_inference(client: Client) -> None:
     enrol(encode(astronaut()))
     call = Call(Person(user_token(OWNER), client))
     active = engine.current()
-    photos = [jpeg(shaken(portrait(astronaut()), number)) for number in range(20)]
+    view = cv2.copyMakeBorder(portrait(astronaut()), 0, 0, 80, 80, cv2.BORDER_REPLICATE)
+    photos = [jpeg(shaken(view.astype(np.uint8), number)) for number in range(20)]  # 640 x 480
     call.states(portrait(astronaut()), 4)
 
     def frame(number: int) -> None:
