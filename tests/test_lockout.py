@@ -1,6 +1,10 @@
 """5 failures in a row: a delay that grows. 50: locked until a moderator unlocks."""
 
+import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from itertools import chain
 from uuid import UUID
@@ -8,13 +12,14 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import User as Account
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
 from recognition import lockout
-from recognition.models import Attempt, AuditEvent, FailureCount
+from recognition.errors import ServiceError
+from recognition.models import Attempt, AuditEvent, FailureCount, Session, User
 from tests.builders import (
     FRIEND,
     OWNER,
@@ -201,8 +206,6 @@ def test_the_users_own_success_forgives_strangers(
 def test_a_user_who_is_erased_leaves_nothing(owner: Person) -> None:
     fail(owner, 5)
     data_of(owner.post("sessions", user_id=OWNER), 201)
-    from recognition.models import Session, User
-
     User.objects.get(pk=OWNER).delete()
     assert [Model.objects.count() for Model in (Attempt, FailureCount, Session)] == [0, 0, 0]
 
@@ -229,25 +232,47 @@ def test_of_16_at_once_5_are_told() -> None:
     assert Attempt.objects.count() == 5
 
 
+# Nothing but a connection of its own and the statement, as often as the statement lets it.
+WORKER = """
+import json, sys, psycopg
+parameters, statement, values = json.load(sys.stdin)
+with psycopg.connect(**parameters, autocommit=True) as connection:
+    print(sum(len(connection.execute(statement, values).fetchall()) for _ in range(10)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_16_processes_count_right() -> None:
+    parameters = connection.get_connection_params()
+    plain = {name: parameters[name] for name in ("host", "port", "user", "dbname")}
+    values = {"user": str(OWNER), "sources": ["own"]}
+    work = json.dumps([plain, lockout._COUNT, values])
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(16)
+    ]
+    counted = [int(process.communicate(work, timeout=60)[0]) for process in processes]
+    assert sum(counted) == FailureCount.objects.get().failures == 5
+
+
 @pytest.mark.django_db(transaction=True)
 def test_failures_and_successes_of_two_sources_do_not_deadlock() -> None:
     own = lockout.Source(OWNER, f"user:{OWNER}", "", is_own=True)
     strange = lockout.Source(OWNER, "service:app", "", is_own=False)
 
     def work(number: int) -> None:
-        from django.db import transaction
-
-        from recognition.errors import ServiceError
-
         try:
             for _ in range(20):
                 source = (own, strange)[number % 2]
                 FailureCount.objects.filter(source=source.name).update(blocked_until=None)
-                with transaction.atomic():
-                    try:
-                        (lockout.failed, lockout.succeeded)[number // 2 % 2](source)
-                    except ServiceError:
-                        pass
+                with suppress(ServiceError), transaction.atomic():
+                    (lockout.failed, lockout.succeeded)[number // 2 % 2](source)
         finally:
             connection.close()
 

@@ -93,9 +93,7 @@ def test_a_deepfake(owner: Person, settings: Settings, level: str, result: str) 
         assert checker.asked[0]["check"] == "deepfake"
 
 
-def test_the_threshold_is_a_setting(
-    owner: Person, service_of: Checker, settings: Settings
-) -> None:
+def test_the_threshold_is_a_setting(owner: Person, service_of: Checker, settings: Settings) -> None:
     service_of.moods = [0.6]
     assert verify(owner)[0] == "success"
     settings.FACESVC_LIVENESS_THRESHOLD = 0.7
@@ -166,9 +164,7 @@ def test_one_retry(owner: Person, service_of: Checker, mood: object) -> None:
 
 
 @pytest.mark.parametrize("mood", [404, "not JSON", "redirect"])
-def test_no_retry_where_it_would_not_help(
-    owner: Person, service_of: Checker, mood: object
-) -> None:
+def test_no_retry_where_it_would_not_help(owner: Person, service_of: Checker, mood: object) -> None:
     service_of.moods = [mood, 0.9]
     assert verify(owner, "strict")[0] == "rejected"
     assert len(service_of.asked) == 1

@@ -290,9 +290,7 @@ def test_a_login_takes_no_frames(owner: Person) -> None:
 
 def test_a_stopped_picture_is_a_factor(call: Call) -> None:
     picture = encode(np.full((48, 64, 3), 7, np.uint8))
-    factors = [
-        data_of(call.send(picture=picture))["risk_assessment"]["factors"] for _ in range(2)
-    ]
+    factors = [data_of(call.send(picture=picture))["risk_assessment"]["factors"] for _ in range(2)]
     assert ["replayed_picture" in each for each in factors] == [False, True]
 
 

@@ -1,6 +1,7 @@
 """POST /sessions, GET and DELETE /sessions/{id}, and attempts that are tied to one."""
 
 import base64
+import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from recognition.inspection import Inspection
 from recognition.models import Attempt, FailureCount, Session, User
 from tests.builders import (
     FRIEND,
@@ -186,7 +188,7 @@ def test_no_picture_and_no_vector_is_kept(owner: Person) -> None:
     verify_in(owner, opened(owner))
     row = Attempt.objects.get()
     assert {len(row.picture_hash), len(row.pixels_hash)} == {64}
-    plain = __import__("hashlib").sha256(base64.b64decode(picture(1))).hexdigest()
+    plain = hashlib.sha256(base64.b64decode(picture(1))).hexdigest()
     assert row.picture_hash != plain  # keyed: nobody can look a picture up
 
 
@@ -395,8 +397,6 @@ def test_an_unknown_field(service: Person) -> None:
 
 
 def test_the_pixels_are_hashed_with_their_shape() -> None:
-    from recognition.inspection import Inspection
-
     hashes = set()
     for shape in ((48, 64, 3), (64, 48, 3)):
         inspection = Inspection(b"x")
