@@ -31,8 +31,8 @@ _MOST_AHEAD = timedelta(minutes=1)  # of a camera's clock
 # One statement, which the ORM cannot say: the generic cell rate algorithm. No row: too early.
 _TAKE_PLACE = """
 UPDATE recognition_session
-SET next_frame_at = greatest(next_frame_at, clock_timestamp()) + %(interval)s
-WHERE id = %(session)s AND coalesce(next_frame_at <= clock_timestamp() + %(ahead)s, true)
+SET next_frame_at = greatest(next_frame_at, clock_timestamp()) + %(seconds)s * interval '1 second'
+WHERE id = %(session)s AND coalesce(next_frame_at <= clock_timestamp() + %(ahead)s * interval '1 second', true)
 RETURNING id
 """
 
@@ -91,11 +91,11 @@ def _require_live(session: Session, frame: Frame) -> None:
 
 def _take_place(session: Session) -> None:
     """Raises too_many_frames."""
-    interval = timedelta(seconds=1 / settings.FACESVC_LIVE_FRAMES_PER_SECOND)
+    seconds = 1 / settings.FACESVC_LIVE_FRAMES_PER_SECOND
     with connection.cursor() as cursor:
         cursor.execute(
             _TAKE_PLACE,
-            {"session": session.pk, "interval": interval, "ahead": interval * (_BURST - 1)},
+            {"session": session.pk, "seconds": seconds, "ahead": seconds * (_BURST - 1)},
         )
         if cursor.fetchone() is None:
             message = "Frames come too fast; this one was not looked at."

@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from recognition.models import Attempt, IdempotencyKey, Session
+from recognition.models import Attempt, FailureCount, IdempotencyKey, Session
 
 
 def drop_idempotency_keys() -> str:
@@ -16,9 +16,10 @@ def drop_idempotency_keys() -> str:
 
 
 def drop_sessions() -> str:
-    """And attempts, with what they know of devices and replayed pictures."""
+    """And attempts, with what they know of devices and pictures; failures, but no locks."""
     before = timezone.now() - timedelta(days=settings.FACESVC_SESSION_RETENTION_DAYS)
     attempts, _ = Attempt.objects.filter(at__lt=before).delete()
+    FailureCount.objects.filter(last_failure_at__lt=before, locked_at=None).delete()
     old = Session.objects.filter(expires_at__lt=before)
     count = old.count()
     old.delete()

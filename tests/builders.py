@@ -19,11 +19,14 @@ from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace
 from recognition.inference.pose import Pose
 from recognition.inference.quality import REASONS, combine
 from recognition.models import (
+    Attempt,
     AuditEvent,
     Face,
+    FailureCount,
     Friendship,
     Group,
     Membership,
+    Session,
     Template,
     User,
     new_face_id,
@@ -160,6 +163,7 @@ def make_group(name: str, *members: User) -> Group:
 def row_counts() -> dict[str, int]:
     """How many rows there are of each kind, without the kinds that have none."""
     kinds = (User, Face, Template, Friendship, Group, Membership, AuditEvent)
+    kinds += (Session, Attempt, FailureCount)
     counts = {kind.__name__: kind.objects.count() for kind in kinds}
     return {name: count for name, count in counts.items() if count}
 

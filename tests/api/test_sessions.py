@@ -368,9 +368,14 @@ def test_purge(owner: Person, capsys: pytest.CaptureFixture[str], settings: Sett
     old = timezone.now() - timedelta(days=31)
     Attempt.objects.update(at=old)
     Session.objects.update(expires_at=old)
+    for source, locked_at in (("own", None), ("others", old)):
+        FailureCount.objects.create(
+            user_id=OWNER, source=source, failures=5, locked_at=locked_at, last_failure_at=old
+        )
     call_command("purge")
     assert "1 sessions and 1 attempts are dropped." in capsys.readouterr().out
     assert Attempt.objects.count() == Session.objects.count() == 0
+    assert FailureCount.objects.get().locked_at  # time does not unlock
 
 
 @pytest.mark.parametrize(
