@@ -63,6 +63,8 @@ def verify(*, caller: Caller, wanted: Wanted) -> Verification:
     )
     outcomes = inspection.outcomes()
     with transaction.atomic():
+        if not sessions.hold_user(wanted.user_id):
+            return compared  # nobody to keep anything for
         if session:
             session = sessions.session_of(caller, str(session.pk), lock=True)
             sessions.require_open(session)
@@ -86,8 +88,6 @@ def _settle(
     inspection: Inspection,
     outcomes: dict[str, Outcome],
 ) -> Verification:
-    if not hold_user(source.user_id):
-        return compared  # nobody to keep anything for
     if compared.compared is None or compared.probe is None:
         lockout.require_free(source)
         record(source, session, compared.result, risk.Assessment(), inspection, outcomes)
@@ -123,17 +123,6 @@ def _one_at_a_time(inspection: Inspection) -> None:
     number = int.from_bytes(bytes.fromhex(inspection.pixels_hash)[:8], signed=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
-
-
-def hold_user(user_id: UUID) -> bool:
-    """Whether the user exists, who then cannot be erased until the end of the transaction.
-
-    Changes of the user do not wait: this is the lock that a new row with a foreign key takes.
-    """
-    with connection.cursor() as cursor:
-        statement = "SELECT 1 FROM recognition_user WHERE id = %s FOR KEY SHARE"
-        cursor.execute(statement, [user_id])
-        return cursor.fetchone() is not None
 
 
 def attempt_of(
@@ -197,7 +186,7 @@ def record(
     confidence: float | None = None,
     face_id: str | None = None,
 ) -> None:
-    face = Face.objects.filter(face_id=face_id).only("pk").first() if face_id else None
+    face = _counted(face_id) if face_id else None
     Attempt.objects.create(
         session=session,
         user_id=source.user_id,
@@ -212,10 +201,16 @@ def record(
         picture_hash=inspection.picture_hash,
         pixels_hash=inspection.pixels_hash,
     )
+
+
+def _counted(face_id: str) -> Face | None:
+    """The face that matched, with one verification more. Nobody deletes it before we are done."""
+    face = Face.objects.select_for_update(no_key=True).filter(face_id=face_id).first()
     if face:
         Face.objects.filter(pk=face.pk).update(
             verification_count=F("verification_count") + 1, last_verified_at=timezone.now()
         )
+    return face
 
 
 def _json(outcomes: dict[str, Outcome], check: str) -> dict[str, object]:

@@ -32,7 +32,8 @@ _MOST_AHEAD = timedelta(minutes=1)  # of a camera's clock
 _TAKE_PLACE = """
 UPDATE recognition_session
 SET next_frame_at = greatest(next_frame_at, clock_timestamp()) + %(seconds)s * interval '1 second'
-WHERE id = %(session)s AND coalesce(next_frame_at <= clock_timestamp() + %(ahead)s * interval '1 second', true)
+WHERE id = %(session)s
+    AND coalesce(next_frame_at <= clock_timestamp() + %(ahead)s * interval '1 second', true)
 RETURNING id
 """
 
@@ -73,6 +74,7 @@ def take(*, caller: Caller, session_id: str, frame: Frame) -> Taken:
         lockout.require_free(_source(caller, session))
     seen = _look(session, frame)
     with transaction.atomic():
+        sessions.hold_user(session.user_id)
         session = sessions.session_of(caller, session_id, lock=True)
         _require_live(session, frame)
         if session.precedes_last(frame.sequence, frame.captured_at):
@@ -185,8 +187,6 @@ def _count_attempt(
         result = "rejected" if assessment.is_refused else "no_match"
     else:
         return
-    if not attempts.hold_user(session.user_id):
-        raise sessions.not_found()
     source = _source(caller, session)
     if result == "success":
         lockout.succeeded(source)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -21,7 +21,7 @@ def open_session(
 ) -> Session:
     """Raises not_your_user, user_not_found."""
     caller.require_own(user_id)
-    if not User.objects.filter(pk=user_id).exists():
+    if not hold_user(user_id):
         raise ServiceError("user_not_found", "There is no such user.")
     return Session.objects.create(
         user_id=user_id,
@@ -31,6 +31,18 @@ def open_session(
         device=device,
         expires_at=timezone.now() + _lifetime(purpose),
     )
+
+
+def hold_user(user_id: UUID) -> bool:
+    """Whether the user exists, who then cannot be erased until the end of the transaction.
+
+    Before any other lock, so that the erasure never waits for somebody who waits for it. Changes of
+    the user do not wait: this is the lock that a new row with a foreign key takes, at the commit.
+    """
+    with connection.cursor() as cursor:
+        statement = "SELECT 1 FROM recognition_user WHERE id = %s FOR KEY SHARE"
+        cursor.execute(statement, [user_id])
+        return cursor.fetchone() is not None
 
 
 def _lifetime(purpose: str) -> timedelta:
@@ -74,10 +86,7 @@ def end_session(*, caller: Caller, session_id: str) -> Session:
 
 
 def hold_for_erasure(sender: type[User], instance: User, **kwargs: Any) -> None:
-    """A receiver of pre_delete: attempts that are being settled end first, none begins any more.
-
-    Otherwise they and the erasure could each wait for a row that the other one holds.
-    """
+    """A receiver of pre_delete: see hold_user. Whoever erases takes this lock first of all."""
     User.objects.select_for_update().filter(pk=instance.pk).first()
 
 

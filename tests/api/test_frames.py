@@ -199,7 +199,7 @@ def test_no_template_is_read_after_the_first_frame(call: Call) -> None:
     ]
     assert [len(each) for each in reads] == [1, 0, 0, 0]
     assert not [sql for sql in statements[3] if "recognition_template" in sql]
-    assert len(statements[3]) <= 8  # also the limits, the savepoint and the locks
+    assert len(statements[3]) <= 9  # also the limits, the savepoint and the locks
 
 
 # --- order and rate -------------------------------------------------------------------------------

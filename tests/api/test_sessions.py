@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
@@ -341,7 +341,8 @@ def test_erasing_a_user_in_the_middle(owner: Person) -> None:
     def attempt(number: int) -> int:
         try:
             if number == 3:
-                User.objects.get(pk=OWNER).delete()
+                with transaction.atomic():
+                    User.objects.select_for_update().get(pk=OWNER).delete()
                 return 200
             return verify_in(Person(owner.token, Client()), sessions[number], number).status_code
         finally:
