@@ -11,6 +11,7 @@ then is not told the result: of many at once no more than 5 learn anything.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -42,9 +43,9 @@ WHERE c.locked_at IS NULL AND coalesce(c.blocked_until <= clock_timestamp(), tru
 RETURNING source
 """.format(delayed=f"CASE c.source WHEN '{OTHERS}' THEN {OTHERS_DELAYED} ELSE {DELAYED} END")
 
-# Locks the rows in the same order, so that a success and a failure at once are one after the other.
+# FOR UPDATE locks in this order, too.
 _READ = """
-SELECT failures, locked_at IS NOT NULL,
+SELECT id, source, failures, locked_at IS NOT NULL,
     extract(epoch FROM blocked_until - clock_timestamp())::float
 FROM recognition_failurecount WHERE user_id = %(user)s AND source = ANY (%(sources)s::text[])
 ORDER BY source
@@ -80,7 +81,7 @@ def _is_known(user_id: UUID, name: str) -> bool:
 
 def require_free(source: Source) -> int:
     """How often it failed in a row. Raises too_many_attempts, locked."""
-    return _read(source, lock=False)
+    return _judge(_read(source.user_id, source.counted_as))
 
 
 def failed(source: Source) -> None:
@@ -89,29 +90,44 @@ def failed(source: Source) -> None:
         cursor.execute(_COUNT, {"user": source.user_id, "sources": source.counted_as})
         counted = len(cursor.fetchall())
     if counted < len(source.counted_as):
-        _read(source, lock=True)
+        require_free(source)
         raise _too_many(1)  # the delay ended between the two statements
 
 
 def succeeded(source: Source) -> None:
     """Start anew, in the caller's transaction. Raises too_many_attempts, locked."""
-    _read(source, lock=True)
     # The user's own success also forgives the strangers, unless they are locked.
-    names = [OWN, OTHERS] if source.is_own else [source.name]
-    FailureCount.objects.filter(user=source.user_id, source__in=names, locked_at=None).delete()
+    forgiven = [OWN, OTHERS] if source.is_own else [source.name]
+    counts = _read(source.user_id, [*forgiven, *source.counted_as], lock=True)
+    _judge([count for count in counts if count.source in source.counted_as])
+    # Only what is locked here: any other row might be waited for in another order.
+    done = [count.id for count in counts if count.source in forgiven and not count.is_locked]
+    FailureCount.objects.filter(pk__in=done).delete()
 
 
-def _read(source: Source, *, lock: bool) -> int:
+class _Count(NamedTuple):
+    id: int
+    source: str
+    failures: int
+    is_locked: bool
+    wait: float | None  # seconds
+
+
+def _read(user_id: UUID, sources: list[str], *, lock: bool = False) -> list[_Count]:
     with connection.cursor() as cursor:
         statement = _READ + ("FOR UPDATE" if lock else "")
-        cursor.execute(statement, {"user": source.user_id, "sources": source.counted_as})
-        rows = cursor.fetchall()
-    if any(locked for _, locked, _ in rows):
+        cursor.execute(statement, {"user": user_id, "sources": sources})
+        return [_Count(*row) for row in cursor.fetchall()]
+
+
+def _judge(counts: list[_Count]) -> int:
+    """The most failures of any. Raises too_many_attempts, locked."""
+    if any(count.is_locked for count in counts):
         raise ServiceError("locked", "Too many attempts failed; a moderator has to unlock.")
-    wait = max((wait or 0 for _, _, wait in rows), default=0)
+    wait = max((count.wait or 0 for count in counts), default=0)
     if wait > 0:
         raise _too_many(wait)
-    return max((failures for failures, _, _ in rows), default=0)
+    return max((count.failures for count in counts), default=0)
 
 
 def _too_many(wait: float) -> ServiceError:

@@ -63,7 +63,7 @@ def test_creating_takes_an_idempotency_key(schema: dict[str, Any]) -> None:
     assert creating == {"register", "batch-identify", "batch-register", "sessions"}
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [*VERBS, "sessions/{session_id}/frames"])
 def test_pictures_come_in_all_forms(schema: dict[str, Any], verb: str) -> None:
     content = schema["paths"][f"/api/v1/face-recognition/{verb}"]["post"]["requestBody"]["content"]
     raw = set() if verb == "compare" else {"image/*"}
