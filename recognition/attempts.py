@@ -64,7 +64,7 @@ def verify(*, caller: Caller, wanted: Wanted) -> Verification:
     outcomes = inspection.outcomes()
     with transaction.atomic():
         if not sessions.hold_user(wanted.user_id):
-            return compared  # nobody to keep anything for
+            return _of_nobody(session, compared)
         if session:
             session = sessions.session_of(caller, str(session.pk), lock=True)
             sessions.require_open(session)
@@ -79,6 +79,15 @@ def _session_of(caller: Caller, wanted: Wanted) -> Session | None:
     if session.user_id != wanted.user_id:
         raise sessions.not_found()
     return session
+
+
+def _of_nobody(session: Session | None, compared: Verification) -> Verification:
+    """There is no such user, or no longer: nothing is kept. Raises session_not_found."""
+    if session:
+        raise sessions.not_found()
+    if compared.compared is None:
+        return compared
+    return replace(compared, result="no_registered_faces", compared=None)
 
 
 def _settle(

@@ -1,11 +1,12 @@
 """One POST of JSON to an address of the operator, over before a deadline: no proxy, no redirect."""
 
+import base64
 import contextlib
 import http.client
 import socket
 import threading
 import time
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 _MOST_BYTES = 64 * 1024  # of an answer
 
@@ -38,7 +39,10 @@ def post(url: str, body: bytes, *, deadline: float) -> bytes:
     timer.daemon = True
     timer.start()
     try:
-        connection.request("POST", _target(url), body, {"Content-Type": "application/json"})
+        connection.connect()
+        if time.monotonic() >= deadline:
+            raise TimeoutError  # there was nothing to cut yet
+        connection.request("POST", _target(url), body, _headers(url))
         response = connection.getresponse()
         answer = response.read(_MOST_BYTES + 1)
     except (OSError, http.client.HTTPException) as error:
@@ -66,6 +70,16 @@ def _connection(url: str, timeout: float) -> http.client.HTTPConnection:
 def _target(url: str) -> str:
     parts = urlsplit(url)
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _headers(url: str) -> dict[str, str]:
+    """With the name and password of the address, if it has any."""
+    parts = urlsplit(url)
+    headers = {"Content-Type": "application/json"}
+    if parts.username:
+        credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
+    return headers
 
 
 def _cut(connection: http.client.HTTPConnection) -> None:

@@ -7,8 +7,8 @@ from rest_framework import serializers as s
 from recognition import matching
 from recognition.schemas import Risk
 from recognition.serializers import (
+    AttemptMetadataField,
     IdField,
-    MetadataField,
     PictureField,
     StrictSerializer,
     WholeNumberField,
@@ -32,7 +32,7 @@ class SessionRequest(StrictSerializer):
     user_id = IdField()
     purpose = s.ChoiceField(Purpose.values, default=Purpose.LOGIN.value)
     verification_level = s.ChoiceField(matching.LEVELS, default="standard")
-    metadata = MetadataField(
+    metadata = AttemptMetadataField(
         default=dict, help_text="`device_id`: the device that the user verifies from."
     )
 

@@ -35,6 +35,7 @@ class Checker:
     port: int = 0
     moods: list[Any] = field(default_factory=lambda: [0.9])
     asked: list[dict[str, Any]] = field(default_factory=list)
+    credentials: list[str | None] = field(default_factory=list)  # that came with each
 
     @property
     def url(self) -> str:
@@ -50,6 +51,7 @@ def checking(*moods: Any) -> Iterator[Checker]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             checker.asked.append(json.loads(body))
+            checker.credentials.append(self.headers["Authorization"])
             mood = checker.moods.pop(0) if len(checker.moods) > 1 else checker.moods[0]
             self.close_connection = True
             if isinstance(mood, float):

@@ -21,7 +21,8 @@ def test_it_works(close: bool) -> None:
     # The photo is still to be recognised on it.
     shown = cv2.resize(astronaut(), (screens.SIDE, screens.SIDE)).astype(np.float64)
     assert (
-        np.corrcoef(seen[100:-100, 100:-100].ravel(), shown[100:-100, 100:-100].ravel())[0, 1] > 0.4
+        np.corrcoef(seen[100:-100, 100:-100].ravel(), shown[100:-100, 100:-100].ravel())[0, 1]
+        > 0.25
     )
 
 

@@ -74,6 +74,13 @@ def test_it_works(owner: Person, service_of: Checker) -> None:
     ]
 
 
+def test_a_name_and_a_password(owner: Person, service_of: Checker, settings: Settings) -> None:
+    verify(owner)
+    settings.ANTISPOOFING_SERVICE_URL = service_of.url.replace("//", "//face%40svc:p%3Aw@")
+    assert verify(owner, "strict") == ("success", [])
+    assert service_of.credentials == [None, "Basic ZmFjZUBzdmM6cDp3"]
+
+
 @pytest.mark.parametrize(
     ("level", "result"), [("basic", "success"), ("standard", "rejected"), ("strict", "rejected")]
 )

@@ -267,7 +267,11 @@ def test_what_is_no_frame_counts_as_a_request(owner: Person, settings: Settings)
 
 @pytest.mark.parametrize(
     "query",
-    ["sequence=-1", "sequence=x", "sequence=1.5", f"sequence={2**63}", "captured_at=yesterday"],
+    [
+        *("sequence=-1", "sequence=x", "sequence=1.5", f"sequence={2**63}"),
+        *("captured_at=yesterday", "captured_at=0001-01-01T00:00:00%2B23:59"),
+        "captured_at=9999-12-31T23:59:59-23:59",
+    ],
 )
 def test_bad_fields(call: Call, query: str) -> None:
     assert refusal(call.send(f"?{query}")) == (400, "invalid_request")

@@ -18,6 +18,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from recognition import matching
 from recognition.inspection import Inspection
 from recognition.models import Attempt, FailureCount, Session, User
 from tests.builders import (
@@ -352,6 +353,26 @@ def test_erasing_a_user_in_the_middle(owner: Person) -> None:
         statuses = set(threads.map(attempt, range(6)))
     assert statuses <= {200, 404}
     assert not Attempt.objects.exists() and not Session.objects.exists()
+
+
+def test_a_user_who_is_erased_before_the_result_is_stored(
+    owner: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the comparison, whose result nobody is told any more."""
+    session = opened(owner)
+    nearest = matching.compare_with_user
+
+    def erase(*args: Any, **fields: Any) -> Any:
+        compared = nearest(*args, **fields)
+        User.objects.all().delete()
+        return compared
+
+    monkeypatch.setattr(matching, "compare_with_user", erase)
+    assert refusal(verify_in(owner, session)) == (404, "session_not_found")
+    make_face(make_user(OWNER), vector(1))
+    answer = data_of(owner.post("verify", user_id=OWNER, image=PICTURE_BASE64))
+    assert (answer["verification_result"], answer["is_match"]) == ("no_registered_faces", False)
+    assert answer["confidence_score"] == 0
 
 
 def test_a_deleted_face_leaves_the_attempt_without_it(owner: Person, service: Person) -> None:
