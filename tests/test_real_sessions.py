@@ -3,7 +3,7 @@
 import base64
 import time
 from pathlib import Path
-from statistics import median
+from statistics import quantiles
 from typing import Any
 from uuid import UUID
 
@@ -185,13 +185,13 @@ def test_a_frame_costs_little_more_than_its_inference(client: Client) -> None:
     def inference(number: int) -> None:
         active.embed(active.look_at(photos[number])[:1])
 
-    ratios = []
+    seconds: dict[str, list[float]] = {"frame": [], "inference": []}
     for number in range(len(photos)):
-        seconds = []
-        for work in (frame, inference):
+        for name, work in (("frame", frame), ("inference", inference)):
             started = time.process_time()
             work(number)
-            seconds.append(time.process_time() - started)
-        ratios.append(seconds[0] / seconds[1])
-    print(f"a frame costs {median(ratios):.3f} inferences")
-    assert median(ratios) <= 1.15
+            seconds[name].append(time.process_time() - started)
+    # The lower quartile: whatever else the machine does only adds to both.
+    frame_cost, inference_cost = (quantiles(values)[0] for values in seconds.values())
+    print(f"a frame costs {frame_cost / inference_cost:.3f} inferences")
+    assert frame_cost <= 1.15 * inference_cost
