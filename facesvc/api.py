@@ -67,6 +67,13 @@ STATUS = {
     "job_not_found": status.HTTP_404_NOT_FOUND,
     "face_not_found": status.HTTP_404_NOT_FOUND,
     "user_not_found": status.HTTP_404_NOT_FOUND,
+    # sessions and lockout
+    "session_not_found": status.HTTP_404_NOT_FOUND,
+    "session_ended": status.HTTP_409_CONFLICT,
+    "session_not_live": status.HTTP_409_CONFLICT,
+    "too_many_frames": status.HTTP_429_TOO_MANY_REQUESTS,
+    "too_many_attempts": status.HTTP_429_TOO_MANY_REQUESTS,
+    "locked": status.HTTP_423_LOCKED,
     # friends and groups
     "friendship_not_found": status.HTTP_404_NOT_FOUND,
     "group_not_found": status.HTTP_404_NOT_FOUND,
@@ -99,8 +106,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     # Nothing of a refused request may stay, also where a view runs inside a transaction.
     set_rollback()
     response = Response(body, status=STATUS[body["code"]])
-    if wait_first := _RETRY_AFTER.get(body["code"]):
-        response["Retry-After"] = wait_first
+    if wait_first := body["details"].get("retry_after", _RETRY_AFTER.get(body["code"])):
+        response["Retry-After"] = str(wait_first)
     if isinstance(error, exceptions.APIException):
         if challenge := getattr(error, "auth_header", None):
             response["WWW-Authenticate"] = challenge

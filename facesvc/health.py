@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable
 
+from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
 from facesvc.postgres.cluster import DatabaseError
-from recognition import engine, indexes
+from recognition import engine, indexes, providers
 from recognition.inference.packs import PackError
 
 # Anybody may ask, and an inference costs a tenth of a second.
@@ -22,11 +23,15 @@ def live(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when the database, its migrations and a real inference are fine, else 503."""
     checks = {name: check() for name, check in _CHECKS.items()}
+    if settings.FACESVC_READY_NEEDS_PROVIDERS:
+        checks["providers"] = "failing" not in providers.health().values()
     fine = all(checks.values())
-    body = {
+    body: dict[str, object] = {
         "status": "ready" if fine else "not_ready",
         "checks": {name: "ok" if passed else "failed" for name, passed in checks.items()},
     }
+    if services := providers.health():
+        body["providers"] = services
     return JsonResponse(body, status=200 if fine else 503)
 
 

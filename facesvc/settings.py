@@ -89,6 +89,32 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = DATA_UPLOAD_MAX_MEMORY_SIZE = max(MAX_BODY_BYTES, 
 # Some more than a batch takes, so that one that is a little too large is told to be so.
 DATA_UPLOAD_MAX_NUMBER_FILES = 2 * MAX_BATCH_SIZE
 
+# --- Sessions, liveness, risk ---------------------------------------------------------------------
+FACESVC_LOGIN_SESSION_SECONDS = env.int("FACESVC_LOGIN_SESSION_SECONDS", 180)
+FACESVC_LIVE_SESSION_MINUTES = env.int("FACESVC_LIVE_SESSION_MINUTES", 120)
+FACESVC_LIVE_FRAMES_PER_SECOND = env.float("FACESVC_LIVE_FRAMES_PER_SECOND", 5)  # a session
+FACESVC_LIVE_WINDOW = env.int("FACESVC_LIVE_WINDOW", 5)  # frames that the state is made of
+# Without a frame for so long the user is lost.
+FACESVC_LIVE_GAP_SECONDS = env.float("FACESVC_LIVE_GAP_SECONDS", 10)
+# How often the frames of a call are checked for spoofing and deepfakes.
+FACESVC_LIVE_CHECK_SECONDS = env.float("FACESVC_LIVE_CHECK_SECONDS", 2)
+# How long the same picture counts as replayed.
+FACESVC_REPLAY_HOURS = env.int("FACESVC_REPLAY_HOURS", 24)
+
+# Services that a picture is sent to; see docs/liveness.md. Without the first the pack's own
+# anti-spoofing is used, where it has one.
+ANTISPOOFING_SERVICE_URL = env.str("ANTISPOOFING_SERVICE_URL", "")
+DEEPFAKE_DETECTION_SERVICE_URL = env.str("DEEPFAKE_DETECTION_SERVICE_URL", "")
+# Seconds that a request waits for their answers at most.
+FACESVC_PROVIDER_SECONDS = env.float("FACESVC_PROVIDER_SECONDS", 2)
+# Scores from which on a face counts as alive, and as no deepfake.
+FACESVC_LIVENESS_THRESHOLD = env.float("FACESVC_LIVENESS_THRESHOLD", 0.5)
+FACESVC_DEEPFAKE_THRESHOLD = env.float("FACESVC_DEEPFAKE_THRESHOLD", 0.5)
+# Without whose answers `strict` refuses: of antispoofing, deepfake.
+FACESVC_STRICT_CHECKS: list[str] = env.list("FACESVC_STRICT_CHECKS", ["antispoofing", "deepfake"])
+# Whether /health/ready fails while one of the services does not answer.
+FACESVC_READY_NEEDS_PROVIDERS = env.bool("FACESVC_READY_NEEDS_PROVIDERS", False)
+
 # --- Data -----------------------------------------------------------------------------------------
 DATA_DIR = Path(env.str("FACESVC_DATA", str(BASE_DIR / "data")))
 MODELS_DIR = DATA_DIR / "models"
@@ -110,6 +136,17 @@ else:
     DATABASES = {"default": {"ENGINE": "facesvc.postgres", "NAME": "facesvc"}}
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # In the memory of each process, so that no template lies in another place that an erasure
+    # would have to reach; see recognition.template_cache.
+    "templates": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "templates",
+        "TIMEOUT": 300,
+        "OPTIONS": {"MAX_ENTRIES": 1000},
+    },
+}
 
 # --- Search ---------------------------------------------------------------------------------------
 # Of the HNSW index, for galleries beyond some hundred thousand faces. These find every true match
@@ -203,6 +240,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "JobStatus": "batch.models.Status",
         "ItemStatus": "batch.schemas.ITEM_STATUS",
+        "FrameStatus": "recognition.session_serializers.FRAME_STATUS",
     },
     "SCHEMA_PATH_PREFIX": "/api/v1/face-recognition",
     "POSTPROCESSING_HOOKS": [
@@ -252,6 +290,7 @@ FACESVC_WEBHOOK_ROTATION_HOURS = env.int("FACESVC_WEBHOOK_ROTATION_HOURS", 24)
 # --- Retention (manage.py purge) ------------------------------------------------------------------
 FACESVC_BATCH_RETENTION_DAYS = env.int("FACESVC_BATCH_RETENTION_DAYS", 7)
 FACESVC_IDEMPOTENCY_HOURS = env.int("FACESVC_IDEMPOTENCY_HOURS", 24)
+FACESVC_SESSION_RETENTION_DAYS = env.int("FACESVC_SESSION_RETENTION_DAYS", 30)
 
 LOGGING = {
     "version": 1,

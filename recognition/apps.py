@@ -12,11 +12,13 @@ class RecognitionConfig(AppConfig):
         from recognition import (
             checks,  # noqa: F401  registers the system checks
             idempotency,
+            sessions,
         )
         from recognition.models import Face, User
 
         # After the receivers of `batch`, which comes first in INSTALLED_APPS: it locks its items
         # before the user, as its workers do.
+        pre_delete.connect(sessions.hold_for_erasure, sender=User)
         pre_delete.connect(idempotency.forget, sender=User)
         pre_delete.connect(idempotency.forget_face, sender=Face)
         post_migrate.connect(_prepare_search, sender=self)

@@ -9,6 +9,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from recognition import engine, indexes, protection
 from recognition.inference.packs import PackError
+from recognition.outbound import is_address
+from recognition.providers import CHECKS
 
 
 @register()
@@ -34,6 +36,20 @@ def check_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register()
+def check_providers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    names = ("ANTISPOOFING_SERVICE_URL", "DEEPFAKE_DETECTION_SERVICE_URL")
+    errors: list[CheckMessage] = [
+        Error(f"{name} is no http or https address.", id="facesvc.E005")
+        for name in names
+        if getattr(settings, name) and not is_address(getattr(settings, name))
+    ]
+    if unknown := sorted(set(settings.FACESVC_STRICT_CHECKS) - set(CHECKS)):
+        text = f"FACESVC_STRICT_CHECKS knows {', '.join(CHECKS)}, not {', '.join(unknown)}."
+        errors.append(Error(text, id="facesvc.E006"))
+    return errors
+
+
+@register()
 def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     limits = {
         # Between `basic` and `strict`, or the levels would not be in order.
@@ -44,6 +60,12 @@ def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "FACESVC_HNSW_M": (2, 100),
         "FACESVC_HNSW_EF_CONSTRUCTION": (max(4, 2 * settings.FACESVC_HNSW_M), 1000),
         "FACESVC_HNSW_EF_SEARCH": (100, 1000),
+        "FACESVC_LIVENESS_THRESHOLD": (0.0, 1.0),
+        "FACESVC_DEEPFAKE_THRESHOLD": (0.0, 1.0),
+        "FACESVC_LIVE_FRAMES_PER_SECOND": (0.1, 1000),
+        # In two frames an alternation would be the state that changes with each of them.
+        "FACESVC_LIVE_WINDOW": (3, 100),
+        "FACESVC_PROVIDER_SECONDS": (0.01, 60),
     }
     return [
         Error(f"{name} must be from {low} to {high}.", id="facesvc.E002")

@@ -59,6 +59,11 @@ class Engine:
         """The same faces of a picture with age, gender and liveness, where the pack has them."""
         return self.pipeline.describe(image, faces)
 
+    def liveness(self, image: Image, face: DetectedFace) -> float | None:
+        """From 0 (spoof) to 1 (real); None when the pack has no anti-spoofing."""
+        (described,) = self.pipeline.describe(image, [face], attributes=False)
+        return described.liveness
+
     def decode(self, image: bytes) -> Image:
         return decode(
             image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=settings.MAX_IMAGE_PIXELS

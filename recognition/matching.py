@@ -1,18 +1,18 @@
 """The verbs verify, identify and compare, with every decision they take."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F
-from django.utils import timezone
 
-from recognition import activation, engine, risk, search
+from recognition import activation, engine, search
 from recognition.engine import Engine
 from recognition.errors import ServiceError
 from recognition.gallery import Scope, as_text
+from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import Face, Listing, User
 from recognition.search import Candidate, Gallery
@@ -46,13 +46,14 @@ class Compared:
 
 @dataclass(frozen=True)
 class Verification:
-    """`compared` is None when there was nothing to compare with."""
+    """`compared` is None when there was nothing to compare with, `probe` when there was no face."""
 
     by: Engine
     result: str
     level: str
     match_on: str
     compared: Compared | None = None
+    probe: DetectedFace | None = None
     risk: Mapping[str, object] | None = None
 
     @property
@@ -65,42 +66,10 @@ class Verification:
         return self.compared.cosine(self.match_on) if self.compared else None
 
 
-def verify(
-    *,
-    user_id: UUID,
-    image: bytes,
-    level: str,
-    face_id: str | None = None,
-    match_on: str = "face",
-) -> Verification:
-    """Whether the main face of the picture is the user. Raises ImageError, face_not_found."""
-    active = engine.current()
-    faces = active.look_at(image)
-    if face_id is not None and not Face.objects.filter(face_id=face_id, user=user_id).exists():
-        raise ServiceError("face_not_found", "The user has no such face.")
-    if not faces:
-        return Verification(active, "no_face_detected", level, match_on)
-    (probe,) = active.embed(faces[:1])
-    compared = compare_with_user(active, user_id, probe, face_id)
-    if compared is None and not activation.is_active(active):
-        # The model changed, and the templates that this asked for may be gone.
-        return verify(user_id=user_id, image=image, level=level, face_id=face_id, match_on=match_on)
-    if compared is None:
-        return Verification(active, "no_registered_faces", level, match_on)
-    confidence = active.scores.confidence(compared.cosine(match_on))
-    needed = level_confidence(level)
-    attempt = risk.Attempt(
-        confidence=confidence,
-        threshold=needed,
-        quality_score=probe.quality.score,
-        min_quality=settings.MIN_FACE_QUALITY,
-    )
-    result = "success" if confidence >= needed else "no_match"
-    if result == "success":
-        Face.objects.filter(face_id=compared.face_id).update(
-            verification_count=F("verification_count") + 1, last_verified_at=timezone.now()
-        )
-    return Verification(active, result, level, match_on, compared, risk.assess(attempt))
+# Told of the main face while it is not yet known whose it is, with the decoded picture.
+OnFace = Callable[[Engine, Image, DetectedFace], None]
+# What a probe is compared with a user by, as compare_with_user does.
+Comparer = Callable[[Engine, UUID, DetectedFace], Compared | None]
 
 
 def compare_with_user(
@@ -115,6 +84,43 @@ def compare_with_user(
         return None
     face, distance, mean_distance = nearest
     return Compared(face, face_cosine=-distance, mean_cosine=-mean_distance)
+
+
+def verify(
+    *,
+    user_id: UUID,
+    image: bytes,
+    level: str,
+    face_id: str | None = None,
+    match_on: str = "face",
+    on_face: OnFace | None = None,
+    compare: Comparer | None = None,
+) -> Verification:
+    """Whether the main face of the picture is the user. Raises ImageError, face_not_found.
+
+    Only the comparison: recognition.attempts also knows of sessions, risk and earlier failures.
+    """
+    compare = compare or partial(compare_with_user, face_id=face_id)
+    while True:
+        active = engine.current()
+        picture = active.decode(image)
+        faces = active.detect(picture)
+        if face_id is not None and not Face.objects.filter(face_id=face_id, user=user_id).exists():
+            raise ServiceError("face_not_found", "The user has no such face.")
+        if not faces:
+            return Verification(active, "no_face_detected", level, match_on)
+        if on_face:
+            on_face(active, picture, faces[0])
+        (probe,) = active.embed(faces[:1])
+        compared = compare(active, user_id, probe)
+        # If the model changed, the templates that this asked for may be gone: once more.
+        if compared or activation.is_active(active):
+            break
+    if compared is None:
+        return Verification(active, "no_registered_faces", level, match_on, None, probe)
+    confidence = active.scores.confidence(compared.cosine(match_on))
+    result = "success" if confidence >= level_confidence(level) else "no_match"
+    return Verification(active, result, level, match_on, compared, probe)
 
 
 # --- identify -------------------------------------------------------------------------------------

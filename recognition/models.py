@@ -1,6 +1,6 @@
 """Users, their faces, the templates of those, and the log of who did what.
 
-The social graph is in recognition.social.
+The social graph is in recognition.social, sessions are in recognition.session_models.
 
 A face and its template are two rows: a template never changes, so that changing a face's settings
 does not touch the vector index (pgvector inserts a vector anew when any column of its row changes).
@@ -15,6 +15,9 @@ from django.db import models
 from pgvector.django import BitField, HalfVectorField
 
 from recognition.gallery import ListingQuerySet
+from recognition.session_models import Attempt as Attempt
+from recognition.session_models import FailureCount as FailureCount
+from recognition.session_models import Session as Session
 from recognition.social import Friendship as Friendship
 from recognition.social import Group as Group
 from recognition.social import Membership as Membership

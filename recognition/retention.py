@@ -1,9 +1,13 @@
 """What `manage.py purge` drops because it is old."""
 
 from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
 
 from recognition import idempotency
-from recognition.models import IdempotencyKey
+from recognition.models import Attempt, FailureCount, IdempotencyKey, Session
 
 
 def drop_idempotency_keys() -> str:
@@ -11,5 +15,16 @@ def drop_idempotency_keys() -> str:
     return f"{count} idempotency keys are dropped."
 
 
+def drop_sessions() -> str:
+    """And attempts, with what they know of devices and pictures; failures, but no locks."""
+    before = timezone.now() - timedelta(days=settings.FACESVC_SESSION_RETENTION_DAYS)
+    attempts, _ = Attempt.objects.filter(at__lt=before).delete()
+    FailureCount.objects.filter(last_failure_at__lt=before, locked_at=None).delete()
+    old = Session.objects.filter(expires_at__lt=before)
+    count = old.count()
+    old.delete()
+    return f"{count} sessions and {attempts} attempts are dropped."
+
+
 # Each drops its rows and says how many. Other apps add theirs.
-RULES: list[Callable[[], str]] = [drop_idempotency_keys]
+RULES: list[Callable[[], str]] = [drop_idempotency_keys, drop_sessions]

@@ -1,40 +1,186 @@
-"""Reasons to look twice at a verification. Each rule is a small function over the attempt."""
+"""Reasons to look twice at a verification, or to refuse it; docs/risk.md is made from the table.
+
+Each rule is a small function over the attempt and what came before it. A rule has a weight, which
+adds to the risk level, and may refuse the attempt, whatever the face.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from recognition.providers import ANTISPOOFING, CHECKS, DEEPFAKE, UNCONFIGURED, Outcome
 
 # A match is near its threshold in the lowest quarter of what is left above it. For `standard` that
 # is less than a tenfold false match rate away from being none.
 _NEAR = 0.25
+# Failures in a row, and users tried from one device within an hour, that are no longer an accident.
+_MANY_FAILURES, _MANY_USERS = 3, 5
+# Sums of weights from which on the risk is medium and high.
+MEDIUM, HIGH = 30, 70
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One comparison: confidence of the best face, the confidence asked for, probe quality."""
+    """One comparison: confidence of the best face, the confidence asked for, probe quality.
+
+    `insists_on` are the checks without whose answer the attempt is refused.
+    """
 
     confidence: float
     threshold: float
     quality_score: float
     min_quality: float
+    level: str = "standard"
+    in_session: bool = False
+    is_single_use: bool = False
+    checks: dict[str, Outcome] = field(default_factory=dict)
+    insists_on: frozenset[str] = frozenset()
+
+    def outcome(self, check: str) -> Outcome:
+        return self.checks.get(check, UNCONFIGURED)
+
+    def lacks(self, check: str) -> bool:
+        """Whether a check gave no answer that somebody counts on: not one that nobody set up."""
+        state = self.outcome(check).state
+        counts_on_it = self.in_session or check in self.insists_on
+        return state == "missing" or (state == "unconfigured" and counts_on_it)
 
 
-def _near_threshold(attempt: Attempt) -> bool:
+@dataclass(frozen=True)
+class History:
+    """What came before: failures in a row, the same picture, this device, other users."""
+
+    failures: int = 0
+    is_replayed: bool = False
+    is_new_device: bool = False
+    users_failed: int = 0  # from this device, within an hour
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`is_attack`: a refusal counts as a failed attempt, rather than as a fault on our side."""
+
+    name: str
+    weight: int
+    applies: Callable[[Attempt, History], bool]
+    refuses: Callable[[Attempt], bool]
+    refuses_in_words: str
+    is_attack: bool
+
+    @property
+    def meaning(self) -> str:
+        return " ".join((self.applies.__doc__ or "").split())
+
+
+RULES: list[Rule] = []
+Applies = Callable[[Attempt, History], bool]
+
+
+def _never(attempt: Attempt) -> bool:
+    return False
+
+
+def _above_basic(attempt: Attempt) -> bool:
+    return attempt.level != "basic"
+
+
+def _rule(
+    weight: int,
+    refuses: Callable[[Attempt], bool] = _never,
+    in_words: str = "never",
+    *,
+    is_attack: bool = True,
+) -> Callable[[Applies], Applies]:
+    def add(applies: Applies) -> Applies:
+        RULES.append(Rule(applies.__name__, weight, applies, refuses, in_words, is_attack))
+        return applies
+
+    return add
+
+
+@_rule(30)
+def repeated_failures(attempt: Attempt, history: History) -> bool:
+    """Three or more attempts in a row failed before this one."""
+    return history.failures >= _MANY_FAILURES
+
+
+@_rule(80, _above_basic, "at standard and strict")
+def liveness_failed(attempt: Attempt, history: History) -> bool:
+    """The anti-spoofing check takes the face for a photo, a screen or a mask."""
+    return attempt.outcome(ANTISPOOFING).state == "failed"
+
+
+@_rule(15, lambda a: ANTISPOOFING in a.insists_on, "at strict", is_attack=False)
+def liveness_missing(attempt: Attempt, history: History) -> bool:
+    """The anti-spoofing check gave no usable answer; in a session also when none is set up."""
+    return attempt.lacks(ANTISPOOFING)
+
+
+@_rule(80, _above_basic, "at standard and strict")
+def deepfake_suspected(attempt: Attempt, history: History) -> bool:
+    """The deepfake check takes the picture for generated or altered."""
+    return attempt.outcome(DEEPFAKE).state == "failed"
+
+
+@_rule(10, lambda a: DEEPFAKE in a.insists_on, "at strict", is_attack=False)
+def deepfake_missing(attempt: Attempt, history: History) -> bool:
+    """The deepfake check gave no usable answer; in a session also when none is set up."""
+    return attempt.lacks(DEEPFAKE)
+
+
+@_rule(35)
+def score_near_threshold(attempt: Attempt, history: History) -> bool:
+    """The face matches, in the lowest quarter of the confidences that do."""
     above = attempt.confidence - attempt.threshold
     return 0 <= above < _NEAR * (1 - attempt.threshold)
 
 
-def _poor_quality(attempt: Attempt) -> bool:
+@_rule(35)
+def poor_quality(attempt: Attempt, history: History) -> bool:
+    """The quality score is below the one that a registration needs."""
     return attempt.quality_score < attempt.min_quality
 
 
-_RULES: dict[str, Callable[[Attempt], bool]] = {
-    "score_near_threshold": _near_threshold,
-    "poor_quality": _poor_quality,
-}
-_LEVELS = ("low", "medium", "high")
+@_rule(30)
+def new_device(attempt: Attempt, history: History) -> bool:
+    """The user was verified from other devices before, and never from this one."""
+    return history.is_new_device
 
 
-def assess(attempt: Attempt) -> dict[str, object]:
-    """`risk_level` is low, medium or high for no, one or more factors."""
-    factors = [name for name, applies in _RULES.items() if applies(attempt)]
-    return {"risk_level": _LEVELS[min(len(factors), 2)], "factors": factors}
+@_rule(40, lambda a: a.is_single_use, "in login sessions")
+def replayed_picture(attempt: Attempt, history: History) -> bool:
+    """The same bytes or the same pixels came before for this user."""
+    return history.is_replayed
+
+
+@_rule(60, _above_basic, "at standard and strict")
+def many_users_tried(attempt: Attempt, history: History) -> bool:
+    """From this device attempts for five or more users failed within an hour."""
+    return history.users_failed >= _MANY_USERS
+
+
+@dataclass(frozen=True)
+class Assessment:
+    factors: tuple[str, ...] = ()
+    risk_level: str = "low"
+    is_refused: bool = False
+    is_attack: bool = False  # refused for what the caller did, not for what we lack
+
+    def as_json(self) -> dict[str, object]:
+        return {"risk_level": self.risk_level, "factors": list(self.factors)}
+
+
+def assess(attempt: Attempt, history: History | None = None) -> Assessment:
+    found = [rule for rule in RULES if rule.applies(attempt, history or History())]
+    refusing = [rule for rule in found if rule.refuses(attempt)]
+    weight = sum(rule.weight for rule in found)
+    return Assessment(
+        factors=tuple(rule.name for rule in found),
+        risk_level="high" if weight >= HIGH else "medium" if weight >= MEDIUM else "low",
+        is_refused=bool(refusing),
+        is_attack=any(rule.is_attack for rule in refusing),
+    )
+
+
+def insisted_on(level: str, checks: list[str]) -> frozenset[str]:
+    """The checks that an attempt at this level cannot do without, of those in the setting."""
+    return frozenset(CHECKS).intersection(checks) if level == "strict" else frozenset()

@@ -66,7 +66,8 @@ class Risk(Serializer):
 
 class Verified(Scores):
     verification_result = s.ChoiceField(
-        ["success", "no_match", "no_face_detected", "no_registered_faces"]
+        ["success", "no_match", "no_face_detected", "no_registered_faces", "rejected"],
+        help_text="`rejected`: a risk rule refuses, see risk_assessment; scores are then 0.",
     )
     is_match = s.BooleanField()
     matched_face_id = s.CharField(allow_null=True)

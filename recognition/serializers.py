@@ -130,6 +130,7 @@ class ObjectField(serializers.JSONField):
 class MetadataField(ObjectField):
     """The caller's own data, stored with a face. Keys that mean something to us are checked."""
 
+    texts: tuple[str, ...] = ("source", "context")
     default_error_messages = {
         "text": "{name} must be a text of at most 200 characters.",
         "flag": "{name} must be true or false.",
@@ -137,12 +138,18 @@ class MetadataField(ObjectField):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         value = super().to_internal_value(data)
-        for name in ("source", "context"):
+        for name in self.texts:
             if not isinstance(value.get(name, ""), str) or len(value.get(name, "")) > 200:
                 self.fail("text", name=name)
         if not isinstance(value.get("quality_check", True), bool):
             self.fail("flag", name="quality_check")
         return value
+
+
+class AttemptMetadataField(MetadataField):
+    """Of a verification, or of a session for some."""
+
+    texts = ("source", "context", "session_id", "device_id")
 
 
 def _from_text(data: Any) -> Any:
@@ -209,7 +216,10 @@ class VerifyRequest(StrictSerializer):
         default="face",
         help_text="Decide by the most similar face, or by the mean of all (not with face_id).",
     )
-    metadata = MetadataField(default=dict)
+    metadata = AttemptMetadataField(
+        default=dict,
+        help_text="`session_id`: the session of this attempt. `device_id`: see docs/risk.md.",
+    )
 
     def validate(self, attrs: Any) -> Any:
         if "face_id" in attrs and attrs["match_on"] == "user":

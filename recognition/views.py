@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import UUIDField, ValidationError
 
-from recognition import answers, engine, enrolment, matching, schemas
+from recognition import answers, attempts, engine, enrolment, matching, schemas
 from recognition.access import scope_for
 from recognition.idempotency import idempotent
 from recognition.models import AuditEvent
@@ -69,14 +69,16 @@ class VerifyView(ServiceView):
     def post(self, request: Request) -> Response:
         fields = self.fields(VerifyRequest)
         self.caller.require_own(fields["user_id"])
-        result = matching.verify(
+        wanted = attempts.Wanted(
             user_id=fields["user_id"],
             image=fields["image"],
             level=fields["verification_level"],
             face_id=fields.get("face_id"),
             match_on=fields["match_on"],
+            session_id=fields["metadata"].get("session_id"),
+            device=fields["metadata"].get("device_id", ""),
         )
-        return Response(answers.verified(result))
+        return Response(answers.verified(attempts.verify(caller=self.caller, wanted=wanted)))
 
 
 class IdentifyView(ServiceView):

@@ -19,11 +19,14 @@ from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace
 from recognition.inference.pose import Pose
 from recognition.inference.quality import REASONS, combine
 from recognition.models import (
+    Attempt,
     AuditEvent,
     Face,
+    FailureCount,
     Friendship,
     Group,
     Membership,
+    Session,
     Template,
     User,
     new_face_id,
@@ -161,6 +164,7 @@ def make_group(name: str, *members: User) -> Group:
 def row_counts() -> dict[str, int]:
     """How many rows there are of each kind, without the kinds that have none."""
     kinds = (User, Face, Template, Friendship, Group, Membership, AuditEvent)
+    kinds += (Session, Attempt, FailureCount)
     counts = {kind.__name__: kind.objects.count() for kind in kinds}
     return {name: count for name, count in counts.items() if count}
 
@@ -206,7 +210,9 @@ class FakePipeline:
     def detect(self, image: Image) -> list[DetectedFace]:
         return self._pictures.pop(0) if len(self._pictures) > 1 else self._pictures[0]
 
-    def describe(self, image: Image, faces: list[DetectedFace]) -> list[DetectedFace]:
+    def describe(
+        self, image: Image, faces: list[DetectedFace], *, attributes: bool = True
+    ) -> list[DetectedFace]:
         return faces
 
     def surroundings(self, image: Image, face: DetectedFace) -> Image:

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
+from django.utils import timezone
 from pytest_django import Settings
 
+from recognition.models import Attempt, Session
 from tests.builders import (
     OWNER,
     PICTURE,
@@ -452,3 +455,63 @@ def test_strangers_send_no_large_bodies(client: Client, path: str) -> None:
     body = b"username=" + b"x" * MB
     form = "application/x-www-form-urlencoded"
     check(client.generic("POST", path, body, content_type=form), 413, "payload_too_large")
+
+
+# --- sessions and frames --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def live() -> Iterator[Session]:
+    user = make_user(OWNER)
+    session = Session.objects.create(
+        user=user,
+        purpose="video_call",
+        level="standard",
+        expires_at=timezone.now() + timedelta(hours=1),
+    )
+    yield session
+    session.refresh_from_db()
+    assert (session.frames, session.window, session.state) == (0, [], "verifying")
+    assert not Attempt.objects.exists()
+    user.delete()
+
+
+@pytest.mark.parametrize("case", PICTURES)
+@pytest.mark.parametrize("send", [as_base64, as_data_uri, as_form, as_body])
+def test_a_bad_frame(service: Person, live: Session, send: Send, case: str) -> None:
+    image, status, code = PICTURES[case]
+    check(send(service, f"sessions/{live.pk}/frames", image), status, code)
+
+
+@pytest.mark.parametrize("case", BODIES)
+@pytest.mark.parametrize("path", ["sessions", f"sessions/{OWNER}/frames"])
+def test_a_body_that_is_no_session_and_no_frame(service: Person, path: str, case: str) -> None:
+    body, code = BODIES[case]
+    answer = service.send("post", path, body, content_type="application/json")
+    codes = {(400, code or "malformed_json"), (400, "invalid_request"), (400, "unknown_field")}
+    assert refusal(answer) in codes | (
+        {(413, "payload_too_large")} if len(body) > 65_536 else set()
+    )
+
+
+@pytest.mark.parametrize("value", [None, 7, 1.5, True, [], {}, ["AAAA"], {"data": "AAAA"}])
+def test_a_frame_of_the_wrong_type(service: Person, live: Session, value: object) -> None:
+    check(service.post(f"sessions/{live.pk}/frames", image=value), 400, "invalid_request")
+
+
+@pytest.mark.parametrize("name", ["session_id", "device_id"])
+@pytest.mark.parametrize("value", [None, 7, True, [], {}, "x" * 201])
+def test_what_verify_is_told_of_a_session(service: Person, name: str, value: object) -> None:
+    fields = {"user_id": OWNER, "image": PICTURE_BASE64, "metadata": {name: value}}
+    check(service.post("verify", **fields), 400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "number", ["x", "%00", "..", "a%2Fb", "%F0%9F%98%80", "9" * 5000, "{}", "'; --"]
+)
+def test_a_session_that_has_no_name(service: Person, number: str) -> None:
+    for path in (f"sessions/{number}", f"sessions/{number}/frames"):
+        method = "post" if path.endswith("frames") else "get"
+        body = PICTURE if method == "post" else ""
+        answer = service.send(method, path, body, content_type="image/png")
+        assert answer.status_code == 404, answer.content

@@ -34,6 +34,7 @@ def test_it_works(schema: dict[str, Any]) -> None:
         ),
         *("groups", "groups/{name}", "groups/{name}/members", "groups/{name}/members/{user_id}"),
         "graph",
+        *("sessions", "sessions/{session_id}", "sessions/{session_id}/frames"),
         *("batch-identify", "batch-register", "batch-jobs", "batch-jobs/{job_id}"),
         *("batch-jobs/{job_id}/results", "batch-jobs/{job_id}/cancel"),
     }
@@ -46,7 +47,7 @@ def test_every_code_is_named(schema: dict[str, Any]) -> None:
 
 def test_every_operation_needs_a_token_and_can_fail(schema: dict[str, Any]) -> None:
     operations = [each for path in schema["paths"].values() for each in path.values()]
-    assert len(operations) == 34
+    assert len(operations) == 38
     for operation in operations:
         assert operation["security"] == [{"token": []}]
         assert "4XX" in operation["responses"]
@@ -59,10 +60,10 @@ def test_creating_takes_an_idempotency_key(schema: dict[str, Any]) -> None:
         for parameter in operations.get("post", {}).get("parameters", [])
         if parameter["name"] == "Idempotency-Key"
     }
-    assert creating == {"register", "batch-identify", "batch-register"}
+    assert creating == {"register", "batch-identify", "batch-register", "sessions"}
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [*VERBS, "sessions/{session_id}/frames"])
 def test_pictures_come_in_all_forms(schema: dict[str, Any], verb: str) -> None:
     content = schema["paths"][f"/api/v1/face-recognition/{verb}"]["post"]["requestBody"]["content"]
     raw = set() if verb == "compare" else {"image/*"}

@@ -1,0 +1,55 @@
+"""Sessions, attempts and failures for the moderators: to look at, and to unlock. No hashes."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from recognition import lockout
+from recognition.models import Attempt, FailureCount, Session
+
+
+class ReadOnly:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ["id", "user_id", "purpose", "level", "shown_state", "client", "created_at"]
+    list_filter = ["purpose", "state", "level"]
+    search_fields = ["id", "user__id", "client"]
+    exclude = ["window"]
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ["at", "user_id", "source", "result", "risk_level", "factors"]
+    list_filter = ["result", "risk_level"]
+    search_fields = ["user__id", "source"]
+    exclude = ["picture_hash", "pixels_hash"]
+
+
+@admin.register(FailureCount)
+class FailureCountAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ["user_id", "source", "failures", "blocked_until", "locked_at"]
+    list_filter = [("locked_at", admin.EmptyFieldListFilter)]
+    search_fields = ["user__id", "source"]
+    actions = ["unlock"]
+
+    @admin.action(description="Unlock the users", permissions=["unlock"])
+    def unlock(self, request: HttpRequest, queryset: QuerySet[FailureCount]) -> None:
+        users = sorted(set(queryset.values_list("user_id", flat=True)))
+        for user_id in users:
+            lockout.unlock(user_id, actor=f"admin:{request.user.get_username()}"[:110])
+        self.message_user(request, f"{len(users)} users are unlocked.")
+
+    def has_unlock_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("recognition.change_failurecount")

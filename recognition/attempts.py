@@ -1,0 +1,235 @@
+"""The verb verify as a whole: a comparison, what speaks against it, and what it means for the next.
+
+1. Refused early: the session is over, or too many attempts failed.
+2. The comparison, the checks beside it. No transaction is open, whatever these wait for.
+3. Settled in one transaction: the session is taken, the history read, the result decided, and the
+   attempt and its failure counted. A result that is not stored is not told.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from recognition import lockout, matching, risk, sessions
+from recognition.access import Caller
+from recognition.inspection import Inspection
+from recognition.lockout import Source
+from recognition.matching import Verification
+from recognition.models import Attempt, Face, Session
+from recognition.providers import ANTISPOOFING, DEEPFAKE, Outcome
+from recognition.session_models import State
+
+# Within which many failures for different users from one device are suspicious.
+_USERS_WITHIN = timedelta(hours=1)
+# Results of attempts in which a face was compared.
+_COMPARED = ("success", "no_match", "rejected")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a caller asks to be verified; in a session the session's level counts."""
+
+    user_id: UUID
+    image: bytes
+    level: str
+    face_id: str | None = None
+    match_on: str = "face"
+    session_id: str | None = None
+    device: str = ""
+
+
+def verify(*, caller: Caller, wanted: Wanted) -> Verification:
+    """Raises ImageError, face_not_found, session_not_found, session_ended, too_many_attempts,
+    locked."""
+    session = _session_of(caller, wanted)
+    if session:
+        sessions.require_open(session)
+        wanted = replace(wanted, level=session.level, device=wanted.device or session.device)
+    source = lockout.source_of(caller, wanted.user_id, wanted.device)
+    lockout.require_free(source)
+    inspection = Inspection(wanted.image)
+    compared = matching.verify(
+        user_id=wanted.user_id,
+        image=wanted.image,
+        level=wanted.level,
+        face_id=wanted.face_id,
+        match_on=wanted.match_on,
+        on_face=inspection.begin,
+    )
+    outcomes = inspection.outcomes()
+    with transaction.atomic():
+        if not sessions.hold_user(wanted.user_id):
+            return _of_nobody(session, compared)
+        if session:
+            session = sessions.session_of(caller, str(session.pk), lock=True)
+            sessions.require_open(session)
+        return _settle(source, session, compared, inspection, outcomes)
+
+
+def _session_of(caller: Caller, wanted: Wanted) -> Session | None:
+    """Raises session_not_found, also for a session of another user."""
+    if wanted.session_id is None:
+        return None
+    session = sessions.session_of(caller, wanted.session_id)
+    if session.user_id != wanted.user_id:
+        raise sessions.not_found()
+    return session
+
+
+def _of_nobody(session: Session | None, compared: Verification) -> Verification:
+    """There is no such user, or no longer: nothing is kept. Raises session_not_found."""
+    if session:
+        raise sessions.not_found()
+    if compared.compared is None:
+        return compared
+    return replace(compared, result="no_registered_faces", compared=None)
+
+
+def _settle(
+    source: Source,
+    session: Session | None,
+    compared: Verification,
+    inspection: Inspection,
+    outcomes: dict[str, Outcome],
+) -> Verification:
+    if compared.compared is None or compared.probe is None:
+        lockout.require_free(source)
+        record(source, session, compared.result, risk.Assessment(), inspection, outcomes)
+        return compared
+    if session and session.is_single_use:
+        _one_at_a_time(inspection)
+    history = history_of(source, inspection)
+    attempt = attempt_of(compared, session, outcomes)
+    assessment = risk.assess(attempt, history)
+    result = "rejected" if assessment.is_refused else compared.result
+    count(source, result, assessment)
+    face_id = compared.compared.face_id if result == "success" else None
+    record(
+        source,
+        session,
+        result,
+        assessment,
+        inspection,
+        outcomes,
+        confidence=attempt.confidence,
+        face_id=face_id,
+    )
+    if session:
+        _note(session, result, assessment)
+    if result == "rejected":
+        # A refused attempt tells nothing of the face.
+        compared = replace(compared, compared=None)
+    return replace(compared, result=result, risk=assessment.as_json())
+
+
+def _one_at_a_time(inspection: Inspection) -> None:
+    """Of the same picture in two sessions at once the second finds the first."""
+    number = int.from_bytes(bytes.fromhex(inspection.pixels_hash)[:8], signed=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+
+
+def attempt_of(
+    compared: Verification, session: Session | None, outcomes: dict[str, Outcome]
+) -> risk.Attempt:
+    """Raises ValueError when nothing was compared."""
+    if compared.cosine is None or compared.probe is None:
+        raise ValueError("nothing was compared")
+    return risk.Attempt(
+        confidence=compared.by.scores.confidence(compared.cosine),
+        threshold=matching.level_confidence(compared.level),
+        quality_score=compared.probe.quality.score,
+        min_quality=settings.MIN_FACE_QUALITY,
+        level=compared.level,
+        in_session=session is not None,
+        is_single_use=session is not None and session.is_single_use,
+        checks=outcomes,
+        insists_on=risk.insisted_on(compared.level, settings.FACESVC_STRICT_CHECKS),
+    )
+
+
+def history_of(source: Source, inspection: Inspection) -> risk.History:
+    """Raises too_many_attempts, locked."""
+    now, seen_before = timezone.now(), Attempt.objects.filter(user=source.user_id)
+    same = Q(picture_hash=inspection.picture_hash) | Q(pixels_hash=inspection.pixels_hash)
+    within = timedelta(hours=settings.FACESVC_REPLAY_HOURS)
+    replayed = seen_before.filter(same, result__in=_COMPARED, at__gt=now - within)
+    verified = seen_before.filter(result="success")
+    is_new = (
+        bool(source.device)
+        and not verified.filter(source=source.name).exists()
+        and verified.exists()
+    )
+    failed = Attempt.objects.filter(source=source.name, result__in=("no_match", "rejected"))
+    tried = failed.filter(at__gt=now - _USERS_WITHIN).values("user").distinct()
+    return risk.History(
+        failures=lockout.require_free(source),
+        is_replayed=replayed.exists(),
+        is_new_device=is_new,
+        # A service without devices stands for all of its users.
+        users_failed=tried.count() if source.device else 0,
+    )
+
+
+def count(source: Source, result: str, assessment: risk.Assessment) -> None:
+    """A refusal for what we lack is nobody's failure. Raises too_many_attempts, locked."""
+    if result == "success":
+        lockout.succeeded(source)
+    elif result == "no_match" or assessment.is_attack:
+        lockout.failed(source)
+
+
+def record(
+    source: Source,
+    session: Session | None,
+    result: str,
+    assessment: risk.Assessment,
+    inspection: Inspection,
+    outcomes: dict[str, Outcome],
+    *,
+    confidence: float | None = None,
+    face_id: str | None = None,
+) -> None:
+    face = _counted(face_id) if face_id else None
+    Attempt.objects.create(
+        session=session,
+        user_id=source.user_id,
+        face=face,
+        source=source.name,
+        result=result,
+        confidence=confidence,
+        risk_level=assessment.risk_level,
+        factors=list(assessment.factors),
+        antispoofing=_json(outcomes, ANTISPOOFING),
+        deepfake=_json(outcomes, DEEPFAKE),
+        picture_hash=inspection.picture_hash,
+        pixels_hash=inspection.pixels_hash,
+    )
+
+
+def _counted(face_id: str) -> Face | None:
+    """The face that matched, with one verification more. Nobody deletes it before we are done."""
+    face = Face.objects.select_for_update(no_key=True).filter(face_id=face_id).first()
+    if face:
+        Face.objects.filter(pk=face.pk).update(
+            verification_count=F("verification_count") + 1, last_verified_at=timezone.now()
+        )
+    return face
+
+
+def _json(outcomes: dict[str, Outcome], check: str) -> dict[str, object]:
+    return outcomes[check].as_json() if check in outcomes else {}
+
+
+def _note(session: Session, result: str, assessment: risk.Assessment) -> None:
+    """In the session, which ends with its first success if it is for a login."""
+    session.risk = assessment.as_json()
+    if session.is_single_use and result == "success":
+        session.state, session.verified_at = State.VERIFIED, timezone.now()
+        session.ended_at = session.verified_at
+    session.save(update_fields=["risk", "state", "verified_at", "ended_at"])

@@ -1,0 +1,42 @@
+"""A circuit breaker: a service that fails is left alone for a while, then tried again once.
+
+Each process has its own: a shared one would cost a query for every request, and a process more or
+less that asks once in half a minute does no harm.
+"""
+
+import threading
+import time
+
+FAILURES = 5  # in a row, that open it
+OPEN_SECONDS = 30.0
+
+
+class Breaker:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._closed_again_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        with self._lock:
+            return self._failures >= FAILURES and time.monotonic() < self._closed_again_at
+
+    def allows(self) -> bool:
+        """Whether to ask the service. After the pause one may try; the others wait for a pause."""
+        with self._lock:
+            if self._failures < FAILURES:
+                return True
+            if time.monotonic() < self._closed_again_at:
+                return False
+            self._closed_again_at = time.monotonic() + OPEN_SECONDS
+            return True
+
+    def succeeded(self) -> None:
+        with self._lock:
+            self._failures = 0
+
+    def failed(self) -> None:
+        with self._lock:
+            self._failures += 1
+            self._closed_again_at = time.monotonic() + OPEN_SECONDS

@@ -1,0 +1,207 @@
+"""The verb of a live session: one frame in, the rolling state out, for the price of one inference.
+
+Frames come a few a second and may meet in two processes. Each takes its place in one statement
+before anything is computed, and changes the state under the lock of the session's row afterwards.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from recognition import attempts, live, lockout, matching, risk, sessions, template_cache
+from recognition.access import Caller
+from recognition.errors import ServiceError
+from recognition.inspection import Inspection, outcome_of
+from recognition.lockout import Source
+from recognition.matching import Verification
+from recognition.models import Session
+from recognition.providers import Outcome
+from recognition.session_models import State
+
+# While it is not the user, so many frames are one more failed attempt: somebody may be guessing.
+_FRAMES_OF_AN_ATTEMPT = 50
+# Frames that may come at once after a pause.
+_BURST = 5
+_MOST_AHEAD = timedelta(minutes=1)  # of a camera's clock
+
+# One statement, which the ORM cannot say: the generic cell rate algorithm. No row: too early.
+_TAKE_PLACE = """
+UPDATE recognition_session
+SET next_frame_at = greatest(next_frame_at, clock_timestamp()) + %(seconds)s * interval '1 second'
+WHERE id = %(session)s
+    AND coalesce(next_frame_at <= clock_timestamp() + %(ahead)s * interval '1 second', true)
+RETURNING id
+"""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a call. `sequence` and `captured_at` say in what order they were taken."""
+
+    image: bytes
+    sequence: int | None = None
+    captured_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The session after a frame, and what the frame showed; None if it was too late to count."""
+
+    session: Session
+    result: str | None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    compared: Verification
+    inspection: Inspection
+    outcomes: dict[str, Outcome] = field(default_factory=dict)  # of this frame's own checks
+
+
+def take(*, caller: Caller, session_id: str, frame: Frame) -> Taken:
+    """Raises ImageError, session_not_found, session_ended, session_not_live, too_many_frames,
+    too_many_attempts, locked."""
+    session = sessions.session_of(caller, session_id)
+    _require_live(session, frame)
+    if session.precedes_last(frame.sequence, frame.captured_at):
+        return Taken(session, None)
+    _take_place(session)
+    if session.shown_state != State.VERIFIED:
+        lockout.require_free(_source(caller, session))
+    seen = _look(session, frame)
+    with transaction.atomic():
+        sessions.hold_user(session.user_id)
+        session = sessions.session_of(caller, session_id, lock=True)
+        _require_live(session, frame)
+        if session.precedes_last(frame.sequence, frame.captured_at):
+            return Taken(session, None)
+        return Taken(session, _count(caller, session, frame, seen))
+
+
+def _require_live(session: Session, frame: Frame) -> None:
+    sessions.require_open(session)
+    if session.is_single_use:
+        raise ServiceError("session_not_live", "A login session takes no frames; use verify.")
+    if frame.captured_at and frame.captured_at > timezone.now() + _MOST_AHEAD:
+        # It would make all frames after it look old.
+        raise ServiceError("invalid_request", "captured_at is in the future.")
+
+
+def _take_place(session: Session) -> None:
+    """Raises too_many_frames."""
+    seconds = 1 / settings.FACESVC_LIVE_FRAMES_PER_SECOND
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _TAKE_PLACE,
+            {"session": session.pk, "seconds": seconds, "ahead": seconds * (_BURST - 1)},
+        )
+        if cursor.fetchone() is None:
+            message = "Frames come too fast; this one was not looked at."
+            raise ServiceError("too_many_frames", message, {"retry_after": 1})
+
+
+def _source(caller: Caller, session: Session) -> Source:
+    return lockout.source_of(caller, session.user_id, session.device)
+
+
+def _look(session: Session, frame: Frame) -> _Seen:
+    inspection = Inspection(frame.image)
+    compared = matching.verify(
+        user_id=session.user_id,
+        image=frame.image,
+        level=session.level,
+        on_face=inspection.begin if _is_check_due(session) else inspection.see,
+        compare=template_cache.compare,
+    )
+    return _Seen(compared, inspection, inspection.outcomes())
+
+
+def _is_check_due(session: Session) -> bool:
+    pause = timedelta(seconds=settings.FACESVC_LIVE_CHECK_SECONDS)
+    return session.checked_at is None or session.checked_at + pause <= timezone.now()
+
+
+def _count(caller: Caller, session: Session, frame: Frame, seen: _Seen) -> str:
+    """Into the locked session: the result of the frame. Raises too_many_attempts, locked."""
+    if seen.outcomes:
+        session.checks = {check: each.as_json() for check, each in seen.outcomes.items()}
+        session.checked_at = timezone.now()
+    if session.has_gap:
+        session.window, session.state = [], live.without_view(session.state)
+    result, assessment = _judge(session, seen)
+    before = session.state
+    _vote(session, seen, result, assessment)
+    session.frames += 1
+    session.last_frame_at = timezone.now()
+    if frame.sequence is not None:
+        session.last_sequence = frame.sequence
+    if frame.captured_at is not None:
+        session.last_captured_at = frame.captured_at
+    session.risk = assessment.as_json()
+    _count_attempt(caller, session, before, seen, assessment)
+    session.save()
+    return result
+
+
+def _judge(session: Session, seen: _Seen) -> tuple[str, risk.Assessment]:
+    """Between two checks the outcomes of the last one hold on."""
+    if seen.compared.compared is None:
+        return seen.compared.result, risk.Assessment()
+    outcomes = {check: outcome_of(json) for check, json in session.checks.items()}
+    shown = {frame["pixels"] for frame in session.window}
+    history = risk.History(is_replayed=seen.inspection.pixels_hash in shown)
+    assessment = risk.assess(attempts.attempt_of(seen.compared, session, outcomes), history)
+    return "rejected" if assessment.is_refused else seen.compared.result, assessment
+
+
+def _vote(session: Session, seen: _Seen, result: str, assessment: risk.Assessment) -> None:
+    if result == "no_registered_faces":
+        # Not a matter of this one frame: there is nobody to be verified.
+        session.window, session.state = [], live.without_view(session.state)
+        return
+    is_other = result == "no_match" or assessment.is_attack
+    vote = live.MATCH if result == "success" else live.OTHER if is_other else live.NOTHING
+    size = settings.FACESVC_LIVE_WINDOW
+    new = {"vote": vote, "pixels": seen.inspection.pixels_hash}
+    session.window = [*session.window, new][-size:]
+    session.state = live.advance(session.state, [each["vote"] for each in session.window], size)
+    session.mismatched += vote == live.OTHER
+
+
+def _count_attempt(
+    caller: Caller, session: Session, before: str, seen: _Seen, assessment: risk.Assessment
+) -> None:
+    """A change to verified or mismatch counts as one attempt, as going on with the latter does."""
+    is_new = session.state != before
+    if session.state == State.VERIFIED and is_new:
+        session.verified_at, session.mismatched = timezone.now(), 0
+        result = "success"
+    elif session.state == State.MISMATCH and (
+        is_new or session.mismatched >= _FRAMES_OF_AN_ATTEMPT
+    ):
+        session.mismatched = 0
+        result = "rejected" if assessment.is_refused else "no_match"
+    else:
+        return
+    source = _source(caller, session)
+    if result == "success":
+        lockout.succeeded(source)
+    else:
+        # Blocked or not, the state must not stay verified.
+        with suppress(ServiceError), transaction.atomic():
+            lockout.failed(source)
+    compared, cosine = seen.compared, seen.compared.cosine
+    attempts.record(
+        source,
+        session,
+        result,
+        assessment,
+        seen.inspection,
+        seen.outcomes,
+        confidence=None if cosine is None else compared.by.scores.confidence(cosine),
+        face_id=compared.compared.face_id if compared.compared and result == "success" else None,
+    )

@@ -1,0 +1,147 @@
+"""Failures in a row: after 5 a delay that grows, after 50 a lock until a moderator unlocks.
+
+Counted for each user, by where the attempt comes from:
+
+1. `own`: the user's own token, or a device from which the user was verified before.
+2. Any other source: for itself, and all of them together as `others`, with more patience.
+
+So a stranger who fails for a user stops the own source first, then other strangers, and never the
+user. Failures are counted when the result is known, and an attempt that finds its source blocked by
+then is not told the result: of many at once no more than 5 learn anything.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db import connection
+
+from recognition.access import Caller
+from recognition.errors import ServiceError
+from recognition.models import Attempt, AuditEvent, FailureCount
+
+OWN, OTHERS = "own", "others"
+# Failures from which on there is a delay, and from which on a lock.
+DELAYED, OTHERS_DELAYED, LOCKED = 5, 25, 50
+# Seconds; doubled with every further failure, up to the longest.
+DELAY, LONGEST_DELAY = 30, 3600
+
+# One statement, which the ORM cannot say: counts a failure unless the source is blocked. In the
+# order of the sources, so that two at once wait for each other and never both.
+_COUNT = f"""
+INSERT INTO recognition_failurecount AS c (user_id, source, failures, last_failure_at)
+SELECT %(user)s, source, 1, clock_timestamp() FROM unnest(%(sources)s::text[]) AS source
+ORDER BY source
+ON CONFLICT (user_id, source) DO UPDATE SET
+    failures = c.failures + 1,
+    last_failure_at = clock_timestamp(),
+    blocked_until = CASE WHEN c.failures + 1 >= {{delayed}} THEN clock_timestamp()
+        + least({LONGEST_DELAY}, {DELAY} * 2 ^ (c.failures + 1 - {{delayed}}))
+        * interval '1 second' END,
+    locked_at = CASE WHEN c.failures + 1 >= {LOCKED} THEN clock_timestamp() END
+WHERE c.locked_at IS NULL AND coalesce(c.blocked_until <= clock_timestamp(), true)
+RETURNING source
+""".format(delayed=f"CASE c.source WHEN '{OTHERS}' THEN {OTHERS_DELAYED} ELSE {DELAYED} END")
+
+# FOR UPDATE locks in this order, too.
+_READ = """
+SELECT id, source, failures, locked_at IS NOT NULL,
+    extract(epoch FROM blocked_until - clock_timestamp())::float
+FROM recognition_failurecount WHERE user_id = %(user)s AND source = ANY (%(sources)s::text[])
+ORDER BY source
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an attempt for a user comes from. `name` is the client and, if it said so, the device.
+
+    `counted_as` names the counts that its failures add to.
+    """
+
+    user_id: UUID
+    name: str
+    device: str
+    is_own: bool
+
+    @property
+    def counted_as(self) -> list[str]:
+        return [OWN] if self.is_own else [self.name, OTHERS]
+
+
+def source_of(caller: Caller, user_id: UUID, device: str) -> Source:
+    name = f"{caller.name}/{device}" if device else caller.name
+    is_own = caller.user_id == user_id or (bool(device) and _is_known(user_id, name))
+    return Source(user_id, name, device, is_own)
+
+
+def _is_known(user_id: UUID, name: str) -> bool:
+    return Attempt.objects.filter(user=user_id, source=name, result="success").exists()
+
+
+def require_free(source: Source) -> int:
+    """How often it failed in a row. Raises too_many_attempts, locked."""
+    return _judge(_read(source.user_id, source.counted_as))
+
+
+def failed(source: Source) -> None:
+    """Count a failure, in the caller's transaction. Raises too_many_attempts, locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, {"user": source.user_id, "sources": source.counted_as})
+        counted = len(cursor.fetchall())
+    if counted < len(source.counted_as):
+        require_free(source)
+        raise _too_many(1)  # the delay ended between the two statements
+
+
+def succeeded(source: Source) -> None:
+    """Start anew, in the caller's transaction. Raises too_many_attempts, locked."""
+    # The user's own success also forgives the strangers, unless they are locked.
+    forgiven = [OWN, OTHERS] if source.is_own else [source.name]
+    counts = _read(source.user_id, [*forgiven, *source.counted_as], lock=True)
+    _judge([count for count in counts if count.source in source.counted_as])
+    # Only what is locked here: any other row might be waited for in another order.
+    done = [count.id for count in counts if count.source in forgiven and not count.is_locked]
+    FailureCount.objects.filter(pk__in=done).delete()
+
+
+class _Count(NamedTuple):
+    id: int
+    source: str
+    failures: int
+    is_locked: bool
+    wait: float | None  # seconds
+
+
+def _read(user_id: UUID, sources: list[str], *, lock: bool = False) -> list[_Count]:
+    with connection.cursor() as cursor:
+        statement = _READ + ("FOR UPDATE" if lock else "")
+        cursor.execute(statement, {"user": user_id, "sources": sources})
+        return [_Count(*row) for row in cursor.fetchall()]
+
+
+def _judge(counts: list[_Count]) -> int:
+    """The most failures of any. Raises too_many_attempts, locked."""
+    if any(count.is_locked for count in counts):
+        raise ServiceError("locked", "Too many attempts failed; a moderator has to unlock.")
+    wait = max((count.wait or 0 for count in counts), default=0)
+    if wait > 0:
+        raise _too_many(wait)
+    return max((count.failures for count in counts), default=0)
+
+
+def _too_many(wait: float) -> ServiceError:
+    seconds = max(1, round(wait))
+    return ServiceError(
+        "too_many_attempts",
+        f"Too many attempts failed; the next one is possible in {seconds} seconds.",
+        {"retry_after": seconds},
+    )
+
+
+def unlock(user_id: UUID, *, actor: str) -> int:
+    """Forget the failures for a user. How many counts there were; it is logged if any."""
+    count, _ = FailureCount.objects.filter(user=user_id).delete()
+    if count:
+        AuditEvent.objects.create(actor=actor, action="user.unlock", user_id=user_id)
+    return count

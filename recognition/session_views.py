@@ -1,0 +1,89 @@
+"""Verification sessions over HTTP: parse, call one function, answer."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import Throttled
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from recognition import frames, session_answers, sessions
+from recognition import session_serializers as schemas
+from recognition.errors import ServiceError
+from recognition.idempotency import idempotent
+from recognition.service_view import ServiceView
+from recognition.session_serializers import FrameRequest, SessionRequest
+
+
+class SessionsView(ServiceView):
+    """Open a session in which a user is verified: for a login, a video call, or anything else."""
+
+    required_scope = "face:verify"
+
+    @idempotent
+    @extend_schema(
+        operation_id="open_session",
+        request=SessionRequest,
+        responses={201: schemas.Session},
+        tags=["sessions"],
+    )
+    def post(self, request: Request) -> Response:
+        fields = self.fields(SessionRequest)
+        session = sessions.open_session(
+            caller=self.caller,
+            user_id=fields["user_id"],
+            purpose=fields["purpose"],
+            level=fields["verification_level"],
+            device=fields["metadata"].get("device_id", ""),
+        )
+        return Response(session_answers.session(session), status=201)
+
+
+class SessionView(ServiceView):
+    """One session: its state, its last attempts, and its end."""
+
+    required_scope = "face:verify"
+
+    @extend_schema(
+        operation_id="get_session",
+        responses={200: schemas.SessionWithAttempts},
+        tags=["sessions"],
+    )
+    def get(self, request: Request, session_id: str) -> Response:
+        session = sessions.session_of(self.caller, session_id)
+        return Response(session_answers.session_with_attempts(session))
+
+    @extend_schema(operation_id="end_session", responses={200: schemas.Session}, tags=["sessions"])
+    def delete(self, request: Request, session_id: str) -> Response:
+        session = sessions.end_session(caller=self.caller, session_id=session_id)
+        return Response(session_answers.session(session))
+
+
+class FramesView(ServiceView):
+    """One frame of a live session in, the rolling state out."""
+
+    required_scope = "face:verify"
+    pictures = 1
+
+    def check_throttles(self, request: Request) -> None:
+        """Frames have a limit of their session's: that of the token would end every call."""
+
+    @extend_schema(
+        operation_id="post_frame",
+        request=FrameRequest,
+        responses={200: schemas.FrameTaken},
+        tags=["sessions"],
+    )
+    def post(self, request: Request, session_id: str) -> Response:
+        fields = self.fields(FrameRequest)
+        frame = frames.Frame(fields["image"], fields.get("sequence"), fields.get("captured_at"))
+        taken = frames.take(caller=self.caller, session_id=session_id, frame=frame)
+        return Response(session_answers.frame_taken(taken))
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Whatever is no frame of a live session counts as any other request does."""
+        is_too_fast = isinstance(exc, ServiceError) and exc.code == "too_many_frames"
+        if not is_too_fast and self.request.successful_authenticator:
+            try:
+                super().check_throttles(self.request)
+            except Throttled as throttled:
+                exc = throttled
+        return super().handle_exception(exc)

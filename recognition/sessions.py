@@ -1,0 +1,97 @@
+"""Opening, finding and ending verification sessions."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from recognition.access import Caller
+from recognition.errors import ServiceError
+from recognition.models import AuditEvent, Session, User
+from recognition.session_models import Purpose, State
+
+
+@transaction.atomic
+def open_session(
+    *, caller: Caller, user_id: UUID, purpose: str, level: str, device: str = ""
+) -> Session:
+    """Raises not_your_user, user_not_found."""
+    caller.require_own(user_id)
+    if not hold_user(user_id):
+        raise ServiceError("user_not_found", "There is no such user.")
+    return Session.objects.create(
+        user_id=user_id,
+        purpose=purpose,
+        level=level,
+        client=caller.name,
+        device=device,
+        expires_at=timezone.now() + _lifetime(purpose),
+    )
+
+
+def hold_user(user_id: UUID) -> bool:
+    """Whether the user exists, who then cannot be erased until the end of the transaction.
+
+    Before any other lock, so that the erasure never waits for somebody who waits for it. Changes of
+    the user do not wait: this is the lock that a new row with a foreign key takes, at the commit.
+    """
+    with connection.cursor() as cursor:
+        statement = "SELECT 1 FROM recognition_user WHERE id = %s FOR KEY SHARE"
+        cursor.execute(statement, [user_id])
+        return cursor.fetchone() is not None
+
+
+def _lifetime(purpose: str) -> timedelta:
+    if purpose == Purpose.LOGIN:
+        return timedelta(seconds=settings.FACESVC_LOGIN_SESSION_SECONDS)
+    return timedelta(minutes=settings.FACESVC_LIVE_SESSION_MINUTES)
+
+
+def session_of(caller: Caller, session_id: str, *, lock: bool = False) -> Session:
+    """Raises session_not_found, also for another user's session: that it exists is private."""
+    sessions: QuerySet[Session] = Session.objects.all()
+    if lock:
+        sessions = sessions.select_for_update(no_key=True)
+    session = sessions.filter(pk=number).first() if (number := _number(session_id)) else None
+    if session is None or not caller.may_act_for(session.user_id):
+        raise not_found()
+    return session
+
+
+def not_found() -> ServiceError:
+    return ServiceError("session_not_found", "There is no such session.")
+
+
+def require_open(session: Session) -> None:
+    """Raises session_ended."""
+    if not session.is_open:
+        raise ServiceError(
+            "session_ended", "The session is over; open another.", {"state": session.shown_state}
+        )
+
+
+@transaction.atomic
+def end_session(*, caller: Caller, session_id: str) -> Session:
+    """For good; once more does nothing."""
+    session = session_of(caller, session_id, lock=True)
+    if session.is_open:
+        session.state, session.ended_at = State.ENDED, timezone.now()
+        session.save(update_fields=["state", "ended_at"])
+        AuditEvent.objects.create(actor=caller.name, action="session.end", user_id=session.user_id)
+    return session
+
+
+def hold_for_erasure(sender: type[User], instance: User, **kwargs: Any) -> None:
+    """A receiver of pre_delete: see hold_user. Whoever erases takes this lock first of all."""
+    User.objects.select_for_update().filter(pk=instance.pk).first()
+
+
+def _number(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,68 @@
+"""One user's templates in memory, for those who are compared many times a minute.
+
+What is cached is named by the ids of the templates that may be used right now, which one lookup in
+the narrow table of listings gives. Templates never change, and a deleted or suspended one is no
+longer listed: so nothing has to be invalidated, and nothing that is gone is ever compared. The
+values are made here from our own rows: nothing that a client sent is ever unpickled.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+from django.core.cache import caches
+
+from recognition.engine import Engine
+from recognition.inference.arrays import Floats
+from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace
+from recognition.matching import Compared
+from recognition.models import Listing, Template
+
+
+@dataclass(frozen=True)
+class UserTemplates:
+    face_ids: list[str]
+    vectors: Floats  # (N, 512) unit vectors
+
+    def __bool__(self) -> bool:
+        return bool(self.face_ids)
+
+    def compared_with(self, probe: Floats) -> Compared:
+        """A probe (512,) with the nearest of at least one face, and with the mean of them."""
+        cosines, mean = self.vectors @ probe, self.vectors.mean(axis=0)
+        best = int(cosines.argmax())
+        return Compared(
+            self.face_ids[best],
+            face_cosine=float(cosines[best]),
+            mean_cosine=float(mean @ probe / np.linalg.norm(mean)),
+        )
+
+
+def compare(active: Engine, user_id: UUID, probe: DetectedFace) -> Compared | None:
+    """As matching.compare_with_user, from memory."""
+    templates = templates_of(user_id, active)
+    return templates.compared_with(active.template(probe)) if templates else None
+
+
+def templates_of(user_id: UUID, by: Engine) -> UserTemplates:
+    """Those of the engine's version that may be used at this moment."""
+    listings = Listing.objects.comparable_with(by.template_version).of_user(user_id)
+    ids = sorted(listings.values_list("pk", flat=True))
+    if not ids:
+        return UserTemplates([], np.empty((0, TEMPLATE_DIMENSIONS), np.float32))
+    key = hashlib.sha256(repr((by.template_version, ids)).encode()).hexdigest()
+    cached = caches["templates"].get(key)
+    if cached is None:
+        cached = _load(ids)
+        caches["templates"].set(key, cached)
+    face_ids, data = cached
+    vectors = np.frombuffer(data, np.float32).reshape(-1, TEMPLATE_DIMENSIONS)
+    return UserTemplates(face_ids, vectors)
+
+
+def _load(ids: list[int]) -> tuple[list[str], bytes]:
+    rows = Template.objects.filter(pk__in=ids).values_list("face__face_id", "embedding")
+    found = list(rows)
+    vectors = np.array([np.array(embedding, np.float32) for _, embedding in found], np.float32)
+    return [face_id for face_id, _ in found], vectors.tobytes()

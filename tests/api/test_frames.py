@@ -1,0 +1,415 @@
+"""POST /sessions/{id}/frames: a picture in, the rolling state out."""
+
+import base64
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.cache import caches
+from django.db import connection
+from django.http import HttpResponse
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django import Settings
+
+from recognition import breaker, providers
+from recognition.models import Attempt, Face, FailureCount, Session, User
+from tests.builders import (
+    OWNER,
+    FakePipeline,
+    Person,
+    data_of,
+    face_of,
+    make_face,
+    make_user,
+    refusal,
+    vector,
+)
+from tests.checker import checking
+from tests.photos import encode
+
+pytestmark = pytest.mark.django_db
+USER, OTHER, NOBODY = vector(1), vector(2), []  # type: ignore[var-annotated]
+
+
+@pytest.fixture(autouse=True)
+def enrolled(db: None, fake: FakePipeline, settings: Settings) -> Face:
+    settings.FACESVC_LIVE_FRAMES_PER_SECOND = 1000
+    caches["templates"].clear()
+    fake.show(USER)
+    return make_face(make_user(OWNER), USER)
+
+
+class Call:
+    """A live session, and frames that are all different."""
+
+    def __init__(self, person: Person, **fields: Any) -> None:
+        self.person = person
+        fields = {"user_id": OWNER, "purpose": "video_call", **fields}
+        self.id = data_of(person.post("sessions", **fields), 201)["session_id"]
+        self.sent = 0
+
+    def send(self, query: str = "", picture: bytes | None = None) -> HttpResponse:
+        if picture is None:
+            self.sent += 1
+            picture = encode(np.full((48, 64, 3), self.sent, np.uint8))
+        path = f"sessions/{self.id}/frames{query}"
+        return self.person.send("post", path, picture, content_type="image/png")
+
+    def state(self, query: str = "") -> str:
+        state: str = data_of(self.send(query))["state"]
+        return state
+
+    def row(self) -> Session:
+        return Session.objects.get(pk=self.id)
+
+
+@pytest.fixture
+def call(owner: Person) -> Call:
+    return Call(owner)
+
+
+def test_it_works(call: Call, fake: FakePipeline) -> None:
+    trace = []
+    for shown, frames in ((USER, 4), (NOBODY, 3), (OTHER, 3), (USER, 3)):
+        fake.show(shown)
+        trace += [call.state() for _ in range(frames)]
+    assert trace == [
+        *("verifying", "verifying", "verified", "verified"),
+        *("verified", "verified", "lost"),
+        *("lost", "lost", "mismatch"),
+        *("mismatch", "mismatch", "verified"),
+    ]
+    seen = data_of(call.person.get(f"sessions/{call.id}"))
+    assert (seen["state"], seen["frames"]) == ("verified", 13)
+    assert [each["verification_result"] for each in seen["attempts"]] == [
+        *("success", "no_match", "success")
+    ]
+
+
+def test_what_a_frame_says(call: Call, fake: FakePipeline) -> None:
+    frames = []
+    for shown in (USER, OTHER, NOBODY):
+        fake.show(shown)
+        frames.append(data_of(call.send())["frame"])
+    assert frames == [
+        {"status": "counted", "verification_result": "success"},
+        {"status": "counted", "verification_result": "no_match"},
+        {"status": "counted", "verification_result": "no_face_detected"},
+    ]
+
+
+def test_a_frame_as_json_and_as_a_form(call: Call) -> None:
+    text = base64.b64encode(encode(np.full((48, 64, 3), 9, np.uint8))).decode()
+    path = f"sessions/{call.id}/frames"
+    answer = call.person.post(path, image=text, sequence=4, captured_at=timezone.now().isoformat())
+    assert data_of(answer)["frame"]["status"] == "counted"
+    assert call.row().last_sequence == 4
+
+
+def test_one_odd_frame_changes_nothing(call: Call, fake: FakePipeline) -> None:
+    for _ in range(3):
+        call.state()
+    for shown in (OTHER, USER, NOBODY, USER, USER):
+        fake.show(shown)
+        assert call.state() == "verified"
+
+
+def test_a_pause_loses_the_user(call: Call) -> None:
+    for _ in range(3):
+        call.state()
+    Session.objects.update(last_frame_at=timezone.now() - timedelta(seconds=11))
+    assert data_of(call.person.get(f"sessions/{call.id}"))["state"] == "lost"
+    assert [call.state() for _ in range(3)] == ["lost", "lost", "verified"]
+
+
+# --- what changes in the middle -------------------------------------------------------------------
+
+
+def verified(call: Call) -> None:
+    assert [call.state() for _ in range(3)][-1] == "verified"
+
+
+def lost_at_once(call: Call) -> None:
+    answer = data_of(call.send())
+    assert answer["state"] == "lost"
+    assert answer["frame"]["verification_result"] == "no_registered_faces"
+
+
+def test_the_face_is_deleted(call: Call, service: Person, enrolled: Face) -> None:
+    verified(call)
+    service.delete(f"faces/{enrolled.face_id}")
+    lost_at_once(call)
+
+
+def test_the_user_is_suspended_and_comes_back(call: Call) -> None:
+    verified(call)
+    User.objects.update(suspended_at=timezone.now())
+    lost_at_once(call)
+    User.objects.update(suspended_at=None)
+    assert [call.state() for _ in range(3)] == ["lost", "lost", "verified"]
+
+
+def test_the_face_is_suspended(call: Call) -> None:
+    verified(call)
+    Face.objects.update(suspended_at=timezone.now())
+    lost_at_once(call)
+
+
+def test_the_user_is_erased(call: Call) -> None:
+    verified(call)
+    User.objects.get().delete()
+    assert refusal(call.send()) == (404, "session_not_found")
+
+
+def test_another_face_is_enrolled(call: Call, fake: FakePipeline) -> None:
+    verified(call)
+    make_face(User.objects.get(), OTHER)
+    fake.show(OTHER)
+    assert data_of(call.send())["frame"]["verification_result"] == "success"
+
+
+def test_the_session_ends(call: Call) -> None:
+    verified(call)
+    call.person.delete(f"sessions/{call.id}")
+    answer = call.send()
+    assert refusal(answer) == (409, "session_ended")
+    assert answer.json()["error"]["details"] == {"state": "ended"}
+
+
+def test_it_expires(call: Call) -> None:
+    Session.objects.update(expires_at=timezone.now())
+    assert refusal(call.send()) == (409, "session_ended")
+
+
+def test_no_template_is_read_after_the_first_frame(call: Call) -> None:
+    statements = []
+    for _ in range(4):
+        with CaptureQueriesContext(connection) as queries:
+            call.send()
+        statements.append([query["sql"] for query in queries])
+    reads = [
+        [sql for sql in of_frame if '"embedding" ' in sql or '"embedding",' in sql]
+        for of_frame in statements
+    ]
+    assert [len(each) for each in reads] == [1, 0, 0, 0]
+    assert not [sql for sql in statements[3] if "recognition_template" in sql]
+    assert len(statements[3]) <= 9  # also the limits, the savepoint and the locks
+
+
+# --- order and rate -------------------------------------------------------------------------------
+
+
+def test_older_frames_are_dropped(call: Call, fake: FakePipeline) -> None:
+    verified(call)
+    call.state("?sequence=10")
+    fake.show(OTHER)
+    for sequence in (10, 9, 0):
+        answer = data_of(call.send(f"?sequence={sequence}"))
+        assert answer["frame"] == {"status": "dropped", "verification_result": None}
+        assert answer["state"] == "verified"
+    assert call.row().frames == 4
+    assert data_of(call.send("?sequence=11"))["frame"]["status"] == "counted"
+
+
+def test_sequences_start_at_nought(call: Call) -> None:
+    statuses = [data_of(call.send(f"?sequence={n}"))["frame"]["status"] for n in (0, 0, 1)]
+    assert statuses == ["counted", "dropped", "counted"]
+
+
+def test_the_time_also_orders_them(call: Call) -> None:
+    now = timezone.now()
+    times = [now, now - timedelta(seconds=1), now + timedelta(seconds=1)]
+    statuses = [
+        data_of(call.send(f"?captured_at={time:%Y-%m-%dT%H:%M:%S.%fZ}"))["frame"]["status"]
+        for time in times
+    ]
+    assert statuses == ["counted", "dropped", "counted"]
+
+
+def test_a_frame_of_the_future(call: Call) -> None:
+    """It would make all frames after it look old."""
+    answer = call.send("?captured_at=2099-01-01T00:00:00Z")
+    assert refusal(answer) == (400, "invalid_request")
+    assert call.row().last_captured_at is None
+
+
+def test_too_many_frames(call: Call, settings: Settings) -> None:
+    settings.FACESVC_LIVE_FRAMES_PER_SECOND = 0.5
+    verified(call)
+    answers = [call.send() for _ in range(10)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert len(refused) == 8  # a few may come at once
+    assert refusal(refused[0]) == (429, "too_many_frames")
+    assert refused[0]["Retry-After"] == "1"
+    assert data_of(call.person.get(f"sessions/{call.id}"))["state"] == "verified"
+    Session.objects.update(next_frame_at=timezone.now() - timedelta(seconds=1))
+    assert call.state() == "verified"
+
+
+def test_a_call_is_not_ended_by_the_limit_of_the_token(call: Call, settings: Settings) -> None:
+    settings.RATE_LIMIT_PER_MINUTE = 5
+    assert [call.send().status_code for _ in range(20)] == [200] * 20
+
+
+def test_what_is_no_frame_counts_as_a_request(owner: Person, settings: Settings) -> None:
+    call = Call(owner)
+    settings.RATE_LIMIT_PER_MINUTE = 3
+    statuses = [call.send(picture=b"no picture").status_code for _ in range(4)]
+    call.id = "x"
+    assert [*statuses, call.send().status_code] == [415, 415, 415, 429, 429]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("sequence=-1", "sequence=x", "sequence=1.5", f"sequence={2**63}"),
+        *("captured_at=yesterday", "captured_at=0001-01-01T00:00:00%2B23:59"),
+        "captured_at=9999-12-31T23:59:59-23:59",
+    ],
+)
+def test_bad_fields(call: Call, query: str) -> None:
+    assert refusal(call.send(f"?{query}")) == (400, "invalid_request")
+    assert call.row().frames == 0
+
+
+@pytest.mark.parametrize("fields", [{"sequence": "1"}, {"sequence": True}, {"captured_at": 7}])
+def test_bad_fields_as_json(call: Call, fields: dict[str, Any]) -> None:
+    text = base64.b64encode(encode(np.zeros((48, 64, 3), np.uint8))).decode()
+    answer = call.person.post(f"sessions/{call.id}/frames", image=text, **fields)
+    assert refusal(answer) == (400, "invalid_request")
+
+
+def test_a_login_takes_no_frames(owner: Person) -> None:
+    assert refusal(Call(owner, purpose="login").send()) == (409, "session_not_live")
+
+
+# --- the attacker ---------------------------------------------------------------------------------
+
+
+def test_a_stopped_picture_is_a_factor(call: Call) -> None:
+    picture = encode(np.full((48, 64, 3), 7, np.uint8))
+    factors = [data_of(call.send(picture=picture))["risk_assessment"]["factors"] for _ in range(2)]
+    assert ["replayed_picture" in each for each in factors] == [False, True]
+
+
+def test_a_fake_is_a_mismatch(owner: Person, fake: FakePipeline, settings: Settings) -> None:
+    settings.FACESVC_LIVE_CHECK_SECONDS = 0
+    call = Call(owner)
+    fake.show(replace(face_of(USER), liveness=0.9))
+    verified(call)
+    fake.show(replace(face_of(USER), liveness=0.1))
+    assert [call.state() for _ in range(3)] == ["verified", "verified", "mismatch"]
+    assert Attempt.objects.latest("pk").result == "rejected"
+
+
+def test_checks_are_made_now_and_then(owner: Person, settings: Settings) -> None:
+    providers.http_provider.cache_clear()
+    with checking(0.9) as checker:
+        settings.ANTISPOOFING_SERVICE_URL = checker.url
+        call = Call(owner)
+        verified(call)
+        assert len(checker.asked) == 1
+        Session.objects.update(checked_at=timezone.now() - timedelta(seconds=3))
+        call.state()
+        assert len(checker.asked) == 2
+
+
+def test_strict_without_an_answer_is_not_verified(owner: Person, settings: Settings) -> None:
+    providers.http_provider.cache_clear()
+    settings.FACESVC_STRICT_CHECKS = ["antispoofing"]
+    settings.FACESVC_LIVE_CHECK_SECONDS = 0
+    with checking(0.9) as checker:
+        settings.ANTISPOOFING_SERVICE_URL = checker.url
+        call = Call(owner, verification_level="strict")
+        verified(call)
+        checker.moods = [404]
+        states = [call.state() for _ in range(breaker.FAILURES)]
+    assert states[:3] == ["verified", "verified", "lost"]
+    assert not FailureCount.objects.exists()
+
+
+def test_guessing_in_a_call_is_delayed(call: Call, fake: FakePipeline) -> None:
+    """A mismatch is a failed attempt, and so are 50 more frames of it."""
+    fake.show(OTHER)
+    statuses = [call.send().status_code for _ in range(3 + 4 * 50 + 1)]
+    assert statuses == [200] * 203 + [429]
+    assert FailureCount.objects.get().failures == 5
+    assert refusal(call.send()) == (429, "too_many_attempts")
+
+
+def test_a_delay_does_not_keep_a_call_verified(call: Call, fake: FakePipeline) -> None:
+    verified(call)
+    FailureCount.objects.create(
+        user_id=OWNER,
+        source="own",
+        failures=6,
+        blocked_until=timezone.now() + timedelta(minutes=1),
+        last_failure_at=timezone.now(),
+    )
+    assert call.state() == "verified"  # nor does it end one
+    fake.show(OTHER)
+    assert [call.state() for _ in range(3)][-1] == "mismatch"
+    fake.show(USER)
+    assert refusal(call.send()) == (429, "too_many_attempts")
+
+
+# --- two processes at once ------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_frames_at_once_all_count(owner: Person) -> None:
+    call = Call(owner)
+
+    def send(number: int) -> None:
+        try:
+            person = Person(owner.token, Client())
+            picture = encode(np.full((48, 64, 3), number, np.uint8))
+            path = f"sessions/{call.id}/frames"
+            data_of(person.send("post", path, picture, content_type="image/png"))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(send, range(40)))
+    row = call.row()
+    assert (row.frames, row.state, len(row.window)) == (40, "verified", 5)
+    assert Attempt.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_frame_does_not_overtake(
+    owner: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Call(owner)
+    verified(call)
+    looked, go_on, detect = threading.Event(), threading.Event(), fake.detect
+
+    def slowly(image: Any) -> Any:
+        if int(image[0, 0, 0]) == 200:
+            looked.set()
+            assert go_on.wait(10)
+        return detect(image)
+
+    monkeypatch.setattr(fake, "detect", slowly)
+
+    def slow() -> dict[str, Any]:
+        try:
+            picture = encode(np.full((48, 64, 3), 200, np.uint8))
+            person = Person(owner.token, Client())
+            path = f"sessions/{call.id}/frames?sequence=1"
+            return data_of(person.send("post", path, picture, content_type="image/png"))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(slow)
+        assert looked.wait(10)
+        assert data_of(call.send("?sequence=2"))["frame"]["status"] == "counted"
+        go_on.set()
+        assert first.result()["frame"]["status"] == "dropped"

@@ -1,0 +1,434 @@
+"""POST /sessions, GET and DELETE /sessions/{id}, and attempts that are tied to one."""
+
+import base64
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import cv2
+import numpy as np
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from recognition import matching
+from recognition.inspection import Inspection
+from recognition.models import Attempt, FailureCount, Session, User
+from tests.builders import (
+    FRIEND,
+    OWNER,
+    PICTURE_BASE64,
+    STRANGER,
+    FakePipeline,
+    Person,
+    data_of,
+    make_face,
+    make_user,
+    near,
+    refusal,
+    user_token,
+    vector,
+)
+from tests.photos import encode
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def enrolled(db: None, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER), vector(1))
+    fake.show(vector(1))
+
+
+def picture(number: int, suffix: str = ".png") -> str:
+    """Another one for every number."""
+    return base64.b64encode(encode(np.full((48, 64, 3), number, np.uint8), suffix)).decode()
+
+
+def opened(person: Person, **fields: Any) -> dict[str, Any]:
+    return data_of(person.post("sessions", **{"user_id": OWNER, **fields}), 201)
+
+
+def verify_in(
+    person: Person, session: dict[str, Any], number: int = 1, **fields: Any
+) -> HttpResponse:
+    metadata = {"session_id": session["session_id"], **fields.pop("metadata", {})}
+    fields = {"user_id": OWNER, "image": picture(number), "metadata": metadata, **fields}
+    return person.post("verify", **fields)
+
+
+def state_of(person: Person, session: dict[str, Any]) -> str:
+    state: str = data_of(person.get(f"sessions/{session['session_id']}"))["state"]
+    return state
+
+
+def test_it_works(owner: Person) -> None:
+    session = opened(owner, purpose="login", verification_level="standard")
+    UUID(session["session_id"])
+    assert (session["state"], session["purpose"]) == ("verifying", "login")
+    left = datetime.fromisoformat(session["expires_at"]) - timezone.now()
+    assert timedelta(seconds=175) < left <= timedelta(seconds=180)
+    assert data_of(verify_in(owner, session))["verification_result"] == "success"
+    seen = data_of(owner.get(f"sessions/{session['session_id']}"))
+    assert seen["state"] == "verified"
+    assert seen["verified_at"] == seen["ended_at"]
+    (attempt,) = seen["attempts"]
+    assert attempt["verification_result"] == "success"
+
+
+def test_a_login_session_ends_with_its_success(owner: Person) -> None:
+    session = opened(owner)
+    verify_in(owner, session)
+    answer = verify_in(owner, session, 2)
+    assert refusal(answer) == (409, "session_ended")
+    assert answer.json()["error"]["details"] == {"state": "verified"}
+
+
+def test_a_failure_does_not_end_it(owner: Person, fake: FakePipeline) -> None:
+    session = opened(owner)
+    fake.show(vector(2))
+    assert data_of(verify_in(owner, session))["verification_result"] == "no_match"
+    assert state_of(owner, session) == "verifying"
+    fake.show(vector(1))
+    assert data_of(verify_in(owner, session, 2))["is_match"]
+
+
+def test_it_expires(owner: Person) -> None:
+    session = opened(owner)
+    Session.objects.update(expires_at=timezone.now())
+    assert state_of(owner, session) == "expired"
+    assert refusal(verify_in(owner, session)) == (409, "session_ended")
+
+
+def test_other_sessions_verify_again_and_again(owner: Person) -> None:
+    session = opened(owner, purpose="other")
+    for number in range(3):
+        assert data_of(verify_in(owner, session, number))["is_match"]
+
+
+def test_ending_it(owner: Person) -> None:
+    session = opened(owner)
+    for _ in range(2):
+        ended = data_of(owner.delete(f"sessions/{session['session_id']}"))
+        assert ended["state"] == "ended"
+    assert refusal(verify_in(owner, session)) == (409, "session_ended")
+
+
+def test_a_service_opens_and_the_user_goes_on(service: Person, owner: Person) -> None:
+    session = opened(service)
+    assert data_of(verify_in(owner, session))["is_match"]
+    assert state_of(service, session) == "verified"
+
+
+def test_the_level_of_the_session_counts(owner: Person, fake: FakePipeline) -> None:
+    session = opened(owner, purpose="other", verification_level="basic")
+    fake.show(near(vector(1), 0.935))  # confidence 0.84
+    answer = data_of(verify_in(owner, session, verification_level="standard"))
+    assert (answer["verification_level"], answer["is_match"]) == ("basic", True)
+
+
+def test_strict_insists_on_its_checks(owner: Person) -> None:
+    session = opened(owner, verification_level="strict")
+    answer = data_of(verify_in(owner, session))
+    assert answer["verification_result"] == "rejected"
+    assert answer["risk_assessment"]["factors"] == ["liveness_missing", "deepfake_missing"]
+    assert (answer["confidence_score"], answer["matched_face_id"]) == (0, None)
+    assert state_of(owner, session) == "verifying"
+    assert not FailureCount.objects.exists()  # nothing that the user did
+
+
+# --- replayed pictures ----------------------------------------------------------------------------
+
+
+def test_a_replayed_picture_is_refused_in_a_login(owner: Person) -> None:
+    verify_in(owner, opened(owner))
+    session = opened(owner)
+    answer = data_of(verify_in(owner, session))
+    assert answer["verification_result"] == "rejected"
+    assert "replayed_picture" in answer["risk_assessment"]["factors"]
+    assert FailureCount.objects.get().failures == 1
+    assert data_of(verify_in(owner, session, 2))["is_match"]
+
+
+def test_also_the_same_pixels_in_another_format(owner: Person) -> None:
+    verify_in(owner, opened(owner), 7)
+    session = opened(owner)
+    answer = data_of(verify_in(owner, session, image=picture(7, ".bmp")))
+    assert answer["verification_result"] == "rejected"
+
+
+def test_elsewhere_it_is_a_factor(owner: Person) -> None:
+    session = opened(owner, purpose="other")
+    verify_in(owner, session)
+    answer = data_of(verify_in(owner, session))
+    assert answer["is_match"]
+    assert "replayed_picture" in answer["risk_assessment"]["factors"]
+
+
+def test_pictures_of_long_ago_are_forgotten(owner: Person, settings: Settings) -> None:
+    verify_in(owner, opened(owner))
+    Attempt.objects.update(at=timezone.now() - timedelta(hours=25))
+    assert data_of(verify_in(owner, opened(owner)))["is_match"]
+
+
+def test_the_picture_of_another_user_is_no_replay(owner: Person, friend: Person) -> None:
+    make_face(make_user(FRIEND), vector(1))
+    verify_in(owner, opened(owner))
+    session = opened(friend, user_id=FRIEND)
+    assert data_of(verify_in(friend, session, user_id=FRIEND))["is_match"]
+
+
+def test_no_picture_and_no_vector_is_kept(owner: Person) -> None:
+    verify_in(owner, opened(owner))
+    row = Attempt.objects.get()
+    assert {len(row.picture_hash), len(row.pixels_hash)} == {64}
+    plain = hashlib.sha256(base64.b64decode(picture(1))).hexdigest()
+    assert row.picture_hash != plain  # keyed: nobody can look a picture up
+
+
+# --- devices --------------------------------------------------------------------------------------
+
+
+def test_a_new_device_is_a_factor(owner: Person) -> None:
+    factors = []
+    for number, device in enumerate(["phone", "phone", "laptop", "laptop"]):
+        answer = data_of(
+            owner.post(
+                "verify",
+                user_id=OWNER,
+                image=picture(number),
+                metadata={"device_id": device},
+            )
+        )
+        factors.append("new_device" in answer["risk_assessment"]["factors"])
+    assert factors == [False, False, True, False]
+
+
+def test_many_users_tried_from_one_device(service: Person, fake: FakePipeline) -> None:
+    people = [UUID(int=number) for number in range(1, 7)]
+    for person in people:
+        make_face(make_user(person), vector(3))
+    answers = [
+        data_of(
+            service.post(
+                "verify",
+                user_id=person,
+                image=picture(10 + number),
+                metadata={"device_id": "phone"},
+            )
+        )
+        for number, person in enumerate(people)
+    ]
+    results = [answer["verification_result"] for answer in answers]
+    assert results == ["no_match"] * 5 + ["rejected"]
+    assert answers[-1]["risk_assessment"]["factors"] == ["many_users_tried"]
+
+
+def test_repeated_failures_are_a_factor(owner: Person, fake: FakePipeline) -> None:
+    fake.show(vector(2))
+    session = opened(owner, purpose="other")
+    for number in range(3):
+        verify_in(owner, session, number)
+    fake.show(vector(1))
+    answer = data_of(verify_in(owner, session, 4))
+    assert answer["is_match"]
+    assert "repeated_failures" in answer["risk_assessment"]["factors"]
+
+
+# --- whose session --------------------------------------------------------------------------------
+
+
+def test_for_somebody_else(stranger: Person) -> None:
+    assert refusal(stranger.post("sessions", user_id=OWNER)) == (403, "not_your_user")
+
+
+def test_for_nobody(service: Person) -> None:
+    assert refusal(service.post("sessions", user_id=STRANGER)) == (404, "user_not_found")
+
+
+def test_another_users_session_looks_as_if_it_were_not_there(
+    owner: Person, stranger: Person
+) -> None:
+    theirs = opened(owner, purpose="video_call")["session_id"]
+    frame = base64.b64decode(PICTURE_BASE64)
+    for number in (theirs, str(uuid4()), "x", "0", theirs[:-1]):
+        answers = [
+            stranger.get(f"sessions/{number}"),
+            stranger.delete(f"sessions/{number}"),
+            stranger.send("post", f"sessions/{number}/frames", frame, content_type="image/png"),
+        ]
+        bodies = {json.dumps(answer.json()["error"]) for answer in answers}
+        assert [refusal(answer) for answer in answers] == [(404, "session_not_found")] * 3
+        assert len(bodies) == 1
+    assert state_of(owner, {"session_id": theirs}) == "verifying"
+
+
+@pytest.mark.parametrize("number", [str(uuid4()), "", "x", "ä" * 100])
+def test_verifying_in_a_session_that_is_not_there(owner: Person, number: str) -> None:
+    assert refusal(verify_in(owner, {"session_id": number})) == (404, "session_not_found")
+
+
+def test_verifying_in_the_session_of_another_user(service: Person, friend: Person) -> None:
+    make_face(make_user(FRIEND), vector(1))
+    session = opened(service)
+    assert refusal(verify_in(friend, session, user_id=FRIEND)) == (404, "session_not_found")
+    assert refusal(verify_in(service, session, user_id=FRIEND)) == (404, "session_not_found")
+    assert state_of(service, session) == "verifying"
+
+
+def test_the_scope(client: Client) -> None:
+    person = Person(user_token(OWNER, ["face:identify"]), client)
+    assert refusal(person.post("sessions", user_id=OWNER)) == (403, "insufficient_scope")
+
+
+def test_an_idempotency_key(owner: Person) -> None:
+    body = json.dumps({"user_id": str(OWNER)}).encode()
+    answers = [
+        owner.send("post", "sessions", body, headers={"Idempotency-Key": "k"}) for _ in range(2)
+    ]
+    assert answers[0].json()["data"] == answers[1].json()["data"]
+    assert Session.objects.count() == 1
+
+
+# --- at once, and afterwards ----------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_of_many_at_once_logs_in(owner: Person) -> None:
+    session = opened(owner)
+
+    def attempt(number: int) -> int:
+        try:
+            person = Person(owner.token, Client())
+            return verify_in(person, session, number).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        statuses = list(threads.map(attempt, range(16)))
+    assert sorted(statuses) == [200] + [409] * 15
+    assert Attempt.objects.filter(result="success").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_picture_in_many_sessions_at_once_logs_in_once(owner: Person) -> None:
+    sessions = [opened(owner) for _ in range(5)]
+
+    def attempt(session: dict[str, Any]) -> str:
+        try:
+            answer = data_of(verify_in(Person(owner.token, Client()), session, 5))
+            result: str = answer["verification_result"]
+            return result
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(5) as threads:
+        results = list(threads.map(attempt, sessions))
+    assert sorted(results) == ["rejected"] * 4 + ["success"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_erasing_a_user_in_the_middle(owner: Person) -> None:
+    """Attempts and the erasure wait for each other in one order, so none of them is broken off."""
+    sessions = [opened(owner, purpose="other") for _ in range(6)]
+
+    def attempt(number: int) -> int:
+        try:
+            if number == 3:
+                with transaction.atomic():
+                    User.objects.select_for_update().get(pk=OWNER).delete()
+                return 200
+            return verify_in(Person(owner.token, Client()), sessions[number], number).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as threads:
+        statuses = set(threads.map(attempt, range(6)))
+    assert statuses <= {200, 404}
+    assert not Attempt.objects.exists() and not Session.objects.exists()
+
+
+def test_a_user_who_is_erased_before_the_result_is_stored(
+    owner: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the comparison, whose result nobody is told any more."""
+    session = opened(owner)
+    nearest = matching.compare_with_user
+
+    def erase(*args: Any, **fields: Any) -> Any:
+        compared = nearest(*args, **fields)
+        User.objects.all().delete()
+        return compared
+
+    monkeypatch.setattr(matching, "compare_with_user", erase)
+    assert refusal(verify_in(owner, session)) == (404, "session_not_found")
+    make_face(make_user(OWNER), vector(1))
+    answer = data_of(owner.post("verify", user_id=OWNER, image=PICTURE_BASE64))
+    assert (answer["verification_result"], answer["is_match"]) == ("no_registered_faces", False)
+    assert answer["confidence_score"] == 0
+
+
+def test_a_deleted_face_leaves_the_attempt_without_it(owner: Person, service: Person) -> None:
+    verify_in(owner, opened(owner))
+    face = Attempt.objects.get().face
+    assert face
+    service.delete(f"faces/{face.face_id}")
+    assert Attempt.objects.get().face is None
+
+
+def test_purge(owner: Person, capsys: pytest.CaptureFixture[str], settings: Settings) -> None:
+    verify_in(owner, opened(owner))
+    call_command("purge")
+    assert Attempt.objects.count() == Session.objects.count() == 1
+    old = timezone.now() - timedelta(days=31)
+    Attempt.objects.update(at=old)
+    Session.objects.update(expires_at=old)
+    for source, locked_at in (("own", None), ("others", old)):
+        FailureCount.objects.create(
+            user_id=OWNER, source=source, failures=5, locked_at=locked_at, last_failure_at=old
+        )
+    call_command("purge")
+    assert "1 sessions and 1 attempts are dropped." in capsys.readouterr().out
+    assert Attempt.objects.count() == Session.objects.count() == 0
+    assert FailureCount.objects.get().locked_at  # time does not unlock
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"user_id": "x"},
+        {"user_id": None},
+        {"purpose": "party"},
+        {"verification_level": "lax"},
+        {"metadata": {"device_id": 7}},
+        {"metadata": {"device_id": "x" * 201}},
+        {"metadata": []},
+    ],
+)
+def test_bad_fields(service: Person, fields: dict[str, Any]) -> None:
+    answer = service.post("sessions", **{"user_id": OWNER, **fields})
+    assert refusal(answer) == (400, "invalid_request")
+    assert not Session.objects.exists()
+
+
+def test_an_unknown_field(service: Person) -> None:
+    answer = service.post("sessions", user_id=OWNER, level="strict")
+    assert refusal(answer) == (400, "unknown_field")
+
+
+def test_the_pixels_are_hashed_with_their_shape() -> None:
+    hashes = set()
+    for shape in ((48, 64, 3), (64, 48, 3)):
+        inspection = Inspection(b"x")
+        inspection.see(None, np.zeros(shape, np.uint8), None)  # type: ignore[arg-type]
+        hashes.add(inspection.pixels_hash)
+    turned = Inspection(b"x")
+    turned.see(None, cv2.flip(np.eye(64, dtype=np.uint8), 0).T, None)  # type: ignore[arg-type]
+    assert len(hashes) == 2 and turned.pixels_hash

@@ -1,0 +1,286 @@
+"""5 failures in a row: a delay that grows. 50: locked until a moderator unlocks."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from itertools import chain
+from uuid import UUID
+
+import pytest
+from django.contrib.auth.models import User as Account
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+
+from recognition import lockout
+from recognition.errors import ServiceError
+from recognition.models import Attempt, AuditEvent, FailureCount, Session, User
+from tests.builders import (
+    FRIEND,
+    OWNER,
+    PICTURE_BASE64,
+    FakePipeline,
+    Person,
+    data_of,
+    make_face,
+    make_user,
+    refusal,
+    service_token,
+    user_token,
+    vector,
+)
+
+pytestmark = pytest.mark.django_db
+WRONG, RIGHT = vector(2), vector(1)
+
+
+@pytest.fixture(autouse=True)
+def enrolled(db: None, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER), RIGHT)
+    fake.show(WRONG)
+
+
+def verify(person: Person, user_id: UUID = OWNER, device: str = "") -> HttpResponse:
+    metadata = {"device_id": device} if device else {}
+    return person.post("verify", user_id=user_id, image=PICTURE_BASE64, metadata=metadata)
+
+
+def fail(person: Person, times: int, device: str = "") -> None:
+    """That often, with no regard to the delays."""
+    for _ in range(times):
+        FailureCount.objects.update(blocked_until=None)
+        assert data_of(verify(person, device=device))["is_match"] is False
+
+
+def wait_of(answer: HttpResponse) -> int:
+    assert refusal(answer) == (429, "too_many_attempts")
+    return int(answer["Retry-After"])
+
+
+def test_it_works(owner: Person, fake: FakePipeline) -> None:
+    for _ in range(5):
+        assert data_of(verify(owner))["verification_result"] == "no_match"
+    fake.show(RIGHT)
+    assert 28 <= wait_of(verify(owner)) <= 30
+    FailureCount.objects.update(blocked_until=timezone.now())
+    assert data_of(verify(owner))["is_match"]
+    assert not FailureCount.objects.exists()
+
+
+def test_the_delay_grows(owner: Person) -> None:
+    waits = []
+    fail(owner, 4)
+    for _ in range(9):
+        fail(owner, 1)
+        waits.append(wait_of(verify(owner)))
+    assert waits == pytest.approx([30, 60, 120, 240, 480, 960, 1920, 3600, 3600], abs=2)
+
+
+def test_a_delayed_attempt_is_not_looked_at_and_not_counted(
+    owner: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(owner, 5)
+    monkeypatch.setattr(fake, "detect", lambda image: pytest.fail("it was looked at"))
+    assert wait_of(verify(owner)) <= 30
+    assert FailureCount.objects.get().failures == 5
+    assert Attempt.objects.count() == 5
+
+
+def test_locked_until_a_moderator_unlocks(owner: Person, fake: FakePipeline) -> None:
+    fail(owner, 50)
+    fake.show(RIGHT)
+    FailureCount.objects.update(blocked_until=None)
+    assert refusal(verify(owner)) == (423, "locked")
+    call_command("unlock", str(OWNER))
+    assert data_of(verify(owner))["is_match"]
+    event = AuditEvent.objects.get(action="user.unlock")
+    assert (event.actor, event.user_id) == ("command:unlock", OWNER)
+
+
+def test_unlocking_in_the_admin(owner: Person, client: Client, fake: FakePipeline) -> None:
+    fail(owner, 50)
+    page = "/admin/recognition/failurecount/"
+    action = {"action": "unlock", "_selected_action": [FailureCount.objects.get().pk]}
+    client.force_login(Account.objects.create_user("looker", is_staff=True))
+    assert client.post(page, action).status_code == 403
+    assert FailureCount.objects.get().locked_at
+    client.force_login(Account.objects.create_superuser("moderator"))
+    assert b"own" in client.get(page).content
+    assert client.post(page, action).status_code == 302
+    fake.show(RIGHT)
+    assert data_of(verify(owner))["is_match"]
+    assert AuditEvent.objects.get(action="user.unlock").actor == "admin:moderator"
+
+
+@pytest.mark.parametrize("page", ["session", "attempt", "failurecount"])
+def test_the_admin_changes_nothing_else(owner: Person, client: Client, page: str) -> None:
+    session = data_of(owner.post("sessions", user_id=OWNER, purpose="video_call"), 201)
+    owner.post("verify", user_id=OWNER, image=PICTURE_BASE64, metadata=session | {"frames": 0})
+    client.force_login(Account.objects.create_superuser("moderator"))
+    assert client.get(f"/admin/recognition/{page}/").status_code == 200
+    assert client.get(f"/admin/recognition/{page}/add/").status_code == 403
+    hashes = Attempt.objects.get()
+    shown = client.get(f"/admin/recognition/attempt/{hashes.pk}/change/").content.decode()
+    assert "no_match" in shown
+    assert hashes.picture_hash not in shown
+
+
+def test_a_success_starts_anew(owner: Person, fake: FakePipeline) -> None:
+    fail(owner, 4)
+    fake.show(RIGHT)
+    verify(owner)
+    fake.show(WRONG)
+    fail(owner, 4)
+    assert data_of(verify(owner))["verification_result"] == "no_match"
+
+
+@pytest.mark.parametrize("shown", [[], "nobody enrolled"])
+def test_what_is_no_failure(owner: Person, fake: FakePipeline, shown: object) -> None:
+    if shown == []:
+        fake.show([])
+    else:
+        FailureCount.objects.all().delete()
+        make_user(FRIEND)
+        owner = Person(user_token(FRIEND), owner.client)
+    user_id = OWNER if shown == [] else FRIEND
+    for _ in range(7):
+        assert verify(owner, user_id).status_code == 200
+    assert not FailureCount.objects.exists()
+
+
+# --- who is blocked -------------------------------------------------------------------------------
+
+
+def test_a_stranger_does_not_lock_the_user_out(
+    owner: Person, service: Person, fake: FakePipeline
+) -> None:
+    fail(service, 50)
+    fake.show(RIGHT)
+    assert refusal(verify(service)) == (423, "locked")
+    assert data_of(verify(owner))["is_match"]
+
+
+def test_nor_the_users_own_device(service: Person, fake: FakePipeline) -> None:
+    fake.show(RIGHT)
+    verify(service, device="phone")
+    fake.show(WRONG)
+    for device in range(10):
+        fail(service, 5, device=f"stranger {device}")
+    fake.show(RIGHT)
+    assert refusal(verify(service, device="stranger 11")) == (423, "locked")  # all of them
+    assert data_of(verify(service, device="phone"))["is_match"]
+
+
+def test_a_service_is_blocked_for_one_user_only(service: Person, fake: FakePipeline) -> None:
+    make_face(make_user(FRIEND), RIGHT)
+    fail(service, 5)
+    assert refusal(verify(service)) == (429, "too_many_attempts")
+    fake.show(RIGHT)
+    assert data_of(verify(service, FRIEND))["is_match"]
+
+
+def test_another_source_goes_on_for_a_while(client: Client) -> None:
+    """5 of each; 25 of all of them together."""
+    for number in range(5):
+        person = Person(service_token(f"app{number}"), client)
+        for _ in range(5):
+            assert verify(person).status_code == 200
+        wait_of(verify(person))
+    assert wait_of(verify(Person(service_token("another"), client))) <= 30
+
+
+def test_the_users_own_success_forgives_strangers(
+    owner: Person, service: Person, fake: FakePipeline
+) -> None:
+    fail(service, 5)
+    fake.show(RIGHT)
+    verify(owner)
+    assert {row.source for row in FailureCount.objects.all()} == {"service:app"}
+
+
+def test_a_user_who_is_erased_leaves_nothing(owner: Person) -> None:
+    fail(owner, 5)
+    data_of(owner.post("sessions", user_id=OWNER), 201)
+    User.objects.get(pk=OWNER).delete()
+    assert [Model.objects.count() for Model in (Attempt, FailureCount, Session)] == [0, 0, 0]
+
+
+# --- many at once ---------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_16_at_once_5_are_told() -> None:
+    """All of them pass the gate before the first one is counted: they are counted at the end."""
+    token = user_token(OWNER)
+
+    def guess(_: int) -> list[int]:
+        try:
+            person = Person(token, Client())
+            return [verify(person).status_code for _ in range(3)]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(16) as threads:
+        statuses = list(chain.from_iterable(threads.map(guess, range(16))))
+    assert sorted(statuses) == [200] * 5 + [429] * 43
+    assert FailureCount.objects.get().failures == 5
+    assert Attempt.objects.count() == 5
+
+
+# Nothing but a connection of its own and the statement, as often as the statement lets it.
+WORKER = """
+import json, sys, psycopg
+parameters, statement, values = json.load(sys.stdin)
+with psycopg.connect(**parameters, autocommit=True) as connection:
+    print(sum(len(connection.execute(statement, values).fetchall()) for _ in range(10)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_16_processes_count_right() -> None:
+    parameters = connection.get_connection_params()
+    plain = {name: parameters[name] for name in ("host", "port", "user", "dbname")}
+    values = {"user": str(OWNER), "sources": ["own"]}
+    work = json.dumps([plain, lockout._COUNT, values])
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(16)
+    ]
+    counted = [int(process.communicate(work, timeout=60)[0]) for process in processes]
+    assert sum(counted) == FailureCount.objects.get().failures == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_failures_and_successes_of_two_sources_do_not_deadlock() -> None:
+    own = lockout.Source(OWNER, f"user:{OWNER}", "", is_own=True)
+    strange = lockout.Source(OWNER, "service:app", "", is_own=False)
+
+    def work(number: int) -> None:
+        try:
+            for _ in range(20):
+                source = (own, strange)[number % 2]
+                FailureCount.objects.filter(source=source.name).update(blocked_until=None)
+                with suppress(ServiceError), transaction.atomic():
+                    (lockout.failed, lockout.succeeded)[number // 2 % 2](source)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(8)))
+
+
+def test_times_are_those_of_the_database(owner: Person) -> None:
+    fail(owner, 5)
+    left = FailureCount.objects.get().blocked_until - timezone.now()  # type: ignore[operator]
+    assert timedelta(seconds=28) < left < timedelta(seconds=31)

@@ -1,0 +1,268 @@
+"""Anti-spoofing and deepfake services that are slow, broken, lying or down."""
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from facesvc import health
+from recognition import breaker, checks, providers
+from recognition.models import Attempt, FailureCount
+from tests.builders import (
+    OWNER,
+    PICTURE_BASE64,
+    FakePipeline,
+    Person,
+    data_of,
+    face_of,
+    make_face,
+    make_user,
+    vector,
+)
+from tests.checker import MOODS, Checker, checking
+
+pytestmark = pytest.mark.django_db
+BUDGET = 0.5
+# What else a request takes on a busy machine.
+MARGIN = 0.6
+
+
+@pytest.fixture(autouse=True)
+def enrolled(db: None, fake: FakePipeline, settings: Settings) -> None:
+    make_face(make_user(OWNER), vector(1))
+    fake.show(vector(1))
+    settings.FACESVC_PROVIDER_SECONDS = BUDGET
+    settings.FACESVC_STRICT_CHECKS = ["antispoofing"]
+    providers.http_provider.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def inference_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fake pipeline has no networks for the health check to run."""
+    monkeypatch.setattr(health._CHECKS["inference"], "_passed_at", time.monotonic())
+
+
+@pytest.fixture
+def service_of(settings: Settings) -> Iterator[Checker]:
+    with checking() as checker:
+        settings.ANTISPOOFING_SERVICE_URL = checker.url
+        yield checker
+
+
+def verify(person: Person, level: str = "standard") -> tuple[str, list[str]]:
+    # Failures are not what these tests are about.
+    FailureCount.objects.all().delete()
+    Attempt.objects.all().delete()
+    answer = data_of(
+        person.post("verify", user_id=OWNER, image=PICTURE_BASE64, verification_level=level)
+    )
+    return answer["verification_result"], answer["risk_assessment"]["factors"]
+
+
+def test_it_works(owner: Person, service_of: Checker) -> None:
+    assert verify(owner, "strict") == ("success", [])
+    assert service_of.asked == [
+        {
+            "check": "antispoofing",
+            "image": PICTURE_BASE64,
+            "face": {"box": {"x": 4, "y": 4, "width": 40, "height": 40}, "rotation": 0},
+        }
+    ]
+
+
+def test_a_name_and_a_password(owner: Person, service_of: Checker, settings: Settings) -> None:
+    verify(owner)
+    settings.ANTISPOOFING_SERVICE_URL = service_of.url.replace("//", "//face%40svc:p%3Aw@")
+    assert verify(owner, "strict") == ("success", [])
+    assert service_of.credentials == [None, "Basic ZmFjZUBzdmM6cDp3"]
+
+
+@pytest.mark.parametrize(
+    ("level", "result"), [("basic", "success"), ("standard", "rejected"), ("strict", "rejected")]
+)
+def test_a_fake(owner: Person, service_of: Checker, level: str, result: str) -> None:
+    service_of.moods = [0.2]
+    assert verify(owner, level) == (result, ["liveness_failed"])
+
+
+@pytest.mark.parametrize(
+    ("level", "result"), [("basic", "success"), ("standard", "rejected"), ("strict", "rejected")]
+)
+def test_a_deepfake(owner: Person, settings: Settings, level: str, result: str) -> None:
+    settings.FACESVC_STRICT_CHECKS = ["deepfake"]
+    with checking(0.2) as checker:
+        settings.DEEPFAKE_DETECTION_SERVICE_URL = checker.url
+        assert verify(owner, level) == (result, ["deepfake_suspected"])
+        assert checker.asked[0]["check"] == "deepfake"
+
+
+def test_the_threshold_is_a_setting(owner: Person, service_of: Checker, settings: Settings) -> None:
+    service_of.moods = [0.6]
+    assert verify(owner)[0] == "success"
+    settings.FACESVC_LIVENESS_THRESHOLD = 0.7
+    assert verify(owner)[0] == "rejected"
+
+
+UNUSABLE = [*MOODS, "hang", "drip", "close", "short", "redirect", 500, 503, 404, 204]
+
+
+@pytest.mark.parametrize("mood", UNUSABLE)
+def test_no_usable_answer(owner: Person, service_of: Checker, mood: object) -> None:
+    """Strict fails closed; below it is a reason to look twice. Nobody waits longer than that."""
+    service_of.moods = [mood]
+    for level, result in (("basic", "success"), ("standard", "success"), ("strict", "rejected")):
+        started = time.perf_counter()
+        assert verify(owner, level) == (result, ["liveness_missing"])
+        assert time.perf_counter() - started < BUDGET + MARGIN
+    assert not FailureCount.objects.exists()  # a fault on our side is no failure of theirs
+
+
+@pytest.mark.parametrize("level", ["standard", "strict"])
+def test_nobody_listens(owner: Person, settings: Settings, level: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        settings.ANTISPOOFING_SERVICE_URL = f"http://127.0.0.1:{free.getsockname()[1]}"
+        result = "rejected" if level == "strict" else "success"
+        assert verify(owner, level) == (result, ["liveness_missing"])
+
+
+def test_two_slow_services_are_waited_for_at_the_same_time(
+    owner: Person, service_of: Checker, settings: Settings
+) -> None:
+    service_of.moods = ["hang"]
+    with checking("hang") as other:
+        settings.DEEPFAKE_DETECTION_SERVICE_URL = other.url
+        started = time.perf_counter()
+        assert verify(owner) == ("success", ["liveness_missing", "deepfake_missing"])
+        assert time.perf_counter() - started < BUDGET + MARGIN
+
+
+def test_a_no_match_stays_one(owner: Person, service_of: Checker, fake: FakePipeline) -> None:
+    fake.show(vector(2))
+    service_of.moods = ["close"]
+    assert verify(owner) == ("no_match", ["liveness_missing"])
+
+
+def test_a_refusal_tells_nothing_of_the_face(
+    owner: Person, service_of: Checker, fake: FakePipeline
+) -> None:
+    service_of.moods = [0.1]
+    answers = []
+    for shown in (vector(1), vector(2)):
+        fake.show(shown)
+        answers.append(data_of(owner.post("verify", user_id=OWNER, image=PICTURE_BASE64)))
+        Attempt.objects.all().delete()
+    assert answers[0] == answers[1]
+    assert answers[0]["confidence_score"] == 0
+
+
+# --- retry and breaker ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mood", ["close", 500, 503])
+def test_one_retry(owner: Person, service_of: Checker, mood: object) -> None:
+    service_of.moods = [mood, 0.9]
+    assert verify(owner, "strict") == ("success", [])
+    assert len(service_of.asked) == 2
+
+
+@pytest.mark.parametrize("mood", [404, "not JSON", "redirect"])
+def test_no_retry_where_it_would_not_help(owner: Person, service_of: Checker, mood: object) -> None:
+    service_of.moods = [mood, 0.9]
+    assert verify(owner, "strict")[0] == "rejected"
+    assert len(service_of.asked) == 1
+
+
+def test_never_a_third_try(owner: Person, service_of: Checker) -> None:
+    service_of.moods = [500]
+    verify(owner)
+    assert len(service_of.asked) == 2
+
+
+def test_the_breaker_opens_and_closes_again(
+    owner: Person, service_of: Checker, monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    monkeypatch.setattr(breaker, "OPEN_SECONDS", 0.5)
+    service_of.moods = [404]
+    for _ in range(breaker.FAILURES):
+        verify(owner)
+    asked = len(service_of.asked)
+    assert verify(owner, "strict") == ("rejected", ["liveness_missing"])
+    assert Attempt.objects.get().antispoofing["reason"] == "breaker_open"
+    assert len(service_of.asked) == asked  # it was left alone
+    assert client.get("/health/ready").json()["providers"] == {"antispoofing": "failing"}
+    service_of.moods = [0.9]
+    time.sleep(0.5)
+    assert verify(owner, "strict") == ("success", [])
+    assert verify(owner, "strict") == ("success", [])
+    assert client.get("/health/ready").json()["providers"] == {"antispoofing": "ok"}
+
+
+def test_after_the_pause_only_one_tries() -> None:
+    one = breaker.Breaker()
+    for _ in range(breaker.FAILURES):
+        one.failed()
+    assert one.is_open and not one.allows()
+    one._closed_again_at = time.monotonic()
+    assert [one.allows() for _ in range(3)] == [True, False, False]
+    one.failed()
+    assert not one.allows()
+    one._closed_again_at = time.monotonic()
+    assert one.allows()
+    one.succeeded()
+    assert [one.allows() for _ in range(3)] == [True, True, True]
+
+
+def test_readiness_by_setting(owner: Person, settings: Settings, client: Client) -> None:
+    with checking(404) as checker:
+        settings.ANTISPOOFING_SERVICE_URL = checker.url
+        for _ in range(breaker.FAILURES):
+            verify(owner)
+        assert client.get("/health/ready").status_code == 200
+        settings.FACESVC_READY_NEEDS_PROVIDERS = True
+        answer = client.get("/health/ready")
+        assert (answer.status_code, answer.json()["checks"]["providers"]) == (503, "failed")
+
+
+# --- the pack's own, and none ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("score", "level", "result"),
+    [
+        (0.9, "strict", ("success", [])),
+        (0.1, "strict", ("rejected", ["liveness_failed"])),
+        (0.1, "standard", ("rejected", ["liveness_failed"])),
+        (0.1, "basic", ("success", ["liveness_failed"])),
+        (float("nan"), "strict", ("rejected", ["liveness_missing"])),
+        (None, "strict", ("rejected", ["liveness_missing"])),
+        (None, "standard", ("success", [])),  # nobody set it up, so nobody counts on it
+    ],
+)
+def test_the_packs_own_anti_spoofing(
+    owner: Person, fake: FakePipeline, score: float, level: str, result: tuple[str, list[str]]
+) -> None:
+    fake.show(replace(face_of(vector(1)), liveness=score))
+    assert verify(owner, level) == result
+
+
+def test_strict_may_be_the_threshold_alone(owner: Person, settings: Settings) -> None:
+    settings.FACESVC_STRICT_CHECKS = []
+    assert verify(owner, "strict") == ("success", [])
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://a.example", "a.example", "http://", "http://a:b", "http://a.example:99999"]
+)
+def test_an_address_that_is_none(settings: Settings, url: str) -> None:
+    settings.DEEPFAKE_DETECTION_SERVICE_URL = url
+    assert [error.id for error in checks.check_providers(None)] == ["facesvc.E005"]
+
+
+def test_a_check_that_is_none(settings: Settings) -> None:
+    settings.FACESVC_STRICT_CHECKS = ["liveness"]
+    assert [error.id for error in checks.check_providers(None)] == ["facesvc.E006"]

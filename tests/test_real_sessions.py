@@ -1,0 +1,197 @@
+"""A login and a call over real photos, with the default pack, and what a frame costs."""
+
+import base64
+import time
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+from uuid import UUID
+
+import cv2
+import numpy as np
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from recognition import engine, enrolment
+from recognition.inference.arrays import Image
+from tests.builders import OWNER, Person, data_of, service_token, user_token
+from tests.photos import (
+    SHARED,
+    astronaut,
+    coffee,
+    encode,
+    jpeg,
+    needs_shared,
+    resized,
+    six_people,
+    tom_hanks,
+)
+
+pytestmark = pytest.mark.django_db
+START, SURE, LOST, OTHER = "verifying", "verified", "lost", "mismatch"
+
+
+@pytest.fixture(autouse=True)
+def no_hurry(settings: Settings) -> None:
+    settings.FACESVC_LIVE_FRAMES_PER_SECOND = 1000
+
+
+def shaken(image: Image, number: int) -> Image:
+    """As a hand-held camera sees it: a little turned, shifted, and with another light."""
+    height, width = image.shape[:2]
+    draw = np.random.default_rng(number).uniform(-1, 1, 4)
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 4 * draw[0], 1 + 0.03 * draw[1])
+    matrix[:, 2] += 0.02 * width * draw[2:]
+    moved = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.clip(moved * (1 + 0.1 * draw[0]) + 6 * draw[1], 0, 255).astype(np.uint8)
+
+
+def portrait(image: Image) -> Image:
+    """Small enough for a video call."""
+    return resized(image, min(1.0, 480 / max(image.shape)))
+
+
+class Call:
+    def __init__(self, person: Person, **fields: Any) -> None:
+        fields = {"user_id": OWNER, "purpose": "video_call", **fields}
+        self.path = f"sessions/{data_of(person.post('sessions', **fields), 201)['session_id']}"
+        self.person, self.frames = person, 0
+
+    def states(self, image: Image, frames: int) -> list[str]:
+        states = []
+        for _ in range(frames):
+            self.frames += 1
+            answer = self.person.send(
+                "post",
+                f"{self.path}/frames?sequence={self.frames}",
+                jpeg(shaken(image, self.frames)),
+                content_type="image/jpeg",
+            )
+            states.append(data_of(answer)["state"])
+        return states
+
+
+def enrol(*images: bytes) -> None:
+    for image in images:
+        enrolment.enrol(actor="test", user_id=OWNER, image=image)
+
+
+def log_in(person: Person, path: str, image: bytes) -> tuple[str, str]:
+    """The result, and the state of the session after it."""
+    text = base64.b64encode(image).decode()
+    metadata = {"session_id": path.removeprefix("sessions/")}
+    answer = data_of(person.post("verify", user_id=OWNER, image=text, metadata=metadata))
+    return answer["verification_result"], data_of(person.get(path))["state"]
+
+
+def test_a_login(service: Person) -> None:
+    enrol(encode(astronaut()))
+    path = Call(service, purpose="login").path
+    tried = [coffee(), resized(tom_hanks(), 3), shaken(astronaut(), 1)]
+    assert [log_in(service, path, jpeg(image)) for image in tried] == [
+        ("no_face_detected", START),
+        ("no_match", START),
+        ("success", SURE),
+    ]
+    again = Call(service, purpose="login").path
+    assert log_in(service, again, jpeg(shaken(astronaut(), 1))) == ("rejected", START)  # replayed
+    assert log_in(service, again, jpeg(shaken(astronaut(), 2))) == ("success", SURE)
+
+
+def test_a_call(service: Person) -> None:
+    """One sits down, leaves, another comes, then six people, then the first one again."""
+    enrol(encode(resized(tom_hanks(), 3)))
+    call = Call(service)
+    hanks = resized(tom_hanks(), 2)
+    trace = [
+        *call.states(hanks, 4),
+        *call.states(resized(coffee(), 0.5), 3),
+        *call.states(portrait(astronaut()), 3),
+        *call.states(resized(six_people(), 0.5), 2),
+        *call.states(hanks, 3),
+    ]
+    assert trace == [
+        *(START, START, SURE, SURE),
+        *(SURE, SURE, LOST),
+        *(LOST, LOST, OTHER),
+        *(OTHER, OTHER),
+        *(OTHER, OTHER, SURE),
+    ]
+
+
+@needs_shared
+def test_a_login_and_a_call_with_two_photos_of_one_man(service: Person) -> None:
+    obama, again, biden = (
+        cv2.imread(str(SHARED / "photos" / name)).astype(np.uint8)
+        for name in ("obama.jpg", "obama2.jpg", "biden.jpg")
+    )
+    enrol(jpeg(obama))
+    path = Call(service, purpose="login").path
+    assert log_in(service, path, jpeg(biden)) == ("no_match", START)
+    assert log_in(service, path, jpeg(again)) == ("success", SURE)
+    call = Call(service)
+    trace = [
+        *call.states(portrait(again), 3),
+        *call.states(portrait(biden), 3),
+        *call.states(resized(coffee(), 0.5), 3),
+        *call.states(portrait(again), 3),
+    ]
+    assert trace == [
+        *(START, START, SURE),
+        *(SURE, SURE, OTHER),
+        *(OTHER, OTHER, LOST),
+        *(LOST, LOST, SURE),
+    ]
+
+
+def people_of_lfw(count: int) -> list[list[Path]]:
+    folders = sorted(folder for folder in (SHARED / "lfw-a").iterdir() if folder.is_dir())
+    photos = [sorted(folder.glob("*.jpg")) for folder in folders]
+    return [each for each in photos if len(each) > 3][:count]
+
+
+@needs_shared
+def test_calls_of_people_of_lfw(client: Client) -> None:
+    """Enrolled with two photos; a call shows the others, then somebody else, then them again."""
+    person = Person(service_token(), client)
+    people = people_of_lfw(6)
+    read = [[cv2.imread(str(path)).astype(np.uint8) for path in photos] for photos in people]
+    for number in range(0, len(read), 2):
+        user_id = OWNER.int + number
+        own, stranger = read[number], read[number + 1]
+        user = UUID(int=user_id)
+        for image in own[:2]:
+            enrolment.enrol(actor="test", user_id=user, image=jpeg(image))
+        call = Call(person, user_id=user, verification_level="basic")
+        states = call.states(own[2], 4) + call.states(stranger[0], 4) + call.states(own[3], 4)
+        assert [states[3], states[7], states[11]] == [SURE, OTHER, SURE], people[number][0].parent
+
+
+@pytest.mark.slow
+def test_a_frame_costs_little_more_than_its_inference(client: Client) -> None:
+    """At most 1.15 times as much CPU time as decoding, detecting and embedding alone."""
+    enrol(encode(astronaut()))
+    call = Call(Person(user_token(OWNER), client))
+    active = engine.current()
+    view = cv2.copyMakeBorder(portrait(astronaut()), 0, 0, 80, 80, cv2.BORDER_REPLICATE)
+    photos = [jpeg(shaken(view.astype(np.uint8), number)) for number in range(20)]  # 640 x 480
+    call.states(portrait(astronaut()), 4)
+
+    def frame(number: int) -> None:
+        path = f"{call.path}/frames?sequence={1000 + number}"
+        data_of(call.person.send("post", path, photos[number], content_type="image/jpeg"))
+
+    def inference(number: int) -> None:
+        active.embed(active.look_at(photos[number])[:1])
+
+    seconds: dict[str, list[float]] = {"frame": [], "inference": []}
+    for number in range(len(photos)):
+        for name, work in (("frame", frame), ("inference", inference)):
+            started = time.process_time()
+            work(number)
+            seconds[name].append(time.process_time() - started)
+    # The lower quartile: whatever else the machine does only adds to both.
+    frame_cost, inference_cost = (quantiles(values)[0] for values in seconds.values())
+    print(f"a frame costs {frame_cost / inference_cost:.3f} inferences")
+    assert frame_cost <= 1.15 * inference_cost
