@@ -15,7 +15,7 @@ from management.pagination import NewestFirst
 from recognition.idempotency import idempotent
 from recognition.models import AuditEvent
 from recognition.service_view import ServiceView
-from recognition.views import is_tagging, viewer_header
+from recognition.views import is_tagging, viewer_of
 
 
 class BatchView(ServiceView):
@@ -40,7 +40,7 @@ class BatchIdentifyView(BatchView):
         """`processing_options.async` answers 202 with a job, else everything comes in one answer;
         so does a corrupt picture, as the error of its item."""
         fields, caller = self.fields(BatchIdentifyRequest), self.caller
-        viewer = fields.get("on_behalf_of") or viewer_header(request)
+        viewer = viewer_of(request, fields)
         options = verbs.search_options(fields, viewer, tagging=is_tagging(fields["metadata"]))
         if verbs.scope_of(caller, options).everyone:
             AuditEvent.objects.create(actor=caller.name, action="identify.everyone")

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import UUIDField, ValidationError
@@ -22,6 +22,12 @@ from recognition.serializers import (
     VerifyRequest,
 )
 from recognition.service_view import ServiceView
+
+VIEWER_HEADER = "X-On-Behalf-Of"
+# For the API description of what searches on behalf of a user.
+viewer_parameter = OpenApiParameter(
+    VIEWER_HEADER, UUID, OpenApiParameter.HEADER, description="The same as `on_behalf_of`."
+)
 
 
 class RegisterView(ServiceView):
@@ -89,6 +95,7 @@ class IdentifyView(ServiceView):
 
     @extend_schema(
         operation_id="identify",
+        parameters=[viewer_parameter],
         request=IdentifyRequest,
         responses={200: schemas.Identified},
         tags=["recognition"],
@@ -99,7 +106,7 @@ class IdentifyView(ServiceView):
         wanted = fields["search_scope"]
         scope = scope_for(
             caller,
-            on_behalf_of=fields.get("on_behalf_of") or viewer_header(request),
+            on_behalf_of=viewer_of(request, fields),
             groups=wanted["user_groups"],
             everyone=wanted.get("scope") == "all",
             tagging=is_tagging(metadata),
@@ -126,15 +133,22 @@ def is_tagging(metadata: Mapping[str, Any]) -> bool:
     return metadata.get("source") == "auto_tagging" or metadata.get("context") == "post_upload"
 
 
-def viewer_header(request: Request) -> UUID | None:
-    text = request.headers.get("X-On-Behalf-Of")
+def viewer_of(request: Request, fields: Mapping[str, Any]) -> UUID | None:
+    """On whose behalf is searched, as the body or the header says.
+
+    Raises ValidationError when they disagree: the wrong one would see what is not theirs.
+    """
+    in_body: UUID | None = fields.get("on_behalf_of")
+    text = request.headers.get(VIEWER_HEADER)
     if text is None:
-        return None
+        return in_body
     try:
-        viewer: UUID = UUIDField().run_validation(text)
+        in_header: UUID = UUIDField().run_validation(text)
     except ValidationError as error:
-        raise ValidationError({"X-On-Behalf-Of": error.detail}) from None
-    return viewer
+        raise ValidationError({VIEWER_HEADER: error.detail}) from None
+    if in_body not in (None, in_header):
+        raise ValidationError({VIEWER_HEADER: "The body names another user in on_behalf_of."})
+    return in_header
 
 
 class DetectView(ServiceView):

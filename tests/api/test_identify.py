@@ -279,6 +279,14 @@ def test_a_service_searches_on_behalf_of_a_user(service: Person, fake: FakePipel
     assert found(data_of(by_header)) == [str(OWNER)]
 
 
+def test_two_viewers_are_none(service: Person, fake: FakePipeline) -> None:
+    """The body and the header name different users."""
+    fields = {"image": PICTURE_BASE64, "on_behalf_of": str(OWNER)}
+    for viewer, status in ((OWNER, 200), (FRIEND, 400)):
+        answer = service.send("post", "identify", fields, headers={"X-On-Behalf-Of": str(viewer)})
+        assert answer.status_code == status
+
+
 @pytest.mark.parametrize("purpose", [{"source": "auto_tagging"}, {"context": "post_upload"}])
 def test_tagging_obeys_the_faces_setting(
     stranger: Person, fake: FakePipeline, purpose: dict[str, str]
