@@ -16,7 +16,8 @@ class BatchConfig(AppConfig):
         from recognition.retention import RULES
         from recognition.sealing import SEALED_MODELS
 
-        RULES.extend([retention.drop_jobs, retention.drop_secrets, retention.drop_tasks])
+        RULES.extend([retention.end_overdue_jobs, retention.drop_jobs])
+        RULES.extend([retention.drop_secrets, retention.drop_tasks])
         SEALED_MODELS.extend([models.Picture, models.WebhookSecret])
         pre_delete.connect(erasure.forget, sender=User)
         pre_delete.connect(erasure.forget_face, sender=Face)

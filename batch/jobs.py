@@ -13,22 +13,23 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
-from django_q.models import OrmQ
-from django_q.tasks import async_task
 
-from batch import webhooks
+from batch import queueing, webhooks
 from batch.models import Item, Job, Kind, Picture, State, Status
 from batch.verbs import Outcome
 from recognition import sealing
 from recognition.access import Caller
 from recognition.errors import ServiceError
 
+_TASK = "batch.tasks.work"
 # A task works on whatever waits, so a few of them keep every worker busy; more would only stand in
 # the way of callbacks.
 _MOST_TASKS = 8
 _ITEMS_PER_TASK = 10
+_MOST_ITEMS = _MOST_TASKS * _ITEMS_PER_TASK
+_LOOK_AGAIN = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def submit(
         options=dict(options),
         total=len(items),
         callback_url=callback_url,
+        deadline_at=timezone.now() + timedelta(hours=settings.FACESVC_BATCH_WAIT_HOURS),
     )
     rows = Item.objects.bulk_create([_row(job, item) for item in items])
     Picture.objects.bulk_create(
@@ -80,7 +82,7 @@ def submit(
         batch_size=10,
     )
     finish(job.pk)  # if no picture could be read
-    call_for_workers()
+    _queue_tasks(Item.objects.pending().values("pk")[:_MOST_ITEMS].count())
     return Job.objects.with_counts().get(pk=job.pk)
 
 
@@ -98,11 +100,33 @@ def _row(job: Job, item: NewItem) -> Item:
 
 
 def call_for_workers() -> None:
-    """Queue tasks for the items that wait, unless enough are queued."""
-    pending = Item.objects.pending().values("pk")[: _MOST_TASKS * _ITEMS_PER_TASK].count()
-    queued = OrmQ.objects.filter(lock__lte=timezone.now()).count()
-    for _ in range(ceil(pending / _ITEMS_PER_TASK) - queued):
-        async_task("batch.tasks.work")
+    """Queue tasks for the items that wait, unless enough are queued.
+
+    When others have all of them, one task for the moment when the first may be free again: whoever
+    has it may be killed.
+    """
+    if free := _free_items():
+        _queue_tasks(free)
+        return
+    times = Item.objects.pending().aggregate(Min("claimed_until"), Count("pk"))
+    if times["pk__count"]:
+        soon = timezone.now() + _LOOK_AGAIN
+        queueing.call_later(_TASK, max(times["claimed_until__min"] or soon, soon))
+
+
+def _queue_tasks(items: int) -> None:
+    for _ in range(ceil(items / _ITEMS_PER_TASK) - queueing.waiting(_TASK)):
+        queueing.call(_TASK)
+
+
+@transaction.atomic
+def _free_items() -> int:
+    """How many could be claimed now, of the first ones."""
+    free = Item.objects.pending().filter(
+        Q(claimed_until=None) | Q(claimed_until__lte=timezone.now())
+    )
+    locked = free.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True)
+    return len(locked[:_MOST_ITEMS])
 
 
 def of(caller: Caller, job_id: str) -> Job:
@@ -116,7 +140,10 @@ def of(caller: Caller, job_id: str) -> Job:
 
 
 def start(pk: int) -> None:
-    """Its first item is being worked on: the time that it may take runs from here."""
+    """Its first item is being worked on: the time that it may take runs from here.
+
+    Until then it is the time that its pictures may wait.
+    """
     now = timezone.now()
     deadline = now + timedelta(seconds=settings.ASYNC_PROCESSING_TIMEOUT)
     Job.objects.filter(pk=pk, status=Status.QUEUED).update(

@@ -69,7 +69,7 @@ class Job(models.Model):
     callback_url = models.CharField(max_length=2000, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
-    deadline_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
 
     objects = JobQuerySet.as_manager()
@@ -99,9 +99,7 @@ class Job(models.Model):
 
     @property
     def is_overdue(self) -> bool:
-        if self.finished_at or self.deadline_at is None:
-            return False
-        return self.deadline_at < timezone.now()
+        return not self.finished_at and self.deadline_at < timezone.now()
 
     @property
     def is_open(self) -> bool:
@@ -226,6 +224,7 @@ class WebhookDelivery(models.Model):
     # Attempts since it was queued or replayed: the place in the list of delays.
     tries = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
+    busy_until = models.DateTimeField(null=True)  # while it is being tried
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -241,7 +240,13 @@ class WebhookDelivery(models.Model):
             # Consumer: the sweep that queues what is due.
             models.Index(
                 fields=["next_attempt_at"], condition=Q(state="pending"), name="delivery_due"
-            )
+            ),
+            # Consumer: how many are being tried at an address.
+            models.Index(
+                fields=["endpoint", "busy_until"],
+                condition=Q(busy_until__isnull=False),
+                name="delivery_busy",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django_q.models import Task
 
+from batch import jobs
 from batch.models import DeliveryState, Job, WebhookSecret
 
 # Jobs that are deleted together: their items pass through memory.
@@ -23,6 +24,15 @@ def drop_jobs() -> str:
         Job.objects.filter(pk__in=some).delete()
         count += len(some)
     return f"{count} batch jobs are dropped."
+
+
+def end_overdue_jobs() -> str:
+    """What the sweep does as well, where workers run: pictures must not wait for ever."""
+    overdue = Job.objects.is_open().filter(deadline_at__lt=timezone.now())
+    pks = list(overdue.values_list("pk", flat=True))
+    for pk in pks:
+        jobs.finish(pk)
+    return f"{len(pks)} overdue batch jobs are ended."
 
 
 def drop_secrets() -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError
 
 from batch.models import Kind, State
@@ -51,7 +52,7 @@ def outcome_of(kind: str, caller: Caller, options: Json, image: bytes) -> Outcom
         return _VERBS[Kind(kind)](caller, options, image)
     except (ServiceError, ImageError) as error:
         return Outcome.refused(error)
-    except (DatabaseError, InterfaceError, PackError):
+    except (DatabaseError, InterfaceError, PackError, ImproperlyConfigured):
         raise
     except Exception:
         # As the 500 of a single request: one picture's bug does not stop the others.

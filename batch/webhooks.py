@@ -1,6 +1,7 @@
 """Callbacks: queued with the end of a job, tried until the receiver has them, each try stored."""
 
 import json
+import logging
 import random
 import time
 from datetime import timedelta
@@ -8,12 +9,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
-from django_q.tasks import async_task
 
-from batch import addresses, posting, signing
+from batch import addresses, posting, queueing, signing
 from batch.addresses import RefusedError
 from batch.models import (
     DeliveryState,
@@ -25,6 +26,8 @@ from batch.posting import PostError
 from recognition import sealing
 from recognition.errors import ServiceError
 
+logger = logging.getLogger(__name__)
+
 # What is waited after each failure, 76 hours together; the last one is followed by a last try.
 _MINUTE, _HOUR = 60, 3600
 DELAYS: tuple[int, ...] = (
@@ -33,9 +36,14 @@ DELAYS: tuple[int, ...] = (
 )
 # Each delay is drawn out by up to this share, so that what failed together does not come together.
 JITTER = 0.2
+_TASK = "batch.tasks.deliver"
+# Tries at once in a task, and to one address in all tasks: one that is slow must not take them all.
+THREADS = 4
+_PER_ENDPOINT = 2
+# A task begins no further tries after so many seconds: it gives way to others.
+_SLICE = 5.0
 # After this a try is taken for lost, with the process that made it.
-_TRY_SECONDS = 3 * posting.TOTAL_SECONDS
-_AT_ONCE = 100
+_LOST_AFTER = timedelta(seconds=3 * posting.TOTAL_SECONDS)
 _GONE = 410
 
 
@@ -58,10 +66,10 @@ def queue(job: Any) -> None:
             job=job, endpoint=endpoint, body=_body(job), state=DeliveryState.STOPPED
         )
         return
-    delivery = WebhookDelivery.objects.create(
+    WebhookDelivery.objects.create(
         job=job, endpoint=endpoint, body=_body(job), next_attempt_at=timezone.now()
     )
-    _send(delivery)
+    call_if_due()
 
 
 def _body(job: Any) -> str:
@@ -81,38 +89,60 @@ def _body(job: Any) -> str:
     return json.dumps(body)
 
 
-def _send(delivery: WebhookDelivery) -> None:
-    """Queue a try. Should the task get lost, it is queued anew when the time of a try is over."""
-    lost_after = timezone.now() + timedelta(seconds=_TRY_SECONDS)
-    WebhookDelivery.objects.filter(pk=delivery.pk).update(next_attempt_at=lost_after)
-    async_task("batch.tasks.deliver", delivery.pk, delivery.tries)
+def call_if_due() -> None:
+    """Queue a task if a callback is due, unless one is queued."""
+    if not queueing.waiting(_TASK) and _due().exists():
+        queueing.call(_TASK)
 
 
-def queue_due() -> None:
-    with transaction.atomic():
-        due = WebhookDelivery.objects.filter(
-            state=DeliveryState.PENDING, next_attempt_at__lte=timezone.now()
-        )
-        locked = due.select_for_update(skip_locked=True).order_by("next_attempt_at")
-        for delivery in locked[:_AT_ONCE]:
-            _send(delivery)
+def _due() -> QuerySet[WebhookDelivery]:
+    """Without those whose address is busy: the end of its tries calls for the next."""
+    now = timezone.now()
+    busy = WebhookDelivery.objects.filter(endpoint=OuterRef("endpoint"), busy_until__gt=now)
+    count = busy.order_by().values("endpoint").annotate(count=Count("pk")).values("count")
+    due = WebhookDelivery.objects.filter(state=DeliveryState.PENDING, next_attempt_at__lte=now)
+    return due.alias(busy=Coalesce(Subquery(count), 0)).filter(busy__lt=_PER_ENDPOINT)
 
 
-def deliver(pk: int, tries: int) -> None:
-    """One try, the one after so many; only once, however often the task is run."""
-    lost_after = timezone.now() + timedelta(seconds=_TRY_SECONDS)
-    claimed = WebhookDelivery.objects.filter(
-        pk=pk, state=DeliveryState.PENDING, tries=tries
-    ).update(tries=F("tries") + 1, next_attempt_at=lost_after)
-    if claimed != 1:
-        return
-    delivery = WebhookDelivery.objects.select_related("endpoint").get(pk=pk)
+def deliver_due() -> int:
+    """Try what is due until the slice is over; how many tries."""
+    end, tries = time.monotonic() + _SLICE, 0
+    while time.monotonic() < end and (claimed := _claim()):
+        _try(*claimed)
+        tries += 1
+    return tries
+
+
+@transaction.atomic
+def _claim() -> tuple[WebhookDelivery, WebhookAttempt] | None:
+    """What becomes of it if nothing comes of the try, as when this is killed, stands at once."""
+    due = _due().select_for_update(skip_locked=True, of=("self",))
+    delivery = due.select_related("endpoint").order_by("next_attempt_at").first()
+    if delivery is None:
+        return None
+    now = timezone.now()
+    if delivery.tries < len(DELAYS):
+        seconds = DELAYS[delivery.tries] * (1 + random.uniform(0, JITTER))
+        delivery.next_attempt_at = now + timedelta(seconds=seconds)
+    else:
+        delivery.state, delivery.next_attempt_at = DeliveryState.DEAD, None
+    delivery.tries += 1
+    delivery.busy_until = now + _LOST_AFTER
+    delivery.save(update_fields=["state", "tries", "next_attempt_at", "busy_until"])
     attempt = WebhookAttempt.objects.create(delivery=delivery, error="not finished", duration_ms=0)
+    return delivery, attempt
+
+
+def _try(delivery: WebhookDelivery, attempt: WebhookAttempt) -> None:
     started = time.monotonic()
     try:
         attempt.status, attempt.error = _post(delivery), ""
     except (RefusedError, PostError, sealing.UnreadableError) as error:
         attempt.error = str(error)[:200]
+    except Exception as error:
+        # Whatever it is, it is this try's: the others and the next one go on.
+        logger.exception("a callback failed")
+        attempt.error = f"internal error: {type(error).__name__}"
     attempt.duration_ms = round((time.monotonic() - started) * 1000)
     attempt.save()
     _judge(delivery, attempt.status)
@@ -128,20 +158,16 @@ def _post(delivery: WebhookDelivery) -> int:
 
 @transaction.atomic
 def _judge(delivery: WebhookDelivery, status: int | None) -> None:
-    mine = WebhookDelivery.objects.filter(
-        pk=delivery.pk, state=DeliveryState.PENDING, tries=delivery.tries
-    )
+    """Also when a later try has begun meanwhile. For a failure `_claim` has said what comes."""
+    mine = WebhookDelivery.objects.filter(pk=delivery.pk)
+    mine.update(busy_until=None)
     if status is not None and 200 <= status < 300:
-        # Also when a later try has begun meanwhile: the receiver has it.
-        mine = WebhookDelivery.objects.filter(pk=delivery.pk, state=DeliveryState.PENDING)
         mine.update(state=DeliveryState.DELIVERED, next_attempt_at=None)
     elif status == _GONE:
+        mine.exclude(state=DeliveryState.DELIVERED).update(
+            state=DeliveryState.STOPPED, next_attempt_at=None
+        )
         _disable(delivery.endpoint)
-    elif delivery.tries > len(DELAYS):
-        mine.update(state=DeliveryState.DEAD, next_attempt_at=None)
-    else:
-        seconds = DELAYS[delivery.tries - 1] * (1 + random.uniform(0, JITTER))
-        mine.update(next_attempt_at=timezone.now() + timedelta(seconds=seconds))
 
 
 def _disable(endpoint: WebhookEndpoint) -> None:
@@ -159,5 +185,5 @@ def replay(deliveries: QuerySet[WebhookDelivery]) -> int:
     for row in rows:
         row.state, row.tries, row.next_attempt_at = DeliveryState.PENDING, 0, timezone.now()
         row.save(update_fields=["state", "tries", "next_attempt_at"])
-        _send(row)
+    call_if_due()
     return len(rows)

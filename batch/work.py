@@ -9,12 +9,12 @@ what the verb stored (an enrolled face) and the deletion of the picture are one 
 import logging
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.core.exceptions import ImproperlyConfigured
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from batch import answers, jobs, verbs, webhooks
@@ -23,6 +23,8 @@ from batch.models import Item, Job, Kind, Picture, Status
 from batch.verbs import Json, Outcome
 from recognition import sealing
 from recognition.access import Caller
+from recognition.inference.packs import PackError
+from recognition.sealing import UnreadableError
 
 logger = logging.getLogger(__name__)
 
@@ -30,45 +32,31 @@ logger = logging.getLogger(__name__)
 _SLICE = 5.0
 # From the claim to the lock of the row: two statements, but the machine may be busy.
 _RESERVED = timedelta(seconds=5)
-# So often may a worker die over an item (out of memory, a crash in native code) or the database
-# be lost during it, until it is the item's fault.
+# So often may a worker die over an item (out of memory, a crash in native code), until it is the
+# item's fault.
 _MOST_ATTEMPTS = 8
-_PAUSE = 0.1  # seconds
-
-
-def work_in_threads(count: int) -> None:
-    """`work` several times at once: while one item waits for the database another is computed."""
-
-    def one() -> None:
-        try:
-            work()
-        finally:
-            connection.close()  # of this thread
-
-    with ThreadPoolExecutor(count) as threads:
-        for running in [threads.submit(one) for _ in range(count)]:
-            running.result()
+# What is no picture's fault: the network's files or a key are missing here, the database is gone.
+# Another machine may have them, and this one a moment later.
+_TROUBLE = (PackError, UnreadableError, ImproperlyConfigured, OperationalError, InterfaceError)
+_PUT_OFF = timedelta(seconds=5)
+_PAUSE = 1.0  # seconds
 
 
 def work() -> None:
-    """Work on the oldest items that wait, of any job, until the slice is over or none is left."""
+    """Work on the oldest items that wait, of any job, until the slice is over or none is free."""
     end = time.monotonic() + _SLICE
     _be_cut_off_when_silent()
     job_id = None
-    while time.monotonic() < end:
-        item = _claim()
-        if item is None or item.job_id != job_id:
-            _change_job(job_id, item.job_id if item else None)
-            job_id = item.job_id if item else None
-        if item is not None:
-            process(item)
-        elif Item.objects.pending().exists():
-            # Others have them. One of those may be killed, so stay near.
-            time.sleep(_PAUSE)
-        else:
-            break
-    _change_job(job_id, None)
-    jobs.call_for_workers()
+    try:
+        while time.monotonic() < end and (item := _claim()):
+            if item.job_id != job_id:
+                _change_job(job_id, item.job_id)
+                job_id = item.job_id
+            if not process(item):
+                time.sleep(_PAUSE)  # the next item may meet the same trouble
+    finally:
+        _change_job(job_id, None)
+        jobs.call_for_workers()
 
 
 def _change_job(before: int | None, now: int | None) -> None:
@@ -89,7 +77,7 @@ def sweep() -> None:
     for pk in to_end.values_list("pk", flat=True):
         jobs.finish(pk)
     jobs.skip_pending_of_ended_jobs()
-    webhooks.queue_due()
+    webhooks.call_if_due()
     jobs.call_for_workers()
 
 
@@ -117,8 +105,8 @@ class _NoLongerWantedError(Exception):
     """The job has ended, or a user was erased: nothing may be stored. An open job tries again."""
 
 
-def process(claimed: Item) -> None:
-    """Do one item, unless another worker has it or it is done.
+def process(claimed: Item) -> bool:
+    """Do one item, unless another worker has it or it is done; False when there was trouble.
 
     Safe to run any number of times, at once as well.
     """
@@ -128,6 +116,19 @@ def process(claimed: Item) -> None:
     except _NoLongerWantedError:
         jobs.finish(claimed.job_id)
         jobs.skip_pending_of_ended_jobs(claimed.job_id)
+    except _TROUBLE:
+        logger.exception("item %s is put off", claimed.pk)
+        if not connection.is_usable():
+            connection.close()
+        _put_off(claimed)
+        return False
+    return True
+
+
+def _put_off(claimed: Item) -> None:
+    """The attempt does not count."""
+    mine = Item.objects.pending().filter(pk=claimed.pk, attempts=claimed.attempts)
+    mine.update(attempts=F("attempts") - 1, claimed_until=timezone.now() + _PUT_OFF)
 
 
 def _do(claimed: Item) -> None:
@@ -181,11 +182,7 @@ def _outcome_of(item: Item, sealed: bytes | None) -> Outcome:
     if item.attempts > _MOST_ATTEMPTS:
         message = f"The work on this picture was broken off {_MOST_ATTEMPTS} times."
         return Outcome.failed("internal_error", message)
-    try:
-        image = sealing.unseal(sealed)
-    except sealing.UnreadableError as error:
-        logger.error("%s: %s", item, error)
-        return Outcome.failed("internal_error", "The stored picture cannot be decrypted.")
+    image = sealing.unseal(sealed)
     return verbs.outcome_of(job.kind, job.caller, {**job.options, **item.options}, image)
 
 

@@ -72,6 +72,9 @@ FACESVC_BATCH_QUEUE_LIMIT = env.int("FACESVC_BATCH_QUEUE_LIMIT", 200_000)
 # Seconds that a job may take from its first picture on.
 ASYNC_PROCESSING_TIMEOUT = env.int("ASYNC_PROCESSING_TIMEOUT", 300)
 
+# Hours that a job's first picture may wait, as when no worker runs.
+FACESVC_BATCH_WAIT_HOURS = env.int("FACESVC_BATCH_WAIT_HOURS", 24)
+
 MAX_IMAGE_BYTES = int(MAX_IMAGE_SIZE_MB * 1024 * 1024)
 MAX_IMAGE_PIXELS = int(FACESVC_MAX_IMAGE_MEGAPIXELS * 1e6)
 # A picture in base64, with some room, so that one that is a little too large is told to be so.

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -18,8 +19,8 @@ from django_q.models import OrmQ
 from pytest_django import Settings
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from batch import addresses, posting, signing, webhooks, work
-from batch.models import Job, WebhookDelivery, WebhookEndpoint, WebhookSecret
+from batch import addresses, posting, signing, tasks, webhooks, work
+from batch.models import Job, Picture, WebhookDelivery, WebhookEndpoint, WebhookSecret
 from batch.webhooks import DELAYS
 from tests.builders import (
     PICTURE_BASE64,
@@ -74,20 +75,19 @@ def receiver(settings: Settings) -> Iterator[Receiver]:
 
 
 def submit(person: Person, url: str) -> Any:
-    options = {"async": True, "callback_url": url}
+    options = {"async": True} | ({"callback_url": url} if url else {})
     pictures = [{"image_id": name, "image": PICTURE_BASE64} for name in "ab"]
     pictures.append({"image_id": "c", "image": "?"})
     return person.post("batch-identify", images=pictures, processing_options=options)
 
 
 def run_tasks() -> int:
-    """What django-q2 would do now with the callbacks that are queued."""
+    """What django-q2 would do now with the callbacks that are due; how many tries."""
     rows = list(OrmQ.objects.all())
     OrmQ.objects.all().delete()
-    deliveries = [row.task["args"] for row in rows if row.task["func"] == "batch.tasks.deliver"]
-    for arguments in deliveries:
-        webhooks.deliver(*arguments)
-    return len(deliveries)
+    if any(row.task["func"] == "batch.tasks.deliver" for row in rows):
+        return webhooks.deliver_due()
+    return 0
 
 
 def finished_job(person: Person, receiver: Receiver) -> WebhookDelivery:
@@ -348,9 +348,8 @@ def test_a_certificate_that_is_not_the_hosts(service: Person, settings: Settings
 
 
 def test_a_task_that_runs_twice_tries_once(service: Person, receiver: Receiver) -> None:
-    delivery = finished_job(service, receiver)
-    webhooks.deliver(delivery.pk, 0)
-    webhooks.deliver(delivery.pk, 0)
+    finished_job(service, receiver)
+    assert (webhooks.deliver_due(), webhooks.deliver_due()) == (1, 0)
     assert len(receiver.received) == 1
 
 
@@ -371,10 +370,97 @@ def test_a_worker_killed_during_a_try(
     assert list(errors) == ["not finished", ""]
 
 
+def test_workers_killed_at_every_try(
+    service: Person, receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost try takes its place in the list of delays, so there is an end."""
+    delivery = finished_job(service, receiver)
+    monkeypatch.setattr(posting, "post", lambda *args: exit(9))
+    delays = []
+    for _ in range(len(DELAYS) + 1):
+        work.sweep()
+        with pytest.raises(SystemExit):
+            run_tasks()
+        delivery.refresh_from_db()
+        if delivery.next_attempt_at:
+            delays.append((delivery.next_attempt_at - timezone.now()).total_seconds())
+            clock.forward(delays[-1] + 1)
+    check_delays(delays)
+    assert (delivery.state, len(delays)) == ("dead", len(DELAYS))
+    clock.forward(10**6)
+    work.sweep()
+    assert run_tasks() == 0
+
+
+def test_a_try_that_fails_in_a_way_of_its_own(
+    service: Person, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = finished_job(service, receiver)
+    with monkeypatch.context() as patch:
+        patch.setattr(signing, "headers", lambda *args: 1 / 0)
+        run_tasks()
+    assert delivery.attempts.get().error == "internal error: ZeroDivisionError"
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.tries) == ("pending", 1)
+
+
+def test_no_more_than_some_at_one_address(service: Person, receiver: Receiver) -> None:
+    """The others are not kept waiting by one who is slow."""
+    for _ in range(4):
+        data_of(submit(service, receiver.url), 202)
+    other = f"{receiver.url}&other"
+    data_of(submit(service, other), 202)
+    work.work()
+    claims = [webhooks._claim() for _ in range(4)]
+    urls = [claim[0].endpoint.url for claim in claims if claim]
+    assert urls == [receiver.url, receiver.url, other]
+    for claim in claims[:1]:
+        webhooks._try(*claim)
+    assert webhooks._claim() is not None
+
+
+def test_callbacks_do_not_keep_pictures_waiting(service: Person, receiver: Receiver) -> None:
+    """However many are due, there is one task for them, and as many as ever for the pictures."""
+    for _ in range(5):
+        data_of(submit(service, receiver.url), 202)
+    work.work()
+    submit(service, receiver.url)
+    functions = [row.task["func"] for row in OrmQ.objects.all()]
+    assert functions.count("batch.tasks.deliver") == 1
+    OrmQ.objects.filter(
+        pk__in=[row.pk for row in OrmQ.objects.all() if "work" in row.func()]
+    ).delete()
+    work.sweep()
+    functions = [row.task["func"] for row in OrmQ.objects.all()]
+    assert sorted(functions) == ["batch.tasks.deliver", "batch.tasks.work"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pictures_are_worked_on_during_a_slow_callback(
+    service: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.FACESVC_WEBHOOK_PORTS = [80]
+    data_of(submit(service, "http://8.8.8.8/"), 202)
+    work.work()
+    data_of(submit(service, ""), 202)
+    done: list[int] = []
+
+    def slow(*args: Any) -> int:
+        end = time.monotonic() + 10
+        while time.monotonic() < end and Picture.objects.exists():
+            time.sleep(0.05)
+        done.append(Picture.objects.count())
+        return 200
+
+    monkeypatch.setattr(posting, "post", slow)
+    tasks.deliver()
+    assert done == [0]
+    assert WebhookDelivery.objects.get().state == "delivered"
+
+
 def test_a_task_that_got_lost(service: Person, receiver: Receiver, clock: Clock) -> None:
     finished_job(service, receiver)
     OrmQ.objects.all().delete()
-    clock.forward(60)
     work.sweep()
     assert run_tasks() == 1
     assert len(receiver.received) == 1

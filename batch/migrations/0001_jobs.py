@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
                 ("callback_url", models.CharField(blank=True, max_length=2000)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("started_at", models.DateTimeField(null=True)),
-                ("deadline_at", models.DateTimeField(null=True)),
+                ("deadline_at", models.DateTimeField()),
                 ("finished_at", models.DateTimeField(null=True)),
             ],
             options={
@@ -180,6 +180,7 @@ class Migration(migrations.Migration):
                 ),
                 ("tries", models.PositiveSmallIntegerField(default=0)),
                 ("next_attempt_at", models.DateTimeField(null=True)),
+                ("busy_until", models.DateTimeField(null=True)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
                     "job",
@@ -308,6 +309,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(("state", "pending")),
                 fields=["next_attempt_at"],
                 name="delivery_due",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="webhookdelivery",
+            index=models.Index(
+                condition=models.Q(("busy_until__isnull", False)),
+                fields=["endpoint", "busy_until"],
+                name="delivery_busy",
             ),
         ),
         migrations.AddConstraint(
