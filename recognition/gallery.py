@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from recognition.models import Listing  # noqa: F401  named in a string below
 
 _EMBEDDING = F("template__embedding")
+# A literal, so that the planner knows how many are public when it plans without the values.
+_PUBLIC = RawSQL("'public'", [])
 _HALFVEC = HalfVectorField(dimensions=512)
 # Ids and distances only: the default would carry every vector into this process.
 COLUMNS = ("user_id", "template__face__face_id", "distance")
@@ -110,7 +112,7 @@ class ListingQuerySet(models.QuerySet["Listing"]):
             return shown.exclude(taggable="nobody") if scope.tagging else shown
         allowed = Q(user_id=scope.viewer) if scope.viewer else Q(pk__in=[])
         if scope.has_public:
-            allowed |= Q(privacy_level="public")
+            allowed |= Q(privacy_level=_PUBLIC)
         for related in scope.relations():
             allowed |= ~Q(privacy_level="private") & related.has(OuterRef("user_id"))
         if scope.tagging:
@@ -121,7 +123,7 @@ class ListingQuerySet(models.QuerySet["Listing"]):
         """Of the visible ones those that GalleryCount does not have, see `counted_for_all`."""
         if not scope.has_public:
             return self
-        public = Q(privacy_level="public")
+        public = Q(privacy_level=_PUBLIC)
         return self.exclude(public & Q(taggable="everyone") if scope.tagging else public)
 
     # --- where to look ----------------------------------------------------------------------------
@@ -136,7 +138,7 @@ class ListingQuerySet(models.QuerySet["Listing"]):
         owners = _related(scope)
         if scope.has_public:
             shown = self.model.objects.filter(searchable=True, suspended=False)
-            owners.append(shown.filter(privacy_level="public").values("user"))
+            owners.append(shown.filter(privacy_level=_PUBLIC).values("user"))
         if not owners:
             return self.none()
         return self.filter(template__user_id__in=owners[0].union(*owners[1:]))
@@ -227,7 +229,7 @@ def counted_for_all(scope: Scope) -> Q:
         return Q(shown=True) & ~Q(taggable="nobody") if scope.tagging else Q(shown=True)
     if not scope.has_public:
         return Q(pk__in=[])
-    public = Q(shown=True, privacy_level="public")
+    public = Q(shown=True, privacy_level=_PUBLIC)
     return public & Q(taggable="everyone") if scope.tagging else public
 
 

@@ -4,19 +4,21 @@ The plans differ in where PostgreSQL looks, and so in what they cost. Two compar
 templates; two miss at most the half percent that docs/decisions/0004-search-plans.md accounts for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from itertools import chain
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 import numpy as np
+import psycopg
 from django.conf import settings
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
-from django.db.models import Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from recognition import indexes
@@ -24,7 +26,6 @@ from recognition.engine import Engine
 from recognition.gallery import (
     COLUMNS,
     ListingQuerySet,
-    Ranking,
     Scope,
     as_text,
     counted_for_all,
@@ -59,7 +60,11 @@ _LOOKALIKES = 1.0
 _FACE_OF_MEAN = 0.6
 # For the planner, in a search's transaction: a search is over before it is compiled, and other
 # processors have other requests.
-_PLANNER = {"jit": "off", "max_parallel_workers_per_gather": "0"}
+_PLANNER = {
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    "plan_cache_mode": "force_generic_plan",
+}
 # A table of few rows would otherwise be read and sorted.
 _FOR_GRAPH = dict.fromkeys(("enable_sort", "enable_seqscan", "enable_bitmapscan"), "off")
 
@@ -85,7 +90,8 @@ class Gallery:
         visible = Listing.objects.comparable_with(by.template_version).visible_to(scope)
         searched = _counted(counted_for_all(scope), by.template_version)
         if not scope.everyone:
-            searched += visible.related_to(scope).not_counted_for_all(scope).count()
+            related = visible.related_to(scope).not_counted_for_all(scope)
+            searched += _count(related)
         return cls(by, visible, scope, searched)
 
     @classmethod
@@ -133,7 +139,7 @@ class Gallery:
         else:
             few = self.by.scores.fmr(least) < _FEW
             ranking = listings.best_of_each_user(vector, least=least, few=few)
-        return _candidates(ranking[:limit])
+        return _candidates(_fetched(ranking[:limit]))
 
     def plan(
         self, probe: Floats, least: float, *, by_user: bool = False, graph: bool = True
@@ -188,7 +194,7 @@ class Gallery:
         listings = self.listings.indexed(indexes.quoted(self.by.template_version))
         with for_graph():
             rows = listings.by_distance(vector).values_list(*COLUMNS)
-            nearest = _candidates(rows[:_WANTED])
+            nearest = _candidates(_fetched(rows[:_WANTED]))
         best: dict[UUID, Candidate] = {}
         for candidate in nearest:
             if candidate.cosine >= least:
@@ -235,5 +241,30 @@ def _configure(parameters: Mapping[str, str]) -> None:
         cursor.execute(f"SELECT {calls}", list(chain.from_iterable(parameters.items())))
 
 
-def _candidates(rows: Ranking) -> list[Candidate]:
+def _fetched(query: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
+    """The rows of a query, by a prepared statement.
+
+    Planning takes as long as a search among friends does. So the plan is made once a connection,
+    without the values; the tests look at these plans.
+    """
+    try:
+        sql, params = query.query.sql_with_params()
+    except EmptyResultSet:
+        return []
+    raw = connection.connection
+    raw.prepare_threshold = 0  # Django's own cursors bind in the client and prepare nothing
+    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    with wrap(psycopg.Cursor(raw)) as cursor:  # type: ignore[arg-type]
+        cursor.execute(sql, params)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def _count(listings: ListingQuerySet) -> int:
+    # Of one version: a single row, or none.
+    grouped = listings.order_by().values("embedding_version").annotate(count=Count("*"))
+    return sum(count for (count,) in _fetched(grouped.values_list("count")))
+
+
+def _candidates(rows: Iterable[tuple[Any, ...]]) -> list[Candidate]:
     return [Candidate(user_id, face_id, -distance) for user_id, face_id, distance in rows]
