@@ -4,7 +4,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 from recognition import engine, indexes, protection
@@ -31,6 +31,13 @@ def check_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     except (ValueError, ImproperlyConfigured) as error:
         return [Error(f"A key is not valid: {error}", id="facesvc.E004")]
     return []
+
+
+@register()
+def check_jobs(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if settings.FACESVC_CROP_KEYS:
+        return []
+    return [Warning("Without FACESVC_CROP_KEYS jobs and callbacks are refused.", id="facesvc.W001")]
 
 
 @register()
