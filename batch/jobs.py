@@ -97,7 +97,7 @@ def _store(job: Job, items: Sequence[NewItem]) -> None:
 
 
 def _require_room(more: int) -> None:
-    waiting = Job.objects.is_open().aggregate(Sum("total"))["total__sum"] or 0
+    waiting = Job.objects.unfinished().aggregate(Sum("total"))["total__sum"] or 0
     if waiting + more > settings.FACESVC_BATCH_QUEUE_LIMIT:
         raise ServiceError("unavailable", f"{waiting} pictures are waiting; try again later.")
 

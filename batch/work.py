@@ -75,7 +75,7 @@ def sweep() -> None:
     Every minute (see batch.apps), and when a cluster starts or lost a process.
     """
     pending = Item.objects.pending().filter(job=OuterRef("pk"))
-    to_end = Job.objects.is_open().filter(Q(deadline_at__lt=timezone.now()) | ~Exists(pending))
+    to_end = Job.objects.unfinished().filter(Q(deadline_at__lt=timezone.now()) | ~Exists(pending))
     for pk in to_end.values_list("pk", flat=True):
         jobs.finish(pk)
     jobs.skip_pending_of_ended_jobs()
