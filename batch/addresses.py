@@ -4,8 +4,10 @@ An address is resolved once, every address that its name has is checked, and the
 one of those: a name that means something else a moment later cannot matter.
 """
 
+import contextlib
 import re
 import socket
+import threading
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
@@ -13,6 +15,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 _MAX_LENGTH = 2000
+_RESOLVE_SECONDS = 5.0
 _NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 # Addresses that carry an IPv4 address which a gateway on the way takes out again.
@@ -55,8 +58,9 @@ def check(url: str) -> Target:
     if port not in settings.FACESVC_WEBHOOK_PORTS and listed_with_port not in allowed:
         raise RefusedError(f"The port {port} is not allowed.")
     ips = _resolve(host, port)
-    if not {host, listed_with_port} & allowed and not all(map(is_public, ips)):
-        raise RefusedError("The host's address is not public.")
+    if not ips or not ({host, listed_with_port} & allowed or all(map(is_public, ips))):
+        # One message for both: nobody is to learn which names there are in our network.
+        raise RefusedError("The host has no address, or one that is not public.")
     return Target(scheme, host, port, path, ips)
 
 
@@ -95,12 +99,19 @@ def _is_host(host: str, *, bracketed: bool) -> bool:
 
 
 def _resolve(host: str, port: int) -> tuple[str, ...]:
-    """Raises RefusedError. The C library reads 127.1, 0x7f000001 and their like, too."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise RefusedError("The host's name cannot be resolved.") from None
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+    """None if there are none in time. The C library reads 127.1, 0x7f000001 and their like, too."""
+    found: list[str] = []
+
+    def ask() -> None:
+        with contextlib.suppress(OSError, UnicodeError):
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.extend(str(entry[4][0]) for entry in entries)
+
+    # It has no timeout of its own; somebody's name server may be silent.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_RESOLVE_SECONDS)
+    return tuple(dict.fromkeys(found))
 
 
 def is_public(ip: str) -> bool:

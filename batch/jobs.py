@@ -30,6 +30,7 @@ _MOST_TASKS = 8
 _ITEMS_PER_TASK = 10
 _MOST_ITEMS = _MOST_TASKS * _ITEMS_PER_TASK
 _LOOK_AGAIN = timedelta(seconds=2)
+_PICTURES_TOGETHER = 10
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,6 @@ class NewItem:
         return [UUID(user_id)] if user_id else []
 
 
-@transaction.atomic
 def submit(
     *,
     caller: Caller,
@@ -55,14 +55,18 @@ def submit(
     items: Sequence[NewItem],
     callback_url: str = "",
 ) -> Job:
-    """Accept a batch; the job comes with its counts. Raises unavailable, invalid_callback_url."""
+    """Accept a batch; the job comes with its counts.
+
+    Raises encryption_not_set_up, unavailable, invalid_callback_url.
+    """
     if not sealing.is_possible():
         message = "Pictures that wait are encrypted: the server needs FACESVC_CROP_KEYS."
-        raise ServiceError("unavailable", message)
+        raise ServiceError("encryption_not_set_up", message)
     _require_room(len(items))
     if callback_url:
+        # Before the transaction: it may take seconds.
         webhooks.require_deliverable(caller.subject, callback_url)
-    job = Job.objects.create(
+    job = Job(
         kind=kind,
         subject=caller.subject,
         user_id=caller.user_id,
@@ -72,22 +76,28 @@ def submit(
         callback_url=callback_url,
         deadline_at=timezone.now() + timedelta(hours=settings.FACESVC_BATCH_WAIT_HOURS),
     )
-    rows = Item.objects.bulk_create([_row(job, item) for item in items])
-    Picture.objects.bulk_create(
-        (
-            Picture(item=row, sealed=sealing.seal(item.picture))
-            for row, item in zip(rows, items, strict=True)
-            if isinstance(item.picture, bytes)
-        ),
-        batch_size=10,
-    )
-    finish(job.pk)  # if no picture could be read
-    _queue_tasks(Item.objects.pending().values("pk")[:_MOST_ITEMS].count())
+    _store(job, items)
     return Job.objects.with_counts().get(pk=job.pk)
 
 
+@transaction.atomic
+def _store(job: Job, items: Sequence[NewItem]) -> None:
+    job.save()
+    rows = Item.objects.bulk_create([_row(job, item) for item in items])
+    # Not all at once: each is some megabytes.
+    for at in range(0, len(rows), _PICTURES_TOGETHER):
+        some = slice(at, at + _PICTURES_TOGETHER)
+        Picture.objects.bulk_create(
+            Picture(item=row, sealed=sealing.seal(item.picture))
+            for row, item in zip(rows[some], items[some], strict=True)
+            if isinstance(item.picture, bytes)
+        )
+    finish(job.pk)  # if no picture could be read
+    _queue_tasks(Item.objects.pending().values("pk")[:_MOST_ITEMS].count())
+
+
 def _require_room(more: int) -> None:
-    waiting = Job.objects.is_open().aggregate(Sum("total"))["total__sum"] or 0
+    waiting = Job.objects.unfinished().aggregate(Sum("total"))["total__sum"] or 0
     if waiting + more > settings.FACESVC_BATCH_QUEUE_LIMIT:
         raise ServiceError("unavailable", f"{waiting} pictures are waiting; try again later.")
 

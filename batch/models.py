@@ -43,7 +43,7 @@ class JobQuerySet(models.QuerySet["Job"]):
     def of(self, caller: Caller) -> "JobQuerySet":
         return self.filter(subject=caller.subject)
 
-    def is_open(self) -> "JobQuerySet":
+    def unfinished(self) -> "JobQuerySet":
         return self.filter(finished_at=None)
 
     def with_counts(self) -> "JobQuerySet":

@@ -28,7 +28,7 @@ def drop_jobs() -> str:
 
 def end_overdue_jobs() -> str:
     """What the sweep does as well, where workers run: pictures must not wait for ever."""
-    overdue = Job.objects.is_open().filter(deadline_at__lt=timezone.now())
+    overdue = Job.objects.unfinished().filter(deadline_at__lt=timezone.now())
     pks = list(overdue.values_list("pk", flat=True))
     for pk in pks:
         jobs.finish(pk)

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -23,6 +24,7 @@ from batch.models import Item, Job, Kind, Picture, Status
 from batch.verbs import Json, Outcome
 from recognition import sealing
 from recognition.access import Caller
+from recognition.errors import ServiceError
 from recognition.inference.packs import PackError
 from recognition.sealing import UnreadableError
 
@@ -73,7 +75,7 @@ def sweep() -> None:
     Every minute (see batch.apps), and when a cluster starts or lost a process.
     """
     pending = Item.objects.pending().filter(job=OuterRef("pk"))
-    to_end = Job.objects.is_open().filter(Q(deadline_at__lt=timezone.now()) | ~Exists(pending))
+    to_end = Job.objects.unfinished().filter(Q(deadline_at__lt=timezone.now()) | ~Exists(pending))
     for pk in to_end.values_list("pk", flat=True):
         jobs.finish(pk)
     jobs.skip_pending_of_ended_jobs()
@@ -186,9 +188,23 @@ def _outcome_of(item: Item, sealed: bytes | None) -> Outcome:
     return verbs.outcome_of(job.kind, job.caller, {**job.options, **item.options}, image)
 
 
+# A process has few threads for all requests, and a batch takes its own for seconds.
+_room_at_once = BoundedSemaphore(2)
+
+
 def at_once(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:
-    """A batch without a job: every result in one answer, nothing is stored."""
-    end = time.monotonic() + settings.ASYNC_PROCESSING_TIMEOUT
+    """A batch without a job: every result in one answer, nothing is stored. Raises unavailable."""
+    if not _room_at_once.acquire(blocking=False):
+        message = "Other batches are being answered; try again, or with `async`: true."
+        raise ServiceError("unavailable", message)
+    try:
+        return _at_once(caller, kind, options, items)
+    finally:
+        _room_at_once.release()
+
+
+def _at_once(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:
+    end = time.monotonic() + settings.FACESVC_BATCH_AT_ONCE_SECONDS
     results: list[Json] = []
     for item in items:
         if time.monotonic() > end:

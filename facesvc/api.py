@@ -83,6 +83,7 @@ STATUS = {
     "invalid_graph": status.HTTP_422_UNPROCESSABLE_ENTITY,
     # us
     "unavailable": status.HTTP_503_SERVICE_UNAVAILABLE,
+    "encryption_not_set_up": status.HTTP_503_SERVICE_UNAVAILABLE,
     "internal_error": status.HTTP_500_INTERNAL_SERVER_ERROR,
 }
 

@@ -72,6 +72,8 @@ FACESVC_BATCH_QUEUE_LIMIT = env.int("FACESVC_BATCH_QUEUE_LIMIT", 200_000)
 # Seconds that a job may take from its first picture on.
 ASYNC_PROCESSING_TIMEOUT = env.int("ASYNC_PROCESSING_TIMEOUT", 300)
 
+# The same for a batch that is answered at once: a thread of the web server is busy with it.
+FACESVC_BATCH_AT_ONCE_SECONDS = env.int("FACESVC_BATCH_AT_ONCE_SECONDS", 60)
 # Hours that a job's first picture may wait, as when no worker runs.
 FACESVC_BATCH_WAIT_HOURS = env.int("FACESVC_BATCH_WAIT_HOURS", 24)
 

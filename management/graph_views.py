@@ -87,6 +87,9 @@ class GraphView(ServiceView):
         import of the same lines changes nothing. `invalid_graph` names the lines.
         """
         self.caller.require_service()
+        if "Idempotency-Key" in request.headers:
+            message = "No Idempotency-Key is taken here: the same lines may simply be sent again."
+            raise ServiceError("invalid_request", message)
         lines: Any = request.data
         if not isinstance(lines, Iterator):
             raise ServiceError("invalid_request", f"A body of {MEDIA_TYPE} is needed.")

@@ -4,7 +4,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 from recognition import engine, indexes, protection
@@ -39,14 +39,21 @@ def check_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def check_providers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     names = ("ANTISPOOFING_SERVICE_URL", "DEEPFAKE_DETECTION_SERVICE_URL")
     errors: list[CheckMessage] = [
-        Error(f"{name} is no http or https address.", id="facesvc.E005")
+        Error(f"{name} is no http or https address.", id="facesvc.E006")
         for name in names
         if getattr(settings, name) and not is_address(getattr(settings, name))
     ]
     if unknown := sorted(set(settings.FACESVC_STRICT_CHECKS) - set(CHECKS)):
         text = f"FACESVC_STRICT_CHECKS knows {', '.join(CHECKS)}, not {', '.join(unknown)}."
-        errors.append(Error(text, id="facesvc.E006"))
+        errors.append(Error(text, id="facesvc.E007"))
     return errors
+
+
+@register()
+def check_jobs(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if settings.FACESVC_CROP_KEYS:
+        return []
+    return [Warning("Without FACESVC_CROP_KEYS jobs and callbacks are refused.", id="facesvc.W001")]
 
 
 @register()

@@ -38,7 +38,7 @@ def rotate(of: type[Model]) -> Iterator[bool]:
     """Encrypt every row with the newest key; yields whether it could be, row by row."""
     cipher = _cipher()
     rows: Any = of._default_manager
-    for row in rows.only("sealed").order_by("pk").iterator(chunk_size=100):
+    for row in rows.only("sealed").order_by("pk").iterator(chunk_size=10):
         try:
             token = cipher.rotate(base64.urlsafe_b64encode(bytes(row.sealed)))
         except InvalidToken:

@@ -1,6 +1,7 @@
 """An HTTP server that stands in for the app that gets callbacks."""
 
 import http.server
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ class Receiver:
 
 
 @contextmanager
-def receiving(*statuses: int | str) -> Iterator[Receiver]:
+def receiving(*statuses: int | str, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     """`statuses`: a number, "close" before an answer, "drip" a header for ever."""
     receiver = Receiver(statuses=list(statuses or [200]))
 
@@ -59,6 +60,9 @@ def receiving(*statuses: int | str) -> Iterator[Receiver]:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *args: None  # type: ignore[method-assign]
     receiver.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

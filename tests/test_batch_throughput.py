@@ -1,10 +1,11 @@
 """What the queue costs: 50 photos as a job, beside the pipeline alone on the same photos."""
 
-import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.fernet import Fernet
+from django.conf import settings as django_settings
 from pytest_django import Settings
 
 from batch import jobs, work
@@ -16,14 +17,19 @@ from tests.test_batch_chaos import APP, SEARCH, clusters
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 PHOTOS = 50
-ROUNDS = 4  # at most; other programs on the machine cost the one or the other some seconds
+ROUNDS = 8  # at most; other programs on the machine cost the one or the other some seconds
 
 
 def seconds_of_the_pipeline(photo: bytes) -> float:
-    active = engine.current()
-    begin = time.monotonic()
-    for _ in range(PHOTOS):
+    """In as many threads as a worker has."""
+    active, count = engine.current(), django_settings.FACESVC_TASK_THREADS
+
+    def one(_: int) -> None:
         active.embed(active.look_at(photo))
+
+    begin = time.monotonic()
+    with ThreadPoolExecutor(count) as threads:
+        list(threads.map(one, range(PHOTOS)))
     return time.monotonic() - begin
 
 
@@ -53,6 +59,4 @@ def test_the_queue_costs_at_most_a_tenth(settings: Settings) -> None:
                 break
     ratio = min(alone) / min(queued)
     print(f"alone {min(alone):.2f} s, queued {min(queued):.2f} s, ratio {ratio:.3f}")
-    if ratio < 0.9 and os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
-        pytest.skip(f"the machine is too busy with others to tell (ratio {ratio:.2f})")
     assert ratio >= 0.9

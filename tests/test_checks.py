@@ -26,6 +26,13 @@ def test_numbers_out_of_range(settings: Settings, name: str, value: float) -> No
     assert found[0].id == "facesvc.E002" and name in found[0].msg
 
 
+def test_jobs_need_a_key(settings: Settings) -> None:
+    settings.FACESVC_CROP_KEYS = ["key"]
+    assert checks.check_jobs(None) == []
+    settings.FACESVC_CROP_KEYS = []
+    assert [warning.id for warning in checks.check_jobs(None)] == ["facesvc.W001"]
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("version", [None, (0, 7, 4)])
 def test_pgvector_missing_or_too_old(

@@ -114,6 +114,12 @@ def test_it_works(service: Person) -> None:
     ]
 
 
+def test_an_idempotency_key_is_not_ignored(service: Person) -> None:
+    """Nothing is stored under it: who sent one would trust in an answer that does not come."""
+    answer = post(service, text_of({"group": "hiking"}), headers={"Idempotency-Key": "k"})
+    assert refusal(answer) == (400, "invalid_request")
+
+
 def test_one_row_in_the_log(service: Person) -> None:
     counts = data_of(post(service, text_of(*GRAPH)))
     event = AuditEvent.objects.get()

@@ -1,7 +1,9 @@
 """Where callbacks may go, at submission and at delivery: nothing is sent to what is refused."""
 
 import socket
+import time
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import pytest
@@ -190,3 +192,24 @@ def test_http_by_setting(names: dict[str, list[str]], settings: Settings) -> Non
     assert addresses.check("http://app.example/").port == 80
     with pytest.raises(RefusedError):
         addresses.check("http://127.0.0.1/")
+
+
+def test_names_that_are_not_there_look_like_those_inside(names: dict[str, list[str]]) -> None:
+    names["inside.example"], names["none.example"] = ["10.0.0.1"], []
+    messages = set()
+    for host in ("inside.example", "none.example", "unknown.invalid"):
+        with pytest.raises(RefusedError) as caught:
+            addresses.check(f"https://{host}/")
+        messages.add(str(caught.value))
+    assert len(messages) == 1
+
+
+def test_a_name_server_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = Event()
+    monkeypatch.setattr(addresses, "_RESOLVE_SECONDS", 0.1)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: over.wait(20) and [])
+    started = time.monotonic()
+    with pytest.raises(RefusedError):
+        addresses.check("https://app.example/")
+    over.set()
+    assert time.monotonic() - started < 5

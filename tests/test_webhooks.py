@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from tests.builders import (
     service_token,
     vector,
 )
+from tests.certificates import Authority
 from tests.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.django_db
@@ -342,6 +344,36 @@ def test_a_certificate_that_is_not_the_hosts(service: Person, settings: Settings
         run_tasks()
     assert receiver.received == []
     assert "SSL" in WebhookDelivery.objects.get().attempts.get().error
+
+
+@pytest.mark.parametrize(
+    ("host", "known", "arrives"),
+    [("app.lan", True, True), ("other.lan", True, False), ("app.lan", False, False)],
+    ids=["right", "another host", "unknown authority"],
+)
+def test_the_certificate_counts(
+    service: Person,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    host: str,
+    known: bool,
+    arrives: bool,
+) -> None:
+    """It must be the host's, and signed by whom this machine trusts."""
+    authority, other = Authority(tmp_path), Authority(tmp_path, "other")
+    monkeypatch.setenv("SSL_CERT_FILE", str((authority if known else other).path))
+    real = socket.getaddrinfo
+    at_home = lambda name, *args, **options: real("127.0.0.1", *args, **options)  # noqa: E731
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", at_home)
+    with receiving(200, tls=authority.server(host)) as receiver:
+        settings.WEBHOOK_ALLOWED_HOSTS = [f"app.lan:{receiver.port}"]
+        data_of(submit(service, f"https://app.lan:{receiver.port}/"), 202)
+        work.work()
+        run_tasks()
+    assert len(receiver.received) == arrives
+    error = WebhookDelivery.objects.get().attempts.get().error
+    assert ("CERTIFICATE_VERIFY_FAILED" in error) != arrives
 
 
 # --- killed, twice, moved -------------------------------------------------------------------------

@@ -146,9 +146,28 @@ def test_at_once(service: Person) -> None:
 
 
 def test_at_once_out_of_time(service: Person, settings: Settings) -> None:
-    settings.ASYNC_PROCESSING_TIMEOUT = -1
+    settings.FACESVC_BATCH_AT_ONCE_SECONDS = -1
     answer = data_of(service.post("batch-identify", images=images(3)))
     assert (answer["status"], answer["results"]) == ("timed_out", [])
+
+
+def test_not_many_at_once(service: Person, fake: FakePipeline) -> None:
+    """The threads of a process are there for the short requests, too."""
+    embed, answers = fake.embed, []
+
+    def and_ask_again(faces: Any) -> Any:
+        if len(answers) < 2:
+            answers.append(None)
+            answers[answers.index(None)] = service.post("batch-identify", images=images(1))
+        return embed(faces)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fake, "embed", and_ask_again)
+        assert data_of(service.post("batch-identify", images=images(1)))["succeeded"] == 1
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [200, 503]
+    assert all(answer["Retry-After"] for answer in answers if answer.status_code == 503)
+    assert data_of(service.post("batch-identify", images=images(1)))["succeeded"] == 1
 
 
 def test_one_corrupt_picture_among_100(service: Person) -> None:
@@ -372,7 +391,8 @@ def test_pictures_are_encrypted_and_gone_when_done(service: Person) -> None:
 def test_no_key_no_job(service: Person, settings: Settings) -> None:
     settings.FACESVC_CROP_KEYS = []
     answer = service.post("batch-identify", images=images(1), processing_options=ASYNC)
-    assert refusal(answer) == (503, "unavailable")
+    assert refusal(answer) == (503, "encryption_not_set_up")
+    assert "Retry-After" not in answer  # it will not be otherwise in a moment
     assert not Job.objects.exists()
 
 
