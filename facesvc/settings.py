@@ -12,12 +12,14 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from environs import FileAwareEnv
 
+from facesvc.api_settings import REST_FRAMEWORK as REST_FRAMEWORK
+from facesvc.api_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = FileAwareEnv()
 env.read_env(BASE_DIR / ".env", recurse=False)
 
-VERSION = "0.1.0"
 DEBUG = env.bool("DEBUG", False)
 
 # Signs the tokens unless JWT_SECRET or a public key is set.
@@ -215,44 +217,6 @@ WHITENOISE_USE_FINDERS = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
-
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["facesvc.auth.TokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["facesvc.auth.HasScope"],
-    "DEFAULT_THROTTLE_CLASSES": ["facesvc.throttling.TokenThrottle"],
-    "DEFAULT_RENDERER_CLASSES": ["facesvc.envelope.EnvelopeRenderer"],
-    "DEFAULT_PARSER_CLASSES": [
-        "facesvc.parsers.StrictJSONParser",
-        "rest_framework.parsers.MultiPartParser",
-        "facesvc.parsers.RawImageParser",
-    ],
-    "DEFAULT_SCHEMA_CLASS": "facesvc.openapi.EnvelopeSchema",
-    "EXCEPTION_HANDLER": "facesvc.api.exception_handler",
-    "UNAUTHENTICATED_USER": None,
-    "COERCE_DECIMAL_TO_STRING": False,
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "facesvc",
-    "DESCRIPTION": "Self-hosted face recognition: enrol, verify (1:1), identify (1:N).",
-    "VERSION": VERSION,
-    "OAS_VERSION": "3.1.1",
-    "SERVE_PERMISSIONS": [],
-    "SERVE_AUTHENTICATION": [],
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "COMPONENT_SPLIT_REQUEST": False,
-    "ENUM_NAME_OVERRIDES": {
-        "JobStatus": "batch.models.Status",
-        "ItemStatus": "batch.schemas.ITEM_STATUS",
-        "FrameStatus": "recognition.session_serializers.FRAME_STATUS",
-    },
-    "SCHEMA_PATH_PREFIX": "/api/v1/face-recognition",
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "facesvc.openapi.add_envelope",
-    ],
-}
 
 # --- Background work ------------------------------------------------------------------------------
 # What has to be done stands in our own tables, and a lost task is queued anew by batch.work.sweep.

@@ -1,6 +1,7 @@
 """Users, their faces, the templates of those, and the log of who did what.
 
-The social graph is in recognition.social, sessions are in recognition.session_models.
+What a search reads is in recognition.search_models, the social graph in recognition.social,
+sessions in recognition.session_models.
 
 A face and its template are two rows: a template never changes, so that changing a face's settings
 does not touch the vector index (pgvector inserts a vector anew when any column of its row changes).
@@ -12,9 +13,12 @@ import uuid
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from pgvector.django import BitField, HalfVectorField
+from pgvector.django import HalfVectorField
 
-from recognition.gallery import ListingQuerySet
+from recognition.search_models import GalleryCount as GalleryCount
+from recognition.search_models import Listing as Listing
+from recognition.search_models import Sketch as Sketch
+from recognition.search_models import SketchCentre as SketchCentre
 from recognition.session_models import Attempt as Attempt
 from recognition.session_models import FailureCount as FailureCount
 from recognition.session_models import Session as Session
@@ -149,94 +153,6 @@ class Template(models.Model):
 
     def __str__(self) -> str:
         return f"{self.face} {self.embedding_version}"
-
-
-class SketchCentre(models.Model):
-    """Around what the sketches of a template version are taken: about the mean of all people.
-
-    Never changed or deleted: the stored sketches would no longer be comparable with new ones.
-    """
-
-    embedding_version = models.CharField(max_length=60, primary_key=True)
-    centre = HalfVectorField(dimensions=512)
-
-    def __str__(self) -> str:
-        return self.embedding_version
-
-
-class Sketch(models.Model):
-    """The signs of a template around the centre of its version.
-
-    Alone in a row, since some searches go past all of them. Written with the listing.
-    """
-
-    template = models.OneToOneField(
-        Template,
-        primary_key=True,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        related_name="sketch",
-    )
-    bits = BitField(length=512)
-
-    def __str__(self) -> str:
-        return f"sketch of {self.template_id}"
-
-
-class Listing(models.Model):
-    """What the privacy rule has to know about a template, in one narrow row.
-
-    Written, changed and removed by the database, together with the template, its face and its
-    user: see migration 0004. Nothing else writes here.
-    """
-
-    template = models.OneToOneField(
-        Template,
-        primary_key=True,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        related_name="listing",
-    )
-    embedding_version = models.CharField(max_length=60)
-    user = models.ForeignKey(
-        User, on_delete=models.DO_NOTHING, db_constraint=False, related_name="listings"
-    )
-    privacy_level = models.CharField(max_length=10)  # of the user
-    suspended = models.BooleanField()  # the user or the face
-    searchable = models.BooleanField()
-    taggable = models.CharField(max_length=12)
-
-    objects = ListingQuerySet.as_manager()
-
-    class Meta:
-        indexes = [
-            # Consumer: the search where few are public, ListingQuerySet.of_owners.
-            models.Index(
-                fields=["privacy_level", "user"],
-                name="listing_by_privacy",
-                condition=models.Q(searchable=True, suspended=False),
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"listing of {self.template_id}"
-
-
-class GalleryCount(models.Model):
-    """How many listings there are of each kind: the sums of `templates`, which may be negative.
-
-    Written by the database with every change. Rows are only added, so that nobody waits for
-    anybody's counter, and summed up from time to time.
-    """
-
-    embedding_version = models.CharField(max_length=60)
-    privacy_level = models.CharField(max_length=10)  # of the user
-    taggable = models.CharField(max_length=12)  # of the face
-    shown = models.BooleanField()  # searchable and not suspended
-    templates = models.BigIntegerField()
-
-    def __str__(self) -> str:
-        return f"{self.templates:+} {self.embedding_version} {self.privacy_level}"
 
 
 class AuditEvent(models.Model):
