@@ -14,6 +14,7 @@ from environs import FileAwareEnv
 
 from facesvc.api_settings import REST_FRAMEWORK as REST_FRAMEWORK
 from facesvc.api_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
+from facesvc.api_settings import VERSION as VERSION
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
