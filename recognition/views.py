@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import UUIDField, ValidationError
@@ -22,6 +22,13 @@ from recognition.serializers import (
     VerifyRequest,
 )
 from recognition.service_view import ServiceView
+
+VIEWER_HEADER = OpenApiParameter(
+    "X-On-Behalf-Of",
+    UUID,
+    OpenApiParameter.HEADER,
+    description="The viewer, when the body does not name one by `on_behalf_of`.",
+)
 
 
 class RegisterView(ServiceView):
@@ -88,6 +95,7 @@ class IdentifyView(ServiceView):
     @extend_schema(
         operation_id="identify",
         request=IdentifyRequest,
+        parameters=[VIEWER_HEADER],
         responses={200: schemas.Identified},
         tags=["recognition"],
     )
