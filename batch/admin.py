@@ -43,16 +43,22 @@ class AttemptInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["message_id", "job", "endpoint", "state", "tries", "next_attempt_at"]
+    list_display = ["message_id", "job", "address", "state", "tries", "next_attempt_at"]
     list_filter = ["state"]
     list_select_related = ["job", "endpoint"]
     search_fields = ["message_id", "job__job_id"]
     inlines = [AttemptInline]
     actions = ["replay"]
 
+    @admin.display(description="endpoint")
+    def address(self, delivery: WebhookDelivery) -> str:
+        """Without its query, in which some apps have a secret."""
+        return delivery.endpoint.url.partition("?")[0]
+
     @admin.action(description="Send again", permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:
-        self.message_user(request, f"{webhooks.replay(queryset)} callbacks are queued again.")
+        count = webhooks.replay(queryset, actor=f"operator:{request.user.get_username()}"[:110])
+        self.message_user(request, f"{count} callbacks are queued again.")
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("batch.change_webhookdelivery")

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.apps import apps as installed
 from django.db.models.signals import post_migrate, pre_delete
 
-SWEEP = "batch: sweep"
+SWEEP, PURGE = "batch: sweep", "batch: purge"
 
 
 class BatchConfig(AppConfig):
@@ -17,19 +17,22 @@ class BatchConfig(AppConfig):
         from recognition.sealing import SEALED_MODELS
 
         RULES.extend([retention.end_overdue_jobs, retention.drop_jobs])
-        RULES.extend([retention.drop_secrets, retention.drop_tasks])
+        RULES.extend([retention.drop_secrets, retention.drop_tasks, retention.drop_sessions])
         SEALED_MODELS.extend([models.Picture, models.WebhookSecret])
         pre_delete.connect(erasure.forget, sender=User)
         pre_delete.connect(erasure.forget_face, sender=Face)
-        post_migrate.connect(_schedule_sweep, sender=self)
+        post_migrate.connect(_schedule_tasks, sender=self)
 
 
-def _schedule_sweep(using: str, apps: Any = installed, **kwargs: Any) -> None:
+def _schedule_tasks(using: str, apps: Any = installed, **kwargs: Any) -> None:
     from django_q.models import Schedule
 
     try:
         apps.get_model("django_q", "Schedule")
     except LookupError:
         return  # migrations up to here do not make its table
+    schedules = Schedule.objects.using(using)
     what = {"func": "batch.tasks.sweep", "schedule_type": Schedule.MINUTES, "minutes": 1}
-    Schedule.objects.using(using).update_or_create(name=SWEEP, defaults={**what, "repeats": -1})
+    schedules.update_or_create(name=SWEEP, defaults={**what, "repeats": -1})
+    what = {"func": "batch.tasks.purge", "schedule_type": Schedule.DAILY}
+    schedules.update_or_create(name=PURGE, defaults={**what, "repeats": -1})

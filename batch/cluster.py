@@ -4,11 +4,9 @@ As it comes, a worker that is killed while it waits for work takes the lock of t
 and the cluster stands still for ever; of a killed cluster the children go on unsupervised.
 """
 
-import ctypes
 import logging
 import os
 import signal
-import sys
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
@@ -18,11 +16,10 @@ from django_q.conf import Conf
 from django_q.queues import Queue
 from django_q.tasks import async_task
 
+from recognition import orphans
+
 logger = logging.getLogger(__name__)
 
-_PR_SET_PDEATHSIG = 1
-# Loaded here: a forked process should load nothing before it has asked.
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 # The lock of a worker's timer is held for microseconds; longer, its holder was killed.
 _LOCK_SECONDS = 10
 
@@ -36,10 +33,7 @@ def die_with_parent() -> None:
         parent = os.getpid()
 
     def in_child() -> None:
-        if _libc is not None:
-            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:  # it died between fork and prctl
-                os.kill(os.getpid(), signal.SIGKILL)
+        orphans.signal_at_end_of(parent, signal.SIGKILL)
 
     os.register_at_fork(before=before, after_in_child=in_child)
 

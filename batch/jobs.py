@@ -22,6 +22,7 @@ from batch.verbs import Outcome
 from recognition import sealing
 from recognition.access import Caller
 from recognition.errors import ServiceError
+from recognition.models import AuditEvent
 
 _TASK = "batch.tasks.work"
 # A task works on whatever waits, so a few of them keep every worker busy; more would only stand in
@@ -76,13 +77,14 @@ def submit(
         callback_url=callback_url,
         deadline_at=timezone.now() + timedelta(hours=settings.FACESVC_BATCH_WAIT_HOURS),
     )
-    _store(job, items)
+    _store(caller, job, items)
     return Job.objects.with_counts().get(pk=job.pk)
 
 
 @transaction.atomic
-def _store(job: Job, items: Sequence[NewItem]) -> None:
+def _store(caller: Caller, job: Job, items: Sequence[NewItem]) -> None:
     job.save()
+    _note(caller, "job.submit", job)
     rows = Item.objects.bulk_create([_row(job, item) for item in items])
     # Not all at once: each is some megabytes.
     for at in range(0, len(rows), _PICTURES_TOGETHER):
@@ -94,6 +96,13 @@ def _store(job: Job, items: Sequence[NewItem]) -> None:
         )
     finish(job.pk)  # if no picture could be read
     _queue_tasks(Item.objects.pending().values("pk")[:_MOST_ITEMS].count())
+
+
+def _note(caller: Caller, action: str, job: Job) -> None:
+    details = {"job_id": job.job_id, "kind": job.kind, "total": job.total}
+    AuditEvent.objects.create(
+        actor=caller.name, action=action, user_id=caller.user_id, details=details
+    )
 
 
 def _require_room(more: int) -> None:
@@ -164,7 +173,10 @@ def start(pk: int) -> None:
 @transaction.atomic
 def cancel(*, caller: Caller, job_id: str) -> Job:
     """End a job with what it has; one that has ended stays as it is. Raises job_not_found."""
-    finish(of(caller, job_id).pk, cancelled=True)
+    job = of(caller, job_id)
+    if not job.finished_at:
+        _note(caller, "job.cancel", job)
+    finish(job.pk, cancelled=True)
     return of(caller, job_id)
 
 

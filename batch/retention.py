@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db.models import Q
 from django.utils import timezone
 from django_q.models import Task
@@ -45,3 +46,8 @@ def drop_tasks() -> str:
     before = timezone.now() - timedelta(days=settings.FACESVC_BATCH_RETENTION_DAYS)
     count, _ = Task.objects.filter(stopped__lt=before).delete()
     return f"{count} records of tasks are dropped."
+
+
+def drop_sessions() -> str:
+    count, _ = Session.objects.filter(expire_date__lt=timezone.now()).delete()
+    return f"{count} ended sessions of the admin pages are dropped."

@@ -1,5 +1,6 @@
 """The shapes of the answers, for the API description; batch.answers makes the values."""
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as s
 
 from batch.models import Kind, State, Status
@@ -58,3 +59,32 @@ class JobList(Serializer):
 class Results(Counts):
     results = AnyItem(many=True)
     next_cursor = s.CharField(allow_null=True)
+
+
+@extend_schema_field({"type": "string", "format": "binary"})
+class UploadField(s.FileField):
+    pass
+
+
+class BatchIdentifyForm(Serializer):
+    """The fields of JSON, the objects among them as JSON texts, and the pictures as files."""
+
+    images = s.ListField(child=UploadField())
+    items = s.CharField(
+        required=False,
+        help_text='A JSON list, in the files\' order: `[{"image_id": "a"}]`. Left out, the names '
+        "of the files are their ids.",
+    )
+    on_behalf_of = s.UUIDField(required=False)
+    faces = s.ChoiceField(["all", "largest"], required=False)
+    search_scope = s.CharField(required=False, help_text="JSON")
+    metadata = s.CharField(required=False, help_text="JSON")
+    processing_options = s.CharField(required=False, help_text='JSON: `{"async": true}`')
+
+
+class BatchRegisterForm(Serializer):
+    """The pictures as files, and in their order what is said of each."""
+
+    images = s.ListField(child=UploadField())
+    items = s.CharField(help_text='A JSON list: `[{"user_id": "..."}]`.')
+    processing_options = s.CharField(required=False, help_text="JSON")

@@ -1,9 +1,14 @@
 """What django-q2 calls; it pickles arguments into the database, so there are none."""
 
+import logging
+
 from django.conf import settings
 
 from batch import threads, webhooks
 from batch import work as working
+from recognition import retention
+
+logger = logging.getLogger(__name__)
 
 
 def work() -> None:
@@ -19,3 +24,9 @@ def deliver() -> None:
 
 def sweep() -> None:
     working.sweep()
+
+
+def purge() -> None:
+    """As `manage.py purge`, but for the templates of former models: that has no way back."""
+    for rule in retention.RULES:
+        logger.info(rule())

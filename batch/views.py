@@ -15,7 +15,7 @@ from management.pagination import NewestFirst
 from recognition.idempotency import idempotent
 from recognition.models import AuditEvent
 from recognition.service_view import ServiceView
-from recognition.views import is_tagging, viewer_of
+from recognition.views import is_tagging, viewer_of, viewer_parameter
 
 
 class BatchView(ServiceView):
@@ -32,7 +32,11 @@ class BatchIdentifyView(BatchView):
     @idempotent
     @extend_schema(
         operation_id="batch_identify",
-        request=BatchIdentifyRequest,
+        request={
+            "application/json": BatchIdentifyRequest,
+            "multipart/form-data": schemas.BatchIdentifyForm,
+        },
+        parameters=[viewer_parameter],
         responses={200: schemas.AtOnce, 202: schemas.Job},
         tags=["batch"],
     )
@@ -66,7 +70,10 @@ class BatchRegisterView(BatchView):
     @idempotent
     @extend_schema(
         operation_id="batch_register",
-        request=BatchRegisterRequest,
+        request={
+            "application/json": BatchRegisterRequest,
+            "multipart/form-data": schemas.BatchRegisterForm,
+        },
         responses={202: schemas.Job},
         tags=["batch"],
     )

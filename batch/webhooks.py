@@ -25,6 +25,7 @@ from batch.models import (
 from batch.posting import PostError
 from recognition import sealing
 from recognition.errors import ServiceError
+from recognition.models import AuditEvent
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ def _disable(endpoint: WebhookEndpoint) -> None:
 
 
 @transaction.atomic
-def replay(deliveries: QuerySet[WebhookDelivery]) -> int:
+def replay(deliveries: QuerySet[WebhookDelivery], *, actor: str) -> int:
     """Send again from the first try on, to disabled addresses as well; how many."""
     rows = list(deliveries.select_for_update(of=("self",)))
     endpoints = WebhookEndpoint.objects.filter(pk__in={row.endpoint_id for row in rows})
@@ -185,5 +186,7 @@ def replay(deliveries: QuerySet[WebhookDelivery]) -> int:
     for row in rows:
         row.state, row.tries, row.next_attempt_at = DeliveryState.PENDING, 0, timezone.now()
         row.save(update_fields=["state", "tries", "next_attempt_at"])
+        details = {"message_id": row.message_id}
+        AuditEvent.objects.create(actor=actor, action="webhook.replay", details=details)
     call_if_due()
     return len(rows)

@@ -101,5 +101,5 @@ def add_envelope(result: Schema, **kwargs: Any) -> Schema:
     }
     for operations in result["paths"].values():
         for operation in operations.values():
-            operation["responses"]["4XX"] = failure
+            operation["responses"] |= {"4XX": failure, "503": failure}
     return result

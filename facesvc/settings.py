@@ -208,6 +208,16 @@ TEMPLATES = [
         },
     }
 ]
+# Of the operators, who log in to the admin pages.
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 # Such as https://faces.example.com: stands before paths in callbacks, and lets the admin pages be
 # used through a proxy that speaks TLS.

@@ -4,6 +4,9 @@ from django.views.decorators.cache import cache_page
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from facesvc import health
+from facesvc.login import LoginForm
+
+admin.site.login_form = LoginForm
 
 # Making the schema takes a tenth of a second; it changes with the code only.
 _cached = cache_page(3600)

@@ -44,6 +44,14 @@ _HEADER = OpenApiParameter(
     f"with the header `{REPLAYED}: true`; with another body 409 `idempotency_conflict`.",
 )
 
+_ANSWER_HEADER = OpenApiParameter(
+    REPLAYED,
+    bool,
+    OpenApiParameter.HEADER,
+    response=[200, 201, 202],
+    description="Only when the answer is that of a former request.",
+)
+
 Post = Callable[..., Response]
 
 
@@ -70,7 +78,7 @@ def idempotent(post: Post) -> Post:
             _store(caller.subject, key, fingerprint, response)
             return response
 
-    decorated: Post = extend_schema(parameters=[_HEADER])(once)
+    decorated: Post = extend_schema(parameters=[_HEADER, _ANSWER_HEADER])(once)
     return decorated
 
 

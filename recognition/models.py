@@ -159,7 +159,7 @@ class AuditEvent(models.Model):
     """Who did what to whom. Append-only (a trigger refuses updates); holds no biometric data."""
 
     at = models.DateTimeField(auto_now_add=True)
-    actor = models.CharField(max_length=110)  # user:<id>, service:<name> or command:<name>
+    actor = models.CharField(max_length=110)  # user:<id>; service:, command: or operator:<name>
     action = models.CharField(max_length=40)
     # No foreign keys: the log outlives what it speaks of.
     user_id = models.UUIDField(null=True)

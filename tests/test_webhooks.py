@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from django.contrib.auth.models import Permission
 from django.contrib.auth.models import User as Operator
 from django.core.management import call_command
 from django.core.management.base import CommandError
@@ -23,6 +24,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from batch import addresses, posting, signing, tasks, webhooks, work
 from batch.models import Job, Picture, WebhookDelivery, WebhookEndpoint, WebhookSecret
 from batch.webhooks import DELAYS
+from recognition.models import AuditEvent
 from tests.builders import (
     PICTURE_BASE64,
     FakePipeline,
@@ -609,6 +611,66 @@ def test_the_admin_needs_a_login(client: Client) -> None:
     answer = client.get("/admin/batch/job/")
     assert answer.status_code == 302 and "/admin/login/" in answer["Location"]
     assert client.get("/static/admin/css/base.css").status_code == 200
+
+
+def test_staff_without_the_right_cannot_replay(
+    service: Person, receiver: Receiver, client: Client, settings: Settings
+) -> None:
+    settings.SESSION_COOKIE_SECURE = False
+    delivery = finished_job(service, receiver)
+    WebhookDelivery.objects.update(state="dead", next_attempt_at=None)
+    staff = Operator.objects.create_user("staff", password="x", is_staff=True)
+    staff.user_permissions.set(Permission.objects.filter(codename="view_webhookdelivery"))
+    client.force_login(staff)
+    path = "/admin/batch/webhookdelivery/"
+    assert client.get(path).status_code == 200
+    client.post(path, {"action": "replay", "_selected_action": [delivery.pk]})
+    delivery.refresh_from_db()
+    assert delivery.state == "dead"
+
+
+def test_a_replay_from_another_site(
+    service: Person, receiver: Receiver, settings: Settings
+) -> None:
+    settings.SESSION_COOKIE_SECURE = False
+    delivery = finished_job(service, receiver)
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(Operator.objects.create_superuser("op", password="x"))
+    fields = {"action": "replay", "_selected_action": [delivery.pk]}
+    assert strict.post("/admin/batch/webhookdelivery/", fields).status_code == 403
+
+
+def test_replays_are_noted(service: Person, receiver: Receiver, operator: Client) -> None:
+    delivery = finished_job(service, receiver)
+    fields = {"action": "replay", "_selected_action": [delivery.pk]}
+    operator.post("/admin/batch/webhookdelivery/", fields)
+    call_command("replay_webhooks", "--job", delivery.job.job_id, stdout=StringIO())
+    events = AuditEvent.objects.filter(action="webhook.replay").order_by("pk")
+    assert [event.actor for event in events] == ["operator:op", "command:replay_webhooks"]
+    assert events[0].details == {"message_id": delivery.message_id}
+
+
+def test_the_list_shows_no_query_of_an_address(
+    service: Person, receiver: Receiver, operator: Client
+) -> None:
+    finished_job(service, receiver)
+    page = operator.get("/admin/batch/webhookdelivery/").content.decode()
+    assert "/hook" in page and "of=batch" not in page
+
+
+def test_passwords_cannot_be_guessed_for_long(client: Client, settings: Settings) -> None:
+    settings.SESSION_COOKIE_SECURE = False
+    Operator.objects.create_superuser("op", password="right")
+
+    def log_in(password: str, **others: Any) -> Any:
+        fields = {"username": "op", "password": password}
+        return client.post("/admin/login/?next=/admin/", fields, **others)
+
+    for _ in range(5):
+        assert log_in("wrong").status_code == 200
+    answer = log_in("right")
+    assert answer.status_code == 200 and "Too many attempts" in answer.content.decode()
+    assert log_in("right", REMOTE_ADDR="10.0.0.9").status_code == 302
 
 
 def test_jobs_that_are_not_there() -> None:

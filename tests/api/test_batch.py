@@ -457,6 +457,15 @@ def test_cancelled_with_what_it_has(service: Person) -> None:
     assert again == job
 
 
+def test_jobs_are_noted(service: Person) -> None:
+    job_id = submit(service, 3)
+    for _ in range(2):
+        service.post(f"batch-jobs/{job_id}/cancel")
+    events = AuditEvent.objects.order_by("pk")
+    assert [event.action for event in events] == ["job.submit", "job.cancel"]
+    assert events[0].details == {"job_id": job_id, "kind": "identify", "total": 3}
+
+
 def test_cancelled_when_all_is_done(service: Person) -> None:
     job_id = submit(service, 1)
     work.work()

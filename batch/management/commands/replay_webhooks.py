@@ -22,4 +22,5 @@ class Command(BaseCommand):
             found = set(deliveries.values_list("job__job_id", flat=True))
             if missing := sorted(set(options["job"]) - found):
                 raise CommandError(f"No callback of {', '.join(missing)}.")
-        self.stdout.write(f"{webhooks.replay(deliveries)} callbacks are queued again.")
+        count = webhooks.replay(deliveries, actor="command:replay_webhooks")
+        self.stdout.write(f"{count} callbacks are queued again.")
