@@ -18,5 +18,5 @@ class LoginForm(AdminAuthenticationForm):
         name = self.cleaned_data.get("username", "")
         minute, _, hour, _ = throttling.count(f"login {address} {name}")
         if minute > _PER_MINUTE or hour > _PER_HOUR:
-            raise ValidationError("Too many attempts; try again later.", code="throttled")
+            raise ValidationError("Too many attempts; try again later.")
         return super().clean()
