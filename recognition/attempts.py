@@ -8,6 +8,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -68,6 +69,8 @@ def verify(*, caller: Caller, wanted: Wanted) -> Verification:
         if session:
             session = sessions.session_of(caller, str(session.pk), lock=True)
             sessions.require_open(session)
+        compare = partial(matching.compare_with_user, face_id=wanted.face_id)
+        compared = matching.once_more(compared, compare, wanted.user_id)
         return _settle(source, session, compared, inspection, outcomes)
 
 

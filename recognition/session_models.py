@@ -51,13 +51,13 @@ class Session(models.Model):
     # Of live sessions; see recognition.live.
     window = models.JSONField(default=list)  # the last frames, oldest first
     frames = models.PositiveIntegerField(default=0)
-    mismatched = models.PositiveIntegerField(default=0)  # frames, since it was verified
     last_frame_at = models.DateTimeField(null=True)
     last_sequence = models.BigIntegerField(null=True)
     last_captured_at = models.DateTimeField(null=True)
     next_frame_at = models.DateTimeField(null=True)  # when the one after next may come
-    checks = models.JSONField(default=dict)  # outcomes of the last anti-spoofing and deepfake check
-    checked_at = models.DateTimeField(null=True)
+    # Outcomes of the last anti-spoofing and deepfake check of a frame that showed the user.
+    checks = models.JSONField(default=dict)
+    checked_at = models.DateTimeField(null=True)  # None: the next face is checked
 
     class Meta:
         constraints = [
@@ -155,6 +155,7 @@ class FailureCount(models.Model):
     )
     source = models.CharField(max_length=320)
     failures = models.PositiveIntegerField()
+    parts = models.PositiveSmallIntegerField(default=0)  # of the next one, by frames of calls
     blocked_until = models.DateTimeField(null=True)
     locked_at = models.DateTimeField(null=True)  # until a moderator unlocks
     last_failure_at = models.DateTimeField()

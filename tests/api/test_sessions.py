@@ -375,6 +375,20 @@ def test_a_user_who_is_erased_before_the_result_is_stored(
     assert answer["confidence_score"] == 0
 
 
+def test_a_face_that_goes_while_the_checks_run(
+    owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, outcomes = opened(owner), Inspection.outcomes
+
+    def suspended(inspection: Inspection) -> Any:
+        User.objects.update(suspended_at=timezone.now())
+        return outcomes(inspection)
+
+    monkeypatch.setattr(Inspection, "outcomes", suspended)
+    assert data_of(verify_in(owner, session))["verification_result"] == "no_registered_faces"
+    assert state_of(owner, session) == "verifying"
+
+
 def test_a_deleted_face_leaves_the_attempt_without_it(owner: Person, service: Person) -> None:
     verify_in(owner, opened(owner))
     face = Attempt.objects.get().face
