@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
+from django.utils.crypto import salted_hmac
 
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import Attempt, AuditEvent, FailureCount
 
+_SALT = "recognition.lockout"
 OWN, OTHERS = "own", "others"
 # Failures from which on there is a delay, and from which on a lock.
 DELAYED, OTHERS_DELAYED, LOCKED = 5, 25, 50
@@ -62,7 +64,7 @@ ORDER BY source
 
 @dataclass(frozen=True)
 class Source:
-    """Where an attempt for a user comes from. `name` is the client and, if it said so, the device.
+    """Where an attempt for a user comes from. `device` is the key of one, if the client named one.
 
     `counted_as` names the counts that its failures add to.
     """
@@ -74,17 +76,25 @@ class Source:
 
     @property
     def counted_as(self) -> list[str]:
-        return [OWN] if self.is_own else [self.name, OTHERS]
+        name = f"{self.name}/{self.device}" if self.device else self.name
+        return [OWN] if self.is_own else [name, OTHERS]
+
+
+def device_key(device_id: str) -> str:
+    """32 hexadecimal digits that stand for a device: its id is a secret, which nobody may read."""
+    if not device_id:
+        return ""
+    return salted_hmac(_SALT, device_id, algorithm="sha256").hexdigest()[:32]
 
 
 def source_of(caller: Caller, user_id: UUID, device: str) -> Source:
-    name = f"{caller.name}/{device}" if device else caller.name
-    is_own = caller.user_id == user_id or (bool(device) and _is_known(user_id, name))
-    return Source(user_id, name, device, is_own)
+    is_own = caller.user_id == user_id or (bool(device) and is_known(user_id, device))
+    return Source(user_id, caller.name, device, is_own)
 
 
-def _is_known(user_id: UUID, name: str) -> bool:
-    return Attempt.objects.filter(user=user_id, source=name, result="success").exists()
+def is_known(user_id: UUID, device: str) -> bool:
+    """Whether the user was verified from the device before, through whichever client."""
+    return Attempt.objects.filter(user=user_id, device=device, result="success").exists()
 
 
 def require_free(source: Source) -> int:
@@ -110,14 +120,14 @@ def failed(source: Source, *, parts: int = PARTS) -> bool:
 def succeeded(source: Source) -> None:
     """Start anew, in the caller's transaction. Raises too_many_attempts, locked."""
     # The user's own success also forgives the strangers, unless they are locked.
-    forgiven = [OWN, OTHERS] if source.is_own else [source.name]
+    forgiven = [OWN, OTHERS] if source.is_own else source.counted_as[:1]
     counts = _read(source.user_id, [*forgiven, *source.counted_as], lock=True)
     _judge([count for count in counts if count.source in source.counted_as])
     # Only what is locked here: any other row might be waited for in another order.
     done = [count.id for count in counts if count.source in forgiven and not count.is_locked]
     FailureCount.objects.filter(pk__in=done).delete()
     if not source.is_own:
-        _forgive_among_others({count.source: count for count in counts}, source.name)
+        _forgive_among_others({count.source: count for count in counts}, *forgiven)
 
 
 def _forgive_among_others(counts: "dict[str, _Count]", name: str) -> None:

@@ -41,7 +41,7 @@ class Session(models.Model):
     level = models.CharField(max_length=8)
     state = models.CharField(max_length=9, choices=State, default=State.VERIFYING)
     client = models.CharField(max_length=110)  # who opened it: Caller.name
-    device = models.CharField(max_length=200, blank=True)
+    device = models.CharField(max_length=32, blank=True)  # keyed hash: lockout.device_key
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
@@ -122,9 +122,11 @@ class Attempt(models.Model):
     )
     # The one that matched; the link goes with the face.
     face = models.ForeignKey("recognition.Face", on_delete=models.SET_NULL, null=True)
-    source = models.CharField(max_length=320)  # see recognition.lockout
+    source = models.CharField(max_length=110)  # who asked: Caller.name
+    device = models.CharField(max_length=32, blank=True)  # keyed hash: lockout.device_key
     at = models.DateTimeField(auto_now_add=True)
     result = models.CharField(max_length=20)
+    is_failure = models.BooleanField(default=False)  # for what the caller did
     confidence = models.FloatField(null=True)
     risk_level = models.CharField(max_length=6)
     factors = models.JSONField(default=list)
@@ -138,7 +140,7 @@ class Attempt(models.Model):
             # Consumers: replayed pictures and known devices of a user, the erasure of the user.
             models.Index(fields=["user", "at"], name="attempt_of_user"),
             # Consumer: how many users were tried from one device.
-            models.Index(fields=["source", "at"], name="attempt_from_source"),
+            models.Index(fields=["device", "at"], name="attempt_from_device"),
             # Consumer: purge.
             models.Index(fields=["at"], name="attempt_age"),
         ]

@@ -119,7 +119,7 @@ def test_unlocking_in_the_admin(owner: Person, client: Client, fake: FakePipelin
 
 @pytest.mark.parametrize("page", ["session", "attempt", "failurecount"])
 def test_the_admin_changes_nothing_else(owner: Person, client: Client, page: str) -> None:
-    session = data_of(owner.post("sessions", user_id=OWNER, purpose="video_call"), 201)
+    session = data_of(owner.post("sessions", user_id=OWNER, purpose="other"), 201)
     owner.post("verify", user_id=OWNER, image=PICTURE_BASE64, metadata=session | {"frames": 0})
     client.force_login(Account.objects.create_superuser("moderator"))
     assert client.get(f"/admin/recognition/{page}/").status_code == 200

@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("client", models.CharField(max_length=110)),
-                ("device", models.CharField(blank=True, max_length=200)),
+                ("device", models.CharField(blank=True, max_length=32)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("expires_at", models.DateTimeField()),
                 ("ended_at", models.DateTimeField(null=True)),
@@ -79,9 +79,11 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("source", models.CharField(max_length=320)),
+                ("source", models.CharField(max_length=110)),
+                ("device", models.CharField(blank=True, max_length=32)),
                 ("at", models.DateTimeField(auto_now_add=True)),
                 ("result", models.CharField(max_length=20)),
+                ("is_failure", models.BooleanField(default=False)),
                 ("confidence", models.FloatField(null=True)),
                 ("risk_level", models.CharField(max_length=6)),
                 ("factors", models.JSONField(default=list)),
@@ -174,7 +176,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="attempt",
-            index=models.Index(fields=["source", "at"], name="attempt_from_source"),
+            index=models.Index(fields=["device", "at"], name="attempt_from_device"),
         ),
         migrations.AddIndex(
             model_name="attempt",
