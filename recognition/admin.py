@@ -26,15 +26,19 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["id", "user_id", "purpose", "level", "shown_state", "client", "created_at"]
     list_filter = ["purpose", "state", "level"]
     search_fields = ["id", "user__id", "client"]
-    exclude = ["window"]
+    exclude = ["window", "device"]
 
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["at", "user_id", "source", "result", "risk_level", "factors"]
+    list_display = ["at", "user_id", "source", "result", "risk_level", "factors", "device_start"]
     list_filter = ["result", "risk_level"]
     search_fields = ["user__id", "source"]
-    exclude = ["picture_hash", "pixels_hash"]
+    exclude = ["picture_hash", "pixels_hash", "device"]
+
+    @admin.display(description="device")
+    def device_start(self, attempt: Attempt) -> str:
+        return attempt.device[:8]
 
 
 @admin.register(FailureCount)

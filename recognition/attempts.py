@@ -8,6 +8,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -17,26 +18,25 @@ from django.utils import timezone
 
 from recognition import lockout, matching, risk, sessions
 from recognition.access import Caller
+from recognition.errors import ServiceError
 from recognition.inspection import Inspection
 from recognition.lockout import Source
 from recognition.matching import Verification
 from recognition.models import Attempt, Face, Session
 from recognition.providers import ANTISPOOFING, DEEPFAKE, Outcome
-from recognition.session_models import State
+from recognition.session_models import Purpose, State
 
 # Within which many failures for different users from one device are suspicious.
 _USERS_WITHIN = timedelta(hours=1)
-# Results of attempts in which a face was compared.
-_COMPARED = ("success", "no_match", "rejected")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a caller asks to be verified; in a session the session's level counts."""
+    """What a caller asks to be verified; without a level it is that of the session."""
 
     user_id: UUID
     image: bytes
-    level: str
+    level: str | None = None
     face_id: str | None = None
     match_on: str = "face"
     session_id: str | None = None
@@ -44,19 +44,17 @@ class Wanted:
 
 
 def verify(*, caller: Caller, wanted: Wanted) -> Verification:
-    """Raises ImageError, face_not_found, session_not_found, session_ended, too_many_attempts,
-    locked."""
+    """Raises ImageError, face_not_found, session_not_found, session_ended, session_is_live,
+    too_many_attempts, locked."""
     session = _session_of(caller, wanted)
-    if session:
-        sessions.require_open(session)
-        wanted = replace(wanted, level=session.level, device=wanted.device or session.device)
-    source = lockout.source_of(caller, wanted.user_id, wanted.device)
+    device = lockout.device_key(wanted.device) or (session.device if session else "")
+    source = lockout.source_of(caller, wanted.user_id, device)
     lockout.require_free(source)
     inspection = Inspection(wanted.image)
     compared = matching.verify(
         user_id=wanted.user_id,
         image=wanted.image,
-        level=wanted.level,
+        level=_level(wanted, session),
         face_id=wanted.face_id,
         match_on=wanted.match_on,
         on_face=inspection.begin,
@@ -68,17 +66,28 @@ def verify(*, caller: Caller, wanted: Wanted) -> Verification:
         if session:
             session = sessions.session_of(caller, str(session.pk), lock=True)
             sessions.require_open(session)
+        compare = partial(matching.compare_with_user, face_id=wanted.face_id)
+        compared = matching.once_more(compared, compare, wanted.user_id)
         return _settle(source, session, compared, inspection, outcomes)
 
 
 def _session_of(caller: Caller, wanted: Wanted) -> Session | None:
-    """Raises session_not_found, also for a session of another user."""
+    """Raises session_not_found, also for one of another user, session_ended, session_is_live."""
     if wanted.session_id is None:
         return None
     session = sessions.session_of(caller, wanted.session_id)
     if session.user_id != wanted.user_id:
         raise sessions.not_found()
+    sessions.require_open(session)
+    if session.purpose == Purpose.VIDEO_CALL:
+        raise ServiceError("session_is_live", "A call takes frames, and no verify.")
     return session
+
+
+def _level(wanted: Wanted, session: Session | None) -> str:
+    """The stricter one of what the session and the attempt ask for."""
+    asked = [level for level in (wanted.level, session.level if session else None) if level]
+    return max(asked, key=matching.LEVELS.index, default="standard")
 
 
 def _of_nobody(session: Session | None, compared: Verification) -> Verification:
@@ -158,14 +167,16 @@ def history_of(source: Source, inspection: Inspection) -> risk.History:
     now, seen_before = timezone.now(), Attempt.objects.filter(user=source.user_id)
     same = Q(picture_hash=inspection.picture_hash) | Q(pixels_hash=inspection.pixels_hash)
     within = timedelta(hours=settings.FACESVC_REPLAY_HOURS)
-    replayed = seen_before.filter(same, result__in=_COMPARED, at__gt=now - within)
+    # What was refused for a fault on our side may come once more.
+    counted = Q(result="success") | Q(is_failure=True)
+    replayed = seen_before.filter(same, counted, at__gt=now - within)
     verified = seen_before.filter(result="success")
     is_new = (
         bool(source.device)
-        and not verified.filter(source=source.name).exists()
+        and not lockout.is_known(source.user_id, source.device)
         and verified.exists()
     )
-    failed = Attempt.objects.filter(source=source.name, result__in=("no_match", "rejected"))
+    failed = Attempt.objects.filter(device=source.device, is_failure=True)
     tried = failed.filter(at__gt=now - _USERS_WITHIN).values("user").distinct()
     return risk.History(
         failures=lockout.require_free(source),
@@ -180,8 +191,12 @@ def count(source: Source, result: str, assessment: risk.Assessment) -> None:
     """A refusal for what we lack is nobody's failure. Raises too_many_attempts, locked."""
     if result == "success":
         lockout.succeeded(source)
-    elif result == "no_match" or assessment.is_attack:
+    elif _is_failure(result, assessment):
         lockout.failed(source)
+
+
+def _is_failure(result: str, assessment: risk.Assessment) -> bool:
+    return result == "no_match" or (result == "rejected" and assessment.is_attack)
 
 
 def record(
@@ -201,7 +216,9 @@ def record(
         user_id=source.user_id,
         face=face,
         source=source.name,
+        device=source.device,
         result=result,
+        is_failure=_is_failure(result, assessment),
         confidence=confidence,
         risk_level=assessment.risk_level,
         factors=list(assessment.factors),
@@ -229,7 +246,9 @@ def _json(outcomes: dict[str, Outcome], check: str) -> dict[str, object]:
 def _note(session: Session, result: str, assessment: risk.Assessment) -> None:
     """In the session, which ends with its first success if it is for a login."""
     session.risk = assessment.as_json()
-    if session.is_single_use and result == "success":
+    if result == "success":
         session.state, session.verified_at = State.VERIFIED, timezone.now()
-        session.ended_at = session.verified_at
+        session.ended_at = session.verified_at if session.is_single_use else None
+    elif not session.is_single_use and _is_failure(result, assessment):
+        session.state = State.MISMATCH
     session.save(update_fields=["risk", "state", "verified_at", "ended_at"])

@@ -5,7 +5,7 @@ before anything is computed, and changes the state under the lock of the session
 """
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -22,8 +22,6 @@ from recognition.models import Session
 from recognition.providers import Outcome
 from recognition.session_models import State
 
-# While it is not the user, so many frames are one more failed attempt: somebody may be guessing.
-_FRAMES_OF_AN_ATTEMPT = 50
 # Frames that may come at once after a pause.
 _BURST = 5
 _MOST_AHEAD = timedelta(minutes=1)  # of a camera's clock
@@ -49,10 +47,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class Taken:
-    """The session after a frame, and what the frame showed; None if it was too late to count."""
+    """The session after a frame, and what may be told of the frame itself."""
 
     session: Session
-    result: str | None
+    result: str | None = None
+    is_counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def take(*, caller: Caller, session_id: str, frame: Frame) -> Taken:
     session = sessions.session_of(caller, session_id)
     _require_live(session, frame)
     if session.precedes_last(frame.sequence, frame.captured_at):
-        return Taken(session, None)
+        return Taken(session, is_counted=False)
     _take_place(session)
     if session.shown_state != State.VERIFIED:
         lockout.require_free(_source(caller, session))
@@ -78,8 +77,14 @@ def take(*, caller: Caller, session_id: str, frame: Frame) -> Taken:
         session = sessions.session_of(caller, session_id, lock=True)
         _require_live(session, frame)
         if session.precedes_last(frame.sequence, frame.captured_at):
-            return Taken(session, None)
-        return Taken(session, _count(caller, session, frame, seen))
+            return Taken(session, is_counted=False)
+        return Taken(session, _told(session, _count(caller, session, frame, seen)))
+
+
+def _told(session: Session, result: str) -> str | None:
+    """Who is not verified learns the state alone: each frame's result would be a guess."""
+    hidden = session.state != State.VERIFIED and result in ("success", "no_match")
+    return None if hidden else result
 
 
 def _require_live(session: Session, frame: Frame) -> None:
@@ -122,19 +127,32 @@ def _look(session: Session, frame: Frame) -> _Seen:
 
 def _is_check_due(session: Session) -> bool:
     pause = timedelta(seconds=settings.FACESVC_LIVE_CHECK_SECONDS)
-    return session.checked_at is None or session.checked_at + pause <= timezone.now()
+    is_old = session.checked_at is None or session.checked_at + pause <= timezone.now()
+    return is_old or (
+        session.state != State.VERIFIED and _next_state(session, live.MATCH) == State.VERIFIED
+    )
+
+
+def _next_state(session: Session, vote: str) -> str:
+    size = settings.FACESVC_LIVE_WINDOW
+    votes = [*(each["vote"] for each in session.window), vote][-size:]
+    return live.advance(session.state, votes, size)
 
 
 def _count(caller: Caller, session: Session, frame: Frame, seen: _Seen) -> str:
     """Into the locked session: the result of the frame. Raises too_many_attempts, locked."""
-    if seen.outcomes:
-        session.checks = {check: each.as_json() for check, each in seen.outcomes.items()}
-        session.checked_at = timezone.now()
+    again = matching.once_more(seen.compared, template_cache.compare, session.user_id)
+    seen = replace(seen, compared=again)
     if session.has_gap:
         session.window, session.state = [], live.without_view(session.state)
-    result, assessment = _judge(session, seen)
+    source = _source(caller, session)
+    result, assessment = _judge(source, session, seen)
+    if seen.outcomes:
+        _keep_checks(session, seen, result)
     before = session.state
-    _vote(session, seen, result, assessment)
+    vote = _vote(session, seen, result, assessment)
+    if session.state != State.VERIFIED:
+        assessment = assessment.without_match()
     session.frames += 1
     session.last_frame_at = timezone.now()
     if frame.sequence is not None:
@@ -142,58 +160,78 @@ def _count(caller: Caller, session: Session, frame: Frame, seen: _Seen) -> str:
     if frame.captured_at is not None:
         session.last_captured_at = frame.captured_at
     session.risk = assessment.as_json()
-    _count_attempt(caller, session, before, seen, assessment)
+    _count_attempt(source, session, before, vote, seen, assessment)
     session.save()
     return result
 
 
-def _judge(session: Session, seen: _Seen) -> tuple[str, risk.Assessment]:
-    """Between two checks the outcomes of the last one hold on."""
+def _keep_checks(session: Session, seen: _Seen, result: str) -> None:
+    """Of nobody but the user: after any other face the next one is checked, too."""
+    if result == "success":
+        session.checks = {check: each.as_json() for check, each in seen.outcomes.items()}
+        session.checked_at = timezone.now()
+    else:
+        session.checked_at = None
+
+
+def _judge(source: Source, session: Session, seen: _Seen) -> tuple[str, risk.Assessment]:
+    """Between two checks the outcomes of the last one hold on.
+
+    Until the user is verified, what came before counts as it does in a login: for every face, so
+    that what is refused does not depend on whose it is. Raises too_many_attempts, locked.
+    """
     if seen.compared.compared is None:
         return seen.compared.result, risk.Assessment()
-    outcomes = {check: outcome_of(json) for check, json in session.checks.items()}
+    kept = {check: outcome_of(json) for check, json in session.checks.items()}
     shown = {frame["pixels"] for frame in session.window}
-    history = risk.History(is_replayed=seen.inspection.pixels_hash in shown)
-    assessment = risk.assess(attempts.attempt_of(seen.compared, session, outcomes), history)
+    history = risk.History()
+    if session.state != State.VERIFIED:
+        history = attempts.history_of(source, seen.inspection)
+    if seen.inspection.pixels_hash in shown:
+        history = replace(history, is_replayed=True)
+    attempt = attempts.attempt_of(seen.compared, session, seen.outcomes or kept)
+    assessment = risk.assess(attempt, history)
     return "rejected" if assessment.is_refused else seen.compared.result, assessment
 
 
-def _vote(session: Session, seen: _Seen, result: str, assessment: risk.Assessment) -> None:
+def _vote(session: Session, seen: _Seen, result: str, assessment: risk.Assessment) -> str:
+    """The vote of a frame, in the window and in the state."""
     if result == "no_registered_faces":
         # Not a matter of this one frame: there is nobody to be verified.
         session.window, session.state = [], live.without_view(session.state)
-        return
+        return live.NOTHING
     is_other = result == "no_match" or assessment.is_attack
     vote = live.MATCH if result == "success" else live.OTHER if is_other else live.NOTHING
-    size = settings.FACESVC_LIVE_WINDOW
+    state = _next_state(session, vote)
+    # Not by a frame that was not checked itself, as when another one was counted meanwhile.
+    if state != State.VERIFIED or seen.outcomes:
+        session.state = state
     new = {"vote": vote, "pixels": seen.inspection.pixels_hash}
-    session.window = [*session.window, new][-size:]
-    session.state = live.advance(session.state, [each["vote"] for each in session.window], size)
-    session.mismatched += vote == live.OTHER
+    session.window = [*session.window, new][-settings.FACESVC_LIVE_WINDOW :]
+    return vote
 
 
 def _count_attempt(
-    caller: Caller, session: Session, before: str, seen: _Seen, assessment: risk.Assessment
+    source: Source,
+    session: Session,
+    before: str,
+    vote: str,
+    seen: _Seen,
+    assessment: risk.Assessment,
 ) -> None:
-    """A change to verified or mismatch counts as one attempt, as going on with the latter does."""
+    """In the history: what changes the state to verified or mismatch, and every whole failure."""
     is_new = session.state != before
     if session.state == State.VERIFIED and is_new:
-        session.verified_at, session.mismatched = timezone.now(), 0
+        session.verified_at = timezone.now()
+        lockout.succeeded(source)
         result = "success"
-    elif session.state == State.MISMATCH and (
-        is_new or session.mismatched >= _FRAMES_OF_AN_ATTEMPT
-    ):
-        session.mismatched = 0
+    elif vote == live.OTHER and session.state != State.VERIFIED:
+        is_whole = _count_failure(source, whole=before == State.VERIFIED)
+        if not is_whole and not (is_new and session.state == State.MISMATCH):
+            return
         result = "rejected" if assessment.is_refused else "no_match"
     else:
         return
-    source = _source(caller, session)
-    if result == "success":
-        lockout.succeeded(source)
-    else:
-        # Blocked or not, the state must not stay verified.
-        with suppress(ServiceError), transaction.atomic():
-            lockout.failed(source)
     compared, cosine = seen.compared, seen.compared.cosine
     attempts.record(
         source,
@@ -205,3 +243,12 @@ def _count_attempt(
         confidence=None if cosine is None else compared.by.scores.confidence(cosine),
         face_id=compared.compared.face_id if compared.compared and result == "success" else None,
     )
+
+
+def _count_failure(source: Source, *, whole: bool) -> bool:
+    """A frame of somebody else: a part of a failure, whatever came before it and in whichever
+    session, or a whole one where the user was verified. Whether one became whole."""
+    # Blocked or not, the state must not stay verified.
+    with suppress(ServiceError), transaction.atomic():
+        return lockout.failed(source, parts=lockout.PARTS if whole else 1)
+    return False

@@ -3,7 +3,8 @@
 Counted for each user, by where the attempt comes from:
 
 1. `own`: the user's own token, or a device from which the user was verified before.
-2. Any other source: for itself, and all of them together as `others`, with more patience.
+2. Any other source: for itself, and all of them together as `others`, with more patience, and
+   without a lock.
 
 So a stranger who fails for a user stops the own source first, then other strangers, and never the
 user. Failures are counted when the result is known, and an attempt that finds its source blocked by
@@ -11,36 +12,45 @@ then is not told the result: of many at once no more than 5 learn anything.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
+from django.utils.crypto import salted_hmac
 
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import Attempt, AuditEvent, FailureCount
 
+_SALT = "recognition.lockout"
 OWN, OTHERS = "own", "others"
 # Failures from which on there is a delay, and from which on a lock.
 DELAYED, OTHERS_DELAYED, LOCKED = 5, 25, 50
+# A failure has so many parts: a frame of a call that shows somebody else is one of them.
+PARTS = 5
 # Seconds; doubled with every further failure, up to the longest.
 DELAY, LONGEST_DELAY = 30, 3600
 
-# One statement, which the ORM cannot say: counts a failure unless the source is blocked. In the
+# One statement, which the ORM cannot say: counts a failure, or a part of one, unless the source is
+# blocked. The strangers together are delayed, and never locked: that would be too cheap. In the
 # order of the sources, so that two at once wait for each other and never both.
 _COUNT = f"""
-INSERT INTO recognition_failurecount AS c (user_id, source, failures, last_failure_at)
-SELECT %(user)s, source, 1, clock_timestamp() FROM unnest(%(sources)s::text[]) AS source
+INSERT INTO recognition_failurecount AS c (user_id, source, failures, parts, last_failure_at)
+SELECT %(user)s, source, %(parts)s::int / {PARTS}, mod(%(parts)s::int, {PARTS}), clock_timestamp()
+FROM unnest(%(sources)s::text[]) AS source
 ORDER BY source
 ON CONFLICT (user_id, source) DO UPDATE SET
-    failures = c.failures + 1,
+    failures = c.failures + (c.parts + %(parts)s::int) / {PARTS},
+    parts = mod(c.parts + %(parts)s::int, {PARTS}),
     last_failure_at = clock_timestamp(),
-    blocked_until = CASE WHEN c.failures + 1 >= {{delayed}} THEN clock_timestamp()
+    blocked_until = CASE WHEN c.parts + %(parts)s::int < {PARTS} THEN c.blocked_until
+        WHEN c.failures + 1 >= {{delayed}} THEN clock_timestamp()
         + least({LONGEST_DELAY}, {DELAY} * 2 ^ (c.failures + 1 - {{delayed}}))
         * interval '1 second' END,
-    locked_at = CASE WHEN c.failures + 1 >= {LOCKED} THEN clock_timestamp() END
+    locked_at = CASE WHEN c.parts + %(parts)s::int >= {PARTS} AND c.failures + 1 >= {LOCKED}
+        AND c.source <> '{OTHERS}' THEN clock_timestamp() END
 WHERE c.locked_at IS NULL AND coalesce(c.blocked_until <= clock_timestamp(), true)
-RETURNING source
+RETURNING source, parts
 """.format(delayed=f"CASE c.source WHEN '{OTHERS}' THEN {OTHERS_DELAYED} ELSE {DELAYED} END")
 
 # FOR UPDATE locks in this order, too.
@@ -54,7 +64,7 @@ ORDER BY source
 
 @dataclass(frozen=True)
 class Source:
-    """Where an attempt for a user comes from. `name` is the client and, if it said so, the device.
+    """Where an attempt for a user comes from. `device` is the key of one, if the client named one.
 
     `counted_as` names the counts that its failures add to.
     """
@@ -66,17 +76,25 @@ class Source:
 
     @property
     def counted_as(self) -> list[str]:
-        return [OWN] if self.is_own else [self.name, OTHERS]
+        name = f"{self.name}/{self.device}" if self.device else self.name
+        return [OWN] if self.is_own else [name, OTHERS]
+
+
+def device_key(device_id: str) -> str:
+    """32 hexadecimal digits that stand for a device: its id is a secret, which nobody may read."""
+    if not device_id:
+        return ""
+    return salted_hmac(_SALT, device_id, algorithm="sha256").hexdigest()[:32]
 
 
 def source_of(caller: Caller, user_id: UUID, device: str) -> Source:
-    name = f"{caller.name}/{device}" if device else caller.name
-    is_own = caller.user_id == user_id or (bool(device) and _is_known(user_id, name))
-    return Source(user_id, name, device, is_own)
+    is_own = caller.user_id == user_id or (bool(device) and is_known(user_id, device))
+    return Source(user_id, caller.name, device, is_own)
 
 
-def _is_known(user_id: UUID, name: str) -> bool:
-    return Attempt.objects.filter(user=user_id, source=name, result="success").exists()
+def is_known(user_id: UUID, device: str) -> bool:
+    """Whether the user was verified from the device before, through whichever client."""
+    return Attempt.objects.filter(user=user_id, device=device, result="success").exists()
 
 
 def require_free(source: Source) -> int:
@@ -84,25 +102,39 @@ def require_free(source: Source) -> int:
     return _judge(_read(source.user_id, source.counted_as))
 
 
-def failed(source: Source) -> None:
-    """Count a failure, in the caller's transaction. Raises too_many_attempts, locked."""
+def failed(source: Source, *, parts: int = PARTS) -> bool:
+    """Count a failure, or one part, in the caller's transaction: whether that made a whole one.
+
+    Raises too_many_attempts, locked.
+    """
+    values: dict[str, Any] = {"user": source.user_id, "sources": source.counted_as, "parts": parts}
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, {"user": source.user_id, "sources": source.counted_as})
-        counted = len(cursor.fetchall())
-    if counted < len(source.counted_as):
+        cursor.execute(_COUNT, values)
+        counted = dict(cursor.fetchall())
+    if len(counted) < len(source.counted_as):
         require_free(source)
         raise _too_many(1)  # the delay ended between the two statements
+    return parts == PARTS or counted[source.counted_as[0]] == 0
 
 
 def succeeded(source: Source) -> None:
     """Start anew, in the caller's transaction. Raises too_many_attempts, locked."""
     # The user's own success also forgives the strangers, unless they are locked.
-    forgiven = [OWN, OTHERS] if source.is_own else [source.name]
+    forgiven = [OWN, OTHERS] if source.is_own else source.counted_as[:1]
     counts = _read(source.user_id, [*forgiven, *source.counted_as], lock=True)
     _judge([count for count in counts if count.source in source.counted_as])
     # Only what is locked here: any other row might be waited for in another order.
     done = [count.id for count in counts if count.source in forgiven and not count.is_locked]
     FailureCount.objects.filter(pk__in=done).delete()
+    if not source.is_own:
+        _forgive_among_others({count.source: count for count in counts}, *forgiven)
+
+
+def _forgive_among_others(counts: "dict[str, _Count]", name: str) -> None:
+    """Those of a stranger who succeeded, and so is none. Both rows are locked."""
+    if name in counts and OTHERS in counts:
+        left = max(0, counts[OTHERS].failures - counts[name].failures)
+        FailureCount.objects.filter(pk=counts[OTHERS].id).update(failures=left, blocked_until=None)
 
 
 class _Count(NamedTuple):

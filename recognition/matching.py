@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
 
@@ -116,11 +116,23 @@ def verify(
         # If the model changed, the templates that this asked for may be gone: once more.
         if compared or activation.is_active(active):
             break
-    if compared is None:
-        return Verification(active, "no_registered_faces", level, match_on, None, probe)
-    confidence = active.scores.confidence(compared.cosine(match_on))
-    result = "success" if confidence >= level_confidence(level) else "no_match"
-    return Verification(active, result, level, match_on, compared, probe)
+    return _judge(Verification(active, "", level, match_on, compared, probe))
+
+
+def once_more(of: Verification, compare: Comparer, user_id: UUID) -> Verification:
+    """The same probe with the faces that are there by now: one was deleted, or its user suspended,
+    while somebody waited."""
+    if of.probe is None or of.compared is None:
+        return of
+    return _judge(replace(of, compared=compare(of.by, user_id, of.probe)))
+
+
+def _judge(of: Verification) -> Verification:
+    if of.compared is None:
+        return replace(of, result="no_registered_faces")
+    confidence = of.by.scores.confidence(of.compared.cosine(of.match_on))
+    is_match = confidence >= level_confidence(of.level)
+    return replace(of, result="success" if is_match else "no_match")
 
 
 # --- identify -------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ adds to the risk level, and may refuse the attempt, whatever the face.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from recognition.providers import ANTISPOOFING, CHECKS, DEEPFAKE, UNCONFIGURED, Outcome
 
@@ -152,7 +153,8 @@ def replayed_picture(attempt: Attempt, history: History) -> bool:
     return history.is_replayed
 
 
-@_rule(60, _above_basic, "at standard and strict")
+# No attack of this attempt's: it would keep itself up, and lock the users of a shared device.
+@_rule(60, _above_basic, "at standard and strict", is_attack=False)
 def many_users_tried(attempt: Attempt, history: History) -> bool:
     """From this device attempts for five or more users failed within an hour."""
     return history.users_failed >= _MANY_USERS
@@ -165,6 +167,11 @@ class Assessment:
     is_refused: bool = False
     is_attack: bool = False  # refused for what the caller did, not for what we lack
 
+    def without_match(self) -> Self:
+        """For those who must not learn from it how similar the face is."""
+        kept = tuple(name for name in self.factors if name != score_near_threshold.__name__)
+        return replace(self, factors=kept, risk_level=_level(kept))
+
     def as_json(self) -> dict[str, object]:
         return {"risk_level": self.risk_level, "factors": list(self.factors)}
 
@@ -172,13 +179,19 @@ class Assessment:
 def assess(attempt: Attempt, history: History | None = None) -> Assessment:
     found = [rule for rule in RULES if rule.applies(attempt, history or History())]
     refusing = [rule for rule in found if rule.refuses(attempt)]
-    weight = sum(rule.weight for rule in found)
-    return Assessment(
-        factors=tuple(rule.name for rule in found),
-        risk_level="high" if weight >= HIGH else "medium" if weight >= MEDIUM else "low",
+    factors = tuple(rule.name for rule in found)
+    assessment = Assessment(
+        factors=factors,
+        risk_level=_level(factors),
         is_refused=bool(refusing),
         is_attack=any(rule.is_attack for rule in refusing),
     )
+    return assessment.without_match() if refusing else assessment
+
+
+def _level(factors: tuple[str, ...]) -> str:
+    weight = sum(rule.weight for rule in RULES if rule.name in factors)
+    return "high" if weight >= HIGH else "medium" if weight >= MEDIUM else "low"
 
 
 def insisted_on(level: str, checks: list[str]) -> frozenset[str]:

@@ -211,7 +211,11 @@ class VerifyRequest(StrictSerializer):
     user_id = IdField()
     image = PictureField()
     face_id = TextField(max_length=17, required=False)
-    verification_level = serializers.ChoiceField(matching.LEVELS, default="standard")
+    verification_level = serializers.ChoiceField(
+        matching.LEVELS,
+        required=False,
+        help_text="`standard` if left out; in a session the stricter of both.",
+    )
     match_on = serializers.ChoiceField(
         matching.MATCH_ON,
         default="face",

@@ -38,5 +38,5 @@ def _attempt(of: Attempt) -> Answer:
 
 
 def frame_taken(of: Taken) -> Answer:
-    status = "dropped" if of.result is None else "counted"
+    status = "counted" if of.is_counted else "dropped"
     return session(of.session) | {"frame": {"status": status, "verification_result": of.result}}

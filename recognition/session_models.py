@@ -41,7 +41,7 @@ class Session(models.Model):
     level = models.CharField(max_length=8)
     state = models.CharField(max_length=9, choices=State, default=State.VERIFYING)
     client = models.CharField(max_length=110)  # who opened it: Caller.name
-    device = models.CharField(max_length=200, blank=True)
+    device = models.CharField(max_length=32, blank=True)  # keyed hash: lockout.device_key
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
@@ -51,13 +51,13 @@ class Session(models.Model):
     # Of live sessions; see recognition.live.
     window = models.JSONField(default=list)  # the last frames, oldest first
     frames = models.PositiveIntegerField(default=0)
-    mismatched = models.PositiveIntegerField(default=0)  # frames, since it was verified
     last_frame_at = models.DateTimeField(null=True)
     last_sequence = models.BigIntegerField(null=True)
     last_captured_at = models.DateTimeField(null=True)
     next_frame_at = models.DateTimeField(null=True)  # when the one after next may come
-    checks = models.JSONField(default=dict)  # outcomes of the last anti-spoofing and deepfake check
-    checked_at = models.DateTimeField(null=True)
+    # Outcomes of the last anti-spoofing and deepfake check of a frame that showed the user.
+    checks = models.JSONField(default=dict)
+    checked_at = models.DateTimeField(null=True)  # None: the next face is checked
 
     class Meta:
         constraints = [
@@ -122,9 +122,11 @@ class Attempt(models.Model):
     )
     # The one that matched; the link goes with the face.
     face = models.ForeignKey("recognition.Face", on_delete=models.SET_NULL, null=True)
-    source = models.CharField(max_length=320)  # see recognition.lockout
+    source = models.CharField(max_length=110)  # who asked: Caller.name
+    device = models.CharField(max_length=32, blank=True)  # keyed hash: lockout.device_key
     at = models.DateTimeField(auto_now_add=True)
     result = models.CharField(max_length=20)
+    is_failure = models.BooleanField(default=False)  # for what the caller did
     confidence = models.FloatField(null=True)
     risk_level = models.CharField(max_length=6)
     factors = models.JSONField(default=list)
@@ -138,7 +140,7 @@ class Attempt(models.Model):
             # Consumers: replayed pictures and known devices of a user, the erasure of the user.
             models.Index(fields=["user", "at"], name="attempt_of_user"),
             # Consumer: how many users were tried from one device.
-            models.Index(fields=["source", "at"], name="attempt_from_source"),
+            models.Index(fields=["device", "at"], name="attempt_from_device"),
             # Consumer: purge.
             models.Index(fields=["at"], name="attempt_age"),
         ]
@@ -155,6 +157,7 @@ class FailureCount(models.Model):
     )
     source = models.CharField(max_length=320)
     failures = models.PositiveIntegerField()
+    parts = models.PositiveSmallIntegerField(default=0)  # of the next one, by frames of calls
     blocked_until = models.DateTimeField(null=True)
     locked_at = models.DateTimeField(null=True)  # until a moderator unlocks
     last_failure_at = models.DateTimeField()

@@ -76,7 +76,11 @@ class SessionWithAttempts(Session):
 
 class FrameSeen(s.Serializer[Any]):
     status = s.ChoiceField(FRAME_STATUS, help_text="`dropped`: a newer one was counted.")
-    verification_result = s.ChoiceField(RESULTS, allow_null=True)
+    verification_result = s.ChoiceField(
+        RESULTS,
+        allow_null=True,
+        help_text="Only once the state is `verified` it says whether this face is the user's.",
+    )
 
 
 class FrameTaken(Session):

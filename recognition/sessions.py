@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from recognition import lockout
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import AuditEvent, Session, User
@@ -28,7 +29,7 @@ def open_session(
         purpose=purpose,
         level=level,
         client=caller.name,
-        device=device,
+        device=lockout.device_key(device),
         expires_at=timezone.now() + _lifetime(purpose),
     )
 

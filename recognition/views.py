@@ -78,7 +78,7 @@ class VerifyView(ServiceView):
         wanted = attempts.Wanted(
             user_id=fields["user_id"],
             image=fields["image"],
-            level=fields["verification_level"],
+            level=fields.get("verification_level"),
             face_id=fields.get("face_id"),
             match_on=fields["match_on"],
             session_id=fields["metadata"].get("session_id"),

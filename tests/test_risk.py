@@ -59,7 +59,7 @@ def test_rules(attempt: dict[str, Any], history: dict[str, Any], factors: list[s
         ({"checks": {ANTISPOOFING: PASSED}, "insists_on": BOTH}, {}, True, False),
         ({"is_single_use": True}, {"is_replayed": True}, True, True),
         ({}, {"is_replayed": True}, False, False),
-        ({}, {"users_failed": 9}, True, True),
+        ({}, {"users_failed": 9}, True, False),
         ({"confidence": 0.85, "quality_score": 0.1}, {"failures": 9}, False, False),
     ],
 )

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -18,15 +19,18 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from recognition import breaker, providers
+from recognition.inspection import Inspection
 from recognition.models import Attempt, Face, FailureCount, Session, User
 from tests.builders import (
     OWNER,
+    PICTURE_BASE64,
     FakePipeline,
     Person,
     data_of,
     face_of,
     make_face,
     make_user,
+    near,
     refusal,
     vector,
 )
@@ -94,6 +98,7 @@ def test_it_works(call: Call, fake: FakePipeline) -> None:
 
 def test_what_a_frame_says(call: Call, fake: FakePipeline) -> None:
     frames = []
+    verified(call)
     for shown in (USER, OTHER, NOBODY):
         fake.show(shown)
         frames.append(data_of(call.send())["frame"])
@@ -199,7 +204,7 @@ def test_no_template_is_read_after_the_first_frame(call: Call) -> None:
     ]
     assert [len(each) for each in reads] == [1, 0, 0, 0]
     assert not [sql for sql in statements[3] if "recognition_template" in sql]
-    assert len(statements[3]) <= 9  # also the limits, the savepoint and the locks
+    assert len(statements[3]) <= 10  # also the limits, the savepoint and the locks
 
 
 # --- order and rate -------------------------------------------------------------------------------
@@ -314,10 +319,10 @@ def test_checks_are_made_now_and_then(owner: Person, settings: Settings) -> None
         settings.ANTISPOOFING_SERVICE_URL = checker.url
         call = Call(owner)
         verified(call)
-        assert len(checker.asked) == 1
+        assert len(checker.asked) == 2  # the first, and the one that made it verified
         Session.objects.update(checked_at=timezone.now() - timedelta(seconds=3))
         call.state()
-        assert len(checker.asked) == 2
+        assert len(checker.asked) == 3
 
 
 def test_strict_without_an_answer_is_not_verified(owner: Person, settings: Settings) -> None:
@@ -335,12 +340,86 @@ def test_strict_without_an_answer_is_not_verified(owner: Person, settings: Setti
 
 
 def test_guessing_in_a_call_is_delayed(call: Call, fake: FakePipeline) -> None:
-    """A mismatch is a failed attempt, and so are 50 more frames of it."""
+    """Five frames of somebody else are a failed attempt."""
     fake.show(OTHER)
-    statuses = [call.send().status_code for _ in range(3 + 4 * 50 + 1)]
-    assert statuses == [200] * 203 + [429]
+    statuses = [call.send().status_code for _ in range(5 * 5 + 1)]
+    assert statuses == [200] * 25 + [429]
     assert FailureCount.objects.get().failures == 5
     assert refusal(call.send()) == (429, "too_many_attempts")
+
+
+def test_guesses_between_other_frames_and_in_many_calls(owner: Person, fake: FakePipeline) -> None:
+    """The state never becomes a mismatch, and the frames count all the same."""
+    statuses = []
+    for _ in range(13):
+        call = Call(owner)
+        for shown in (OTHER, NOBODY, OTHER):
+            fake.show(shown)
+            answer = call.send()
+            statuses.append(answer.status_code)
+            if answer.status_code == 200:
+                assert data_of(answer)["state"] == "verifying"
+    assert statuses == [200] * 37 + [429] * 2
+    assert FailureCount.objects.get().failures == 5
+
+
+def test_before_it_is_verified_a_frame_tells_nothing_of_the_face(
+    owner: Person, fake: FakePipeline
+) -> None:
+    answers = []
+    for shown in (USER, near(USER, 0.95), OTHER):
+        fake.show(shown)
+        answers.append(data_of(Call(owner).send()))
+    told = [(each["state"], each["frame"], each["risk_assessment"]) for each in answers]
+    assert told[0][1] == {"status": "counted", "verification_result": None}
+    assert told[0] == told[1] == told[2]
+
+
+def test_another_live_face_does_not_vouch_for_a_picture(
+    owner: Person, fake: FakePipeline, settings: Settings
+) -> None:
+    """Nor is the picture verified by a check of an earlier frame."""
+    settings.FACESVC_LIVE_CHECK_SECONDS = 3600
+    alive, photo = replace(face_of(OTHER), liveness=0.9), replace(face_of(USER), liveness=0.1)
+    call = Call(owner)
+    fake.show(alive)
+    call.send()
+    assert call.row().checked_at is None
+    fake.show(photo)
+    results = [data_of(call.send())["frame"]["verification_result"] for _ in range(3)]
+    assert results == ["rejected"] * 3
+    fake.show(replace(face_of(USER), liveness=0.9))
+    call = Call(owner)
+    assert [call.state() for _ in range(2)] == ["verifying"] * 2
+    fake.show(photo)
+    assert data_of(call.send())["frame"]["verification_result"] == "rejected"
+
+
+def test_many_users_tried_counts_in_a_call(service: Person, owner: Person) -> None:
+    """The rules of a login hold until the user is verified."""
+    for number in range(1, 6):
+        user = make_user(UUID(int=number))
+        make_face(user, OTHER)
+        fields = {"image": PICTURE_BASE64, "metadata": {"device_id": "phone"}}
+        data_of(service.post("verify", user_id=user.pk, **fields))
+    call = Call(service, metadata={"device_id": "phone"})
+    answers = [data_of(call.send()) for _ in range(3)]
+    assert [answer["state"] for answer in answers] == ["verifying"] * 3
+    assert "many_users_tried" in answers[2]["risk_assessment"]["factors"]
+
+
+def test_a_face_that_goes_while_the_checks_run(
+    call: Call, enrolled: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified(call)
+    outcomes = Inspection.outcomes
+
+    def suspended(inspection: Inspection) -> Any:
+        Face.objects.update(suspended_at=timezone.now())
+        return outcomes(inspection)
+
+    monkeypatch.setattr(Inspection, "outcomes", suspended)
+    lost_at_once(call)
 
 
 def test_a_delay_does_not_keep_a_call_verified(call: Call, fake: FakePipeline) -> None:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -29,6 +30,7 @@ from tests.builders import (
     FakePipeline,
     Person,
     data_of,
+    face_of,
     make_face,
     make_user,
     near,
@@ -113,6 +115,21 @@ def test_other_sessions_verify_again_and_again(owner: Person) -> None:
         assert data_of(verify_in(owner, session, number))["is_match"]
 
 
+def test_the_state_of_other_sessions(owner: Person, fake: FakePipeline) -> None:
+    session = opened(owner, purpose="other")
+    states = []
+    for number, shown in enumerate([vector(2), vector(1), [], vector(2)]):
+        fake.show(shown)
+        verify_in(owner, session, number)
+        states.append(state_of(owner, session))
+    assert states == ["mismatch", "verified", "verified", "mismatch"]
+
+
+def test_a_call_is_not_verified_by_a_picture(owner: Person) -> None:
+    session = opened(owner, purpose="video_call")
+    assert refusal(verify_in(owner, session)) == (409, "session_is_live")
+
+
 def test_ending_it(owner: Person) -> None:
     session = opened(owner)
     for _ in range(2):
@@ -130,8 +147,10 @@ def test_a_service_opens_and_the_user_goes_on(service: Person, owner: Person) ->
 def test_the_level_of_the_session_counts(owner: Person, fake: FakePipeline) -> None:
     session = opened(owner, purpose="other", verification_level="basic")
     fake.show(near(vector(1), 0.935))  # confidence 0.84
-    answer = data_of(verify_in(owner, session, verification_level="standard"))
+    answer = data_of(verify_in(owner, session))
     assert (answer["verification_level"], answer["is_match"]) == ("basic", True)
+    answer = data_of(verify_in(owner, session, 2, verification_level="standard"))
+    assert (answer["verification_level"], answer["is_match"]) == ("standard", False)
 
 
 def test_strict_insists_on_its_checks(owner: Person) -> None:
@@ -142,6 +161,16 @@ def test_strict_insists_on_its_checks(owner: Person) -> None:
     assert (answer["confidence_score"], answer["matched_face_id"]) == (0, None)
     assert state_of(owner, session) == "verifying"
     assert not FailureCount.objects.exists()  # nothing that the user did
+
+
+def test_once_more_after_a_fault_on_our_side(
+    owner: Person, fake: FakePipeline, settings: Settings
+) -> None:
+    settings.FACESVC_STRICT_CHECKS = ["antispoofing"]
+    session = opened(owner, verification_level="strict")
+    assert data_of(verify_in(owner, session))["verification_result"] == "rejected"
+    fake.show(replace(face_of(vector(1)), liveness=0.9))
+    assert data_of(verify_in(owner, session))["verification_result"] == "success"
 
 
 # --- replayed pictures ----------------------------------------------------------------------------
@@ -229,6 +258,33 @@ def test_many_users_tried_from_one_device(service: Person, fake: FakePipeline) -
     results = [answer["verification_result"] for answer in answers]
     assert results == ["no_match"] * 5 + ["rejected"]
     assert answers[-1]["risk_assessment"]["factors"] == ["many_users_tried"]
+
+
+def test_refusals_for_many_users_are_no_failures_themselves(
+    service: Person, fake: FakePipeline
+) -> None:
+    """Nor are faults on our side: a shared device would never come free again."""
+    for number in range(1, 7):
+        user = make_user(UUID(int=number))
+        make_face(user, vector(3))
+        metadata = {"device_id": "phone"}
+        fields = {"image": picture(number), "verification_level": "strict", "metadata": metadata}
+        service.post("verify", user_id=user.pk, **fields)  # rejected: nothing checks it
+    fields = {"user_id": OWNER, "image": picture(9), "metadata": {"device_id": "phone"}}
+    assert data_of(service.post("verify", **fields))["is_match"]
+
+
+def test_the_device_is_known_whoever_asks(owner: Person, service: Person) -> None:
+    for person, number in ((service, 1), (owner, 2)):
+        metadata = {"device_id": "phone"}
+        fields = {"user_id": OWNER, "image": picture(number), "metadata": metadata}
+        answer = data_of(person.post("verify", **fields))
+        assert answer["risk_assessment"]["factors"] == []
+    attempt = Attempt.objects.latest("pk")
+    assert attempt.source == f"user:{OWNER}"
+    assert len(attempt.device) == 32  # and nowhere the id itself
+    session = opened(owner, metadata={"device_id": "phone"})
+    assert Session.objects.get(pk=session["session_id"]).device == attempt.device
 
 
 def test_repeated_failures_are_a_factor(owner: Person, fake: FakePipeline) -> None:
@@ -375,6 +431,20 @@ def test_a_user_who_is_erased_before_the_result_is_stored(
     assert answer["confidence_score"] == 0
 
 
+def test_a_face_that_goes_while_the_checks_run(
+    owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, outcomes = opened(owner), Inspection.outcomes
+
+    def suspended(inspection: Inspection) -> Any:
+        User.objects.update(suspended_at=timezone.now())
+        return outcomes(inspection)
+
+    monkeypatch.setattr(Inspection, "outcomes", suspended)
+    assert data_of(verify_in(owner, session))["verification_result"] == "no_registered_faces"
+    assert state_of(owner, session) == "verifying"
+
+
 def test_a_deleted_face_leaves_the_attempt_without_it(owner: Person, service: Person) -> None:
     verify_in(owner, opened(owner))
     face = Attempt.objects.get().face
@@ -398,6 +468,19 @@ def test_purge(owner: Person, capsys: pytest.CaptureFixture[str], settings: Sett
     assert "1 sessions and 1 attempts are dropped." in capsys.readouterr().out
     assert Attempt.objects.count() == Session.objects.count() == 0
     assert FailureCount.objects.get().locked_at  # time does not unlock
+
+
+def test_purge_does_not_forget_a_device(owner: Person) -> None:
+    for number in range(3):
+        metadata = {"device_id": "phone"}
+        verify_in(owner, opened(owner, purpose="other"), number, metadata=metadata)
+    old = timezone.now() - timedelta(days=31)
+    Attempt.objects.update(at=old)
+    Session.objects.update(expires_at=old)
+    call_command("purge")
+    attempt = Attempt.objects.get()
+    assert (attempt.session, attempt.picture_hash, attempt.pixels_hash) == (None, "", "")
+    assert attempt.device and not Session.objects.exists()
 
 
 @pytest.mark.parametrize(
