@@ -2,6 +2,7 @@
 
 import base64
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -150,6 +151,25 @@ def test_the_face_is_deleted(call: Call, service: Person, enrolled: Face) -> Non
     verified(call)
     service.delete(f"faces/{enrolled.face_id}")
     lost_at_once(call)
+
+
+def test_templates_that_are_gone_leave_the_memory(call: Call, enrolled: Face) -> None:
+    memory = caches["templates"]._cache  # type: ignore[attr-defined]
+    verified(call)
+    make_face(User.objects.get(), OTHER)
+    call.state()
+    assert len(memory) == 1
+    User.objects.update(suspended_at=timezone.now())
+    lost_at_once(call)
+    assert not memory
+
+
+def test_templates_that_nobody_asks_for_leave_the_memory() -> None:
+    cache = caches["templates"]
+    cache.set("gone", 1, timeout=0.001)
+    time.sleep(0.01)
+    cache.set("other", 2)
+    assert [key.split(":")[-1] for key in cache._cache] == ["other"]  # type: ignore[attr-defined]
 
 
 def test_the_user_is_suspended_and_comes_back(call: Call) -> None:
