@@ -265,7 +265,7 @@ def test_a_frame_of_the_future(call: Call) -> None:
 
 
 def test_too_many_frames(call: Call, settings: Settings) -> None:
-    settings.FACESVC_LIVE_FRAMES_PER_SECOND = 0.5
+    settings.FACESVC_LIVE_FRAMES_PER_SECOND = 0.1
     verified(call)
     answers = [call.send() for _ in range(10)]
     refused = [answer for answer in answers if answer.status_code == 429]
@@ -275,6 +275,31 @@ def test_too_many_frames(call: Call, settings: Settings) -> None:
     assert data_of(call.person.get(f"sessions/{call.id}"))["state"] == "verified"
     Session.objects.update(next_frame_at=timezone.now() - timedelta(seconds=1))
     assert call.state() == "verified"
+
+
+def test_frames_that_are_dropped_take_a_place(call: Call, settings: Settings) -> None:
+    call.state("?sequence=9")
+    settings.FACESVC_LIVE_FRAMES_PER_SECOND = 0.1
+    statuses = [call.send("?sequence=1").status_code for _ in range(7)]
+    assert statuses[-1] == 429
+
+
+def test_frames_that_are_too_fast_count_as_requests(call: Call, settings: Settings) -> None:
+    settings.FACESVC_LIVE_FRAMES_PER_SECOND = 0.1
+    settings.RATE_LIMIT_PER_MINUTE = 2
+    codes = [
+        refusal(answer)[1]
+        for answer in (call.send() for _ in range(9))
+        if answer.status_code != 200
+    ]
+    assert codes == ["too_many_frames"] * 2 + ["rate_limited"] * 2
+
+
+def test_only_the_newest_calls_stay_open(owner: Person, service: Person) -> None:
+    calls = [Call(service), *(Call(owner) for _ in range(4))]
+    states = [call.row().shown_state for call in calls]
+    assert states == ["verifying", "ended", "verifying", "verifying", "verifying"]
+    assert refusal(calls[1].send()) == (409, "session_ended")
 
 
 def test_a_call_is_not_ended_by_the_limit_of_the_token(call: Call, settings: Settings) -> None:

@@ -393,7 +393,7 @@ def test_one_picture_in_many_sessions_at_once_logs_in_once(owner: Person) -> Non
 @pytest.mark.django_db(transaction=True)
 def test_erasing_a_user_in_the_middle(owner: Person) -> None:
     """Attempts and the erasure wait for each other in one order, so none of them is broken off."""
-    sessions = [opened(owner, purpose="other") for _ in range(6)]
+    sessions = [opened(owner) for _ in range(6)]
 
     def attempt(number: int) -> int:
         try:
