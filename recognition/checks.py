@@ -70,9 +70,9 @@ def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "FACESVC_LIVE_SESSION_MINUTES": (1, 24 * 60),
         "FACESVC_LIVE_GAP_SECONDS": (0.1, 3600),
         "FACESVC_LIVE_CHECK_SECONDS": (0, 3600),
+        "FACESVC_SESSION_RETENTION_DAYS": (1, 3650),
         # What is purged is not found again.
         "FACESVC_REPLAY_HOURS": (1, 24 * settings.FACESVC_SESSION_RETENTION_DAYS),
-        "FACESVC_SESSION_RETENTION_DAYS": (1, 3650),
     }
     return [
         Error(f"{name} must be from {low} to {high}.", id="facesvc.E002")
