@@ -146,10 +146,10 @@ DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-    # In the memory of each process, so that no template lies in another place that an erasure
-    # would have to reach; see recognition.template_cache.
+    # In the memory of each process, and never compared after an erasure: it goes with the next look
+    # at its user, or with whatever is cached after the timeout; see recognition.template_cache.
     "templates": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "BACKEND": "recognition.template_cache.SweptCache",
         "LOCATION": "templates",
         "TIMEOUT": 300,
         "OPTIONS": {"MAX_ENTRIES": 1000},

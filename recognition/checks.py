@@ -73,6 +73,13 @@ def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         # In two frames an alternation would be the state that changes with each of them.
         "FACESVC_LIVE_WINDOW": (3, 100),
         "FACESVC_PROVIDER_SECONDS": (0.01, 60),
+        "FACESVC_LOGIN_SESSION_SECONDS": (1, 3600),
+        "FACESVC_LIVE_SESSION_MINUTES": (1, 24 * 60),
+        "FACESVC_LIVE_GAP_SECONDS": (0.1, 3600),
+        "FACESVC_LIVE_CHECK_SECONDS": (0, 3600),
+        "FACESVC_SESSION_RETENTION_DAYS": (1, 3650),
+        # What is purged is not found again.
+        "FACESVC_REPLAY_HOURS": (1, 24 * settings.FACESVC_SESSION_RETENTION_DAYS),
     }
     return [
         Error(f"{name} must be from {low} to {high}.", id="facesvc.E002")

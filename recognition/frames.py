@@ -66,9 +66,9 @@ def take(*, caller: Caller, session_id: str, frame: Frame) -> Taken:
     too_many_attempts, locked."""
     session = sessions.session_of(caller, session_id)
     _require_live(session, frame)
+    _take_place(session)
     if session.precedes_last(frame.sequence, frame.captured_at):
         return Taken(session, is_counted=False)
-    _take_place(session)
     if session.shown_state != State.VERIFIED:
         lockout.require_free(_source(caller, session))
     seen = _look(session, frame)

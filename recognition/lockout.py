@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
 
 from recognition.access import Caller
@@ -171,9 +171,12 @@ def _too_many(wait: float) -> ServiceError:
     )
 
 
+@transaction.atomic
 def unlock(user_id: UUID, *, actor: str) -> int:
     """Forget the failures for a user. How many counts there were; it is logged if any."""
-    count, _ = FailureCount.objects.filter(user=user_id).delete()
+    # Locked in the order of the other statements, so that they never wait for each other.
+    rows = FailureCount.objects.filter(user=user_id).order_by("source").select_for_update()
+    count, _ = FailureCount.objects.filter(pk__in=[row.pk for row in rows]).delete()
     if count:
         AuditEvent.objects.create(actor=actor, action="user.unlock", user_id=user_id)
     return count

@@ -34,14 +34,14 @@ def post(url: str, body: bytes, *, deadline: float) -> bytes:
     if left <= 0:
         raise ExchangeError("timeout")
     connection = _connection(url, left)
-    # Timeouts of sockets are for each read: who drips would hold us for hours.
-    timer = threading.Timer(left, _cut, [connection])
-    timer.daemon = True
-    timer.start()
+    timer = None
     try:
         connection.connect()
-        if time.monotonic() >= deadline:
-            raise TimeoutError  # there was nothing to cut yet
+        # Timeouts of sockets are for each read: who drips would hold us for hours. The connection
+        # forgets its socket as soon as the head of an answer is read, so it is cut by itself.
+        timer = threading.Timer(max(0, deadline - time.monotonic()), _cut, [connection.sock])
+        timer.daemon = True
+        timer.start()
         connection.request("POST", _target(url), body, _headers(url))
         response = connection.getresponse()
         answer = response.read(_MOST_BYTES + 1)
@@ -50,7 +50,8 @@ def post(url: str, body: bytes, *, deadline: float) -> bytes:
             raise ExchangeError("timeout") from error
         raise ExchangeError("unreachable", may_retry=True) from error
     finally:
-        timer.cancel()
+        if timer:
+            timer.cancel()
         connection.close()
     if time.monotonic() >= deadline:
         raise ExchangeError("timeout")  # what was read may be the half of it
@@ -82,12 +83,11 @@ def _headers(url: str) -> dict[str, str]:
     return headers
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(sock: socket.socket) -> None:
     """From another thread: whatever waits for the other side ends."""
-    if connection.sock is not None:
-        with contextlib.suppress(OSError):
-            # Not SSLSocket's own method, which changes the object under the other thread.
-            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):
+        # Not SSLSocket's own method, which changes the object under the other thread.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _is_whole(response: http.client.HTTPResponse, answer: bytes) -> bool:

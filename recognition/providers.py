@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import asdict, dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Literal, Protocol, Self
 
 from django.conf import settings
@@ -26,7 +26,7 @@ from recognition.outbound import ExchangeError, post
 
 ANTISPOOFING, DEEPFAKE = "antispoofing", "deepfake"
 CHECKS = (ANTISPOOFING, DEEPFAKE)
-# Requests to services that one process has open at once; more wait, within their budget.
+# Requests to a service that one process has open at once; more wait, within their budget.
 _AT_ONCE = 16
 
 
@@ -92,13 +92,15 @@ class HttpProvider:
         self.breaker = Breaker()
         self._check = check
         self._url = url
+        # Of its own, so that a slow service keeps nobody from asking the other one.
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=check)
 
     def begin(self, look: Look) -> Callable[[], Outcome]:
         deadline = time.monotonic() + settings.FACESVC_PROVIDER_SECONDS
         if not self.breaker.allows():
             return lambda: Outcome("missing", reason="breaker_open")
-        future = _threads().submit(self._ask, _body(self._check, look), deadline)
-        return lambda: _wait(future, deadline)
+        future = self._threads.submit(self._ask, _body(self._check, look), deadline)
+        return lambda: self._wait(future, deadline)
 
     def _ask(self, body: bytes, deadline: float) -> Outcome:
         """Runs in a thread of its own, and touches no database."""
@@ -114,6 +116,16 @@ class HttpProvider:
             return Outcome("missing", reason=error.reason)
         self.breaker.succeeded()
         return Outcome.of_score(score, _threshold(self._check))
+
+    def _wait(self, future: "Future[Outcome]", deadline: float) -> Outcome:
+        try:
+            return future.result(max(0, deadline - time.monotonic()))
+        except FutureTimeoutError:
+            # One that has not begun must not begin, and says itself that the service is too slow;
+            # one that has begun ends at the same deadline, and counts its failure by itself.
+            if future.cancel():
+                self.breaker.failed()
+            return Outcome("missing", reason="timeout")
 
 
 def providers() -> dict[str, Provider]:
@@ -139,11 +151,6 @@ def http_provider(check: str, url: str) -> HttpProvider:
     return HttpProvider(check, url)
 
 
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="provider")
-
-
 def _url(check: str) -> str:
     url: str = {
         ANTISPOOFING: settings.ANTISPOOFING_SERVICE_URL,
@@ -158,15 +165,6 @@ def _threshold(check: str) -> float:
         DEEPFAKE: settings.FACESVC_DEEPFAKE_THRESHOLD,
     }[check]
     return threshold
-
-
-def _wait(future: "Future[Outcome]", deadline: float) -> Outcome:
-    try:
-        return future.result(max(0, deadline - time.monotonic()))
-    except FutureTimeoutError:
-        # One that has not begun must not begin; one that has ends at the same deadline by itself.
-        future.cancel()
-        return Outcome("missing", reason="timeout")
 
 
 def _body(check: str, look: Look) -> bytes:

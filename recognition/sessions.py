@@ -15,16 +15,19 @@ from recognition.errors import ServiceError
 from recognition.models import AuditEvent, Session, User
 from recognition.session_models import Purpose, State
 
+_OPEN = 3  # sessions that take frames, of one user by one client
+
 
 @transaction.atomic
 def open_session(
     *, caller: Caller, user_id: UUID, purpose: str, level: str, device: str = ""
 ) -> Session:
-    """Raises not_your_user, user_not_found."""
+    """Of those that take frames only the newest few stay open. Raises not_your_user,
+    user_not_found."""
     caller.require_own(user_id)
     if not hold_user(user_id):
         raise ServiceError("user_not_found", "There is no such user.")
-    return Session.objects.create(
+    session = Session.objects.create(
         user_id=user_id,
         purpose=purpose,
         level=level,
@@ -32,6 +35,24 @@ def open_session(
         device=lockout.device_key(device),
         expires_at=timezone.now() + _lifetime(purpose),
     )
+    if not session.is_single_use:
+        _end_oldest(session)
+    return session
+
+
+def _end_oldest(newest: Session) -> None:
+    """Each session has its own frame rate: without an end to them there would be none."""
+    with connection.cursor() as cursor:  # one at a time, who then sees the others'
+        name = f"{newest.user_id} {newest.client}"
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+    open_ones = Session.objects.filter(
+        user=newest.user_id, client=newest.client, ended_at=None, expires_at__gt=timezone.now()
+    ).exclude(purpose=Purpose.LOGIN)
+    old = [row.pk for row in open_ones.order_by("-created_at", "-pk")[_OPEN:]]
+    # Locked in the order of their keys, as by nobody else more than one of them.
+    locked = Session.objects.filter(pk__in=old).order_by("pk").select_for_update(no_key=True)
+    ids = [row.pk for row in locked if row.ended_at is None]
+    Session.objects.filter(pk__in=ids).update(state=State.ENDED, ended_at=timezone.now())
 
 
 def hold_user(user_id: UUID) -> bool:

@@ -1,23 +1,44 @@
 """One user's templates in memory, for those who are compared many times a minute.
 
-What is cached is named by the ids of the templates that may be used right now, which one lookup in
-the narrow table of listings gives. Templates never change, and a deleted or suspended one is no
-longer listed: so nothing has to be invalidated, and nothing that is gone is ever compared. The
-values are made here from our own rows: nothing that a client sent is ever unpickled.
+What is cached says from which templates it was made, and one lookup in the narrow table of listings
+gives those that may be used right now. Templates never change, and a deleted or suspended one is no
+longer listed: so nothing that is gone is ever compared, and it leaves the memory with the next look
+at its user, or when its time is over and anything else is cached. The values are made here from our
+own rows: nothing that a client sent is ever unpickled.
 """
 
 import hashlib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
 
 from recognition.engine import Engine
 from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace
 from recognition.matching import Compared
 from recognition.models import Listing, Template
+
+
+class SweptCache(LocMemCache):
+    """Django's own drops what is over when it is asked for, and nobody asks for who is gone."""
+
+    _lock: Lock  # of the base class, as the next two
+    _expire_info: dict[str, float | None]
+    _delete: Callable[[str], bool]
+
+    def set(self, *args: Any, **options: Any) -> None:
+        with self._lock:
+            over = [key for key, at in self._expire_info.items() if at and at < time.time()]
+            for key in over:
+                self._delete(key)
+        super().set(*args, **options)
 
 
 @dataclass(frozen=True)
@@ -49,14 +70,14 @@ def templates_of(user_id: UUID, by: Engine) -> UserTemplates:
     """Those of the engine's version that may be used at this moment."""
     listings = Listing.objects.comparable_with(by.template_version).of_user(user_id)
     ids = sorted(listings.values_list("pk", flat=True))
+    key = f"{user_id}-{hashlib.sha256(by.template_version.encode()).hexdigest()}"
     if not ids:
+        caches["templates"].delete(key)
         return UserTemplates([], np.empty((0, TEMPLATE_DIMENSIONS), np.float32))
-    key = hashlib.sha256(repr((by.template_version, ids)).encode()).hexdigest()
-    cached = caches["templates"].get(key)
-    if cached is None:
-        cached = _load(ids)
-        caches["templates"].set(key, cached)
-    face_ids, data = cached
+    made_from, face_ids, data = caches["templates"].get(key) or (None, [], b"")
+    if made_from != ids:
+        face_ids, data = _load(ids)
+        caches["templates"].set(key, (ids, face_ids, data))
     vectors = np.frombuffer(data, np.float32).reshape(-1, TEMPLATE_DIMENSIONS)
     return UserTemplates(face_ids, vectors)
 

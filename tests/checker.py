@@ -24,8 +24,8 @@ MOODS = {
     "not UTF-8": b'{"score": "\xff"}',
     "endless": b'{"score": 0.9' + b" " * 70_000 + b"}",
 }
-# What it does instead of giving one: "hang", "drip", "close", "short" (a length that is a lie),
-# "redirect", or a status.
+# What it does instead of giving one: "hang", "drip" (heads), "drip body", "close", "short"
+# (a length that is a lie), "redirect", or a status.
 
 
 @dataclass
@@ -35,6 +35,7 @@ class Checker:
     port: int = 0
     moods: list[Any] = field(default_factory=lambda: [0.9])
     asked: list[dict[str, Any]] = field(default_factory=list)
+    left: int = 0  # how many hung up while it dripped
     credentials: list[str | None] = field(default_factory=list)  # that came with each
 
     @property
@@ -61,7 +62,9 @@ def checking(*moods: Any) -> Iterator[Checker]:
             elif mood == "hang":
                 stopped.wait(30)
             elif mood == "drip":
-                self._drip()
+                self._drip(b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n", b"X: x\r\n")
+            elif mood == "drip body":
+                self._drip(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b" ")
             elif mood == "short":
                 self._answer(200, b'{"score": 0.9}', length=100)
             elif mood == "redirect":
@@ -81,14 +84,14 @@ def checking(*moods: Any) -> Iterator[Checker]:
             self.end_headers()
             self.wfile.write(body)
 
-        def _drip(self) -> None:
+        def _drip(self, start: bytes, drop: bytes) -> None:
             try:
-                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n")
+                self.wfile.write(start)
                 while not stopped.is_set():
-                    self.wfile.write(b"X: x\r\n")
+                    self.wfile.write(drop)
                     time.sleep(0.05)
             except OSError:
-                pass  # they hung up, as they should
+                checker.left += 1  # they hung up, as they should
 
         def log_message(self, *args: object) -> None:
             pass

@@ -17,6 +17,12 @@ from recognition import checks, indexes
         ("FACESVC_HNSW_EF_CONSTRUCTION", 63),  # less than twice m
         ("FACESVC_HNSW_EF_SEARCH", 40),
         ("FACESVC_HNSW_EF_SEARCH", 1001),
+        ("FACESVC_LOGIN_SESSION_SECONDS", 0),
+        ("FACESVC_LIVE_SESSION_MINUTES", 0),
+        ("FACESVC_LIVE_GAP_SECONDS", 0),
+        ("FACESVC_LIVE_CHECK_SECONDS", -1),
+        ("FACESVC_REPLAY_HOURS", 24 * 30 + 1),  # purged before
+        ("FACESVC_SESSION_RETENTION_DAYS", 0),
     ],
 )
 def test_numbers_out_of_range(settings: Settings, name: str, value: float) -> None:

@@ -28,8 +28,8 @@ from tests.checker import MOODS, Checker, checking
 
 pytestmark = pytest.mark.django_db
 BUDGET = 0.5
-# What else a request takes on a busy machine.
-MARGIN = 0.6
+# What else a request takes on a busy machine; who drips or hangs would do so for 30 seconds.
+MARGIN = 5.0
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +108,7 @@ def test_the_threshold_is_a_setting(owner: Person, service_of: Checker, settings
     assert verify(owner)[0] == "rejected"
 
 
-UNUSABLE = [*MOODS, "hang", "drip", "close", "short", "redirect", 500, 503, 404, 204]
+UNUSABLE = [*MOODS, "hang", "drip", "drip body", "close", "short", "redirect", 500, 503, 404, 204]
 
 
 @pytest.mark.parametrize("mood", UNUSABLE)
@@ -129,6 +129,16 @@ def test_nobody_listens(owner: Person, settings: Settings, level: str) -> None:
         settings.ANTISPOOFING_SERVICE_URL = f"http://127.0.0.1:{free.getsockname()[1]}"
         result = "rejected" if level == "strict" else "success"
         assert verify(owner, level) == (result, ["liveness_missing"])
+
+
+@pytest.mark.parametrize("mood", ["drip", "drip body"])
+def test_who_drips_is_hung_up_on(owner: Person, service_of: Checker, mood: str) -> None:
+    service_of.moods = [mood]
+    verify(owner)
+    ends = time.monotonic() + 5
+    while not service_of.left and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert service_of.left == 1
 
 
 def test_two_slow_services_are_waited_for_at_the_same_time(

@@ -2,6 +2,7 @@
 
 import base64
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -152,6 +153,25 @@ def test_the_face_is_deleted(call: Call, service: Person, enrolled: Face) -> Non
     lost_at_once(call)
 
 
+def test_templates_that_are_gone_leave_the_memory(call: Call, enrolled: Face) -> None:
+    memory = caches["templates"]._cache  # type: ignore[attr-defined]
+    verified(call)
+    make_face(User.objects.get(), OTHER)
+    call.state()
+    assert len(memory) == 1
+    User.objects.update(suspended_at=timezone.now())
+    lost_at_once(call)
+    assert not memory
+
+
+def test_templates_that_nobody_asks_for_leave_the_memory() -> None:
+    cache = caches["templates"]
+    cache.set("gone", 1, timeout=0.001)
+    time.sleep(0.01)
+    cache.set("other", 2)
+    assert [key.split(":")[-1] for key in cache._cache] == ["other"]  # type: ignore[attr-defined]
+
+
 def test_the_user_is_suspended_and_comes_back(call: Call) -> None:
     verified(call)
     User.objects.update(suspended_at=timezone.now())
@@ -245,7 +265,7 @@ def test_a_frame_of_the_future(call: Call) -> None:
 
 
 def test_too_many_frames(call: Call, settings: Settings) -> None:
-    settings.FACESVC_LIVE_FRAMES_PER_SECOND = 0.5
+    settings.FACESVC_LIVE_FRAMES_PER_SECOND = 0.1
     verified(call)
     answers = [call.send() for _ in range(10)]
     refused = [answer for answer in answers if answer.status_code == 429]
@@ -255,6 +275,31 @@ def test_too_many_frames(call: Call, settings: Settings) -> None:
     assert data_of(call.person.get(f"sessions/{call.id}"))["state"] == "verified"
     Session.objects.update(next_frame_at=timezone.now() - timedelta(seconds=1))
     assert call.state() == "verified"
+
+
+def test_frames_that_are_dropped_take_a_place(call: Call, settings: Settings) -> None:
+    call.state("?sequence=9")
+    settings.FACESVC_LIVE_FRAMES_PER_SECOND = 0.1
+    statuses = [call.send("?sequence=1").status_code for _ in range(7)]
+    assert statuses[-1] == 429
+
+
+def test_frames_that_are_too_fast_count_as_requests(call: Call, settings: Settings) -> None:
+    settings.FACESVC_LIVE_FRAMES_PER_SECOND = 0.1
+    settings.RATE_LIMIT_PER_MINUTE = 2
+    codes = [
+        refusal(answer)[1]
+        for answer in (call.send() for _ in range(9))
+        if answer.status_code != 200
+    ]
+    assert codes == ["too_many_frames"] * 2 + ["rate_limited"] * 2
+
+
+def test_only_the_newest_calls_stay_open(owner: Person, service: Person) -> None:
+    calls = [Call(service), *(Call(owner) for _ in range(4))]
+    states = [call.row().shown_state for call in calls]
+    assert states == ["verifying", "ended", "verifying", "verifying", "verifying"]
+    assert refusal(calls[1].send()) == (409, "session_ended")
 
 
 def test_a_call_is_not_ended_by_the_limit_of_the_token(call: Call, settings: Settings) -> None:
