@@ -1,7 +1,5 @@
 """Jobs and callbacks for the operators: to look at, and to send again. No secret, no picture."""
 
-from typing import Any
-
 # Registers its models, of which a schedule could call any function there is.
 import django_q.admin  # noqa: F401
 from django.contrib import admin
@@ -11,21 +9,11 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 
 from batch import webhooks
 from batch.models import Job, WebhookAttempt, WebhookDelivery
+from recognition.admin import ReadOnly
 
 for _model in (Failure, OrmQ, Schedule, Success):
     if admin.site.is_registered(_model):
         admin.site.unregister(_model)
-
-
-class ReadOnly:
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Job)

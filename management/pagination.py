@@ -1,6 +1,7 @@
 """Lists in pages behind opaque cursors."""
 
 import base64
+from abc import ABC, abstractmethod
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ from recognition.errors import ServiceError
 _LARGEST_KEY = 2**63 - 1
 
 
-class Pages(CursorPagination):
+class Pages(CursorPagination, ABC):
     """`?cursor=...&page_size=...`; a page names the cursor of the next one, or null.
 
     `ordering` names one unique column; the position of a cursor is its value in the last row.
@@ -36,9 +37,9 @@ class Pages(CursorPagination):
         OpenApiParameter("page_size", int, description="1 to 200; 50 by default."),
     ]
 
+    @abstractmethod
     def is_position(self, text: str) -> bool:
         """Whether it may be a value of the ordering column."""
-        raise NotImplementedError
 
     def get_page_size(self, request: Request) -> int | None:
         text = request.query_params.get(self.page_size_query_param)

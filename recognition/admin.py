@@ -11,6 +11,8 @@ from recognition.models import Attempt, FailureCount, Session
 
 
 class ReadOnly:
+    """To be looked at: nobody adds, changes or deletes rows by hand."""
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
