@@ -135,7 +135,9 @@ def _put_off(claimed: Item) -> None:
 
 def _do(claimed: Item) -> None:
     mine = Item.objects.pending().filter(pk=claimed.pk, attempts=claimed.attempts)
-    item = mine.select_for_update(skip_locked=True, of=("self",)).with_all().first()
+    # Without SKIP LOCKED: the claim of another worker that began before ours holds the lock for a
+    # moment, until it sees that the item is reserved; who has it for long has counted its attempt.
+    item = mine.select_for_update(of=("self",)).with_all().first()
     if item is None:
         return
     if not item.job.is_open:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from cryptography.fernet import Fernet
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
 from pytest_django import Settings
@@ -155,6 +156,30 @@ def test_an_item_that_another_has_is_left_alone(
     work.work()
     assert seen == [None]
     assert now(job).succeeded == 1
+
+
+@concurrent
+def test_another_claim_looks_at_the_item_for_a_moment() -> None:
+    """Its lock comes before it sees that the item is reserved: no reason to leave the item."""
+    job = identify(1)
+    claimed = work._claim()
+    locked = Event()
+
+    def look() -> None:
+        try:
+            with transaction.atomic():
+                list(Item.objects.select_for_update())
+                locked.set()
+                time.sleep(0.3)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        looking = threads.submit(look)
+        assert claimed and locked.wait(5)
+        assert work.process(claimed)
+        looking.result(5)
+    assert (now(job).succeeded, Item.objects.get().attempts) == (1, 1)
 
 
 def test_a_claim_that_came_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
