@@ -7,7 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from recognition import activation, crops, engine, search
+from recognition import activation, crops, engine
 from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.engine import Engine
 from recognition.errors import ServiceError
@@ -15,6 +15,7 @@ from recognition.inference.pipeline import DetectedFace
 from recognition.matching import STRICT, compare_with_user
 from recognition.models import AuditEvent, Face, FaceCrop, Template, User, new_face_id
 from recognition.search import Gallery
+from recognition.statements import statements
 
 # A stranger may match in this share of the searches for one face under two users.
 _BACKGROUND_FPIR = 0.01
@@ -133,7 +134,7 @@ def _unused_face_id() -> str:
 
 def _note_same_face_of_others(active: Engine, user: User, stored: Face, face: DetectedFace) -> None:
     """Tell the moderators when the face strictly matches another user's."""
-    with search.statements():
+    with statements():
         others = Gallery.of_others(user.pk, active)
         least = max(
             active.scores.cosine_of_confidence(STRICT),

@@ -28,8 +28,8 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, RowNumber
 from pgvector.django import BitField, HalfVectorField, HammingDistance, MaxInnerProduct
 
-from recognition.inference.arrays import Floats
 from recognition.social import Friendship, Membership
+from recognition.statements import Vector
 
 if TYPE_CHECKING:
     from recognition.models import Listing  # noqa: F401  named in a string below
@@ -41,7 +41,7 @@ _HALFVEC = HalfVectorField(dimensions=512)
 # Ids and distances only: the default would carry every vector into this process.
 COLUMNS = ("user_id", "template__face__face_id", "distance")
 Ranking: TypeAlias = "QuerySet[Any, tuple[UUID, str, float]]"
-# A query for the ids of users.
+# A query for the ids of users or templates.
 Ids: TypeAlias = "QuerySet[Any, Any]"
 
 
@@ -147,12 +147,18 @@ class ListingQuerySet(models.QuerySet["Listing"]):
         """Only those whose sketch differs in at most `bound` bits from this one of 512."""
         from recognition.models import Sketch  # which imports this module
 
-        differing = HammingDistance("bits", Cast(Value(sketch), BitField(length=512)))
-        # Two bounds for the planner's sake, see best_of_each_user.
-        near = Sketch.objects.annotate(differing=differing).filter(
-            Q(differing__lte=bound), Q(differing__gte=0)
-        )
-        return self.filter(pk__in=near.values("pk"))
+        return self.filter(pk__in=_near(Sketch.objects.all(), sketch, bound))
+
+    def near_public(self, scope: Scope, sketch: str, bound: int) -> ListingQuerySet:
+        """Of what is public only those near by their sketch, and all in a relation."""
+        from recognition.models import PublicSketch  # which imports this module
+
+        near = _near(PublicSketch.objects.all(), sketch, bound)
+        owners = _related(scope)
+        if owners:
+            own = self.model.objects.filter(user_id__in=owners[0].union(*owners[1:]))
+            near = near.union(own.values("pk"))
+        return self.filter(pk__in=near)
 
     def indexed(self, version: str) -> ListingQuerySet:
         """Only those in the HNSW index of a version, which is given as a literal of SQL.
@@ -164,11 +170,11 @@ class ListingQuerySet(models.QuerySet["Listing"]):
 
     # --- ranking ----------------------------------------------------------------------------------
 
-    def by_distance(self, vector: str) -> ListingQuerySet:
+    def by_distance(self, vector: Vector) -> ListingQuerySet:
         """Nearest first, with `distance`: minus the cosine."""
         return self.annotate(distance=_distance(_EMBEDDING, vector)).order_by("distance")
 
-    def best_of_each_user(self, vector: str, *, least: float, few: bool) -> Ranking:
+    def best_of_each_user(self, vector: Vector, *, least: float, few: bool) -> Ranking:
         """Each user's nearest template with a cosine of `least` or more, nearest first.
 
         `few`: hardly any template will reach it.
@@ -184,7 +190,7 @@ class ListingQuerySet(models.QuerySet["Listing"]):
         first = Window(RowNumber(), partition_by=F("user_id"), order_by=order)
         return near.annotate(place=first).filter(place=1).values_list(*COLUMNS)
 
-    def nearest_and_mean(self, vector: str) -> QuerySet[Any, tuple[str, float, float]]:
+    def nearest_and_mean(self, vector: Vector) -> QuerySet[Any, tuple[str, float, float]]:
         """Of one user's templates the nearest first, each with the distance of their mean."""
         mean = Func(Window(Avg(_EMBEDDING)), function="l2_normalize")
         near = self.annotate(
@@ -196,7 +202,7 @@ class ListingQuerySet(models.QuerySet["Listing"]):
             "template__face__face_id", "distance", "mean_distance"
         )
 
-    def mean_of_each_user(self, vector: str, *, least: float) -> Ranking:
+    def mean_of_each_user(self, vector: Vector, *, least: float) -> Ranking:
         """The users whose mean template has a cosine of `least` or more, nearest first.
 
         With the nearest face of each. The mean is of the templates in this query set, so nothing
@@ -223,6 +229,15 @@ def _related(scope: Scope) -> list[Ids]:
     return [viewer, *(relation.users() for relation in relations)]
 
 
+def _near(sketches: QuerySet[Any, Any], sketch: str, bound: int) -> Ids:
+    differing = HammingDistance("bits", Cast(Value(sketch), BitField(length=512)))
+    # Two bounds for the planner's sake, see best_of_each_user.
+    near: Ids = sketches.annotate(differing=differing).filter(
+        Q(differing__lte=bound), Q(differing__gte=0)
+    )
+    return near.values("pk")
+
+
 def counted_for_all(scope: Scope) -> Q:
     """The rows of GalleryCount whose templates every viewer may find with such a scope."""
     if scope.everyone:
@@ -241,11 +256,5 @@ def _taggable(scope: Scope) -> Q:
     return allowed
 
 
-def _distance(of: Any, vector: str) -> MaxInnerProduct:
+def _distance(of: Any, vector: Vector) -> MaxInnerProduct:
     return MaxInnerProduct(of, Value(vector))
-
-
-def as_text(embedding: Floats) -> str:
-    """A vector (512,) for a statement, in the precision that is stored."""
-    # Half precision has 11 bits, fewer than five digits.
-    return f"[{','.join(f'{number:.5g}' for number in embedding.tolist())}]"

@@ -8,14 +8,15 @@ from uuid import UUID
 
 from django.conf import settings
 
-from recognition import activation, engine, search
+from recognition import activation, engine
 from recognition.engine import Engine
 from recognition.errors import ServiceError
-from recognition.gallery import Scope, as_text
+from recognition.gallery import Scope
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import Face, Listing, User
 from recognition.search import Candidate, Gallery
+from recognition.statements import Vector, statements
 
 # Confidence of the operating points; `standard` is a setting.
 BASIC, STRICT = 0.80, 0.95
@@ -79,7 +80,7 @@ def compare_with_user(
     listings = Listing.objects.comparable_with(active.template_version).of_user(user_id)
     if face_id is not None:
         listings = listings.filter(template__face__face_id=face_id)
-    nearest = listings.nearest_and_mean(as_text(active.template(probe))).first()
+    nearest = listings.nearest_and_mean(Vector.of(active.template(probe))).first()
     if nearest is None:
         return None
     face, distance, mean_distance = nearest
@@ -180,7 +181,7 @@ def identify(
     found = active.look_at(image)
     probes = active.embed(found[:1] if largest_only else found)
     started = time.perf_counter()
-    with search.statements():
+    with statements():
         gallery = Gallery.visible_to(scope, active)
         threshold = cut(active, options, gallery.searched)
         faces = [

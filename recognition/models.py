@@ -17,6 +17,7 @@ from pgvector.django import HalfVectorField
 
 from recognition.search_models import GalleryCount as GalleryCount
 from recognition.search_models import Listing as Listing
+from recognition.search_models import PublicSketch as PublicSketch
 from recognition.search_models import Sketch as Sketch
 from recognition.search_models import SketchCentre as SketchCentre
 from recognition.session_models import Attempt as Attempt

@@ -4,39 +4,31 @@ The plans differ in where PostgreSQL looks, and so in what they cost. Two compar
 templates; two miss at most the half percent that docs/decisions/0004-search-plans.md accounts for.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
-from itertools import chain
 from typing import Any, Self
 from uuid import UUID
 
 import numpy as np
-import psycopg
 from django.conf import settings
-from django.core.exceptions import EmptyResultSet
-from django.db import connection, transaction
-from django.db.models import Count, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Q, TextField
+from django.db.models.functions import Cast
 
 from recognition import indexes
 from recognition.engine import Engine
-from recognition.gallery import (
-    COLUMNS,
-    ListingQuerySet,
-    Scope,
-    as_text,
-    counted_for_all,
-)
+from recognition.gallery import COLUMNS, ListingQuerySet, Scope, counted_for_all
 from recognition.inference.arrays import Floats
 from recognition.models import GalleryCount, Listing, SketchCentre
 from recognition.sketches import SketchGeometry, sketch_of
+from recognition.statements import Vector, fetched, for_graph
 
 
 class Plan(Enum):
     OWNERS = "owners"  # all templates of the users who may be found, by the users' index
+    PUBLIC = "public"  # the sketches of all who are public, then as OWNERS and as SKETCHES
     SKETCHES = "sketches"  # all sketches in sequence, then the templates of the near ones
     SCAN = "scan"  # all templates in sequence
     GRAPH = "graph"  # the HNSW index
@@ -58,15 +50,6 @@ _LOOKALIKES = 1.0
 # of the mean of unit vectors before it is normalised, here of five with cosines of 0.2 (mated pairs
 # have 0.55 in the median, lfw-a).
 _FACE_OF_MEAN = 0.6
-# For the planner, in a search's transaction: a search is over before it is compiled, and other
-# processors have other requests.
-_PLANNER = {
-    "jit": "off",
-    "max_parallel_workers_per_gather": "0",
-    "plan_cache_mode": "force_generic_plan",
-}
-# A table of few rows would otherwise be read and sorted.
-_FOR_GRAPH = dict.fromkeys(("enable_sort", "enable_seqscan", "enable_bitmapscan"), "off")
 
 
 @dataclass(frozen=True)
@@ -84,15 +67,16 @@ class Gallery:
     listings: ListingQuerySet
     scope: Scope | None  # None: everybody
     searched: int
+    related: int = 0  # of these those that only some viewers may find
 
     @classmethod
     def visible_to(cls, scope: Scope, by: Engine) -> Self:
         visible = Listing.objects.comparable_with(by.template_version).visible_to(scope)
-        searched = _counted(counted_for_all(scope), by.template_version)
+        for_all = _counted(counted_for_all(scope), by.template_version)
+        related = 0
         if not scope.everyone:
-            related = visible.related_to(scope).not_counted_for_all(scope)
-            searched += _count(related)
-        return cls(by, visible, scope, searched)
+            related = _count(visible.related_to(scope).not_counted_for_all(scope))
+        return cls(by, visible, scope, for_all + related, related)
 
     @classmethod
     def of_others(cls, user_id: UUID, by: Engine) -> Self:
@@ -108,8 +92,9 @@ class Gallery:
     @cached_property
     def centre(self) -> Floats:
         """(512,) around what the stored sketches were taken."""
-        row = SketchCentre.objects.get(pk=self.by.template_version)
-        return np.array(row.centre, np.float32)
+        of_version = SketchCentre.objects.filter(pk=self.by.template_version)
+        ((text,),) = fetched(of_version.values_list(Cast("centre", TextField())))
+        return np.array(json.loads(text), np.float32)
 
     def nearest(
         self,
@@ -124,7 +109,7 @@ class Gallery:
 
         Each user counts with the best of the visible faces or, `by_user`, with their mean.
         """
-        vector = as_text(probe)
+        vector = Vector.of(probe)
         chosen = plan or self.plan(probe, least, by_user=by_user)
         # The graph ranks single templates, not means.
         if chosen is Plan.GRAPH and not by_user:
@@ -139,7 +124,7 @@ class Gallery:
         else:
             few = self.by.scores.fmr(least) < _FEW
             ranking = listings.best_of_each_user(vector, least=least, few=few)
-        return _candidates(_fetched(ranking[:limit]))
+        return _candidates(fetched(ranking[:limit]))
 
     def plan(
         self, probe: Floats, least: float, *, by_user: bool = False, graph: bool = True
@@ -154,6 +139,8 @@ class Gallery:
         }
         if self._is_owned:
             costs[Plan.OWNERS] = self.searched * _OWNED
+            public = (self.searched - self.related) * (_SKETCH + near * _NEAR)
+            costs[Plan.PUBLIC] = public + self.related * _OWNED
         # The graph finds whom nobody else resembles; of lookalikes it loses some.
         lookalikes = self.stored * self.by.scores.fmr(least)
         if graph and not by_user and self.searched > 0 and lookalikes <= _LOOKALIKES:
@@ -182,19 +169,23 @@ class Gallery:
     ) -> ListingQuerySet:
         if plan is Plan.OWNERS and self.scope and self._is_owned:
             return self.listings.of_owners(self.scope)
-        if plan is not Plan.SKETCHES:
+        if plan not in (Plan.SKETCHES, Plan.PUBLIC):
             return self.listings
         bound = self._bound(probe, least, by_user=by_user)
-        near = self.listings.near_by_sketch(sketch_of(probe, self.centre), bound)
+        sketch = sketch_of(probe, self.centre)
+        if plan is Plan.PUBLIC and self.scope and self._is_owned:
+            near = self.listings.near_public(self.scope, sketch, bound)
+        else:
+            near = self.listings.near_by_sketch(sketch, bound)
         # All the listings of the users of those: the mean is of all.
         return self.listings.filter(user__in=near.values("user")) if by_user else near
 
-    def _by_graph(self, vector: str, *, least: float, limit: int) -> list[Candidate] | None:
+    def _by_graph(self, vector: Vector, *, least: float, limit: int) -> list[Candidate] | None:
         """None when there may be more than the templates that were asked for."""
         listings = self.listings.indexed(indexes.quoted(self.by.template_version))
         with for_graph():
             rows = listings.by_distance(vector).values_list(*COLUMNS)
-            nearest = _candidates(_fetched(rows[:_WANTED]))
+            nearest = _candidates(fetched(rows[:_WANTED]))
         best: dict[UUID, Candidate] = {}
         for candidate in nearest:
             if candidate.cosine >= least:
@@ -210,60 +201,14 @@ def _counted(wanted: Q, version: str | None = None) -> int:
     if version is not None:
         rows = rows.filter(embedding_version=version)
     # Never below 0, whatever was done to the tables by hand.
-    counted: int = rows.aggregate(sum=Coalesce(Sum("templates"), 0))["sum"]
+    counted: int = sum(count for (count,) in fetched(rows.values_list("templates")))
     return max(counted, 0)
-
-
-@contextmanager
-def statements() -> Iterator[None]:
-    """Where searches are made: a transaction that tells the planner what they are like."""
-    with transaction.atomic():
-        _configure(_PLANNER)
-        yield
-
-
-@contextmanager
-def for_graph() -> Iterator[None]:
-    """Where the planner has to take the HNSW index; the settings end with it."""
-    # Going on until enough templates pass the filters, or hnsw.max_scan_tuples were seen.
-    scan = {"hnsw.iterative_scan": "strict_order"}
-    scan["hnsw.ef_search"] = str(settings.FACESVC_HNSW_EF_SEARCH)
-    with transaction.atomic():
-        _configure(_FOR_GRAPH | scan)
-        yield
-        transaction.set_rollback(True)
-
-
-def _configure(parameters: Mapping[str, str]) -> None:
-    """Until the end of the transaction."""
-    calls = ", ".join(["set_config(%s, %s, true)"] * len(parameters))
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {calls}", list(chain.from_iterable(parameters.items())))
-
-
-def _fetched(query: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
-    """The rows of a query, by a prepared statement.
-
-    Planning takes as long as a search among friends does. So the plan is made once a connection,
-    without the values; the tests look at these plans.
-    """
-    try:
-        sql, params = query.query.sql_with_params()
-    except EmptyResultSet:
-        return []
-    raw = connection.connection
-    raw.prepare_threshold = 0  # Django's own cursors bind in the client and prepare nothing
-    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with wrap(psycopg.Cursor(raw)) as cursor:  # type: ignore[arg-type]
-        cursor.execute(sql, params)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
 
 
 def _count(listings: ListingQuerySet) -> int:
     # Of one version: a single row, or none.
     grouped = listings.order_by().values("embedding_version").annotate(count=Count("*"))
-    return sum(count for (count,) in _fetched(grouped.values_list("count")))
+    return sum(count for (count,) in fetched(grouped.values_list("count")))
 
 
 def _candidates(rows: Iterable[tuple[Any, ...]]) -> list[Candidate]:

@@ -19,7 +19,7 @@ class SketchCentre(models.Model):
         return self.embedding_version
 
 
-class Sketch(models.Model):
+class AnySketch(models.Model):
     """The signs of a template around the centre of its version.
 
     Alone in a row, since some searches go past all of them. Written with the listing.
@@ -30,12 +30,22 @@ class Sketch(models.Model):
         primary_key=True,
         on_delete=models.DO_NOTHING,
         db_constraint=False,
-        related_name="sketch",
     )
     bits = BitField(length=512)
 
+    class Meta:
+        abstract = True
+
     def __str__(self) -> str:
         return f"sketch of {self.template_id}"
+
+
+class Sketch(AnySketch):
+    """Of every template."""
+
+
+class PublicSketch(AnySketch):
+    """Once more of those that every viewer may find: fewer to go past. See migration 0007."""
 
 
 class Listing(models.Model):

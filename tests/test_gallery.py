@@ -8,11 +8,12 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from recognition import engine, matching, search
+from recognition import engine, matching
 from recognition.gallery import Scope
 from recognition.inference.arrays import Floats
 from recognition.models import AuditEvent, Face, Listing
 from recognition.search import Gallery, Plan
+from recognition.statements import Vector, statements
 from tests.builders import (
     FRIEND,
     OWNER,
@@ -51,7 +52,7 @@ def nearest(
     limit: int = 10,
     plan: Plan | None = None,
 ) -> list[tuple[UUID, float]]:
-    with search.statements():
+    with statements():
         gallery = Gallery.visible_to(scope, fake_engine())
         found = gallery.nearest(padded(embedding), least=least, limit=limit, plan=plan)
     return [(candidate.user_id, round(candidate.cosine, 3)) for candidate in found]
@@ -235,7 +236,7 @@ def test_building_and_reading_a_search(
     fake.show(vector(1))
     with django_assert_num_queries(0):
         listings = Listing.objects.comparable_with(VERSION).visible_to(EVERYONE)
-        listings.best_of_each_user("[1]", least=0.5, few=True)
+        listings.best_of_each_user(Vector.of(vector(1)), least=0.5, few=True)
     # The active model; a savepoint and its end, the planner's settings, the visible and all
     # templates counted, the centre of the sketches, the search; the users.
     with django_assert_num_queries(9):

@@ -8,11 +8,12 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from recognition import matching, search
+from recognition import matching
 from recognition.gallery import Scope
 from recognition.inference.arrays import Floats
 from recognition.models import User
 from recognition.search import Gallery
+from recognition.statements import statements
 from tests.builders import fake_engine, make_templates
 from tests.conftest import LFW_PEOPLE
 from tests.photos import needs_shared
@@ -34,7 +35,7 @@ def test_strangers_match_as_rarely_as_was_asked_for(
     strangers = lfw_part[2 * ENROLLED :]
     assert len(strangers) == 2 * (LFW_PEOPLE - ENROLLED)
     found = 0
-    with search.statements():
+    with statements():
         gallery = Gallery.visible_to(Scope(viewer=None), by)
         cut = matching.cut(by, options, gallery.searched).cosine
         for stranger in strangers:

@@ -11,13 +11,14 @@ from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
-from recognition import indexes, search
+from recognition import indexes
 from recognition.engine import Engine
 from recognition.gallery import Scope
 from recognition.inference.arrays import Floats
 from recognition.models import Face, Listing, Sketch, User
 from recognition.search import Gallery, Plan
 from recognition.sketches import sketch_of
+from recognition.statements import for_graph, statements
 from tests.builders import (
     FRIEND,
     OWNER,
@@ -86,7 +87,7 @@ def statement(scope: Scope, plan: Plan, probe: Floats) -> tuple[str, list[Any]]:
             made.append((sql, params))
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(note), search.statements():
+    with connection.execute_wrapper(note), statements():
         gallery = Gallery.visible_to(scope, fake_engine())
         gallery.nearest(probe, least=0.95, limit=10, plan=plan)
     return made[0]
@@ -97,7 +98,7 @@ def explained(sql: str, params: list[Any], *, generic: bool) -> str:
     if generic:
         parts = sql.split("%s")
         sql = parts[0] + "".join(f"${n}{part}" for n, part in enumerate(parts[1:], 1))
-    with search.statements(), connection.cursor() as cursor:
+    with statements(), connection.cursor() as cursor:
         cursor.execute(
             f"EXPLAIN (FORMAT JSON{', GENERIC_PLAN' if generic else ''}) {sql}",
             None if generic else params,
@@ -125,6 +126,7 @@ def test_each_plan_looks_where_it_should(crowd: Floats, generic: bool) -> None:
     scans = {}
     for plan, scope in (
         (Plan.OWNERS, friends),
+        (Plan.PUBLIC, Scope(viewer=user_id(0))),
         (Plan.SKETCHES, Scope(viewer=user_id(0))),
         (Plan.SCAN, EVERYONE),
     ):
@@ -137,9 +139,12 @@ def test_each_plan_looks_where_it_should(crowd: Floats, generic: bool) -> None:
     assert ("Index Scan", by_user) in scans[Plan.OWNERS]
     assert ("Index Only Scan", "friendship_once") in scans[Plan.OWNERS]
     assert ("Seq Scan", "recognition_sketch") in scans[Plan.SKETCHES]
-    assert ("Index Scan", "recognition_template_pkey") in scans[Plan.SKETCHES]
+    assert ("Seq Scan", "recognition_publicsketch") in scans[Plan.PUBLIC]
+    assert ("Index Only Scan", "friendship_once") in scans[Plan.PUBLIC]
+    for plan in (Plan.PUBLIC, Plan.SKETCHES):
+        assert ("Index Scan", "recognition_template_pkey") in scans[plan], plan
     assert ("Seq Scan", "recognition_template") in scans[Plan.SCAN]
-    for plan in (Plan.OWNERS, Plan.SKETCHES):
+    for plan in (Plan.OWNERS, Plan.PUBLIC, Plan.SKETCHES):
         assert ("Seq Scan", "recognition_template") not in scans[plan], plan
     for plan, used in scans.items():
         assert not any("hnsw" in name for _, name in used), plan
@@ -148,25 +153,30 @@ def test_each_plan_looks_where_it_should(crowd: Floats, generic: bool) -> None:
 @pytest.mark.parametrize("generic", [False, True], ids=["as called", "generic"])
 def test_the_graph_is_searched_through_its_index(crowd: Floats, generic: bool) -> None:
     sql, params = statement(EVERYONE, Plan.GRAPH, wide(crowd[5]))
-    with search.statements(), search.for_graph():
+    with statements(), for_graph():
         scans = set(nodes(json.loads(explained(sql, params, generic=generic))))
     assert ("Index Scan", indexes.name_of(VERSION)) in scans
 
 
 @pytest.mark.parametrize(
-    ("searched", "stored", "least", "plan"),
+    ("searched", "related", "stored", "least", "plan"),
     [
-        (40, 1_000_000, 0.95, Plan.OWNERS),
-        (300, 1_000_000, 0.92, Plan.OWNERS),
-        (30_000, 100_000, 0.99, Plan.SKETCHES),
-        (100_000, 100_000, 0.99, Plan.SKETCHES),
-        (100_000, 100_000, 0.5, Plan.SCAN),
-        (5_000_000, 5_000_000, 0.999, Plan.GRAPH),
-        (5_000_000, 5_000_000, 0.85, Plan.SCAN),
+        (40, 0, 1_000_000, 0.95, Plan.OWNERS),
+        (300, 300, 1_000_000, 0.92, Plan.OWNERS),
+        (3000, 3000, 1_000_000, 0.92, Plan.OWNERS),
+        (3000, 100, 1_000_000, 0.99, Plan.PUBLIC),
+        (30_000, 300, 100_000, 0.99, Plan.PUBLIC),
+        (30_000, 29_000, 100_000, 0.99, Plan.SKETCHES),
+        (100_000, 0, 100_000, 0.99, Plan.SKETCHES),
+        (100_000, 0, 100_000, 0.5, Plan.SCAN),
+        (5_000_000, 0, 5_000_000, 0.999, Plan.GRAPH),
+        (5_000_000, 0, 5_000_000, 0.85, Plan.SCAN),
     ],
 )
-def test_the_plan_follows_the_counts(searched: int, stored: int, least: float, plan: Plan) -> None:
-    gallery = Gallery(fake_engine(), Listing.objects.all(), Scope(viewer=OWNER), searched)
+def test_the_plan_follows_the_counts(
+    searched: int, related: int, stored: int, least: float, plan: Plan
+) -> None:
+    gallery = Gallery(fake_engine(), Listing.objects.all(), Scope(OWNER), searched, related)
     gallery.__dict__["stored"] = stored
     assert gallery.plan(ordinary_probe(gallery.by), least) is plan
 
@@ -186,7 +196,7 @@ def test_a_graph_full_of_forbidden_lookalikes_is_not_believed(crowd: Floats) -> 
     lookalikes = [(stranger, turned(probe, 0.999, n), "") for n in range(450)]
     make_templates(lookalikes)
     make_face(make_user(OWNER, "public"), turned(probe, 0.96, 451))
-    with search.statements():
+    with statements():
         gallery = Gallery.visible_to(Scope(viewer=None), fake_engine())
         found = gallery.nearest(wide(probe), least=0.9, limit=10, plan=Plan.GRAPH)
     assert [candidate.user_id for candidate in found] == [OWNER]
@@ -206,7 +216,7 @@ def turned(base: Floats, cosine: float, number: int) -> Floats:
 def test_a_probe_is_sketched_as_the_database_does(crowd: Floats) -> None:
     by = fake_engine()
     stored = dict(Sketch.objects.values_list("template__user_id", "bits"))
-    with search.statements():
+    with statements():
         gallery = Gallery.visible_to(EVERYONE, by)
         for number in range(100):
             sketch = sketch_of(wide(crowd[number]), gallery.centre)

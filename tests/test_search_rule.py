@@ -16,6 +16,7 @@ from recognition.gallery import Scope
 from recognition.inference.arrays import Floats
 from recognition.models import Face, Friendship, Group, Membership, User
 from recognition.search import Gallery, Plan
+from recognition.statements import statements
 from tests.builders import fake_engine, make_templates, near, vector
 
 pytestmark = pytest.mark.django_db
@@ -213,7 +214,7 @@ def ask(world: World, question: Question) -> None:
         tagging=question.tagging,
     )
     searched, expected = answer(world, question)
-    with search.statements():
+    with statements():
         gallery = Gallery.visible_to(scope, fake_engine())
         assert gallery.searched == searched
         assert gallery.stored == len(world.faces)

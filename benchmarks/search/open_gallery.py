@@ -10,13 +10,14 @@ from pgvector import HalfVector
 from benchmarks.search import loading
 from benchmarks.search.product import engine_of
 from benchmarks.templates import Floats, Population
-from recognition import indexes, matching, search
+from recognition import indexes, matching
 from recognition.engine import calibration_of
 from recognition.folder_embedding import EmbeddedFolder
 from recognition.gallery import Scope
 from recognition.inference.packs import ModelPack
 from recognition.models import Face, Template, User
 from recognition.search import Gallery
+from recognition.statements import statements
 
 # At most so many real people are enrolled: the others are needed as strangers.
 MOST_REAL = 1_000
@@ -48,7 +49,7 @@ class OpenGallery:
             matching.level_confidence("basic"), max_false_positive_rate=rate
         )
         found = 0
-        with search.statements():
+        with statements():
             gallery = Gallery.visible_to(Scope(viewer=None), by)
             least = matching.cut(by, options, gallery.searched).cosine
             for probe in self._strangers:

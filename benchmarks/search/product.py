@@ -13,7 +13,8 @@ from recognition.gallery import Scope
 from recognition.inference.packs import ModelPack
 from recognition.models import ActiveModel
 from recognition.scores import ScoreScale
-from recognition.search import Gallery, Plan, statements
+from recognition.search import Gallery, Plan
+from recognition.statements import statements
 
 # Its templates are what benchmarks.templates draws; the weights are not needed.
 PACK = "scrfd-arcface"

@@ -275,7 +275,6 @@ class Migration(migrations.Migration):
                         db_constraint=False,
                         on_delete=django.db.models.deletion.DO_NOTHING,
                         primary_key=True,
-                        related_name="sketch",
                         serialize=False,
                         to="recognition.template",
                     ),
