@@ -38,6 +38,9 @@ _EMBEDDING = F("template__embedding")
 # A literal, so that the planner knows how many are public when it plans without the values.
 _PUBLIC = RawSQL("'public'", [])
 _HALFVEC = HalfVectorField(dimensions=512)
+# Not by the distance itself: the planner might take the HNSW index for that, which stops after 40
+# templates of whomever.
+_BY_DISTANCE = (F("distance") + 0.0).asc()
 # Ids and distances only: the default would carry every vector into this process.
 COLUMNS = ("user_id", "template__face__face_id", "distance")
 Ranking: TypeAlias = "QuerySet[Any, tuple[UUID, str, float]]"
@@ -174,6 +177,11 @@ class ListingQuerySet(models.QuerySet["Listing"]):
         """Nearest first, with `distance`: minus the cosine."""
         return self.annotate(distance=_distance(_EMBEDDING, vector)).order_by("distance")
 
+    def best_of_all(self, vector: Vector, *, least: float) -> Ranking:
+        """The templates with a cosine of `least` or more, nearest first."""
+        near = self.by_distance(vector).filter(Q(distance__lte=-least))
+        return near.order_by(_BY_DISTANCE).values_list(*COLUMNS)
+
     def best_of_each_user(self, vector: Vector, *, least: float, few: bool) -> Ranking:
         """Each user's nearest template with a cosine of `least` or more, nearest first.
 
@@ -184,17 +192,14 @@ class ListingQuerySet(models.QuerySet["Listing"]):
             # Between two bounds the planner expects 0.5% of the rows, not a third as below one; so
             # it looks up the rest of these, and does not read whole tables for them.
             near = near.filter(Q(distance__gte=-2))
-        # Not by the distance itself: with one user left the planner would take the HNSW index for
-        # that, which stops after 40 templates of whomever.
-        order = (F("distance") + 0.0).asc()
-        first = Window(RowNumber(), partition_by=F("user_id"), order_by=order)
+        first = Window(RowNumber(), partition_by=F("user_id"), order_by=_BY_DISTANCE)
         return near.annotate(place=first).filter(place=1).values_list(*COLUMNS)
 
     def nearest_and_mean(self, vector: Vector) -> QuerySet[Any, tuple[str, float, float]]:
         """Of one user's templates the nearest first, each with the distance of their mean."""
         mean = Func(Window(Avg(_EMBEDDING)), function="l2_normalize")
         near = self.annotate(
-            # Not by the distance itself, see best_of_each_user.
+            # Not the distance itself, see _BY_DISTANCE.
             distance=_distance(_EMBEDDING, vector) + 0.0,
             mean_distance=_distance(mean, vector),
         )

@@ -202,6 +202,18 @@ def test_a_graph_full_of_forbidden_lookalikes_is_not_believed(crowd: Floats) -> 
     assert [candidate.user_id for candidate in found] == [OWNER]
 
 
+@pytest.mark.parametrize("plan", [Plan.OWNERS, Plan.PUBLIC, Plan.SKETCHES, Plan.SCAN])
+def test_somebody_with_very_many_faces_stands_in_nobodys_way(plan: Plan) -> None:
+    probe = random_faces(CROWD + 1)[-1]
+    owner, friend = make_user(OWNER, "public"), make_user(FRIEND, "public")
+    make_templates([(owner, turned(probe, 0.9, n), "") for n in range(120)])
+    make_face(friend, turned(probe, 0.5, 121))
+    with statements():
+        gallery = Gallery.visible_to(Scope(viewer=None), fake_engine())
+        found = gallery.nearest(wide(probe), least=0.4, limit=2, plan=plan)
+    assert [candidate.user_id for candidate in found] == [OWNER, FRIEND]
+
+
 def turned(base: Floats, cosine: float, number: int) -> Floats:
     """A unit vector with that cosine to a base, another one for every number."""
     other = np.random.default_rng(number).normal(size=base.shape)
