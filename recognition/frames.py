@@ -19,7 +19,7 @@ from django.utils import timezone
 from recognition import attempts, live, lockout, matching, risk, sessions, template_cache
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.inference.images import ImageError, read_header
+from recognition.inference import images
 from recognition.inspection import Inspection, outcome_of
 from recognition.lockout import Source
 from recognition.matching import Verification
@@ -73,7 +73,7 @@ class _Seen:
 
 def take(*, caller: Caller, session_id: str, frame: Frame) -> Taken:
     """Raises ImageError, session_not_found, session_ended, session_not_live, too_many_frames,
-    too_many_attempts, locked."""
+    frames_in_progress, too_many_attempts, locked."""
     session = sessions.session_of(caller, session_id)
     _require_live(session, frame)
     _require_small(frame)
@@ -110,23 +110,17 @@ def _require_live(session: Session, frame: Frame) -> None:
 
 def _require_small(frame: Frame) -> None:
     """Many come, and no token's limit counts them. Raises ImageError."""
-    most = settings.FACESVC_LIVE_FRAME_MEGAPIXELS
-    header = read_header(frame.image)
-    if header.width * header.height > most * 1e6:
-        size = f"{header.width} x {header.height}"
-        raise ImageError(
-            "too_many_pixels",
-            f"The frame has {size} pixels; at most {most:g} megapixels are taken.",
-        )
+    most = min(settings.FACESVC_LIVE_FRAME_MEGAPIXELS * 1e6, settings.MAX_IMAGE_PIXELS)
+    images.check(frame.image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=int(most))
 
 
 @contextmanager
 def _one_of_few(session: Session) -> Iterator[None]:
-    """Raises too_many_frames."""
+    """Raises frames_in_progress."""
     with _looked_at_lock:
         if _looked_at[session.pk] >= _AT_ONCE:
             message = "Earlier frames are still being looked at; send the next one after an answer."
-            raise ServiceError("too_many_frames", message, {"retry_after": 1})
+            raise ServiceError("frames_in_progress", message, {"retry_after": 1})
         _looked_at[session.pk] += 1
     try:
         yield
