@@ -73,6 +73,7 @@ STATUS = {
     "session_not_live": status.HTTP_409_CONFLICT,
     "session_is_live": status.HTTP_409_CONFLICT,
     "too_many_frames": status.HTTP_429_TOO_MANY_REQUESTS,
+    "frames_in_progress": status.HTTP_429_TOO_MANY_REQUESTS,
     "too_many_attempts": status.HTTP_429_TOO_MANY_REQUESTS,
     "locked": status.HTTP_423_LOCKED,
     # friends and groups

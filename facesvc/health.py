@@ -23,14 +23,15 @@ def live(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when the database, its migrations and a real inference are fine, else 503."""
     checks = {name: check() for name, check in _CHECKS.items()}
+    services = providers.health()
     if settings.FACESVC_READY_NEEDS_PROVIDERS:
-        checks["providers"] = "failing" not in providers.health().values()
+        checks["providers"] = all(state == "ok" for state in services.values())
     fine = all(checks.values())
     body: dict[str, object] = {
         "status": "ready" if fine else "not_ready",
         "checks": {name: "ok" if passed else "failed" for name, passed in checks.items()},
     }
-    if services := providers.health():
+    if services:
         body["providers"] = services
     return JsonResponse(body, status=200 if fine else 503)
 

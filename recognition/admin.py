@@ -1,6 +1,7 @@
 """Sessions, attempts and failures for the moderators: to look at, and to unlock. No hashes."""
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -45,17 +46,28 @@ class AttemptAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(FailureCount)
 class FailureCountAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["user_id", "source", "failures", "blocked_until", "locked_at"]
+    list_display = ["user_id", "shown_source", "failures", "blocked_until", "locked_at"]
     list_filter = [("locked_at", admin.EmptyFieldListFilter)]
     search_fields = ["user__id", "source"]
+    exclude = ["source"]
+    readonly_fields = ["shown_source"]
     actions = ["unlock"]
 
-    @admin.action(description="Unlock the users", permissions=["unlock"])
+    @admin.display(description="source", ordering="source")
+    def shown_source(self, count: FailureCount) -> str:
+        return count.shown_source
+
+    @admin.action(description="Unlock: forget the selected failures", permissions=["unlock"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[FailureCount]) -> None:
-        users = sorted(set(queryset.values_list("user_id", flat=True)))
-        for user_id in users:
-            lockout.unlock(user_id, actor=f"admin:{request.user.get_username()}"[:110])
-        self.message_user(request, f"{len(users)} users are unlocked.")
+        selected: dict[UUID, list[str]] = {}
+        for user_id, source in queryset.order_by("user_id").values_list("user_id", "source"):
+            selected.setdefault(user_id, []).append(source)
+        actor = f"admin:{request.user.get_username()}"[:110]
+        unlocked = [
+            lockout.unlock(user_id, actor=actor, sources=sources)
+            for user_id, sources in selected.items()
+        ]
+        self.message_user(request, f"{sum(unlocked)} counts of failures are forgotten.")
 
     def has_unlock_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("recognition.change_failurecount")

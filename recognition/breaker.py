@@ -32,11 +32,15 @@ class Breaker:
             self._closed_again_at = time.monotonic() + OPEN_SECONDS
             return True
 
-    def succeeded(self) -> None:
+    def succeeded(self) -> bool:
+        """Whether it had been open."""
         with self._lock:
-            self._failures = 0
+            was_open, self._failures = self._failures >= FAILURES, 0
+            return was_open
 
-    def failed(self) -> None:
+    def failed(self) -> bool:
+        """Whether it is open now."""
         with self._lock:
             self._failures += 1
             self._closed_again_at = time.monotonic() + OPEN_SECONDS
+            return self._failures >= FAILURES

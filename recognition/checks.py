@@ -70,6 +70,7 @@ def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "FACESVC_LIVENESS_THRESHOLD": (0.0, 1.0),
         "FACESVC_DEEPFAKE_THRESHOLD": (0.0, 1.0),
         "FACESVC_LIVE_FRAMES_PER_SECOND": (0.1, 1000),
+        "FACESVC_LIVE_FRAME_MEGAPIXELS": (0.01, 1000),
         # In two frames an alternation would be the state that changes with each of them.
         "FACESVC_LIVE_WINDOW": (3, 100),
         "FACESVC_PROVIDER_SECONDS": (0.01, 60),

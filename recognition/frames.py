@@ -4,9 +4,13 @@ Frames come a few a second and may meet in two processes. Each takes its place i
 before anything is computed, and changes the state under the lock of the session's row afterwards.
 """
 
-from contextlib import suppress
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -15,6 +19,7 @@ from django.utils import timezone
 from recognition import attempts, live, lockout, matching, risk, sessions, template_cache
 from recognition.access import Caller
 from recognition.errors import ServiceError
+from recognition.inference import images
 from recognition.inspection import Inspection, outcome_of
 from recognition.lockout import Source
 from recognition.matching import Verification
@@ -25,6 +30,11 @@ from recognition.session_models import State
 # Frames that may come at once after a pause.
 _BURST = 5
 _MOST_AHEAD = timedelta(minutes=1)  # of a camera's clock
+# Frames of one session that a process looks at at once. While a check is slow, all that come are
+# checked, and one call would keep every thread waiting.
+_AT_ONCE = 2
+_looked_at: Counter[UUID] = Counter()
+_looked_at_lock = threading.Lock()
 
 # One statement, which the ORM cannot say: the generic cell rate algorithm. No row: too early.
 _TAKE_PLACE = """
@@ -63,15 +73,17 @@ class _Seen:
 
 def take(*, caller: Caller, session_id: str, frame: Frame) -> Taken:
     """Raises ImageError, session_not_found, session_ended, session_not_live, too_many_frames,
-    too_many_attempts, locked."""
+    frames_in_progress, too_many_attempts, locked."""
     session = sessions.session_of(caller, session_id)
     _require_live(session, frame)
+    _require_small(frame)
     _take_place(session)
     if session.precedes_last(frame.sequence, frame.captured_at):
         return Taken(session, is_counted=False)
     if session.shown_state != State.VERIFIED:
         lockout.require_free(_source(caller, session))
-    seen = _look(session, frame)
+    with _one_of_few(session):
+        seen = _look(session, frame)
     with transaction.atomic():
         sessions.hold_user(session.user_id)
         session = sessions.session_of(caller, session_id, lock=True)
@@ -94,6 +106,29 @@ def _require_live(session: Session, frame: Frame) -> None:
     if frame.captured_at and frame.captured_at > timezone.now() + _MOST_AHEAD:
         # It would make all frames after it look old.
         raise ServiceError("invalid_request", "captured_at is in the future.")
+
+
+def _require_small(frame: Frame) -> None:
+    """Many come, and no token's limit counts them. Raises ImageError."""
+    most = min(settings.FACESVC_LIVE_FRAME_MEGAPIXELS * 1e6, settings.MAX_IMAGE_PIXELS)
+    images.check(frame.image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=int(most))
+
+
+@contextmanager
+def _one_of_few(session: Session) -> Iterator[None]:
+    """Raises frames_in_progress."""
+    with _looked_at_lock:
+        if _looked_at[session.pk] >= _AT_ONCE:
+            message = "Earlier frames are still being looked at; send the next one after an answer."
+            raise ServiceError("frames_in_progress", message, {"retry_after": 1})
+        _looked_at[session.pk] += 1
+    try:
+        yield
+    finally:
+        with _looked_at_lock:
+            _looked_at[session.pk] -= 1
+            if not _looked_at[session.pk]:
+                del _looked_at[session.pk]
 
 
 def _take_place(session: Session) -> None:
@@ -126,17 +161,11 @@ def _look(session: Session, frame: Frame) -> _Seen:
 
 
 def _is_check_due(session: Session) -> bool:
+    """Every face until the user is verified: else the time that a frame takes would say whether the
+    last one matched."""
     pause = timedelta(seconds=settings.FACESVC_LIVE_CHECK_SECONDS)
     is_old = session.checked_at is None or session.checked_at + pause <= timezone.now()
-    return is_old or (
-        session.state != State.VERIFIED and _next_state(session, live.MATCH) == State.VERIFIED
-    )
-
-
-def _next_state(session: Session, vote: str) -> str:
-    size = settings.FACESVC_LIVE_WINDOW
-    votes = [*(each["vote"] for each in session.window), vote][-size:]
-    return live.advance(session.state, votes, size)
+    return is_old or session.shown_state != State.VERIFIED
 
 
 def _count(caller: Caller, session: Session, frame: Frame, seen: _Seen) -> str:
@@ -202,12 +231,14 @@ def _vote(session: Session, seen: _Seen, result: str, assessment: risk.Assessmen
         return live.NOTHING
     is_other = result == "no_match" or assessment.is_attack
     vote = live.MATCH if result == "success" else live.OTHER if is_other else live.NOTHING
-    state = _next_state(session, vote)
+    size = settings.FACESVC_LIVE_WINDOW
+    votes = [*(each["vote"] for each in session.window), vote][-size:]
+    state = live.advance(session.state, votes, size)
     # Not by a frame that was not checked itself, as when another one was counted meanwhile.
     if state != State.VERIFIED or seen.outcomes:
         session.state = state
     new = {"vote": vote, "pixels": seen.inspection.pixels_hash}
-    session.window = [*session.window, new][-settings.FACESVC_LIVE_WINDOW :]
+    session.window = [*session.window, new][-size:]
     return vote
 
 

@@ -2,15 +2,18 @@
 
 Counted for each user, by where the attempt comes from:
 
-1. `own`: the user's own token, or a device from which the user was verified before.
+1. The user's own token as `own`, and each device from which the user was verified before for
+   itself: whoever fails at a device that they share with the user does not concern the others.
 2. Any other source: for itself, and all of them together as `others`, with more patience, and
-   without a lock.
+   without a lock. These are forgotten after a day without any, and not by a success of the user's:
+   it says nothing about strangers, and would give a patient one 25 guesses more each time.
 
 So a stranger who fails for a user stops the own source first, then other strangers, and never the
 user. Failures are counted when the result is known, and an attempt that finds its source blocked by
 then is not told the result: of many at once no more than 5 learn anything.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -30,6 +33,9 @@ DELAYED, OTHERS_DELAYED, LOCKED = 5, 25, 50
 PARTS = 5
 # Seconds; doubled with every further failure, up to the longest.
 DELAY, LONGEST_DELAY = 30, 3600
+# What is left of the failures in a row, in SQL.
+_FAILURES = f"""CASE WHEN c.source = '{OTHERS}'
+    AND c.last_failure_at < clock_timestamp() - interval '1 day' THEN 0 ELSE c.failures END"""
 
 # One statement, which the ORM cannot say: counts a failure, or a part of one, unless the source is
 # blocked. The strangers together are delayed, and never locked: that would be too cheap. In the
@@ -40,12 +46,12 @@ SELECT %(user)s, source, %(parts)s::int / {PARTS}, mod(%(parts)s::int, {PARTS}),
 FROM unnest(%(sources)s::text[]) AS source
 ORDER BY source
 ON CONFLICT (user_id, source) DO UPDATE SET
-    failures = c.failures + (c.parts + %(parts)s::int) / {PARTS},
+    failures = {_FAILURES} + (c.parts + %(parts)s::int) / {PARTS},
     parts = mod(c.parts + %(parts)s::int, {PARTS}),
     last_failure_at = clock_timestamp(),
     blocked_until = CASE WHEN c.parts + %(parts)s::int < {PARTS} THEN c.blocked_until
-        WHEN c.failures + 1 >= {{delayed}} THEN clock_timestamp()
-        + least({LONGEST_DELAY}, {DELAY} * 2 ^ (c.failures + 1 - {{delayed}}))
+        WHEN {_FAILURES} + 1 >= {{delayed}} THEN clock_timestamp()
+        + least({LONGEST_DELAY}, {DELAY} * 2 ^ ({_FAILURES} + 1 - {{delayed}}))
         * interval '1 second' END,
     locked_at = CASE WHEN c.parts + %(parts)s::int >= {PARTS} AND c.failures + 1 >= {LOCKED}
         AND c.source <> '{OTHERS}' THEN clock_timestamp() END
@@ -54,10 +60,10 @@ RETURNING source, parts
 """.format(delayed=f"CASE c.source WHEN '{OTHERS}' THEN {OTHERS_DELAYED} ELSE {DELAYED} END")
 
 # FOR UPDATE locks in this order, too.
-_READ = """
-SELECT id, source, failures, locked_at IS NOT NULL,
+_READ = f"""
+SELECT id, source, {_FAILURES}, locked_at IS NOT NULL,
     extract(epoch FROM blocked_until - clock_timestamp())::float
-FROM recognition_failurecount WHERE user_id = %(user)s AND source = ANY (%(sources)s::text[])
+FROM recognition_failurecount c WHERE user_id = %(user)s AND source = ANY (%(sources)s::text[])
 ORDER BY source
 """
 
@@ -66,18 +72,22 @@ ORDER BY source
 class Source:
     """Where an attempt for a user comes from. `device` is the key of one, if the client named one.
 
-    `counted_as` names the counts that its failures add to.
+    `counted_as` names the counts that its failures add to, its own one first.
     """
 
     user_id: UUID
     name: str
     device: str
-    is_own: bool
+    is_own: bool  # the user's token
+    is_known: bool = False  # the user's device
 
     @property
     def counted_as(self) -> list[str]:
-        name = f"{self.name}/{self.device}" if self.device else self.name
-        return [OWN] if self.is_own else [name, OTHERS]
+        if self.is_own:
+            return [OWN]
+        if self.is_known:
+            return [f"{OWN}/{self.device}"]
+        return [f"{self.name}/{self.device}" if self.device else self.name, OTHERS]
 
 
 def device_key(device_id: str) -> str:
@@ -88,8 +98,10 @@ def device_key(device_id: str) -> str:
 
 
 def source_of(caller: Caller, user_id: UUID, device: str) -> Source:
-    is_own = caller.user_id == user_id or (bool(device) and is_known(user_id, device))
-    return Source(user_id, caller.name, device, is_own)
+    if caller.user_id == user_id:
+        return Source(user_id, caller.name, device, is_own=True)
+    known = bool(device) and is_known(user_id, device)
+    return Source(user_id, caller.name, device, is_own=False, is_known=known)
 
 
 def is_known(user_id: UUID, device: str) -> bool:
@@ -119,22 +131,18 @@ def failed(source: Source, *, parts: int = PARTS) -> bool:
 
 def succeeded(source: Source) -> None:
     """Start anew, in the caller's transaction. Raises too_many_attempts, locked."""
-    # The user's own success also forgives the strangers, unless they are locked.
-    forgiven = [OWN, OTHERS] if source.is_own else source.counted_as[:1]
-    counts = _read(source.user_id, [*forgiven, *source.counted_as], lock=True)
-    _judge([count for count in counts if count.source in source.counted_as])
+    counts = _read(source.user_id, source.counted_as, lock=True)
+    _judge(counts)
+    own, rest = source.counted_as[0], source.counted_as[1:]
     # Only what is locked here: any other row might be waited for in another order.
-    done = [count.id for count in counts if count.source in forgiven and not count.is_locked]
-    FailureCount.objects.filter(pk__in=done).delete()
-    if not source.is_own:
-        _forgive_among_others({count.source: count for count in counts}, *forgiven)
-
-
-def _forgive_among_others(counts: "dict[str, _Count]", name: str) -> None:
-    """Those of a stranger who succeeded, and so is none. Both rows are locked."""
-    if name in counts and OTHERS in counts:
-        left = max(0, counts[OTHERS].failures - counts[name].failures)
-        FailureCount.objects.filter(pk=counts[OTHERS].id).update(failures=left, blocked_until=None)
+    mine = [count for count in counts if count.source == own]
+    FailureCount.objects.filter(pk__in=[count.id for count in mine]).delete()
+    # Who succeeded was no stranger after all.
+    forgiven = sum(count.failures for count in mine)
+    for count in counts:
+        if forgiven and count.source in rest:
+            left = max(0, count.failures - forgiven)
+            FailureCount.objects.filter(pk=count.id).update(failures=left, blocked_until=None)
 
 
 class _Count(NamedTuple):
@@ -172,10 +180,14 @@ def _too_many(wait: float) -> ServiceError:
 
 
 @transaction.atomic
-def unlock(user_id: UUID, *, actor: str) -> int:
-    """Forget the failures for a user. How many counts there were; it is logged if any."""
+def unlock(user_id: UUID, *, actor: str, sources: Collection[str] | None = None) -> int:
+    """Forget the failures for a user, from some sources or from all. How many counts there were;
+    it is logged if any."""
+    counts = FailureCount.objects.filter(user=user_id)
+    if sources is not None:
+        counts = counts.filter(source__in=sources)
     # Locked in the order of the other statements, so that they never wait for each other.
-    rows = FailureCount.objects.filter(user=user_id).order_by("source").select_for_update()
+    rows = counts.order_by("source").select_for_update()
     count, _ = FailureCount.objects.filter(pk__in=[row.pk for row in rows]).delete()
     if count:
         AuditEvent.objects.create(actor=actor, action="user.unlock", user_id=user_id)

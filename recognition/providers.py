@@ -5,7 +5,9 @@ A provider only says how real a face looks; recognition.risk decides what follow
 
 import base64
 import json
+import logging
 import math
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +16,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol, Self
 
+import cv2
+import numpy as np
 from django.conf import settings
 
 from recognition import strict_json
@@ -24,8 +28,12 @@ from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
 from recognition.outbound import ExchangeError, post
 
+logger = logging.getLogger(__name__)
+
 ANTISPOOFING, DEEPFAKE = "antispoofing", "deepfake"
 CHECKS = (ANTISPOOFING, DEEPFAKE)
+# What was heard of a service this long ago says nothing about now.
+PROBE_SECONDS = 10.0
 # Requests to a service that one process has open at once; more wait, within their budget.
 _AT_ONCE = 16
 
@@ -90,13 +98,15 @@ class HttpProvider:
 
     def __init__(self, check: str, url: str) -> None:
         self.breaker = Breaker()
+        self.health = Health(self._probe)
         self._check = check
         self._url = url
-        # Of its own, so that a slow service keeps nobody from asking the other one.
+        # Of its own, so that a slow service keeps nobody from asking the other one. Each request
+        # leaves it at its deadline, whatever the service does.
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=check)
 
     def begin(self, look: Look) -> Callable[[], Outcome]:
-        deadline = time.monotonic() + settings.FACESVC_PROVIDER_SECONDS
+        deadline = _deadline()
         if not self.breaker.allows():
             return lambda: Outcome("missing", reason="breaker_open")
         future = self._threads.submit(self._ask, _body(self._check, look), deadline)
@@ -112,10 +122,17 @@ class HttpProvider:
                     raise
                 score = _score(post(self._url, body, deadline=deadline))
         except ExchangeError as error:
-            self.breaker.failed()
+            self._failed(error.reason)
             return Outcome("missing", reason=error.reason)
-        self.breaker.succeeded()
+        if self.breaker.succeeded():
+            logger.info("The %s service answers again.", self._check)
+        self.health.heard(is_well=True)
         return Outcome.of_score(score, _threshold(self._check))
+
+    def _failed(self, reason: str) -> None:
+        if self.breaker.failed():
+            logger.warning("The %s service fails (%s), and is left alone.", self._check, reason)
+            self.health.heard(is_well=False)
 
     def _wait(self, future: "Future[Outcome]", deadline: float) -> Outcome:
         try:
@@ -124,8 +141,51 @@ class HttpProvider:
             # One that has not begun must not begin, and says itself that the service is too slow;
             # one that has begun ends at the same deadline, and counts its failure by itself.
             if future.cancel():
-                self.breaker.failed()
+                self._failed("timeout")
             return Outcome("missing", reason="timeout")
+
+    def state(self) -> str:
+        return "failing" if self.breaker.is_open else self.health.state()
+
+    def _probe(self) -> None:
+        """In the background. The breaker counts only what was asked for somebody."""
+        self._threads.submit(self._answer_probe, _deadline())
+
+    def _answer_probe(self, deadline: float) -> None:
+        try:
+            _score(post(self._url, _probe_body(self._check), deadline=deadline))
+        except ExchangeError as error:
+            logger.warning("The %s service fails a probe (%s).", self._check, error.reason)
+            self.health.heard(is_well=False)
+        else:
+            self.health.heard(is_well=True)
+
+
+class Health:
+    """What is known of a service; when that is old, whoever asks has it probed, and does not wait.
+
+    So a service that was left alone is found well again where nobody verifies, as while
+    /health/ready keeps them away.
+    """
+
+    def __init__(self, probe: Callable[[], None]) -> None:
+        self._probe = probe
+        self._lock = threading.Lock()
+        self._is_well: bool | None = None
+        self._heard_at = -math.inf
+
+    def heard(self, *, is_well: bool) -> None:
+        with self._lock:
+            self._is_well, self._heard_at = is_well, time.monotonic()
+
+    def state(self) -> str:
+        with self._lock:
+            state = {None: "unknown", True: "ok", False: "failing"}[self._is_well]
+            if is_old := time.monotonic() - self._heard_at > PROBE_SECONDS:
+                self._heard_at = time.monotonic()  # one probe at a time
+        if is_old:
+            self._probe()
+        return state
 
 
 def providers() -> dict[str, Provider]:
@@ -138,12 +198,11 @@ def providers() -> dict[str, Provider]:
 
 
 def health() -> dict[str, str]:
-    """`ok` or `failing` for each check that a service makes, as this process met it."""
-    return {
-        check: "failing" if http_provider(check, url).breaker.is_open else "ok"
-        for check in CHECKS
-        if (url := _url(check))
-    }
+    """`ok`, `failing` or `unknown` (nobody has asked yet) for each check that a service makes.
+
+    As this process met it. It asks by itself, but does not wait for the answer.
+    """
+    return {check: http_provider(check, url).state() for check in CHECKS if (url := _url(check))}
 
 
 @lru_cache(maxsize=16)
@@ -167,11 +226,28 @@ def _threshold(check: str) -> float:
     return threshold
 
 
+def _deadline() -> float:
+    return time.monotonic() + settings.FACESVC_PROVIDER_SECONDS
+
+
+@lru_cache(maxsize=2)
+def _probe_body(check: str) -> bytes:
+    """A small grey picture: any score is a good answer."""
+    encoded = cv2.imencode(".png", np.full((64, 64, 3), 128, np.uint8))[1].tobytes()
+    face = {"box": {"x": 16, "y": 16, "width": 32, "height": 32}, "rotation": 0}
+    request = {"check": check, "probe": True, "image": _text(encoded), "face": face}
+    return json.dumps(request).encode()
+
+
+def _text(encoded: bytes) -> str:
+    return base64.b64encode(encoded).decode()
+
+
 def _body(check: str, look: Look) -> bytes:
     return json.dumps(
         {
             "check": check,
-            "image": base64.b64encode(look.encoded).decode(),
+            "image": _text(look.encoded),
             "face": {"box": box_of(look.face), "rotation": look.face.rotation},
         }
     ).encode()

@@ -66,6 +66,7 @@ class Rule:
     refuses: Callable[[Attempt], bool]
     refuses_in_words: str
     is_attack: bool
+    explain: Callable[[Attempt], str] | None = None  # of a refusal; otherwise the meaning
 
     @property
     def meaning(self) -> str:
@@ -84,15 +85,28 @@ def _above_basic(attempt: Attempt) -> bool:
     return attempt.level != "basic"
 
 
+def _explain_missing(check: str, what_to_set: str) -> Callable[[Attempt], str]:
+    def explain(attempt: Attempt) -> str:
+        if attempt.outcome(check).state == "missing":
+            return f"The {check} check gave no usable answer, and strict needs one; try again."
+        return (
+            f"No {check} check is set up, and strict needs one: "
+            f"set {what_to_set}, or take {check} out of FACESVC_STRICT_CHECKS."
+        )
+
+    return explain
+
+
 def _rule(
     weight: int,
     refuses: Callable[[Attempt], bool] = _never,
     in_words: str = "never",
     *,
     is_attack: bool = True,
+    explain: Callable[[Attempt], str] | None = None,
 ) -> Callable[[Applies], Applies]:
     def add(applies: Applies) -> Applies:
-        RULES.append(Rule(applies.__name__, weight, applies, refuses, in_words, is_attack))
+        RULES.append(Rule(applies.__name__, weight, applies, refuses, in_words, is_attack, explain))
         return applies
 
     return add
@@ -110,7 +124,15 @@ def liveness_failed(attempt: Attempt, history: History) -> bool:
     return attempt.outcome(ANTISPOOFING).state == "failed"
 
 
-@_rule(15, lambda a: ANTISPOOFING in a.insists_on, "at strict", is_attack=False)
+@_rule(
+    15,
+    lambda a: ANTISPOOFING in a.insists_on,
+    "at strict",
+    is_attack=False,
+    explain=_explain_missing(
+        ANTISPOOFING, "ANTISPOOFING_SERVICE_URL, use a model pack that has anti-spoofing"
+    ),
+)
 def liveness_missing(attempt: Attempt, history: History) -> bool:
     """The anti-spoofing check gave no usable answer; in a session also when none is set up."""
     return attempt.lacks(ANTISPOOFING)
@@ -122,7 +144,13 @@ def deepfake_suspected(attempt: Attempt, history: History) -> bool:
     return attempt.outcome(DEEPFAKE).state == "failed"
 
 
-@_rule(10, lambda a: DEEPFAKE in a.insists_on, "at strict", is_attack=False)
+@_rule(
+    10,
+    lambda a: DEEPFAKE in a.insists_on,
+    "at strict",
+    is_attack=False,
+    explain=_explain_missing(DEEPFAKE, "DEEPFAKE_DETECTION_SERVICE_URL"),
+)
 def deepfake_missing(attempt: Attempt, history: History) -> bool:
     """The deepfake check gave no usable answer; in a session also when none is set up."""
     return attempt.lacks(DEEPFAKE)
@@ -166,6 +194,7 @@ class Assessment:
     risk_level: str = "low"
     is_refused: bool = False
     is_attack: bool = False  # refused for what the caller did, not for what we lack
+    explanation: str = ""  # of a refusal
 
     def without_match(self) -> Self:
         """For those who must not learn from it how similar the face is."""
@@ -173,7 +202,8 @@ class Assessment:
         return replace(self, factors=kept, risk_level=_level(kept))
 
     def as_json(self) -> dict[str, object]:
-        return {"risk_level": self.risk_level, "factors": list(self.factors)}
+        shown: dict[str, object] = {"risk_level": self.risk_level, "factors": list(self.factors)}
+        return shown | ({"explanation": self.explanation} if self.explanation else {})
 
 
 def assess(attempt: Attempt, history: History | None = None) -> Assessment:
@@ -185,6 +215,9 @@ def assess(attempt: Attempt, history: History | None = None) -> Assessment:
         risk_level=_level(factors),
         is_refused=bool(refusing),
         is_attack=any(rule.is_attack for rule in refusing),
+        explanation=" ".join(
+            rule.explain(attempt) if rule.explain else rule.meaning for rule in refusing
+        ),
     )
     return assessment.without_match() if refusing else assessment
 

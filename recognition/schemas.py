@@ -62,6 +62,9 @@ class Registered(Serializer):
 class Risk(Serializer):
     risk_level = s.ChoiceField(["low", "medium", "high"])
     factors = s.ListField(child=s.CharField())
+    explanation = s.CharField(
+        required=False, help_text="Only of what a rule refuses: why, and what can be done."
+    )
 
 
 class Verified(Scores):

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.files.uploadedfile import UploadedFile
 from rest_framework import serializers
@@ -26,6 +26,16 @@ class StrictSerializer(serializers.Serializer[Any]):
                 "unknown_field", f"Unknown: {', '.join(unknown)[:200]}.", {"known": [*self.fields]}
             )
         return super().to_internal_value(data)
+
+
+class ChoiceField(serializers.ChoiceField):
+    """Says what there is to choose from."""
+
+    def fail(self, key: str, **values: Any) -> NoReturn:
+        if key == "invalid_choice":
+            known = ", ".join(map(str, self.choices))
+            raise serializers.ValidationError(f"It must be one of {known}.", code=key)
+        super().fail(key, **values)
 
 
 class PictureField(serializers.Field[bytes, Any, Any, Any]):
@@ -176,10 +186,10 @@ class SearchScope(NestedSerializer):
     user_groups = serializers.ListField(
         child=TextField(max_length=64), default=["public", "friends"], max_length=50
     )
-    scope = serializers.ChoiceField(
+    scope = ChoiceField(
         ["all"], required=False, help_text="`all` searches everyone; needs face:admin."
     )
-    match_on = serializers.ChoiceField(
+    match_on = ChoiceField(
         matching.MATCH_ON,
         default="face",
         help_text="Compare with every face, or with the mean of each user's faces.",
@@ -211,12 +221,12 @@ class VerifyRequest(StrictSerializer):
     user_id = IdField()
     image = PictureField()
     face_id = TextField(max_length=17, required=False)
-    verification_level = serializers.ChoiceField(
+    verification_level = ChoiceField(
         matching.LEVELS,
         required=False,
         help_text="`standard` if left out; in a session the stricter of both.",
     )
-    match_on = serializers.ChoiceField(
+    match_on = ChoiceField(
         matching.MATCH_ON,
         default="face",
         help_text="Decide by the most similar face, or by the mean of all (not with face_id).",
@@ -237,7 +247,7 @@ class VerifyRequest(StrictSerializer):
 class IdentifyRequest(StrictSerializer):
     image = PictureField()
     on_behalf_of = IdField(required=False)
-    faces = serializers.ChoiceField(["all", "largest"], default="all")
+    faces = ChoiceField(["all", "largest"], default="all")
     search_scope = SearchScope(required=False)
     metadata = MetadataField(default=dict)
 
@@ -249,4 +259,4 @@ class DetectRequest(StrictSerializer):
 class CompareRequest(StrictSerializer):
     image_a = PictureField()
     image_b = PictureField()
-    verification_level = serializers.ChoiceField(matching.LEVELS, default="standard")
+    verification_level = ChoiceField(matching.LEVELS, default="standard")

@@ -169,4 +169,10 @@ class FailureCount(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.failures} for {self.user_id} from {self.source}"
+        return f"{self.failures} for {self.user_id} from {self.shown_source}"
+
+    @property
+    def shown_source(self) -> str:
+        """With enough of a device's hash to tell it from others."""
+        name, _, device = self.source.partition("/")
+        return f"{name}, device {device[:8]}" if device else name

@@ -8,6 +8,7 @@ from recognition import matching
 from recognition.schemas import Risk
 from recognition.serializers import (
     AttemptMetadataField,
+    ChoiceField,
     IdField,
     PictureField,
     StrictSerializer,
@@ -30,8 +31,8 @@ class TimeField(s.DateTimeField):
 
 class SessionRequest(StrictSerializer):
     user_id = IdField()
-    purpose = s.ChoiceField(Purpose.values, default=Purpose.LOGIN.value)
-    verification_level = s.ChoiceField(matching.LEVELS, default="standard")
+    purpose = ChoiceField(Purpose.values, default=Purpose.LOGIN.value)
+    verification_level = ChoiceField(matching.LEVELS, default="standard")
     metadata = AttemptMetadataField(
         default=dict, help_text="`device_id`: the device that the user verifies from."
     )

@@ -2,6 +2,8 @@
 
 import http.server
 import json
+import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -37,14 +39,15 @@ class Checker:
     asked: list[dict[str, Any]] = field(default_factory=list)
     left: int = 0  # how many hung up while it dripped
     credentials: list[str | None] = field(default_factory=list)  # that came with each
+    address: str = "http://127.0.0.1"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/check"
+        return f"{self.address}:{self.port}/check"
 
 
 @contextmanager
-def checking(*moods: Any) -> Iterator[Checker]:
+def checking(*moods: Any, tls: ssl.SSLContext | None = None) -> Iterator[Checker]:
     checker = Checker(moods=list(moods or [0.9]))
     stopped = threading.Event()
 
@@ -97,13 +100,47 @@ def checking(*moods: Any) -> Iterator[Checker]:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        checker.address = "https://localhost"
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     checker.port = server.server_address[1]
+    with _serving(server):
+        try:
+            yield checker
+        finally:
+            stopped.set()
+
+
+@contextmanager
+def dripping_tls() -> Iterator[Checker]:
+    """A handshake that never ends, byte by byte."""
+    checker, stopped = Checker(address="https://127.0.0.1"), threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            try:
+                self.request.sendall(b"\x16\x03\x03\x3f\xff")  # a record of 16 KB begins
+                while not stopped.wait(0.05):
+                    self.request.sendall(b"\0")
+            except OSError:
+                checker.left += 1
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    checker.port = server.server_address[1]
+    with _serving(server):
+        try:
+            yield checker
+        finally:
+            stopped.set()
+
+
+@contextmanager
+def _serving(server: socketserver.TCPServer) -> Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        yield checker
+        yield
     finally:
-        stopped.set()
         server.shutdown()
         thread.join()
         server.server_close()

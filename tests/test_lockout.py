@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User as Account
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
@@ -112,9 +112,36 @@ def test_unlocking_in_the_admin(owner: Person, client: Client, fake: FakePipelin
     client.force_login(Account.objects.create_superuser("moderator"))
     assert b"own" in client.get(page).content
     assert client.post(page, action).status_code == 302
+    assert not FailureCount.objects.exists()
     fake.show(RIGHT)
     assert data_of(verify(owner))["is_match"]
     assert AuditEvent.objects.get(action="user.unlock").actor == "admin:moderator"
+
+
+def test_the_admin_unlocks_what_is_selected(owner: Person, service: Person, client: Client) -> None:
+    """The user, and not the stranger who guesses. A device is shown by a part of its hash."""
+    fail(owner, 5)
+    fail(service, 5, device="stranger")
+    client.force_login(Account.objects.create_superuser("moderator"))
+    own = FailureCount.objects.get(source="own")
+    page = "/admin/recognition/failurecount/"
+    theirs = FailureCount.objects.get(source__startswith="service:app/")
+    device = theirs.source.removeprefix("service:app/")
+    for shown in (client.get(page), client.get(f"{page}{theirs.pk}/change/")):
+        assert f"service:app, device {device[:8]}" in shown.content.decode()
+        assert device not in shown.content.decode()
+    client.post(page, {"action": "unlock", "_selected_action": [own.pk]})
+    assert {row.source for row in FailureCount.objects.all()} == {theirs.source, "others"}
+
+
+def test_unlocking_by_command(owner: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CommandError, match="There is no user"):
+        call_command("unlock", str(FRIEND))
+    for said in ("No failed attempt is counted", f"{OWNER} is unlocked"):
+        call_command("unlock", str(OWNER))
+        assert said in capsys.readouterr().out
+        fail(owner, 1)
+    assert AuditEvent.objects.filter(action="user.unlock").count() == 1
 
 
 @pytest.mark.parametrize("page", ["session", "attempt", "failurecount"])
@@ -194,13 +221,43 @@ def test_another_source_goes_on_for_a_while(client: Client) -> None:
     assert wait_of(verify(Person(service_token("another"), client))) <= 30
 
 
-def test_the_users_own_success_forgives_strangers(
+def test_a_shared_device_is_blocked_alone(
     owner: Person, service: Person, fake: FakePipeline
 ) -> None:
-    fail(service, 5)
+    """Somebody else fails at the family's tablet: the user still has the phone, and the token."""
     fake.show(RIGHT)
-    verify(owner)
-    assert {row.source for row in FailureCount.objects.all()} == {"service:app"}
+    for device in ("phone", "tablet"):
+        assert data_of(verify(service, device=device))["is_match"]
+    fake.show(WRONG)
+    fail(service, 50, device="tablet")
+    fake.show(RIGHT)
+    assert refusal(verify(service, device="tablet")) == (423, "locked")
+    assert data_of(verify(service, device="phone"))["is_match"]
+    assert data_of(verify(owner, device="tablet"))["is_match"]
+
+
+def test_a_success_of_the_user_gives_strangers_no_new_guesses(
+    owner: Person, service: Person, fake: FakePipeline
+) -> None:
+    for round_ in range(5):
+        fake.show(WRONG)
+        fail(service, 5, device=f"stranger {round_}")
+        fake.show(RIGHT)
+        assert data_of(verify(owner))["is_match"]
+    assert wait_of(verify(service, device="another")) <= 30
+
+
+def test_failures_of_strangers_are_forgotten_after_a_day(service: Person) -> None:
+    for number in range(6):
+        fail(service, 5, device=f"stranger {number}")
+    FailureCount.objects.update(blocked_until=None)
+    for hours, failures in ((23, 31), (25, 1)):
+        FailureCount.objects.update(last_failure_at=timezone.now() - timedelta(hours=hours))
+        fail(service, 1, device="another")
+        assert FailureCount.objects.get(source="others").failures == failures
+    assert verify(service, device="one more").status_code == 200  # and there is no delay
+    own = FailureCount.objects.filter(source__startswith="service:app/").latest("last_failure_at")
+    assert own.failures == 1
 
 
 def test_a_strangers_success_forgives_their_own_failures(

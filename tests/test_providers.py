@@ -1,16 +1,20 @@
 """Anti-spoofing and deepfake services that are slow, broken, lying or down."""
 
+import logging
 import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
 from pytest_django import Settings
 
 from facesvc import health
-from recognition import breaker, checks, providers
+from recognition import breaker, checks, outbound, providers
 from recognition.models import Attempt, FailureCount
 from tests.builders import (
     OWNER,
@@ -24,7 +28,8 @@ from tests.builders import (
     near,
     vector,
 )
-from tests.checker import MOODS, Checker, checking
+from tests.certificates import Authority
+from tests.checker import MOODS, Checker, checking, dripping_tls
 
 pytestmark = pytest.mark.django_db
 BUDGET = 0.5
@@ -135,10 +140,77 @@ def test_nobody_listens(owner: Person, settings: Settings, level: str) -> None:
 def test_who_drips_is_hung_up_on(owner: Person, service_of: Checker, mood: str) -> None:
     service_of.moods = [mood]
     verify(owner)
+    soon(lambda: service_of.left == 1)
+
+
+def soon(is_so: Callable[[], bool]) -> None:
     ends = time.monotonic() + 5
-    while not service_of.left and time.monotonic() < ends:
-        time.sleep(0.05)
-    assert service_of.left == 1
+    while not is_so() and time.monotonic() < ends:
+        time.sleep(0.02)
+    assert is_so()
+
+
+def test_a_handshake_that_drips_holds_no_thread(
+    owner: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(providers, "_AT_ONCE", 1)
+    with dripping_tls() as service:
+        settings.ANTISPOOFING_SERVICE_URL = service.url
+        for number in (1, 2):
+            assert verify(owner) == ("success", ["liveness_missing"])
+            soon(lambda number=number: service.left == number)  # type: ignore[misc]
+        assert Attempt.objects.get().antispoofing["reason"] == "timeout"
+
+
+def looked_up(monkeypatch: pytest.MonkeyPatch, name: str, answer: Callable[[], Any]) -> None:
+    """A name server that knows one name more."""
+    others = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
+        return answer() if host == name else others(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+def test_a_silent_name_server_holds_one_thread(
+    owner: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    asked, over = [], threading.Event()
+    looked_up(monkeypatch, "silent.example", lambda: (asked.append(1), over.wait(30), [])[2])
+    settings.ANTISPOOFING_SERVICE_URL = "http://silent.example/check"
+    settings.FACESVC_PROVIDER_SECONDS = 0.05
+    try:
+        for _ in range(breaker.FAILURES):
+            assert verify(owner, "strict") == ("rejected", ["liveness_missing"])
+        assert asked == [1]
+        assert client.get("/health/ready").json()["providers"] == {"antispoofing": "failing"}
+    finally:
+        over.set()
+
+
+def test_the_next_address_of_a_name(
+    owner: Person, service_of: Checker, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ips = ["127.0.0.2", "127.0.0.1"]  # nobody listens on the first
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, service_of.port)) for ip in ips]
+    looked_up(monkeypatch, "two.example", lambda: found)
+    settings.ANTISPOOFING_SERVICE_URL = service_of.url.replace("127.0.0.1", "two.example")
+    assert verify(owner, "strict") == ("success", [])
+
+
+def test_https(
+    owner: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ours, theirs = Authority(tmp_path), Authority(tmp_path, "theirs")
+    monkeypatch.setenv("SSL_CERT_FILE", str(ours.path))
+    outbound._tls.cache_clear()
+    try:
+        for authority, result in ((ours, "success"), (theirs, "rejected")):
+            with checking(tls=authority.server("localhost")) as service:
+                settings.ANTISPOOFING_SERVICE_URL = service.url
+                assert verify(owner, "strict")[0] == result
+    finally:
+        outbound._tls.cache_clear()
 
 
 def test_two_slow_services_are_waited_for_at_the_same_time(
@@ -228,6 +300,60 @@ def test_after_the_pause_only_one_tries() -> None:
     assert [one.allows() for _ in range(3)] == [True, True, True]
 
 
+# --- health ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mood", "state"), [(0.1, "ok"), (404, "failing"), ("hang", "failing")])
+def test_a_process_that_never_asked_finds_out(
+    client: Client, service_of: Checker, mood: object, state: str
+) -> None:
+    """Readiness asks by itself, and does not wait; the next one knows."""
+    service_of.moods = [mood]
+    assert state_of(client) == "unknown"
+    soon(lambda: state_of(client) != "unknown")
+    assert state_of(client) == state
+    (request,) = service_of.asked
+    assert (request["check"], request["probe"]) == ("antispoofing", True)
+    assert not providers.http_provider("antispoofing", service_of.url).breaker.is_open
+
+
+def state_of(client: Client) -> str:
+    state: str = client.get("/health/ready").json()["providers"]["antispoofing"]
+    return state
+
+
+def test_a_service_that_is_back_is_found_by_readiness(
+    owner: Person, service_of: Checker, monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    """After the pause it is probed, and until it answered it is failing."""
+    monkeypatch.setattr(breaker, "OPEN_SECONDS", 0.5)
+    monkeypatch.setattr(providers, "PROBE_SECONDS", 0.5)
+    service_of.moods = [404]
+    for _ in range(breaker.FAILURES):
+        verify(owner)
+    time.sleep(0.6)
+    assert state_of(client) == "failing"
+    soon(lambda: len(service_of.asked) == breaker.FAILURES + 1)
+    assert state_of(client) == "failing"
+    service_of.moods = [0.9]
+    soon(lambda: state_of(client) == "ok")
+
+
+def test_the_log_says_when_a_service_fails(
+    owner: Person, service_of: Checker, caplog: pytest.LogCaptureFixture
+) -> None:
+    service_of.moods = [404] * breaker.FAILURES + [0.9]  # type: ignore[list-item]
+    caplog.set_level(logging.INFO, "recognition.providers")
+    for _ in range(breaker.FAILURES):
+        verify(owner)
+    providers.http_provider("antispoofing", service_of.url).breaker._closed_again_at = 0
+    verify(owner)
+    assert [record.getMessage() for record in caplog.records] == [
+        "The antispoofing service fails (status_404), and is left alone.",
+        "The antispoofing service answers again.",
+    ]
+
+
 def test_readiness_by_setting(owner: Person, settings: Settings, client: Client) -> None:
     with checking(404) as checker:
         settings.ANTISPOOFING_SERVICE_URL = checker.url
@@ -237,6 +363,10 @@ def test_readiness_by_setting(owner: Person, settings: Settings, client: Client)
         settings.FACESVC_READY_NEEDS_PROVIDERS = True
         answer = client.get("/health/ready")
         assert (answer.status_code, answer.json()["checks"]["providers"]) == (503, "failed")
+    with checking() as checker:
+        settings.ANTISPOOFING_SERVICE_URL = checker.url
+        assert client.get("/health/ready").status_code == 503  # nobody knows yet
+        soon(lambda: client.get("/health/ready").status_code == 200)
 
 
 # --- the pack's own, and none ---------------------------------------------------------------------
@@ -267,7 +397,11 @@ def test_strict_may_be_the_threshold_alone(owner: Person, settings: Settings) ->
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://a.example", "a.example", "http://", "http://a:b", "http://a.example:99999"]
+    "url",
+    [
+        *("ftp://a.example", "a.example", "http://", "http://a:b", "http://a.example:99999"),
+        *("http://a..example", "http://a.example/prüfung", "http://a.example/a b"),
+    ],
 )
 def test_an_address_that_is_none(settings: Settings, url: str) -> None:
     settings.DEEPFAKE_DETECTION_SERVICE_URL = url

@@ -46,6 +46,11 @@ class Header:
 
 def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Image:
     """The picture, upright by its EXIF orientation. Raises ImageError."""
+    return _decode_pixels(data, check(data, max_bytes=max_bytes, max_pixels=max_pixels))
+
+
+def check(data: bytes, *, max_bytes: int, max_pixels: int) -> Header:
+    """What is known of a picture before any pixel is decoded. Raises ImageError."""
     if not data:
         raise ImageError("empty_image", "The picture is empty.")
     if len(data) > max_bytes:
@@ -61,7 +66,7 @@ def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Image:
         )
     if min(header.width, header.height) < MIN_SIDE:
         raise ImageError("image_too_small", f"The shorter side has less than {MIN_SIDE} pixels.")
-    return _decode_pixels(data, header)
+    return header
 
 
 def turned(image: Image, degrees: int) -> Image:

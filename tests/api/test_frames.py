@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from recognition import breaker, providers
+from recognition import breaker, frames, providers
 from recognition.inspection import Inspection
 from recognition.models import Attempt, Face, FailureCount, Session, User
 from tests.builders import (
@@ -81,9 +81,9 @@ def call(owner: Person) -> Call:
 
 def test_it_works(call: Call, fake: FakePipeline) -> None:
     trace = []
-    for shown, frames in ((USER, 4), (NOBODY, 3), (OTHER, 3), (USER, 3)):
+    for shown, count in ((USER, 4), (NOBODY, 3), (OTHER, 3), (USER, 3)):
         fake.show(shown)
-        trace += [call.state() for _ in range(frames)]
+        trace += [call.state() for _ in range(count)]
     assert trace == [
         *("verifying", "verifying", "verified", "verified"),
         *("verified", "verified", "lost"),
@@ -98,12 +98,12 @@ def test_it_works(call: Call, fake: FakePipeline) -> None:
 
 
 def test_what_a_frame_says(call: Call, fake: FakePipeline) -> None:
-    frames = []
+    told = []
     verified(call)
     for shown in (USER, OTHER, NOBODY):
         fake.show(shown)
-        frames.append(data_of(call.send())["frame"])
-    assert frames == [
+        told.append(data_of(call.send())["frame"])
+    assert told == [
         {"status": "counted", "verification_result": "success"},
         {"status": "counted", "verification_result": "no_match"},
         {"status": "counted", "verification_result": "no_face_detected"},
@@ -302,6 +302,15 @@ def test_only_the_newest_calls_stay_open(owner: Person, service: Person) -> None
     assert refusal(calls[1].send()) == (409, "session_ended")
 
 
+def test_a_frame_that_is_too_large(call: Call, settings: Settings) -> None:
+    """It costs seconds, and nobody's limit counts it."""
+    settings.FACESVC_LIVE_FRAME_MEGAPIXELS = 48 * 64 / 1e6
+    assert call.send().status_code == 200
+    larger = encode(np.zeros((48, 65, 3), np.uint8))
+    assert refusal(call.send(picture=larger)) == (413, "too_many_pixels")
+    assert call.row().frames == 1
+
+
 def test_a_call_is_not_ended_by_the_limit_of_the_token(call: Call, settings: Settings) -> None:
     settings.RATE_LIMIT_PER_MINUTE = 5
     assert [call.send().status_code for _ in range(20)] == [200] * 20
@@ -364,10 +373,12 @@ def test_checks_are_made_now_and_then(owner: Person, settings: Settings) -> None
         settings.ANTISPOOFING_SERVICE_URL = checker.url
         call = Call(owner)
         verified(call)
-        assert len(checker.asked) == 2  # the first, and the one that made it verified
-        Session.objects.update(checked_at=timezone.now() - timedelta(seconds=3))
+        assert len(checker.asked) == 3  # all, until it is verified
         call.state()
         assert len(checker.asked) == 3
+        Session.objects.update(checked_at=timezone.now() - timedelta(seconds=3))
+        call.state()
+        assert len(checker.asked) == 4
 
 
 def test_strict_without_an_answer_is_not_verified(owner: Person, settings: Settings) -> None:
@@ -495,7 +506,8 @@ def test_frames_at_once_all_count(owner: Person) -> None:
             person = Person(owner.token, Client())
             picture = encode(np.full((48, 64, 3), number, np.uint8))
             path = f"sessions/{call.id}/frames"
-            data_of(person.send("post", path, picture, content_type="image/png"))
+            while person.send("post", path, picture, content_type="image/png").status_code == 429:
+                time.sleep(0.01)
         finally:
             connection.close()
 
@@ -504,6 +516,42 @@ def test_frames_at_once_all_count(owner: Person) -> None:
     row = call.row()
     assert (row.frames, row.state, len(row.window)) == (40, "verified", 5)
     assert Attempt.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_call_does_not_hold_every_thread(
+    owner: Person, fake: FakePipeline, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a check is slow, all frames that come are checked, and would wait."""
+    settings.RATE_LIMIT_PER_MINUTE = 1  # that we are slow does not count
+    call = Call(owner)
+    looked, go_on, detect = threading.Semaphore(0), threading.Event(), fake.detect
+
+    def slowly(image: Any) -> Any:
+        looked.release()
+        assert go_on.wait(30)
+        return detect(image)
+
+    monkeypatch.setattr(fake, "detect", slowly)
+
+    def send(number: int) -> int:
+        try:
+            picture = encode(np.full((48, 64, 3), number, np.uint8))
+            path = f"sessions/{call.id}/frames"
+            person = Person(owner.token, Client())
+            return person.send("post", path, picture, content_type="image/png").status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        first = [threads.submit(send, number) for number in (1, 2)]
+        assert looked.acquire(timeout=30) and looked.acquire(timeout=30)
+        for _ in range(3):
+            assert refusal(call.send()) == (429, "frames_in_progress")
+        go_on.set()
+        assert [each.result() for each in first] == [200, 200]
+    assert call.send().status_code == 200
+    assert not frames._looked_at
 
 
 @pytest.mark.django_db(transaction=True)

@@ -159,6 +159,14 @@ def test_strict_insists_on_its_checks(owner: Person) -> None:
     assert answer["verification_result"] == "rejected"
     assert answer["risk_assessment"]["factors"] == ["liveness_missing", "deepfake_missing"]
     assert (answer["confidence_score"], answer["matched_face_id"]) == (0, None)
+    assert answer["risk_assessment"]["explanation"] == (
+        "No antispoofing check is set up, and strict needs one: set ANTISPOOFING_SERVICE_URL, use "
+        "a model pack that has anti-spoofing, or take antispoofing out of FACESVC_STRICT_CHECKS. "
+        "No deepfake check is set up, and strict needs one: set DEEPFAKE_DETECTION_SERVICE_URL, or "
+        "take deepfake out of FACESVC_STRICT_CHECKS."
+    )
+    seen = data_of(owner.get(f"sessions/{session['session_id']}"))
+    assert seen["risk_assessment"] == answer["risk_assessment"]
     assert state_of(owner, session) == "verifying"
     assert not FailureCount.objects.exists()  # nothing that the user did
 
@@ -303,6 +311,13 @@ def test_repeated_failures_are_a_factor(owner: Person, fake: FakePipeline) -> No
 
 def test_for_somebody_else(stranger: Person) -> None:
     assert refusal(stranger.post("sessions", user_id=OWNER)) == (403, "not_your_user")
+
+
+def test_a_purpose_that_is_none(owner: Person) -> None:
+    answer = owner.post("sessions", user_id=OWNER, purpose="call")
+    assert refusal(answer) == (400, "invalid_request")
+    said = answer.json()["error"]["details"]["fields"]
+    assert said == {"purpose": ["It must be one of login, video_call, other."]}
 
 
 def test_for_nobody(service: Person) -> None:

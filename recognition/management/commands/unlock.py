@@ -2,9 +2,10 @@ from argparse import ArgumentParser
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from recognition import lockout
+from recognition.models import User
 
 
 class Command(BaseCommand):
@@ -15,6 +16,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         user_id = options["user_id"]
+        if not User.objects.filter(pk=user_id).exists():
+            raise CommandError(f"There is no user {user_id}.")
         count = lockout.unlock(user_id, actor="command:unlock")
         self.stdout.write(
             f"{user_id} is unlocked." if count else f"No failed attempt is counted for {user_id}."
