@@ -25,7 +25,7 @@ in_cluster() {
 # Another image under the same name could not be told from this one, nor brought back.
 case ${image##*/} in
 *:latest) fail "$image: an image with a version is needed" ;;
-*:* | *@sha256:*) ;;
+*:*) ;;
 *) fail "$image: an image with a version is needed" ;;
 esac
 
