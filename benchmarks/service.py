@@ -6,6 +6,7 @@ Only this machine can reach it. Limits of tokens are off, since one token is use
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import psutil
+
+from facesvc.processes import die_with_parent
 
 PROJECT = Path(__file__).parents[1]
 PREFIX = "/api/v1/face-recognition"
@@ -36,7 +39,7 @@ class Service:
         return self.master.children()
 
     def memory(self) -> int:
-        """Bytes that all processes hold, what they share counted once each (RSS)."""
+        """Bytes that the processes hold (RSS); what they share is counted in each."""
         total = 0
         for process in [self.master, *self.workers()]:
             with suppress(psutil.NoSuchProcess):
@@ -68,6 +71,7 @@ def running(environment: Mapping[str, str] | None = None) -> Iterator[Service]:
         data = Path(folder)
         data.chmod(0o755)  # PostgreSQL may run as another user and has to pass
         settings = {
+            "MALLOC_ARENA_MAX": "2",  # as in the image and in `make run`
             **os.environ,
             "FACESVC_DATA": folder,
             "DATABASE_URL": database.embedded_url(data),
@@ -102,7 +106,10 @@ def _gunicorn(environment: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen
         port = probe.getsockname()[1]
     command = ["-m", "gunicorn", "--config=python:facesvc.gunicorn_conf", "--bind"]
     process = subprocess.Popen(
-        [sys.executable, *command, f"127.0.0.1:{port}"], cwd=PROJECT, env=environment
+        [sys.executable, *command, f"127.0.0.1:{port}"],
+        cwd=PROJECT,
+        env=environment,
+        preexec_fn=die_with_parent(signal.SIGTERM),  # also when this one is killed
     )
     try:
         yield process, port

@@ -25,6 +25,7 @@ from uuid import uuid4
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from benchmarks.service import PREFIX, Service, running
 
@@ -51,8 +52,8 @@ class Soak:
         kinds: Mapping[Callable[[], Answer], int] = {
             self.register: 10,
             self.verify: 20,
-            self.identify: 20,
-            self.identify_group: 5,
+            self.identify: 23,
+            self.identify_group: 2,
             self.detect: 15,
             self.compare: 8,
             self.batch: 2,
@@ -126,11 +127,12 @@ class Soak:
         """A portrait of any size, light and compression: no two are the same."""
         from tests.photos import astronaut, jpeg
 
-        width, height = (self.random.randrange(200, 1500) for _ in range(2))
-        scaled = cv2.resize(astronaut(), (max(width, height * 2 // 3), height))
-        brightness = self.random.uniform(0.7, 1.2)
-        lit = np.clip(scaled * brightness, 0, 255).astype(np.uint8)
-        return jpeg(lit, self.random.randrange(60, 95))
+        portrait = astronaut()[:260, 100:340]
+        width, height = (
+            round(side * self.random.uniform(0.9, 2.2)) for side in portrait.shape[1::-1]
+        )
+        lit = cv2.resize(portrait, (width, height)) * self.random.uniform(0.7, 1.2)
+        return jpeg(np.clip(lit, 0, 255).astype(np.uint8), self.random.randrange(60, 95))
 
 
 def form(files: Mapping[str, bytes]) -> tuple[bytes, dict[str, str]]:
@@ -152,7 +154,8 @@ def soak(service: Service, requests: int) -> tuple[Counter[int], list[int]]:
     memory: list[int] = []
     source = Soak(service)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for done, status in enumerate(pool.map(lambda _: source.one(), range(requests)), start=1):
+        answers = pool.map(lambda _: source.one(), range(requests))
+        for done, status in enumerate(tqdm(answers, total=requests, smoothing=0), start=1):
             statuses[status] += 1
             if done % EVERY == 0:
                 memory.append(service.memory())
