@@ -17,7 +17,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench bench-search lock clean clean-data
+.PHONY: help run test check bench bench-search bench-load bench-soak lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,12 @@ check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, sys
 	@$(BIN)/lint-imports
 	@$(BIN)/python manage.py makemigrations --check --dry-run
 	@$(BIN)/python manage.py check
+	@$(BIN)/hadolint docker/Dockerfile
+	@$(BIN)/shellcheck .ci/run docker/*.sh deployment/scripts/*.sh
+	@$(BIN)/yamllint --strict --config-file deployment/yamllint.yaml docker deployment
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/docker-compose.yml
+	@$(BIN)/kubernetes-validate --strict --quiet $(filter-out %/kustomization.yaml, \
+		$(wildcard deployment/k8s/*.yaml))
 
 bench: .venv/bench.stamp .env  ## Measure the inference pipeline, against dlib's own
 	@echo "Measuring inference"
@@ -46,6 +52,14 @@ bench: .venv/bench.stamp .env  ## Measure the inference pipeline, against dlib's
 bench-search: .venv/bench-search.stamp  ## Measure the search beside other stores: hours (ARGS=--quick)
 	@echo "Measuring the search"
 	@$(BIN)/python -W ignore -m benchmarks.search $(ARGS)
+
+bench-load: .venv/dev.stamp .env  ## More clients than the service can serve: 200 for a minute
+	@echo "Measuring the service under load"
+	@$(BIN)/python -m benchmarks.load $(ARGS)
+
+bench-soak: .venv/dev.stamp .env  ## Whether the memory grows over 5,000 requests: ten minutes
+	@echo "Measuring the memory of the service"
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 lock: .venv/dev.stamp  ## Resolve pyproject.toml anew into requirements/*.txt
 	@echo "Resolving the newest allowed versions (photos, bench and hnswlib.txt are kept by hand)"

@@ -1,20 +1,33 @@
-"""gunicorn's settings. The address comes from the command line: see facesvc/run.py."""
+"""gunicorn's settings, everywhere: `make run`, the image, the load test. See docs/deployment.md.
+
+The address comes from the command line: see facesvc/run.py.
+"""
 
 import os
 from pathlib import Path
+from typing import Any
 
 from environs import env
 
+from facesvc import machine
+
 env.read_env(Path(__file__).parents[1] / ".env", recurse=False)
 
-_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# What a process takes with the default pack under load, and some room.
+_WORKER_BYTES = 600 * 1024**2
+_MOST_WORKERS = 8
 
 wsgi_app = "facesvc.wsgi"
 worker_class = "gthread"
-# Each worker loads the networks for itself, so memory is the limit on a big machine, not cores.
-workers = env.int("WEB_WORKERS", min(_cpus, 8))
-# The networks and OpenCV compute outside the interpreter lock; more threads wait for the database.
-threads = env.int("WEB_THREADS", 4)
+# A process for each core, each with the networks: they compute outside the interpreter lock, but
+# reading pictures and answering does not. In a container, as many as fit into its memory.
+workers = env.int(
+    "WEB_WORKERS",
+    max(1, min(machine.cpus(), _MOST_WORKERS, machine.memory() // _WORKER_BYTES)),
+)
+# Far more than compute at once: the others wait for their turn or refuse with 503, which takes no
+# time. Connections beyond them wait unseen, so these must be enough to refuse what comes.
+threads = env.int("WEB_THREADS", 12)
 timeout = 60
 graceful_timeout = 30
 keepalive = 5
@@ -22,3 +35,26 @@ accesslog = None
 errorlog = "-"
 # A server of its own would make a socket in the home folder.
 control_socket_disable = True
+
+
+# A database that does not answer must not hold up the start of a process for minutes.
+os.environ.setdefault("PGCONNECT_TIMEOUT", "10")  # seconds
+
+
+def post_worker_init(worker: Any) -> None:
+    """Load the networks before the first connection is taken, in each process for itself.
+
+    What is missing here does not end the process: /health/ready says what it is.
+    """
+    from django.db import Error, connection
+
+    from facesvc.postgres.cluster import DatabaseError
+    from recognition import engine
+    from recognition.inference.packs import PackError
+
+    try:
+        engine.current().self_test()
+    except (PackError, Error, DatabaseError) as error:
+        worker.log.warning("The networks are not loaded yet: %s", error)
+    finally:
+        connection.close()  # this thread answers no request

@@ -98,7 +98,12 @@ def _check_port(host: str, port: int) -> None:
 @contextmanager
 def _database(data_dir: Path) -> Iterator[tuple[Mapping[str, str], list[int]]]:
     """The environment and the descriptors with which children find the database running."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {
+        # As in the image: see docs/deployment.md.
+        "MALLOC_ARENA_MAX": "2",
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+    }
     if settings.DATABASES["default"]["ENGINE"] != "facesvc.postgres":
         yield environment, []
         return

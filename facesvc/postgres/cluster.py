@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from facesvc import machine
+
 logger = logging.getLogger(__name__)
 
 SUPERUSER = "postgres"
@@ -125,15 +127,6 @@ def _clamp(size: int, low: int, high: int) -> int:
     return min(max(size // _MB, low), high)
 
 
-def _memory() -> int:
-    """The machine's memory in bytes, or the container's when that is less."""
-    total: int = psutil.virtual_memory().total
-    limit = Path("/sys/fs/cgroup/memory.max")
-    if limit.exists() and (text := limit.read_text().strip()).isdigit():
-        return min(total, int(text))
-    return total
-
-
 def _create(data_dir: Path, account: tuple[int, int] | None) -> None:
     """Under another name first: an interrupted initdb must not pass for a cluster."""
     unfinished = data_dir / "postgres.new"
@@ -143,7 +136,7 @@ def _create(data_dir: Path, account: tuple[int, int] | None) -> None:
     uid, gid = account or (None, None)
     if account:
         os.chown(unfinished, *account)
-    settings = sizes(_memory(), os.cpu_count() or 1)
+    settings = sizes(machine.memory(), machine.cpus())
     # The built-in locale sorts alike on every machine and after every upgrade of its C library.
     locale = ["--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     result = subprocess.run(

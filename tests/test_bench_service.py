@@ -1,0 +1,79 @@
+"""The load and the soak, short: that they measure, and that what they look for does not happen."""
+
+import asyncio
+from argparse import Namespace
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks import load, soak
+from benchmarks.load import Answer, Record
+from benchmarks.service import Service, running
+
+SECONDS = 4.0
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    """One process that computes one picture at a time and lets one request wait."""
+    settings = {
+        "WEB_WORKERS": "1",
+        "FACESVC_INFERENCE_AT_ONCE": "1",
+        "FACESVC_INFERENCE_WAITING": "1",
+    }
+    with running(settings) as started:
+        yield started
+
+
+@pytest.mark.slow
+def test_under_load_nothing_but_503_is_refused(service: Service) -> None:
+    picture = load.default_photo()
+    options = Namespace(clients=12, seconds=SECONDS, impatient=False)
+    record = asyncio.run(load.load(service, picture, options))
+    first, _ = asyncio.run(load.recovery(service, picture))
+    figures = load.summary(record, SECONDS)
+    assert load.failures(figures | {"memory_growth": 0}, first=0, bound=float("inf")) == []
+    assert first > 0 and len(record.probes) > 1
+
+
+@pytest.mark.slow
+def test_no_request_leaves_memory_behind(service: Service) -> None:
+    """A megabyte a request would be a third more; allocators settle far below that."""
+    statuses, memory = soak.soak(service, 250)
+    assert max(statuses) < 500 and {200, 201, 401, 415} <= set(statuses)
+    assert soak.growth(memory) < 0.15
+
+
+OK, REFUSED = Answer(200, 1.0, None), Answer(503, 0.1, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "memory", "first", "failure"),
+    [
+        ([OK, REFUSED], [100] * 4, 0.5, None),
+        ([OK, Answer(500, 0.1, None)], [100] * 4, 0.5, "an error of the service"),
+        ([OK, Answer(503, 0.1, None)], [100] * 4, 0.5, "a 503 without Retry-After"),
+        ([REFUSED], [100] * 4, 0.5, "nothing accepted"),
+        ([OK, Answer(200, 30.0, None)], [100] * 4, 0.5, "p95 of the accepted over 5 s"),
+        ([OK], [100, 100, 100, 110], 0.5, "memory grew"),
+        ([OK], [100] * 4, 2.5, "not as ever within 2.0 s"),
+    ],
+)
+def test_what_counts_as_a_failure(
+    answers: list[Answer], memory: list[int], first: float, failure: str | None
+) -> None:
+    record = Record(answers=answers, probes=[OK], memory=memory)
+    missed = load.failures(load.summary(record, seconds=10), first, bound=5)
+    assert missed == ([failure] if failure else [])
+
+
+@pytest.mark.parametrize(
+    ("memory", "growth"),
+    [
+        ([50, 80, *[100] * 8], 0),  # warming up is not counted
+        ([100] * 9 + [103], 0.03),
+        ([100] * 5 + [90] * 5, -0.1),
+    ],
+)
+def test_growth_after_the_warm_up(memory: list[int], growth: float) -> None:
+    assert soak.growth(memory) == pytest.approx(growth)

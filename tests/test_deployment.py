@@ -1,0 +1,136 @@
+"""deployment/: the scripts against a kubectl that only writes down what it was asked."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[1]
+SCRIPTS, MANIFESTS = PROJECT / "deployment" / "scripts", PROJECT / "deployment" / "k8s"
+IMAGE = "registry.example.com:5000/team/facesvc:1.2.3"
+
+# $WRONG is what fails: a part of a command line.
+KUBECTL = """#!/bin/sh
+echo "$*" >> "$LOG"
+case "$*" in
+*"get secret"*) [ "$WRONG" = "no secret" ] || echo c2VjcmV0 ;;
+"create "*) cat >> "$LOG.stdin"; echo job.batch/migrate-x ;;
+*"get job.batch/migrate-x"*)
+    [ "$WRONG" = migration ] && echo FailureTargetFailed || echo SuccessCriteriaMetComplete ;;
+"kustomize "*) printf 'image: facesvc:0.1.0\\n' ;;
+"apply --filename -") cat >> "$LOG.stdin" ;;
+esac
+case "$*" in *"$WRONG"*) exit 1 ;; esac
+"""
+
+
+@dataclass
+class Run:
+    code: int
+    stderr: str
+    asked: list[str]
+    applied: str
+
+
+@pytest.fixture
+def fake_kubectl(tmp_path: Path) -> Path:
+    program = tmp_path / "kubectl"
+    program.write_text(KUBECTL)
+    program.chmod(0o755)
+    return program
+
+
+def run(kubectl: Path, script: str, *arguments: str, wrong: str = "nothing") -> Run:
+    log, given = kubectl.with_name("log"), kubectl.with_name("log.stdin")
+    done = subprocess.run(
+        [SCRIPTS / script, *arguments],
+        env={"PATH": f"{kubectl.parent}:/usr/bin:/bin", "LOG": str(log), "WRONG": wrong},
+        capture_output=True,
+        text=True,
+    )
+    asked = log.read_text().splitlines() if log.exists() else []
+    applied = given.read_text() if given.exists() else ""
+    return Run(done.returncode, done.stderr, asked, applied)
+
+
+def places(done: Run, *parts: str) -> list[int]:
+    """Where in the log the first command with each of these parts is."""
+    return [next(at for at, line in enumerate(done.asked) if part in line) for part in parts]
+
+
+def test_it_works(fake_kubectl: Path) -> None:
+    done = run(fake_kubectl, "deploy.sh", IMAGE)
+    assert done.code == 0, done.stderr
+    order = places(
+        done,
+        "config.yaml",
+        "get secret",
+        "create --filename -",
+        "get job",
+        "apply --filename -",
+        "rollout status deployment/web",
+        "rollout status deployment/worker",
+        "exec deployment/web",
+    )
+    assert order == sorted(order)
+    assert set(re.findall(r"image: (.*)", done.applied)) == {IMAGE}
+    assert done.applied.count(IMAGE) == 2  # the job's, and the deployments'
+
+
+@pytest.mark.parametrize("image", ["facesvc", "facesvc:latest", "localhost:5000/facesvc"])
+def test_an_image_without_a_version_is_refused(fake_kubectl: Path, image: str) -> None:
+    done = run(fake_kubectl, "deploy.sh", image)
+    assert done.code == 1 and "version" in done.stderr
+    assert done.asked == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [("no secret", "has no SECRET_KEY"), ("migration", "did not end well"), ("config.yaml", "")],
+)
+def test_no_pod_is_replaced_when(fake_kubectl: Path, wrong: str, said: str) -> None:
+    done = run(fake_kubectl, "deploy.sh", IMAGE, wrong=wrong)
+    assert done.code == 1 and said in done.stderr
+    assert "apply --filename -" not in done.asked
+
+
+@pytest.mark.parametrize(
+    "wrong", ["rollout status deployment/web", "rollout status deployment/worker", "exec"]
+)
+def test_what_does_not_serve_goes_back(fake_kubectl: Path, wrong: str) -> None:
+    done = run(fake_kubectl, "deploy.sh", IMAGE, wrong=wrong)
+    assert done.code == 1 and "was taken back" in done.stderr
+    assert "--namespace facesvc rollout undo deployment/web" in done.asked
+    assert "--namespace facesvc rollout undo deployment/worker" in done.asked
+
+
+def test_a_failed_migration_shows_its_output(fake_kubectl: Path) -> None:
+    done = run(fake_kubectl, "migrate.sh", IMAGE, wrong="migration")
+    assert done.code == 1
+    assert any(" logs job.batch/migrate-x" in line for line in done.asked)
+
+
+PODS = [
+    (path.stem, document["spec"]["template"]["spec"])
+    for path in sorted(MANIFESTS.glob("*.yaml"))
+    for document in yaml.safe_load_all(path.read_text())
+    if document["kind"] in {"Deployment", "Job"}
+]
+
+
+@pytest.mark.parametrize(("name", "pod"), PODS, ids=[name for name, _ in PODS])
+def test_pods_may_do_nothing_but_their_work(name: str, pod: dict[str, object]) -> None:
+    (container,) = pod["containers"]  # type: ignore[misc]
+    allowed = container["securityContext"]
+    assert allowed["readOnlyRootFilesystem"] and not allowed["allowPrivilegeEscalation"]
+    assert allowed["capabilities"] == {"drop": ["ALL"]}
+    assert pod["securityContext"]["runAsNonRoot"]  # type: ignore[index]
+    assert not pod["automountServiceAccountToken"]
+    assert set(container["resources"]) == {"requests", "limits"}
+
+
+def test_every_pod_is_looked_at() -> None:
+    assert {name for name, _ in PODS} == {"web", "worker", "migrate-job"}
