@@ -13,8 +13,8 @@ wsgi_app = "facesvc.wsgi"
 worker_class = "gthread"
 # Each worker loads the networks for itself, so memory is the limit on a big machine, not cores.
 workers = env.int("WEB_WORKERS", min(_cpus, 8))
-# The networks and OpenCV compute outside the interpreter lock; more threads wait for the database.
-threads = env.int("WEB_THREADS", 4)
+# Most of them only wait: for their turn to compute, see recognition.capacity, for the database.
+threads = env.int("WEB_THREADS", 12)
 timeout = 60
 graceful_timeout = 30
 keepalive = 5

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 
 from facesvc import logs
 from facesvc.api import payload_too_large
-from recognition import engine
+from recognition import capacity, engine
 
 # Whatever is longer or stranger does not belong in a log line or a header.
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -26,7 +26,8 @@ class RequestContextMiddleware:
         logs.request_id.set(request_id)
         request.META["facesvc.started"] = time.perf_counter()
         engine.forget_used()
-        response = self._get_response(request)
+        with capacity.patience(capacity.of_request()):
+            response = self._get_response(request)
         response["X-Request-ID"] = request_id
         for name, value in request.META.get("facesvc.rate_limit", {}).items():
             response[name] = value

@@ -67,6 +67,15 @@ FACESVC_MAX_FACES_PER_IMAGE = env.int("FACESVC_MAX_FACES_PER_IMAGE", 100)
 RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", 60)
 RATE_LIMIT_PER_HOUR = env.int("RATE_LIMIT_PER_HOUR", 1000)
 
+# Threads of a web process, of which some must be free for what needs no inference.
+WEB_THREADS = env.int("WEB_THREADS", 12)
+# Pictures that a process computes at once, requests that wait for that, and how long they do.
+FACESVC_INFERENCE_AT_ONCE = env.int("FACESVC_INFERENCE_AT_ONCE", max(1, min(2, WEB_THREADS - 1)))
+FACESVC_INFERENCE_WAITING = env.int(
+    "FACESVC_INFERENCE_WAITING", max(0, WEB_THREADS - FACESVC_INFERENCE_AT_ONCE - 4)
+)
+FACESVC_INFERENCE_WAIT_SECONDS = env.float("FACESVC_INFERENCE_WAIT_SECONDS", 5)
+
 MAX_BATCH_SIZE = env.int("MAX_BATCH_SIZE", 100)  # pictures
 # The body of a batch; it is held in memory while it is read.
 FACESVC_MAX_BATCH_MB = env.int("FACESVC_MAX_BATCH_MB", 200)

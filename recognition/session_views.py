@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from recognition import frames, session_answers, sessions
 from recognition import session_serializers as schemas
+from recognition.capacity import BusyError
 from recognition.idempotency import idempotent
 from recognition.service_view import ServiceView
 from recognition.session_serializers import FrameRequest, SessionRequest
@@ -78,8 +79,11 @@ class FramesView(ServiceView):
         return Response(session_answers.frame_taken(taken))
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Whatever is no frame of a live session, or too fast, counts as any other request does."""
-        if self.request.successful_authenticator:
+        """Whatever is no frame of a live session, or too fast, counts as any other request does.
+
+        Not one that we had no turn for.
+        """
+        if self.request.successful_authenticator and not isinstance(exc, BusyError):
             try:
                 super().check_throttles(self.request)
             except Throttled as throttled:
