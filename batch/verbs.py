@@ -16,6 +16,7 @@ from django.db import DatabaseError, InterfaceError
 from batch.models import Kind, State
 from recognition import answers, enrolment, matching
 from recognition.access import Caller, scope_for
+from recognition.capacity import BusyError
 from recognition.errors import ServiceError
 from recognition.gallery import Scope
 from recognition.inference.images import ImageError
@@ -50,6 +51,8 @@ def outcome_of(kind: str, caller: Caller, options: Json, image: bytes) -> Outcom
     """The verb on one picture. What is not about this picture is raised, to be tried again."""
     try:
         return _VERBS[Kind(kind)](caller, options, image)
+    except BusyError:
+        raise
     except (ServiceError, ImageError) as error:
         return Outcome.refused(error)
     except (DatabaseError, InterfaceError, PackError, ImproperlyConfigured):

@@ -22,8 +22,9 @@ from batch import answers, jobs, verbs, webhooks
 from batch.jobs import NewItem
 from batch.models import Item, Job, Kind, Picture, Status
 from batch.verbs import Json, Outcome
-from recognition import sealing
+from recognition import capacity, sealing, stages
 from recognition.access import Caller
+from recognition.capacity import BusyError, Patience
 from recognition.errors import ServiceError
 from recognition.inference.packs import PackError
 from recognition.sealing import UnreadableError
@@ -113,7 +114,7 @@ def process(claimed: Item) -> bool:
     Safe to run any number of times, at once as well.
     """
     try:
-        with transaction.atomic():
+        with stages.collected() as spent, transaction.atomic():
             _do(claimed)
     except _NoLongerWantedError:
         jobs.finish(claimed.job_id)
@@ -124,6 +125,8 @@ def process(claimed: Item) -> bool:
             connection.close()
         _put_off(claimed)
         return False
+    which = {"item": claimed.pk, "job": claimed.job_id, "attempt": claimed.attempts}
+    logger.info("item", extra={**which, **stages.milliseconds(spent)})
     return True
 
 
@@ -209,10 +212,24 @@ def _at_once(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]
     end = time.monotonic() + settings.FACESVC_BATCH_AT_ONCE_SECONDS
     results: list[Json] = []
     for item in items:
-        if time.monotonic() > end:
+        left = end - time.monotonic()
+        if left < 0:
             return answers.at_once(Status.TIMED_OUT, len(items), results)
-        outcome = item.picture
-        if isinstance(outcome, bytes):
-            outcome = verbs.outcome_of(kind, caller, {**options, **item.options}, outcome)
+        # The first picture waits for its turn as any request does. The others may do so until the
+        # time is over: there are few batches at once.
+        patience = Patience(left) if results else capacity.of_request()
+        try:
+            with capacity.patience(patience):
+                outcome = _outcome_at_once(caller, kind, options, item)
+        except BusyError:
+            if not results:
+                raise
+            return answers.at_once(Status.TIMED_OUT, len(items), results)
         results.append(verbs.result_item(item.image_id, outcome.state, outcome.result))
     return answers.at_once(Status.COMPLETED, len(items), results)
+
+
+def _outcome_at_once(caller: Caller, kind: Kind, options: Json, item: NewItem) -> Outcome:
+    if isinstance(item.picture, Outcome):
+        return item.picture
+    return verbs.outcome_of(kind, caller, {**options, **item.options}, item.picture)

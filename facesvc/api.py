@@ -168,6 +168,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _failure(request, "not_found", "There is nothing here.")
 
 
+def wrong_token(request: HttpRequest) -> HttpResponse:
+    response = _failure(request, "invalid_token", "The token is not valid.")
+    response["WWW-Authenticate"] = 'Bearer realm="facesvc metrics"'
+    return response
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     message = "Something went wrong on our side; the request id is in the log."
     return _failure(request, "internal_error", message)

@@ -25,11 +25,14 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed("The Authorization header must be `Bearer <token>`.")
         try:
             token = parts[1].decode("ascii")
-            return tokens.read(token), token
+            caller = tokens.read(token)
         except UnicodeDecodeError:
             raise AuthenticationFailed("The token is not valid.") from None
         except tokens.TokenError as error:
             raise AuthenticationFailed(str(error), code=error.code) from None
+        # For the log.
+        request._request.META["facesvc.caller"] = "service" if caller.is_service else "user"
+        return caller, token
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="facesvc"'

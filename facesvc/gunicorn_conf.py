@@ -4,14 +4,10 @@ The address comes from the command line: see facesvc/run.py.
 """
 
 import os
-from pathlib import Path
 from typing import Any
 
-from environs import env
-
-from facesvc import machine
-
-env.read_env(Path(__file__).parents[1] / ".env", recurse=False)
+from facesvc import logs, machine, metrics_folder
+from facesvc.environment import env
 
 # What a process takes with the default pack under load, and some room.
 _WORKER_BYTES = 600 * 1024**2
@@ -26,16 +22,22 @@ workers = env.int(
     max(1, min(machine.cpus(), _MOST_WORKERS, machine.memory() // _WORKER_BYTES)),
 )
 # Far more than compute at once: the others wait for their turn or refuse with 503, which takes no
-# time. Connections beyond them wait unseen, so these must be enough to refuse what comes.
+# time (recognition.capacity). Connections beyond them wait unseen, so these must be enough to refuse what comes.
 threads = env.int("WEB_THREADS", 12)
 timeout = 60
 graceful_timeout = 30
 keepalive = 5
 accesslog = None
 errorlog = "-"
+logconfig_dict = logs.configuration(
+    env.str("LOG_LEVEL", "INFO"), env.str("FACESVC_LOG_FORMAT", "json")
+)
 # A server of its own would make a socket in the home folder.
 control_socket_disable = True
-
+# So that the processes count together.
+on_starting = metrics_folder.on_starting
+child_exit = metrics_folder.child_exit
+on_exit = metrics_folder.on_exit
 
 # A database that does not answer must not hold up the start of a process for minutes.
 os.environ.setdefault("PGCONNECT_TIMEOUT", "10")  # seconds

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from threading import Lock
 
 from django.conf import settings
 from django.db import Error, connection
@@ -37,18 +38,20 @@ def ready(request: HttpRequest) -> JsonResponse:
 
 
 class _Remembered:
-    """A check that is not repeated for a while after it has passed."""
+    """A check that is not repeated for a while after it has passed, nor made by many at once."""
 
     def __init__(self, check: Callable[[], bool], seconds: float) -> None:
         self._check = check
         self._seconds = seconds
         self._passed_at: float | None = None
+        self._lock = Lock()
 
     def __call__(self) -> bool:
-        now = time.monotonic()
-        if self._passed_at is None or now - self._passed_at > self._seconds:
-            self._passed_at = now if self._check() else None
-        return self._passed_at is not None
+        with self._lock:
+            now = time.monotonic()
+            if self._passed_at is None or now - self._passed_at > self._seconds:
+                self._passed_at = now if self._check() else None
+            return self._passed_at is not None
 
 
 def _database() -> bool:

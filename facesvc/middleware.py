@@ -1,4 +1,5 @@
-"""What every request carries: an id and its starting time; how much it may carry."""
+"""What every request carries: an id, its starting time and its line in the log; how much it may
+carry."""
 
 import re
 import time
@@ -7,12 +8,13 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from facesvc import logs
+from facesvc import logs, metrics, tracing
 from facesvc.api import payload_too_large
-from recognition import engine
+from recognition import capacity, engine, stages
 
 # Whatever is longer or stranger does not belong in a log line or a header.
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_API = "/api/v1/"
 
 
 class RequestContextMiddleware:
@@ -26,14 +28,26 @@ class RequestContextMiddleware:
         logs.request_id.set(request_id)
         request.META["facesvc.started"] = time.perf_counter()
         engine.forget_used()
-        response = self._get_response(request)
+        with (
+            tracing.of_request(request) as answered,
+            stages.collected() as spent,
+            capacity.patience(capacity.of_request()),
+        ):
+            response = self._get_response(request)
+            answered(response)
         response["X-Request-ID"] = request_id
         for name, value in request.META.get("facesvc.rate_limit", {}).items():
             response[name] = value
+        if request.path.startswith(_API):
+            # People's faces: for whoever asked, and for no browser's or proxy's memory.
+            response.setdefault("Cache-Control", "no-store")
+        seconds = time.perf_counter() - request.META["facesvc.started"]
+        metrics.observe(request, response, seconds)
+        total = round(seconds * 1000, 1)
+        logs.request_line(request, response, total, stages.milliseconds(spent))
         return response
 
 
-_API = "/api/v1/"
 # The forms of the admin pages are far below this.
 _MAX_FORM_BYTES = 1024**2
 

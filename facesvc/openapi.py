@@ -41,6 +41,18 @@ _ERROR: Schema = {
 }
 
 
+_BUSY: Schema = {
+    "description": "`unavailable`: too many pictures are being worked on, or something that is "
+    "needed is away. Nothing was done; the same request may be sent again.",
+    "headers": {
+        "Retry-After": {
+            "description": "Seconds to wait before.",
+            "schema": {"type": "integer", "minimum": 1},
+        }
+    },
+}
+
+
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "facesvc.auth.TokenAuthentication"
     name = "token"
@@ -101,5 +113,5 @@ def add_envelope(result: Schema, **kwargs: Any) -> Schema:
     }
     for operations in result["paths"].values():
         for operation in operations.values():
-            operation["responses"] |= {"4XX": failure, "503": failure}
+            operation["responses"] |= {"4XX": failure, "503": failure | _BUSY}
     return result

@@ -1,4 +1,4 @@
-"""All configuration, from the environment and the file .env; NAME_FILE names a file for a secret.
+"""All configuration, from the environment and the file .env: see facesvc.environment.
 
 Names without prefix are those of the service's specification, FACESVC_ ones might collide with
 others otherwise.
@@ -9,35 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
-from django.core.exceptions import ImproperlyConfigured
-from environs import FileAwareEnv
 
+from facesvc import logs
 from facesvc.api_settings import REST_FRAMEWORK as REST_FRAMEWORK
 from facesvc.api_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from facesvc.api_settings import VERSION as VERSION
-
-BASE_DIR = Path(__file__).resolve().parent.parent
-
-env = FileAwareEnv()
-env.read_env(BASE_DIR / ".env", recurse=False)
-
-DEBUG = env.bool("DEBUG", False)
+from facesvc.environment import BASE_DIR, env, required_secret, secret, secrets
+from facesvc.web_settings import *  # noqa: F403
 
 # Signs the tokens unless JWT_SECRET or a public key is set.
-SECRET_KEY = env.str("SECRET_KEY", "")
-if len(SECRET_KEY) < 32 or len(set(SECRET_KEY)) < 8:
-    raise ImproperlyConfigured(
-        "SECRET_KEY must be at least 32 random characters. `make run` writes one into .env; "
-        "or make one with: python -c 'import secrets; print(secrets.token_urlsafe(64))'"
-    )
-
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+SECRET_KEY = required_secret("SECRET_KEY")
 
 # --- Tokens ---------------------------------------------------------------------------------------
 ACCESS_TOKEN_EXPIRE_MINUTES = env.int("ACCESS_TOKEN_EXPIRE_MINUTES", 30)
-JWT_SECRET = env.str("JWT_SECRET", "") or SECRET_KEY
-if len(JWT_SECRET) < 32:
-    raise ImproperlyConfigured("JWT_SECRET must be at least 32 characters.")
+JWT_SECRET = secret("JWT_SECRET", SECRET_KEY)
 # With one of these, tokens come from an identity provider, and none signed by a secret is taken.
 JWT_PUBLIC_KEY = env.str("JWT_PUBLIC_KEY", "")
 JWT_JWKS_URL = env.str("JWT_JWKS_URL", "")
@@ -54,10 +39,10 @@ MIN_FACE_QUALITY = env.float("MIN_FACE_QUALITY", 0.60)
 # The pack of a new database; later `manage.py models activate` changes it.
 FACESVC_PACK = env.str("FACESVC_PACK", "dlib")
 # Pictures of the enrolled faces, encrypted, so that another model can take over.
-FACESVC_CROP_KEYS: list[str] = env.list("FACESVC_CROP_KEYS", [])  # Fernet keys, the newest first
+FACESVC_CROP_KEYS = secrets("FACESVC_CROP_KEYS")  # Fernet keys, the newest first
 STORE_FACE_CROPS = env.bool("STORE_FACE_CROPS", bool(FACESVC_CROP_KEYS))
 # Keys of the rotation that protects templates, 32 bytes in URL-safe base64, the newest first.
-FACESVC_TEMPLATE_KEYS: tuple[str, ...] = tuple(env.list("FACESVC_TEMPLATE_KEYS", []))
+FACESVC_TEMPLATE_KEYS: tuple[str, ...] = tuple(secrets("FACESVC_TEMPLATE_KEYS"))
 FACESVC_INFERENCE_THREADS = env.int("FACESVC_INFERENCE_THREADS", 1)
 
 # --- Limits ---------------------------------------------------------------------------------------
@@ -66,6 +51,15 @@ FACESVC_MAX_IMAGE_MEGAPIXELS = env.float("FACESVC_MAX_IMAGE_MEGAPIXELS", 40)
 FACESVC_MAX_FACES_PER_IMAGE = env.int("FACESVC_MAX_FACES_PER_IMAGE", 100)
 RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", 60)
 RATE_LIMIT_PER_HOUR = env.int("RATE_LIMIT_PER_HOUR", 1000)
+
+# Threads of a web process, of which some must be free for what needs no inference.
+WEB_THREADS = env.int("WEB_THREADS", 12)
+# Pictures that a process computes at once, requests that wait for that, and how long they do.
+FACESVC_INFERENCE_AT_ONCE = env.int("FACESVC_INFERENCE_AT_ONCE", max(1, min(2, WEB_THREADS - 1)))
+FACESVC_INFERENCE_WAITING = env.int(
+    "FACESVC_INFERENCE_WAITING", max(0, WEB_THREADS - FACESVC_INFERENCE_AT_ONCE - 4)
+)
+FACESVC_INFERENCE_WAIT_SECONDS = env.float("FACESVC_INFERENCE_WAIT_SECONDS", 5)
 
 MAX_BATCH_SIZE = env.int("MAX_BATCH_SIZE", 100)  # pictures
 # The body of a batch; it is held in memory while it is read.
@@ -175,25 +169,14 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
+    "corsheaders",
+    "csp",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_q",
     "recognition",
     "management",
-]
-MIDDLEWARE = [
-    "facesvc.middleware.RequestContextMiddleware",
-    "facesvc.middleware.BodyLimitMiddleware",
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    # For the admin pages; the API knows neither cookies nor forms of ours.
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "facesvc.urls"
 WSGI_APPLICATION = "facesvc.wsgi.application"
@@ -220,11 +203,6 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
-# Such as https://faces.example.com: stands before paths in callbacks, and lets the admin pages be
-# used through a proxy that speaks TLS.
-FACESVC_PUBLIC_URL = env.str("FACESVC_PUBLIC_URL", "").rstrip("/")
-CSRF_TRUSTED_ORIGINS = [FACESVC_PUBLIC_URL] if FACESVC_PUBLIC_URL else []
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 USE_TZ = True
@@ -274,20 +252,8 @@ FACESVC_BATCH_RETENTION_DAYS = env.int("FACESVC_BATCH_RETENTION_DAYS", 7)
 FACESVC_IDEMPOTENCY_HOURS = env.int("FACESVC_IDEMPOTENCY_HOURS", 24)
 FACESVC_SESSION_RETENTION_DAYS = env.int("FACESVC_SESSION_RETENTION_DAYS", 30)
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}
-    },
-    "filters": {"request": {"()": "facesvc.logs.RequestIdFilter"}},
-    "handlers": {
-        "stderr": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["request"],
-        }
-    },
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
-    "loggers": {"django.request": {"level": "ERROR"}},
-}
+# --- Logs and metrics -----------------------------------------------------------------------------
+LOGGING = logs.configuration(env.str("LOG_LEVEL", "INFO"), env.str("FACESVC_LOG_FORMAT", "json"))
+# Whoever scrapes /metrics sends it as a bearer token; without it nobody may, unless it is open.
+FACESVC_METRICS_TOKEN = secret("FACESVC_METRICS_TOKEN")
+FACESVC_METRICS_OPEN = env.bool("FACESVC_METRICS_OPEN", False)

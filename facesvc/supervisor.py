@@ -121,7 +121,9 @@ class Supervisor:
             for line in lines:
                 text = line.decode(errors="replace")
                 child.last_lines.append(text)
-                print(f"{child.name:{self._width}} | {text}", flush=True)
+                # A line of the log says itself where it is from, and is for programs to read.
+                is_json = text.startswith("{")
+                print(text if is_json else f"{child.name:{self._width}} | {text}", flush=True)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -57,6 +57,18 @@ def check_jobs(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register()
+def check_threads(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    taken = settings.FACESVC_INFERENCE_AT_ONCE + settings.FACESVC_INFERENCE_WAITING
+    if taken < settings.WEB_THREADS:
+        return []
+    text = (
+        "WEB_THREADS must be more than FACESVC_INFERENCE_AT_ONCE and FACESVC_INFERENCE_WAITING "
+        "together, or all threads may wait and none answers."
+    )
+    return [Error(text, id="facesvc.E008")]
+
+
+@register()
 def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     limits = {
         # Between `basic` and `strict`, or the levels would not be in order.
@@ -79,6 +91,10 @@ def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "FACESVC_LIVE_GAP_SECONDS": (0.1, 3600),
         "FACESVC_LIVE_CHECK_SECONDS": (0, 3600),
         "FACESVC_SESSION_RETENTION_DAYS": (1, 3650),
+        "FACESVC_INFERENCE_AT_ONCE": (1, 1000),
+        "FACESVC_INFERENCE_WAITING": (0, 10_000),
+        # gunicorn takes a process for stuck after a minute.
+        "FACESVC_INFERENCE_WAIT_SECONDS": (0.01, 50),
         # What is purged is not found again.
         "FACESVC_REPLAY_HOURS": (1, 24 * settings.FACESVC_SESSION_RETENTION_DAYS),
     }

@@ -16,6 +16,7 @@ import numpy as np
 from django.conf import settings
 
 from recognition import protection
+from recognition.capacity import turn
 from recognition.inference import weights
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.results import Detections
@@ -25,6 +26,7 @@ from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace, Fa
 from recognition.models import ActiveModel
 from recognition.scores import ScoreScale
 from recognition.sketches import SketchGeometry
+from recognition.stages import stage
 
 _loading = Lock()
 # The pack that the current request used, for its answer's metadata.
@@ -33,7 +35,10 @@ _used: ContextVar[ModelPack | None] = ContextVar("used pack", default=None)
 
 @dataclass(frozen=True)
 class Engine:
-    """A pack with its pipeline, what its scores mean, and the key that protects its templates."""
+    """A pack with its pipeline, what its scores mean, and the key that protects its templates.
+
+    What computes takes a turn, and may raise BusyError: see recognition.capacity.
+    """
 
     pipeline: FacePipeline
     scores: ScoreScale
@@ -53,24 +58,29 @@ class Engine:
 
     def detect(self, image: Image) -> list[DetectedFace]:
         """The faces of a decoded picture, main one first."""
-        return self.pipeline.detect(image)[: settings.FACESVC_MAX_FACES_PER_IMAGE]
+        with turn(), stage("detect"):
+            return self.pipeline.detect(image)[: settings.FACESVC_MAX_FACES_PER_IMAGE]
 
     def describe(self, image: Image, faces: Sequence[DetectedFace]) -> list[DetectedFace]:
         """The same faces of a picture with age, gender and liveness, where the pack has them."""
-        return self.pipeline.describe(image, faces)
+        with turn(), stage("describe"):
+            return self.pipeline.describe(image, faces)
 
     def liveness(self, image: Image, face: DetectedFace) -> float | None:
         """From 0 (spoof) to 1 (real); None when the pack has no anti-spoofing."""
-        (described,) = self.pipeline.describe(image, [face], attributes=False)
+        with turn(), stage("describe"):
+            (described,) = self.pipeline.describe(image, [face], attributes=False)
         return described.liveness
 
     def decode(self, image: bytes) -> Image:
-        return decode(
-            image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=settings.MAX_IMAGE_PIXELS
-        )
+        with turn(), stage("decode"):
+            return decode(
+                image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=settings.MAX_IMAGE_PIXELS
+            )
 
     def embed(self, faces: Sequence[DetectedFace]) -> list[DetectedFace]:
-        return self.pipeline.embed(list(faces))
+        with turn(), stage("embed"):
+            return self.pipeline.embed(list(faces))
 
     def template(self, face: DetectedFace) -> Floats:
         """(512,) the embedding of a face as it is stored and searched."""

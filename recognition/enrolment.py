@@ -8,13 +8,16 @@ from django.conf import settings
 from django.db import transaction
 
 from recognition import activation, crops, engine
+from recognition.capacity import turn
 from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.engine import Engine
 from recognition.errors import ServiceError
+from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
 from recognition.matching import STRICT, compare_with_user
 from recognition.models import AuditEvent, Face, FaceCrop, Template, User, new_face_id
 from recognition.search import Gallery
+from recognition.stages import stage
 from recognition.statements import statements
 
 # A stranger may match in this share of the searches for one face under two users.
@@ -37,13 +40,7 @@ def enrol(
     or ImageError; then nothing is stored.
     """
     while True:
-        active = engine.current()
-        picture = active.decode(image)
-        face = _only_face(active.detect(picture), face_index)
-        if check_quality:
-            _require_quality(face)
-        (face,) = active.embed(active.describe(picture, [face]))
-        kept = active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
+        active, face, kept = _look(image, face_index, check_quality=check_quality)
         with transaction.atomic():
             if not activation.is_still_active(active):
                 continue  # the model changed meanwhile: its templates would miss this face
@@ -60,6 +57,21 @@ def enrol(
             )
             _note_same_face_of_others(active, user, stored, face)
             return stored
+
+
+def _look(
+    image: bytes, face_index: int | None, *, check_quality: bool
+) -> tuple[Engine, DetectedFace, Image | None]:
+    """The face that is to be stored, embedded, by whom, and the picture of it that is kept."""
+    with turn():
+        active = engine.current()
+        picture = active.decode(image)
+        face = _only_face(active.detect(picture), face_index)
+        if check_quality:
+            _require_quality(face)
+        (face,) = active.embed(active.describe(picture, [face]))
+        kept = active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
+    return active, face, kept
 
 
 def _only_face(faces: list[DetectedFace], face_index: int | None) -> DetectedFace:
@@ -134,7 +146,7 @@ def _unused_face_id() -> str:
 
 def _note_same_face_of_others(active: Engine, user: User, stored: Face, face: DetectedFace) -> None:
     """Tell the moderators when the face strictly matches another user's."""
-    with statements():
+    with stage("search"), statements():
         others = Gallery.of_others(user.pk, active)
         least = max(
             active.scores.cosine_of_confidence(STRICT),

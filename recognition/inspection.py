@@ -10,6 +10,7 @@ from recognition.engine import Engine
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
 from recognition.providers import UNCONFIGURED, Look, Outcome, providers
+from recognition.stages import stage
 
 _SALT = "recognition.inspection"
 
@@ -39,7 +40,8 @@ class Inspection:
 
     def outcomes(self) -> dict[str, Outcome]:
         """Waits for the checks, for as long as the setting says at most."""
-        return {check: wait() for check, wait in self._pending.items()}
+        with stage("checks"):
+            return {check: wait() for check, wait in self._pending.items()}
 
 
 def _keyed(digest: bytes) -> str:

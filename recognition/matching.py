@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 
 from recognition import activation, engine
+from recognition.capacity import turn
 from recognition.engine import Engine
 from recognition.errors import ServiceError
 from recognition.gallery import Scope
@@ -16,6 +17,7 @@ from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import Face, Listing, User
 from recognition.search import Candidate, Gallery
+from recognition.stages import stage
 from recognition.statements import Vector, statements
 
 # Confidence of the operating points; `standard` is a setting.
@@ -80,7 +82,8 @@ def compare_with_user(
     listings = Listing.objects.comparable_with(active.template_version).of_user(user_id)
     if face_id is not None:
         listings = listings.filter(template__face__face_id=face_id)
-    nearest = listings.nearest_and_mean(Vector.of(active.template(probe))).first()
+    with stage("search"):
+        nearest = listings.nearest_and_mean(Vector.of(active.template(probe))).first()
     if nearest is None:
         return None
     face, distance, mean_distance = nearest
@@ -103,21 +106,27 @@ def verify(
     """
     compare = compare or partial(compare_with_user, face_id=face_id)
     while True:
-        active = engine.current()
-        picture = active.decode(image)
-        faces = active.detect(picture)
-        if face_id is not None and not Face.objects.filter(face_id=face_id, user=user_id).exists():
-            raise ServiceError("face_not_found", "The user has no such face.")
-        if not faces:
-            return Verification(active, "no_face_detected", level, match_on)
-        if on_face:
-            on_face(active, picture, faces[0])
-        (probe,) = active.embed(faces[:1])
+        with turn():
+            active = engine.current()
+            picture = active.decode(image)
+            faces = active.detect(picture)
+            if face_id is not None:
+                _require_face(face_id, user_id)
+            if not faces:
+                return Verification(active, "no_face_detected", level, match_on)
+            if on_face:
+                on_face(active, picture, faces[0])
+            (probe,) = active.embed(faces[:1])
         compared = compare(active, user_id, probe)
         # If the model changed, the templates that this asked for may be gone: once more.
         if compared or activation.is_active(active):
             break
     return _judge(Verification(active, "", level, match_on, compared, probe))
+
+
+def _require_face(face_id: str, user_id: UUID) -> None:
+    if not Face.objects.filter(face_id=face_id, user=user_id).exists():
+        raise ServiceError("face_not_found", "The user has no such face.")
 
 
 def once_more(of: Verification, compare: Comparer, user_id: UUID) -> Verification:
@@ -177,11 +186,12 @@ def identify(
     *, scope: Scope, image: bytes, options: SearchOptions, largest_only: bool = False
 ) -> Identification:
     """Who is in the picture, of those whom the scope allows to be found. Raises ImageError."""
-    active = engine.current()
-    found = active.look_at(image)
-    probes = active.embed(found[:1] if largest_only else found)
+    with turn():
+        active = engine.current()
+        found = active.look_at(image)
+        probes = active.embed(found[:1] if largest_only else found)
     started = time.perf_counter()
-    with statements():
+    with stage("search"), statements():
         gallery = Gallery.visible_to(scope, active)
         threshold = cut(active, options, gallery.searched)
         faces = [
@@ -233,14 +243,15 @@ class Comparison:
 
 def compare(*, image_a: bytes, image_b: bytes, level: str) -> Comparison:
     """The main faces of two pictures. Raises ImageError, no_face (details: which picture)."""
-    active = engine.current()
     faces = []
-    for name, image in (("image_a", image_a), ("image_b", image_b)):
-        found = active.look_at(image)
-        if not found:
-            raise ServiceError("no_face", f"No face was found in {name}.", {"image": name})
-        faces.append(found[0])
-    face_a, face_b = active.embed(faces)
+    with turn():
+        active = engine.current()
+        for name, image in (("image_a", image_a), ("image_b", image_b)):
+            found = active.look_at(image)
+            if not found:
+                raise ServiceError("no_face", f"No face was found in {name}.", {"image": name})
+            faces.append(found[0])
+        face_a, face_b = active.embed(faces)
     cosine = float(face_a.template @ face_b.template)
     matches = active.scores.confidence(cosine) >= level_confidence(level)
     return Comparison(active, face_a, face_b, cosine, matches)

@@ -77,7 +77,9 @@ class PackProvider:
     """The anti-spoofing of the active pack, if it has one."""
 
     def begin(self, look: Look) -> Callable[[], Outcome]:
-        return lambda: self._check(look)
+        # Now, while the request has its turn: later it could be refused another one.
+        outcome = self._check(look)
+        return lambda: outcome
 
     def _check(self, look: Look) -> Outcome:
         score = look.by.liveness(look.picture, look.face)

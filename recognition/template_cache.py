@@ -24,6 +24,7 @@ from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace
 from recognition.matching import Compared
 from recognition.models import Listing, Template
+from recognition.stages import stage
 
 
 class SweptCache(LocMemCache):
@@ -62,8 +63,9 @@ class UserTemplates:
 
 def compare(active: Engine, user_id: UUID, probe: DetectedFace) -> Compared | None:
     """As matching.compare_with_user, from memory."""
-    templates = templates_of(user_id, active)
-    return templates.compared_with(active.template(probe)) if templates else None
+    with stage("search"):
+        templates = templates_of(user_id, active)
+        return templates.compared_with(active.template(probe)) if templates else None
 
 
 def templates_of(user_id: UUID, by: Engine) -> UserTemplates:

@@ -12,6 +12,7 @@ from rest_framework.serializers import UUIDField, ValidationError
 
 from recognition import answers, attempts, engine, enrolment, matching, schemas
 from recognition.access import scope_for
+from recognition.capacity import turn
 from recognition.idempotency import idempotent
 from recognition.models import AuditEvent
 from recognition.serializers import (
@@ -165,9 +166,10 @@ class DetectView(ServiceView):
     )
     def post(self, request: Request) -> Response:
         fields = self.fields(DetectRequest)
-        active = engine.current()
-        picture = active.decode(fields["image"])
-        faces = active.describe(picture, active.detect(picture))
+        with turn():
+            active = engine.current()
+            picture = active.decode(fields["image"])
+            faces = active.describe(picture, active.detect(picture))
         return Response(answers.detected(active, faces))
 
 

@@ -78,6 +78,11 @@ def test_output_is_passed_on(make: Make, capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == "it | started\n"
 
 
+def test_json_is_passed_on_as_it_is(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    start(make("sh", "-c", """echo '{"level": "INFO"}'; exec sleep 100"""))
+    assert capsys.readouterr().out == '{"level": "INFO"}\n'
+
+
 def test_a_dead_child_is_restarted(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     supervisor = make(*OBEDIENT)
     first = start(supervisor)

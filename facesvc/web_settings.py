@@ -1,0 +1,77 @@
+"""What protects the service on the internet: TLS, cookies, headers, other origins."""
+
+from typing import Any
+
+from corsheaders.defaults import default_headers
+from csp.constants import NONE, SELF
+
+from facesvc.environment import env
+
+_YEAR = 365 * 24 * 3600
+
+DEBUG = env.bool("DEBUG", False)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+
+# --- TLS ------------------------------------------------------------------------------------------
+# A proxy in front speaks TLS, and sets X-Forwarded-Proto itself, whatever a client sends.
+FACESVC_BEHIND_TLS_PROXY = env.bool("FACESVC_BEHIND_TLS_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if FACESVC_BEHIND_TLS_PROXY else None
+SECURE_SSL_REDIRECT = FACESVC_BEHIND_TLS_PROXY
+# Probes and Prometheus come past the proxy.
+SECURE_REDIRECT_EXEMPT = [r"^health(/|$)", r"^metrics$"]
+SECURE_HSTS_SECONDS = env.int("FACESVC_HSTS_SECONDS", _YEAR if FACESVC_BEHIND_TLS_PROXY else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("FACESVC_HSTS_SUBDOMAINS", False)
+# That all subdomains speak TLS only, and for ever, is for the owner of the domain to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
+# --- Cookies, which only the admin pages have -----------------------------------------------------
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 12 * 3600
+# Such as https://faces.example.com: stands before paths in callbacks, and lets the admin pages be
+# used through a proxy that speaks TLS.
+FACESVC_PUBLIC_URL = env.str("FACESVC_PUBLIC_URL", "").rstrip("/")
+CSRF_TRUSTED_ORIGINS = [FACESVC_PUBLIC_URL] if FACESVC_PUBLIC_URL else []
+
+# --- Headers --------------------------------------------------------------------------------------
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY: dict[str, Any] = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:", "blob:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# --- Pages of other origins -----------------------------------------------------------------------
+# Such as https://app.example.com: whose scripts may call the API. A token is needed all the same,
+# and cookies are never taken.
+CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [])
+CORS_URLS_REGEX = r"^/api/v1/"
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "x-on-behalf-of", "x-request-id"]
+CORS_EXPOSE_HEADERS = [
+    *("Idempotent-Replayed", "Retry-After", "X-Request-ID"),
+    *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+]
+
+MIDDLEWARE = [
+    "facesvc.middleware.RequestContextMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "facesvc.middleware.BodyLimitMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    # For the admin pages; the API knows neither cookies nor forms of ours.
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]

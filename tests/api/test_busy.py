@@ -1,0 +1,141 @@
+"""503 when too many wait for inference; everything else goes on."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from batch import work
+from batch.models import Item
+from recognition import capacity
+from recognition.capacity import Patience, Turns
+from recognition.models import RateWindow
+from tests.builders import (
+    OWNER,
+    PICTURE,
+    PICTURE_BASE64,
+    FakePipeline,
+    Person,
+    data_of,
+    make_face,
+    make_user,
+    refusal,
+    row_counts,
+    vector,
+)
+
+pytestmark = pytest.mark.django_db
+IMAGES = [{"image_id": str(number), "image": PICTURE_BASE64} for number in range(2)]
+
+
+@pytest.fixture(autouse=True)
+def gallery(fake: FakePipeline, settings: Settings) -> None:
+    settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
+    settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING = 1, 0
+    make_face(make_user(OWNER, "public"), vector(1))
+    fake.show(vector(1))
+
+
+@pytest.fixture
+def rush() -> Iterator[Turns]:
+    """Somebody else has the only turn."""
+    turns = capacity._turns(1, 0)
+    turns.take(Patience())
+    yield turns
+    if not turns._free:
+        turns.give_back()
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("register", {"user_id": OWNER, "image": PICTURE_BASE64}),
+        ("verify", {"user_id": OWNER, "image": PICTURE_BASE64}),
+        ("identify", {"image": PICTURE_BASE64}),
+        ("detect", {"image": PICTURE_BASE64}),
+        ("compare", {"image_a": PICTURE_BASE64, "image_b": PICTURE_BASE64}),
+        ("batch-identify", {"images": IMAGES}),
+    ],
+)
+def test_it_works(
+    service: Person, rush: Turns, fake: FakePipeline, path: str, fields: dict[str, Any]
+) -> None:
+    before = row_counts()
+    headers = {"Idempotency-Key": "once"}
+    fake.show(vector(2))  # a face that may be enrolled
+    answer = service.send("post", path, fields, headers=headers)
+    assert refusal(answer) == (503, "unavailable")
+    assert int(answer["Retry-After"]) >= 1
+    assert row_counts() == before
+    rush.give_back()
+    again = service.send("post", path, fields, headers=headers)
+    assert again.status_code in (200, 201), again.content
+
+
+def test_a_frame_comes_again_and_costs_no_request(
+    owner: Person, rush: Turns, settings: Settings
+) -> None:
+    opened = owner.post("sessions", user_id=OWNER, purpose="video_call")
+    path = f"sessions/{data_of(opened, 201)['session_id']}/frames?sequence=1"
+    settings.RATE_LIMIT_PER_MINUTE = 60
+    answer = owner.send("post", path, PICTURE, content_type="image/png")
+    assert refusal(answer) == (503, "unavailable")
+    assert not RateWindow.objects.exists()
+    rush.give_back()
+    taken = owner.send("post", path, PICTURE, content_type="image/png")
+    assert data_of(taken)["frame"]["status"] == "counted"
+
+
+def test_what_needs_no_inference_answers(service: Person, client: Client, rush: Turns) -> None:
+    assert client.get("/health/live").status_code == 200
+    for path in (f"users/{OWNER}", f"users/{OWNER}/faces", "users", "batch-jobs", "models"):
+        assert service.get(path).status_code == 200, path
+    job = service.post("batch-identify", images=IMAGES, processing_options={"async": True})
+    assert job.status_code == 202
+
+
+def test_a_batch_at_once_goes_on_between_others(
+    service: Person, rush: Turns, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever had a turn for the first picture waits for the others until the time is over."""
+    settings.FACESVC_BATCH_AT_ONCE_SECONDS = 0.5
+    once = work._outcome_at_once
+
+    def then_a_rush(*args: Any) -> Any:
+        outcome = once(*args)
+        rush.take(Patience())
+        return outcome
+
+    rush.give_back()
+    monkeypatch.setattr(work, "_outcome_at_once", then_a_rush)
+    answer = data_of(service.post("batch-identify", images=IMAGES))
+    assert (answer["status"], answer["succeeded"], answer["failed"]) == ("timed_out", 1, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_picture_of_a_job_waits_as_long_as_it_takes(service: Person, rush: Turns) -> None:
+    answer = service.post("batch-identify", images=IMAGES[:1], processing_options={"async": True})
+    assert answer.status_code == 202
+    Item.objects.update(attempts=1, claimed_until=timezone.now() + timedelta(minutes=1))
+    item = Item.objects.get()
+
+    def do() -> bool:
+        try:
+            return work.process(item)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        done = threads.submit(do)
+        while not rush._queue:
+            assert not done.done()
+        rush.give_back()
+        assert done.result()
+    assert Item.objects.get().state == "success"

@@ -1,0 +1,77 @@
+"""Turns to compute: in order, a bounded number who wait, and none that gets lost."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from pytest_django import Settings
+
+from recognition import capacity
+from recognition.capacity import BusyError, Patience, Turns
+
+UNLIMITED, REQUEST, HASTY = Patience(), Patience(30, takes_place=True), Patience(0.01, True)
+
+
+def queued(turns: Turns, threads: ThreadPoolExecutor, task: Callable[[], object]) -> Future[object]:
+    """The task in a thread, when it waits for its turn."""
+    before = len(turns._queue)
+    future = threads.submit(task)
+    while len(turns._queue) == before:
+        assert not future.done()
+    return future
+
+
+def test_it_works() -> None:
+    turns, order = Turns(1, places=3), []
+    turns.take(REQUEST)
+
+    def work(number: int) -> None:
+        turns.take(REQUEST)
+        order.append(number)
+        turns.give_back()
+
+    with ThreadPoolExecutor(3) as threads:
+        for number in range(3):
+            queued(turns, threads, lambda number=number: work(number))  # type: ignore[misc]
+        assert order == []
+        turns.give_back()
+    assert order == [0, 1, 2]
+    assert turns._free == 1
+
+
+def test_too_many_are_refused_at_once() -> None:
+    turns = Turns(1, places=1)
+    turns.take(REQUEST)
+    with ThreadPoolExecutor(2) as threads:
+        waiting = queued(turns, threads, lambda: turns.take(REQUEST))
+        with pytest.raises(BusyError):
+            turns.take(REQUEST)
+        # Who has few threads, or few batches, of its own needs no place.
+        job = queued(turns, threads, lambda: turns.take(UNLIMITED))
+        turns.give_back()
+        waiting.result()
+        turns.give_back()
+        job.result()
+    turns.give_back()
+    assert turns._free == 1
+
+
+def test_who_waited_too_long_leaves_the_place() -> None:
+    turns = Turns(1, places=1)
+    turns.take(REQUEST)
+    for _ in range(3):
+        with pytest.raises(BusyError):
+            turns.take(HASTY)
+    turns.give_back()
+    turns.take(HASTY)
+
+
+def test_a_turn_within_a_turn_is_the_same(settings: Settings) -> None:
+    settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING = 1, 0
+    with capacity.patience(HASTY):
+        with capacity.turn(), capacity.turn():
+            pass
+        with pytest.raises(ZeroDivisionError), capacity.turn():
+            _ = 1 / 0
+        with capacity.turn():  # which the failure gave back
+            pass
