@@ -31,7 +31,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": False,
     "ENUM_NAME_OVERRIDES": {
-        "JobStatus": "batch.models.Status",
+        "JobStatus": "batch.models.Status.values",
         "ItemStatus": "batch.schemas.ITEM_STATUS",
         "FrameStatus": "recognition.session_serializers.FRAME_STATUS",
     },
