@@ -69,7 +69,7 @@ class UploadField(s.FileField):
 class BatchIdentifyForm(Serializer):
     """The fields of JSON, the objects among them as JSON texts, and the pictures as files."""
 
-    images = s.ListField(child=UploadField())
+    images = s.ListField(child=UploadField(), min_length=1)
     items = s.CharField(
         required=False,
         help_text='A JSON list, in the files\' order: `[{"image_id": "a"}]`. Left out, the names '
@@ -85,6 +85,6 @@ class BatchIdentifyForm(Serializer):
 class BatchRegisterForm(Serializer):
     """The pictures as files, and in their order what is said of each."""
 
-    images = s.ListField(child=UploadField())
+    images = s.ListField(child=UploadField(), min_length=1)
     items = s.CharField(help_text='A JSON list: `[{"user_id": "..."}]`.')
     processing_options = s.CharField(required=False, help_text="JSON")
