@@ -5,6 +5,7 @@ from rest_framework import serializers as s
 
 from batch.models import Kind, State, Status
 from recognition.schemas import Identified, Serializer
+from recognition.serializers import StrictSerializer
 
 ITEM_STATUS = [State.SUCCESS.value, State.ERROR.value]
 
@@ -66,7 +67,7 @@ class UploadField(s.FileField):
     pass
 
 
-class BatchIdentifyForm(Serializer):
+class BatchIdentifyForm(StrictSerializer):
     """The fields of JSON, the objects among them as JSON texts, and the pictures as files."""
 
     images = s.ListField(child=UploadField(), min_length=1)
@@ -82,7 +83,7 @@ class BatchIdentifyForm(Serializer):
     processing_options = s.CharField(required=False, help_text='JSON: `{"async": true}`')
 
 
-class BatchRegisterForm(Serializer):
+class BatchRegisterForm(StrictSerializer):
     """The pictures as files, and in their order what is said of each."""
 
     images = s.ListField(child=UploadField(), min_length=1)
