@@ -17,7 +17,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench bench-search bench-load bench-soak lock clean clean-data
+.PHONY: help run test fuzz check bench bench-search bench-load bench-soak lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,11 @@ run: .venv/run.stamp .env  ## Start everything: database, web server, workers (P
 test: .venv/dev.stamp .env  ## Run the tests (ARGS='-k identify')
 	@echo "Running the tests"
 	@$(BIN)/python -m pytest -q $(ARGS)
+
+fuzz: .venv/dev.stamp .env  ## 20,000 broken bodies, and 100 made-up requests to each operation
+	@echo "Sending 20,000 broken bodies: some minutes"
+	@FACESVC_FUZZ_BODIES=20000 FACESVC_API_EXAMPLES=100 \
+		$(BIN)/python -m pytest -q -s tests/test_fuzz.py tests/api/test_description.py $(ARGS)
 
 check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, system checks
 	@echo "Checking style, types, layers, migrations and configuration"

@@ -5,6 +5,7 @@ from rest_framework import serializers as s
 
 from batch.models import Kind, State, Status
 from recognition.schemas import Identified, Serializer
+from recognition.serializers import StrictSerializer
 
 ITEM_STATUS = [State.SUCCESS.value, State.ERROR.value]
 
@@ -66,10 +67,10 @@ class UploadField(s.FileField):
     pass
 
 
-class BatchIdentifyForm(Serializer):
+class BatchIdentifyForm(StrictSerializer):
     """The fields of JSON, the objects among them as JSON texts, and the pictures as files."""
 
-    images = s.ListField(child=UploadField())
+    images = s.ListField(child=UploadField(), min_length=1)
     items = s.CharField(
         required=False,
         help_text='A JSON list, in the files\' order: `[{"image_id": "a"}]`. Left out, the names '
@@ -82,9 +83,9 @@ class BatchIdentifyForm(Serializer):
     processing_options = s.CharField(required=False, help_text='JSON: `{"async": true}`')
 
 
-class BatchRegisterForm(Serializer):
+class BatchRegisterForm(StrictSerializer):
     """The pictures as files, and in their order what is said of each."""
 
-    images = s.ListField(child=UploadField())
+    images = s.ListField(child=UploadField(), min_length=1)
     items = s.CharField(help_text='A JSON list: `[{"user_id": "..."}]`.')
     processing_options = s.CharField(required=False, help_text="JSON")

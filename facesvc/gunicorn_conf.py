@@ -22,7 +22,8 @@ workers = env.int(
     max(1, min(machine.cpus(), _MOST_WORKERS, machine.memory() // _WORKER_BYTES)),
 )
 # Far more than compute at once: the others wait for their turn or refuse with 503, which takes no
-# time (recognition.capacity). Connections beyond them wait unseen, so these must be enough to refuse what comes.
+# time, see recognition.capacity. Connections beyond them wait unseen, so these must be enough to
+# refuse what comes.
 threads = env.int("WEB_THREADS", 12)
 timeout = 60
 graceful_timeout = 30

@@ -4,6 +4,7 @@ from typing import Any
 
 from drf_spectacular.extensions import (
     OpenApiAuthenticationExtension,
+    OpenApiSerializerExtension,
     OpenApiSerializerFieldExtension,
 )
 from drf_spectacular.openapi import AutoSchema
@@ -70,6 +71,44 @@ class PictureScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped
             "type": "string",
             "description": "JPEG, PNG, WebP or BMP: base64 or a data URI in JSON, else a file.",
         }
+
+
+class TextScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "recognition.serializers.TextField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Schema:
+        schema = _as_usual(auto_schema._map_serializer_field, self.target, direction)
+        # Blanks at the ends are cut off.
+        return schema if self.target.allow_blank else schema | {"pattern": r"\S"}
+
+
+class ObjectScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "recognition.serializers.ObjectField"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Schema:
+        text = {"type": "string", "maxLength": 200}
+        known = dict.fromkeys(getattr(self.target, "texts", ()), text)
+        if known:
+            known["quality_check"] = {"type": "boolean"}
+        return {"type": "object", "properties": known, "additionalProperties": True}
+
+
+class BodyScheme(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    target_class = "recognition.serializers.StrictSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> Schema:
+        schema = _as_usual(auto_schema._map_serializer, self.target, direction)
+        for name, field in self.target.fields.items():
+            if getattr(field, "allow_empty", True) is False:
+                schema["properties"][name]["minItems"] = 1
+        return schema | {"additionalProperties": False}
+
+
+def _as_usual(mapping: Any, target: Any, direction: Any) -> Schema:
+    schema: Schema = mapping(target, direction, bypass_extensions=True)
+    return schema
 
 
 class EnvelopeSchema(AutoSchema):

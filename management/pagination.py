@@ -34,7 +34,9 @@ class Pages(CursorPagination, ABC):
 
     parameters = [
         OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
-        OpenApiParameter("page_size", int, description="1 to 200; 50 by default."),
+        OpenApiParameter(
+            "page_size", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}
+        ),
     ]
 
     @abstractmethod

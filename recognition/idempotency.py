@@ -30,7 +30,7 @@ from recognition.errors import ServiceError
 from recognition.models import AuditEvent, Face, IdempotencyKey, User
 from recognition.service_view import ServiceView
 
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEY = re.compile(r"[!-~]{1,255}")
 # How long a second request waits for the answer of the first, which it then gives as well.
 _PATIENCE = "10s"
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -38,7 +38,7 @@ REPLAYED = "Idempotent-Replayed"
 
 _HEADER = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "pattern": f"^{_KEY.pattern}$"},
     OpenApiParameter.HEADER,
     description="Any text of yours. Repeated with the same body it gives the first answer again, "
     f"with the header `{REPLAYED}: true`; with another body 409 `idempotency_conflict`.",

@@ -90,9 +90,14 @@ class TextField(serializers.CharField):
 
 
 class WholeNumberField(serializers.IntegerField):
-    """A whole number; JSON's strings, fractions and booleans are none (forms have only text)."""
+    """A whole number; JSON's strings, fractions and booleans are none (forms have only text).
+
+    2.0 is one, as JSON Schema has it: some languages know no other numbers.
+    """
 
     def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, float) and data.is_integer():
+            data = int(data)
         is_form = html.is_html_input(self.root.initial_data)
         if type(data) is not int and not (is_form and isinstance(data, str)):
             self.fail("invalid")

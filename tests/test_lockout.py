@@ -34,6 +34,7 @@ from tests.builders import (
     user_token,
     vector,
 )
+from tests.processes import Hammering, hammer
 
 pytestmark = pytest.mark.django_db
 WRONG, RIGHT = vector(2), vector(1)
@@ -330,6 +331,19 @@ def test_16_processes_count_right() -> None:
     ]
     counted = [int(process.communicate(work, timeout=60)[0]) for process in processes]
     assert sum(counted) == FailureCount.objects.get().failures == 5
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_of_16_processes_5_attempts_are_told() -> None:
+    """The whole way of an attempt, as web processes go it: token, picture, comparison, count."""
+    body = {"user_id": str(OWNER), "image": PICTURE_BASE64}
+    guesses = Hammering(16, 4, user_token(OWNER), "post", "verify", body, shown=2)
+    answers, _ = hammer(guesses, RATE_LIMIT_PER_MINUTE="0", RATE_LIMIT_PER_HOUR="0")
+    assert sorted(answer.status for answer in answers) == [200] * 5 + [429] * 59
+    count = FailureCount.objects.get()
+    assert (count.source, count.failures, count.parts) == (lockout.OWN, 5, 0)
+    assert Attempt.objects.count() == 5
 
 
 @pytest.mark.django_db(transaction=True)

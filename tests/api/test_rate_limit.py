@@ -10,8 +10,10 @@ from django.db.models import F
 from django.test import Client
 from pytest_django import Settings
 
+from recognition import tokens
 from recognition.models import RateWindow
-from tests.builders import OWNER, Person, make_user, refusal, user_token
+from tests.builders import OWNER, USER_SCOPES, Person, make_user, refusal, user_token
+from tests.processes import Hammering, hammer
 
 pytestmark = pytest.mark.django_db
 
@@ -93,3 +95,21 @@ def test_exactly_60_of_80_at_once_pass() -> None:
     with ThreadPoolExecutor(4) as threads:
         statuses = list(chain.from_iterable(threads.map(burst, range(4))))
     assert sorted(statuses) == [200] * 60 + [429] * 20
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_the_61st_request_of_four_processes_is_refused() -> None:
+    """The window begins with the first request: all of them have to come within its minute."""
+    make_user(OWNER)
+    for minutes in (5, 6, 7):  # a token of its own each time
+        token = tokens.issue(str(OWNER), USER_SCOPES, minutes=minutes)
+        requests = Hammering(4, 20, token, "get", f"users/{OWNER}")
+        answers, seconds = hammer(requests, RATE_LIMIT_PER_MINUTE="60", RATE_LIMIT_PER_HOUR="1000")
+        if seconds < 60:
+            break
+    assert sorted(answer.status for answer in answers) == [200] * 60 + [429] * 20
+    # Every number was given once: the 60th request was the last that passed.
+    left = sorted(int(answer.remaining or -1) for answer in answers if answer.status == 200)
+    assert left == [*range(60)]
+    assert RateWindow.objects.order_by("-minute_start")[0].minute_count == 80
