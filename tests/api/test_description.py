@@ -64,7 +64,7 @@ TEXTS = {
     "session_id": [SESSION, "0000000f-0000-4000-8000-00000000000f"],
     "uri": ["https://example.com/a.jpg"],
     "date-time": ["2024-01-20T10:30:00Z", "2024-01-20T10:30:00.5+07:00"],
-    "JSON object": ["{}", '{"note": "x"}'],
+    "JSON object": ["{}"],
 }
 NAMED = {
     "JPEG, PNG, WebP or BMP: base64 or a data URI in JSON, else a file.": "picture",
