@@ -54,7 +54,8 @@ MIN_FACE_QUALITY = env.float("MIN_FACE_QUALITY", 0.60)
 # The pack of a new database; later `manage.py models activate` changes it.
 FACESVC_PACK = env.str("FACESVC_PACK", "dlib")
 # Pictures of the enrolled faces, encrypted, so that another model can take over.
-FACESVC_CROP_KEYS: list[str] = env.list("FACESVC_CROP_KEYS", [])  # Fernet keys, the newest first
+# Each 32 bytes in URL-safe base64, the newest first.
+FACESVC_CROP_KEYS: list[str] = env.list("FACESVC_CROP_KEYS", [])
 STORE_FACE_CROPS = env.bool("STORE_FACE_CROPS", bool(FACESVC_CROP_KEYS))
 # Keys of the rotation that protects templates, 32 bytes in URL-safe base64, the newest first.
 FACESVC_TEMPLATE_KEYS: tuple[str, ...] = tuple(env.list("FACESVC_TEMPLATE_KEYS", []))
