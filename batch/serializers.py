@@ -56,7 +56,9 @@ class BatchFace(BatchPicture):
 
 
 class Processing(NestedSerializer):
-    callback_url = TextField(max_length=2000, required=False)
+    callback_url = TextField(
+        max_length=2000, required=False, help_text="What comes there is the webhook batchJobEnded."
+    )
 
     def get_fields(self) -> dict[str, Any]:
         # The name is a word of the language.

@@ -252,6 +252,8 @@ Q_CLUSTER = {
     # Records of what succeeded are of no use, and keeping a number of them locks them all each
     # time. Failures are kept, until `manage.py purge`.
     "save_limit": -1,
+    # Seconds between two looks at an empty queue, and so half of that before a job begins.
+    "poll": 0.1,
     # What waits inside one cluster cannot be taken by another.
     "queue_limit": 1,
     "bulk": 1,
