@@ -197,8 +197,8 @@ def finish(pk: int, *, cancelled: bool = False) -> None:
     A worker that has an item at this moment finds the job ended when it wants to store the result
     (batch.work takes the job's lock before it does), so nothing changes after the callback.
     """
-    job = Job.objects.select_for_update().get(pk=pk)
-    if job.finished_at:
+    job = Job.objects.select_for_update().filter(pk=pk).first()
+    if job is None or job.finished_at:  # erased with its user, or ended
         return
     pending = Item.objects.pending().filter(job=job)
     if not pending.exists():
