@@ -19,6 +19,11 @@ def new_message_id() -> str:
     return f"msg_{secrets.token_hex(16)}"
 
 
+def without_query(url: str) -> str:
+    """For the operators: some apps have a secret in it."""
+    return url.partition("?")[0]
+
+
 class Kind(models.TextChoices):
     IDENTIFY = "identify"
     REGISTER = "register"
@@ -117,10 +122,6 @@ class ItemQuerySet(models.QuerySet["Item"]):
     def done(self) -> "ItemQuerySet":
         return self.filter(state__in=(State.SUCCESS, State.ERROR))
 
-    def with_all(self) -> "ItemQuerySet":
-        """With job and picture, in one query."""
-        return self.select_related("job", "picture")
-
 
 class Item(models.Model):
     """One picture of a job and, once it is done, its result. See docs/decisions/0006."""
@@ -201,7 +202,11 @@ class WebhookEndpoint(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.url
+        return self.address
+
+    @property
+    def address(self) -> str:
+        return without_query(self.url)
 
 
 class DeliveryState(models.TextChoices):

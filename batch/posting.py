@@ -59,6 +59,17 @@ def _first_that_answers(target: Target) -> socket.socket:
     raise error
 
 
+def _reason(connection: _Connection, error: Exception) -> str:
+    """For the operators, who want to know on which side it was."""
+    if connection.is_cut:  # whatever the error is, it is of our own making
+        return f"no answer within {TOTAL_SECONDS:g} seconds"
+    if isinstance(error, (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)):
+        return "the receiver closed the connection without an answer"
+    if isinstance(error, TimeoutError):
+        return f"no connection within {CONNECT_SECONDS:g} seconds"
+    return f"{type(error).__name__}: {error}"[:200]
+
+
 def post(target: Target, body: bytes, headers: Mapping[str, str]) -> int:
     """The status of the answer. Raises PostError."""
     connection = _Connection(target)
@@ -72,7 +83,7 @@ def post(target: Target, body: bytes, headers: Mapping[str, str]) -> int:
             raise TimeoutError("timed out")
         return status
     except (OSError, http.client.HTTPException) as error:
-        raise PostError(f"{type(error).__name__}: {error}"[:200]) from error
+        raise PostError(_reason(connection, error)) from error
     finally:
         timer.cancel()
         connection.close()

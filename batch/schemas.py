@@ -7,7 +7,7 @@ from batch.models import Kind, State, Status
 from recognition.schemas import Identified, Serializer
 from recognition.serializers import StrictSerializer
 
-ITEM_STATUS = [State.SUCCESS.value, State.ERROR.value]
+ITEM_STATUS = [State.SUCCESS.value, State.ERROR.value, State.SKIPPED.value]
 
 
 class ItemError(Serializer):
@@ -17,7 +17,8 @@ class ItemError(Serializer):
 
 
 class Item(Serializer):
-    """`result` when it is a success, `error` when it is not."""
+    """`result` of a success, `error` of an error. `skipped` has neither: the batch was cancelled,
+    or its time was over, before the picture was done."""
 
     image_id = s.CharField()
     status = s.ChoiceField(ITEM_STATUS)
@@ -37,6 +38,7 @@ class Counts(Serializer):
     total = s.IntegerField()
     succeeded = s.IntegerField()
     failed = s.IntegerField()
+    skipped = s.IntegerField(help_text="Not done before the end of the batch; 0 until then.")
 
 
 class AtOnce(Counts):

@@ -1,6 +1,7 @@
 """Request bodies of the batch endpoints."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +21,7 @@ from recognition.serializers import (
     StrictSerializer,
     TextField,
     WholeNumberField,
+    refuse_unknown,
 )
 
 _MAX_ID = 200
@@ -54,7 +56,9 @@ class BatchFace(BatchPicture):
 
 
 class Processing(NestedSerializer):
-    callback_url = TextField(max_length=2000, required=False)
+    callback_url = TextField(
+        max_length=2000, required=False, help_text="What comes there is the webhook batchJobEnded."
+    )
 
     def get_fields(self) -> dict[str, Any]:
         # The name is a word of the language.
@@ -83,9 +87,17 @@ class BatchRequest(StrictSerializer):
     """JSON with pictures in base64; or a form with files `images` and, in their order, what else
     is said of each as a JSON list `items` (an `image_id` left out is the file's name)."""
 
+    # Besides the picture and its name: a form has to have it in `items`.
+    required_of_each = ""
+
     def to_internal_value(self, data: Any) -> Any:
         if html.is_html_input(data):
-            data = _from_form(data)
+            refuse_unknown(data, [*self.fields, "items"])
+            with _named_as_in_form():
+                return self._read(_from_form(data, required=self.required_of_each))
+        return self._read(data)
+
+    def _read(self, data: Any) -> Any:
         images = data.get("images")
         if isinstance(images, list) and len(images) > settings.MAX_BATCH_SIZE:
             raise ServiceError(
@@ -97,7 +109,10 @@ class BatchRequest(StrictSerializer):
 
     def validate_images(self, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if twice := sorted(_repeated(image["image_id"] for image in images)):
-            raise serializers.ValidationError(f"image_id is not unique: {', '.join(twice)[:200]}.")
+            message = f"image_id is not unique: {', '.join(twice)[:200]}."
+            if html.is_html_input(self.initial_data):
+                message += ' Give files of the same name others: `items=[{"image_id": "a"}, ...]`.'
+            raise serializers.ValidationError(message)
         return images
 
 
@@ -111,13 +126,31 @@ class BatchIdentifyRequest(BatchRequest):
 
 
 class BatchRegisterRequest(BatchRequest):
+    required_of_each = "user_id"
     images = BatchFace(many=True, allow_empty=False)
     processing_options = AlwaysAsync(required=False)
 
 
-def _from_form(data: Any) -> dict[str, Any]:
+@contextmanager
+def _named_as_in_form() -> Iterator[None]:
+    """What is wrong with the single pictures was said in `items`."""
+    try:
+        yield
+    except serializers.ValidationError as error:
+        detail = error.detail
+        if not isinstance(detail, dict) or not isinstance(detail.get("images"), dict):
+            raise
+        # By the numbers of the pictures.
+        renamed = {"items" if name == "images" else name: each for name, each in detail.items()}
+        raise serializers.ValidationError(renamed) from None
+
+
+def _from_form(data: Any, *, required: str) -> dict[str, Any]:
     """The same as a JSON body, with uploads in place of base64."""
     files = data.getlist("images")
+    if required and files and "items" not in data:
+        message = f'A JSON list in the files\' order is needed: `[{{"{required}": "..."}}, ...]`.'
+        raise serializers.ValidationError({"items": [message]})
     try:
         items = strict_json.loads(data.get("items", "[]"))
     except (TypeError, ValueError):

@@ -31,9 +31,12 @@ def current(client: str) -> str:
 
 @transaction.atomic
 def rotate(client: str) -> str:
-    """A new secret; the one before signs as well for FACESVC_WEBHOOK_ROTATION_HOURS."""
+    """A new secret; the one before signs as well for FACESVC_WEBHOOK_ROTATION_HOURS, and the one
+    before that no longer: there are never more than two."""
     end = timezone.now() + timedelta(hours=settings.FACESVC_WEBHOOK_ROTATION_HOURS)
-    WebhookSecret.objects.filter(client=client, retires_at=None).update(retires_at=end)
+    secrets_of = WebhookSecret.objects.filter(client=client)
+    secrets_of.exclude(retires_at=None).delete()
+    secrets_of.update(retires_at=end)
     return _shown(WebhookSecret.objects.create(client=client, sealed=_new()))
 
 

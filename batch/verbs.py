@@ -112,6 +112,9 @@ _VERBS = {Kind.IDENTIFY: _identify, Kind.REGISTER: _register}
 
 
 def result_item(image_id: str, state: str, result: Json | None) -> Json:
+    """`result` None: the batch has ended before the picture was done."""
+    if result is None:
+        return {"image_id": image_id, "status": State.SKIPPED.value}
     name = "result" if state == State.SUCCESS else "error"
     return {"image_id": image_id, "status": state, name: result}
 

@@ -3,31 +3,55 @@
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from batch import answers, jobs, schemas, verbs, work
+from batch import answers, jobs, schemas, verbs, webhooks, work
 from batch.jobs import NewItem
-from batch.models import Item, Job, Kind
-from batch.serializers import BatchIdentifyRequest, BatchRegisterRequest
+from batch.models import Item, Job, Kind, Status
+from batch.serializers import BatchIdentifyRequest, BatchRegisterRequest, BatchRequest
 from management.pagination import NewestFirst
+from recognition.errors import ServiceError
 from recognition.idempotency import idempotent
 from recognition.models import AuditEvent
+from recognition.serializers import refuse_unknown
 from recognition.service_view import ServiceView
 from recognition.views import is_tagging, viewer_of, viewer_parameter
 
 
 class BatchView(ServiceView):
+    body: type[BatchRequest]
+
     def max_body_bytes(self) -> int:
         limit: int = settings.MAX_BATCH_BYTES
         return limit
+
+    def prepare(self, request: Request) -> None:
+        """Reads the body and looks up where its callback would go. Raises ValidationError,
+        ServiceError."""
+        refuse_unknown(request.query_params, ())  # such as `async`, which belongs into the body
+        self.read = self.fields(self.body)
+        self.callback_url = self.read["processing_options"].get("callback_url", "")
+        if self.callback_url:
+            webhooks.require_allowed(self.callback_url)
+
+    def submit(self, kind: Kind, options: verbs.Json, items: list[NewItem]) -> Response:
+        job = jobs.submit(
+            caller=self.caller,
+            kind=kind,
+            options=options,
+            items=items,
+            callback_url=self.callback_url,
+        )
+        return Response(answers.job(job), status=202)
 
 
 class BatchIdentifyView(BatchView):
     """Who is in each of many pictures: at once, or as a job."""
 
     required_scope = "face:identify face:batch"
+    body = BatchIdentifyRequest
 
     @idempotent
     @extend_schema(
@@ -43,29 +67,22 @@ class BatchIdentifyView(BatchView):
     def post(self, request: Request) -> Response:
         """`processing_options.async` answers 202 with a job, else everything comes in one answer;
         so does a corrupt picture, as the error of its item."""
-        fields, caller = self.fields(BatchIdentifyRequest), self.caller
+        fields, caller = self.read, self.caller
         viewer = viewer_of(request, fields)
         options = verbs.search_options(fields, viewer, tagging=is_tagging(fields["metadata"]))
         if verbs.scope_of(caller, options).everyone:
             AuditEvent.objects.create(actor=caller.name, action="identify.everyone")
         items = [NewItem(image["image_id"], image["image"], {}) for image in fields["images"]]
-        processing = fields["processing_options"]
-        if not processing["async"]:
+        if not fields["processing_options"]["async"]:
             return Response(work.at_once(caller, Kind.IDENTIFY, options, items))
-        job = jobs.submit(
-            caller=caller,
-            kind=Kind.IDENTIFY,
-            options=options,
-            items=items,
-            callback_url=processing.get("callback_url", ""),
-        )
-        return Response(answers.job(job), status=202)
+        return self.submit(Kind.IDENTIFY, options, items)
 
 
 class BatchRegisterView(BatchView):
     """Enrol many faces, as a job."""
 
     required_scope = "face:register face:batch"
+    body = BatchRegisterRequest
 
     @idempotent
     @extend_schema(
@@ -78,25 +95,25 @@ class BatchRegisterView(BatchView):
         tags=["batch"],
     )
     def post(self, request: Request) -> Response:
-        fields, caller = self.fields(BatchRegisterRequest), self.caller
-        for image in fields["images"]:
-            caller.require_own(image["user_id"])
+        for image in self.read["images"]:
+            self.caller.require_own(image["user_id"])
         items = [
             NewItem(image.pop("image_id"), image.pop("image"), _stored(image))
-            for image in fields["images"]
+            for image in self.read["images"]
         ]
-        job = jobs.submit(
-            caller=caller,
-            kind=Kind.REGISTER,
-            options={},
-            items=items,
-            callback_url=fields["processing_options"].get("callback_url", ""),
-        )
-        return Response(answers.job(job), status=202)
+        return self.submit(Kind.REGISTER, {}, items)
 
 
 def _stored(options: dict[str, Any]) -> dict[str, Any]:
     return {**options, "user_id": str(options["user_id"])}
+
+
+class JobPages(NewestFirst):
+    filters = ("status",)
+    parameters = [
+        *NewestFirst.parameters,
+        OpenApiParameter("status", str, enum=Status.values, description="Only these."),
+    ]
 
 
 class JobsView(ServiceView):
@@ -106,16 +123,26 @@ class JobsView(ServiceView):
 
     @extend_schema(
         operation_id="list_batch_jobs",
-        parameters=NewestFirst.parameters,
+        parameters=JobPages.parameters,
         responses={200: schemas.JobList},
         tags=["batch"],
     )
     def get(self, request: Request) -> Response:
-        pages = NewestFirst()
+        pages = JobPages()
         mine = Job.objects.of(self.caller).with_counts()
+        if (status := request.query_params.get("status")) is not None:
+            mine = mine.filter(status=known_status(status))
         return Response(
             answers.page(pages.paginate_queryset(mine, request, view=self)) | pages.cursors()
         )
+
+
+def known_status(text: str) -> str:
+    """Raises invalid_request."""
+    if text not in Status.values:
+        message = f"status must be one of {', '.join(Status.values)}."
+        raise ServiceError("invalid_request", message)
+    return text
 
 
 class JobView(ServiceView):
@@ -133,7 +160,7 @@ class InOrder(NewestFirst):
 
 
 class JobResultsView(ServiceView):
-    """The results so far, in the order of the pictures; complete when the job has ended."""
+    """The results so far, in the order of the pictures; all of them when the job has ended."""
 
     required_scope = "face:batch"
 
@@ -144,12 +171,15 @@ class JobResultsView(ServiceView):
         tags=["batch"],
     )
     def get(self, request: Request, job_id: str) -> Response:
-        job = answers.job(jobs.of(self.caller, job_id))
+        job = jobs.of(self.caller, job_id)
+        items = Item.objects.filter(job=job)
         pages = InOrder()
-        done = Item.objects.done().filter(job__job_id=job_id)
-        page = answers.results(pages.paginate_queryset(done, request, view=self) or [])
-        counts = {name: job[name] for name in ("status", "total", "succeeded", "failed")}
-        return Response({**counts, "results": page, **pages.cursors()})
+        page = pages.paginate_queryset(
+            items if job.finished_at else items.done(), request, view=self
+        )
+        names = ("status", "total", "succeeded", "failed", "skipped")
+        counts = {name: each for name, each in answers.job(job).items() if name in names}
+        return Response({**counts, "results": answers.results(page or []), **pages.cursors()})
 
 
 class CancelJobView(ServiceView):

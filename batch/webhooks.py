@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
-from batch import addresses, posting, queueing, signing
+from batch import addresses, answers, posting, queueing, signing
 from batch.addresses import RefusedError
 from batch.models import (
     DeliveryState,
@@ -48,14 +48,18 @@ _LOST_AFTER = timedelta(seconds=3 * posting.TOTAL_SECONDS)
 _GONE = 410
 
 
-def require_deliverable(client: str, url: str) -> None:
-    """Raises invalid_callback_url."""
+def require_allowed(url: str) -> None:
+    """Raises invalid_callback_url. Takes seconds if a name server does."""
     try:
         addresses.check(url)
     except RefusedError as error:
         raise ServiceError("invalid_callback_url", str(error)) from None
+
+
+def require_enabled(client: str, url: str) -> None:
+    """Raises invalid_callback_url."""
     if WebhookEndpoint.objects.filter(client=client, url=url, disabled_at__isnull=False).exists():
-        message = "The address answered 410 Gone before; an operator can replay to enable it."
+        message = "The address answered 410 Gone before; an operator has to enable it again."
         raise ServiceError("invalid_callback_url", message)
 
 
@@ -84,6 +88,7 @@ def _body(job: Any) -> str:
             "total": job.total,
             "succeeded": job.succeeded,
             "failed": job.failed,
+            "skipped": answers.skipped(job),
             "results_url": settings.FACESVC_PUBLIC_URL + path,
         },
     }
@@ -180,7 +185,8 @@ def _disable(endpoint: WebhookEndpoint) -> None:
 @transaction.atomic
 def replay(deliveries: QuerySet[WebhookDelivery], *, actor: str) -> int:
     """Send again from the first try on, to disabled addresses as well; how many."""
-    rows = list(deliveries.select_for_update(of=("self",)))
+    wanted = WebhookDelivery.objects.filter(pk__in=deliveries.values("pk"))
+    rows = list(wanted.select_for_update())
     endpoints = WebhookEndpoint.objects.filter(pk__in={row.endpoint_id for row in rows})
     endpoints.update(disabled_at=None)
     for row in rows:
@@ -190,3 +196,17 @@ def replay(deliveries: QuerySet[WebhookDelivery], *, actor: str) -> int:
         AuditEvent.objects.create(actor=actor, action="webhook.replay", details=details)
     call_if_due()
     return len(rows)
+
+
+@transaction.atomic
+def enable(endpoints: QuerySet[WebhookEndpoint], *, actor: str) -> int:
+    """Take up addresses that answered 410, and send again what was stopped; how many callbacks."""
+    wanted = WebhookEndpoint.objects.filter(pk__in=endpoints.values("pk"))
+    rows = list(wanted.select_for_update())
+    for row in rows:
+        if row.disabled_at:
+            details = {"client": row.client, "address": row.address}
+            AuditEvent.objects.create(actor=actor, action="webhook.enable", details=details)
+    WebhookEndpoint.objects.filter(pk__in=[row.pk for row in rows]).update(disabled_at=None)
+    stopped = WebhookDelivery.objects.filter(endpoint__in=rows, state=DeliveryState.STOPPED)
+    return replay(stopped, actor=actor)

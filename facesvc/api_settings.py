@@ -35,6 +35,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "ItemStatus": "batch.schemas.ITEM_STATUS",
         "FrameStatus": "recognition.session_serializers.FRAME_STATUS",
     },
+    "WEBHOOKS": ["batch.callback_schema.JOB_ENDED"],
     "SCHEMA_PATH_PREFIX": "/api/v1/face-recognition",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -44,5 +44,7 @@ class HasScope(BasePermission):
     def has_permission(self, request: Request, view: "APIView") -> bool:
         caller: Any = request.user
         scope: str = view.required_scope  # type: ignore[attr-defined]
-        self.message = f"The token lacks the scope {scope}."
-        return isinstance(caller, Caller) and caller.scopes.issuperset(scope.split())
+        has = caller.scopes if isinstance(caller, Caller) else frozenset()
+        missing = [each for each in scope.split() if each not in has]
+        self.message = f"The token lacks the scope {' '.join(missing)}."
+        return isinstance(caller, Caller) and not missing

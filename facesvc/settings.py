@@ -39,7 +39,8 @@ MIN_FACE_QUALITY = env.float("MIN_FACE_QUALITY", 0.60)
 # The pack of a new database; later `manage.py models activate` changes it.
 FACESVC_PACK = env.str("FACESVC_PACK", "dlib")
 # Pictures of the enrolled faces, encrypted, so that another model can take over.
-FACESVC_CROP_KEYS = secrets("FACESVC_CROP_KEYS")  # Fernet keys, the newest first
+# Each 32 bytes in URL-safe base64, the newest first.
+FACESVC_CROP_KEYS = secrets("FACESVC_CROP_KEYS")
 STORE_FACE_CROPS = env.bool("STORE_FACE_CROPS", bool(FACESVC_CROP_KEYS))
 # Keys of the rotation that protects templates, 32 bytes in URL-safe base64, the newest first.
 FACESVC_TEMPLATE_KEYS: tuple[str, ...] = tuple(secrets("FACESVC_TEMPLATE_KEYS"))
@@ -231,6 +232,8 @@ Q_CLUSTER = {
     # Records of what succeeded are of no use, and keeping a number of them locks them all each
     # time. Failures are kept, until `manage.py purge`.
     "save_limit": -1,
+    # Seconds between two looks at an empty queue, and so half of that before a job begins.
+    "poll": 0.1,
     # What waits inside one cluster cannot be taken by another.
     "queue_limit": 1,
     "bulk": 1,

@@ -18,6 +18,7 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
 from recognition.errors import ServiceError
+from recognition.serializers import refuse_unknown
 
 _LARGEST_KEY = 2**63 - 1
 
@@ -28,6 +29,8 @@ class Pages(CursorPagination, ABC):
     `ordering` names one unique column; the position of a cursor is its value in the last row.
     """
 
+    # Names of what else a list understands in its query.
+    filters: tuple[str, ...] = ()
     page_size = 50
     max_page_size = 200
     page_size_query_param = "page_size"
@@ -42,6 +45,11 @@ class Pages(CursorPagination, ABC):
     @abstractmethod
     def is_position(self, text: str) -> bool:
         """Whether it may be a value of the ordering column."""
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
+        known = ("cursor", "page_size", *self.filters)
+        refuse_unknown(request.query_params, known)
+        return super().paginate_queryset(queryset, request, view)
 
     def get_page_size(self, request: Request) -> int | None:
         text = request.query_params.get(self.page_size_query_param)

@@ -2,7 +2,8 @@
 
 The key is locked, the work done and the answer stored in one transaction. So a killed process
 leaves neither a row without its answer nor a key that is blocked, and a refused request leaves
-nothing: it may be sent again, corrected.
+nothing: it may be sent again, corrected. What may take long and changes nothing comes before it
+(`ServiceView.prepare`).
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
@@ -61,11 +63,13 @@ def idempotent(post: Post) -> Post:
     @wraps(post)
     def once(view: ServiceView, request: Request, *args: Any, **kwargs: Any) -> Response:
         key = request.headers.get("Idempotency-Key")
-        if key is None:
-            return post(view, request, *args, **kwargs)
-        if not _KEY.fullmatch(key):
+        if key is not None and not _KEY.fullmatch(key):
             message = "Idempotency-Key must be 1 to 255 printable ASCII characters."
             raise ServiceError("invalid_request", message)
+        if key is None:
+            view.prepare(request)
+            return post(view, request, *args, **kwargs)
+        refusal = _refusal_of(view, request)
         caller, fingerprint = view.caller, fingerprint_of(request)
         with transaction.atomic():
             _lock(caller.subject, key)
@@ -73,6 +77,8 @@ def idempotent(post: Post) -> Post:
             row = rows.filter(created_at__gt=oldest()).first()
             if row is not None:
                 return _replay(row, fingerprint, caller, request)
+            if refusal is not None:
+                raise refusal
             rows.delete()
             response = post(view, request, *args, **kwargs)
             _store(caller.subject, key, fingerprint, response)
@@ -80,6 +86,15 @@ def idempotent(post: Post) -> Post:
 
     decorated: Post = extend_schema(parameters=[_HEADER, _ANSWER_HEADER])(once)
     return decorated
+
+
+def _refusal_of(view: ServiceView, request: Request) -> Exception | None:
+    """To be raised when it turns out that the request was not answered before."""
+    try:
+        view.prepare(request)
+    except (ServiceError, APIException) as error:
+        return error
+    return None
 
 
 def _lock(subject: str, key: str) -> None:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import math
+from collections.abc import Collection, Iterable
 from typing import Any, NoReturn
 
 from django.core.files.uploadedfile import UploadedFile
@@ -16,15 +17,20 @@ from recognition.errors import ServiceError
 MAX_METADATA_BYTES = 8192
 
 
+def refuse_unknown(names: Iterable[str], known: Collection[str]) -> None:
+    """Raises unknown_field: a misspelt option must not be ignored silently."""
+    if unknown := sorted(set(names) - set(known)):
+        message = f"Unknown: {', '.join(unknown)[:200]}."
+        raise ServiceError("unknown_field", message, {"known": [*known]})
+
+
 class StrictSerializer(serializers.Serializer[Any]):
     # Not docstrings, here and below: they would stand in the API description of every body.
-    # Refuses fields that it does not know: a misspelt option must not be ignored silently.
+    # Refuses fields that it does not know.
 
     def to_internal_value(self, data: Any) -> Any:
-        if hasattr(data, "keys") and (unknown := sorted(set(data.keys()) - set(self.fields))):
-            raise ServiceError(
-                "unknown_field", f"Unknown: {', '.join(unknown)[:200]}.", {"known": [*self.fields]}
-            )
+        if hasattr(data, "keys"):
+            refuse_unknown(data.keys(), [*self.fields])
         return super().to_internal_value(data)
 
 

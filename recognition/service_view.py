@@ -42,6 +42,9 @@ class ServiceView(APIView):
             raise TypeError(f"{caller!r} passed the authentication")
         return caller
 
+    def prepare(self, request: Request) -> None:
+        """For an `idempotent` post: what may take long, and so comes before its transaction."""
+
     def fields(self, kind: type[Serializer[Any]]) -> dict[str, Any]:
         """The validated body. Raises ValidationError, ServiceError."""
         data = self.request.data

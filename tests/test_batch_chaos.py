@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,9 @@ def receiver(settings: Settings) -> Iterator[Receiver]:
 class Cluster:
     """`manage.py qcluster` on the test database, started again whenever it is gone."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, settings: Mapping[str, str]) -> None:
         self.log = log
+        self.settings = settings
         self.starts = 0
         self.process = self._start()
 
@@ -83,6 +84,7 @@ class Cluster:
             "FACESVC_WEBHOOK_ALLOW_HTTP": "true",
             "WEBHOOK_ALLOWED_HOSTS": ",".join(django_settings.WEBHOOK_ALLOWED_HOSTS),
             "LOG_LEVEL": "WARNING",
+            **self.settings,
         }
         with self.log.open("ab") as log:
             return subprocess.Popen(
@@ -122,9 +124,10 @@ class Cluster:
 
 
 @contextmanager
-def clusters(count: int) -> Iterator[list[Cluster]]:
+def clusters(count: int, **settings: str) -> Iterator[list[Cluster]]:
     with tempfile.TemporaryDirectory(prefix="facesvc-") as folder:
-        running = [Cluster(Path(folder) / f"{number}.log") for number in range(count)]
+        logs = [Path(folder) / f"{number}.log" for number in range(count)]
+        running = [Cluster(log, settings) for log in logs]
         try:
             yield running
         except BaseException:

@@ -1,6 +1,7 @@
 """Callbacks: signed, tried again, stored, replayed; with real receivers and a clock of our own."""
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from django.contrib.auth.models import Permission
 from django.contrib.auth.models import User as Operator
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -119,6 +121,7 @@ def test_it_works(service: Person, receiver: Receiver, settings: Settings) -> No
         "total": 3,
         "succeeded": 2,
         "failed": 1,
+        "skipped": 0,
         "results_url": f"https://faces.example{path}",
     }
     delivery.refresh_from_db()
@@ -139,7 +142,9 @@ def test_every_end_is_told(
         work.sweep()
     run_tasks()
     ((_, body),) = receiver.received
-    assert json.loads(body)["type"].endswith(kind)
+    event = json.loads(body)
+    assert event["type"].endswith(kind)
+    assert (event["data"]["failed"], event["data"]["skipped"]) == (1, 2)
 
 
 # --- signatures -----------------------------------------------------------------------------------
@@ -193,6 +198,17 @@ def test_both_secrets_work_during_rotation(
     assert len(later["webhook-signature"].split()) == 1
     call_command("purge", stdout=StringIO())
     assert WebhookSecret.objects.count() == 1
+
+
+def test_two_secrets_at_most(clock: Clock) -> None:
+    """Who rotates twice in a day has the last two."""
+    secrets = [secret_of("app"), *(secret_of("app", "--rotate") for _ in range(2))]
+    headers = signing.headers("app", "msg_1", b"{}")
+    assert len(headers["webhook-signature"].split()) == 2
+    for secret in secrets[1:]:
+        Webhook(secret).verify(b"{}", headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secrets[0]).verify(b"{}", headers)
 
 
 def test_secrets_are_encrypted_and_rotate_with_the_keys(settings: Settings) -> None:
@@ -310,9 +326,59 @@ def test_410_stops(service: Person, settings: Settings, clock: Clock) -> None:
     assert delivery.state == "delivered"
 
 
-@pytest.mark.parametrize("behaviour", ["close", "drip"])
+def stopped(service: Person, settings: Settings) -> WebhookDelivery:
+    with receiving(410) as receiver:
+        delivery = finished_job(service, allow(settings, receiver))
+        run_tasks()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.next_attempt_at) == ("stopped", None)
+    return delivery
+
+
+@pytest.mark.parametrize("way", ["all", "address", "admin"])
+def test_the_way_out_of_410(
+    service: Person, settings: Settings, operator: Client, way: str
+) -> None:
+    delivery = stopped(service, settings)
+    endpoint = delivery.endpoint
+    if way == "admin":
+        fields = {"action": "enable", "_selected_action": [endpoint.pk]}
+        assert operator.post("/admin/batch/webhookendpoint/", fields).status_code == 302
+    else:
+        address = [endpoint.url] if way == "address" else []
+        call_command("replay_webhooks", "--stopped", *address, stdout=StringIO())
+    delivery.refresh_from_db()
+    endpoint.refresh_from_db()
+    assert (delivery.state, endpoint.disabled_at) == ("pending", None)
+    data_of(submit(service, endpoint.url), 202)
+    events = AuditEvent.objects.filter(action__startswith="webhook.").order_by("pk")
+    assert [event.action for event in events] == ["webhook.enable", "webhook.replay"]
+    assert "of=batch" not in json.dumps(events[0].details)
+
+
+def test_the_way_out_when_the_callbacks_are_gone(service: Person, settings: Settings) -> None:
+    endpoint = stopped(service, settings).endpoint
+    Job.objects.all().delete()
+    assert refusal(submit(service, endpoint.url)) == (422, "invalid_callback_url")
+    call_command("replay_webhooks", "--stopped", endpoint.url, stdout=StringIO())
+    data_of(submit(service, endpoint.url), 202)
+    with pytest.raises(CommandError, match="not stopped"):
+        call_command("replay_webhooks", "--stopped", endpoint.url)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        ("close", "the receiver closed the connection without an answer"),
+        ("drip", "no answer within 0.5 seconds"),
+    ],
+)
 def test_a_receiver_without_an_answer(
-    service: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch, behaviour: str
+    service: Person,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    behaviour: str,
+    error: str,
 ) -> None:
     monkeypatch.setattr(posting, "TOTAL_SECONDS", 0.5)
     with receiving(behaviour) as receiver:
@@ -321,7 +387,7 @@ def test_a_receiver_without_an_answer(
     delivery.refresh_from_db()
     attempt = delivery.attempts.get()
     assert (delivery.state, attempt.status) == ("pending", None)
-    assert attempt.error
+    assert attempt.error == error
     assert attempt.duration_ms < 3000
 
 
@@ -333,7 +399,9 @@ def test_a_receiver_that_accepts_and_is_silent(
         silent = Receiver(port=server.getsockname()[1])
         delivery = finished_job(service, allow(settings, silent))
         run_tasks()
-    assert delivery.attempts.get().duration_ms < 3000
+    attempt = delivery.attempts.get()
+    assert attempt.duration_ms < 3000
+    assert attempt.error == "no answer within 0.3 seconds"
 
 
 def test_a_certificate_that_is_not_the_hosts(service: Person, settings: Settings) -> None:
@@ -562,6 +630,38 @@ def test_refused_at_submission(service: Person, url: str) -> None:
     assert not Job.objects.exists()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_names_are_looked_up_outside_of_the_transaction(
+    service: Person, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That may take seconds. And a repeated request gets its answer, whatever a name means now."""
+    check, inside = addresses.check, []
+
+    def watched(url: str) -> Any:
+        inside.append(connection.in_atomic_block)
+        return check(url)
+
+    monkeypatch.setattr(addresses, "check", watched)
+    headers = {"Idempotency-Key": "k"}
+    options = {"async": True, "callback_url": receiver.url}
+    pictures = [{"image_id": "a", "image": PICTURE_BASE64}]
+    body = json.dumps({"images": pictures, "processing_options": options})
+
+    def send() -> Any:
+        return service.send(
+            "post", "batch-identify", body, content_type="application/json", headers=headers
+        )
+
+    first = data_of(send(), 202)
+    monkeypatch.setattr(addresses, "check", refuse)
+    assert data_of(send(), 202) == first
+    assert inside == [False]
+
+
+def refuse(url: str) -> Any:
+    raise addresses.RefusedError("The host has no address.")
+
+
 # --- operators ------------------------------------------------------------------------------------
 
 
@@ -586,6 +686,19 @@ def test_replay_from_the_admin(
     assert len(receiver.received) == 1
 
 
+def test_the_admin_shows_counts(service: Person, receiver: Receiver, operator: Client) -> None:
+    job_id = data_of(submit(service, receiver.url), 202)["job_id"]
+    waiting = operator.get("/admin/batch/job/").content.decode()
+    service.post(f"batch-jobs/{job_id}/cancel")
+    ended = operator.get("/admin/batch/job/").content.decode()
+    cells = [
+        [re.findall(rf'field-{name}">([^<]*)<', page) for name in ("failed", "waiting", "skipped")]
+        for page in (waiting, ended)
+    ]
+    assert cells == [[["1"], ["2"], ["0"]], [["1"], ["0"], ["2"]]]
+    assert 'field-callback">pending<' in ended
+
+
 def test_the_admin_shows_no_secrets(service: Person, receiver: Receiver, operator: Client) -> None:
     delivery = finished_job(service, receiver)
     run_tasks()
@@ -597,11 +710,14 @@ def test_the_admin_shows_no_secrets(service: Person, receiver: Receiver, operato
             f"job/{delivery.job_id}/change/",
             "webhookdelivery/",
             f"webhookdelivery/{delivery.pk}/change/",
+            "webhookendpoint/",
+            f"webhookendpoint/{delivery.endpoint_id}/change/",
         )
     ]
     assert {page.status_code for page in pages} == {200}
     text = " ".join(page.content.decode() for page in pages)
     assert "whsec_" not in text and "v1," not in text and "sealed" not in text
+    assert "of=batch" not in text
     assert operator.get("/admin/batch/webhooksecret/").status_code == 404
     assert operator.get("/admin/django_q/schedule/").status_code == 404
     assert operator.post(f"/admin/batch/job/{delivery.job_id}/delete/").status_code == 403

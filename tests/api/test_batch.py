@@ -148,7 +148,8 @@ def test_at_once(service: Person) -> None:
 def test_at_once_out_of_time(service: Person, settings: Settings) -> None:
     settings.FACESVC_BATCH_AT_ONCE_SECONDS = -1
     answer = data_of(service.post("batch-identify", images=images(3)))
-    assert (answer["status"], answer["results"]) == ("timed_out", [])
+    assert (answer["status"], answer["total"], answer["skipped"]) == ("timed_out", 3, 3)
+    assert answer["results"] == [{"image_id": f"img_{n}", "status": "skipped"} for n in range(3)]
 
 
 def test_not_many_at_once(service: Person, fake: FakePipeline) -> None:
@@ -299,6 +300,30 @@ def test_a_form_with_items(service: Person) -> None:
     assert [item["image_id"] for item in answer["results"]] == ["one", "two"]
 
 
+@pytest.mark.parametrize(
+    ("path", "fields", "field", "hint"),
+    [
+        ("batch-register", {}, "items", "user_id"),
+        ("batch-register", {"items": '[{"user_id": "x"}, {"user_id": "y"}]'}, "items", "UUID"),
+        ("batch-identify", {}, "images", "items="),
+    ],
+    ids=["left out", "not valid", "files of one name"],
+)
+def test_a_form_is_told_about_its_own_fields(
+    service: Person, path: str, fields: dict[str, str], field: str, hint: str
+) -> None:
+    files = [SimpleUploadedFile("photo.jpg", PICTURE) for _ in range(2)]
+    answer = send_form(service, path, images=files, **fields)
+    assert refusal(answer) == (400, "invalid_request")
+    assert hint in json.dumps(details_of(answer)["fields"][field])
+
+
+def test_a_form_is_told_what_it_may_have(service: Person) -> None:
+    answer = send_form(service, "batch-register", images=[], item="[]")
+    assert refusal(answer) == (400, "unknown_field")
+    assert set(details_of(answer)["known"]) == {"images", "items", "processing_options"}
+
+
 @pytest.mark.parametrize("items", ["{", "7", "[1, 2]", '[{"image_id": "a"}]', '[{"x": 1}, {}]'])
 def test_a_form_with_items_that_are_refused(service: Person, items: str) -> None:
     files = [SimpleUploadedFile(name, PICTURE) for name in "ab"]
@@ -320,7 +345,10 @@ def test_a_form_with_items_that_are_refused(service: Person, items: str) -> None
 )
 def test_both_scopes_are_needed(service: Person, path: str, scopes: list[str]) -> None:
     person = Person(service_token("app", scopes), service.client)
-    assert refusal(person.post(path, images=images(1))) == (403, "insufficient_scope")
+    answer = person.post(path, images=images(1))
+    assert refusal(answer) == (403, "insufficient_scope")
+    (missing,) = {path.replace("batch-", "face:"), "face:batch"} - set(scopes)
+    assert answer.json()["error"]["message"] == f"The token lacks the scope {missing}."
 
 
 @pytest.mark.parametrize("path", ["batch-jobs/{}", "batch-jobs/{}/results"])
@@ -426,6 +454,24 @@ def test_the_list_is_paged(service: Person) -> None:
     assert second["next_cursor"] is None
 
 
+def test_the_list_of_one_status(service: Person) -> None:
+    done, waiting = submit(service, 1), ""
+    work.work()
+    waiting = submit(service, 1)
+    for status, job_ids in (("queued", [waiting]), ("completed", [done]), ("cancelled", [])):
+        found = data_of(service.get("batch-jobs", status=status))["jobs"]
+        assert [job["job_id"] for job in found] == job_ids
+    assert refusal(service.get("batch-jobs", status="done")) == (400, "invalid_request")
+
+
+def test_queries_that_are_not_known(service: Person) -> None:
+    job_id = submit(service, 1)
+    for path in ("batch-jobs", f"batch-jobs/{job_id}/results"):
+        assert refusal(service.get(path, state="queued")) == (400, "unknown_field")
+    answer = service.post("batch-identify?async=true", images=images(1))
+    assert refusal(answer) == (400, "unknown_field")
+
+
 def test_results_are_paged(service: Person) -> None:
     job_id = submit(service, 5)
     work.work()
@@ -450,9 +496,12 @@ def test_cancelled_with_what_it_has(service: Person) -> None:
     one_of(job_id)
     job = data_of(service.post(f"batch-jobs/{job_id}/cancel"))
     assert (job["status"], job["succeeded"], job["failed"]) == ("cancelled", 1, 0)
+    assert job["skipped"] == 2
     assert not Picture.objects.exists()
     work.work()
-    assert len(results(service, job_id)) == 1
+    found = results(service, job_id)
+    assert [item["status"] for item in found] == ["success", "skipped", "skipped"]
+    assert found[2] == {"image_id": "img_2", "status": "skipped"}
     again = data_of(service.post(f"batch-jobs/{job_id}/cancel"))
     assert again == job
 
@@ -475,10 +524,13 @@ def test_cancelled_when_all_is_done(service: Person) -> None:
 def test_timed_out_with_what_it_has(service: Person) -> None:
     job_id = submit(service, 3)
     one_of(job_id)
-    assert data_of(service.get(f"batch-jobs/{job_id}"))["status"] == "processing"
+    job = data_of(service.get(f"batch-jobs/{job_id}"))
+    assert (job["status"], job["skipped"]) == ("processing", 0)
+    assert len(results(service, job_id)) == 1
     Job.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
     job = data_of(service.get(f"batch-jobs/{job_id}"))
     assert (job["status"], job["succeeded"], job["failed"]) == ("timed_out", 1, 0)
+    assert job["skipped"] == 2
     assert not Picture.objects.exists()
 
 

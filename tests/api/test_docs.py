@@ -2,12 +2,16 @@
 
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils.timezone import now
 from drf_spectacular.validation import validate_schema
 
+from batch import webhooks
+from batch.models import new_job_id
 from facesvc.api import STATUS
 
 VERBS = ["register", "verify", "identify", "detect", "compare"]
@@ -115,3 +119,17 @@ def test_the_page_needs_no_network(client: Client) -> None:
         answer = client.get(link)
         assert answer.status_code == 200, link
         assert b"".join(answer), link
+
+
+def test_the_callback_is_described_as_it_comes(schema: dict[str, Any]) -> None:
+    operation = schema["webhooks"]["batchJobEnded"]["post"]
+    body = operation["requestBody"]["content"]["application/json"]["schema"]
+    job = SimpleNamespace(
+        job_id=new_job_id(), status="completed", total=1, succeeded=1, failed=0, finished_at=now()
+    )
+    sent = json.loads(webhooks._body(job))
+    assert set(sent) == set(body["properties"]) == set(body["required"])
+    assert set(sent["data"]) == set(body["properties"]["data"]["properties"])
+    assert sent["type"] in body["properties"]["type"]["enum"]
+    names = {parameter["name"] for parameter in operation["parameters"]}
+    assert names == {"webhook-id", "webhook-timestamp", "webhook-signature"}
