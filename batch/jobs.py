@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
 
@@ -83,6 +83,7 @@ def submit(
 
 @transaction.atomic
 def _store(caller: Caller, job: Job, items: Sequence[NewItem]) -> None:
+    _hold_users(job, items)
     job.save()
     _note(caller, "job.submit", job)
     rows = Item.objects.bulk_create([_row(job, item) for item in items])
@@ -96,6 +97,16 @@ def _store(caller: Caller, job: Job, items: Sequence[NewItem]) -> None:
         )
     finish(job.pk)  # if no picture could be read
     _queue_tasks(Item.objects.pending().values("pk")[:_MOST_ITEMS].count())
+
+
+def _hold_users(job: Job, items: Sequence[NewItem]) -> None:
+    """Whoever erases one of them, whose and for whom it is, waits until the job is there."""
+    viewer = job.options.get("on_behalf_of")
+    ids = {user_id for item in items for user_id in item.user_ids}
+    ids |= {each for each in (job.user_id, UUID(viewer) if viewer else None) if each}
+    with connection.cursor() as cursor:
+        statement = "SELECT 1 FROM recognition_user WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
+        cursor.execute(statement, [sorted(ids)])
 
 
 def _note(caller: Caller, action: str, job: Job) -> None:

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from batch import answers, jobs, verbs, webhooks
 from batch.jobs import NewItem
-from batch.models import Item, Job, Kind, Picture, Status
+from batch.models import Item, Job, Kind, Picture, Status, erased_image_id
 from batch.verbs import Json, Outcome
 from recognition import sealing
 from recognition.access import Caller
@@ -153,8 +153,10 @@ def _do(claimed: Item) -> None:
     # Also whom an error does not name: it is about the enrolment of that user.
     asked_for = item.user_ids if picture else []
     item.user_ids = sorted({*asked_for, *outcome.user_ids})
+    if picture is None:
+        item.image_id = erased_image_id()
     item.state, item.result, item.options = outcome.state, outcome.result, {}
-    item.save(update_fields=["state", "result", "options", "user_ids"])
+    item.save(update_fields=["image_id", "state", "result", "options", "user_ids"])
 
 
 _LOCK_USERS = "SELECT 1 FROM recognition_user WHERE id = ANY(%s) FOR KEY SHARE"

@@ -58,6 +58,8 @@ FACESVC_CROP_KEYS: list[str] = env.list("FACESVC_CROP_KEYS", [])  # Fernet keys,
 STORE_FACE_CROPS = env.bool("STORE_FACE_CROPS", bool(FACESVC_CROP_KEYS))
 # Keys of the rotation that protects templates, 32 bytes in URL-safe base64, the newest first.
 FACESVC_TEMPLATE_KEYS: tuple[str, ...] = tuple(env.list("FACESVC_TEMPLATE_KEYS", []))
+# Whether a face is stored with metadata.consent only; see docs/privacy.md.
+FACESVC_REQUIRE_CONSENT = env.bool("FACESVC_REQUIRE_CONSENT", False)
 FACESVC_INFERENCE_THREADS = env.int("FACESVC_INFERENCE_THREADS", 1)
 
 # --- Limits ---------------------------------------------------------------------------------------
@@ -218,6 +220,8 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# Messages may name people: in the operator's cookie, and never in the table of sessions.
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 # Such as https://faces.example.com: stands before paths in callbacks, and lets the admin pages be
 # used through a proxy that speaks TLS.
@@ -271,6 +275,7 @@ FACESVC_WEBHOOK_ROTATION_HOURS = env.int("FACESVC_WEBHOOK_ROTATION_HOURS", 24)
 FACESVC_BATCH_RETENTION_DAYS = env.int("FACESVC_BATCH_RETENTION_DAYS", 7)
 FACESVC_IDEMPOTENCY_HOURS = env.int("FACESVC_IDEMPOTENCY_HOURS", 24)
 FACESVC_SESSION_RETENTION_DAYS = env.int("FACESVC_SESSION_RETENTION_DAYS", 30)
+FACESVC_AUDIT_RETENTION_DAYS = env.int("FACESVC_AUDIT_RETENTION_DAYS", 730)
 
 LOGGING = {
     "version": 1,

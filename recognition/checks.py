@@ -78,6 +78,8 @@ def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "FACESVC_LIVE_GAP_SECONDS": (0.1, 3600),
         "FACESVC_LIVE_CHECK_SECONDS": (0, 3600),
         "FACESVC_SESSION_RETENTION_DAYS": (1, 3650),
+        # The database keeps the youngest 30 days in any case.
+        "FACESVC_AUDIT_RETENTION_DAYS": (30, 36500),
         # What is purged is not found again.
         "FACESVC_REPLAY_HOURS": (1, 24 * settings.FACESVC_SESSION_RETENTION_DAYS),
     }
