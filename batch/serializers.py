@@ -11,6 +11,7 @@ from batch.verbs import Outcome
 from recognition import strict_json
 from recognition.errors import ServiceError
 from recognition.serializers import (
+    FaceMetadataField,
     FlagField,
     IdField,
     MetadataField,
@@ -50,7 +51,7 @@ class BatchFace(BatchPicture):
     user_id = IdField()
     face_group = TextField(max_length=64, default="primary")
     face_index = WholeNumberField(min_value=0, max_value=1000, default=None)
-    metadata = MetadataField(default=dict)
+    metadata = FaceMetadataField(default=dict)
 
 
 class Processing(NestedSerializer):
