@@ -30,6 +30,16 @@ def unseal(sealed: bytes) -> bytes:
         raise UnreadableError("no key in FACESVC_CROP_KEYS opens this") from None
 
 
+def can_open(sealed: bytes) -> bool:
+    if not is_possible():
+        return False
+    try:
+        unseal(sealed)
+    except UnreadableError:
+        return False
+    return True
+
+
 def is_possible() -> bool:
     return bool(settings.FACESVC_CROP_KEYS)
 
