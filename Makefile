@@ -7,6 +7,7 @@ HOST = 127.0.0.1
 PORT = 8000
 DATA = data
 ARGS =
+FILE =
 
 BIN := .venv/bin
 # The lock files are complete, so nothing is resolved and everything is checked against its hash.
@@ -17,7 +18,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz check bench bench-search bench-load bench-soak lock clean clean-data
+.PHONY: help run test fuzz check bench bench-search bench-load bench-soak backup restore lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +66,12 @@ bench-load: .venv/dev.stamp .env  ## More clients than the service can serve: 20
 bench-soak: .venv/dev.stamp .env  ## Whether the memory grows over 5,000 requests: ten minutes
 	@echo "Measuring the memory of the service"
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
+
+backup: .venv/run.stamp .env  ## Save the database (FILE=faces.backup); also while it runs
+	@$(BIN)/python -m facesvc.backup save "$(FILE)"
+
+restore: .venv/run.stamp .env  ## Bring it back (FILE=faces.backup, ARGS=--replace); not while it runs
+	@$(BIN)/python -m facesvc.backup restore "$(FILE)" $(ARGS)
 
 lock: .venv/dev.stamp  ## Resolve pyproject.toml anew into requirements/*.txt
 	@echo "Resolving the newest allowed versions (photos, bench and hnswlib.txt are kept by hand)"

@@ -83,6 +83,7 @@ def submit(
 
 @transaction.atomic
 def _store(caller: Caller, job: Job, items: Sequence[NewItem]) -> None:
+    _hold_users(job, items)
     job.save()
     _note(caller, "job.submit", job)
     rows = Item.objects.bulk_create([_row(job, item) for item in items])
@@ -106,6 +107,16 @@ def _store_pictures(pictures: Iterable[tuple[int, bytes]]) -> None:
         copy.set_types(["int8", "bytea"])
         for item, picture in pictures:
             copy.write_row((item, sealing.seal(picture)))
+
+
+def _hold_users(job: Job, items: Sequence[NewItem]) -> None:
+    """Whoever erases one of them, whose and for whom it is, waits until the job is there."""
+    viewer = job.options.get("on_behalf_of")
+    ids = {user_id for item in items for user_id in item.user_ids}
+    ids |= {each for each in (job.user_id, UUID(viewer) if viewer else None) if each}
+    with connection.cursor() as cursor:
+        statement = "SELECT 1 FROM recognition_user WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
+        cursor.execute(statement, [sorted(ids)])
 
 
 def _note(caller: Caller, action: str, job: Job) -> None:

@@ -15,6 +15,11 @@ def new_job_id() -> str:
     return f"job_{secrets.token_hex(8)}"
 
 
+def erased_image_id() -> str:
+    """In place of what the client called a picture of somebody who was erased."""
+    return f"erased_{secrets.token_hex(8)}"
+
+
 def new_message_id() -> str:
     return f"msg_{secrets.token_hex(16)}"
 

@@ -12,6 +12,7 @@ from batch.verbs import Outcome
 from recognition import strict_json
 from recognition.errors import ServiceError
 from recognition.serializers import (
+    FaceMetadataField,
     FlagField,
     IdField,
     MetadataField,
@@ -52,7 +53,7 @@ class BatchFace(BatchPicture):
     user_id = IdField()
     face_group = TextField(max_length=64, default="primary")
     face_index = WholeNumberField(min_value=0, max_value=1000, default=None)
-    metadata = MetadataField(default=dict)
+    metadata = FaceMetadataField(default=dict)
 
 
 class Processing(NestedSerializer):

@@ -23,7 +23,7 @@ from psycopg.types.json import Jsonb
 
 from batch import answers, jobs, verbs, webhooks
 from batch.jobs import NewItem
-from batch.models import Item, Job, Kind, State, Status
+from batch.models import Item, Job, Kind, State, Status, erased_image_id
 from batch.verbs import Json, Outcome
 from recognition import capacity, sealing, stages
 from recognition.access import Caller
@@ -163,6 +163,7 @@ def _do(claimed: Item) -> None:
         "state": outcome.state.value,
         "result": Jsonb(outcome.result),
         "user_ids": sorted({*asked_for, *outcome.user_ids}),
+        "image_id": item.image_id if has_picture else erased_image_id(),
     }
     with connection.cursor() as cursor:
         cursor.execute(_STORE, stored)
@@ -189,7 +190,8 @@ WITH open_job AS MATERIALIZED (
     DELETE FROM batch_picture WHERE item_id = %(item)s RETURNING 1
 )
 UPDATE batch_item SET
-    state = %(state)s, result = %(result)s, user_ids = %(user_ids)s::uuid[], options = '{}'
+    state = %(state)s, result = %(result)s, user_ids = %(user_ids)s::uuid[], options = '{}',
+    image_id = %(image_id)s
 WHERE id = %(item)s AND EXISTS (SELECT FROM open_job)
     AND (SELECT count(*) FROM picture) = %(pictures)s
 """

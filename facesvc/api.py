@@ -63,6 +63,7 @@ STATUS = {
     "invalid_face_index": status.HTTP_422_UNPROCESSABLE_ENTITY,
     "low_quality": status.HTTP_422_UNPROCESSABLE_ENTITY,
     "duplicate_face": status.HTTP_409_CONFLICT,
+    "consent_required": status.HTTP_422_UNPROCESSABLE_ENTITY,
     # what is stored
     "job_not_found": status.HTTP_404_NOT_FOUND,
     "face_not_found": status.HTTP_404_NOT_FOUND,

@@ -44,6 +44,8 @@ FACESVC_CROP_KEYS = secrets("FACESVC_CROP_KEYS")
 STORE_FACE_CROPS = env.bool("STORE_FACE_CROPS", bool(FACESVC_CROP_KEYS))
 # Keys of the rotation that protects templates, 32 bytes in URL-safe base64, the newest first.
 FACESVC_TEMPLATE_KEYS: tuple[str, ...] = tuple(secrets("FACESVC_TEMPLATE_KEYS"))
+# Whether a face is stored with metadata.consent only; see docs/privacy.md.
+FACESVC_REQUIRE_CONSENT = env.bool("FACESVC_REQUIRE_CONSENT", False)
 FACESVC_INFERENCE_THREADS = env.int("FACESVC_INFERENCE_THREADS", 1)
 
 # --- Limits ---------------------------------------------------------------------------------------
@@ -204,6 +206,8 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# Messages may name people: in the operator's cookie, and never in the table of sessions.
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 USE_TZ = True
@@ -254,6 +258,7 @@ FACESVC_WEBHOOK_ROTATION_HOURS = env.int("FACESVC_WEBHOOK_ROTATION_HOURS", 24)
 FACESVC_BATCH_RETENTION_DAYS = env.int("FACESVC_BATCH_RETENTION_DAYS", 7)
 FACESVC_IDEMPOTENCY_HOURS = env.int("FACESVC_IDEMPOTENCY_HOURS", 24)
 FACESVC_SESSION_RETENTION_DAYS = env.int("FACESVC_SESSION_RETENTION_DAYS", 30)
+FACESVC_AUDIT_RETENTION_DAYS = env.int("FACESVC_AUDIT_RETENTION_DAYS", 730)
 
 # --- Logs and metrics -----------------------------------------------------------------------------
 LOGGING = logs.configuration(env.str("LOG_LEVEL", "INFO"), env.str("FACESVC_LOG_FORMAT", "json"))

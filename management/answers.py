@@ -1,7 +1,17 @@
 """The social graph as the JSON of the API."""
 
+from management.erasure import Receipt
 from recognition.answers import Answer
 from recognition.models import Friendship, Group, Membership
+
+
+def erased(of: Receipt) -> Answer:
+    return {
+        "receipt_id": of.receipt_id,
+        "user_id": str(of.user_id),
+        "erased_at": of.erased_at,
+        "removed": of.removed,
+    }
 
 
 def friend(of: Friendship) -> Answer:

@@ -1,12 +1,13 @@
 """Changing and removing what is stored, with its audit trail."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
 
+from recognition import consent
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import AuditEvent, Face, User
@@ -37,8 +38,12 @@ def user_of(caller: Caller, user_id: UUID) -> User:
     """Raises user_not_found, also for another user."""
     user = User.objects.filter(pk=user_id).first()
     if user is None or not caller.may_act_for(user_id):
-        raise ServiceError("user_not_found", "There is no such user.")
+        _not_found()
     return user
+
+
+def _not_found() -> NoReturn:
+    raise ServiceError("user_not_found", "There is no such user.")
 
 
 def all_users(caller: Caller) -> QuerySet[User]:
@@ -53,6 +58,8 @@ def change_face(*, caller: Caller, face_id: str, changes: Mapping[str, Any]) -> 
     face = locked_face_of(caller, face_id)
     fields = {name: value for name, value in changes.items() if name != "privacy_settings"}
     fields |= changes.get("privacy_settings", {})
+    if "metadata" in fields:
+        fields["metadata"] = consent.kept(face.metadata, fields["metadata"])
     for name, value in fields.items():
         setattr(face, name, value)
     face.save(update_fields=[*fields, "updated_at"])
@@ -78,11 +85,12 @@ def delete_face(*, caller: Caller, face_id: str) -> None:
 
 @transaction.atomic
 def put_user(*, caller: Caller, user_id: UUID, changes: Mapping[str, Any]) -> tuple[User, bool]:
-    """Create or change a user; the second value says whether it is new."""
+    """Create or change a user; the second value says whether it is new. Raises user_not_found when
+    they are erased meanwhile."""
     caller.require_own(user_id)
     user, is_new = User.objects.get_or_create(pk=user_id, defaults=dict(changes))
     if not is_new:
-        user = locked(user_id) or user
+        user = locked(user_id) or _not_found()
         for name, value in changes.items():
             setattr(user, name, value)
         user.save(update_fields=[*changes, "updated_at"])

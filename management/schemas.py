@@ -13,6 +13,17 @@ class UserList(Page):
     users = User(many=True)
 
 
+class Erased(Serializer):
+    """The receipt of an erasure."""
+
+    receipt_id = s.CharField(help_text="Also in the audit log, which keeps the receipt.")
+    user_id = s.UUIDField()
+    erased_at = s.DateTimeField()
+    removed = s.DictField(
+        child=s.IntegerField(), help_text="What was removed, in rows of each kind there was."
+    )
+
+
 class Friend(Serializer):
     user_id = s.UUIDField()
     since = s.DateTimeField()

@@ -4,8 +4,8 @@ from rest_framework import serializers
 
 from recognition.models import PrivacyLevel, Taggable
 from recognition.serializers import (
+    FaceMetadataField,
     FlagField,
-    MetadataField,
     NestedSerializer,
     StrictSerializer,
     TextField,
@@ -21,7 +21,7 @@ class FaceRequest(StrictSerializer):
     """What is left out stays, with PUT as with PATCH: nobody's privacy changes silently."""
 
     face_group = TextField(max_length=64, required=False)
-    metadata = MetadataField(required=False)
+    metadata = FaceMetadataField(required=False)
     privacy_settings = PrivacySettings(required=False)
 
 

@@ -6,9 +6,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from management import operations
+from management import erasure, operations
+from management.answers import erased
 from management.pagination import ByUser, NewestFirst
-from management.schemas import UserList
+from management.schemas import Erased, UserList
 from management.serializers import FaceRequest, UserRequest
 from recognition import answers, catalogue, schemas
 from recognition.models import Face
@@ -33,7 +34,7 @@ class UsersView(ServiceView):
 
 
 class UserView(ServiceView):
-    """One user: name, picture and privacy level."""
+    """One user: name, picture and privacy level, and the erasure of all that is held."""
 
     required_scope = "face:manage"
 
@@ -52,6 +53,13 @@ class UserView(ServiceView):
         changes = self.fields(UserRequest)
         user, is_new = operations.put_user(caller=self.caller, user_id=user_id, changes=changes)
         return Response(answers.user(user), status=201 if is_new else 200)
+
+    @extend_schema(operation_id="erase_user", responses={200: Erased}, tags=["management"])
+    def delete(self, request: Request, user_id: UUID) -> Response:
+        """Erase all that is held about the user, and answer the receipt; once more answers the
+        same one. The audit log keeps the id, who did what and when, and nothing else."""
+        receipt = erasure.erase_for(caller=self.caller, user_id=user_id)
+        return Response(erased(receipt))
 
 
 class UserFacesView(ServiceView):

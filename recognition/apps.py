@@ -1,8 +1,11 @@
+import logging
 from typing import Any
 
 from django.apps import AppConfig
 from django.db import connections
-from django.db.models.signals import post_migrate, pre_delete
+from django.db.models.signals import post_delete, post_migrate, pre_delete
+
+logger = logging.getLogger(__name__)
 
 
 class RecognitionConfig(AppConfig):
@@ -11,6 +14,7 @@ class RecognitionConfig(AppConfig):
     def ready(self) -> None:
         from recognition import (
             checks,  # noqa: F401  registers the system checks
+            erasure,
             idempotency,
             sessions,
         )
@@ -20,18 +24,27 @@ class RecognitionConfig(AppConfig):
         # before the user, as its workers do.
         pre_delete.connect(sessions.hold_for_erasure, sender=User)
         pre_delete.connect(idempotency.forget, sender=User)
+        pre_delete.connect(erasure.forget_faces, sender=User)
         pre_delete.connect(idempotency.forget_face, sender=Face)
+        post_delete.connect(erasure.forget_in_audit, sender=User)
         post_migrate.connect(_prepare_search, sender=self)
 
 
 def _prepare_search(using: str, **kwargs: Any) -> None:
     """For the active version: of no cost in a new database, kept in an old one."""
-    from recognition import engine, indexes
+    from recognition import engine, indexes, protection
+    from recognition.inference.packs import PackError
     from recognition.models import SketchCentre
 
     if SketchCentre._meta.db_table not in connections[using].introspection.table_names():
         return  # migrated to before there was a search
     row = engine.active_model()
+    try:
+        protection.require(row.template_key)
+    except PackError as error:
+        # It must not be in the way of what helps: the key, or `manage.py rotate_keys`.
+        logger.warning("the search is not prepared: %s", error)
+        return
     pack = engine.pack(row.pack)
     version = engine.version_of(pack, row.template_key)
     indexes.sketch(version, engine.centre_of(pack, row.template_key))

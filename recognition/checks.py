@@ -95,6 +95,8 @@ def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "FACESVC_INFERENCE_WAITING": (0, 10_000),
         # gunicorn takes a process for stuck after a minute.
         "FACESVC_INFERENCE_WAIT_SECONDS": (0.01, 50),
+        # The database keeps the youngest 30 days in any case.
+        "FACESVC_AUDIT_RETENTION_DAYS": (30, 36500),
         # What is purged is not found again.
         "FACESVC_REPLAY_HOURS": (1, 24 * settings.FACESVC_SESSION_RETENTION_DAYS),
     }

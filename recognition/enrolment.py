@@ -7,10 +7,11 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from recognition import activation, crops, engine
+from recognition import activation, consent, crops, engine
 from recognition.capacity import turn
 from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.engine import Engine
+from recognition.erasure import MATCHES_OTHER
 from recognition.errors import ServiceError
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
@@ -36,18 +37,17 @@ def enrol(
 ) -> Face:
     """Store the one face of a picture for a user, who is created if unknown.
 
-    Raises ServiceError (no_face, multiple_faces, invalid_face_index, low_quality, duplicate_face)
-    or ImageError; then nothing is stored.
+    Raises ServiceError (no_face, multiple_faces, invalid_face_index, low_quality, duplicate_face,
+    consent_required, user_not_found) or ImageError; then nothing is stored.
     """
+    consent.require(metadata or {})
+    is_known = User.objects.filter(pk=user_id).exists()
     while True:
         active, face, kept = _look(image, face_index, check_quality=check_quality)
         with transaction.atomic():
             if not activation.is_still_active(active):
                 continue  # the model changed meanwhile: its templates would miss this face
-            # Two registrations at once for one user come here one after the other.
-            User.objects.get_or_create(pk=user_id)
-            # no_key: rows that only refer to the user, as those of a graph's import, do not wait.
-            user = User.objects.select_for_update(no_key=True).get(pk=user_id)
+            user = _locked(user_id, is_known=is_known)
             _require_new(active, user, face)
             stored = _store(active, user, face, face_group, metadata or {})
             if kept is not None:
@@ -72,6 +72,20 @@ def _look(
         (face,) = active.embed(active.describe(picture, [face]))
         kept = active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
     return active, face, kept
+
+
+def _locked(user_id: UUID, *, is_known: bool) -> User:
+    """Created if unknown. Two registrations at once for one user come here one after the other.
+
+    Who was erased since the request began is not brought back by it: raises user_not_found.
+    """
+    if not is_known:
+        User.objects.get_or_create(pk=user_id)
+    # no_key: rows that only refer to the user, as those of a graph's import, do not wait.
+    user = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
+    if user is None:
+        raise ServiceError("user_not_found", "The user was erased meanwhile.")
+    return user
 
 
 def _only_face(faces: list[DetectedFace], face_index: int | None) -> DetectedFace:
@@ -156,7 +170,7 @@ def _note_same_face_of_others(active: Engine, user: User, stored: Face, face: De
     for found in matches:
         AuditEvent.objects.create(
             actor="system",
-            action="face.matches_other_user",
+            action=MATCHES_OTHER,
             user_id=user.pk,
             face_id=stored.face_id,
             details={

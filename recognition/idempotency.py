@@ -27,6 +27,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
+from recognition import erasure
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import AuditEvent, Face, IdempotencyKey, User
@@ -81,7 +82,7 @@ def idempotent(post: Post) -> Post:
                 raise refusal
             rows.delete()
             response = post(view, request, *args, **kwargs)
-            _store(caller.subject, key, fingerprint, response)
+            _store(caller, key, fingerprint, response)
             return response
 
     decorated: Post = extend_schema(parameters=[_HEADER, _ANSWER_HEADER])(once)
@@ -118,15 +119,17 @@ def oldest() -> datetime:
     return timezone.now() - timedelta(hours=settings.FACESVC_IDEMPOTENCY_HOURS)
 
 
-def _store(subject: str, key: str, fingerprint: str, response: Response) -> None:
+def _store(caller: Caller, key: str, fingerprint: str, response: Response) -> None:
     """Not an answer that names somebody who was erased meanwhile, which created nothing."""
     answer = json.dumps(response.data, cls=JSONEncoder)
     user_ids = sorted(_named_in(json.loads(answer)))
     # Whoever erases one of them waits for this, which the ORM cannot ask for, and drops it.
-    locked = "SELECT id FROM recognition_user WHERE id = ANY(%s) FOR KEY SHARE"
-    if len(User.objects.raw(locked, [user_ids])) == len(user_ids):
+    locked = "SELECT id FROM recognition_user WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
+    own = [caller.user_id] if caller.user_id else []
+    held = {user.pk for user in User.objects.raw(locked, [[*user_ids, *own]])}
+    if held.issuperset(user_ids):
         IdempotencyKey.objects.create(
-            subject=subject,
+            subject=caller.subject,
             key=key,
             fingerprint=fingerprint,
             status=response.status_code,
@@ -149,8 +152,11 @@ def forget(sender: type[User], instance: User, **kwargs: Any) -> None:
     """A receiver of pre_delete: what the user was answered, and what names the user."""
     # Waits for those who are storing an answer with the user in it; later ones find nobody.
     User.objects.select_for_update().filter(pk=instance.pk).first()
-    own = Q(subject=str(instance.pk))
-    IdempotencyKey.objects.filter(own | Q(user_ids__contains=[instance.pk])).delete()
+    about = Q(subject=str(instance.pk)) | Q(user_ids__contains=[instance.pk])
+    # Clients like to make their keys of ids.
+    about |= Q(key__icontains=str(instance.pk)) | Q(key__icontains=instance.pk.hex)
+    _, removed = IdempotencyKey.objects.filter(about).delete()
+    erasure.note(instance, removed)
 
 
 def forget_face(sender: type[Face], instance: Face, **kwargs: Any) -> None:

@@ -157,7 +157,11 @@ class Template(models.Model):
 
 
 class AuditEvent(models.Model):
-    """Who did what to whom. Append-only (a trigger refuses updates); holds no biometric data."""
+    """Who did what to whom; holds no biometric data.
+
+    Append-only: triggers refuse changes and deletions, but for the purge of what is old and for
+    `details` and `face_id` about somebody who was erased (see recognition.erasure).
+    """
 
     at = models.DateTimeField(auto_now_add=True)
     actor = models.CharField(max_length=110)  # user:<id>; service:, command: or operator:<name>
@@ -170,7 +174,15 @@ class AuditEvent(models.Model):
     class Meta:
         indexes = [
             # Consumer: the history of one person.
-            models.Index(fields=["user_id", "at"], name="audit_of_user")
+            models.Index(fields=["user_id", "at"], name="audit_of_user"),
+            # Consumers: the moderators' list of these, the erasure of the other user.
+            models.Index(
+                fields=["id"],
+                condition=models.Q(action="face.matches_other_user"),
+                name="audit_of_matches",
+            ),
+            # Consumer: purge.
+            models.Index(fields=["at"], name="audit_age"),
         ]
 
     def __str__(self) -> str:

@@ -4,11 +4,18 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from recognition import idempotency
-from recognition.models import Attempt, FailureCount, IdempotencyKey, Session
+from recognition.models import (
+    Attempt,
+    AuditEvent,
+    FailureCount,
+    IdempotencyKey,
+    RateWindow,
+    Session,
+)
 
 
 def drop_idempotency_keys() -> str:
@@ -38,5 +45,29 @@ def drop_sessions() -> str:
     return f"{count} sessions and {attempts} attempts are dropped."
 
 
+def drop_rate_windows() -> str:
+    """Of tokens that were not used for an hour: as if they never were."""
+    before = timezone.now() - timedelta(hours=1)
+    old = RateWindow.objects.filter(hour_start__lt=before, minute_start__lt=before)
+    # Not those that a request counts in at this moment: it would be counted for nothing.
+    some = old.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    with transaction.atomic():
+        count, _ = RateWindow.objects.filter(pk__in=list(some)).delete()
+    return f"{count} windows of the rate limit are dropped."
+
+
+def drop_audit_events() -> str:
+    """The only way: the table's trigger lets nobody else delete, and nobody what is fresh."""
+    before = timezone.now() - timedelta(days=settings.FACESVC_AUDIT_RETENTION_DAYS)
+    with transaction.atomic(), connection.cursor() as cursor:
+        name = "facesvc.audit_purged_before"
+        cursor.execute("SELECT set_config(%s, %s, true)", [name, before.isoformat()])
+        count, _ = AuditEvent.objects.filter(at__lt=before).delete()
+        # Or a caller's longer transaction could go on deleting.
+        cursor.execute("SELECT set_config(%s, '', true)", [name])
+    return f"{count} events of the audit log are dropped."
+
+
 # Each drops its rows and says how many. Other apps add theirs.
 RULES: list[Callable[[], str]] = [drop_idempotency_keys, drop_sessions]
+RULES += [drop_rate_windows, drop_audit_events]

@@ -50,6 +50,16 @@ def unseal(sealed: bytes) -> bytes:
         raise UnreadableError("no key in FACESVC_CROP_KEYS opens this") from None
 
 
+def can_open(sealed: bytes) -> bool:
+    if not is_possible():
+        return False
+    try:
+        unseal(sealed)
+    except UnreadableError:
+        return False
+    return True
+
+
 def _open(sealed: bytes, keys: list[str]) -> bytes:
     """Raises InvalidTag."""
     salt, content = sealed[1 : 1 + _SALT], memoryview(sealed)[1 + _SALT :]

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from rest_framework import serializers
 from rest_framework.utils import html
 
-from recognition import matching, strict_json
+from recognition import consent, matching, strict_json
 from recognition.errors import ServiceError
 
 MAX_METADATA_BYTES = 8192
@@ -150,7 +150,7 @@ class ObjectField(serializers.JSONField):
 
 
 class MetadataField(ObjectField):
-    """The caller's own data, stored with a face. Keys that mean something to us are checked."""
+    """The caller's own data. Keys that mean something to us are checked."""
 
     texts: tuple[str, ...] = ("source", "context")
     default_error_messages = {
@@ -165,6 +165,18 @@ class MetadataField(ObjectField):
                 self.fail("text", name=name)
         if not isinstance(value.get("quality_check", True), bool):
             self.fail("flag", name="quality_check")
+        return value
+
+
+class FaceMetadataField(MetadataField):
+    """Stored with a face."""
+
+    default_error_messages = {"consent": "{problem}"}
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        value = super().to_internal_value(data)
+        if consent.CONSENT in value and (problem := consent.problem_with(value[consent.CONSENT])):
+            self.fail("consent", problem=problem)
         return value
 
 
@@ -225,7 +237,10 @@ class RegisterRequest(StrictSerializer):
     image = PictureField()
     face_group = TextField(max_length=64, default="primary")
     face_index = WholeNumberField(min_value=0, max_value=1000, required=False)
-    metadata = MetadataField(default=dict)
+    metadata = FaceMetadataField(
+        default=dict,
+        help_text="Stored with the face. `consent`: {given_at, text_version}; see docs/privacy.md.",
+    )
 
 
 class VerifyRequest(StrictSerializer):

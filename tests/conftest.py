@@ -5,8 +5,9 @@ from typing import cast
 import numpy as np
 import pytest
 from django.conf import settings as django_settings
+from django.db import connection
 from django.test import Client
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from recognition import downloads, engine
 from recognition.access import SCOPES
@@ -32,6 +33,13 @@ LFW_PEOPLE = 150
 @pytest.fixture(autouse=True)
 def no_rate_limit(settings: Settings) -> None:
     settings.RATE_LIMIT_PER_MINUTE = settings.RATE_LIMIT_PER_HOUR = 0
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Tests with transactions of their own are followed by a TRUNCATE of all tables."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE recognition_auditevent DISABLE TRIGGER audit_not_truncated")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from tqdm import tqdm
 
-from recognition import engine, enrolment
+from recognition import consent, engine, enrolment
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
 from recognition.inference.packs import PackError
@@ -35,10 +35,16 @@ class Command(BaseCommand):
             help="privacy level of the users that are created (default: %(default)s)",
         )
 
+        parser.add_argument(
+            "--consent-given-at", metavar="TIME", help="of all people in the folder, with its zone"
+        )
+        parser.add_argument("--consent-text-version", metavar="NAME", help="what they agreed to")
+
     def handle(self, *args: Any, **options: Any) -> None:
         folder: Path = options["folder"]
         if not folder.is_dir():
             raise CommandError(f"{folder} is not a folder.")
+        metadata = _consent(options["consent_given_at"], options["consent_text_version"])
         try:
             engine.current()
         except PackError as error:
@@ -46,7 +52,7 @@ class Command(BaseCommand):
         photos = list(find_photos(folder))
         outcomes: Counter[str] = Counter()
         for photo in tqdm(photos, unit="photo", desc="Enrolling", disable=not self._is_terminal()):
-            outcome = _enrol(photo, options["privacy"])
+            outcome = _enrol(photo, options["privacy"], metadata)
             outcomes[outcome.split(":")[0]] += 1
             with tqdm.external_write_mode():  # or the bar and the line would run into each other
                 self.stdout.write(f"{photo.path.relative_to(folder)}: {outcome}")
@@ -62,7 +68,17 @@ class Command(BaseCommand):
         return bool(self.stderr.isatty())
 
 
-def _enrol(photo: Photo, privacy: str) -> str:
+def _consent(given_at: str | None, text_version: str | None) -> dict[str, Any]:
+    """As metadata of a face; empty when none is told."""
+    if given_at is None and text_version is None:
+        return {}
+    told = {"given_at": given_at, "text_version": text_version}
+    if problem := consent.problem_with(told):
+        raise CommandError(problem)
+    return {consent.CONSENT: told}
+
+
+def _enrol(photo: Photo, privacy: str, metadata: dict[str, Any]) -> str:
     if not photo.person:
         return "refused: no_name. The file name does not say who it is."
     user_id = user_id_of(photo.person)
@@ -85,7 +101,12 @@ def _enrol(photo: Photo, privacy: str) -> str:
                 actor="command:enrol_folder",
                 user_id=user_id,
                 image=data,
-                metadata={"source": "enrol_folder", "file": photo.path.name, "file_sha256": digest},
+                metadata={
+                    **metadata,
+                    "source": "enrol_folder",
+                    "file": photo.path.name,
+                    "file_sha256": digest,
+                },
             )
     except ServiceError as error:
         if error.code == "duplicate_face":

@@ -1,0 +1,46 @@
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError
+
+from management import erasure
+from recognition.errors import ServiceError
+
+
+class Command(BaseCommand):
+    help = "Erase all that is held about users, as DELETE /users/ID; prints the receipts."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "user_ids", nargs="+", metavar="ID", help="or -: one a line of the standard input"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        ids = [*_read(options["user_ids"])]  # all of them, before anybody is erased
+        for user_id in ids:
+            try:
+                receipt = erasure.erase(actor="command:erase_user", user_id=user_id)
+            except ServiceError as error:
+                if error.code != "user_not_found":
+                    raise CommandError(f"{user_id}: {error}") from error
+                self.stdout.write(f"{user_id}: nothing is held.")
+                continue
+            counts = ", ".join(f"{count} {name}" for name, count in receipt.removed.items())
+            self.stdout.write(
+                f"{user_id}: erased on {receipt.erased_at:%Y-%m-%d %H:%M:%S} UTC, "
+                f"receipt {receipt.receipt_id}: {counts}."
+            )
+
+
+def _read(texts: Iterable[str]) -> Iterable[UUID]:
+    for text in texts:
+        if text == "-":
+            yield from _read(line.strip() for line in sys.stdin if line.strip(" -\n"))
+            continue
+        try:
+            yield UUID(text)
+        except ValueError:
+            raise CommandError(f"{text!r} is no user id; nobody is erased.") from None

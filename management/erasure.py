@@ -1,0 +1,122 @@
+"""Erasing a person: everything goes, and a receipt stays in the audit log."""
+
+import secrets
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.apps import apps
+from django.contrib.admin.models import LogEntry
+from django.db import IntegrityError, OperationalError, transaction
+from django.db.models import Q
+from django.db.models.signals import pre_delete
+
+from recognition import erasure
+from recognition.access import Caller
+from recognition.errors import ServiceError
+from recognition.models import AuditEvent, Friendship, User
+
+# So often may somebody else's work come between; the database needs a second to see a deadlock.
+_TRIES = 20
+# What that ends in: both wait for each other, or a new row refers to the user.
+_BROKEN_OFF = ("40P01", "23503")
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was removed of a person, in rows of each kind, and when. It is the audit row."""
+
+    receipt_id: str
+    user_id: UUID
+    erased_at: datetime
+    removed: dict[str, int]
+
+
+def erase_for(*, caller: Caller, user_id: UUID) -> Receipt:
+    """Raises user_not_found, also for another user; unavailable."""
+    if not caller.may_act_for(user_id):
+        raise _not_found()
+    return erase(actor=caller.name, user_id=user_id)
+
+
+def erase(*, actor: str, user_id: UUID) -> Receipt:
+    """Remove all that is held about a person; once more gives the same receipt.
+
+    Raises user_not_found for one of whom nothing was ever held; unavailable.
+    """
+    for _ in range(_TRIES):
+        try:
+            with transaction.atomic():
+                return _erase(actor, user_id)
+        except (OperationalError, IntegrityError) as error:
+            if getattr(error.__cause__, "sqlstate", None) not in _BROKEN_OFF:
+                raise
+    raise ServiceError("unavailable", "Too much is happening with this user; try again.")
+
+
+def _erase(actor: str, user_id: UUID) -> Receipt:
+    # Also of one who is no user something may be held, such as jobs. The row is not locked here:
+    # see batch.erasure for the order.
+    user, is_new = User.objects.get_or_create(pk=user_id)
+    removed = _remove(user)
+    if is_new:
+        del removed["users"]
+    if not removed:
+        return _former_receipt(user_id)
+    details = {"receipt_id": f"erasure_{secrets.token_hex(8)}", "removed": removed}
+    return _receipt(
+        AuditEvent.objects.create(
+            actor=actor, action=erasure.ERASED, user_id=user_id, details=details
+        )
+    )
+
+
+def _remove(user: User) -> dict[str, int]:
+    # The receivers once before Django looks for what belongs to the user: they take the locks after
+    # which nothing more is added.
+    pre_delete.send(sender=User, instance=user, origin=user)
+    _, removed = user.delete()
+    erasure.note(user, removed)
+    counts = erasure.removed_so_far(user)
+    counts[Friendship._meta.label] //= 2  # each has two rows
+    named: Counter[str] = Counter()
+    for label, count in counts.items():
+        name = str(apps.get_model(label)._meta.verbose_name_plural)
+        named[name.lower().replace(" ", "_")] += count
+    return dict(sorted((+named).items()))
+
+
+def _former_receipt(user_id: UUID) -> Receipt:
+    events = AuditEvent.objects.filter(user_id=user_id, action=erasure.ERASED)
+    event = events.order_by("-at", "-pk").first()
+    if event is None:
+        raise _not_found()
+    return _receipt(event)
+
+
+def _receipt(event: AuditEvent) -> Receipt:
+    if event.user_id is None:
+        raise ValueError("an erasure without a user")
+    details = event.details
+    return Receipt(details["receipt_id"], event.user_id, event.at, details["removed"])
+
+
+def _not_found() -> ServiceError:
+    return ServiceError("user_not_found", "There is no such user.")
+
+
+def forget_admin_log(sender: type[User], instance: User, **kwargs: Any) -> None:
+    """A receiver of pre_delete."""
+    _, removed = LogEntry.objects.filter(about_in_admin_log(instance)).delete()
+    erasure.note(instance, removed)
+
+
+def about_in_admin_log(user: User) -> Q:
+    """What the admin pages noted has the name of what was changed."""
+    about = Q()
+    for trace in erasure.traces_of(user):
+        about |= Q(object_id=trace) | Q(object_repr__icontains=trace)
+        about |= Q(change_message__icontains=trace)
+    return about

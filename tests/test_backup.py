@@ -1,0 +1,228 @@
+"""`python -m facesvc.backup` against embedded servers of its own: saved, restored, keys lost."""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from cryptography.fernet import Fernet
+from django.conf import settings
+
+from facesvc import database
+from facesvc.postgres import cluster
+from tests.photos import astronaut, encode, tom_hanks
+
+pytestmark = pytest.mark.slow
+PROJECT = Path(__file__).parents[1]
+ANN, BOB = UUID(int=1), UUID(int=2)
+
+ENROL = """
+import json, sys
+from pathlib import Path
+from recognition import enrolment
+from recognition.models import User
+for user_id, path in json.load(sys.stdin).items():
+    User.objects.get_or_create(pk=user_id, defaults={"privacy_level": "public"})
+    enrolment.enrol(actor="test", user_id=user_id, image=Path(path).read_bytes())
+"""
+# Who is found with each picture, and how many kept pictures can be opened.
+LOOK = """
+import json, sys
+from pathlib import Path
+from recognition import matching, sealing
+from recognition.gallery import Scope
+from recognition.models import FaceCrop
+scope = Scope(viewer=None, groups=frozenset({"public"}), everyone=False, tagging=False)
+options = matching.SearchOptions(
+    max_candidates=5, match_on="face", min_confidence=0.8, max_false_positive_rate=None
+)
+found = []
+for path in json.load(sys.stdin):
+    seen = matching.identify(
+        scope=scope, image=Path(path).read_bytes(), options=options, largest_only=True
+    )
+    found.append([str(candidate.user_id) for face in seen.faces for candidate in face.candidates])
+readable = sum(sealing.can_open(bytes(crop.sealed)) for crop in FaceCrop.objects.all())
+print(json.dumps({"found": found, "readable": readable, "kept": FaceCrop.objects.count()}))
+"""
+
+
+@dataclass
+class Place:
+    """A machine with a data folder and keys."""
+
+    folder: Path
+    keys: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, given: object = None) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        environment |= {"FACESVC_DATA": str(self.folder), "LOG_LEVEL": "ERROR", **self.keys}
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=PROJECT,
+            env=environment,
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
+
+    def manage(self, *arguments: str, given: object = None) -> str:
+        done = self.run("manage.py", *arguments, given=given)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def backup(self, *arguments: object) -> str:
+        done = self.run("-m", "facesvc.backup", *map(str, arguments))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def look(self, *pictures: Path) -> Any:
+        given = [str(picture) for picture in pictures]
+        return json.loads(self.manage("shell", "--verbosity=0", "-c", LOOK, given=given))
+
+
+def new_key() -> str:
+    return Fernet.generate_key().decode()
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    # Not in pytest's folder: another pytest of the same account shuts it for PostgreSQL's user.
+    with tempfile.TemporaryDirectory(prefix="facesvc-") as name:
+        yield Path(name)
+
+
+def place(folder: Path, name: str, **keys: str) -> Place:
+    made = Place(folder / name, keys)
+    made.folder.mkdir()
+    shutil.copytree(settings.MODELS_DIR, made.folder / "models")
+    return made
+
+
+@pytest.fixture(scope="module")
+def home(folder: Path) -> Place:
+    """With two people enrolled."""
+    keys = {"FACESVC_CROP_KEYS": new_key(), "FACESVC_TEMPLATE_KEYS": new_key()}
+    made = place(folder, "home", **keys)
+    made.manage("migrate", "--verbosity=0")
+    for name, image in (("ann", astronaut()), ("bob", tom_hanks())):
+        (folder / f"{name}.png").write_bytes(encode(image))
+    people = {str(ANN): str(folder / "ann.png"), str(BOB): str(folder / "bob.png")}
+    made.manage("shell", "--verbosity=0", "-c", ENROL, given=people)
+    return made
+
+
+@pytest.fixture(scope="module")
+def saved(home: Place, folder: Path) -> Path:
+    file = folder / "faces.backup"
+    home.backup("save", file)
+    return file
+
+
+def test_with_lost_crop_keys_the_search_works(home: Place, saved: Path, folder: Path) -> None:
+    photos = folder / "ann.png", folder / "bob.png"
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+    for secret in home.keys.values():
+        assert secret.encode() not in saved.read_bytes()
+    before = home.look(*photos)
+    assert before == {"found": [[str(ANN)], [str(BOB)]], "readable": 2, "kept": 2}
+    elsewhere = place(folder, "elsewhere", **{**home.keys, "FACESVC_CROP_KEYS": new_key()})
+    said = elsewhere.backup("restore", saved)
+    assert "2 of 2 kept pictures cannot be opened" in said
+    assert elsewhere.look(*photos) == {**before, "readable": 0}
+    # With the key they are pictures again.
+    elsewhere.keys = home.keys
+    assert elsewhere.look(*photos) == before
+    refused = elsewhere.run("-m", "facesvc.backup", "restore", str(saved))
+    assert refused.returncode == 1 and "--replace" in refused.stderr
+    elsewhere.keys = {**home.keys, "FACESVC_TEMPLATE_KEYS": new_key()}
+    assert "Nothing can be searched" in elsewhere.backup("restore", saved, "--replace")
+    elsewhere.manage("rotate_keys")
+    assert elsewhere.look(*photos) == before
+
+
+def test_who_was_erased_since_stays_so(home: Place, saved: Path, folder: Path) -> None:
+    photos = folder / "ann.png", folder / "bob.png"
+    here = place(folder, "here", **home.keys)
+    here.backup("restore", saved)
+    here.manage("erase_user", str(ANN))
+    erased = folder / "erased.txt"
+    erased.write_text(here.backup("erasures"))
+    assert erased.read_text().startswith(f"{ANN} 20")
+    assert f"{ANN}: erased on" in here.backup("restore", saved, "--replace")
+    assert here.look(*photos) == {"found": [[], [str(BOB)]], "readable": 1, "kept": 1}
+    # The database is lost, and the list is not.
+    new = place(folder, "new", **home.keys)
+    assert f"{ANN}: erased on" in new.backup("restore", saved, "--erased", erased)
+    assert new.look(*photos)["found"] == [[], [str(BOB)]]
+    # Who came back is somebody new.
+    new.manage("shell", "--verbosity=0", "-c", ENROL, given={str(ANN): str(photos[0])})
+    assert new.backup("erase-again", erased) == ""
+    assert new.look(*photos)["found"] == [[str(ANN)], [str(BOB)]]
+
+
+def test_a_broken_file_changes_nothing(home: Place, saved: Path, folder: Path) -> None:
+    photo = folder / "ann.png"
+    there = place(folder, "there", **home.keys)
+    there.backup("restore", saved)
+    data = saved.read_bytes()
+    for cut in (0, 100, len(data) // 2, len(data) - 1000):
+        (folder / "broken.backup").write_bytes(data[:cut])
+        done = there.run(
+            *("-m", "facesvc.backup", "restore", str(folder / "broken.backup"), "--replace")
+        )
+        assert done.returncode == 1 and "the database is as it was" in done.stderr
+    assert there.look(photo)["found"] == [[str(ANN)]]
+
+
+def test_not_while_it_is_in_use(home: Place, saved: Path) -> None:
+    with psycopg.connect(database.embedded_url(home.folder)):
+        done = home.run("-m", "facesvc.backup", "restore", str(saved), "--replace")
+    database.release(home.folder.resolve())
+    assert done.returncode == 1 and "stop the service first" in done.stderr
+
+
+def test_data_alone_needs_list_anew(home: Place, saved: Path, folder: Path) -> None:
+    """As the docs say of a restoration by hand."""
+    bare = place(folder, "bare", **home.keys)
+    bare.manage("migrate", "--verbosity=0")
+    url = database.embedded_url(bare.folder)
+    tables = (
+        "django_content_type, auth_permission, django_migrations, django_q_schedule,"
+        " recognition_activemodel, recognition_sketchcentre"
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"TRUNCATE {tables} CASCADE")
+    left_out = ["recognition_listing", "recognition_sketch", "recognition_gallerycount"]
+    listed = subprocess.run(
+        [str(cluster.program("pg_restore")), "--list", str(saved)], capture_output=True, text=True
+    ).stdout
+    kept = [line for line in listed.splitlines() if not any(f" {n} " in line for n in left_out)]
+    (folder / "list").write_text("\n".join(kept))
+    how = ["--data-only", "--disable-triggers", f"--use-list={folder / 'list'}"]
+    subprocess.run(
+        [str(cluster.program("pg_restore")), f"--dbname={url}", *how, str(saved)], check=True
+    )
+    database.release(bare.folder.resolve())
+    photo = folder / "ann.png"
+    assert bare.look(photo)["found"] == [[]]
+    bare.manage("list_anew")
+    assert bare.look(photo)["found"] == [[str(ANN)]]
+
+
+def test_an_existing_file_stays(home: Place, saved: Path) -> None:
+    before = saved.read_bytes()
+    done = home.run("-m", "facesvc.backup", "save", str(saved))
+    assert done.returncode == 1 and "exists already" in done.stderr
+    assert saved.read_bytes() == before
