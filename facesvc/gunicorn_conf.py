@@ -27,7 +27,8 @@ workers = env.int(
 threads = env.int("WEB_THREADS", 12)
 timeout = 60
 graceful_timeout = 30
-keepalive = 5
+# Longer than a proxy keeps its connections (nginx: 60), or it would send into one that just closes.
+keepalive = 75
 accesslog = None
 errorlog = "-"
 logconfig_dict = logs.configuration(
