@@ -26,7 +26,9 @@ _DETAIL = re.compile(r"^(DETAIL|CONTEXT): .*(\n|$)", re.MULTILINE)
 
 
 def configuration(level: str, style: str) -> dict[str, Any]:
-    """For logging.config.dictConfig; `style` is json or text."""
+    """For logging.config.dictConfig. Raises ValueError if `style` is not json or text."""
+    if style not in ("json", "text"):
+        raise ValueError(f"FACESVC_LOG_FORMAT must be json or text, not {style}.")
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -99,13 +99,13 @@ def test_nothing_that_is_sent_or_answered_is_written(
 ) -> None:
     make_face(make_user(OWNER, display_name="Ann"), vector(1))
     fake.show(vector(1))
-    metadata = {"device_id": "device-7"}
+    metadata = {"device_id": "device-seven"}
     owner.post("verify", user_id=OWNER, image=PICTURE_BASE64, metadata=metadata)
-    owner.post("verify", user_id=OWNER, image="bm90IGEgcGljdHVyZQ==", wrong="field-7")
-    owner.get(f"users/{OWNER}", secret="query-7")
+    owner.post("verify", user_id=OWNER, image="bm90IGEgcGljdHVyZQ==", wrong="field-seven")
+    owner.get(f"users/{OWNER}", secret="query-seven")
     assert len(requests(output)) == 3
     text = output.getvalue()
-    for sent in (owner.token, PICTURE_BASE64[:40], str(OWNER), "-7", "bm90", "Ann", "face_"):
+    for sent in (owner.token, PICTURE_BASE64[:40], str(OWNER), "-seven", "bm90", "Ann", "face_"):
         assert sent not in text
 
 

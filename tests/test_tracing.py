@@ -52,6 +52,13 @@ def test_it_works(service: Person, fake: FakePipeline, spans: InMemorySpanExport
     assert str(OWNER) not in str([span.to_json() for span in found])
 
 
+def test_an_error_tells_nothing(spans: InMemorySpanExporter) -> None:
+    with pytest.raises(ValueError, match="a vector"), stages.stage("search"):
+        raise ValueError("a vector")
+    (span,) = spans.get_finished_spans()
+    assert "a vector" not in span.to_json()
+
+
 @pytest.mark.parametrize(
     ("environment", "wanted"),
     [
