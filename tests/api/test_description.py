@@ -72,7 +72,9 @@ NAMED = {
 }
 # Refusals of what a description cannot exclude, and fields that depend on other fields.
 # `images` and `items` of a form say together what JSON says in one list, whose ids must differ.
+# Not every URI is a URL of a picture.
 DEPENDENT = {"match_on", "processing_options", "X-On-Behalf-Of", "images", "items"}
+DEPENDENT |= {"profile_image"}
 UNFORESEEN = {
     *("invalid_cursor", "invalid_callback_url", "invalid_friendship", "invalid_group_name"),
     "invalid_face_index",
@@ -148,13 +150,16 @@ def everything(db: None, one_connection: None, fake: FakePipeline, settings: Set
 
 def excluded(case: schemathesis.Case, response: schemathesis.Response) -> list[Any]:
     """The checks that do not hold for this request."""
-    error = json.loads(response.content).get("error", {}) if response.content else {}
+    answer = json.loads(response.content) if response.content else {}
+    error = answer.get("error", {})
     wrong = set(error.get("details", {}).get("fields", ()))
     if error.get("code") in UNFORESEEN or (wrong and wrong <= DEPENDENT):
         return [positive_data_acceptance]
-    if isinstance(case.body, dict) and "" in case.body.values() and "form" in str(case.media_type):
-        return [negative_data_rejection]  # an empty field of a form is one that is left out
-    return []
+    if answer.get("data", {}).get("failed"):
+        return [negative_data_rejection]  # a bad picture of a batch is the error of its item
+    # An empty field of a form is one that is left out, and what has no fields is an empty form.
+    is_less = not isinstance(case.body, dict) or "" in case.body.values()
+    return [negative_data_rejection] if is_less and "form" in str(case.media_type) else []
 
 
 OPERATIONS = sorted({(row.path, row.method) for row in ROWS})
@@ -208,9 +213,9 @@ def test_sequences(everything: None, description: Any) -> None:
             return {"headers": headers()}
 
         def validate_response(self, response: Any, case: Any, **kwargs: Any) -> None:
-            case.validate_response(
-                response, headers=headers(), excluded_checks=excluded(case, response)
-            )
+            # A bad value may have been replaced by one that was answered before.
+            checks = [negative_data_rejection, *excluded(case, response)]
+            case.validate_response(response, headers=headers(), excluded_checks=checks)
 
     health = list(HealthCheck)
     Sequence.run(
