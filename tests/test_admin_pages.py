@@ -30,6 +30,7 @@ MODELS: dict[type[Model], set[str]] = {
     FailureCount: READ_ONLY,
     Job: READ_ONLY,
     WebhookDelivery: READ_ONLY,
+    WebhookEndpoint: READ_ONLY,
 }
 # Pages of no model: what staff without any permission gets. None: a page that strangers get, too.
 LOGGED_IN: dict[str, int | None] = {
@@ -64,6 +65,7 @@ def rows(db: None, settings: Settings) -> dict[type[Model], Model]:
             user=user, source="own", failures=1, last_failure_at=timezone.now()
         ),
         job,
+        endpoint,
         WebhookDelivery.objects.create(job=job, endpoint=endpoint, next_attempt_at=later),
     ]
     return {type(row): row for row in made}

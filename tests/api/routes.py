@@ -113,6 +113,7 @@ ROWS = [
     _manage("GET", "users", _SERVICE, _SERVICE, "200"),
     _manage("GET", "users/{user_id}", _USER, "200", "200"),
     _manage("PUT", "users/{user_id}", _NOT_YOURS, "200", "200", body=lambda ids: {}),
+    _manage("DELETE", "users/{user_id}", _USER, "200", "200"),
     _manage("GET", "users/{user_id}/faces", _USER, "200", "200"),
     _manage("GET", "faces/{face_id}", _FACE, "200", "200"),
     _manage("PUT", "faces/{face_id}", _FACE, "200", "200", body=lambda ids: {}),
@@ -161,4 +162,6 @@ ROWS = [
 ]
 
 # Of nobody in particular: probes, and the API description. They answer without a token.
+# Whose token is a setting: tests/api/test_metrics.py has who may.
+METRICS = "metrics"
 OPEN = {"health", "health/live", "health/ready", "api/schema", "api/docs"}

@@ -22,7 +22,7 @@ from pytest_django import Settings
 from batch.models import Job, Kind
 from recognition.access import SCOPES
 from recognition.models import Session
-from tests.api.routes import OPEN, ROWS, Ids, Row
+from tests.api.routes import METRICS, OPEN, ROWS, Ids, Row
 from tests.builders import (
     FRIEND,
     OWNER,
@@ -200,7 +200,7 @@ def test_the_table_has_every_method_of_every_route() -> None:
     assert {(method, path) for path, each in OURS.items() for method in methods_of(each)} == {
         (row.method, row.path) for row in ROWS
     }
-    assert set(ALL_ROUTES) == {PREFIX[1:] + path for path in OURS} | OPEN
+    assert set(ALL_ROUTES) == {PREFIX[1:] + path for path in OURS} | OPEN | {METRICS}
 
 
 def test_the_api_description_has_the_same(client: Client) -> None:
