@@ -1,6 +1,7 @@
 """The load and the soak, short: that they measure, and that what they look for does not happen."""
 
 import asyncio
+import signal
 from argparse import Namespace
 from collections.abc import Iterator
 
@@ -34,6 +35,24 @@ def test_under_load_nothing_but_503_is_refused(service: Service) -> None:
     figures = load.summary(record, SECONDS)
     assert load.failures(figures | {"memory_growth": 0}, first=0, bound=float("inf")) == []
     assert first > 0 and len(record.probes) > 1
+
+
+@pytest.mark.slow
+def test_a_restart_loses_no_request(service: Service) -> None:
+    """SIGHUP: new processes are ready before the old ones end, which answer what they have."""
+    before = service.workers()
+
+    async def restart_meanwhile() -> Record:
+        options = Namespace(clients=4, seconds=4 * SECONDS, impatient=False)
+        loading = asyncio.create_task(load.load(service, load.default_photo(), options))
+        await asyncio.sleep(SECONDS / 2)
+        service.master.send_signal(signal.SIGHUP)
+        return await loading
+
+    record = asyncio.run(restart_meanwhile())
+    assert not record.broken
+    assert {answer.status for answer in record.answers} <= {200, 503}
+    assert set(before).isdisjoint(service.workers())
 
 
 @pytest.mark.slow
