@@ -6,7 +6,6 @@ from functools import partial
 
 from recognition import orphans
 
-
 # For glibc, as in the image: see docs/deployment.md.
 MALLOC = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "262144"}
 
