@@ -57,10 +57,10 @@ def test_a_restart_loses_no_request(service: Service) -> None:
 
 @pytest.mark.slow
 def test_no_request_leaves_memory_behind(service: Service) -> None:
-    """A megabyte a request would be a third more; allocators settle far below that."""
+    """Half a megabyte a request would be a third more; allocators settle far below that."""
     statuses, memory = soak.soak(service, 250)
-    assert max(statuses) < 500 and {200, 201, 401, 415} <= set(statuses)
-    assert soak.growth(memory) < 0.15
+    assert max(statuses) < 500 and {200, 201, 400, 401} <= set(statuses)
+    assert soak.growth(memory) < 0.25
 
 
 OK, REFUSED = Answer(200, 1.0, None), Answer(503, 0.1, 5.0)
