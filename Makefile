@@ -110,7 +110,7 @@ clean-data:  ## Remove the data folder: all faces, the database, the models. Ref
 	@touch $@
 
 .venv/dev.stamp: requirements/dev.txt requirements/photos.txt .venv/build.stamp
-	@echo "Installing what the service and its tests need (800 MB on disk, a minute or more the first time)"
+	@echo "Installing what the service and its tests need (1 GB on disk, a minute or more the first time)"
 	@$(INSTALL) -r requirements/dev.txt -r requirements/photos.txt
 	@touch $@ .venv/run.stamp
 

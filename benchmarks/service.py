@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from facesvc.processes import die_with_parent
+from facesvc.processes import MALLOC, die_with_parent
 
 PROJECT = Path(__file__).parents[1]
 PREFIX = "/api/v1/face-recognition"
@@ -71,7 +71,7 @@ def running(environment: Mapping[str, str] | None = None) -> Iterator[Service]:
         data = Path(folder)
         data.chmod(0o755)  # PostgreSQL may run as another user and has to pass
         settings = {
-            "MALLOC_ARENA_MAX": "2",  # as in the image and in `make run`
+            **MALLOC,
             **os.environ,
             "FACESVC_DATA": folder,
             "DATABASE_URL": database.embedded_url(data),

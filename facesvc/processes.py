@@ -6,6 +6,9 @@ from functools import partial
 
 from recognition import orphans
 
+# For glibc, as in the image: see docs/deployment.md.
+MALLOC = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "262144"}
+
 
 def die_with_parent(signum: int) -> Callable[[], None]:
     """A `preexec_fn`: the kernel sends `signum` to the child when its parent is gone (Linux)."""

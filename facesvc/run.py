@@ -21,7 +21,7 @@ from django.conf import settings
 
 from facesvc import database, locks
 from facesvc.postgres.cluster import DatabaseError
-from facesvc.processes import die_with_parent
+from facesvc.processes import MALLOC, die_with_parent
 from facesvc.supervisor import GaveUpError, Supervisor
 
 READY_TIMEOUT = 60  # seconds
@@ -98,12 +98,7 @@ def _check_port(host: str, port: int) -> None:
 @contextmanager
 def _database(data_dir: Path) -> Iterator[tuple[Mapping[str, str], list[int]]]:
     """The environment and the descriptors with which children find the database running."""
-    environment = {
-        # As in the image: see docs/deployment.md.
-        "MALLOC_ARENA_MAX": "2",
-        **os.environ,
-        "PYTHONUNBUFFERED": "1",
-    }
+    environment = {**MALLOC, **os.environ, "PYTHONUNBUFFERED": "1"}
     if settings.DATABASES["default"]["ENGINE"] != "facesvc.postgres":
         yield environment, []
         return

@@ -1,6 +1,7 @@
 """The load and the soak, short: that they measure, and that what they look for does not happen."""
 
 import asyncio
+import signal
 from argparse import Namespace
 from collections.abc import Iterator
 
@@ -37,11 +38,29 @@ def test_under_load_nothing_but_503_is_refused(service: Service) -> None:
 
 
 @pytest.mark.slow
+def test_a_restart_loses_no_request(service: Service) -> None:
+    """SIGHUP: new processes are ready before the old ones end, which answer what they have."""
+    before = service.workers()
+
+    async def restart_meanwhile() -> Record:
+        options = Namespace(clients=4, seconds=4 * SECONDS, impatient=False)
+        loading = asyncio.create_task(load.load(service, load.default_photo(), options))
+        await asyncio.sleep(SECONDS / 2)
+        service.master.send_signal(signal.SIGHUP)
+        return await loading
+
+    record = asyncio.run(restart_meanwhile())
+    assert not record.broken
+    assert {answer.status for answer in record.answers} <= {200, 503}
+    assert set(before).isdisjoint(service.workers())
+
+
+@pytest.mark.slow
 def test_no_request_leaves_memory_behind(service: Service) -> None:
-    """A megabyte a request would be a third more; allocators settle far below that."""
+    """Half a megabyte a request would be a third more; allocators settle far below that."""
     statuses, memory = soak.soak(service, 250)
-    assert max(statuses) < 500 and {200, 201, 401, 415} <= set(statuses)
-    assert soak.growth(memory) < 0.15
+    assert max(statuses) < 500 and {200, 201, 400, 401} <= set(statuses)
+    assert soak.growth(memory) < 0.25
 
 
 OK, REFUSED = Answer(200, 1.0, None), Answer(503, 0.1, 5.0)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from facesvc import database
+from facesvc import database, processes
 from tests.photos import astronaut, jpeg
 from tests.test_run import free_port
 
@@ -131,3 +131,7 @@ def wait_for_the_probe(target: Path, environment: Mapping[str, str], port: int) 
     ).returncode:
         assert time.monotonic() < deadline
         time.sleep(0.5)
+
+
+def test_memory_is_handled_as_in_make_run() -> None:
+    assert processes.MALLOC.items() <= environment_of_the_image(Path("/opt")).items()
