@@ -161,7 +161,7 @@ ROWS = [
     Row("POST", "batch-jobs/{job_id}/cancel", "face:batch", _JOB, "200", _JOB, _JOB),
 ]
 
-# Of nobody in particular: probes, and the API description. They answer without a token.
 # Whose token is a setting: tests/api/test_metrics.py has who may.
 METRICS = "metrics"
+# Of nobody in particular: probes, and the API description. They answer without a token.
 OPEN = {"health", "health/live", "health/ready", "api/schema", "api/docs"}
