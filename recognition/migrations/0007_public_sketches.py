@@ -48,10 +48,15 @@ CREATE OR REPLACE FUNCTION recognition_list_anew() RETURNS void LANGUAGE sql AS 
         recognition_gallerycount;
     SELECT recognition_list(array_agg(id)) FROM recognition_template;
 $$;
+-- A plan made without the ids, when there were few templates, compares each of many new ones with
+-- each id again and again.
+ALTER FUNCTION recognition_list(bigint[]) SET plan_cache_mode = force_custom_plan;
+
 {_adding("recognition_listing")}
 """
 
 _DROP = """
+ALTER FUNCTION recognition_list(bigint[]) RESET plan_cache_mode;
 DROP FUNCTION recognition_listing_public_insert() CASCADE;
 DROP FUNCTION recognition_listing_public_delete() CASCADE;
 DROP FUNCTION recognition_listing_public_update() CASCADE;
