@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.middleware import common
 
 from facesvc import logs, metrics, tracing
@@ -55,7 +55,7 @@ class CommonMiddleware(common.CommonMiddleware):
 
     _PAST_THE_PROXY = ("/health", "/health/live", "/health/ready", "/metrics")
 
-    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
         if request.path in self._PAST_THE_PROXY:
             return None
         return super().process_request(request)
