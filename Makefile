@@ -68,9 +68,11 @@ bench-soak: .venv/dev.stamp .env  ## Whether the memory grows over 5,000 request
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 backup: .venv/run.stamp .env  ## Save the database (FILE=faces.backup); also while it runs
+	@test -n "$(FILE)" || { echo "Which file? make backup FILE=faces.backup" >&2; exit 2; }
 	@$(BIN)/python -m facesvc.backup save "$(FILE)"
 
 restore: .venv/run.stamp .env  ## Bring it back (FILE=faces.backup, ARGS=--replace); not while it runs
+	@test -n "$(FILE)" || { echo "Which file? make restore FILE=faces.backup" >&2; exit 2; }
 	@$(BIN)/python -m facesvc.backup restore "$(FILE)" $(ARGS)
 
 lock: .venv/dev.stamp  ## Resolve pyproject.toml anew into requirements/*.txt

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import (
+    DisallowedHost,
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
@@ -158,7 +159,10 @@ def _failure(request: HttpRequest, code: str, message: str) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _failure(request, "invalid_request", "The request is not acceptable.")
+    message = "The request is not acceptable."
+    if isinstance(exception, DisallowedHost):
+        message = "The host that the request asks for is not in ALLOWED_HOSTS."
+    return _failure(request, "invalid_request", message)
 
 
 def payload_too_large(request: HttpRequest) -> HttpResponse:

@@ -102,6 +102,7 @@ def restore(file: Path, *, replace: bool, erased: Path | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     erase_again(to_erase)
+    print(f"{file} is restored.")
     _look_at_keys()
 
 
@@ -162,6 +163,8 @@ def _look_at_keys() -> None:
     unreadable = sum(not sealing.can_open(bytes(crop.sealed)) for crop in crops)
     if unreadable:
         print(f"{unreadable} of {len(crops)} kept pictures cannot be opened: a key is missing.")
+    elif crops:
+        print(f"The keys open the kept pictures ({len(crops)} were tried).")
 
 
 def _is_filled() -> bool:

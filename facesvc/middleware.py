@@ -6,7 +6,8 @@ import time
 import uuid
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.middleware import common
 
 from facesvc import logs, metrics, tracing
 from facesvc.api import payload_too_large
@@ -46,6 +47,18 @@ class RequestContextMiddleware:
         total = round(seconds * 1000, 1)
         logs.request_line(request, response, total, stages.milliseconds(spent))
         return response
+
+
+class CommonMiddleware(common.CommonMiddleware):
+    """Django's own, which asks whether the host is one of ALLOWED_HOSTS, but not of probes and
+    Prometheus: they come past the proxy, to the address of a pod, which no setting can name."""
+
+    _PAST_THE_PROXY = ("/health", "/health/live", "/health/ready", "/metrics")
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        if request.path in self._PAST_THE_PROXY:
+            return None
+        return super().process_request(request)
 
 
 # The forms of the admin pages are far below this.

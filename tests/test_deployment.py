@@ -20,6 +20,7 @@ case "$*" in
 "create "*) cat >> "$LOG.stdin"; echo job.batch/migrate-x ;;
 *"get job.batch/migrate-x"*)
     [ "$WRONG" = migration ] && echo FailureTargetFailed || echo SuccessCriteriaMetComplete ;;
+*"get deployment/web"*) [ "$WRONG" = "at rest" ] && echo 0 ;;
 "kustomize "*) printf 'image: facesvc:0.1.0\\n' ;;
 "apply --filename -") cat >> "$LOG.stdin" ;;
 esac
@@ -78,6 +79,15 @@ def test_it_works(fake_kubectl: Path) -> None:
     assert order == sorted(order)
     assert set(re.findall(r"image: (.*)", done.applied)) == {IMAGE}
     assert done.applied.count(IMAGE) == 2  # the job's, and the deployments'
+
+
+def test_after_a_stop_the_web_is_started(fake_kubectl: Path) -> None:
+    done = run(fake_kubectl, "deploy.sh", IMAGE, wrong="at rest")
+    assert done.code == 0, done.stderr
+    order = places(
+        done, "apply --filename -", "scale deployment/web --replicas=2", "rollout status"
+    )
+    assert order == sorted(order)
 
 
 @pytest.mark.parametrize("image", ["facesvc", "facesvc:latest", "localhost:5000/facesvc"])

@@ -41,6 +41,11 @@ done
 kubectl kustomize "$manifests" | sed "s|image: facesvc:.*|image: $image|" |
     kubectl apply --filename -
 
+# After a stop: the autoscaler leaves a deployment alone that was scaled to 0.
+if [ "$(in_cluster get deployment/web --output 'jsonpath={.spec.replicas}')" = 0 ]; then
+    in_cluster scale deployment/web --replicas=2
+fi
+
 # The probe is asked inside a new pod, past the ingress.
 if in_cluster rollout status deployment/web --timeout="${seconds}s" &&
     in_cluster rollout status deployment/worker --timeout="${seconds}s" &&

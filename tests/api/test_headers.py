@@ -98,6 +98,25 @@ def test_behind_a_proxy_with_tls(client: Client, settings: Settings) -> None:
     assert client.get("/health/live").status_code == 200  # of the proxy itself
 
 
+@pytest.mark.parametrize(
+    ("path", "statuses"),
+    [
+        ("/health/live", {200}),
+        ("/health/ready", {200, 503}),
+        ("/metrics", {404}),  # nobody may see them by default
+        ("/api/docs", {400}),
+        ("/health/nothing", {400}),
+    ],
+)
+def test_probes_may_ask_for_any_host(
+    client: Client, settings: Settings, path: str, statuses: set[int]
+) -> None:
+    settings.ALLOWED_HOSTS = ["faces.example"]
+    answer = client.get(path, headers={"Host": "10.1.2.3:8000"})
+    assert answer.status_code in statuses
+    assert (answer.status_code == 400) == (b"ALLOWED_HOSTS" in answer.content)
+
+
 def check_deploy(**environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
     environment |= {"PATH": "", "DATABASE_URL": "postgres://localhost/none", "DEBUG": "false"}
