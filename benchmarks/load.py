@@ -19,7 +19,6 @@ import random
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,8 +113,11 @@ async def watch(service: Service, record: Record) -> None:
     while True:
         record.memory.append(service.memory())
         connection = Connection(service.port)
-        with suppress(OSError, EOFError):
-            record.probes.append(await connection.ask(probe))
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                record.probes.append(await connection.ask(probe))
+        except (OSError, EOFError, TimeoutError) as error:
+            record.broken[f"probe: {type(error).__name__}"] += 1
         connection.close()
         await asyncio.sleep(1)
 
@@ -165,6 +167,7 @@ def summary(record: Record, seconds: float) -> dict[str, object]:
         "accepted_per_second": round(len(accepted) / seconds, 1),
         "accepted_seconds": percentiles([each.seconds for each in accepted]),
         "refused_seconds": percentiles(record.seconds(refused=True)),
+        "probes_refused": sum(each.status != 200 for each in record.probes),
         "health_live_seconds": percentiles([each.seconds for each in record.probes]),
         "memory_mb": [round(size / 1024**2) for size in record.memory[:: max(1, half // 3)]],
         "memory_growth": round(max(record.memory[half:]) / record.memory[half] - 1, 4),
@@ -179,6 +182,7 @@ def failures(figures: dict[str, object], first: float, bound: float) -> list[str
         "a 503 without Retry-After": figures["without_retry_after"],
         "connections without an answer": figures["broken_connections"],
         "nothing accepted": 200 not in statuses,
+        "a probe that was refused": figures["probes_refused"],
         f"p95 of the accepted over {bound} s": p95.get("p95", 0) > bound,
         "memory grew": float(str(figures["memory_growth"])) > MEMORY_GROWTH,
         f"not as ever within {RECOVERY_SECONDS} s": first > RECOVERY_SECONDS,

@@ -56,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
         "--erased", type=Path, metavar="LIST", help="whom to erase again, see `erasures`"
     )
     restoring.set_defaults(run=lambda o: restore(o.file, replace=o.replace, erased=o.erased))
+    finishing = commands.add_parser(
+        "finish", help="what a database needs that was restored by other means"
+    )
+    finishing.add_argument("--erased", type=Path, metavar="LIST", help="as for restore")
+    finishing.set_defaults(run=lambda o: finish(_read(o.erased) if o.erased else {}))
     listing = commands.add_parser("erasures", help="print who was erased, and when")
     listing.set_defaults(run=lambda options: print_erasures())
     erasing = commands.add_parser("erase-again", help="who is back with a restored database")
@@ -86,16 +91,32 @@ def save(file: Path) -> None:
 def restore(file: Path, *, replace: bool, erased: Path | None) -> None:
     """All or nothing; then what a restored database needs, and the erasures since the backup."""
     to_erase = _read(erased) if erased else {}
-    _run("pg_restore", "--list", str(file), quiet=True)
-    if _is_filled():
+    content = _run("pg_restore", "--list", str(file))
+    if tables := connection.introspection.table_names():
         if not replace:
             raise BackupError("The database is not empty: --replace drops what it holds.")
+        _refuse_newer(tables, content)
         to_erase = _later(to_erase, erasures())
     if _is_in_use():
         raise BackupError("Somebody uses the database: stop the service first.")
     clean = ["--clean", "--if-exists"] if replace else []
     how = ["--single-transaction", "--no-owner", "--no-privileges", *clean]
     _run("pg_restore", *how, str(file), into=True)
+    finish(to_erase)
+
+
+def _refuse_newer(tables: list[str], content: str) -> None:
+    """pg_restore drops what is in the backup only; what refers to it would be in the way."""
+    known = {words[5] for line in content.splitlines() if (words := line.split())[3:4] == ["TABLE"]}
+    if newer := sorted({*tables} - known):
+        raise BackupError(
+            f"The database is newer than the backup, which has no {', '.join(newer)}: restore into"
+            " an empty database, as docs/backup.md says."
+        )
+
+
+def finish(to_erase: Erasures) -> None:
+    """What a restored database needs before it serves."""
     call_command("migrate", verbosity=0)
     # A dump of data alone comes without what the triggers write.
     call_command("list_anew")
@@ -125,12 +146,17 @@ def print_erasures() -> None:
 
 
 def erase_again(erased: Erasures) -> None:
-    """Those who are back as they were before; not who came anew after the erasure."""
+    """Those who are back as they were before; not who came anew after the erasure.
+
+    Also those who were no users, of whom there are jobs: what the log does not know as erased.
+    """
     from recognition.models import User
 
-    found = User.objects.filter(pk__in=erased).values_list("pk", "created_at")
-    back = sorted(str(pk) for pk, created_at in found if created_at < erased[pk])
-    if back:
+    known = erasures()
+    missing = {pk: at for pk, at in erased.items() if pk not in known or known[pk] < at}
+    found = User.objects.filter(pk__in=missing).values_list("pk", "created_at")
+    anew = {pk for pk, created_at in found if created_at >= missing[pk]}
+    if back := sorted(map(str, missing.keys() - anew)):
         call_command("erase_user", *back)
 
 
@@ -167,10 +193,6 @@ def _look_at_keys() -> None:
         print(f"The keys open the kept pictures ({len(crops)} were tried).")
 
 
-def _is_filled() -> bool:
-    return bool(connection.introspection.table_names())
-
-
 def _is_in_use() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
@@ -180,10 +202,8 @@ def _is_in_use() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _run(
-    name: str, *arguments: str, to: Path | None = None, into: bool = False, quiet: bool = False
-) -> None:
-    """A program of PostgreSQL, on our database; the password is in no list of processes."""
+def _run(name: str, *arguments: str, to: Path | None = None, into: bool = False) -> str:
+    """What a program of PostgreSQL prints; the password is in no list of processes."""
     program = _program(name)
     environment, target = dict(os.environ), []
     if to or into:
@@ -196,12 +216,12 @@ def _run(
     result = subprocess.run(
         [program, *target, *arguments],
         env=environment,
-        stdout=subprocess.DEVNULL if quiet else None,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
     if result.returncode:
         raise BackupError(f"{name} failed; the database is as it was.\n{result.stderr.strip()}")
+    return result.stdout
 
 
 def _program(name: str) -> str:
@@ -214,7 +234,7 @@ def _program(name: str) -> str:
         pass
     if found := shutil.which(name):
         return found
-    raise BackupError(f"There is no {name}.")
+    raise BackupError(f"There is no {name} here: docs/backup.md says what to do instead.")
 
 
 if __name__ == "__main__":

@@ -87,6 +87,8 @@ MAX_BODY_BYTES = 2 * MAX_ENCODED_IMAGE_BYTES + BODY_ROOM_BYTES
 # A graph is read line by line, and so may be larger than what fits into memory.
 MAX_GRAPH_BYTES = int(env.float("FACESVC_MAX_GRAPH_MB", 100) * 1024 * 1024)
 MAX_BATCH_BYTES = FACESVC_MAX_BATCH_MB * 1024 * 1024
+# All bodies that a process holds at once: beside the largest batch single pictures are still taken.
+MAX_BODIES_BYTES = MAX_BATCH_BYTES + 2 * MAX_BODY_BYTES
 # Uploads stay in memory: a picture of a person must not lie in a temporary file.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 # For the API; facesvc.middleware refuses less elsewhere.

@@ -66,6 +66,7 @@ class GraphView(ServiceView):
 
     required_scope = "face:manage"
     parser_classes = [LinesParser]
+    is_read_by_lines = True
 
     def max_body_bytes(self) -> int:
         limit: int = settings.MAX_GRAPH_BYTES

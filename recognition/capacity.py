@@ -2,7 +2,8 @@
 
 Whatever decodes a picture or runs a network takes a turn. Requests wait for theirs in the order in
 which they came; when too many wait, or one waited for too long, it is refused at once, so that a
-rush costs the callers a second try and never the service its memory or its threads.
+rush costs the callers a second try and never the service its memory or its threads. The bodies of
+requests have a bound together, too.
 """
 
 from collections import deque
@@ -23,11 +24,11 @@ _COMPUTING = Gauge(
     "facesvc_inference_computing", "Turns that are taken.", multiprocess_mode="livesum"
 )
 _WAITING = Gauge("facesvc_inference_waiting", "Who waits for a turn.", multiprocess_mode="livesum")
-_REFUSED = Counter("facesvc_inference_refused", "Requests refused for want of a turn.", ["reason"])
+_REFUSED = Counter("facesvc_inference_refused", "Requests refused for want of room.", ["reason"])
 
 
 class BusyError(ServiceError):
-    """No turn could be had; nothing was done, and the same request may well succeed later."""
+    """No turn or no memory could be had; nothing was done, and the same may well succeed later."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("unavailable", "Too many pictures are being worked on; try again.")
@@ -97,6 +98,32 @@ class Turns:
 _ENDLESS = Patience()
 _patience: ContextVar[Patience] = ContextVar("patience", default=_ENDLESS)
 _has_turn: ContextVar[bool] = ContextVar("has a turn", default=False)
+
+
+class Bytes:
+    """What the bodies of requests hold in memory together: so many bytes, or one body of any size.
+
+    Of a batch in JSON there are the body, its text and the pictures at once, four times its length.
+    """
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._lock = Lock()
+
+    def take(self, length: int, limit: int) -> None:
+        """Raises BusyError."""
+        with self._lock:
+            if self._taken and self._taken + length > limit:
+                raise BusyError("bytes")
+            self._taken += length
+
+    def give_back(self, length: int) -> None:
+        with self._lock:
+            self._taken -= length
+
+
+# Of this process.
+bodies = Bytes()
 
 
 @lru_cache(maxsize=1)

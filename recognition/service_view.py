@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from recognition import capacity
 from recognition.access import Caller
 from recognition.errors import ServiceError
 
@@ -16,6 +17,8 @@ class ServiceView(APIView):
 
     required_scope: str  # several with blanks between: all of them
     pictures = 0  # that a body may hold
+    is_read_by_lines = False  # or the whole body is held in memory
+    _body_bytes = 0
 
     def max_body_bytes(self) -> int:
         room: int = settings.BODY_ROOM_BYTES
@@ -24,6 +27,20 @@ class ServiceView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self._check_length(request)
+        self._take_room(request)
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        finally:
+            capacity.bodies.give_back(self._body_bytes)
+
+    def _take_room(self, request: Request) -> None:
+        """Or all threads at once could read the longest bodies, and end the process."""
+        length = request.META.get("CONTENT_LENGTH") or ""
+        if length.isdecimal() and not self.is_read_by_lines:
+            capacity.bodies.take(int(length), settings.MAX_BODIES_BYTES)
+            self._body_bytes = int(length)
 
     def _check_length(self, request: Request) -> None:
         """Before anything is read: the rest of the stack reads whole bodies into memory."""

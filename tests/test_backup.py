@@ -172,6 +172,54 @@ def test_who_was_erased_since_stays_so(home: Place, saved: Path, folder: Path) -
     assert new.look(*photos)["found"] == [[str(ANN)], [str(BOB)]]
 
 
+# A person who is no user, and sent a job.
+JOB = """
+import json, sys
+from datetime import timedelta
+from django.utils import timezone
+from batch.models import Job, Kind
+for user_id in json.load(sys.stdin):
+    Job.objects.create(
+        kind=Kind.IDENTIFY, subject=user_id, user_id=user_id, scopes=[], options={}, total=1,
+        deadline_at=timezone.now() + timedelta(hours=1),
+    )
+"""
+
+
+def test_who_was_no_user_is_erased_again_too(home: Place, saved: Path, folder: Path) -> None:
+    """And a backup that is restored by other means is finished by one command."""
+    there, carl, erased = place(folder, "carl", **home.keys), str(UUID(int=3)), folder / "carl.txt"
+    there.backup("restore", saved)
+    there.manage("shell", "--verbosity=0", "-c", JOB, given=[carl])
+    with_job = folder / "carl.backup"
+    there.backup("save", with_job)
+    there.manage("erase_user", carl)
+    erased.write_text(there.backup("erasures"))
+    new = place(folder, "new of carl", **home.keys)
+    url = database.embedded_url(new.folder)
+    subprocess.run(
+        [str(cluster.program("pg_restore")), f"--dbname={url}", "--no-owner", str(with_job)],
+        check=True,
+    )
+    database.release(new.folder.resolve())
+    said = new.backup("finish", "--erased", erased)
+    assert f"{carl}: erased on" in said and "1 jobs" in said
+    assert "erased on" not in new.backup("finish", "--erased", erased)
+    assert new.look(folder / "ann.png")["found"] == [[str(ANN)]]
+
+
+def test_a_newer_database_is_not_replaced(home: Place, saved: Path, folder: Path) -> None:
+    newer = place(folder, "newer", **home.keys)
+    newer.backup("restore", saved)
+    table = "CREATE TABLE recognition_new (user_id uuid REFERENCES recognition_user)"
+    with psycopg.connect(database.embedded_url(newer.folder), autocommit=True) as connection:
+        connection.execute(table)
+    database.release(newer.folder.resolve())
+    done = newer.run("-m", "facesvc.backup", "restore", str(saved), "--replace")
+    assert done.returncode == 1 and "which has no recognition_new:" in done.stderr
+    assert newer.look(folder / "ann.png")["found"] == [[str(ANN)]]
+
+
 def test_a_broken_file_changes_nothing(home: Place, saved: Path, folder: Path) -> None:
     photo = folder / "ann.png"
     there = place(folder, "there", **home.keys)

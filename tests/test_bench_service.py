@@ -87,6 +87,27 @@ def test_what_counts_as_a_failure(
     assert missed == ([failure] if failure else [])
 
 
+def test_a_probe_that_is_refused_is_a_failure() -> None:
+    record = Record(answers=[OK], probes=[OK, REFUSED], memory=[100] * 4)
+    missed = load.failures(load.summary(record, seconds=10), first=0.5, bound=5)
+    assert missed == ["a probe that was refused"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "grown", "failure"),
+    [
+        ({200: 80, 201: 10, 400: 5, 401: 3, 503: 2}, 0.02, None),
+        ({200: 100}, 0.04, "memory grew"),
+        ({200: 99, 500: 1}, 0, "an error of the service"),
+        ({200: 10, 401: 90}, 0, "too few answered"),
+    ],
+)
+def test_what_counts_as_a_failure_of_a_soak(
+    statuses: dict[int, int], grown: float, failure: str | None
+) -> None:
+    assert soak.failures(statuses, grown) == ([failure] if failure else [])
+
+
 @pytest.mark.parametrize(
     ("memory", "growth"),
     [

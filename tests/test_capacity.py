@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 
 from recognition import capacity
-from recognition.capacity import BusyError, Patience, Turns
+from recognition.capacity import BusyError, Bytes, Patience, Turns
 
 UNLIMITED, REQUEST, HASTY = Patience(), Patience(30, takes_place=True), Patience(0.01, True)
 
@@ -75,3 +75,15 @@ def test_a_turn_within_a_turn_is_the_same(settings: Settings) -> None:
             _ = 1 / 0
         with capacity.turn():  # which the failure gave back
             pass
+
+
+def test_bytes_of_bodies() -> None:
+    bodies = Bytes()
+    bodies.take(500, 100)  # alone of any size: views have limits of their own
+    with pytest.raises(BusyError):
+        bodies.take(1, 100)
+    bodies.give_back(500)
+    bodies.take(60, 100)
+    with pytest.raises(BusyError):
+        bodies.take(41, 100)
+    bodies.take(40, 100)

@@ -16,12 +16,14 @@ IMAGE = "registry.example.com:5000/team/facesvc:1.2.3"
 KUBECTL = """#!/bin/sh
 echo "$*" >> "$LOG"
 case "$*" in
+*"get secret"*resourceVersion*) echo 815 ;;
+*"get deployment web"*) echo 7 ;;
 *"get secret"*) [ "$WRONG" = "no secret" ] || echo c2VjcmV0 ;;
 "create "*) cat >> "$LOG.stdin"; echo job.batch/migrate-x ;;
 *"get job.batch/migrate-x"*)
     [ "$WRONG" = migration ] && echo FailureTargetFailed || echo SuccessCriteriaMetComplete ;;
 *"get deployment/web"*) [ "$WRONG" = "at rest" ] && echo 0 ;;
-"kustomize "*) printf 'image: facesvc:0.1.0\\n' ;;
+"kustomize "*) printf 'image: facesvc:0.1.0\\nfacesvc/settings: ""\\n' ;;
 "apply --filename -") cat >> "$LOG.stdin" ;;
 esac
 case "$*" in *"$WRONG"*) exit 1 ;; esac
@@ -79,6 +81,14 @@ def test_it_works(fake_kubectl: Path) -> None:
     assert order == sorted(order)
     assert set(re.findall(r"image: (.*)", done.applied)) == {IMAGE}
     assert done.applied.count(IMAGE) == 2  # the job's, and the deployments'
+    # Pods read them when they start, so another one of them is another pod.
+    assert re.search(r'^facesvc/settings: "\d+-815"$', done.applied, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["web", "worker"])
+def test_pods_say_which_settings_they_have(name: str) -> None:
+    deployment = yaml.safe_load((MANIFESTS / f"{name}.yaml").read_text())
+    assert deployment["spec"]["template"]["metadata"]["annotations"] == {"facesvc/settings": ""}
 
 
 def test_after_a_stop_the_web_is_started(fake_kubectl: Path) -> None:
@@ -108,13 +118,20 @@ def test_no_pod_is_replaced_when(fake_kubectl: Path, wrong: str, said: str) -> N
 
 
 @pytest.mark.parametrize(
-    "wrong", ["rollout status deployment/web", "rollout status deployment/worker", "exec"]
+    "wrong",
+    [
+        "apply --filename -",
+        "rollout status deployment/web",
+        "rollout status deployment/worker",
+        "exec",
+    ],
 )
 def test_what_does_not_serve_goes_back(fake_kubectl: Path, wrong: str) -> None:
     done = run(fake_kubectl, "deploy.sh", IMAGE, wrong=wrong)
     assert done.code == 1 and "was taken back" in done.stderr
-    assert "--namespace facesvc rollout undo deployment/web" in done.asked
-    assert "--namespace facesvc rollout undo deployment/worker" in done.asked
+    # To the one before, also when there is no new one; of the worker there was none.
+    undone = [line for line in done.asked if "rollout undo" in line]
+    assert undone == ["--namespace facesvc rollout undo deployment/web --to-revision=7"]
 
 
 def test_a_failed_migration_shows_its_output(fake_kubectl: Path) -> None:

@@ -91,6 +91,8 @@ def test_it_serves(tmp_path: Path) -> None:
     target, data, port = tmp_path / "opt", tmp_path / "data", free_port()
     build(tmp_path / "src", target)
     built = files(target)
+    # The service is another user than the one who builds.
+    assert not [name for name in built if not Path(name).stat().st_mode & 0o004]
     python = str(target / ".venv" / "bin" / "python")
     try:
         environment = {
@@ -106,6 +108,7 @@ def test_it_serves(tmp_path: Path) -> None:
             )
 
         run("manage.py", "migrate", "--noinput")
+        assert run("-m", "facesvc.backup", "finish") == "0 templates are listed.\n"
         token = run("manage.py", "issue_token", "--service", "test").strip()
         with serving(target, environment, port):
             wait_for_the_probe(target, environment, port)

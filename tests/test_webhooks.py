@@ -774,21 +774,6 @@ def test_the_list_shows_no_query_of_an_address(
     assert "/hook" in page and "of=batch" not in page
 
 
-def test_passwords_cannot_be_guessed_for_long(client: Client, settings: Settings) -> None:
-    settings.SESSION_COOKIE_SECURE = False
-    Operator.objects.create_superuser("op", password="right")
-
-    def log_in(password: str, **others: Any) -> Any:
-        fields = {"username": "op", "password": password}
-        return client.post("/admin/login/?next=/admin/", fields, **others)
-
-    for _ in range(5):
-        assert log_in("wrong").status_code == 200
-    answer = log_in("right")
-    assert answer.status_code == 200 and "Too many attempts" in answer.content.decode()
-    assert log_in("right", REMOTE_ADDR="10.0.0.9").status_code == 302
-
-
 def test_jobs_that_are_not_there() -> None:
     with pytest.raises(CommandError, match="job_1"):
         call_command("replay_webhooks", "--job", "job_1")

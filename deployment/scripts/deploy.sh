@@ -1,7 +1,8 @@
 #!/bin/sh
 # Bring an image into the cluster: migrate, replace the pods one after the other, ask whether the
 # new ones answer. When they do not, those from before come back; the database stays migrated, which
-# the version before is made for (docs/deployment.md).
+# the version before is made for (docs/deployment.md), and config.yaml as it is. The pods are replaced
+# as well when only config.yaml or the secret has changed: they read both when they start.
 #
 #   deployment/scripts/deploy.sh registry.example.com/facesvc:0.1.0
 #
@@ -37,9 +38,27 @@ done
 
 "$scripts/migrate.sh" "$image"
 
+# Of a deployment; empty before the first one.
+revision() {
+    in_cluster get deployment "$1" --ignore-not-found --output \
+        'jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}'
+}
+web_before=$(revision web)
+worker_before=$(revision worker)
+secret=$(in_cluster get secret facesvc --output 'jsonpath={.metadata.resourceVersion}')
+settings="$(cksum <"$manifests/config.yaml" | cut -d ' ' -f 1)-$secret"
+
 # By the versioned name: kustomize would write its own.
-kubectl kustomize "$manifests" | sed "s|image: facesvc:.*|image: $image|" |
-    kubectl apply --filename -
+replace_pods() {
+    kubectl kustomize "$manifests" |
+        sed -e "s|image: facesvc:.*|image: $image|" \
+            -e "s|facesvc/settings: .*|facesvc/settings: \"$settings\"|" |
+        kubectl apply --filename -
+}
+
+go_back() {
+    [ -z "$2" ] || in_cluster rollout undo "deployment/$1" --to-revision="$2" >&2 || true
+}
 
 # After a stop: the autoscaler leaves a deployment alone that was scaled to 0.
 if [ "$(in_cluster get deployment/web --output 'jsonpath={.spec.replicas}')" = 0 ]; then
@@ -47,14 +66,14 @@ if [ "$(in_cluster get deployment/web --output 'jsonpath={.spec.replicas}')" = 0
 fi
 
 # The probe is asked inside a new pod, past the ingress.
-if in_cluster rollout status deployment/web --timeout="${seconds}s" &&
+if replace_pods &&
+    in_cluster rollout status deployment/web --timeout="${seconds}s" &&
     in_cluster rollout status deployment/worker --timeout="${seconds}s" &&
     in_cluster exec deployment/web -- python -m facesvc.probe; then
     echo "$image serves"
     exit 0
 fi
 echo "$image does not serve; going back" >&2
-for name in web worker; do
-    in_cluster rollout undo "deployment/$name" >&2 || true # nothing before the first deployment
-done
+go_back web "$web_before"
+go_back worker "$worker_before"
 fail "$image was taken back"

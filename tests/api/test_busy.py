@@ -119,6 +119,28 @@ def test_a_batch_at_once_goes_on_between_others(
     assert (answer["status"], answer["succeeded"], answer["failed"]) == ("timed_out", 1, 0)
 
 
+def test_long_bodies_are_not_all_read_at_once(
+    service: Person, settings: Settings, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is what a body took kept, however its request ends."""
+    bodies = capacity.bodies
+    settings.MAX_BODIES_BYTES = 1000
+    graph = b'{"group": "hiking"}\n'
+    bodies.take(990, 1000)
+    refused = service.post("batch-identify", images=IMAGES)
+    assert refusal(refused) == (503, "unavailable") and int(refused["Retry-After"]) >= 1
+    assert service.get("users").status_code == 200
+    lines = {"content_type": "application/x-ndjson"}
+    assert service.send("post", "graph", graph, **lines).status_code == 200  # it is never whole
+    bodies.give_back(990)
+    assert service.post("batch-identify", images=IMAGES).status_code == 200
+    assert service.post("batch-identify", images="none").status_code == 400
+    monkeypatch.setattr(fake, "detect", lambda image: 1 / 0)
+    service.client.raise_request_exception = False
+    assert service.post("identify", image=PICTURE_BASE64).status_code == 500
+    assert bodies._taken == 0
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_picture_of_a_job_waits_as_long_as_it_takes(service: Person, rush: Turns) -> None:
     answer = service.post("batch-identify", images=IMAGES[:1], processing_options={"async": True})

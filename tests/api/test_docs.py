@@ -12,7 +12,9 @@ from drf_spectacular.validation import validate_schema
 
 from batch import webhooks
 from batch.models import new_job_id
+from facesvc import description
 from facesvc.api import STATUS
+from facesvc.description import DescriptionView
 
 VERBS = ["register", "verify", "identify", "detect", "compare"]
 
@@ -42,6 +44,26 @@ def test_it_works(schema: dict[str, Any]) -> None:
         *("batch-identify", "batch-register", "batch-jobs", "batch-jobs/{job_id}"),
         *("batch-jobs/{job_id}/results", "batch-jobs/{job_id}/cancel"),
     }
+
+
+def test_strangers_cannot_have_it_made_again_and_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    make = DescriptionView.generator_class.get_schema
+
+    def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made.append("")
+        return make(self, *args, **kwargs)
+
+    monkeypatch.setattr(DescriptionView.generator_class, "get_schema", counted)
+    description._description.cache_clear()
+    for number in range(5):
+        for accept in ("application/json", f"application/json;indent={number}", "*/*"):
+            query = {"x": number, "version": number, "lang": "de"}
+            answer = client.get("/api/schema", query, headers={"Accept": accept})
+            assert answer.status_code == 200
+    assert len(made) == 2  # JSON and YAML
 
 
 def test_every_code_is_named(schema: dict[str, Any]) -> None:
