@@ -367,6 +367,24 @@ def test_the_way_out_when_the_callbacks_are_gone(service: Person, settings: Sett
         call_command("replay_webhooks", "--stopped", endpoint.url)
 
 
+def test_addresses_go_with_their_last_callback(
+    service: Person, settings: Settings, receiver: Receiver
+) -> None:
+    """Some have a secret in them; one that answered 410 stays refused."""
+    first = finished_job(service, receiver)
+    run_tasks()
+    data_of(submit(service, f"{receiver.url}&other"), 202)
+    work.work()
+    run_tasks()
+    gone = WebhookEndpoint.objects.create(client="app", url="a", disabled_at=timezone.now())
+    past = timezone.now() - timedelta(days=settings.FACESVC_BATCH_RETENTION_DAYS, seconds=1)
+    Job.objects.filter(pk=first.job_id).update(finished_at=past)
+    call_command("purge", stdout=StringIO())
+    (other,) = WebhookEndpoint.objects.exclude(pk=gone.pk)
+    assert other.url == f"{receiver.url}&other"
+    assert WebhookEndpoint.objects.filter(pk=gone.pk).exists()
+
+
 @pytest.mark.parametrize(
     ("behaviour", "error"),
     [
