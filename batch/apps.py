@@ -17,7 +17,8 @@ class BatchConfig(AppConfig):
         from recognition.sealing import SEALED_MODELS
 
         RULES.extend([retention.end_overdue_jobs, retention.drop_jobs])
-        RULES.extend([retention.drop_secrets, retention.drop_tasks, retention.drop_sessions])
+        RULES.extend([retention.drop_addresses, retention.drop_secrets])
+        RULES.extend([retention.drop_tasks, retention.drop_sessions])
         SEALED_MODELS.extend([models.Picture, models.WebhookSecret])
         pre_delete.connect(erasure.forget, sender=User)
         pre_delete.connect(erasure.forget_face, sender=Face)

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django_q.models import Task
 
 from batch import jobs
-from batch.models import DeliveryState, Job, WebhookSecret
+from batch.models import DeliveryState, Job, WebhookDelivery, WebhookEndpoint, WebhookSecret
 
 # Jobs that are deleted together: their items pass through memory.
 _AT_ONCE = 50
@@ -25,6 +26,17 @@ def drop_jobs() -> str:
         Job.objects.filter(pk__in=some).delete()
         count += len(some)
     return f"{count} batch jobs are dropped."
+
+
+@transaction.atomic
+def drop_addresses() -> str:
+    """Of callbacks that are gone; some have a secret in them. What answered 410 stays refused."""
+    callbacks = WebhookDelivery.objects.filter(endpoint=OuterRef("pk"))
+    unused = WebhookEndpoint.objects.filter(~Exists(callbacks), disabled_at=None)
+    # Looked at once more under their locks: a job may have ended meanwhile.
+    locked = list(unused.select_for_update(skip_locked=True).values_list("pk", flat=True))
+    count, _ = unused.filter(pk__in=locked).delete()
+    return f"{count} addresses of callbacks are dropped."
 
 
 def end_overdue_jobs() -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.urls import reverse
@@ -46,6 +46,7 @@ _SLICE = 5.0
 # After this a try is taken for lost, with the process that made it.
 _LOST_AFTER = timedelta(seconds=3 * posting.TOTAL_SECONDS)
 _GONE = 410
+_CLAIM_LOCK = 0x686F6F6B  # of claims: "hook"
 
 
 def require_allowed(url: str) -> None:
@@ -65,7 +66,9 @@ def require_enabled(client: str, url: str) -> None:
 
 def queue(job: Any) -> None:
     """In the transaction that ends the job. `job` is a Job with its counts."""
-    endpoint, _ = WebhookEndpoint.objects.get_or_create(client=job.subject, url=job.callback_url)
+    # Locked: a 410 that another callback gets at this moment comes before or after.
+    endpoints = WebhookEndpoint.objects.select_for_update(no_key=True)
+    endpoint, _ = endpoints.get_or_create(client=job.subject, url=job.callback_url)
     if endpoint.disabled_at:
         WebhookDelivery.objects.create(
             job=job, endpoint=endpoint, body=_body(job), state=DeliveryState.STOPPED
@@ -122,6 +125,9 @@ def deliver_due() -> int:
 @transaction.atomic
 def _claim() -> tuple[WebhookDelivery, WebhookAttempt] | None:
     """What becomes of it if nothing comes of the try, as when this is killed, stands at once."""
+    with connection.cursor() as cursor:
+        # One after the other, or several would each be the second at their address.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
     due = _due().select_for_update(skip_locked=True, of=("self",))
     delivery = due.select_related("endpoint").order_by("next_attempt_at").first()
     if delivery is None:
@@ -164,7 +170,12 @@ def _post(delivery: WebhookDelivery) -> int:
 
 @transaction.atomic
 def _judge(delivery: WebhookDelivery, status: int | None) -> None:
-    """Also when a later try has begun meanwhile. For a failure `_claim` has said what comes."""
+    """Also when a later try has begun meanwhile. For a failure `_claim` has said what comes.
+
+    Locks are taken here, in `queue` and in `replay` in this order: the address, then its callbacks.
+    """
+    if status == _GONE:
+        WebhookEndpoint.objects.filter(pk=delivery.endpoint_id).update(disabled_at=timezone.now())
     mine = WebhookDelivery.objects.filter(pk=delivery.pk)
     mine.update(busy_until=None)
     if status is not None and 200 <= status < 300:
@@ -173,22 +184,19 @@ def _judge(delivery: WebhookDelivery, status: int | None) -> None:
         mine.exclude(state=DeliveryState.DELIVERED).update(
             state=DeliveryState.STOPPED, next_attempt_at=None
         )
-        _disable(delivery.endpoint)
-
-
-def _disable(endpoint: WebhookEndpoint) -> None:
-    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(disabled_at=timezone.now())
-    pending = WebhookDelivery.objects.filter(endpoint=endpoint, state=DeliveryState.PENDING)
-    pending.update(state=DeliveryState.STOPPED, next_attempt_at=None)
+        others = WebhookDelivery.objects.filter(endpoint=delivery.endpoint_id)
+        others.filter(state=DeliveryState.PENDING).update(
+            state=DeliveryState.STOPPED, next_attempt_at=None
+        )
 
 
 @transaction.atomic
 def replay(deliveries: QuerySet[WebhookDelivery], *, actor: str) -> int:
     """Send again from the first try on, to disabled addresses as well; how many."""
-    wanted = WebhookDelivery.objects.filter(pk__in=deliveries.values("pk"))
-    rows = list(wanted.select_for_update())
-    endpoints = WebhookEndpoint.objects.filter(pk__in={row.endpoint_id for row in rows})
+    wanted = WebhookDelivery.objects.filter(pk__in=list(deliveries.values_list("pk", flat=True)))
+    endpoints = WebhookEndpoint.objects.filter(pk__in=wanted.values("endpoint"))
     endpoints.update(disabled_at=None)
+    rows = list(wanted.select_for_update())
     for row in rows:
         row.state, row.tries, row.next_attempt_at = DeliveryState.PENDING, 0, timezone.now()
         row.save(update_fields=["state", "tries", "next_attempt_at"])

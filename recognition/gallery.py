@@ -153,14 +153,14 @@ class ListingQuerySet(models.QuerySet["Listing"]):
         return self.filter(pk__in=_near(Sketch.objects.all(), sketch, bound))
 
     def near_public(self, scope: Scope, sketch: str, bound: int) -> ListingQuerySet:
-        """Of what is public only those near by their sketch, and all in a relation."""
+        """Of what is public only those near by their sketch; all others in a relation."""
         from recognition.models import PublicSketch  # which imports this module
 
         near = _near(PublicSketch.objects.all(), sketch, bound)
         owners = _related(scope)
         if owners:
             own = self.model.objects.filter(user_id__in=owners[0].union(*owners[1:]))
-            near = near.union(own.values("pk"))
+            near = near.union(own.exclude(privacy_level=_PUBLIC).values("pk"))
         return self.filter(pk__in=near)
 
     def indexed(self, version: str) -> ListingQuerySet:

@@ -83,13 +83,17 @@ def is_possible() -> bool:
 def rotate(of: type[Model]) -> Iterator[bool]:
     """Encrypt every row with the newest key; yields whether it could be, row by row."""
     rows: Any = of._default_manager
-    for row in rows.only("sealed").order_by("pk").iterator(chunk_size=10):
+    # Not by a cursor: without a transaction the server would first copy all of them to its disk.
+    for pk in list(rows.order_by("pk").values_list("pk", flat=True)):
+        sealed = rows.filter(pk=pk).values_list("sealed", flat=True).first()
+        if sealed is None:
+            continue  # deleted meanwhile
         try:
-            data = unseal(bytes(row.sealed))
+            data = unseal(bytes(sealed))
         except UnreadableError:
             yield False
             continue
-        rows.filter(pk=row.pk).update(sealed=seal(data))
+        rows.filter(pk=pk).update(sealed=seal(data))
         yield True
 
 

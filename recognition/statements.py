@@ -108,9 +108,19 @@ def fetched(query: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
 def _execute(sql: str, params: Any) -> list[tuple[Any, ...]]:
     connection.ensure_connection()
     raw = connection.connection
-    raw.prepare_threshold = 0  # Django's own cursors bind in the client and prepare nothing
     wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with wrap(psycopg.Cursor(raw)) as cursor:  # type: ignore[arg-type]
+    with _preparing(raw), wrap(psycopg.Cursor(raw)) as cursor:  # type: ignore[arg-type]
         cursor.execute(sql, params)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
+
+
+@contextmanager
+def _preparing(raw: psycopg.Connection[Any]) -> Iterator[None]:
+    """Not for longer: psycopg would go on to keep the last hundred statements of Django, with the
+    templates in them, and forget what is prepared with every savepoint that is rolled back."""
+    raw.prepare_threshold = 0
+    try:
+        yield
+    finally:
+        raw.prepare_threshold = None

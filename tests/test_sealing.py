@@ -62,6 +62,19 @@ def test_cut_off(length: int) -> None:
 
 
 @pytest.mark.django_db
+def test_what_is_deleted_meanwhile_is_left_out(settings: Settings) -> None:
+    owner = make_user(OWNER)
+    crops = [
+        FaceCrop.objects.create(face=make_face(owner, vector(n)), sealed=token()) for n in range(3)
+    ]
+    rotating = sealing.rotate(FaceCrop)
+    assert next(rotating)
+    crops[1].delete()
+    assert list(rotating) == [True]
+    assert FaceCrop.objects.count() == 2
+
+
+@pytest.mark.django_db
 def test_tokens_are_rotated_away(settings: Settings) -> None:
     face = make_face(make_user(OWNER), vector(1))
     crop = FaceCrop.objects.create(face=face, sealed=token())

@@ -158,6 +158,28 @@ def test_the_graph_is_searched_through_its_index(crowd: Floats, generic: bool) -
     assert ("Index Scan", indexes.name_of(VERSION)) in scans
 
 
+@pytest.mark.parametrize("plan", Plan)
+def test_only_searches_stay_prepared(crowd: Floats, plan: Plan) -> None:
+    """Also when a savepoint is rolled back. Of others, with faces in them, not even the text is."""
+
+    def prepared() -> set[str]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT statement FROM pg_prepared_statements")
+            return {statement for (statement,) in cursor.fetchall()}
+
+    with statements():
+        gallery = Gallery.visible_to(Scope(viewer=user_id(0)), fake_engine())
+        gallery.nearest(wide(crowd[5]), least=0.95, limit=7, plan=plan)
+    before = prepared()
+    assert any("<#>" in statement for statement in before)
+    with transaction.atomic():
+        User.objects.update(display_name="somebody")
+        kept = connection.connection._prepared  # by psycopg
+        assert "somebody" not in f"{kept._counts} {kept._names}"
+        transaction.set_rollback(True)
+    assert prepared() == before
+
+
 @pytest.mark.parametrize(
     ("searched", "related", "stored", "least", "plan"),
     [

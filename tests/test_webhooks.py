@@ -4,7 +4,8 @@ import json
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -16,7 +17,7 @@ from django.contrib.auth.models import Permission
 from django.contrib.auth.models import User as Operator
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -366,6 +367,24 @@ def test_the_way_out_when_the_callbacks_are_gone(service: Person, settings: Sett
         call_command("replay_webhooks", "--stopped", endpoint.url)
 
 
+def test_addresses_go_with_their_last_callback(
+    service: Person, settings: Settings, receiver: Receiver
+) -> None:
+    """Some have a secret in them; one that answered 410 stays refused."""
+    first = finished_job(service, receiver)
+    run_tasks()
+    data_of(submit(service, f"{receiver.url}&other"), 202)
+    work.work()
+    run_tasks()
+    gone = WebhookEndpoint.objects.create(client="app", url="a", disabled_at=timezone.now())
+    past = timezone.now() - timedelta(days=settings.FACESVC_BATCH_RETENTION_DAYS, seconds=1)
+    Job.objects.filter(pk=first.job_id).update(finished_at=past)
+    call_command("purge", stdout=StringIO())
+    (other,) = WebhookEndpoint.objects.exclude(pk=gone.pk)
+    assert other.url == f"{receiver.url}&other"
+    assert WebhookEndpoint.objects.filter(pk=gone.pk).exists()
+
+
 @pytest.mark.parametrize(
     ("behaviour", "error"),
     [
@@ -444,6 +463,96 @@ def test_the_certificate_counts(
     assert len(receiver.received) == arrives
     error = WebhookDelivery.objects.get().attempts.get().error
     assert ("CERTIFICATE_VERIFY_FAILED" in error) != arrives
+
+
+# --- at once --------------------------------------------------------------------------------------
+
+concurrent = pytest.mark.django_db(transaction=True)
+
+
+class Elsewhere:
+    """A task on another connection, as another process would do it."""
+
+    def __init__(self, task: Callable[[], Any]) -> None:
+        def run() -> Any:
+            try:
+                return task()
+            finally:
+                connection.close()
+
+        self._threads = ThreadPoolExecutor(1)
+        self._running = self._threads.submit(run)
+
+    def wait_until_it_waits(self) -> None:
+        """For a lock of ours, unless it is done without one."""
+        while not self._running.done():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                if cursor.fetchone()[0]:
+                    return
+            time.sleep(0.01)
+
+    def result(self) -> Any:
+        self._threads.shutdown()
+        return self._running.result(20)
+
+
+def two_callbacks(service: Person, receiver: Receiver) -> list[WebhookDelivery]:
+    for _ in range(2):
+        data_of(submit(service, receiver.url), 202)
+    work.work()
+    return list(WebhookDelivery.objects.order_by("pk"))
+
+
+@concurrent
+def test_410_for_two_callbacks_at_once(service: Person, receiver: Receiver) -> None:
+    """Neither waits for what the other has: the address is locked before any callback is."""
+    first, second = two_callbacks(service, receiver)
+    with transaction.atomic():
+        WebhookEndpoint.objects.select_for_update().get()
+        other = Elsewhere(lambda: webhooks._judge(second, 410))
+        other.wait_until_it_waits()
+        webhooks._judge(first, 410)
+    other.result()
+    assert set(WebhookDelivery.objects.values_list("state", flat=True)) == {"stopped"}
+
+
+@concurrent
+def test_a_replay_while_410_comes(service: Person, receiver: Receiver) -> None:
+    first, _ = two_callbacks(service, receiver)
+    with transaction.atomic():
+        WebhookEndpoint.objects.select_for_update().get()
+        everything = WebhookDelivery.objects.all()
+        other = Elsewhere(lambda: webhooks.replay(everything, actor="operator:test"))
+        other.wait_until_it_waits()
+        webhooks._judge(first, 410)
+    assert other.result() == 2
+    assert set(WebhookDelivery.objects.values_list("state", flat=True)) == {"pending"}
+
+
+@concurrent
+def test_a_job_that_ends_while_410_comes(service: Person, receiver: Receiver) -> None:
+    first, _ = two_callbacks(service, receiver)
+    data_of(submit(service, receiver.url), 202)
+    with transaction.atomic():
+        webhooks._judge(first, 410)
+        other = Elsewhere(work.work)
+        other.wait_until_it_waits()
+    other.result()
+    assert WebhookDelivery.objects.order_by("-pk")[0].state == "stopped"
+
+
+@concurrent
+def test_no_more_than_some_at_one_address_from_two_clusters(
+    service: Person, receiver: Receiver
+) -> None:
+    two_callbacks(service, receiver)
+    two_callbacks(service, receiver)
+    with transaction.atomic():
+        assert webhooks._claim() and webhooks._claim()
+        other = Elsewhere(webhooks._claim)
+        other.wait_until_it_waits()
+    assert other.result() is None
 
 
 # --- killed, twice, moved -------------------------------------------------------------------------
