@@ -102,6 +102,7 @@ def restore(file: Path, *, replace: bool, erased: Path | None) -> None:
     clean = ["--clean", "--if-exists"] if replace else []
     how = ["--single-transaction", "--no-owner", "--no-privileges", *clean]
     _run("pg_restore", *how, str(file), into=True)
+    print(f"{file} is restored.")
     finish(to_erase)
 
 
@@ -123,7 +124,6 @@ def finish(to_erase: Erasures) -> None:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     erase_again(to_erase)
-    print(f"{file} is restored.")
     _look_at_keys()
 
 
@@ -150,6 +150,7 @@ def erase_again(erased: Erasures) -> None:
 
     Also those who were no users, of whom there are jobs: what the log does not know as erased.
     """
+    from management import erasure
     from recognition.models import User
 
     known = erasures()
@@ -158,6 +159,9 @@ def erase_again(erased: Erasures) -> None:
     anew = {pk for pk, created_at in found if created_at >= missing[pk]}
     if back := sorted(map(str, missing.keys() - anew)):
         call_command("erase_user", *back)
+    # Also of whom nothing is here, or a newer backup that is restored next would bring them back.
+    for user_id in missing.keys() - erasures().keys():
+        erasure.note_former(user_id, missing[user_id])
 
 
 def _read(file: Path) -> Erasures:

@@ -1,5 +1,6 @@
 """Erasing a person: everything goes, and a receipt stays in the audit log."""
 
+import json
 import secrets
 from collections import Counter
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from uuid import UUID
 
 from django.apps import apps
 from django.contrib.admin.models import LogEntry
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.db.models.signals import pre_delete
 
@@ -56,6 +57,22 @@ def erase(*, actor: str, user_id: UUID) -> Receipt:
     raise ServiceError("unavailable", "Too much is happening with this user; try again.")
 
 
+def note_former(user_id: UUID, at: datetime) -> None:
+    """A receipt of an erasure that this database was restored without, of nothing that was here."""
+    details = {"receipt_id": _new_receipt_id(), "removed": {}}
+    with connection.cursor() as cursor:
+        # Not by the model, for which everything happens now.
+        cursor.execute(
+            "INSERT INTO recognition_auditevent (at, actor, action, user_id, face_id, details)"
+            " VALUES (%s, 'command:restore', %s, %s, '', %s)",
+            [at, erasure.ERASED, user_id, json.dumps(details)],
+        )
+
+
+def _new_receipt_id() -> str:
+    return f"erasure_{secrets.token_hex(8)}"
+
+
 def _erase(actor: str, user_id: UUID) -> Receipt:
     # Also of one who is no user something may be held, such as jobs. The row is not locked here:
     # see batch.erasure for the order.
@@ -65,7 +82,7 @@ def _erase(actor: str, user_id: UUID) -> Receipt:
         del removed["users"]
     if not removed:
         return _former_receipt(user_id)
-    details = {"receipt_id": f"erasure_{secrets.token_hex(8)}", "removed": removed}
+    details = {"receipt_id": _new_receipt_id(), "removed": removed}
     return _receipt(
         AuditEvent.objects.create(
             actor=actor, action=erasure.ERASED, user_id=user_id, details=details

@@ -208,6 +208,29 @@ def test_who_was_no_user_is_erased_again_too(home: Place, saved: Path, folder: P
     assert new.look(folder / "ann.png")["found"] == [[str(ANN)]]
 
 
+USER = """
+import json, sys
+from recognition.models import User
+for user_id in json.load(sys.stdin):
+    User.objects.create(pk=user_id)
+"""
+
+
+def test_two_restorations_bring_nobody_back(home: Place, saved: Path, folder: Path) -> None:
+    """First a backup from before the person came, then one from before they were erased."""
+    there, dan = place(folder, "dan", **home.keys), str(UUID(int=4))
+    there.backup("restore", saved)
+    there.manage("shell", "--verbosity=0", "-c", USER, given=[dan])
+    with_dan = folder / "dan.backup"
+    there.backup("save", with_dan)
+    there.manage("erase_user", dan)
+    at = there.backup("erasures")
+    assert at.startswith(dan)
+    assert "nothing is held" in there.backup("restore", saved, "--replace")
+    assert there.backup("erasures") == at
+    assert f"{dan}: erased on" in there.backup("restore", with_dan, "--replace")
+
+
 def test_a_newer_database_is_not_replaced(home: Place, saved: Path, folder: Path) -> None:
     newer = place(folder, "newer", **home.keys)
     newer.backup("restore", saved)

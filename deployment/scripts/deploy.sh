@@ -61,12 +61,14 @@ go_back() {
 }
 
 # After a stop: the autoscaler leaves a deployment alone that was scaled to 0.
-if [ "$(in_cluster get deployment/web --output 'jsonpath={.spec.replicas}')" = 0 ]; then
-    in_cluster scale deployment/web --replicas=2
-fi
+start_if_stopped() {
+    replicas=$(in_cluster get deployment/web --output 'jsonpath={.spec.replicas}')
+    [ "$replicas" != 0 ] || in_cluster scale deployment/web --replicas=2
+}
 
 # The probe is asked inside a new pod, past the ingress.
 if replace_pods &&
+    start_if_stopped &&
     in_cluster rollout status deployment/web --timeout="${seconds}s" &&
     in_cluster rollout status deployment/worker --timeout="${seconds}s" &&
     in_cluster exec deployment/web -- python -m facesvc.probe; then
