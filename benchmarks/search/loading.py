@@ -20,7 +20,7 @@ from tqdm import tqdm
 from benchmarks.search.people import FRIENDS, GROUP, Case, Gallery
 from benchmarks.templates import Floats
 from recognition.gallery import Scope
-from recognition.models import Face, Friendship, Group, Membership, Template, User
+from recognition.models import AuditEvent, Face, Friendship, Group, Membership, Template, User
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -134,8 +134,9 @@ def sizes() -> dict[str, int]:
 
 
 def empty() -> None:
-    """Leave no row of a gallery."""
-    tables = [model._meta.db_table for model in apps.get_app_config("recognition").get_models()]
+    """Leave no row of a gallery; the audit log cannot be emptied."""
+    models = set(apps.get_app_config("recognition").get_models()) - {AuditEvent}
+    tables = [model._meta.db_table for model in models]
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
 
