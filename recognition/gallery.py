@@ -7,7 +7,7 @@ PostgreSQL looks, never who may be found; recognition.search chooses among them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from django.contrib.postgres.aggregates import ArrayAgg
@@ -47,6 +47,7 @@ COLUMNS = ("user_id", "template__face__face_id", "distance")
 Ranking: TypeAlias = "QuerySet[Any, tuple[UUID, str, float]]"
 # A query for the ids of users or templates.
 Ids: TypeAlias = "QuerySet[Any, Any]"
+_Rows = TypeVar("_Rows", bound="QuerySet[Any, Any]")
 
 
 @dataclass(frozen=True)
@@ -153,15 +154,20 @@ class ListingQuerySet(models.QuerySet["Listing"]):
 
         return self.filter(pk__in=_near(Sketch.objects.all(), sketch, bound))
 
-    def near_public(self, scope: Scope, sketch: str, bound: int) -> ListingQuerySet:
-        """Of what is public only those near by their sketch; all others in a relation."""
-        from recognition.models import PublicSketch  # which imports this module
+    def near_public(
+        self, scope: Scope, sketch: str, bound: int, vector: Vector, *, least: float
+    ) -> ListingQuerySet:
+        """Of what is public only those near by their sketch; of all others in a relation those
+        with a cosine of `least` or more."""
+        from recognition.models import PublicSketch, Template  # which import this module
 
         near = _near(PublicSketch.objects.all(), sketch, bound)
         owners = _related(scope)
         if owners:
-            own = self.model.objects.filter(user_id__in=owners[0].union(*owners[1:]))
-            near = near.union(own.exclude(privacy_level=_PUBLIC).values("pk"))
+            # Compared here and not only by the ranking, which would first look up each by its key.
+            own = Template.objects.filter(user_id__in=owners[0].union(*owners[1:]))
+            compared = own.annotate(distance=_distance(F("embedding"), vector))
+            near = near.union(_within(compared, least).values("pk"))
         return self.filter(pk__in=near)
 
     def indexed(self, version: str) -> ListingQuerySet:
@@ -192,11 +198,8 @@ class ListingQuerySet(models.QuerySet["Listing"]):
 
         `few`: hardly any template will reach it.
         """
-        near = self.by_distance(vector).filter(Q(distance__lte=-least))
-        if few:
-            # Between two bounds the planner expects 0.5% of the rows, not a third as below one; so
-            # it looks up the rest of these, and does not read whole tables for them.
-            near = near.filter(Q(distance__gte=-2))
+        near = self.by_distance(vector)
+        near = _within(near, least) if few else near.filter(Q(distance__lte=-least))
         first = Window(RowNumber(), partition_by=F("user_id"), order_by=_BY_DISTANCE)
         return near.annotate(place=first).filter(place=1).values_list(*COLUMNS)
 
@@ -241,7 +244,7 @@ def _related(scope: Scope) -> list[Ids]:
 
 def _near(sketches: QuerySet[Any, Any], sketch: str, bound: int) -> Ids:
     differing = HammingDistance("bits", Cast(Value(sketch), BitField(length=512)))
-    # Two bounds for the planner's sake, see best_of_each_user.
+    # Two bounds for the planner's sake, see _within.
     near: Ids = sketches.annotate(differing=differing).filter(
         Q(differing__lte=bound), Q(differing__gte=0)
     )
@@ -264,6 +267,15 @@ def _taggable(scope: Scope) -> Q:
         close = Q(user_id=scope.viewer) | scope.friends().has(OuterRef("user_id"))
         allowed |= Q(taggable="friends_only") & close
     return allowed
+
+
+def _within(compared: _Rows, least: float) -> _Rows:
+    """Those with a cosine of `least` or more, where these are few.
+
+    Between two bounds the planner expects 0.5% of the rows, not a third as below one; so it looks
+    up the rest of these, and does not read whole tables for them.
+    """
+    return compared.filter(Q(distance__lte=-least), Q(distance__gte=-2))
 
 
 def _distance(of: Any, vector: Vector) -> MaxInnerProduct:

@@ -36,8 +36,8 @@ class Plan(Enum):
 
 # Milliseconds of the backend for a template, measured by benchmarks/search (100,000 faces).
 _OWNED, _SKETCH, _NEAR, _SCANNED = 0.0028, 0.00009, 0.0014, 0.00048
-# A search so short is not worth the question what else could be done.
-_SMALL = 1.0
+# A search so short, with so little to gain, is not worth the question what else could be done.
+_SMALL, _SMALL_GAIN = 1.0, 0.1
 # Of a search by the graph in which nothing is filtered out.
 _GRAPH = 50.0
 # Templates that the graph is asked for, of FACESVC_HNSW_EF_SEARCH that it looks at.
@@ -118,7 +118,7 @@ class Gallery:
                 return found
         if chosen is Plan.GRAPH:
             chosen = self.plan(probe, least, by_user=by_user, graph=False)
-        listings = self._narrowed(chosen, probe, least, by_user=by_user)
+        listings = self._narrowed(chosen, probe, vector, least, by_user=by_user)
         if by_user:
             ranking = listings.mean_of_each_user(vector, least=least)
             return _candidates(fetched(ranking[:limit]))
@@ -128,17 +128,18 @@ class Gallery:
         self, probe: Floats, least: float, *, by_user: bool = False, graph: bool = True
     ) -> Plan:
         """The cheapest plan that finds who has at least this cosine; `graph`: also that one."""
-        if self._is_owned and self.searched * _OWNED < _SMALL:
+        public = self.searched - self.related
+        if self._is_owned and self.searched * _OWNED < _SMALL and public * _OWNED < _SMALL_GAIN:
             return Plan.OWNERS
-        near = self._sketches.share_within(self._bound(probe, least, by_user=by_user))
+        of_faces = self._least_of_faces(least) if by_user else least
+        near = self._sketches.share_within(self._sketches.bound(probe, of_faces))
         costs = {
             Plan.SKETCHES: self.stored * (_SKETCH + near * _NEAR),
             Plan.SCAN: self.stored * _SCANNED,
         }
         if self._is_owned:
             costs[Plan.OWNERS] = self.searched * _OWNED
-            public = (self.searched - self.related) * (_SKETCH + near * _NEAR)
-            costs[Plan.PUBLIC] = public + self.related * _OWNED
+            costs[Plan.PUBLIC] = public * (_SKETCH + near * _NEAR) + self.related * _OWNED
         # The graph finds whom nobody else resembles; of lookalikes it loses some.
         lookalikes = self.stored * self.by.scores.fmr(least)
         if graph and not by_user and self.searched > 0 and lookalikes <= _LOOKALIKES:
@@ -151,11 +152,13 @@ class Gallery:
         """Around the stored centre: that of the pack changes with every calibration."""
         return replace(self.by.sketches, centre=self.centre)
 
-    def _bound(self, probe: Floats, least: float, *, by_user: bool) -> int:
-        scores = self.by.scores
-        if by_user:
-            least = scores.cosine_of_similarity(_FACE_OF_MEAN * scores.similarity(least))
-        return self._sketches.bound(probe, least)
+    def _least_of_faces(self, least: float) -> float:
+        """What the best face of a user has at least whose mean has this cosine."""
+        similarity = self.by.scores.similarity(least)
+        # Of a mean no more alike than strangers are, nothing follows.
+        if similarity == 0:
+            return -1.0
+        return self.by.scores.cosine_of_similarity(_FACE_OF_MEAN * similarity)
 
     @property
     def _is_owned(self) -> bool:
@@ -163,16 +166,17 @@ class Gallery:
         return self.scope is not None and not self.scope.everyone
 
     def _narrowed(
-        self, plan: Plan, probe: Floats, least: float, *, by_user: bool
+        self, plan: Plan, probe: Floats, vector: Vector, least: float, *, by_user: bool
     ) -> ListingQuerySet:
         if plan is Plan.OWNERS and self.scope and self._is_owned:
             return self.listings.of_owners(self.scope)
         if plan not in (Plan.SKETCHES, Plan.PUBLIC):
             return self.listings
-        bound = self._bound(probe, least, by_user=by_user)
+        of_faces = self._least_of_faces(least) if by_user else least
+        bound = self._sketches.bound(probe, of_faces)
         sketch = sketch_of(probe, self.centre)
         if plan is Plan.PUBLIC and self.scope and self._is_owned:
-            near = self.listings.near_public(self.scope, sketch, bound)
+            near = self.listings.near_public(self.scope, sketch, bound, vector, least=of_faces)
         else:
             near = self.listings.near_by_sketch(sketch, bound)
         # All the listings of the users of those: the mean is of all.
