@@ -245,9 +245,7 @@ def _related(scope: Scope) -> list[Ids]:
 def _near(sketches: QuerySet[Any, Any], sketch: str, bound: int) -> Ids:
     differing = HammingDistance("bits", Cast(Value(sketch), BitField(length=512)))
     # Two bounds for the planner's sake, see _within.
-    near: Ids = sketches.annotate(differing=differing).filter(
-        Q(differing__lte=bound), Q(differing__gte=0)
-    )
+    near: Ids = sketches.annotate(differing=differing).filter(Q(differing__range=(0, bound)))
     return near.values("pk")
 
 
@@ -273,9 +271,10 @@ def _within(compared: _Rows, least: float) -> _Rows:
     """Those with a cosine of `least` or more, where these are few.
 
     Between two bounds the planner expects 0.5% of the rows, not a third as below one; so it looks
-    up the rest of these, and does not read whole tables for them.
+    up the rest of these, and does not read whole tables for them. BETWEEN has the vector once: of
+    two parameters a plan without the values does not know that they are the same.
     """
-    return compared.filter(Q(distance__lte=-least), Q(distance__gte=-2))
+    return compared.filter(Q(distance__range=(-2, -least)))
 
 
 def _distance(of: Any, vector: Vector) -> MaxInnerProduct:
