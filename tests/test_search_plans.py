@@ -151,6 +151,17 @@ def test_each_plan_looks_where_it_should(crowd: Floats, generic: bool) -> None:
 
 
 @pytest.mark.parametrize("generic", [False, True], ids=["as called", "generic"])
+@pytest.mark.parametrize("plan", [Plan.PUBLIC, Plan.SKETCHES])
+def test_only_near_ones_are_looked_up(crowd: Floats, plan: Plan, generic: bool) -> None:
+    """Not the listings of all who are public, although these have an index."""
+    scope = Scope(viewer=user_id(0), groups=frozenset(["public"]))
+    found = explained(*statement(scope, plan, wide(crowd[5])), generic=generic)
+    scans = set(nodes(json.loads(found)))
+    assert ("Index Scan", "recognition_listing_pkey") in scans
+    assert not any(name == "listing_by_privacy" for _, name in scans)
+
+
+@pytest.mark.parametrize("generic", [False, True], ids=["as called", "generic"])
 def test_the_graph_is_searched_through_its_index(crowd: Floats, generic: bool) -> None:
     sql, params = statement(EVERYONE, Plan.GRAPH, wide(crowd[5]))
     with statements(), for_graph():
