@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import psutil
@@ -16,6 +18,8 @@ import psutil
 # A search by the number of its probe: the people found.
 Search = Callable[[int], list[int]]
 Clock = Callable[[], float]
+
+_Name = TypeVar("_Name", bound=Hashable)
 
 _LEAST = 5  # probes, however slow
 
@@ -29,6 +33,13 @@ class Timing:
     cpu_ms: list[float] = field(default_factory=list)
     workers_ms: float = 0.0  # CPU of the server's parallel workers, of all probes
 
+    def take(self, search: Search, probe: int, cpu: Clock) -> None:
+        busy, started = cpu(), time.perf_counter()
+        found = search(probe)
+        self.wall_ms.append((time.perf_counter() - started) * 1000)
+        self.cpu_ms.append((cpu() - busy) * 1000)
+        self.found.append(found)
+
     def row(self) -> dict[str, float]:
         return {
             "probes": len(self.found),
@@ -40,19 +51,28 @@ class Timing:
 
 def run(search: Search, probes: int, cpu: Clock, *, seconds: float) -> Timing:
     """Every probe once, or as many as fit into the time; two before that to warm up."""
-    for probe in range(min(2, probes)):
-        search(probe)
-    timing = Timing()
-    end = time.monotonic() + seconds
+    return in_turns({"": search}, probes, cpu, seconds=seconds)[""]
+
+
+def in_turns(
+    searches: Mapping[_Name, Search], probes: int, cpu: Clock, *, seconds: float
+) -> dict[_Name, Timing]:
+    """As `run`, each probe by all of the searches before the next, a different one first each time.
+
+    So whatever else the machine does meanwhile, it does to all of them.
+    """
+    names = list(searches)
+    for name, probe in product(names, range(min(2, probes))):
+        searches[name](probe)
+    timings = {name: Timing() for name in names}
+    end = time.monotonic() + seconds * len(names)
     for probe in range(probes):
-        busy, started = cpu(), time.perf_counter()
-        found = search(probe)
-        timing.wall_ms.append((time.perf_counter() - started) * 1000)
-        timing.cpu_ms.append((cpu() - busy) * 1000)
-        timing.found.append(found)
-        if time.monotonic() > end and len(timing.found) >= _LEAST:
+        first = probe % len(names)
+        for name in names[first:] + names[:first]:
+            timings[name].take(searches[name], probe, cpu)
+        if time.monotonic() > end and probe + 1 >= _LEAST:
             break
-    return timing
+    return timings
 
 
 def throughput(
