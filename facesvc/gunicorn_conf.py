@@ -15,8 +15,11 @@ _MOST_WORKERS = 8
 
 wsgi_app = "facesvc.wsgi"
 worker_class = "gthread"
+# --- The web server -------------------------------------------------------------------------------
 # A process for each core, each with the networks: they compute outside the interpreter lock, but
 # reading pictures and answering does not. In a container, as many as fit into its memory.
+#: Processes that answer, see docs/deployment.md.
+#: Default: as many as cores, at most 8, and no more than fit into the memory at 600 MB each
 workers = env.int(
     "WEB_WORKERS",
     max(1, min(machine.cpus(), _MOST_WORKERS, machine.memory() // _WORKER_BYTES)),

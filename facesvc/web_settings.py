@@ -9,17 +9,26 @@ from facesvc.environment import env
 
 _YEAR = 365 * 24 * 3600
 
-DEBUG = env.bool("DEBUG", False)
+# --- Addresses ------------------------------------------------------------------------------------
+#: Host names of the service. Requests for another name get 400, but for probes and metrics.
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+#: Such as `https://faces.example.com`: stands before the path of the results in a callback, and is
+#: needed for the admin pages behind a proxy that speaks TLS.
+FACESVC_PUBLIC_URL = env.str("FACESVC_PUBLIC_URL", "").rstrip("/")
+#: Django's own pages for errors; never where others can reach it.
+DEBUG = env.bool("DEBUG", False)
 
 # --- TLS ------------------------------------------------------------------------------------------
-# A proxy in front speaks TLS, and sets X-Forwarded-Proto itself, whatever a client sends.
+#: A proxy in front speaks TLS, and sets `X-Forwarded-Proto` itself, whatever a client sends.
 FACESVC_BEHIND_TLS_PROXY = env.bool("FACESVC_BEHIND_TLS_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if FACESVC_BEHIND_TLS_PROXY else None
 SECURE_SSL_REDIRECT = FACESVC_BEHIND_TLS_PROXY
 # Probes and Prometheus come past the proxy.
 SECURE_REDIRECT_EXEMPT = [r"^health(/|$)", r"^metrics$"]
+#: Seconds that browsers keep to https.
+#: Default: a year behind the proxy, else `0`
 SECURE_HSTS_SECONDS = env.int("FACESVC_HSTS_SECONDS", _YEAR if FACESVC_BEHIND_TLS_PROXY else 0)
+#: Whether they keep to https for the subdomains, too.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("FACESVC_HSTS_SUBDOMAINS", False)
 # That all subdomains speak TLS only, and for ever, is for the owner of the domain to decide.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
@@ -28,9 +37,6 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600
-# Such as https://faces.example.com: stands before paths in callbacks, and lets the admin pages be
-# used through a proxy that speaks TLS.
-FACESVC_PUBLIC_URL = env.str("FACESVC_PUBLIC_URL", "").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [FACESVC_PUBLIC_URL] if FACESVC_PUBLIC_URL else []
 
 # --- Headers --------------------------------------------------------------------------------------
@@ -50,8 +56,8 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
 }
 
 # --- Pages of other origins -----------------------------------------------------------------------
-# Such as https://app.example.com: whose scripts may call the API. A token is needed all the same,
-# and cookies are never taken.
+#: Such as `https://app.example.com`: origins whose scripts may call the API. A token is needed all
+#: the same, and cookies are never taken.
 CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [])
 CORS_URLS_REGEX = r"^/api/v1/"
 CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "x-on-behalf-of", "x-request-id"]
