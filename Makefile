@@ -18,7 +18,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz check bench bench-search bench-load bench-soak backup restore lock clean clean-data
+.PHONY: help run test fuzz check docs bench bench-search bench-load bench-soak backup restore lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, sys
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/docker-compose.yml
 	@$(BIN)/kubernetes-validate --strict --quiet $(filter-out %/kustomization.yaml, \
 		$(wildcard deployment/k8s/*.yaml))
+
+docs: .venv/run.stamp  ## Write docs/settings.md, the list of all settings, from the code
+	@$(BIN)/python -m facesvc.settings_page
 
 bench: .venv/bench.stamp .env  ## Measure the inference pipeline, against dlib's own
 	@echo "Measuring inference"
