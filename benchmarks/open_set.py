@@ -2,7 +2,7 @@
 
 `max_false_positive_rate` promises that a person who is not in the gallery gets a candidate in at
 most that share of the searches. Here are photos of real people searched in galleries of other real
-people, and in large ones that are filled up with made-up templates (benchmarks.templates):
+people, and in large ones that are filled up with made-up templates (benchmarks.resampled):
 
     python -m benchmarks.open_set FOLDER [--pack scrfd-arcface]
 
@@ -27,8 +27,6 @@ SIZES = (100, 1_000, 100_000)
 RATES = (0.3, 0.1, 0.03, 0.01)
 # Ways to choose who is enrolled, in galleries of real people only.
 DIVISIONS = 5
-# What a pack's templates are filled up with.
-KINDS = {512: "arcface", 128: "dlib"}
 
 
 def main() -> None:
@@ -60,7 +58,7 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for size in options.sizes:
         shares = []
         for seed in range(DIVISIONS):
-            gallery = OpenGallery(pack, faces, size, KINDS[pack.recogniser.dimensions], seed=seed)
+            gallery = OpenGallery(pack, faces, size, seed=seed)
             shares.append([gallery.share_found(rate) for rate in RATES])
             if gallery.made_up:
                 break  # large enough; loading it takes a minute

@@ -103,8 +103,8 @@ class Population:
     """People 0, 1, 2 ... without end. Equal seeds give equal people and photos.
 
     `kind` is `arcface` (512 numbers) or `dlib` (128, and zeros). With `mean` (D,), such as the
-    `mean_embedding` of a pack, the templates' mean points there. With embeddings of real people,
-    `among` (N, D), they lie along the axes of those: only then are both alike to one another.
+    `mean_embedding` of a pack, the templates' mean points there. They are alike to no real person;
+    for that see `benchmarks.resampled`.
     """
 
     def __init__(
@@ -113,11 +113,10 @@ class Population:
         *,
         seed: int = 0,
         mean: npt.ArrayLike | None = None,
-        among: Floats | None = None,
     ) -> None:
         self._fit = Fit.load(kind)
         self._seed = seed
-        self._axes = _axes(self._fit.mean, mean) if among is None else _axes_of(among, self._fit)
+        self._axes = _axes(self._fit.mean, mean)
 
     @property
     def mean(self) -> Floats:
@@ -197,14 +196,3 @@ def _axes(mean: Floats, towards: npt.ArrayLike | None) -> Floats:
         between = mean @ axes / np.linalg.norm(mean) - wanted / np.linalg.norm(wanted)
         axes -= 2 * np.outer(axes @ between, between) / (between @ between)
     return axes.astype(np.float32)
-
-
-def _axes_of(real: Floats, fit: Fit) -> Floats:
-    """(D, D), rows: the principal axes of real embeddings, as `benchmarks.fit_templates` took them.
-
-    Which way along an axis is positive is arbitrary; it is so that the mean is the fitted one.
-    """
-    mean = real.mean(0)
-    axes = np.linalg.eigh(np.cov((real - mean).T.astype(np.float64)))[1][:, ::-1].T
-    signs = np.where(np.sign(axes @ mean) == np.sign(fit.mean), 1, -1)
-    return (signs[:, None] * axes).astype(np.float32)

@@ -7,9 +7,10 @@ from uuid import UUID
 import numpy as np
 from pgvector import HalfVector
 
+from benchmarks.resampled import Resampled
 from benchmarks.search import loading
 from benchmarks.search.product import engine_of
-from benchmarks.templates import Floats, Population
+from benchmarks.templates import Floats
 from recognition import indexes, matching
 from recognition.engine import calibration_of
 from recognition.folder_embedding import EmbeddedFolder
@@ -26,17 +27,18 @@ MOST_REAL = 1_000
 class OpenGallery:
     """`size` people in the database, all public, with one template each."""
 
-    def __init__(
-        self, pack: ModelPack, faces: EmbeddedFolder, size: int, kind: str, *, seed: int
-    ) -> None:
+    def __init__(self, pack: ModelPack, faces: EmbeddedFolder, size: int, *, seed: int) -> None:
         self._pack = pack
         people = np.random.default_rng(seed).permutation(np.unique(faces.people))
         real = people[: min(size, MOST_REAL)]
         self._strangers = faces.embeddings[np.isin(faces.people, people[MOST_REAL:])]
         first = [faces.embeddings[faces.people == person][0] for person in real]
         self.made_up = size - len(real)
-        made_up = Population(kind, among=faces.embeddings).probes(range(self.made_up or 1))
-        self._load(np.concatenate([np.array(first), made_up[: self.made_up, : first[0].size]]))
+        templates = np.array(first)
+        if self.made_up:
+            made_up = Resampled(faces.embeddings, faces.people, seed=seed)
+            templates = np.concatenate([templates, made_up.draw(self.made_up)])
+        self._load(templates)
 
     @property
     def searches(self) -> int:
