@@ -126,6 +126,10 @@ class Bytes:
 bodies = Bytes()
 
 
+# Two threads that come first would make one each.
+_turns_lock = Lock()
+
+
 @lru_cache(maxsize=1)
 def _turns(at_once: int, places: int) -> Turns:
     return Turns(at_once, places)
@@ -140,7 +144,8 @@ def turn() -> Iterator[None]:
     if _has_turn.get():
         yield
         return
-    turns = _turns(settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING)
+    with _turns_lock:
+        turns = _turns(settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING)
     with stage("wait"):
         turns.take(_patience.get())
     token = _has_turn.set(True)
