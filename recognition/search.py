@@ -14,7 +14,7 @@ from uuid import UUID
 
 import numpy as np
 from django.conf import settings
-from django.db.models import Count, Q, TextField
+from django.db.models import BooleanField, Count, ExpressionWrapper, Q, TextField
 from django.db.models.functions import Cast
 
 from recognition import indexes
@@ -67,27 +67,23 @@ class Gallery:
     listings: ListingQuerySet
     scope: Scope | None  # None: everybody
     searched: int
-    related: int = 0  # of these those that only some viewers may find
+    stored: int  # what a scan goes past: templates of other versions, too
+    related: int = 0  # of the searched those that only some viewers may find
 
     @classmethod
     def visible_to(cls, scope: Scope, by: Engine) -> Self:
         visible = Listing.objects.comparable_with(by.template_version).visible_to(scope)
-        for_all = _counted(counted_for_all(scope), by.template_version)
+        for_all, stored = _counted(counted_for_all(scope), by.template_version)
         related = 0
         if not scope.everyone:
             related = _count(visible.related_to(scope).not_counted_for_all(scope))
-        return cls(by, visible, scope, for_all + related, related)
+        return cls(by, visible, scope, for_all + related, stored, related)
 
     @classmethod
     def of_others(cls, user_id: UUID, by: Engine) -> Self:
         """Everybody's but one user's, also what nobody may find."""
         listings = Listing.objects.comparable_with(by.template_version).exclude(user=user_id)
-        return cls(by, listings, None, _counted(Q(), by.template_version))
-
-    @cached_property
-    def stored(self) -> int:
-        """How many templates a scan goes past: those of other versions, too."""
-        return _counted(Q())
+        return cls(by, listings, None, *_counted(Q(), by.template_version))
 
     @cached_property
     def centre(self) -> Floats:
@@ -209,14 +205,13 @@ class Gallery:
         return best[:limit] if is_complete or len(best) >= limit else None
 
 
-def _counted(wanted: Q, version: str | None = None) -> int:
-    """How many templates there are of these kinds."""
-    rows = GalleryCount.objects.filter(wanted)
-    if version is not None:
-        rows = rows.filter(embedding_version=version)
+def _counted(kinds: Q, version: str) -> tuple[int, int]:
+    """How many templates there are of these kinds and this version, and how many in all."""
+    wanted = ExpressionWrapper(kinds & Q(embedding_version=version), BooleanField())
+    rows = fetched(GalleryCount.objects.values_list("templates", wanted))
+    counts = sum(count for count, is_wanted in rows if is_wanted), sum(count for count, _ in rows)
     # Never below 0, whatever was done to the tables by hand.
-    counted: int = sum(count for (count,) in fetched(rows.values_list("templates")))
-    return max(counted, 0)
+    return max(counts[0], 0), max(counts[1], 0)
 
 
 def _count(listings: ListingQuerySet) -> int:

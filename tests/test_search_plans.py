@@ -210,8 +210,7 @@ def test_only_searches_stay_prepared(crowd: Floats, plan: Plan) -> None:
 def test_the_plan_follows_the_counts(
     searched: int, related: int, stored: int, least: float, plan: Plan
 ) -> None:
-    gallery = Gallery(fake_engine(), Listing.objects.all(), Scope(OWNER), searched, related)
-    gallery.__dict__["stored"] = stored
+    gallery = Gallery(fake_engine(), Listing.objects.all(), Scope(OWNER), searched, stored, related)
     assert gallery.plan(ordinary_probe(gallery.by), least) is plan
 
 

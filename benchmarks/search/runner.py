@@ -189,9 +189,9 @@ class Run:
         if self._effort.is_over:
             self.skipped.append(f"{system.name}, insertions: no time left")
             return
-        first = cases()[0]
-        kind, vectors = self._kind(first), self._gallery.newcomers(2 * _NEWCOMERS)
-        system.enter(first)
+        everybody = cases()[-1]
+        kind, vectors = self._kind(everybody), self._gallery.newcomers(2 * _NEWCOMERS)
+        system.enter(everybody)
         insert = measure.Insertions(
             lambda number: system.insert(number, vectors[number]), _NEWCOMERS, system.leave_thread
         )
@@ -213,7 +213,7 @@ class Run:
         })  # fmt: skip
 
     def report(self) -> Row:
-        everybody = self._kind(cases()[0]).cuts[0]
+        everybody = self._kind(cases()[-1]).cuts[0]
         return {
             "templates": len(self._gallery.people),
             "people": self._gallery.size,

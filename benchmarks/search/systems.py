@@ -17,7 +17,7 @@ from django.db import connection
 from benchmarks.search import loading, product
 from benchmarks.search.measure import Clock, Search, ended_children_clock, process_clock
 from benchmarks.search.peers.base import Peer
-from benchmarks.search.people import Allowed, Case, Gallery
+from benchmarks.search.people import Allowed, Case, Gallery, cases
 from benchmarks.search.reference import Cut
 from benchmarks.templates import Floats
 from recognition.engine import Engine
@@ -71,7 +71,7 @@ class Product(System):
         product.prepare(self._active)
         self._loaded = loading.LoadedGallery(gallery, self._active.template_version)
         started = time.perf_counter()
-        self._loaded.load(share=1.0)
+        self._loaded.load(cases()[0].share)
         loaded = time.perf_counter()
         product.build_index(self._active)
         built = time.perf_counter()
