@@ -4,8 +4,13 @@ What `benchmarks.templates` draws is spread like real people, but is alike to no
 stranger among 100,000 of those has hardly a lookalike. So here every made-up template is a real one
 that was moved towards the mean and away at random (a smoothed bootstrap, with the covariance of the
 real ones). How near it stays to where it came from is chosen so that pairs of a real and a made-up
-template are as alike as pairs of different real people, at the two rarest false match rates that
-some thousand photos can measure.
+template are as alike as pairs of different real people, on average over the two rarest false match
+rates that some thousand photos can measure.
+
+So strangers who are searched for are among those whom it resembles. What that measures is whether
+the cut that a large gallery needs, which rests on rarer rates than any that were measured, and the
+search with it, keep what they promise to people with that many lookalikes. It is no measurement of
+that many real people.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ class ListingQuerySet(models.QuerySet["Listing"]):
     def near_public(
         self, scope: Scope, sketch: str, bound: int, vector: Vector, *, least: float
     ) -> ListingQuerySet:
-        """Of what is public only those near by their sketch; of all others in a relation those
+        """Of what is public only those near by their sketch, and of everybody in a relation those
         with a cosine of `least` or more."""
         from recognition.models import PublicSketch, Template  # which import this module
 

@@ -46,10 +46,10 @@ _WANTED = 100
 _FEW = 0.05
 # Strangers above the cosine, in the whole gallery, up to which the graph is good enough.
 _LOOKALIKES = 1.0
-# The best face of a user has at least this share of the similarity of the mean: that is the length
-# of the mean of unit vectors before it is normalised, here of five with cosines of 0.2 (mated pairs
-# have 0.55 in the median, lfw-a).
-_FACE_OF_MEAN = 0.6
+# The best face of a user has at least the cosine of their mean times the length of that mean before
+# it is normalised. The square of that length, as a similarity: of five faces that have 0.2 with
+# each other (mated pairs have 0.55 in the median, lfw-a).
+_SQUARED_MEAN = 0.36
 
 
 @dataclass(frozen=True)
@@ -67,23 +67,35 @@ class Gallery:
     listings: ListingQuerySet
     scope: Scope | None  # None: everybody
     searched: int
-    stored: int  # what a scan goes past: templates of other versions, too
-    related: int = 0  # of the searched those that only some viewers may find
+    related: int = 0  # of these those that only some viewers may find
+    counted: int | None = None  # all that are stored, if that is known already
 
     @classmethod
     def visible_to(cls, scope: Scope, by: Engine) -> Self:
         visible = Listing.objects.comparable_with(by.template_version).visible_to(scope)
-        for_all, stored = _counted(counted_for_all(scope), by.template_version)
         related = 0
         if not scope.everyone:
             related = _count(visible.related_to(scope).not_counted_for_all(scope))
-        return cls(by, visible, scope, for_all + related, stored, related)
+            if not scope.has_public:
+                return cls(by, visible, scope, related, related)
+        for_all, stored = _counted(counted_for_all(scope), by.template_version)
+        return cls(by, visible, scope, for_all + related, related, stored)
 
     @classmethod
     def of_others(cls, user_id: UUID, by: Engine) -> Self:
         """Everybody's but one user's, also what nobody may find."""
         listings = Listing.objects.comparable_with(by.template_version).exclude(user=user_id)
-        return cls(by, listings, None, *_counted(Q(), by.template_version))
+        searched, stored = _counted(Q(), by.template_version)
+        return cls(by, listings, None, searched, counted=stored)
+
+    @cached_property
+    def stored(self) -> int:
+        """How many templates a scan goes past: those of other versions, too."""
+        counted = self.counted
+        if counted is None:
+            counted = _counted(Q(), self.by.template_version)[1]
+        # The counts are not of one moment, and somebody may have touched them by hand.
+        return max(counted, self.searched)
 
     @cached_property
     def centre(self) -> Floats:
@@ -150,11 +162,8 @@ class Gallery:
 
     def _least_of_faces(self, least: float) -> float:
         """What the best face of a user has at least whose mean has this cosine."""
-        similarity = self.by.scores.similarity(least)
-        # Of a mean no more alike than strangers are, nothing follows.
-        if similarity == 0:
-            return -1.0
-        return self.by.scores.cosine_of_similarity(_FACE_OF_MEAN * similarity)
+        length = self.by.scores.cosine_of_similarity(_SQUARED_MEAN) ** 0.5
+        return least * length if least > 0 else least
 
     @property
     def _is_owned(self) -> bool:
@@ -172,7 +181,10 @@ class Gallery:
         bound = self._sketches.bound(probe, of_faces)
         sketch = sketch_of(probe, self.centre)
         if plan is Plan.PUBLIC and self.scope and self._is_owned:
-            near = self.listings.near_public(self.scope, sketch, bound, vector, least=of_faces)
+            # In the mean of somebody who is compared all faces count.
+            near = self.listings.near_public(
+                self.scope, sketch, bound, vector, least=-1 if by_user else least
+            )
         else:
             near = self.listings.near_by_sketch(sketch, bound)
         # All the listings of the users of those: the mean is of all.

@@ -210,7 +210,9 @@ def test_only_searches_stay_prepared(crowd: Floats, plan: Plan) -> None:
 def test_the_plan_follows_the_counts(
     searched: int, related: int, stored: int, least: float, plan: Plan
 ) -> None:
-    gallery = Gallery(fake_engine(), Listing.objects.all(), Scope(OWNER), searched, stored, related)
+    gallery = Gallery(
+        fake_engine(), Listing.objects.all(), Scope(OWNER), searched, related, counted=stored
+    )
     assert gallery.plan(ordinary_probe(gallery.by), least) is plan
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from recognition import search
@@ -179,12 +179,28 @@ QUESTION = st.builds(
 )
 
 
+# No face of the viewer or of a friend reaches the cut, but the mean of three does.
+MEAN_BETTER_THAN_FACES = World(
+    privacy=["friends", "friends"],
+    suspended=[False, False],
+    faces=[FaceOf(user, 1 + user, VERSION, True, "everyone", False) for user in (0, 0, 0, 1, 1, 1)],
+    friends={(0, 1)},
+    members=set(),
+)
+OF_THE_MEAN = [
+    Question(0, frozenset(groups), False, False, person, 0.9, 20, True)
+    for groups in ([], ["friends"], ["public", "friends"])
+    for person in (1, 2)
+]
+
+
 @settings(
     max_examples=GALLERIES,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],  # shrinking a failure takes many minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+@example(world=MEAN_BETTER_THAN_FACES, questions=OF_THE_MEAN, wanted=100)
 @given(
     world=worlds(),
     questions=st.lists(QUESTION, min_size=QUESTIONS, max_size=QUESTIONS),

@@ -39,7 +39,10 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """By rising share: who was public would leave gaps, which a scan goes past."""
+    """By rising share: with a falling one, those no longer public would leave gaps to scan past.
+
+    So everybody comes last, and is what a run that has no time left does without.
+    """
     friends = frozenset(("friends",))
     everything = frozenset(("public", "friends", GROUP))
     public = frozenset(("public",))

@@ -71,11 +71,14 @@ class Product(System):
         product.prepare(self._active)
         self._loaded = loading.LoadedGallery(gallery, self._active.template_version)
         started = time.perf_counter()
-        self._loaded.load(cases()[0].share)
+        self._loaded.load(share=1.0)
         loaded = time.perf_counter()
         product.build_index(self._active)
         built = time.perf_counter()
         sizes = loading.sizes()
+        # Of those who are not public any more no gaps may stay: few public people have few pages.
+        self._loaded.make_public(cases()[0].share)
+        loading.compact()
         return {
             "load_seconds": round(loaded - started, 2),
             "build_seconds": round(built - loaded, 2),
