@@ -25,7 +25,7 @@ from facesvc.web_settings import *  # noqa: F403
 SECRET_KEY = required_secret("SECRET_KEY")
 
 # --- Tokens ---------------------------------------------------------------------------------------
-#: Of the tokens that `manage.py issue_token` makes.
+#: Minutes that a token of `manage.py issue_token` is valid.
 ACCESS_TOKEN_EXPIRE_MINUTES = env.int("ACCESS_TOKEN_EXPIRE_MINUTES", 30)
 #: Signs the tokens of your app and of `manage.py issue_token` (HS256). "Tokens" in the README says
 #: what is in a token.
@@ -44,14 +44,14 @@ JWT_AUDIENCE = env.str("JWT_AUDIENCE", "")
 JWT_ISSUER = env.str("JWT_ISSUER", "")
 
 # --- Pictures and bodies --------------------------------------------------------------------------
-#: The most that a picture may have, as it is sent; more gets 413.
+#: The most that a picture may have as it is sent, in megabytes; more gets 413.
 MAX_IMAGE_SIZE_MB = env.float("MAX_IMAGE_SIZE_MB", 10)
-#: The most that a picture may have, decoded; more gets 413.
+#: The most that a picture may have when it is decoded, in megapixels; more gets 413.
 FACESVC_MAX_IMAGE_MEGAPIXELS = env.float("FACESVC_MAX_IMAGE_MEGAPIXELS", 40)
-#: Of the faces of a picture, the largest ones count.
+#: At most so many faces of a picture count: the largest ones.
 FACESVC_MAX_FACES_PER_IMAGE = env.int("FACESVC_MAX_FACES_PER_IMAGE", 100)
 # It is read line by line, and so may be larger than what fits into memory.
-#: The most that a body of `POST /graph` may have.
+#: The most that a body of `POST /graph` may have, in megabytes.
 FACESVC_MAX_GRAPH_MB = env.float("FACESVC_MAX_GRAPH_MB", 100)
 
 # --- Batches --------------------------------------------------------------------------------------
