@@ -67,6 +67,7 @@ class Listing(models.Model):
         "recognition.User",
         on_delete=models.DO_NOTHING,
         db_constraint=False,
+        db_index=False,  # the first of listing_by_user
         related_name="listings",
     )
     privacy_level = models.CharField(max_length=10)  # of the user
@@ -83,7 +84,20 @@ class Listing(models.Model):
                 fields=["privacy_level", "user"],
                 name="listing_by_privacy",
                 condition=models.Q(searchable=True, suspended=False),
-            )
+            ),
+            # Consumer: Gallery.visible_to, which counts who is in a relation with the viewer from
+            # the index alone: their rows are all over the table.
+            models.Index(
+                fields=["user"],
+                include=[
+                    "embedding_version",
+                    "privacy_level",
+                    "suspended",
+                    "searchable",
+                    "taggable",
+                ],
+                name="listing_by_user",
+            ),
         ]
 
     def __str__(self) -> str:

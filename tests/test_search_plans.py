@@ -162,6 +162,27 @@ def test_only_near_ones_are_looked_up(crowd: Floats, plan: Plan, generic: bool) 
 
 
 @pytest.mark.parametrize("generic", [False, True], ids=["as called", "generic"])
+@pytest.mark.parametrize("tagging", [False, True])
+def test_those_in_a_relation_are_counted_from_an_index(
+    crowd: Floats, generic: bool, tagging: bool
+) -> None:
+    made: list[tuple[str, list[Any]]] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "COUNT(" in sql:
+            made.append((sql, params))
+        return execute(sql, params, many, context)
+
+    scope = Scope(user_id(0), frozenset(["friends"]), tagging=tagging)
+    with connection.execute_wrapper(note), statements():
+        Gallery.visible_to(scope, fake_engine())
+    ((sql, params),) = made
+    scans = set(nodes(json.loads(explained(sql, params, generic=generic))))
+    assert ("Index Only Scan", "listing_by_user") in scans
+    assert not any(name == "recognition_listing" for _, name in scans)
+
+
+@pytest.mark.parametrize("generic", [False, True], ids=["as called", "generic"])
 def test_the_graph_is_searched_through_its_index(crowd: Floats, generic: bool) -> None:
     sql, params = statement(EVERYONE, Plan.GRAPH, wide(crowd[5]))
     with statements(), for_graph():
