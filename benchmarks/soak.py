@@ -6,9 +6,8 @@
 It starts the service on 127.0.0.1 with a database of its own, and ends it. The first four ninths of
 the requests are warming up: caches fill, and the memory of every thread comes to where the largest
 pictures met. Then the memory (RSS of gunicorn's processes) in the next tenth is compared with the
-last tenth, both by the median. Exit code 1 when it grew by
-more than 3%, when an answer was an error of the service, or when too few were answered for that to
-mean anything.
+last tenth, both by the median. Exit code 1 when it grew by more than 3%, when an answer was an
+error of the service, or when too few were answered for that to mean anything.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class Soak:
     """The requests, each of a random kind and size."""
 
     service: Service
-    random: random.Random = field(default_factory=lambda: random.Random(7))
+    random: random.Random
     users: list[str] = field(default_factory=list)
 
     def one(self) -> int:
@@ -151,11 +150,11 @@ def form(files: Mapping[str, bytes]) -> tuple[bytes, dict[str, str]]:
     return b"".join(parts) + f"--{boundary}--\r\n".encode(), {"Content-Type": content_type}
 
 
-def soak(service: Service, requests: int) -> tuple[Counter[int], list[int]]:
+def soak(service: Service, requests: int, seed: int) -> tuple[Counter[int], list[int]]:
     """How often each status came, and the memory in bytes after every few requests."""
     statuses: Counter[int] = Counter()
     memory: list[int] = []
-    source = Soak(service)
+    source = Soak(service, random.Random(seed))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = pool.map(lambda _: source.one(), range(requests))
         for done, status in enumerate(tqdm(answers, total=requests, smoothing=0), start=1):
@@ -175,9 +174,10 @@ def growth(memory: list[int]) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--requests", type=int, default=9000)
+    parser.add_argument("--seed", type=int, default=7, help="of the kinds and sizes")
     options = parser.parse_args()
     with running() as service:
-        statuses, memory = soak(service, options.requests)
+        statuses, memory = soak(service, options.requests, options.seed)
     grown = growth(memory)
     figures = {
         "statuses": dict(sorted(statuses.items())),
