@@ -237,9 +237,9 @@ def test_building_and_reading_a_search(
     with django_assert_num_queries(0):
         listings = Listing.objects.comparable_with(VERSION).visible_to(EVERYONE)
         listings.best_of_each_user(Vector.of(vector(1)), least=0.5, few=True)
-    # The active model; a savepoint and its end, the planner's settings, the visible and all
-    # templates counted, the centre of the sketches, the search; the users.
-    with django_assert_num_queries(9):
+    # The active model; a savepoint and its end, the planner's settings, the templates counted, the
+    # centre of the sketches, the search; the users.
+    with django_assert_num_queries(8):
         result = matching.identify(
             scope=EVERYONE,
             image=PICTURE,
