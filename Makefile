@@ -18,7 +18,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz check docs bench bench-search bench-load bench-soak backup restore lock clean clean-data
+.PHONY: help run test fuzz check docs bench bench-search bench-load bench-soak bench-jobs backup restore lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,10 @@ bench-load: .venv/dev.stamp .env  ## More clients than the service can serve: 20
 bench-soak: .venv/dev.stamp .env  ## Whether the memory grows over 5,000 requests: a quarter of an hour
 	@echo "Measuring the memory of the service"
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
+
+bench-jobs: .venv/dev.stamp .env  ## What the queue of jobs costs beside a plain loop: some minutes
+	@echo "Measuring the queue of jobs"
+	@$(BIN)/python -m benchmarks.jobs $(ARGS)
 
 backup: .venv/run.stamp .env  ## Save the database (FILE=faces.backup); also while it runs
 	@test -n "$(FILE)" || { echo "Which file? make backup FILE=faces.backup" >&2; exit 2; }

@@ -65,6 +65,16 @@ class Service:
 @contextmanager
 def running(environment: Mapping[str, str] | None = None) -> Iterator[Service]:
     """The service on a free port; `environment` adds settings. Its output goes to our own."""
+    with prepared(environment) as settings:
+        token = _manage(settings, "issue_token", "--service", "load", "--scope", "all")
+        with _gunicorn(settings) as (process, port):
+            _wait_until_ready(process, port)
+            yield Service(port, token.strip(), psutil.Process(process.pid))
+
+
+@contextmanager
+def prepared(environment: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
+    """The environment of processes of a service: its database is there and its models are."""
     from facesvc import database
 
     with tempfile.TemporaryDirectory(prefix="facesvc-bench-") as folder:
@@ -82,10 +92,7 @@ def running(environment: Mapping[str, str] | None = None) -> Iterator[Service]:
         try:
             _manage(settings, "migrate", "--noinput", "--verbosity=0")
             _manage(settings, "models", "pull")
-            token = _manage(settings, "issue_token", "--service", "load", "--scope", "all")
-            with _gunicorn(settings) as (process, port):
-                _wait_until_ready(process, port)
-                yield Service(port, token.strip(), psutil.Process(process.pid))
+            yield settings
         finally:
             database.release(data)
 

@@ -51,8 +51,11 @@ os.environ.setdefault("PGCONNECT_TIMEOUT", "10")  # seconds
 def post_worker_init(worker: Any) -> None:
     """Load the networks before the first connection is taken, in each process for itself.
 
+    They take the most memory that they will: too small a container shows at the start.
+
     What is missing here does not end the process: /health/ready says what it is.
     """
+    from django.conf import settings
     from django.db import Error, connection
 
     from facesvc.postgres.cluster import DatabaseError
@@ -60,7 +63,9 @@ def post_worker_init(worker: Any) -> None:
     from recognition.inference.packs import PackError
 
     try:
-        engine.current().self_test()
+        active = engine.current()
+        active.self_test()
+        active.warm_up(settings.FACESVC_INFERENCE_AT_ONCE)
     except (PackError, Error, DatabaseError) as error:
         worker.log.warning("The networks are not loaded yet: %s", error)
     finally:

@@ -6,9 +6,10 @@ of its own version only, even if the active pack changes in between.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from threading import Lock
 
@@ -27,6 +28,9 @@ from recognition.models import ActiveModel
 from recognition.scores import ScoreScale
 from recognition.sketches import SketchGeometry
 from recognition.stages import stage
+
+# The threads may miss each other once.
+_WARM_UPS = 2
 
 _loading = Lock()
 # The pack that the current request used, for its answer's metadata.
@@ -108,6 +112,19 @@ class Engine:
         faces = self.pipeline.look_at(image, Detections(box, np.ones(1), landmarks))
         (face,) = self.pipeline.embed(self.pipeline.describe(image, faces))
         return bool(np.isclose(np.linalg.norm(self.template(face)), 1, atol=1e-3))
+
+    def warm_up(self, at_once: int) -> None:
+        """Search `at_once` pictures together for small faces, of the largest size ever searched.
+
+        The arena of onnxruntime then has what such pictures take, and keeps it. Otherwise it would
+        grow whenever large ones happened to meet, over hours and under load.
+        """
+        side = self.pack.detector.largest_side
+        image = np.full((side, side, 3), 128, np.uint8)
+        search = partial(self.pipeline.detect, rotate=False)
+        with ThreadPoolExecutor(at_once) as threads:
+            for _ in range(_WARM_UPS):
+                list(threads.map(search, [image] * at_once))
 
 
 def current() -> Engine:

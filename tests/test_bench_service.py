@@ -1,15 +1,18 @@
-"""The load and the soak, short: that they measure, and that what they look for does not happen."""
+"""The load, the soak and the queue, short: that they measure, and what counts as a failure."""
 
 import asyncio
+import json
 import signal
+import subprocess
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
 
 import pytest
 
-from benchmarks import load, soak
+from benchmarks import jobs, load, soak
 from benchmarks.load import Answer, Record
-from benchmarks.service import Service, running
+from benchmarks.service import PROJECT, Service, running
 
 SECONDS = 4.0
 
@@ -62,6 +65,20 @@ def test_no_request_leaves_memory_behind() -> None:
         statuses, memory = soak.soak(service, 250, seed=7)
     assert max(statuses) < 500 and {200, 201, 400, 401} <= set(statuses)
     assert soak.growth(memory) < 0.25
+
+
+@pytest.mark.slow
+def test_what_the_queue_costs_is_measured() -> None:
+    """The figures, not how good they are: that is for a quiet machine."""
+    command = [sys.executable, "-m", "benchmarks.jobs", "--photos=4", "--rounds=1", "--threads=2"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    assert done.returncode in (0, 1), done.stderr
+    figures, _ = json.JSONDecoder().raw_decode(done.stdout)
+    measured = figures["2 threads"]
+    assert min(measured["pipeline_seconds"], measured["identify_seconds"]) > 0
+    ratio = measured["identify_seconds"] / measured["job_seconds"]
+    assert measured["of_identify"] == pytest.approx(ratio, abs=0.02)
+    assert ("FAILED" in done.stdout) == (measured["of_identify"] < jobs.LEAST) == done.returncode
 
 
 OK, REFUSED = Answer(200, 1.0, None), Answer(503, 0.1, 5.0)

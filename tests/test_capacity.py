@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from pytest_django import Settings
 
-from recognition import capacity
+from recognition import capacity, engine
 from recognition.capacity import BusyError, Bytes, Patience, Turns
+from recognition.inference.arrays import Image
+from recognition.inference.pipeline import DetectedFace, FacePipeline
+from recognition.scores import ScoreScale
 
 UNLIMITED, REQUEST, HASTY = Patience(), Patience(30, takes_place=True), Patience(0.01, True)
 
@@ -87,3 +91,33 @@ def test_bytes_of_bodies() -> None:
     with pytest.raises(BusyError):
         bodies.take(41, 100)
     bodies.take(40, 100)
+
+
+@pytest.mark.parametrize(("pack", "side"), [("dlib", 1280), ("buffalo_l", 640)])
+def test_warming_up_is_as_many_of_the_largest_pictures_together(pack: str, side: int) -> None:
+    together, shapes = Barrier(3), []
+
+    class Recorder:
+        def __init__(self) -> None:
+            self.pack = engine.pack(pack)
+
+        def detect(self, image: Image, *, rotate: bool) -> list[DetectedFace]:
+            together.wait(10)  # breaks unless there are three at a time
+            shapes.append(image.shape)
+            return []
+
+    scores = ScoreScale(engine.calibration_of(engine.pack("dlib")))
+    engine.Engine(Recorder(), scores).warm_up(3)  # type: ignore[arg-type]
+    assert set(shapes) == {(side, side, 3)}
+
+
+def test_warming_up_is_a_search_for_small_faces(
+    pipeline: FacePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is what takes the most: the network sees the picture as large as it ever does."""
+    network, seen = pipeline._detector._model, []  # type: ignore[union-attr]
+    run = network.run
+    monkeypatch.setattr(network, "run", lambda batch: (seen.append(batch.shape), run(batch))[1])
+    engine.load("dlib", "").warm_up(1)
+    border = 22
+    assert max(shape[-1] for shape in seen) == 1280 + border

@@ -112,6 +112,11 @@ class MmodSpec:
     rotate: bool  # look at a picture turned, too, when no face surely stands upright in it
     upright_score: float  # what a face that surely does scores at least
 
+    @property
+    def largest_side(self) -> int:
+        """Of what the network ever sees, in pixels."""
+        return round(self.max_side)
+
 
 @dataclass(frozen=True)
 class AnchorSpec:
@@ -132,6 +137,11 @@ class AnchorSpec:
     nms_iou: float
     rotate: bool  # look at a picture turned, too, when no face surely stands upright in it
     upright_score: float  # what a face that surely does scores at least
+
+    @property
+    def largest_side(self) -> int:
+        """Of what the network ever sees, in pixels."""
+        return self.input.size
 
 
 @dataclass(frozen=True)
