@@ -88,6 +88,7 @@ def test_list_without_a_broken_pack(
 # --- pull -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_pull_makes_the_default_pack(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy_pack(folders, "dlib")
     assert "dlib is prepared in" in models("pull", "dlib", capsys=capsys)
@@ -152,6 +153,7 @@ def test_pull_says_why_it_failed(
 # --- verify ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_verify(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy_pack(folders, "dlib")
     pack = engine.pack("dlib")

@@ -194,6 +194,7 @@ OF_THE_MEAN = [
 ]
 
 
+@pytest.mark.slow
 @settings(
     max_examples=GALLERIES,
     deadline=None,
