@@ -24,7 +24,7 @@ class _Connection(http.client.HTTPConnection):
     def __init__(self, target: Target) -> None:
         super().__init__(target.host, target.port, timeout=CONNECT_SECONDS)
         self._target = target
-        self.is_cut = False
+        self.is_cut = self.is_connected = False
 
     def connect(self) -> None:
         self.sock = _first_that_answers(self._target)
@@ -39,6 +39,7 @@ class _Connection(http.client.HTTPConnection):
         if isinstance(self.sock, ssl.SSLSocket):
             self.sock.do_handshake()
         self.sock.settimeout(TOTAL_SECONDS)
+        self.is_connected = True
 
     def cut(self) -> None:
         """From another thread: whatever waits for the other side ends."""
@@ -61,11 +62,13 @@ def _first_that_answers(target: Target) -> socket.socket:
 
 def _reason(connection: _Connection, error: Exception) -> str:
     """For the operators, who want to know on which side it was."""
-    if connection.is_cut:  # whatever the error is, it is of our own making
+    timed_out = isinstance(error, TimeoutError)
+    # Once it is cut, whatever the error is, it is of our own making.
+    if connection.is_cut or (connection.is_connected and timed_out):
         return f"no answer within {TOTAL_SECONDS:g} seconds"
     if isinstance(error, (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)):
         return "the receiver closed the connection without an answer"
-    if isinstance(error, TimeoutError):
+    if timed_out:
         return f"no connection within {CONNECT_SECONDS:g} seconds"
     return f"{type(error).__name__}: {error}"[:200]
 

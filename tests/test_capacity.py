@@ -118,6 +118,7 @@ def test_warming_up_is_a_search_for_small_faces(
     network, seen = pipeline._detector._model, []  # type: ignore[union-attr]
     run = network.run
     monkeypatch.setattr(network, "run", lambda batch: (seen.append(batch.shape), run(batch))[1])
-    engine.load("dlib", "").warm_up(1)
+    scores = ScoreScale(engine.calibration_of(pipeline.pack))
+    engine.Engine(pipeline, scores).warm_up(1)
     border = 22
     assert max(shape[-1] for shape in seen) == 1280 + border

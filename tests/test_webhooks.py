@@ -410,10 +410,13 @@ def test_a_receiver_without_an_answer(
     assert attempt.duration_ms < 3000
 
 
+@pytest.mark.parametrize("cut", [True, False], ids=["cut off", "before it is cut off"])
 def test_a_receiver_that_accepts_and_is_silent(
-    service: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    service: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch, cut: bool
 ) -> None:
     monkeypatch.setattr(posting, "TOTAL_SECONDS", 0.3)
+    if not cut:
+        monkeypatch.setattr(posting._Connection, "cut", lambda connection: None)
     with socket.create_server(("127.0.0.1", 0)) as server:
         silent = Receiver(port=server.getsockname()[1])
         delivery = finished_job(service, allow(settings, silent))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import numpy as np
@@ -25,62 +26,91 @@ MOST_REAL = 1_000
 
 
 class OpenGallery:
-    """`size` people in the database, all public, with one template each."""
+    """`size` people in the database, all public, with one template each or up to `photos`.
 
-    def __init__(self, pack: ModelPack, faces: EmbeddedFolder, size: int, *, seed: int) -> None:
-        self._pack = pack
+    What else there is of those who are real searches for them.
+    """
+
+    def __init__(
+        self, pack: ModelPack, faces: EmbeddedFolder, size: int, *, seed: int, photos: int = 1
+    ) -> None:
+        self._by = engine_of(pack)
         people = np.random.default_rng(seed).permutation(np.unique(faces.people))
         real = people[: min(size, MOST_REAL)]
         self._strangers = faces.embeddings[np.isin(faces.people, people[MOST_REAL:])]
-        first = [faces.embeddings[faces.people == person][0] for person in real]
+        of_each = [faces.embeddings[faces.people == person] for person in real]
+        self._mates = [(n, probe) for n, own in enumerate(of_each) for probe in own[photos:]]
+        enrolled = [(n, template) for n, own in enumerate(of_each) for template in own[:photos]]
         self.made_up = size - len(real)
-        templates = np.array(first)
         if self.made_up:
             made_up = Resampled(faces.embeddings, faces.people, seed=seed)
-            templates = np.concatenate([templates, made_up.draw(self.made_up)])
-        self._load(templates)
+            enrolled += enumerate(made_up.draw(self.made_up), start=len(real))
+        self._load(size, enrolled)
 
     @property
     def searches(self) -> int:
         return len(self._strangers)
 
-    def share_found(self, rate: float) -> float:
-        """Of the searches for strangers those that return anybody."""
-        by = engine_of(self._pack)
-        options = matching.SearchOptions(
-            matching.level_confidence("basic"), max_false_positive_rate=rate
-        )
-        found = 0
-        with statements():
-            gallery = Gallery.visible_to(Scope(viewer=None), by)
-            least = matching.cut(by, options, gallery.searched).cosine
-            for probe in self._strangers:
-                found += bool(gallery.nearest(_padded(probe), least=least, limit=1))
-        return found / self.searches
+    def shares(self, rates: Sequence[float], *, by_user: bool = False) -> Floats:
+        """(rates, 2): of the searches for strangers those that return anybody, and of those for
+        the enrolled those that return them first (NaN without a second photo of anybody).
 
-    def _load(self, templates: Floats) -> None:
-        version = self._pack.embedding_version
+        One search for each photo, at the loosest cut: the others take a part of what it finds.
+        """
+        basic = matching.level_confidence("basic")
+        with statements():
+            gallery = Gallery.visible_to(Scope(viewer=None), self._by)
+            cuts = [
+                matching.cut(
+                    self._by,
+                    matching.SearchOptions(basic, max_false_positive_rate=rate),
+                    gallery.searched,
+                ).cosine
+                for rate in rates
+            ]
+
+            def first(probe: Floats) -> tuple[UUID | None, float]:
+                found = gallery.nearest(_padded(probe), least=min(cuts), limit=1, by_user=by_user)
+                return (found[0].user_id, found[0].cosine) if found else (None, -1.0)
+
+            strangers = [first(probe)[1] for probe in self._strangers]
+            answers = [(first(probe), _user(person)) for person, probe in self._mates]
+        mates = [cosine if user == person else -1.0 for (user, cosine), person in answers]
+        return np.array([[_share(strangers, cut), _share(mates, cut)] for cut in cuts])
+
+    def _load(self, people: int, enrolled: list[tuple[int, Floats]]) -> None:
+        version = self._by.pack.embedding_version
         loading.empty()
-        mean = calibration_of(self._pack).mean_embedding
+        mean = calibration_of(self._by.pack).mean_embedding
         indexes.drop(version)
         indexes.sketch(version, _padded(np.array(mean, np.float32)))
-        vectors = [_padded(one) for one in templates]
-        ids = [UUID(int=number + 1) for number in range(len(vectors))]
-        loading.copy(User, ("id", "privacy_level"), ((user, "public") for user in ids))
-        versions = {"embedding_version": version, "model_version": self._pack.model_version}
+        users = map(_user, range(people))
+        loading.copy(User, ("id", "privacy_level"), ((user, "public") for user in users))
+        versions = {"embedding_version": version, "model_version": self._by.pack.model_version}
         loading.copy(
             Face,
             ("id", "face_id", "user_id"),
-            ((n, f"face_{n:012x}", user) for n, user in enumerate(ids, 1)),
+            ((n, f"face_{n:012x}", _user(who)) for n, (who, _) in enumerate(enrolled, 1)),
             quality_score=0.9, quality_components={}, attributes={}, **versions,
         )  # fmt: skip
         loading.copy(
             Template,
             ("face_id", "user_id", "embedding"),
-            ((n, ids[n - 1], HalfVector(vector)) for n, vector in enumerate(vectors, 1)),
+            (
+                (n, _user(who), HalfVector(_padded(template)))
+                for n, (who, template) in enumerate(enrolled, 1)
+            ),
             **versions,
         )
         loading.vacuum()
+
+
+def _share(cosines: list[float], cut: float) -> float:
+    return float(np.mean([cosine >= cut for cosine in cosines])) if cosines else float("nan")
+
+
+def _user(number: int) -> UUID:
+    return UUID(int=number + 1)
 
 
 def _padded(embedding: Floats) -> Floats:
