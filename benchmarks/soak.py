@@ -1,13 +1,12 @@
 """Whether the service's memory grows: thousands of mixed requests, good and bad, of all sizes.
 
-    python -m benchmarks.soak                    # 9,000 requests, a quarter of an hour
-    python -m benchmarks.soak --requests 500
+    python -m benchmarks.soak                    # 6,000 requests, ten minutes
+    python -m benchmarks.soak --requests 600
 
-It starts the service on 127.0.0.1 with a database of its own, and ends it. The first four ninths of
-the requests are warming up: caches fill, and the memory of every thread comes to where the largest
-pictures met. Then the memory (RSS of gunicorn's processes) in the next tenth is compared with the
-last tenth, both by the median. Exit code 1 when it grew by more than 3%, when an answer was an
-error of the service, or when too few were answered for that to mean anything.
+It starts the service on 127.0.0.1 with a database of its own, and ends it. The first sixth of the
+requests is warming up: caches fill. Then the memory (RSS of gunicorn's processes) in the next tenth
+is compared with the last tenth, both by the median. Exit code 1 when it grew by more than 3%, when
+an answer was an error of the service, or when too few were answered for that to mean anything.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from tqdm import tqdm
 from benchmarks.service import PREFIX, Service, running
 
 AT_ONCE = 4
-WARM_UP = 4 / 9
+WARM_UP = 1 / 6
 MOST_GROWTH = 0.03
 LEAST_ANSWERED = 0.75  # of the requests; a tenth of them is bad on purpose
 EVERY = 10  # requests between two looks at the memory
@@ -173,7 +172,7 @@ def growth(memory: list[int]) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
-    parser.add_argument("--requests", type=int, default=9000)
+    parser.add_argument("--requests", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=7, help="of the kinds and sizes")
     options = parser.parse_args()
     with running() as service:
