@@ -64,8 +64,10 @@ def _reason(connection: _Connection, error: Exception) -> str:
     """For the operators, who want to know on which side it was."""
     timed_out = isinstance(error, TimeoutError)
     # Once it is cut, whatever the error is, it is of our own making.
-    if connection.is_cut or (connection.is_connected and timed_out):
+    if connection.is_connected and (connection.is_cut or timed_out):
         return f"no answer within {TOTAL_SECONDS:g} seconds"
+    if connection.is_cut:
+        return f"no connection within {TOTAL_SECONDS:g} seconds"
     if isinstance(error, (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)):
         return "the receiver closed the connection without an answer"
     if timed_out:

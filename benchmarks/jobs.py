@@ -78,7 +78,10 @@ def _worker(environment: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(60)
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
 
 
 def measure(threads: int, photos: int, rounds: int) -> dict[str, float]:
@@ -105,7 +108,7 @@ def measure(threads: int, photos: int, rounds: int) -> dict[str, float]:
             seconds[name].append(way())
     least = {name: min(of) for name, of in seconds.items()}
     return {
-        **{f"{name}_seconds": round(of, 2) for name, of in least.items()},
+        **{f"{name}_seconds": round(of, 4) for name, of in least.items()},
         "of_pipeline": round(least["pipeline"] / least["job"], 3),
         "of_identify": round(least["identify"] / least["job"], 3),
     }

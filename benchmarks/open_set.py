@@ -80,7 +80,7 @@ def rows_of(galleries: Iterator[OpenGallery], ways: Sequence[str]) -> list[dict[
     Loading a large one takes a minute.
     """
     shares: dict[str, list[Floats]] = {way: [] for way in ways}
-    searches = made_up = 0
+    searches, made_up = np.zeros(2, int), 0
     for gallery in galleries:
         searches, made_up = searches + gallery.searches, gallery.made_up
         for way, rows in shares.items():
@@ -91,13 +91,17 @@ def rows_of(galleries: Iterator[OpenGallery], ways: Sequence[str]) -> list[dict[
     return [
         {
             "made_up": made_up,
-            "searches": searches,
+            "searches": searches.tolist(),
             "match_on": way,
-            "strangers": dict(zip(RATES, np.round(mean[:, 0], 4).tolist(), strict=True)),
-            "found": dict(zip(RATES, np.round(mean[:, 1], 4).tolist(), strict=True)),
+            "strangers": _by_rate(mean[:, 0]),
+            "found": _by_rate(mean[:, 1]) if searches[1] else None,
         }
         for way, mean in means.items()
     ]
+
+
+def _by_rate(shares: Floats) -> dict[float, float]:
+    return dict(zip(RATES, np.round(shares, 4).tolist(), strict=True))
 
 
 if __name__ == "__main__":

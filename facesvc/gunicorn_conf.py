@@ -51,9 +51,8 @@ os.environ.setdefault("PGCONNECT_TIMEOUT", "10")  # seconds
 def post_worker_init(worker: Any) -> None:
     """Load the networks before the first connection is taken, in each process for itself.
 
-    They take the most memory that they will: too small a container shows at the start.
-
-    What is missing here does not end the process: /health/ready says what it is.
+    What is missing here does not end the process: /health/ready says what it is. Too little memory
+    does: the networks take here the most that they will, and not some day under load.
     """
     from django.conf import settings
     from django.db import Error, connection

@@ -24,7 +24,7 @@ from facesvc.postgres.cluster import DatabaseError
 from facesvc.processes import MALLOC, die_with_parent
 from facesvc.supervisor import GaveUpError, Supervisor
 
-READY_TIMEOUT = 60  # seconds
+READY_TIMEOUT = 120  # seconds
 TOKEN_MINUTES = 24 * 60
 
 

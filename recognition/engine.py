@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from pathlib import Path
 from threading import Lock
 
@@ -104,27 +104,37 @@ class Engine:
 
     def self_test(self) -> bool:
         """Runs every model on a picture made in memory; whether what comes out is sound."""
-        side = self.pack.recogniser.size
-        grey = np.add.outer(np.arange(side), np.arange(side)) % 256
-        image = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
+        image, faces = self._made_up()
         self.pipeline.detect(image, rotate=False)
-        box, landmarks = np.array([[0.0, 0.0, side, side]]), self.pack.template[None]
-        faces = self.pipeline.look_at(image, Detections(box, np.ones(1), landmarks))
         (face,) = self.pipeline.embed(self.pipeline.describe(image, faces))
         return bool(np.isclose(np.linalg.norm(self.template(face)), 1, atol=1e-3))
 
     def warm_up(self, at_once: int) -> None:
-        """Search `at_once` pictures together for small faces, of the largest size ever searched.
+        """Run the networks `at_once` times together on the most that they ever see.
 
-        The arena of onnxruntime then has what such pictures take, and keeps it. Otherwise it would
-        grow whenever large ones happened to meet, over hours and under load.
+        The arena of onnxruntime then has what that takes, and keeps it. Otherwise it would grow
+        whenever large pictures happened to meet, over hours and under load.
         """
         side = self.pack.detector.largest_side
-        image = np.full((side, side, 3), 128, np.uint8)
-        search = partial(self.pipeline.detect, rotate=False)
+        large = np.full((side, side, 3), 128, np.uint8)
+        image, faces = self._made_up()
+        faces *= self.pack.recogniser.input.batch
+
+        def work(_: int) -> None:
+            self.pipeline.detect(large, rotate=False)
+            self.pipeline.embed(self.pipeline.describe(image, faces))
+
         with ThreadPoolExecutor(at_once) as threads:
             for _ in range(_WARM_UPS):
-                list(threads.map(search, [image] * at_once))
+                list(threads.map(work, range(at_once)))
+
+    def _made_up(self) -> tuple[Image, list[DetectedFace]]:
+        """A pattern, and a face that fills it."""
+        side = self.pack.recogniser.size
+        grey = np.add.outer(np.arange(side), np.arange(side)) % 256
+        image = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
+        box, landmarks = np.array([[0.0, 0.0, side, side]]), self.pack.template[None]
+        return image, self.pipeline.look_at(image, Detections(box, np.ones(1), landmarks))
 
 
 def current() -> Engine:

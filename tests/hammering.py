@@ -38,6 +38,7 @@ def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "facesvc.settings"
     django.setup()
     from django.test.utils import setup_test_environment
+    from django.urls import get_resolver
 
     from recognition import engine
     from tests.builders import fake_engine, vector
@@ -47,6 +48,7 @@ def main() -> None:
     faked.pipeline.show(vector(what["shown"]))  # type: ignore[attr-defined]
     engine.current = lambda: faked
 
+    get_resolver().url_patterns  # loads the views  # noqa: B018
     forking = multiprocessing.get_context("fork")
     start, results = forking.Barrier(what["processes"]), forking.Queue()
     arguments = (what, start, results)

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 
@@ -42,7 +43,7 @@ def test_under_load_nothing_but_503_is_refused(service: Service) -> None:
 
 @pytest.mark.slow
 def test_a_restart_loses_no_request(service: Service) -> None:
-    """SIGHUP: new processes are ready before the old ones end, which answer what they have."""
+    """SIGHUP: the old processes answer what they have; what comes waits for the new ones."""
     before = service.workers()
 
     async def restart_meanwhile() -> Record:
@@ -52,15 +53,17 @@ def test_a_restart_loses_no_request(service: Service) -> None:
         service.master.send_signal(signal.SIGHUP)
         return await loading
 
+    began = time.monotonic()
     record = asyncio.run(restart_meanwhile())
     assert not record.broken
+    assert max(answer.at for answer in record.answers) - began > 3 * SECONDS
     assert {answer.status for answer in record.answers} <= {200, 503}
     assert set(before).isdisjoint(service.workers())
 
 
 @pytest.mark.slow
 def test_no_request_leaves_memory_behind() -> None:
-    """Half a megabyte a request would be a third more; allocators settle far below that."""
+    """Half a megabyte a request would be a fifth more; allocators settle far below that."""
     with running({"WEB_WORKERS": "1"}) as service:
         statuses, memory = soak.soak(service, 250, seed=7)
     assert max(statuses) < 500 and {200, 201, 400, 401} <= set(statuses)
@@ -71,13 +74,13 @@ def test_no_request_leaves_memory_behind() -> None:
 def test_what_the_queue_costs_is_measured() -> None:
     """The figures, not how good they are: that is for a quiet machine."""
     command = [sys.executable, "-m", "benchmarks.jobs", "--photos=4", "--rounds=1", "--threads=2"]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300)
     assert done.returncode in (0, 1), done.stderr
     figures, _ = json.JSONDecoder().raw_decode(done.stdout)
     measured = figures["2 threads"]
     assert min(measured["pipeline_seconds"], measured["identify_seconds"]) > 0
     ratio = measured["identify_seconds"] / measured["job_seconds"]
-    assert measured["of_identify"] == pytest.approx(ratio, abs=0.02)
+    assert measured["of_identify"] == pytest.approx(ratio, abs=0.01)
     assert ("FAILED" in done.stdout) == (measured["of_identify"] < jobs.LEAST) == done.returncode
 
 

@@ -10,7 +10,9 @@ from pytest_django import Settings
 from recognition import capacity, engine
 from recognition.capacity import BusyError, Bytes, Patience, Turns
 from recognition.inference.arrays import Image
+from recognition.inference.detection.results import Detections
 from recognition.inference.pipeline import DetectedFace, FacePipeline
+from recognition.inference.sessions import Model
 from recognition.scores import ScoreScale
 
 UNLIMITED, REQUEST, HASTY = Patience(), Patience(30, takes_place=True), Patience(0.01, True)
@@ -93,32 +95,49 @@ def test_bytes_of_bodies() -> None:
     bodies.take(40, 100)
 
 
-@pytest.mark.parametrize(("pack", "side"), [("dlib", 1280), ("buffalo_l", 640)])
-def test_warming_up_is_as_many_of_the_largest_pictures_together(pack: str, side: int) -> None:
-    together, shapes = Barrier(3), []
+@pytest.mark.parametrize(("pack", "side", "batch"), [("dlib", 1280, 8), ("buffalo_l", 640, 8)])
+def test_warming_up_is_the_most_of_everything_together(pack: str, side: int, batch: int) -> None:
+    together: list[Barrier] = [Barrier(3), Barrier(3)]
+    shapes, batches = [], []
 
     class Recorder:
         def __init__(self) -> None:
             self.pack = engine.pack(pack)
 
         def detect(self, image: Image, *, rotate: bool) -> list[DetectedFace]:
-            together.wait(10)  # breaks unless there are three at a time
+            together[0].wait(20)  # breaks unless there are three at a time
             shapes.append(image.shape)
             return []
+
+        def look_at(self, image: Image, found: Detections) -> list[Detections]:
+            return [found]
+
+        def describe(self, image: Image, faces: list[Detections]) -> list[Detections]:
+            return faces
+
+        def embed(self, faces: list[Detections]) -> None:
+            together[1].wait(20)
+            batches.append(len(faces))
 
     scores = ScoreScale(engine.calibration_of(engine.pack("dlib")))
     engine.Engine(Recorder(), scores).warm_up(3)  # type: ignore[arg-type]
     assert set(shapes) == {(side, side, 3)}
+    assert set(batches) == {batch}
 
 
-def test_warming_up_is_a_search_for_small_faces(
+def test_warming_up_is_as_much_as_a_network_sees(
     pipeline: FacePipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which is what takes the most: the network sees the picture as large as it ever does."""
-    network, seen = pipeline._detector._model, []  # type: ignore[union-attr]
-    run = network.run
-    monkeypatch.setattr(network, "run", lambda batch: (seen.append(batch.shape), run(batch))[1])
+    detected = shapes_seen(pipeline._detector._model, monkeypatch)  # type: ignore[union-attr]
+    embedded = shapes_seen(pipeline._embedder._model._model, monkeypatch)
     scores = ScoreScale(engine.calibration_of(pipeline.pack))
     engine.Engine(pipeline, scores).warm_up(1)
     border = 22
-    assert max(shape[-1] for shape in seen) == 1280 + border
+    assert max(detected) == (1, 3, 1280 + border, 1280 + border)
+    assert set(embedded) == {(8, 3, 150, 150)}
+
+
+def shapes_seen(network: Model, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    run, seen = network.run, list[tuple[int, ...]]()
+    monkeypatch.setattr(network, "run", lambda batch: (seen.append(batch.shape), run(batch))[1])
+    return seen

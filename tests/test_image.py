@@ -128,7 +128,7 @@ def wait_for_the_probe(target: Path, environment: Mapping[str, str], port: int) 
     """Asks as the HEALTHCHECK of the image does."""
     (words,) = re.findall(r"^HEALTHCHECK [\s\S]*?CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
     command = [*json.loads(words), str(port)]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while subprocess.run(
         command, executable=target / ".venv/bin/python", cwd=target, env=environment
     ).returncode:

@@ -70,7 +70,7 @@ def test_the_benchmark_counts_whom_it_enrolled(by_user: bool) -> None:
         people=np.repeat(np.arange(len(people)), 3),
     )
     gallery = OpenGallery(product.open_engine().pack, faces, 20, seed=0, photos=2)
-    assert (gallery.searches, gallery.made_up) == (3 * strangers, 0)
+    assert (gallery.searches, gallery.made_up) == ((3 * strangers, 20), 0)
     shares = gallery.shares([0.3, 0.01], by_user=by_user)
     assert shares == pytest.approx(np.array([[0.2, 1], [0.2, 1]]))
 
@@ -78,13 +78,13 @@ def test_the_benchmark_counts_whom_it_enrolled(by_user: bool) -> None:
 def test_rows_are_means_over_the_galleries() -> None:
     class Measured:
         def __init__(self, share: float, made_up: int) -> None:
-            self.searches, self.made_up, self._share = 10, made_up, share
+            self.searches, self.made_up, self._share = (10, 1), made_up, share
 
         def shares(self, rates: Sequence[float], *, by_user: bool) -> Floats:
             return np.array([[self._share, 1 - self._share + by_user]] * len(rates))
 
     galleries = [Measured(0.1, 0), Measured(0.3, 5), Measured(0.9, 5)]
     face, user = rows_of(iter(galleries), ["face", "user"])  # type: ignore[arg-type]
-    assert (face["match_on"], face["searches"], face["made_up"]) == ("face", 20, 5)
+    assert (face["match_on"], face["searches"], face["made_up"]) == ("face", [20, 2], 5)
     assert face["strangers"] == dict.fromkeys(RATES, 0.2) == user["strangers"]
     assert (face["found"][0.1], user["found"][0.1]) == (0.8, 1.8)

@@ -48,8 +48,9 @@ class OpenGallery:
         self._load(size, enrolled)
 
     @property
-    def searches(self) -> int:
-        return len(self._strangers)
+    def searches(self) -> tuple[int, int]:
+        """For strangers, and for those who are enrolled."""
+        return len(self._strangers), len(self._mates)
 
     def shares(self, rates: Sequence[float], *, by_user: bool = False) -> Floats:
         """(rates, 2): of the searches for strangers those that return anybody, and of those for

@@ -42,7 +42,7 @@ def in_minutes(minutes: float) -> datetime:
 
 def signed(key: Any = SECRET, algorithm: str = "HS256", **changes: Any) -> str:
     """A token that is good but for the changes; None takes a claim away."""
-    claims = {"sub": str(OWNER), "scope": "face:manage", "exp": in_minutes(5), **changes}
+    claims = {"sub": str(OWNER), "scope": "face:manage", "exp": in_minutes(600), **changes}
     header = {"kid": claims.pop("kid")} if "kid" in claims else None
     present = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(present, key, algorithm, headers=header)
@@ -101,7 +101,7 @@ def tampered() -> str:
         pytest.param(signed(exp=None), id="without exp"),
         pytest.param(signed(sub=None), id="without sub"),
         pytest.param(signed(exp="soon"), id="exp of the wrong type"),
-        pytest.param(signed(nbf=in_minutes(5)), id="not valid yet"),
+        pytest.param(signed(nbf=in_minutes(300)), id="not valid yet"),
         pytest.param(signed(sub="two words"), id="sub neither id nor name"),
         pytest.param(signed(sub=""), id="empty sub"),
         pytest.param(signed(sub="n" * 101), id="sub too long"),

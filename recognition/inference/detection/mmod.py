@@ -36,9 +36,11 @@ class MmodDetector:
 
     def detect(self, image: Image, *, quick: bool = False) -> Detections:
         """Looks for smaller faces, at a higher cost, only when there is no face otherwise."""
-        boxes, scores = self._search(image, self._spec.min_face)
-        if not len(boxes) and not quick and self._spec.min_face_retry < self._spec.min_face:
-            boxes, scores = self._search(image, self._spec.min_face_retry)
+        scale = self._scale(image, self._spec.min_face)
+        larger = self._scale(image, self._spec.min_face_retry)
+        boxes, scores = self._search(image, scale)
+        if not len(boxes) and not quick and larger > scale:
+            boxes, scores = self._search(image, larger)
         best = np.argsort(-scores, kind="stable")[: self._MOST_CANDIDATES]
         boxes, scores = boxes[best], scores[best]
         keep = suppress_mmod(boxes, scores, self._spec.nms_overlap)[: self._MOST_FACES]
@@ -47,9 +49,14 @@ class MmodDetector:
         landmarks = [self._cascade.predict(grey, box) for box in boxes]
         return Detections(boxes, scores, np.array(landmarks).reshape(-1, 5, 2))
 
-    def _search(self, image: Image, min_face: float) -> tuple[Floats, Floats]:
+    def _scale(self, image: Image, min_face: float) -> float:
+        """At which faces of that size are found, or as near to it as pictures of that size go."""
+        height, width = image.shape[:2]
+        scale: float = min(self._spec.window / min_face, self._spec.max_side / max(height, width))
+        return scale
+
+    def _search(self, image: Image, scale: float) -> tuple[Floats, Floats]:
         spec, (height, width) = self._spec, image.shape[:2]
-        scale = min(spec.window / min_face, spec.max_side / max(height, width))
         boxes: list[Floats] = []
         scores: list[Floats] = []
         while True:
