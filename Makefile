@@ -66,7 +66,7 @@ bench-load: .venv/dev.stamp .env  ## More clients than the service can serve: 20
 	@echo "Measuring the service under load"
 	@$(BIN)/python -m benchmarks.load $(ARGS)
 
-bench-soak: .venv/dev.stamp .env  ## Whether the memory grows over 5,000 requests: a quarter of an hour
+bench-soak: .venv/dev.stamp .env  ## Whether the memory grows over 5,000 requests: ten minutes
 	@echo "Measuring the memory of the service"
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 

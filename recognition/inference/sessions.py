@@ -37,7 +37,7 @@ class Model:
         # busy cores, 29.5 ms a run with spinning and 7.5 ms without.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # What is between the layers: from one arena for all models, and not planned for each shape
-        # of input, of which pictures have no end. As fast, and an eighth less memory (bench-soak).
+        # of input, of which pictures have no end: as fast, and an eighth less memory.
         with _arena_lock:
             _make_arena()
         options.add_session_config_entry("session.use_env_allocators", "1")

@@ -74,6 +74,23 @@ def test_a_blank_picture_of_any_shape(pipeline: FacePipeline, rows: int, columns
     assert pipeline.detect(np.full((rows, columns, 3), 200, np.uint8)) == []
 
 
+@pytest.mark.parametrize(
+    ("side", "largest"), [(320, 640), (1000, 1280), (1280, 1280), (2560, 1280)]
+)
+def test_a_picture_without_a_face_is_searched_enlarged(
+    pipeline: FacePipeline, monkeypatch: pytest.MonkeyPatch, side: int, largest: int
+) -> None:
+    """For smaller faces, up to the largest size; what has that already is not searched again."""
+    network = pipeline._detector._model  # type: ignore[union-attr]
+    run, sizes, border = network.run, list[int](), 22
+    monkeypatch.setattr(
+        network, "run", lambda batch: (sizes.append(batch.shape[-1] - border), run(batch))[1]
+    )
+    assert pipeline.detect(np.full((side, side, 3), 128, np.uint8), rotate=False) == []
+    assert max(sizes) == largest
+    assert sizes.count(largest) == 1
+
+
 # --- against dlib ---------------------------------------------------------------------------------
 
 
