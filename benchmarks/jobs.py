@@ -26,7 +26,7 @@ import django
 from cryptography.fernet import Fernet
 
 from benchmarks.service import PROJECT, prepared
-from facesvc.processes import die_with_parent
+from facesvc.processes import MALLOC, die_with_parent
 
 if TYPE_CHECKING:
     from recognition.access import Caller
@@ -148,4 +148,9 @@ def _job(caller: Caller, photo: bytes, photos: int) -> float:
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facesvc.settings")
+    # glibc reads these when a process starts, and the loops have to run as the worker does: it
+    # makes a difference of an eighth.
+    if not MALLOC.keys() <= os.environ.keys():
+        command = [sys.executable, "-m", "benchmarks.jobs", *sys.argv[1:]]
+        os.execve(sys.executable, command, {**MALLOC, **os.environ})
     sys.exit(main())
