@@ -33,17 +33,6 @@ if TYPE_CHECKING:
 
 LEAST = 0.9
 MOST_SECONDS = 600  # of one job
-SEARCH = {
-    "on_behalf_of": None,
-    "groups": ["public"],
-    "everyone": False,
-    "tagging": False,
-    "max_candidates": 5,
-    "match_on": "face",
-    "min_confidence": 0.8,
-    "max_false_positive_rate": None,
-    "largest_only": False,
-}
 
 
 def main() -> int:
@@ -90,6 +79,7 @@ def measure(threads: int, photos: int, rounds: int) -> dict[str, float]:
     from batch.models import Kind
     from recognition import engine
     from recognition.access import Caller
+    from tests.builders import SEARCH
     from tests.photos import astronaut, jpeg
 
     caller = Caller("bench", None, frozenset({"face:identify", "face:batch"}))
@@ -132,6 +122,7 @@ def _job(caller: Caller, photo: bytes, photos: int) -> float:
     """From the submission to the end, the encryption of the photos included."""
     from batch import jobs
     from batch.models import Item, Job, Kind, State
+    from tests.builders import SEARCH
 
     items = [jobs.NewItem(f"{number}", photo, {}) for number in range(photos)]
     begin = time.monotonic()

@@ -40,6 +40,18 @@ OWNER = UUID("0000000a-0000-4000-8000-000000000001")
 FRIEND = UUID("0000000b-0000-4000-8000-000000000002")
 STRANGER = UUID("0000000c-0000-4000-8000-000000000003")
 USER_SCOPES = ["face:register", "face:verify", "face:identify", "face:manage"]
+# What a job that identifies stores of its request.
+SEARCH = {
+    "on_behalf_of": None,
+    "groups": ["public"],
+    "everyone": False,
+    "tagging": False,
+    "max_candidates": 5,
+    "match_on": "face",
+    "min_confidence": 0.8,
+    "max_false_positive_rate": None,
+    "largest_only": False,
+}
 
 # A picture that the decoder takes; what is on it is up to the FakePipeline.
 PICTURE = encode(np.full((48, 64, 3), 128, np.uint8))

@@ -31,7 +31,7 @@ from facesvc import database
 from recognition import enrolment
 from recognition.access import Caller
 from recognition.models import Face, User
-from tests.builders import OWNER
+from tests.builders import OWNER, SEARCH
 from tests.photos import jpeg, tom_hanks
 from tests.receiver import Receiver, receiving
 
@@ -43,16 +43,11 @@ KILL_EVERY = 2.0 if JOBS >= 10 else 1.0  # seconds
 PATIENCE = 90 + JOBS * ITEMS  # seconds
 
 APP = Caller("app", None, frozenset({"face:identify", "face:register", "face:batch"}))
-SEARCH = {
+HIS_SEARCH = {
+    **SEARCH,
     "on_behalf_of": str(OWNER),
     "groups": ["public", "friends"],
-    "everyone": False,
-    "tagging": False,
-    "max_candidates": 5,
-    "match_on": "face",
     "min_confidence": 0.1,
-    "max_false_positive_rate": None,
-    "largest_only": False,
 }
 
 
@@ -163,7 +158,7 @@ def quiet_results() -> dict[str, dict[str, Any]]:
     return {
         item["image_id"]: comparable(item.get("result") or item["error"])
         for job in range(JOBS)
-        for item in work.at_once(APP, Kind.IDENTIFY, SEARCH, items_of(job))["results"]
+        for item in work.at_once(APP, Kind.IDENTIFY, HIS_SEARCH, items_of(job))["results"]
     }
 
 
@@ -203,7 +198,7 @@ def test_every_picture_once_whoever_is_killed(receiver: Receiver) -> None:
         jobs.submit(
             caller=APP,
             kind=Kind.IDENTIFY,
-            options=SEARCH,
+            options=HIS_SEARCH,
             items=items_of(number),
             callback_url=receiver.url,
         )

@@ -33,6 +33,7 @@ from tests.builders import (
     FRIEND,
     OWNER,
     PICTURE,
+    SEARCH,
     STRANGER,
     FakePipeline,
     befriend,
@@ -45,17 +46,6 @@ pytestmark = pytest.mark.django_db
 concurrent = pytest.mark.django_db(transaction=True)
 
 APP = Caller("app", None, frozenset({"face:identify", "face:register", "face:batch"}))
-SEARCH = {
-    "on_behalf_of": None,
-    "groups": ["public"],
-    "everyone": False,
-    "tagging": False,
-    "max_candidates": 5,
-    "match_on": "face",
-    "min_confidence": 0.8,
-    "max_false_positive_rate": None,
-    "largest_only": False,
-}
 FACE = {"user_id": str(FRIEND), "face_group": "primary", "face_index": None, "metadata": {}}
 
 
