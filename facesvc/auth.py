@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TokenAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <JWT>`. request.user is a Caller, request.auth the token."""
+    """`Authorization: Bearer <JWT>`. request.user is a Caller, request.auth what was signed."""
 
     def authenticate(self, request: Request) -> tuple[Any, str] | None:
         parts = get_authorization_header(request).split()
@@ -32,7 +32,7 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed(str(error), code=error.code) from None
         # For the log.
         request._request.META["facesvc.caller"] = "service" if caller.is_service else "user"
-        return caller, token
+        return caller, tokens.signed_part(token)
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="facesvc"'

@@ -36,12 +36,15 @@ JWT_SECRET = secret("JWT_SECRET", SECRET_KEY)
 JWT_PUBLIC_KEY = env.str("JWT_PUBLIC_KEY", "")
 #: The address where the identity provider publishes its keys, in place of `JWT_PUBLIC_KEY`.
 JWT_JWKS_URL = env.str("JWT_JWKS_URL", "")
-#: Names of the services that tokens of the identity provider may stand for; users are UUIDs.
+#: Names of the services that a token may stand for; users are UUIDs. Without an identity provider
+#: an empty list lets every name be a service: who has the secret is trusted.
 JWT_SERVICE_CLIENTS: list[str] = env.list("JWT_SERVICE_CLIENTS", [])
 #: The `aud` that a token must have, if this is set.
 JWT_AUDIENCE = env.str("JWT_AUDIENCE", "")
 #: The `iss` that a token must have, if this is set.
 JWT_ISSUER = env.str("JWT_ISSUER", "")
+#: Seconds that the clock of the issuer may differ from ours: a token counts so much longer.
+JWT_LEEWAY_SECONDS = env.int("JWT_LEEWAY_SECONDS", 30)
 
 # --- Pictures and bodies --------------------------------------------------------------------------
 #: The most that a picture may have as it is sent, in megabytes; more gets 413.

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from recognition import engine, indexes, protection
+from recognition import engine, indexes, protection, tokens
 from recognition.inference.packs import PackError
 from recognition.outbound import is_address
 from recognition.providers import CHECKS
@@ -32,6 +32,17 @@ def check_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         protection.key_ids()
     except (ValueError, ImproperlyConfigured) as error:
         return [Error(f"A key is not valid: {error}", id="facesvc.E004")]
+    return []
+
+
+@register()
+def check_public_key(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if not settings.JWT_PUBLIC_KEY:
+        return []
+    try:
+        tokens.algorithm_of(settings.JWT_PUBLIC_KEY)
+    except ValueError as error:
+        return [Error(f"JWT_PUBLIC_KEY cannot be used: {error}", id="facesvc.E009")]
     return []
 
 
@@ -86,6 +97,7 @@ def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         # In two frames an alternation would be the state that changes with each of them.
         "FACESVC_LIVE_WINDOW": (3, 100),
         "FACESVC_PROVIDER_SECONDS": (0.01, 60),
+        "JWT_LEEWAY_SECONDS": (0, 300),
         "FACESVC_LOGIN_SESSION_SECONDS": (1, 3600),
         "FACESVC_LIVE_SESSION_MINUTES": (1, 24 * 60),
         "FACESVC_LIVE_GAP_SECONDS": (0.1, 3600),

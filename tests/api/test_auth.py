@@ -106,7 +106,9 @@ def tampered() -> str:
         pytest.param(signed(sub=""), id="empty sub"),
         pytest.param(signed(sub="n" * 101), id="sub too long"),
         pytest.param(signed(sub="name\n"), id="sub with a line break"),
-        pytest.param(signed(scope=["face:manage"]), id="scope of the wrong type"),
+        pytest.param(signed(scope=7), id="scope of the wrong type"),
+        pytest.param(signed(scope=["face:manage", 7]), id="scope of mixed types"),
+        pytest.param(signed(scope=None, scp={"face:manage": True}), id="scp of the wrong type"),
         pytest.param("garbage", id="garbage"),
         pytest.param("a.b.c", id="three parts of nothing"),
         pytest.param("two words", id="two words"),
@@ -130,6 +132,41 @@ def test_a_subject_that_is_no_text(client: Client, sub: object) -> None:
 def test_a_token_without_the_scope(client: Client) -> None:
     for scope in (None, "", "face:verify", "face:manager xface:manage"):
         assert refusal(ask(client, signed(scope=scope))) == (403, "insufficient_scope")
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"scope": ["face:verify", "face:manage"]},
+        {"scope": None, "scp": "openid face:manage"},
+        {"scope": None, "scp": ["face:manage"]},
+        {"scope": "openid", "scp": ["face:manage"]},
+        {"scope": ["openid face:manage"]},
+    ],
+)
+def test_scopes_as_identity_providers_write_them(client: Client, claims: dict[str, Any]) -> None:
+    assert ask(client, signed(**claims)).status_code == 200
+
+
+def test_commas_between_scopes_are_named(client: Client) -> None:
+    answer = ask(client, signed(scope="face:verify,face:manage"))
+    assert refusal(answer) == (401, "invalid_token")
+    assert "blanks" in answer.json()["error"]["message"]
+
+
+def test_clocks_may_differ_a_little(client: Client, settings: Settings) -> None:
+    """The issuer's clock is half a minute behind ours, or before it."""
+    late, early = signed(exp=in_minutes(-0.3)), signed(nbf=in_minutes(0.3))
+    assert ask(client, late).status_code == ask(client, early).status_code == 200
+    settings.JWT_LEEWAY_SECONDS = 0
+    assert refusal(ask(client, late)) == (401, "token_expired")
+    assert refusal(ask(client, early)) == (401, "invalid_token")
+
+
+def test_listed_services_count_for_our_secret_as_well(client: Client, settings: Settings) -> None:
+    settings.JWT_SERVICE_CLIENTS = ["photo-app"]
+    assert ask(client, signed(sub="photo-app")).status_code == 200
+    assert refusal(ask(client, signed(sub="another-app"))) == (401, "invalid_token")
 
 
 # --- audience and issuer --------------------------------------------------------------------------
@@ -185,6 +222,12 @@ def test_a_key_of_another_kind(client: Client, settings: Settings, algorithm: st
     settings.JWT_PUBLIC_KEY = pem(RSA_KEY)
     key = {"EdDSA": ED_KEY, "ES256": EC_KEY}[algorithm]
     assert refusal(ask(client, signed(key, algorithm))) == (401, "invalid_token")
+
+
+@pytest.mark.parametrize("key", ["nonsense", pem(ec.generate_private_key(ec.SECP384R1()))])
+def test_a_public_key_that_cannot_be_used(client: Client, settings: Settings, key: str) -> None:
+    settings.JWT_PUBLIC_KEY = key
+    assert refusal(ask(client, signed(RSA_KEY, "RS256"))) == (503, "unavailable")
 
 
 def test_the_secret_counts_no_longer_with_a_public_key(client: Client, settings: Settings) -> None:
@@ -254,6 +297,8 @@ def test_a_key_by_its_id(client: Client, key_server: KeyServer) -> None:
         pytest.param(signed(RSA_KEY, "RS256"), id="no id"),
         pytest.param(signed(kid="first"), id="our secret"),
         pytest.param(signed(ED_KEY, "EdDSA", kid="first"), id="a key of another kind"),
+        pytest.param(signed(EC_KEY, "ES256", kid="first"), id="an elliptic curve, the key is RSA"),
+        pytest.param(signed(RSA_KEY, "PS256", kid="first"), id="an algorithm that is not ours"),
         pytest.param(signed(RSA_KEY, "RS256", kid="f" * 5000), id="a long id"),
         pytest.param("garbage", id="garbage"),
     ],

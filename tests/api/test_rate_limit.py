@@ -1,5 +1,6 @@
 """60 requests a minute and 1,000 an hour for each token."""
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import chain
@@ -12,10 +13,14 @@ from pytest_django import Settings
 
 from recognition import tokens
 from recognition.models import RateWindow
+from tests.api.test_auth import EC_KEY, pem, signed
 from tests.builders import OWNER, USER_SCOPES, Person, make_user, refusal, user_token
 from tests.processes import Hammering, hammer
 
 pytestmark = pytest.mark.django_db
+
+# The order of the group of the curve P-256: FIPS 186-4, D.1.2.3.
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +118,25 @@ def test_the_61st_request_of_four_processes_is_refused() -> None:
     left = sorted(int(answer.remaining or -1) for answer in answers if answer.status == 200)
     assert left == [*range(60)]
     assert RateWindow.objects.order_by("-minute_start")[0].minute_count == 80
+
+
+def test_another_spelling_of_the_signature_is_the_same_token(
+    client: Client, settings: Settings
+) -> None:
+    """Of an ECDSA signature (r, s), (r, n - s) is valid as well, and base64 has unused bits."""
+    settings.JWT_PUBLIC_KEY = pem(EC_KEY)
+    head, claims, signature = signed(EC_KEY, "ES256").split(".")
+    raw = base64.urlsafe_b64decode(signature + "==")
+    mirrored = raw[:32] + (P256_ORDER - int.from_bytes(raw[32:])).to_bytes(32)
+    spellings = [signature, base64.urlsafe_b64encode(mirrored).decode().rstrip("=")]
+    spellings += [f"{spelling}==" for spelling in spellings]
+    make_user(OWNER)
+    answers = [
+        Person(f"{head}.{claims}.{spelling}", client).get(f"users/{OWNER}")
+        for spelling in spellings
+    ]
+    taken = [answer for answer in answers if answer.status_code == 200]
+    assert len(taken) >= 2
+    assert [answer["RateLimit-Remaining"] for answer in taken] == [
+        str(59 - index) for index in range(len(taken))
+    ]
