@@ -99,19 +99,41 @@ def _refusal_of(view: ServiceView, request: Request) -> Exception | None:
 
 
 def _lock(subject: str, key: str) -> None:
-    """Until the end of the transaction. Raises request_in_progress."""
-    number = int.from_bytes(hashlib.sha256(f"{subject}\n{key}".encode()).digest()[:8], signed=True)
+    """Lock the key until the end of the transaction. Raises request_in_progress.
+
+    At most one request waits for the one that is worked on. Each that waits holds a thread of the
+    server, and one caller could otherwise take them all with a single key.
+    """
+    work, place = (_number(kind, subject, key) for kind in ("work", "place to wait"))
+    if _try_lock(work):
+        return
+    if not _try_lock(place):
+        raise _in_progress()
     try:
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [work])
             cursor.execute("SET LOCAL lock_timeout = DEFAULT")
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
             raise
-        raise ServiceError(
-            "request_in_progress", "A request with this Idempotency-Key is being worked on."
-        ) from None
+        raise _in_progress() from None
+
+
+def _number(*words: str) -> int:
+    """A number for an advisory lock, from 64 bits of a hash."""
+    return int.from_bytes(hashlib.sha256("\n".join(words).encode()).digest()[:8], signed=True)
+
+
+def _try_lock(number: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+        return bool(cursor.fetchone()[0])
+
+
+def _in_progress() -> ServiceError:
+    message = "A request with this Idempotency-Key is being worked on; send yours again later."
+    return ServiceError("request_in_progress", message)
 
 
 def oldest() -> datetime:

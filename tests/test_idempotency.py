@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import timedelta
 from io import StringIO
+from itertools import islice
 from threading import Barrier
 from typing import Any
 
@@ -230,8 +231,12 @@ def at_once(token: str, path: str, count: int) -> list[HttpResponse]:
 @pytest.mark.django_db(transaction=True)
 @each_path
 def test_8_threads_one_row(path: str) -> None:
-    answers = at_once(service_token(), path, 8)
+    everybody = at_once(service_token(), path, 8)
+    answers = [answer for answer in everybody if answer.status_code != 409]
     assert {answer.status_code for answer in answers} <= {201, 202}
+    assert {refusal(each)[1] for each in everybody if each not in answers} <= {
+        "request_in_progress"
+    }
     assert len({json.dumps(answer.json()["data"]) for answer in answers}) == 1
     assert sum(REPLAYED not in answer for answer in answers) == 1
     assert CREATED[path]() == 1
@@ -249,6 +254,26 @@ def test_a_first_request_that_takes_long(service: Person, monkeypatch: pytest.Mo
         assert answer["Retry-After"] == "1"
         assert threads.submit(in_thread, service.token, "other").result().status_code == 202
     assert send(service, "batch-identify", "k", **FIELDS["batch-identify"]).status_code == 202
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_waits_and_all_others_are_refused_at_once(service: Person) -> None:
+    """Nobody takes all threads of the server with one key."""
+    with ThreadPoolExecutor(5) as threads:
+        with transaction.atomic():
+            idempotency._lock("app", "k")
+            answers = [threads.submit(in_thread, service.token, "k") for _ in range(5)]
+            refused = {refusal(answer) for answer in as_completed_but_one(answers)}
+            assert refused == {(409, "request_in_progress")}
+            (waiting,) = (answer for answer in answers if not answer.done())
+        assert waiting.result().status_code == 202
+
+
+def as_completed_but_one(futures: list[Future[HttpResponse]]) -> list[HttpResponse]:
+    """The results of all but the last, which waits for as long as the test lets it."""
+    return [
+        future.result() for future in islice(as_completed(futures, timeout=30), len(futures) - 1)
+    ]
 
 
 def in_thread(token: str, key: str) -> HttpResponse:
