@@ -51,8 +51,9 @@ check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, sys
 	@$(BIN)/kubernetes-validate --strict --quiet $(filter-out %/kustomization.yaml, \
 		$(wildcard deployment/k8s/*.yaml))
 
-docs: .venv/run.stamp  ## Write docs/settings.md, the list of all settings, from the code
+docs: .venv/run.stamp  ## Write docs/settings.md and docs/errors.md from the code
 	@$(BIN)/python -m facesvc.settings_page
+	@$(BIN)/python -m facesvc.errors_page
 
 bench: .venv/bench.stamp .env  ## Measure the inference pipeline, against dlib's own
 	@echo "Measuring inference"

@@ -9,7 +9,7 @@ from drf_spectacular.extensions import (
 )
 from drf_spectacular.openapi import AutoSchema
 
-from facesvc.api import STATUS
+from facesvc.error_codes import STATUS
 
 Schema = dict[str, Any]
 

@@ -53,7 +53,7 @@ def _sender(share: int) -> Any:
     from django.test import Client
     from django.utils import timezone
 
-    from facesvc.api import STATUS
+    from facesvc.error_codes import STATUS
     from recognition import engine
     from recognition.models import Session
     from tests.builders import (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from facesvc.api import STATUS
+from facesvc.error_codes import STATUS
 
 PROJECT = Path(__file__).parents[1]
 PACKAGES = ("facesvc", "recognition", "management", "batch")

@@ -13,8 +13,8 @@ from drf_spectacular.validation import validate_schema
 from batch import webhooks
 from batch.models import new_job_id
 from facesvc import description
-from facesvc.api import STATUS
 from facesvc.description import DescriptionView
+from facesvc.error_codes import STATUS
 
 VERBS = ["register", "verify", "identify", "detect", "compare"]
 
