@@ -18,7 +18,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz check docs bench bench-search bench-load bench-soak bench-jobs backup restore lock clean clean-data
+.PHONY: help run test fuzz check docs bench bench-search bench-load bench-soak bench-jobs bench-frames backup restore lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,10 @@ bench-soak: .venv/dev.stamp .env  ## Whether the memory grows over 5,000 request
 bench-jobs: .venv/dev.stamp .env  ## What the queue of jobs costs beside a plain loop: some minutes
 	@echo "Measuring the queue of jobs"
 	@$(BIN)/python -m benchmarks.jobs $(ARGS)
+
+bench-frames: .venv/dev.stamp .env  ## What a frame of a call costs beside its inference: a minute
+	@echo "Measuring the frames of a call"
+	@$(BIN)/python -m benchmarks.frames $(ARGS)
 
 backup: .venv/run.stamp .env  ## Save the database (FILE=faces.backup); also while it runs
 	@test -n "$(FILE)" || { echo "Which file? make backup FILE=faces.backup" >&2; exit 2; }

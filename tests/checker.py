@@ -5,11 +5,12 @@ import json
 import socketserver
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from tests.patience import PATIENCE
 
 MOODS = {
     # Bodies of a 200 that are no answer.
@@ -32,12 +33,16 @@ MOODS = {
 
 @dataclass
 class Checker:
-    """Answers in one mood after the other, the last for ever; a number is a score."""
+    """Answers in one mood after the other, the last for ever; a number is a score.
+
+    A mood may be a function, which gives the score.
+    """
 
     port: int = 0
     moods: list[Any] = field(default_factory=lambda: [0.9])
     asked: list[dict[str, Any]] = field(default_factory=list)
     left: int = 0  # how many hung up while it dripped
+    waited_for: bool = False  # somebody did not hang up, however long it hung or dripped
     credentials: list[str | None] = field(default_factory=list)  # that came with each
     address: str = "http://127.0.0.1"
 
@@ -58,12 +63,14 @@ def checking(*moods: Any, tls: ssl.SSLContext | None = None) -> Iterator[Checker
             checker.credentials.append(self.headers["Authorization"])
             mood = checker.moods.pop(0) if len(checker.moods) > 1 else checker.moods[0]
             self.close_connection = True
+            if callable(mood):
+                mood = mood()
             if isinstance(mood, float):
                 self._answer(200, json.dumps({"score": mood}).encode())
             elif mood in MOODS:
                 self._answer(200, MOODS[mood])
             elif mood == "hang":
-                stopped.wait(30)
+                checker.waited_for |= not stopped.wait(PATIENCE)
             elif mood == "drip":
                 self._drip(b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n", b"X: x\r\n")
             elif mood == "drip body":
@@ -90,9 +97,11 @@ def checking(*moods: Any, tls: ssl.SSLContext | None = None) -> Iterator[Checker
         def _drip(self, start: bytes, drop: bytes) -> None:
             try:
                 self.wfile.write(start)
-                while not stopped.is_set():
+                drips = 0
+                while not stopped.wait(0.05) and not checker.waited_for:
                     self.wfile.write(drop)
-                    time.sleep(0.05)
+                    drips += 1
+                    checker.waited_for = drips * 0.05 > PATIENCE
             except OSError:
                 checker.left += 1  # they hung up, as they should
 

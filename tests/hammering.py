@@ -13,6 +13,8 @@ from typing import Any
 
 import django
 
+from tests.patience import PATIENCE
+
 Answers = list[tuple[int, str | None]]
 
 
@@ -55,7 +57,7 @@ def main() -> None:
     workers = [forking.Process(target=work, args=arguments) for _ in range(what["processes"])]
     for worker in workers:
         worker.start()
-    collected = [results.get(timeout=100) for _ in workers]
+    collected = [results.get(timeout=PATIENCE) for _ in workers]
     for worker in workers:
         worker.join()
     begins, ends, answers = zip(*collected, strict=True)

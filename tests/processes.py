@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from facesvc import database
+from tests.patience import PATIENCE
 
 PROJECT = Path(__file__).parents[1]
 
@@ -55,7 +56,7 @@ def hammer(what: Hammering, **changes: str) -> tuple[list[Answer], float]:
         text=True,
         cwd=PROJECT,
         env=environment(**changes),
-        timeout=120,
+        timeout=2 * PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)

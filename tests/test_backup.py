@@ -20,6 +20,7 @@ from django.conf import settings
 
 from facesvc import database
 from facesvc.postgres import cluster
+from tests.patience import PATIENCE
 from tests.photos import astronaut, encode, tom_hanks
 
 pytestmark = pytest.mark.slow
@@ -74,7 +75,7 @@ class Place:
             input=json.dumps(given),
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=2 * PATIENCE,
         )
 
     def manage(self, *arguments: str, given: object = None) -> str:

@@ -16,6 +16,7 @@ from benchmarks.search.reference import Cut, answer, best_of_each_person, recall
 from benchmarks.search.runner import Effort, measure_gallery
 from benchmarks.templates import Numbers
 from recognition.engine import calibration_of
+from tests.patience import PATIENCE
 
 ANYBODY = Cut("nearest 10", -1)
 
@@ -114,7 +115,7 @@ def test_throughput_counts_all_clients() -> None:
 
     def search(probe: int) -> list[int]:
         if next(calls) < 4:
-            together.wait(20)  # breaks unless they are four at a time
+            together.wait(PATIENCE)  # breaks unless they are four at a time
         time.sleep(0.01)
         return []
 

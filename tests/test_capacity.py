@@ -14,6 +14,7 @@ from recognition.inference.detection.results import Detections
 from recognition.inference.pipeline import DetectedFace, FacePipeline
 from recognition.inference.sessions import Model
 from recognition.scores import ScoreScale
+from tests.patience import PATIENCE
 
 UNLIMITED, REQUEST, HASTY = Patience(), Patience(30, takes_place=True), Patience(0.01, True)
 
@@ -105,7 +106,7 @@ def test_warming_up_is_the_most_of_everything_together(pack: str, side: int, bat
             self.pack = engine.pack(pack)
 
         def detect(self, image: Image, *, rotate: bool) -> list[DetectedFace]:
-            together[0].wait(20)  # breaks unless there are three at a time
+            together[0].wait(PATIENCE)  # breaks unless there are three at a time
             shapes.append(image.shape)
             return []
 
@@ -116,7 +117,7 @@ def test_warming_up_is_the_most_of_everything_together(pack: str, side: int, bat
             return faces
 
         def embed(self, faces: list[Detections]) -> None:
-            together[1].wait(20)
+            together[1].wait(PATIENCE)
             batches.append(len(faces))
 
     scores = ScoreScale(engine.calibration_of(engine.pack("dlib")))

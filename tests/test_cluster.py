@@ -1,7 +1,6 @@
 """`manage.py qcluster`: what is left when one of its processes is killed with -9."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -11,6 +10,7 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 from pytest_django import Settings
 
+from tests.patience import PATIENCE, wait_until
 from tests.test_batch_chaos import Cluster, clusters
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -25,13 +25,6 @@ def cluster(settings: Settings) -> Iterator[Cluster]:
         yield started
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def is_idle() -> bool:
     return not OrmQ.objects.exists()
 
@@ -42,7 +35,7 @@ def test_a_process_of_an_idle_cluster(cluster: Cluster, which: str) -> None:
     main, sentinel, *others = cluster.family()
     victim = dict(zip(("worker", "monitor", "pusher"), sorted(others, key=age), strict=True))[which]
     victim.kill()
-    psutil.wait_procs([victim], 5)
+    psutil.wait_procs([victim], PATIENCE)
     async_task("math.sqrt", 4)
     wait_until(is_idle)
     assert main.is_running() and sentinel.is_running()
@@ -58,7 +51,7 @@ def age(process: psutil.Process) -> float:
 def test_nothing_goes_on_without_its_parent(cluster: Cluster, which: int) -> None:
     family = cluster.family()
     family[which].kill()
-    _gone, alive = psutil.wait_procs(family, 10)
+    _gone, alive = psutil.wait_procs(family, PATIENCE)
     assert not alive
 
 

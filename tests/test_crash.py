@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from django.conf import settings
 
 from facesvc import database
 from recognition import tokens
+from tests.patience import PATIENCE, wait_until
 from tests.photos import jpeg, tom_hanks
 
 pytestmark = pytest.mark.slow
@@ -55,18 +55,17 @@ class Service:
         )
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + 180
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.log.read_text()
-            with suppress(OSError), closing(self.connect()) as web:
-                web.request("GET", "/health/ready")
-                if web.getresponse().status == 200:
-                    return
-            time.sleep(0.1)
-        pytest.fail("the service is not ready")
+        wait_until(self._is_ready)
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        with suppress(OSError), closing(self.connect()) as web:
+            web.request("GET", "/health/ready")
+            return web.getresponse().status == 200
+        return False
 
     def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
 
     def kill(self) -> None:
         """Every process at once, the database's too, each by its id."""
@@ -116,7 +115,7 @@ class Registrations:
     def run(self) -> None:
         with ThreadPoolExecutor(8) as threads:
             sent = [threads.submit(self._register, number) for number in range(REGISTRATIONS)]
-            assert self._enough.wait(60)
+            assert self._enough.wait(PATIENCE)
             self._service.kill()
             for one in sent:
                 one.result()

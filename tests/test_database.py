@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -15,6 +15,7 @@ from django.db.utils import ConnectionHandler
 
 from facesvc import database, locks
 from facesvc.postgres import cluster
+from tests.patience import wait_until
 
 MB = 1024**2
 PROJECT = Path(__file__).parents[1]
@@ -64,13 +65,6 @@ def postmaster(data_dir: Path) -> int:
 def execute(data_dir: Path, statement: str) -> psycopg.Cursor:
     with psycopg.connect(database.embedded_url(data_dir), autocommit=True) as connection:
         return connection.execute(statement)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def has_ended(data_dir: Path) -> bool:

@@ -40,6 +40,7 @@ from tests.builders import (
 )
 from tests.dump import Dump, dump, is_empty, tables_with
 from tests.everywhere import NAME, ZOE, Life, allow
+from tests.patience import PATIENCE, wait_until
 
 pytestmark = pytest.mark.django_db
 AUDIT = "recognition_auditevent"
@@ -343,7 +344,7 @@ def test_a_job_that_is_just_being_stored(
     with ThreadPoolExecutor(1) as threads:
         fields = {"images": images, "processing_options": {"async": True}}
         data_of(owner.post("batch-identify", **fields), 202)
-        assert erasing[0].result(20).removed["jobs"] == 1
+        assert erasing[0].result(PATIENCE).removed["jobs"] == 1
     assert not Job.objects.exists() and not Picture.objects.exists()
 
 
@@ -356,7 +357,7 @@ def closing_connection(task: Any) -> Any:
 
 def elsewhere(task: Any) -> Any:
     with ThreadPoolExecutor(1) as threads:
-        return threads.submit(closing_connection, task).result(20)
+        return threads.submit(closing_connection, task).result(PATIENCE)
 
 
 def wait_for_a_lock() -> None:
@@ -367,10 +368,7 @@ def wait_for_a_lock() -> None:
             cursor.execute(statement)
             return bool(cursor.fetchall())
 
-    deadline = time.monotonic() + 10
-    while not elsewhere(is_waiting):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: elsewhere(is_waiting))
 
 
 @pytest.mark.slow
@@ -399,11 +397,11 @@ def erase_in_the_middle() -> None:
         time.sleep(0.15)
         receipt = threads.submit(closing_connection, lambda: data_of(app.delete(f"users/{OWNER}")))
         try:
-            assert receipt.result(60)["removed"]["users"] == 1
+            assert receipt.result(PATIENCE)["removed"]["users"] == 1
         finally:
             gone.set()
         for other in others:
-            statuses = other.result(60)
+            statuses = other.result(PATIENCE)
             assert statuses <= {200, 201, 202, 404, 409, 429, 503}, statuses
     work.work()
 

@@ -37,6 +37,7 @@ from tests.builders import (
     service_token,
     vector,
 )
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.django_db
 
@@ -430,7 +431,7 @@ def test_two_imports_and_single_calls_at_once() -> None:
 
     def started(action: Any) -> Any:
         try:
-            together.wait(timeout=10)
+            together.wait(PATIENCE)
             return action()
         finally:
             connection.close()
@@ -461,7 +462,7 @@ def test_faces_are_enrolled_meanwhile(service: Person, fake: FakePipeline) -> No
 
     def wait(*_: Any) -> None:
         stored.set()
-        assert enrolled.wait(timeout=10)
+        assert enrolled.wait(PATIENCE)
 
     def run_import() -> dict[str, Any]:
         lines = io.BytesIO(text_of({"friendship": [A, B]}, {"group": "a"}))
@@ -472,8 +473,8 @@ def test_faces_are_enrolled_meanwhile(service: Person, fake: FakePipeline) -> No
 
     with ThreadPoolExecutor(1) as threads, connection.cursor() as cursor:
         running = threads.submit(run_import)
-        assert stored.wait(timeout=10)
-        cursor.execute("SET lock_timeout = '3s'")
+        assert stored.wait(PATIENCE)
+        cursor.execute("SET lock_timeout = '30s'")
         answer = service.post("register", user_id=A, image=PICTURE_BASE64)
         cursor.execute("RESET lock_timeout")
         enrolled.set()

@@ -39,6 +39,7 @@ from tests.builders import (
     user_token,
     vector,
 )
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.django_db
 REPLAYED = idempotency.REPLAYED
@@ -219,7 +220,7 @@ def at_once(token: str, path: str, count: int) -> list[HttpResponse]:
 
     def one(_: int) -> HttpResponse:
         try:
-            barrier.wait(10)
+            barrier.wait(PATIENCE)
             return send(Person(token, Client()), path, "k", **FIELDS[path])
         finally:
             connection.close()

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from facesvc import database, processes
+from tests.patience import PATIENCE, wait_until
 from tests.photos import astronaut, jpeg
 from tests.test_run import free_port
 
@@ -83,7 +83,7 @@ def serving(target: Path, environment: Mapping[str, str], port: int) -> Iterator
         yield
     finally:
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.slow
@@ -104,7 +104,7 @@ def test_it_serves(tmp_path: Path) -> None:
 
         def run(*words: str) -> str:
             return subprocess.check_output(
-                [python, *words], cwd=target, env=environment, text=True, timeout=60
+                [python, *words], cwd=target, env=environment, text=True, timeout=PATIENCE
             )
 
         run("manage.py", "migrate", "--noinput")
@@ -128,12 +128,13 @@ def wait_for_the_probe(target: Path, environment: Mapping[str, str], port: int) 
     """Asks as the HEALTHCHECK of the image does."""
     (words,) = re.findall(r"^HEALTHCHECK [\s\S]*?CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
     command = [*json.loads(words), str(port)]
-    deadline = time.monotonic() + 180
-    while subprocess.run(
-        command, executable=target / ".venv/bin/python", cwd=target, env=environment
-    ).returncode:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    python = target / ".venv/bin/python"
+
+    def answers() -> bool:
+        done = subprocess.run(command, executable=python, cwd=target, env=environment)
+        return done.returncode == 0
+
+    wait_until(answers, pause=0.5)
 
 
 def test_memory_is_handled_as_in_make_run() -> None:

@@ -1,6 +1,7 @@
 """What the layout promises and no other tool checks."""
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ MODULES = [
     for path in sorted((PROJECT / package).rglob("*.py"))
     if "migrations" not in path.parts
 ]
+
+Find = Callable[[ast.AST], list[int]]
 
 
 def named(path: Path) -> str:
@@ -51,27 +54,122 @@ def codes_raised(path: Path) -> set[str]:
     return codes
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_every_error_code_has_a_status(path: Path) -> None:
-    assert codes_raised(path) <= set(STATUS)
+@pytest.fixture(scope="module")
+def codes() -> dict[str, set[str]]:
+    """The codes that each module raises."""
+    return {named(path): codes_raised(path) for path in MODULES}
 
 
-def test_the_codes_are_found_at_all() -> None:
-    everywhere = set().union(*map(codes_raised, MODULES))
+def test_every_error_code_has_a_status(codes: dict[str, set[str]]) -> None:
+    strange = {name: found - set(STATUS) for name, found in codes.items()}
+    assert not {name: found for name, found in strange.items() if found}
+
+
+def test_the_codes_are_found_at_all(codes: dict[str, set[str]]) -> None:
+    everywhere = set().union(*codes.values())
     assert {"no_face", "truncated_image", "token_expired", "payload_too_large"} <= everywhere
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_modules_are_short(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 300
+def test_modules_are_short() -> None:
+    lengths = {named(path): len(path.read_text().splitlines()) for path in MODULES}
+    assert not {name: length for name, length in lengths.items() if length > 300}
 
 
-@pytest.mark.parametrize("code", STATUS)
-def test_codes_are_in_use(code: str) -> None:
-    """Either raised by us, or one of the framework's own."""
+def test_codes_are_in_use(codes: dict[str, set[str]]) -> None:
+    """Each is raised by us, or is one of the framework's own."""
     framework = {
         *("method_not_allowed", "not_acceptable", "unsupported_media_type", "rate_limited"),
         *("not_authenticated", "malformed_json"),
     }
-    everywhere = set().union(*map(codes_raised, MODULES))
-    assert code in everywhere | framework
+    assert set(STATUS) <= set().union(*codes.values()) | framework
+
+
+# --- tests ----------------------------------------------------------------------------------------
+
+CLOCKS = {"time", "monotonic", "perf_counter", "process_time", "thread_time"}
+
+
+def reads_a_clock(node: ast.AST) -> bool:
+    """Whether a call such as `time.monotonic()` is in it."""
+    return any(
+        isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Attribute)
+        and isinstance(each.func.value, ast.Name)
+        and each.func.value.id == "time"
+        and each.func.attr.removesuffix("_ns") in CLOCKS
+        for each in ast.walk(node)
+    )
+
+
+def durations_compared(tree: ast.AST) -> list[int]:
+    """Lines where it is compared how long something took: directly, or by a name given before."""
+    took = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and is_duration(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare)
+        and any(
+            is_duration(each) or (isinstance(each, ast.Name) and each.id in took)
+            for each in ast.walk(node)
+        )
+    ]
+
+
+def is_duration(node: ast.AST) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and reads_a_clock(node.left)
+
+
+def short_waits(tree: ast.AST) -> list[int]:
+    """Lines that wait for others between 1 and 10 seconds: a pause is shorter, patience longer."""
+    waits = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            waits += [each.value for each in node.keywords if each.arg == "timeout"]
+            if node.func.attr in {"wait", "result"}:
+                waits += node.args[:1]
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and reads_a_clock(node):
+            waits.append(node.right)  # a deadline
+    return [
+        wait.lineno
+        for wait in waits
+        if isinstance(wait, ast.Constant)
+        and isinstance(wait.value, int | float)
+        and 1 <= wait.value < 10
+    ]
+
+
+@pytest.fixture(scope="module")
+def tests() -> dict[str, ast.Module]:
+    return {named(path): ast.parse(path.read_text()) for path in (PROJECT / "tests").rglob("*.py")}
+
+
+def test_no_test_asserts_how_fast_something_is(tests: dict[str, ast.Module]) -> None:
+    """It would fail by the machine that it runs on; benchmarks/ measures."""
+    found = {name: durations_compared(tree) for name, tree in tests.items()}
+    assert not {name: lines for name, lines in found.items() if lines}
+
+
+def test_tests_are_patient(tests: dict[str, ast.Module]) -> None:
+    """They wait for others as tests/patience.py says."""
+    found = {name: short_waits(tree) for name, tree in tests.items()}
+    assert not {name: lines for name, lines in found.items() if lines}
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        (durations_compared, "assert time.monotonic() - began < 5"),
+        (durations_compared, "took = time.perf_counter() - began\nassert took / 2 < 5"),
+        (short_waits, "process.communicate(timeout=5)"),
+        (short_waits, "event.wait(5.0)"),
+        (short_waits, "deadline = time.monotonic() + 5"),
+    ],
+)
+def test_what_depends_on_the_machine_is_found(found: Find, code: str) -> None:
+    assert found(ast.parse(code))

@@ -35,6 +35,7 @@ from tests.builders import (
     user_token,
     vector,
 )
+from tests.patience import PATIENCE
 from tests.processes import Hammering, hammer
 
 pytestmark = pytest.mark.django_db
@@ -331,7 +332,7 @@ def test_16_processes_count_right() -> None:
         )
         for _ in range(16)
     ]
-    counted = [int(process.communicate(work, timeout=60)[0]) for process in processes]
+    counted = [int(process.communicate(work, timeout=PATIENCE)[0]) for process in processes]
     assert sum(counted) == FailureCount.objects.get().failures == 5
 
 
@@ -341,7 +342,11 @@ def test_of_16_processes_5_attempts_are_told() -> None:
     """The whole way of an attempt, as web processes go it: token, picture, comparison, count."""
     body = {"user_id": str(OWNER), "image": PICTURE_BASE64}
     guesses = Hammering(16, 4, user_token(OWNER), "post", "verify", body, shown=2)
-    answers, _ = hammer(guesses, RATE_LIMIT_PER_MINUTE="0", RATE_LIMIT_PER_HOUR="0")
+    for _ in range(3):
+        FailureCount.objects.all().delete()
+        answers, seconds = hammer(guesses, RATE_LIMIT_PER_MINUTE="0", RATE_LIMIT_PER_HOUR="0")
+        if seconds < lockout.DELAY:  # then the sixth attempt is taken
+            break
     assert sorted(answer.status for answer in answers) == [200] * 5 + [429] * 59
     count = FailureCount.objects.get()
     assert (count.source, count.failures, count.parts) == (lockout.OWN, 5, 0)

@@ -1,10 +1,7 @@
-"""A login and a call over real photos, with the default pack, and what a frame costs."""
+"""A login and a call over real photos, with the default pack."""
 
 import base64
-import time
-from itertools import count
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +11,9 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from recognition import engine, enrolment
+from recognition import enrolment
 from recognition.inference.arrays import Image
-from tests.builders import OWNER, Person, data_of, service_token, user_token
+from tests.builders import OWNER, Person, data_of, service_token
 from tests.photos import (
     SHARED,
     astronaut,
@@ -167,40 +164,3 @@ def test_calls_of_people_of_lfw(client: Client) -> None:
         call = Call(person, user_id=user, verification_level="basic")
         states = call.states(own[2], 4) + call.states(stranger[0], 4) + call.states(own[3], 4)
         assert [states[3], states[7], states[11]] == [SURE, OTHER, SURE], people[number][0].parent
-
-
-@pytest.mark.slow
-def test_a_frame_costs_little_more_than_its_inference(client: Client) -> None:
-    """At most 1.15 times as much CPU time as decoding, detecting and embedding alone."""
-    enrol(encode(astronaut()))
-    call = Call(Person(user_token(OWNER), client))
-    active = engine.current()
-    view = cv2.copyMakeBorder(portrait(astronaut()), 0, 0, 80, 80, cv2.BORDER_REPLICATE)
-    photos = [jpeg(shaken(view.astype(np.uint8), number)) for number in range(20)]  # 640 x 480
-    call.states(portrait(astronaut()), 4)
-
-    sequence = count(1000)
-
-    def frame(number: int) -> None:
-        path = f"{call.path}/frames?sequence={next(sequence)}"
-        data_of(call.person.send("post", path, photos[number], content_type="image/jpeg"))
-
-    def inference(number: int) -> None:
-        active.embed(active.look_at(photos[number])[:1])
-
-    def cost() -> float:
-        seconds: dict[str, list[float]] = {"frame": [], "inference": []}
-        for number in range(len(photos)):
-            for name, work in (("frame", frame), ("inference", inference)):
-                started = time.process_time()
-                work(number)
-                seconds[name].append(time.process_time() - started)
-        # The lower quartile: whatever else the machine does only adds to both.
-        of_a_frame, of_inference = (quantiles(values)[0] for values in seconds.values())
-        return of_a_frame / of_inference
-
-    costs = [cost()]
-    while costs[-1] > 1.15 and len(costs) < 4:  # neighbours take caches away
-        costs.append(cost())
-    print("a frame costs, in inferences:", *(f"{one:.3f}" for one in costs))
-    assert costs[-1] <= 1.15

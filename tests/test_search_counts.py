@@ -70,6 +70,7 @@ def test_counts_follow_every_change() -> None:
     assert (Listing.objects.count(), Sketch.objects.count()) == (1, 1)
 
 
+@pytest.mark.slow
 def test_counts_are_summed_up_from_time_to_time() -> None:
     owner = make_user(OWNER)
     make_face(owner, vector(1))

@@ -38,6 +38,7 @@ from tests.builders import (
     vector,
 )
 from tests.certificates import Authority
+from tests.patience import wait_until
 from tests.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.django_db
@@ -661,9 +662,7 @@ def test_pictures_are_worked_on_during_a_slow_callback(
     done: list[int] = []
 
     def slow(*args: Any) -> int:
-        end = time.monotonic() + 10
-        while time.monotonic() < end and Picture.objects.exists():
-            time.sleep(0.05)
+        wait_until(lambda: not Picture.objects.exists())
         done.append(Picture.objects.count())
         return 200
 

@@ -36,6 +36,7 @@ from tests.builders import (
     vector,
 )
 from tests.checker import checking
+from tests.patience import PATIENCE
 from tests.photos import encode
 
 pytestmark = pytest.mark.django_db
@@ -529,7 +530,7 @@ def test_a_slow_call_does_not_hold_every_thread(
 
     def slowly(image: Any) -> Any:
         looked.release()
-        assert go_on.wait(30)
+        assert go_on.wait(PATIENCE)
         return detect(image)
 
     monkeypatch.setattr(fake, "detect", slowly)
@@ -545,7 +546,7 @@ def test_a_slow_call_does_not_hold_every_thread(
 
     with ThreadPoolExecutor(2) as threads:
         first = [threads.submit(send, number) for number in (1, 2)]
-        assert looked.acquire(timeout=30) and looked.acquire(timeout=30)
+        assert looked.acquire(timeout=PATIENCE) and looked.acquire(timeout=PATIENCE)
         for _ in range(3):
             assert refusal(call.send()) == (429, "frames_in_progress")
         go_on.set()
@@ -565,7 +566,7 @@ def test_a_slow_frame_does_not_overtake(
     def slowly(image: Any) -> Any:
         if int(image[0, 0, 0]) == 200:
             looked.set()
-            assert go_on.wait(10)
+            assert go_on.wait(PATIENCE)
         return detect(image)
 
     monkeypatch.setattr(fake, "detect", slowly)
@@ -581,7 +582,7 @@ def test_a_slow_frame_does_not_overtake(
 
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(slow)
-        assert looked.wait(10)
+        assert looked.wait(PATIENCE)
         assert data_of(call.send("?sequence=2"))["frame"]["status"] == "counted"
         go_on.set()
         assert first.result()["frame"]["status"] == "dropped"

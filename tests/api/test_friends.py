@@ -24,6 +24,7 @@ from tests.builders import (
     service_token,
     user_token,
 )
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.django_db
 
@@ -211,7 +212,7 @@ def at_once(method: str, places: list[tuple[UUID, UUID]]) -> list[int]:
     def call(place: tuple[UUID, UUID]) -> int:
         try:
             person = Person(service_token(), Client())
-            together.wait(timeout=10)
+            together.wait(PATIENCE)
             return person.send(method, path(*place)).status_code
         finally:
             connection.close()

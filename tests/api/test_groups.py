@@ -24,6 +24,7 @@ from tests.builders import (
     service_token,
     user_token,
 )
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.django_db
 
@@ -257,7 +258,7 @@ def test_joining_while_the_group_goes() -> None:
         def call(method_and_path: tuple[str, str]) -> int:
             try:
                 person = Person(service_token(), Client())
-                together.wait(timeout=10)  # noqa: B023  called before the next round
+                together.wait(PATIENCE)  # noqa: B023  called before the next round
                 return person.send(*method_and_path).status_code
             finally:
                 connection.close()

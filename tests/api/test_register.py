@@ -33,6 +33,7 @@ from tests.builders import (
     user_token,
     vector,
 )
+from tests.patience import PATIENCE
 from tests.photos import astronaut, encode, jpeg, resized, tom_hanks
 
 pytestmark = pytest.mark.django_db
@@ -307,7 +308,7 @@ def test_the_same_picture_twice_at_once(
     look_at = fake.detect
 
     def detect(image: Any) -> Any:
-        together.wait(timeout=10)
+        together.wait(PATIENCE)
         return look_at(image)
 
     monkeypatch.setattr(fake, "detect", detect)

@@ -14,6 +14,7 @@ from recognition.inference import weights
 from recognition.inference.packs import ModelPack, PackError, load_pack
 from recognition.inference.specs import DownloadedFile
 from recognition.inference.weights import is_prepared, weight_path
+from tests.patience import PATIENCE
 
 PROJECT = Path(__file__).parents[2]
 # Copies slowly instead of converting, so that there is time to kill it or to do it twice.
@@ -188,7 +189,7 @@ def test_two_processes_at_once(pack: ModelPack, tmp_path: Path) -> None:
     for process in processes:
         tell(process)
     for process in processes:
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
     paths = [weight_path(pack, file, tmp_path) for file in pack.weight_files()]
     assert files(tmp_path) == sorted(path.name for path in paths)

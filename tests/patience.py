@@ -1,0 +1,18 @@
+"""How long tests wait for another process or thread, and how.
+
+Nothing takes so long unless it hangs, so a busy machine makes no test fail. How fast something is
+is measured in benchmarks/ and never asserted by a test: tests/test_layout.py looks for it.
+"""
+
+import time
+from collections.abc import Callable
+
+PATIENCE = 120.0  # seconds
+
+
+def wait_until(condition: Callable[[], object], *, pause: float = 0.05) -> None:
+    """Returns as soon as the condition holds; fails after PATIENCE."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"it did not happen within {PATIENCE:g} s"
+        time.sleep(pause)
