@@ -6,7 +6,7 @@ The address comes from the command line: see facesvc/run.py.
 import os
 from typing import Any
 
-from facesvc import logs, machine, metrics_folder
+from facesvc import logs, machine, metrics_folder, unread_body
 from facesvc.environment import env
 
 # What a process takes with the default pack under load, and some room.
@@ -69,3 +69,11 @@ def post_worker_init(worker: Any) -> None:
         worker.log.warning("The networks are not loaded yet: %s", error)
     finally:
         connection.close()  # this thread answers no request
+
+
+def post_request(worker: Any, request: Any, environ: dict[str, Any], response: Any) -> None:
+    """After the answer: a body that was refused unread must not break the connection."""
+    from django.conf import settings
+
+    if "wsgi.input" in environ:
+        unread_body.drop(environ, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
