@@ -17,7 +17,7 @@ from batch.models import (
     WebhookEndpoint,
     without_query,
 )
-from recognition.admin import ReadOnly
+from recognition.admin_kit import ReadOnly, actor_of
 
 _DELIVERY = ["message_id", "job", "address", "state", "tries", "all_tries"]
 _TIMES = ["created_at", "finished_at"]
@@ -60,10 +60,6 @@ class JobAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         return without_query(job.callback_url)
 
 
-def _actor(request: HttpRequest) -> str:
-    return f"operator:{request.user.get_username()}"[:110]
-
-
 class AttemptInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
     model = WebhookAttempt
     ordering = ["pk"]
@@ -91,7 +87,7 @@ class WebhookDeliveryAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg
 
     @admin.action(description="Send again", permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:
-        count = webhooks.replay(queryset, actor=_actor(request))
+        count = webhooks.replay(queryset, actor=actor_of(request))
         self.message_user(request, f"{count} callbacks are queued again.")
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
@@ -109,7 +105,7 @@ class WebhookEndpointAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg
 
     @admin.action(description="Enable again after 410", permissions=["replay"])
     def enable(self, request: HttpRequest, queryset: QuerySet[WebhookEndpoint]) -> None:
-        count = webhooks.enable(queryset, actor=_actor(request))
+        count = webhooks.enable(queryset, actor=actor_of(request))
         self.message_user(request, f"{count} callbacks are queued again.")
 
     def has_replay_permission(self, request: HttpRequest) -> bool:

@@ -200,6 +200,7 @@ WHITENOISE_ROOT = BASE_DIR / "facesvc" / "page" / "root"  # what browsers ask fo
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
+FORMAT_MODULE_PATH = "facesvc.formats"
 
 # --- Logs and metrics -----------------------------------------------------------------------------
 #: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`: how much is logged.

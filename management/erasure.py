@@ -100,7 +100,9 @@ def _remove(user: User) -> dict[str, int]:
     counts[Friendship._meta.label] //= 2  # each has two rows
     named: Counter[str] = Counter()
     for label, count in counts.items():
-        name = str(apps.get_model(label)._meta.verbose_name_plural)
+        model = apps.get_model(label)
+        # The API calls people users, as it does everywhere; the admin pages call them people.
+        name = "users" if model is User else str(model._meta.verbose_name_plural)
         named[name.lower().replace(" ", "_")] += count
     return dict(sorted((+named).items()))
 

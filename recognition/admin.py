@@ -1,6 +1,5 @@
 """Sessions, attempts and failures for the moderators: to look at, and to unlock. No hashes."""
 
-from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
@@ -8,20 +7,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from recognition import lockout
+from recognition.admin_kit import ReadOnly, actor_of
 from recognition.models import Attempt, FailureCount, Session
-
-
-class ReadOnly:
-    """To be looked at: nobody adds, changes or deletes rows by hand."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Session)
@@ -62,9 +49,8 @@ class FailureCountAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         selected: dict[UUID, list[str]] = {}
         for user_id, source in queryset.order_by("user_id").values_list("user_id", "source"):
             selected.setdefault(user_id, []).append(source)
-        actor = f"admin:{request.user.get_username()}"[:110]
         unlocked = [
-            lockout.unlock(user_id, actor=actor, sources=sources)
+            lockout.unlock(user_id, actor=actor_of(request), sources=sources)
             for user_id, sources in selected.items()
         ]
         self.message_user(request, f"{sum(unlocked)} counts of failures are forgotten.")

@@ -11,8 +11,9 @@ import secrets
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
+from django.db.models.functions import Upper
 from pgvector.django import HalfVectorField
 
 from recognition.search_models import GalleryCount as GalleryCount
@@ -58,11 +59,32 @@ class User(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name, verbose_name_plural = "person", "people"
+        # What operators may do beside looking: see recognition.admin_kit.
+        permissions = [
+            ("view_pictures", "Can see pictures of faces and find people by a photo"),
+            ("moderate_user", "Can suspend, unlock, move, merge and decide duplicates"),
+            ("erase_user", "Can erase people"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(privacy_level__in=PrivacyLevel.values),
                 name="user_privacy_level_known",
             )
+        ]
+        indexes = [
+            # Consumer: the moderators' list of people, newest first.
+            models.Index(fields=["-created_at", "-id"], name="user_newest"),
+            # Consumer: the same list of those who are suspended.
+            models.Index(
+                fields=["-created_at", "-id"],
+                name="user_suspended",
+                condition=models.Q(suspended_at__isnull=False),
+            ),
+            # Consumer: the moderators' search for any part of a name.
+            GinIndex(
+                OpClass(Upper("display_name"), name="gin_trgm_ops"), name="user_by_part_of_name"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -93,6 +115,14 @@ class Face(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(taggable__in=Taggable.values), name="face_taggable_known"
+            )
+        ]
+        indexes = [
+            # Consumer: the moderators' list of suspended faces, newest first.
+            models.Index(
+                fields=["-id"],
+                name="face_suspended",
+                condition=models.Q(suspended_at__isnull=False),
             )
         ]
 

@@ -167,6 +167,14 @@ class FailureCount(models.Model):
             # Consumers: the upsert of a failure, the gate before an attempt, the erasure of users.
             models.UniqueConstraint(fields=["user", "source"], name="failurecount_once")
         ]
+        indexes = [
+            # Consumer: the moderators' list of people who are locked.
+            models.Index(
+                fields=["user"],
+                name="failurecount_locked",
+                condition=Q(locked_at__isnull=False),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.failures} for {self.user_id} from {self.shown_source}"

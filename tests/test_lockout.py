@@ -118,7 +118,7 @@ def test_unlocking_in_the_admin(owner: Person, client: Client, fake: FakePipelin
     assert not FailureCount.objects.exists()
     fake.show(RIGHT)
     assert data_of(verify(owner))["is_match"]
-    assert AuditEvent.objects.get(action="user.unlock").actor == "admin:moderator"
+    assert AuditEvent.objects.get(action="user.unlock").actor == "operator:moderator"
 
 
 def test_the_admin_unlocks_what_is_selected(owner: Person, service: Person, client: Client) -> None:

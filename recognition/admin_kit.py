@@ -1,0 +1,114 @@
+"""What the admin pages of all apps share: who may act, lists of large tables, links and times."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import formats, timezone
+from django.utils.html import format_html
+from django.utils.text import capfirst
+
+# What the ready groups are made of, beside Django's own permissions to view each model.
+VIEW_PICTURES = "recognition.view_pictures"
+MODERATE = "recognition.moderate_user"
+ERASE = "recognition.erase_user"
+
+# Pages of a list. What stands further back is found by a search or a filter: to go past n rows
+# takes PostgreSQL as long as to read them.
+_MOST_PAGES = 100
+
+
+class ReadOnly:
+    """The rows of these models are only looked at: Django's forms add, change and delete none."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class UncountedList(ChangeList):
+    """A page of a list, and whether there is another one; nothing counts the table.
+
+    Django's own counts all rows twice for each page, which takes seconds for a million.
+    """
+
+    page_num: int
+    list_per_page: int
+    has_next: bool
+
+    def get_results(self, request: HttpRequest) -> None:
+        if not 1 <= self.page_num <= _MOST_PAGES:
+            raise IncorrectLookupParameters
+        first = (self.page_num - 1) * self.list_per_page
+        rows = list(self.queryset[first : first + self.list_per_page + 1])
+        self.result_list = rows[: self.list_per_page]
+        self.has_next = len(rows) > self.list_per_page and self.page_num < _MOST_PAGES
+        self.is_cut_off = len(rows) > self.list_per_page and not self.has_next
+        # These two are equal, so that Django's search form says nothing about totals.
+        self.result_count = self.full_result_count = len(self.result_list)
+        self.show_full_result_count = self.can_show_all = False
+        self.show_admin_actions = bool(rows)
+        self.multi_page = self.has_next or self.page_num > 1
+
+    def previous_page(self) -> str:
+        return self.get_query_string({"p": self.page_num - 1}) if self.page_num > 1 else ""
+
+    def next_page(self) -> str:
+        return self.get_query_string({"p": self.page_num + 1}) if self.has_next else ""
+
+
+class LargeTable:
+    """For a ModelAdmin: its list opens at once, however many rows there are.
+
+    `ordering` has to be that of an index, and so has every column of `sortable_by`.
+    """
+
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    sortable_by: Any = ()
+    change_list_template = "recognition/change_list.html"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return UncountedList
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        model: type[Model] = self.model  # type: ignore[attr-defined]
+        title = capfirst(str(model._meta.verbose_name_plural))
+        context = {"title": title, **(extra_context or {})}
+        answer: HttpResponse = super().changelist_view(request, context)  # type: ignore[misc]
+        return answer
+
+
+def actor_of(request: HttpRequest) -> str:
+    """The operator's name as the audit log spells it."""
+    return f"operator:{request.user.get_username()}"[:110]
+
+
+def when(at: datetime | None) -> str:
+    """A time with seconds and zone, or a dash."""
+    return formats.localize(timezone.localtime(at)) if at else "–"
+
+
+def address_of(row: Model, page: str = "change") -> str:
+    options = row._meta
+    return reverse(f"admin:{options.app_label}_{options.model_name}_{page}", args=[row.pk])
+
+
+def link(row: Model | None, text: str = "") -> str:
+    """To the admin page of a row, by its name."""
+    if row is None:
+        return "–"
+    return format_html('<a href="{}">{}</a>', address_of(row), text or str(row))
