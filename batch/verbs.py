@@ -14,13 +14,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError
 
 from batch.models import Kind, State
-from recognition import answers, enrolment, matching
+from recognition import answers, daily_counts, enrolment, matching
 from recognition.access import Caller, scope_for
 from recognition.capacity import BusyError
 from recognition.errors import ServiceError
 from recognition.gallery import Scope
 from recognition.inference.images import ImageError
 from recognition.inference.packs import PackError
+from recognition.models import CountedKind
 
 logger = logging.getLogger(__name__)
 
@@ -54,12 +55,14 @@ def outcome_of(kind: str, caller: Caller, options: Json, image: bytes) -> Outcom
     except BusyError:
         raise
     except (ServiceError, ImageError) as error:
+        daily_counts.note(CountedKind.REFUSAL, error.code)
         return Outcome.refused(error)
     except (DatabaseError, InterfaceError, PackError, ImproperlyConfigured):
         raise
     except Exception:
         # As the 500 of a single request: one picture's bug does not stop the others.
         logger.exception("a picture of a batch failed")
+        daily_counts.note(CountedKind.REFUSAL, "internal_error")
         return Outcome.failed("internal_error", "Something went wrong on our side.")
 
 

@@ -18,10 +18,11 @@ from rest_framework.views import set_rollback
 
 from facesvc.envelope import metadata
 from facesvc.error_codes import STATUS
-from recognition import tokens
+from recognition import daily_counts, tokens
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
 from recognition.inference.packs import PackError
+from recognition.models import CountedKind
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         return None
     # Nothing of a refused request may stay, also where a view runs inside a transaction.
     set_rollback()
+    daily_counts.note(CountedKind.REFUSAL, body["code"])
     response = Response(body, status=STATUS[body["code"]])
     if wait_first := body["details"].get("retry_after", _RETRY_AFTER.get(body["code"])):
         response["Retry-After"] = str(wait_first)
@@ -88,6 +90,7 @@ def _body(code: str, message: str, details: Any = None) -> dict[str, Any]:
 
 
 def _failure(request: HttpRequest, code: str, message: str) -> HttpResponse:
+    daily_counts.note(CountedKind.REFUSAL, code)
     body = {"success": False, "error": _body(code, message), "metadata": metadata(request)}
     return JsonResponse(body, status=STATUS[code])
 

@@ -64,5 +64,6 @@ FACESVC_BATCH_RETENTION_DAYS = env.int("FACESVC_BATCH_RETENTION_DAYS", 7)
 FACESVC_IDEMPOTENCY_HOURS = env.int("FACESVC_IDEMPOTENCY_HOURS", 24)
 #: How long `manage.py purge` keeps sessions and attempts.
 FACESVC_SESSION_RETENTION_DAYS = env.int("FACESVC_SESSION_RETENTION_DAYS", 30)
-#: How long `manage.py purge` keeps events of the audit log, at least 30.
+#: How long `manage.py purge` keeps events of the audit log, at least 30, and the counts of each day
+#: that the first page of the admin shows.
 FACESVC_AUDIT_RETENTION_DAYS = env.int("FACESVC_AUDIT_RETENTION_DAYS", 730)

@@ -16,13 +16,13 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from recognition import lockout, matching, risk, sessions
+from recognition import daily_counts, lockout, matching, risk, sessions
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.inspection import Inspection
 from recognition.lockout import Source
 from recognition.matching import Verification
-from recognition.models import Attempt, Face, Session
+from recognition.models import Attempt, CountedKind, Face, Session
 from recognition.providers import ANTISPOOFING, DEEPFAKE, Outcome
 from recognition.session_models import Purpose, State
 
@@ -94,9 +94,10 @@ def _of_nobody(session: Session | None, compared: Verification) -> Verification:
     """There is no such user, or no longer: nothing is kept. Raises session_not_found."""
     if session:
         raise sessions.not_found()
-    if compared.compared is None:
-        return compared
-    return replace(compared, result="no_registered_faces", compared=None)
+    if compared.compared is not None:
+        compared = replace(compared, result="no_registered_faces", compared=None)
+    daily_counts.note(CountedKind.VERIFICATION, compared.result)
+    return compared
 
 
 def _settle(
@@ -210,6 +211,7 @@ def record(
     confidence: float | None = None,
     face_id: str | None = None,
 ) -> None:
+    daily_counts.note_if_stored(CountedKind.VERIFICATION, result)
     face = _counted(face_id) if face_id else None
     Attempt.objects.create(
         session=session,

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from recognition import activation, consent, crops, engine
+from recognition import activation, consent, crops, daily_counts, engine
 from recognition.capacity import turn
 from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.engine import Engine
@@ -16,7 +16,7 @@ from recognition.errors import ServiceError
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
 from recognition.matching import STRICT, compare_with_user
-from recognition.models import AuditEvent, Face, FaceCrop, Template, User, new_face_id
+from recognition.models import AuditEvent, CountedKind, Face, FaceCrop, Template, User, new_face_id
 from recognition.search import Gallery
 from recognition.stages import stage
 from recognition.statements import statements
@@ -56,6 +56,7 @@ def enrol(
                 actor=actor, action="face.register", user_id=user_id, face_id=stored.face_id
             )
             _note_same_face_of_others(active, user, stored, face)
+            daily_counts.note_if_stored(CountedKind.ENROLMENT)
             return stored
 
 

@@ -8,14 +8,14 @@ from uuid import UUID
 
 from django.conf import settings
 
-from recognition import activation, engine
+from recognition import activation, daily_counts, engine
 from recognition.capacity import turn
 from recognition.engine import Engine
 from recognition.errors import ServiceError
 from recognition.gallery import Scope
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
-from recognition.models import Face, Listing, User
+from recognition.models import CountedKind, Face, Listing, User
 from recognition.search import Candidate, Gallery
 from recognition.stages import stage
 from recognition.statements import Vector, statements
@@ -211,7 +211,15 @@ def identify(
         # The model changed, and the templates that this asked for may be gone.
         return identify(scope=scope, image=image, options=options, largest_only=largest_only)
     seconds = time.perf_counter() - started
+    daily_counts.note(CountedKind.SEARCH, _found(faces))
     return Identification(active, faces, users, gallery.searched, threshold, seconds)
+
+
+def _found(faces: list[IdentifiedFace]) -> str:
+    """What a search counts as."""
+    if not faces:
+        return "no_face"
+    return "found" if any(face.candidates for face in faces) else "not_found"
 
 
 def cut(active: Engine, options: SearchOptions, searched: int) -> Threshold:

@@ -1,7 +1,7 @@
 """Users, their faces, the templates of those, and the log of who did what.
 
 What a search reads is in recognition.search_models, the social graph in recognition.social,
-sessions in recognition.session_models.
+sessions in recognition.session_models, the counts of each day in recognition.count_models.
 
 A face and its template are two rows: a template never changes, so that changing a face's settings
 does not touch the vector index (pgvector inserts a vector anew when any column of its row changes).
@@ -16,6 +16,8 @@ from django.db import models
 from django.db.models.functions import Upper
 from pgvector.django import HalfVectorField
 
+from recognition.count_models import CountedKind as CountedKind
+from recognition.count_models import DailyCount as DailyCount
 from recognition.search_models import GalleryCount as GalleryCount
 from recognition.search_models import Listing as Listing
 from recognition.search_models import PublicSketch as PublicSketch

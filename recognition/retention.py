@@ -11,6 +11,7 @@ from recognition import idempotency
 from recognition.models import (
     Attempt,
     AuditEvent,
+    DailyCount,
     FailureCount,
     IdempotencyKey,
     RateWindow,
@@ -68,6 +69,13 @@ def drop_audit_events() -> str:
     return f"{count} events of the audit log are dropped."
 
 
+def drop_daily_counts() -> str:
+    """As old as the audit log: both tell of the same days."""
+    before = timezone.localdate() - timedelta(days=settings.FACESVC_AUDIT_RETENTION_DAYS)
+    count, _ = DailyCount.objects.filter(day__lt=before).delete()
+    return f"{count} counts of old days are dropped."
+
+
 # Each drops its rows and says how many. Other apps add theirs.
 RULES: list[Callable[[], str]] = [drop_idempotency_keys, drop_sessions]
-RULES += [drop_rate_windows, drop_audit_events]
+RULES += [drop_rate_windows, drop_audit_events, drop_daily_counts]

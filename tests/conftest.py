@@ -1,5 +1,6 @@
 """The cast, the models, and what holds for every test."""
 
+from collections.abc import Iterator
 from typing import cast
 
 import hypothesis
@@ -10,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoDbBlocker, Settings
 
-from recognition import downloads, engine
+from recognition import daily_counts, downloads, engine
 from recognition.access import SCOPES
 from recognition.inference.arrays import Floats
 from recognition.inference.images import decode
@@ -40,6 +41,14 @@ LFW_PEOPLE = 150
 @pytest.fixture(autouse=True)
 def no_rate_limit(settings: Settings) -> None:
     settings.RATE_LIMIT_PER_MINUTE = settings.RATE_LIMIT_PER_HOUR = 0
+
+
+@pytest.fixture(autouse=True)
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The counts of the day wait for `daily_counts.write`, and for no other test's."""
+    monkeypatch.setattr(daily_counts, "writes_by_itself", False)
+    yield
+    daily_counts._counts.clear()
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from pytest_django import Settings
 from batch import work
 from batch.models import Item, Job, Picture
 from management import erasure
-from recognition import enrolment, retention
+from recognition import daily_counts, enrolment, retention
 from recognition.models import AuditEvent, Face, FaceCrop, RateWindow, Template, User
 from tests.builders import (
     FRIEND,
@@ -63,7 +63,7 @@ HOLD_NOBODY = {
     *("auth_user", "django_content_type", "django_migrations", "django_session"),
     *("auth_permission", "django_q_ormq", "django_q_schedule", "recognition_activemodel"),
     *("recognition_gallerycount", "recognition_group", "recognition_ratewindow"),
-    "recognition_sketchcentre",
+    *("recognition_sketchcentre", "recognition_dailycount"),
 }
 # Rights of the operators, which nobody has in the test.
 EMPTY = {"auth_group", "auth_group_permissions", "auth_user_groups", "auth_user_user_permissions"}
@@ -139,6 +139,7 @@ def test_it_works(life: Life) -> None:
     for model, way in ways_to_a_user():
         mine = model._base_manager.filter(**{way: ZOE})
         assert mine.exists(), f"the life leaves nothing in {model.__name__}.{way}"
+    daily_counts.write()
     before, hers = dump(), belongings()
     assert_everything_is_filled(before)
     for what, needle in hers.items():
