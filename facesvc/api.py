@@ -10,7 +10,6 @@ from django.core.exceptions import (
     SuspiciousOperation,
     TooManyFilesSent,
 )
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -18,7 +17,7 @@ from rest_framework.views import set_rollback
 
 from facesvc.envelope import metadata
 from facesvc.error_codes import STATUS
-from recognition import daily_counts, tokens
+from recognition import connections, daily_counts, tokens
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
 from recognition.inference.packs import PackError
@@ -28,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 # Seconds after which the same request may well succeed.
 _RETRY_AFTER = {"unavailable": "5", "request_in_progress": "1"}
+
+# What passes by itself, besides troubles of the database.
+_AWAY = (tokens.KeysUnavailableError, PackError)
 
 # Codes of Django REST framework that we name otherwise.
 _RENAMED = {
@@ -73,7 +75,7 @@ def _describe(error: Exception) -> dict[str, Any] | None:
             return _body("payload_too_large", "The body is too long.")
         case TooManyFilesSent():
             return _body("too_many_images", "The form has too many files.")
-        case OperationalError() | InterfaceError() | tokens.KeysUnavailableError() | PackError():
+        case _ if connections.is_passing(error) or isinstance(error, _AWAY):
             logger.exception("unavailable")
             return _body("unavailable", "Not available at the moment; try again.")
         case Http404():

@@ -3,7 +3,6 @@
 The address comes from the command line: see facesvc/run.py.
 """
 
-import os
 from typing import Any
 
 from facesvc import logs, machine, metrics_folder, unread_body
@@ -43,9 +42,6 @@ control_socket_disable = True
 on_starting = metrics_folder.on_starting
 child_exit = metrics_folder.child_exit
 on_exit = metrics_folder.on_exit
-
-# A database that does not answer must not hold up the start of a process for minutes.
-os.environ.setdefault("PGCONNECT_TIMEOUT", "10")  # seconds
 
 
 def post_worker_init(worker: Any) -> None:

@@ -55,12 +55,13 @@ class _Remembered:
 
 
 def _database() -> bool:
+    """It answers and takes writes: after a failover a standby or a fenced server is read-only."""
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+            cursor.execute("SELECT current_setting('transaction_read_only')")
+            return bool(cursor.fetchone() == ("off",))
     except (Error, DatabaseError):
         return False
-    return True
 
 
 def _migrations() -> bool:

@@ -135,6 +135,13 @@ if DATABASE_URL:
 else:
     DATABASES = {"default": {"ENGINE": "facesvc.postgres", "NAME": "facesvc"}}
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+# A database that drops packets must hold up nobody for minutes.
+DATABASES["default"]["OPTIONS"] = {"connect_timeout": 10} | DATABASES["default"].get("OPTIONS", {})
+#: Seconds that a statement of a request may take; then the request gets 503.
+FACESVC_STATEMENT_SECONDS = env.float("FACESVC_STATEMENT_SECONDS", 30)
+#: Seconds that a request, or a task of a worker, waits for what another one has locked; then the
+#: request gets 503.
+FACESVC_LOCK_SECONDS = env.float("FACESVC_LOCK_SECONDS", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},

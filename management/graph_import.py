@@ -39,7 +39,8 @@ def import_graph(
     Raises invalid_graph; then nothing is stored. Whatever `lines` raises goes through.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL work_mem = '64MB'")
+        # The lines come as slowly as the caller sends them.
+        cursor.execute("SET LOCAL work_mem = '64MB'; SET LOCAL statement_timeout = 0")
         count = _copy(cursor, lines)
         # One after the other: two at once would be no faster, and could wait for each other.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

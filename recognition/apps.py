@@ -2,7 +2,8 @@ import logging
 from typing import Any
 
 from django.apps import AppConfig
-from django.db import connections
+from django.db import connections as databases
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_delete, post_migrate, pre_delete
 
 logger = logging.getLogger(__name__)
@@ -14,12 +15,14 @@ class RecognitionConfig(AppConfig):
     def ready(self) -> None:
         from recognition import (
             checks,  # noqa: F401  registers the system checks
+            connections,
             erasure,
             idempotency,
             sessions,
         )
         from recognition.models import Face, User
 
+        connection_created.connect(connections.prepare)
         # After the receivers of `batch`, which comes first in INSTALLED_APPS: it locks its items
         # before the user, as its workers do.
         pre_delete.connect(sessions.hold_for_erasure, sender=User)
@@ -36,7 +39,7 @@ def _prepare_search(using: str, **kwargs: Any) -> None:
     from recognition.inference.packs import PackError
     from recognition.models import SketchCentre
 
-    if SketchCentre._meta.db_table not in connections[using].introspection.table_names():
+    if SketchCentre._meta.db_table not in databases[using].introspection.table_names():
         return  # migrated to before there was a search
     row = engine.active_model()
     try:

@@ -98,6 +98,9 @@ def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "FACESVC_LIVE_WINDOW": (3, 100),
         "FACESVC_PROVIDER_SECONDS": (0.01, 60),
         "JWT_LEEWAY_SECONDS": (0, 300),
+        # gunicorn takes a process for stuck after a minute.
+        "FACESVC_STATEMENT_SECONDS": (1, 50),
+        "FACESVC_LOCK_SECONDS": (0.1, 50),
         "FACESVC_LOGIN_SESSION_SECONDS": (1, 3600),
         "FACESVC_LIVE_SESSION_MINUTES": (1, 24 * 60),
         "FACESVC_LIVE_GAP_SECONDS": (0.1, 3600),
@@ -105,7 +108,6 @@ def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "FACESVC_SESSION_RETENTION_DAYS": (1, 3650),
         "FACESVC_INFERENCE_AT_ONCE": (1, 1000),
         "FACESVC_INFERENCE_WAITING": (0, 10_000),
-        # gunicorn takes a process for stuck after a minute.
         "FACESVC_INFERENCE_WAIT_SECONDS": (0.01, 50),
         # The database keeps the youngest 30 days in any case.
         "FACESVC_AUDIT_RETENTION_DAYS": (30, 36500),

@@ -34,8 +34,6 @@ from recognition.models import AuditEvent, Face, IdempotencyKey, User
 from recognition.service_view import ServiceView
 
 _KEY = re.compile(r"[!-~]{1,255}")
-# How long a second request waits for the answer of the first, which it then gives as well.
-_PATIENCE = "10s"
 _LOCK_NOT_AVAILABLE = "55P03"
 REPLAYED = "Idempotent-Replayed"
 
@@ -111,9 +109,7 @@ def _lock(subject: str, key: str) -> None:
         raise _in_progress()
     try:
         with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [work])
-            cursor.execute("SET LOCAL lock_timeout = DEFAULT")
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
             raise

@@ -21,7 +21,7 @@ from pytest_django import Settings
 
 from batch import work
 from batch.models import Item, Job
-from recognition import enrolment, idempotency
+from recognition import connections, enrolment, idempotency
 from recognition.models import AuditEvent, Face, IdempotencyKey, User
 from tests.builders import (
     FRIEND,
@@ -247,7 +247,7 @@ def test_8_threads_one_row(path: str) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_first_request_that_takes_long(service: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idempotency, "_PATIENCE", "200ms")
+    monkeypatch.setattr(connections, "_limits", {"lock_timeout": "200"})
     with ThreadPoolExecutor(1) as threads, transaction.atomic():
         idempotency._lock("app", "k")
         answer = threads.submit(in_thread, service.token, "k").result()

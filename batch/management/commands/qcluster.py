@@ -1,9 +1,11 @@
 from typing import Any
 
+from django.conf import settings
 from django_q import cluster
 from django_q.management.commands import qcluster
 
 from batch.cluster import Sentinel, die_with_parent
+from recognition import connections
 
 
 class Command(qcluster.Command):  # type: ignore[misc]
@@ -11,5 +13,9 @@ class Command(qcluster.Command):  # type: ignore[misc]
 
     def handle(self, *args: Any, **options: Any) -> None:
         die_with_parent()
+        # A task ends after this; what it purges may take long.
+        connections.limit(
+            statement_seconds=settings.TASK_SECONDS, lock_seconds=settings.FACESVC_LOCK_SECONDS
+        )
         cluster.Sentinel = Sentinel
         super().handle(*args, **options)

@@ -1,0 +1,64 @@
+"""What every connection to PostgreSQL is set to, and which of its errors pass by themselves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+# What the code relies on, in case the server, its database or the role is set to something else.
+_RELIED_ON = {
+    # psycopg reads dates, intervals and bytes in these forms only.
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    # Locks are taken first and rows read after: what others committed in between must be seen.
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    # A search asks for generic plans by itself. Other statements are planned for their values.
+    "plan_cache_mode": "auto",
+}
+# The sorts and hashes of a search fit into this.
+_LEAST_WORK_MEM = "4MB"
+# The standby or read-only database after a failover; a transaction that was idle for too long.
+_PASSING = {"25006", "25P03", "25P04"}
+
+# Milliseconds, by the name of the parameter; see `limit`.
+_limits: dict[str, str] = {}
+
+
+def limit(*, statement_seconds: float, lock_seconds: float) -> None:
+    """Bound what a statement of this process takes, and what it waits for a lock.
+
+    For processes that serve. A command takes as long as it takes.
+    """
+    _limits["statement_timeout"] = f"{statement_seconds * 1000:.0f}"
+    _limits["lock_timeout"] = f"{lock_seconds * 1000:.0f}"
+
+
+def prepare(sender: Any, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    """A receiver of connection_created: set what is relied on and the limits."""
+    _set(connection, _RELIED_ON | _limits)
+
+
+def _set(connection: BaseDatabaseWrapper, parameters: Mapping[str, str]) -> None:
+    calls = ", ".join(["set_config(%s, %s, false)"] * len(parameters))
+    work_mem = "set_config('work_mem', %s, false)"
+    enough = "pg_size_bytes(current_setting('work_mem')) >= pg_size_bytes(%s)"
+    values = [each for pair in parameters.items() for each in pair]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {calls}, CASE WHEN {enough} THEN '' ELSE {work_mem} END",
+            [*values, _LEAST_WORK_MEM, _LEAST_WORK_MEM],
+        )
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the database cannot do it now, and may well do it in a moment."""
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return True
+    return isinstance(error, DatabaseError) and (
+        getattr(error.__cause__, "sqlstate", None) in _PASSING
+    )
