@@ -22,6 +22,7 @@ from recognition.views import is_tagging, viewer_of, viewer_parameter
 
 class BatchView(ServiceView):
     body: type[BatchRequest]
+    pictures = settings.MAX_BATCH_SIZE
 
     def max_body_bytes(self) -> int:
         limit: int = settings.MAX_BATCH_BYTES

@@ -27,7 +27,7 @@ from batch.models import Item, Job, Kind, State, Status, erased_image_id
 from batch.verbs import Json, Outcome
 from recognition import capacity, sealing, stages
 from recognition.access import Caller
-from recognition.capacity import BusyError, Patience
+from recognition.capacity import BusyError
 from recognition.errors import ServiceError
 from recognition.inference.packs import PackError
 from recognition.sealing import UnreadableError
@@ -264,9 +264,8 @@ def _at_once(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]
         left = end - time.monotonic()
         if left < 0:
             break
-        patience = Patience(left) if results else capacity.of_request()
         try:
-            with capacity.patience(patience):
+            with capacity.patience(capacity.for_seconds(left) if results else capacity.current()):
                 outcome = _outcome_at_once(caller, kind, options, item)
         except BusyError:
             if not results:

@@ -108,6 +108,13 @@ def payload_too_large(request: HttpRequest) -> HttpResponse:
     return _failure(request, "payload_too_large", "The body is too long.")
 
 
+def unavailable(request: HttpRequest) -> HttpResponse:
+    message = "Too many requests are being worked on; try again."
+    response = _failure(request, "unavailable", message)
+    response["Retry-After"] = _RETRY_AFTER["unavailable"]
+    return response
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _failure(request, "not_found", "There is nothing here.")
 

@@ -76,6 +76,10 @@ CODES = {
         *(415, REQUEST, "The operation does not take a body of this `Content-Type`."),
         "Send one of the types that the API description lists for the operation.",
     ),
+    "requests_in_progress": Code(
+        *(429, REQUEST, "Two requests with pictures of this user are being worked on."),
+        "Send the next one after an answer.",
+    ),
     "rate_limited": Code(
         *(429, REQUEST, "The token has made too many calls."),
         "Wait for `Retry-After` seconds. `RATE_LIMIT_PER_MINUTE` and `RATE_LIMIT_PER_HOUR` are "

@@ -10,12 +10,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.middleware import common
 
 from facesvc import logs, metrics, tracing
-from facesvc.api import payload_too_large
+from facesvc.api import payload_too_large, unavailable
 from recognition import capacity, engine, stages
 
 # Whatever is longer or stranger does not belong in a log line or a header.
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _API = "/api/v1/"
+# What probes and Prometheus ask for.
+PAST_THE_PROXY = ("/health", "/health/live", "/health/ready", "/metrics")
 
 
 class RequestContextMiddleware:
@@ -49,14 +51,32 @@ class RequestContextMiddleware:
         return response
 
 
+class AdmissionMiddleware:
+    """Refuses at once what the threads of this process have no room for.
+
+    Probes pass: a process whose requests all wait for the database is alive, and says so.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path in PAST_THE_PROXY:
+            return self._get_response(request)
+        if not capacity.admission.enter():
+            return unavailable(request)
+        try:
+            return self._get_response(request)
+        finally:
+            capacity.admission.leave()
+
+
 class CommonMiddleware(common.CommonMiddleware):
     """Django's own, which asks whether the host is one of ALLOWED_HOSTS, but not of probes and
     Prometheus: they come past the proxy, to the address of a pod, which no setting can name."""
 
-    _PAST_THE_PROXY = ("/health", "/health/live", "/health/ready", "/metrics")
-
     def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
-        if request.path in self._PAST_THE_PROXY:
+        if request.path in PAST_THE_PROXY:
             return None
         return super().process_request(request)
 

@@ -68,6 +68,7 @@ CORS_EXPOSE_HEADERS = [
 
 MIDDLEWARE = [
     "facesvc.middleware.RequestContextMiddleware",
+    "facesvc.middleware.AdmissionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

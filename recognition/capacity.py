@@ -1,16 +1,18 @@
 """How many pictures a process computes at once, and how many requests may wait for that.
 
-Whatever decodes a picture or runs a network takes a turn. Requests wait for theirs in the order in
-which they came; when too many wait, or one waited for too long, it is refused at once, so that a
-rush costs the callers a second try and never the service its memory or its threads. The bodies of
-requests have a bound together, too.
+What decodes a picture or runs a network takes a turn. Callers get turns one after the other, so
+that nobody waits for all requests of somebody else. When too many requests wait, or one waited for
+too long, it is refused at once: a rush costs the callers a second try and never the service its
+memory or its threads. The bodies of requests have a bound together, and an end user has few
+requests with pictures at a time.
 """
 
-from collections import deque
+from collections import Counter as Tally
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from threading import Event, Lock
 
@@ -37,16 +39,55 @@ class BusyError(ServiceError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait, and whether a place in the waiting room is needed for that."""
+    """How long to wait, whether that needs a place in the waiting room, and who waits."""
 
     seconds: float | None = None
     takes_place: bool = False
+    subject: str = ""  # of the token
 
 
 @dataclass
 class _Waiting:
     takes_place: bool
+    subject: str
     called: Event = field(default_factory=Event)
+    is_displaced: bool = False
+
+
+class _Queue:
+    """Who waits, in the order of their turns: one of each subject, then the next of each."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[str, deque[_Waiting]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._of.values()))
+
+    def in_places(self, subject: str | None = None) -> int:
+        queues = self._of.values() if subject is None else [self._of.get(subject, deque())]
+        return sum(each.takes_place for queue in queues for each in queue)
+
+    def append(self, waiting: _Waiting) -> None:
+        self._of.setdefault(waiting.subject, deque()).append(waiting)
+
+    def remove(self, waiting: _Waiting) -> None:
+        queue = self._of[waiting.subject]
+        queue.remove(waiting)
+        if not queue:
+            del self._of[waiting.subject]
+
+    def pop(self) -> _Waiting:
+        """The first of the subject whose turn it is; its next one comes after all others'."""
+        subject, queue = self._of.popitem(last=False)
+        first = queue.popleft()
+        if queue:
+            self._of[subject] = queue
+        return first
+
+    def last_of_most(self) -> _Waiting:
+        """The newest in a place, of the subject that has most of them."""
+        subject = max(self._of, key=self.in_places)
+        return next(each for each in reversed(self._of[subject]) if each.takes_place)
 
 
 class Turns:
@@ -55,25 +96,28 @@ class Turns:
     def __init__(self, at_once: int, places: int) -> None:
         self._free = at_once
         self._places = places
-        self._queue: deque[_Waiting] = deque()
+        self._queue = _Queue()
         self._lock = Lock()
 
     def take(self, patience: Patience) -> None:
         """Raises BusyError."""
         waiting = self._take_or_queue(patience)
-        if waiting is None or waiting.called.wait(patience.seconds):
+        if waiting is None:
             return
+        called = waiting.called.wait(patience.seconds)
         with self._lock:
-            if not waiting.called.is_set():
+            if waiting.is_displaced:
+                raise BusyError("displaced")
+            if not called and not waiting.called.is_set():
                 self._queue.remove(waiting)
                 _WAITING.dec()
                 raise BusyError("waited")
 
     def give_back(self) -> None:
-        """To the next in the queue: who comes just now is not quicker."""
+        """To the next in the queue: a request that comes just now is not quicker."""
         with self._lock:
             if self._queue:
-                self._queue.popleft().called.set()
+                self._queue.pop().called.set()
                 _WAITING.dec()
             else:
                 self._free += 1
@@ -85,13 +129,24 @@ class Turns:
                 self._free -= 1
                 _COMPUTING.inc()
                 return None
-            waiting = _Waiting(patience.takes_place)
-            in_places = sum(each.takes_place for each in self._queue)
-            if patience.takes_place and in_places >= self._places:
-                raise BusyError("full")
+            if patience.takes_place and self._queue.in_places() >= self._places:
+                self._make_place(patience.subject)
+            waiting = _Waiting(patience.takes_place, patience.subject)
             self._queue.append(waiting)
             _WAITING.inc()
             return waiting
+
+    def _make_place(self, subject: str) -> None:
+        """Send away the newest of a subject that has clearly more places. Raises BusyError."""
+        if not self._places:
+            raise BusyError("full")
+        last = self._queue.last_of_most()
+        if self._queue.in_places(last.subject) < self._queue.in_places(subject) + 2:
+            raise BusyError("full")
+        self._queue.remove(last)
+        _WAITING.dec()
+        last.is_displaced = True
+        last.called.set()
 
 
 # Commands and the workers of jobs have few threads, and wait for as long as it takes.
@@ -124,6 +179,65 @@ class Bytes:
 
 # Of this process.
 bodies = Bytes()
+
+# A user who looks at one picture may send the next. Apps send for one user what one person does.
+_REQUESTS_OF_USER = 2
+
+
+class UserRequests:
+    """The requests with pictures that each end user has in progress here: few at a time."""
+
+    def __init__(self) -> None:
+        self._tally: Tally[str] = Tally()
+        self._lock = Lock()
+
+    def begin(self, user: str) -> None:
+        """Raises requests_in_progress."""
+        with self._lock:
+            if self._tally[user] >= _REQUESTS_OF_USER:
+                message = f"{_REQUESTS_OF_USER} requests of the user are being worked on; wait."
+                raise ServiceError("requests_in_progress", message, {"retry_after": 1})
+            self._tally[user] += 1
+
+    def end(self, user: str) -> None:
+        with self._lock:
+            self._tally[user] -= 1
+            if not self._tally[user]:
+                del self._tally[user]
+
+
+user_requests = UserRequests()
+
+
+class Admission:
+    """Requests that a process works on at once. Some threads stay free to say that it lives.
+
+    What they may wait for, such as the database, cannot take the last threads.
+    """
+
+    _FREE_THREADS = 2
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._lock = Lock()
+
+    def enter(self) -> bool:
+        """Whether there is room; then the caller has to `leave`."""
+        computing = settings.FACESVC_INFERENCE_AT_ONCE + settings.FACESVC_INFERENCE_WAITING
+        room = max(computing, settings.WEB_THREADS - self._FREE_THREADS)
+        with self._lock:
+            if self._inside >= room:
+                _REFUSED.labels("threads").inc()
+                return False
+            self._inside += 1
+            return True
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+
+
+admission = Admission()
 
 
 # Two threads that come first would make one each.
@@ -167,3 +281,17 @@ def patience(of: Patience) -> Iterator[None]:
 
 def of_request() -> Patience:
     return Patience(settings.FACESVC_INFERENCE_WAIT_SECONDS, takes_place=True)
+
+
+def current() -> Patience:
+    return _patience.get()
+
+
+def be_of(subject: str) -> None:
+    """From now on, the request waits as one of this subject's; to the end of `patience`."""
+    _patience.set(replace(_patience.get(), subject=subject))
+
+
+def for_seconds(seconds: float) -> Patience:
+    """The patience of a request that has begun to compute: it needs no place to go on."""
+    return replace(_patience.get(), seconds=seconds, takes_place=False)

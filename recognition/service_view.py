@@ -19,6 +19,7 @@ class ServiceView(APIView):
     pictures = 0  # that a body may hold
     is_read_by_lines = False  # or the whole body is held in memory
     _body_bytes = 0
+    _user_in_progress = ""
 
     def max_body_bytes(self) -> int:
         room: int = settings.BODY_ROOM_BYTES
@@ -28,12 +29,18 @@ class ServiceView(APIView):
         super().initial(request, *args, **kwargs)
         self._check_length(request)
         self._take_room(request)
+        capacity.be_of(self.caller.subject)
+        if self.pictures and not self.caller.is_service:
+            capacity.user_requests.begin(self.caller.subject)
+            self._user_in_progress = self.caller.subject
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().dispatch(request, *args, **kwargs)
         finally:
             capacity.bodies.give_back(self._body_bytes)
+            if self._user_in_progress:
+                capacity.user_requests.end(self._user_in_progress)
 
     def _take_room(self, request: Request) -> None:
         """Or all threads at once could read the longest bodies, and end the process."""

@@ -8,7 +8,6 @@ from rest_framework.response import Response
 from recognition import frames, session_answers, sessions
 from recognition import session_serializers as schemas
 from recognition.capacity import BusyError
-from recognition.errors import ServiceError
 from recognition.idempotency import idempotent
 from recognition.service_view import ServiceView
 from recognition.session_serializers import FrameRequest, SessionRequest
@@ -80,12 +79,8 @@ class FramesView(ServiceView):
         return Response(session_answers.frame_taken(taken))
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Whatever is no frame of a live session, or too fast, counts as any other request does,
-        unless it is we who are too slow."""
-        is_ours = isinstance(exc, BusyError) or (
-            isinstance(exc, ServiceError) and exc.code == "frames_in_progress"
-        )
-        if self.request.successful_authenticator and not is_ours:
+        """A refused frame counts for the token as any other request does, unless we are busy."""
+        if self.request.successful_authenticator and not isinstance(exc, BusyError):
             try:
                 super().check_throttles(self.request)
             except Throttled as throttled:

@@ -8,7 +8,8 @@ import pytest
 from pytest_django import Settings
 
 from recognition import capacity, engine
-from recognition.capacity import BusyError, Bytes, Patience, Turns
+from recognition.capacity import Admission, BusyError, Bytes, Patience, Turns, UserRequests
+from recognition.errors import ServiceError
 from recognition.inference.arrays import Image
 from recognition.inference.detection.results import Detections
 from recognition.inference.pipeline import DetectedFace, FacePipeline
@@ -71,6 +72,88 @@ def test_who_waited_too_long_leaves_the_place() -> None:
             turns.take(HASTY)
     turns.give_back()
     turns.take(HASTY)
+
+
+def patience_of(subject: str) -> Patience:
+    return Patience(PATIENCE, takes_place=True, subject=subject)
+
+
+def test_subjects_take_turns_one_after_the_other() -> None:
+    """A client with many requests delays nobody by more than one of them."""
+    turns, order = Turns(1, places=9), []
+    turns.take(patience_of("first"))
+
+    def work(name: str) -> None:
+        turns.take(patience_of(name[0]))
+        order.append(name)
+        turns.give_back()
+
+    with ThreadPoolExecutor(6) as threads:
+        for name in ("a1", "a2", "a3", "b1", "b2", "c1"):
+            queued(turns, threads, lambda name=name: work(name))  # type: ignore[misc]
+        turns.give_back()
+    assert order == ["a1", "b1", "c1", "a2", "b2", "a3"]
+    assert turns._free == 1
+
+
+def test_the_newest_of_who_has_most_places_makes_room() -> None:
+    turns = Turns(1, places=3)
+    turns.take(patience_of("first"))
+    with ThreadPoolExecutor(4) as threads:
+        loud = [queued(turns, threads, lambda: turns.take(patience_of("loud"))) for _ in range(3)]
+        with pytest.raises(BusyError):
+            turns.take(patience_of("loud"))
+        quiet = threads.submit(turns.take, patience_of("quiet"))
+        with pytest.raises(BusyError):
+            loud[2].result(PATIENCE)
+        # Two places of one and one of another are fair: a third subject has to come again.
+        turns.give_back()
+        loud[0].result(PATIENCE)
+        turns.give_back()
+        quiet.result(PATIENCE)
+        turns.give_back()
+        loud[1].result(PATIENCE)
+        turns.give_back()
+    assert turns._free == 1
+
+
+def test_nobody_makes_room_where_places_are_shared() -> None:
+    turns = Turns(1, places=2)
+    turns.take(patience_of("first"))
+    with ThreadPoolExecutor(2) as threads:
+        waiting = [
+            queued(turns, threads, lambda name=name: turns.take(patience_of(name)))  # type: ignore[misc]
+            for name in ("a", "b")
+        ]
+        with pytest.raises(BusyError):
+            turns.take(patience_of("c"))
+        for each in waiting:
+            turns.give_back()
+            each.result(PATIENCE)
+    turns.give_back()
+
+
+def test_an_end_user_has_two_requests_at_a_time() -> None:
+    requests = UserRequests()
+    for _ in range(3):
+        requests.begin("a")
+        requests.begin("a")
+        with pytest.raises(ServiceError) as refused:
+            requests.begin("a")
+        assert refused.value.code == "requests_in_progress"
+        requests.begin("b")
+        for user in "aab":
+            requests.end(user)
+    assert not requests._tally  # nothing is kept of them
+
+
+def test_threads_stay_free_for_probes(settings: Settings) -> None:
+    settings.WEB_THREADS, settings.FACESVC_INFERENCE_AT_ONCE = 5, 1
+    settings.FACESVC_INFERENCE_WAITING = 1
+    admission = Admission()
+    assert [admission.enter() for _ in range(5)] == [True, True, True, False, False]
+    admission.leave()
+    assert [admission.enter() for _ in range(2)] == [True, False]
 
 
 def test_a_turn_within_a_turn_is_the_same(settings: Settings) -> None:

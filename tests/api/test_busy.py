@@ -21,6 +21,7 @@ from tests.builders import (
     OWNER,
     PICTURE,
     PICTURE_BASE64,
+    USER_SCOPES,
     FakePipeline,
     Person,
     data_of,
@@ -28,6 +29,7 @@ from tests.builders import (
     make_user,
     refusal,
     row_counts,
+    user_token,
     vector,
 )
 
@@ -91,6 +93,63 @@ def test_a_frame_comes_again_and_costs_no_request(
     rush.give_back()
     taken = owner.send("post", path, PICTURE, content_type="image/png")
     assert data_of(taken)["frame"]["status"] == "counted"
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("verify", {"user_id": OWNER, "image": PICTURE_BASE64}),
+        ("detect", {"image": PICTURE_BASE64}),
+        ("batch-identify", {"images": IMAGES}),
+    ],
+)
+def test_an_end_user_has_few_requests_at_a_time(
+    client: Client, service: Person, path: str, fields: dict[str, Any]
+) -> None:
+    owner = Person(user_token(OWNER, [*USER_SCOPES, "face:batch"]), client)
+    for _ in range(2):
+        capacity.user_requests.begin(str(OWNER))
+    try:
+        answer = owner.post(path, **fields)
+        assert refusal(answer) == (429, "requests_in_progress")
+        assert answer["Retry-After"] == "1"
+        assert owner.get(f"users/{OWNER}").status_code == 200
+        assert service.post(path, **fields).status_code == 200
+    finally:
+        for _ in range(2):
+            capacity.user_requests.end(str(OWNER))
+    assert owner.post(path, **fields).status_code == 200
+    assert not capacity.user_requests._tally
+
+
+def test_a_refused_frame_counts_as_a_request(owner: Person, settings: Settings) -> None:
+    """A client could otherwise have as many refused as it likes."""
+    opened = owner.post("sessions", user_id=OWNER, purpose="video_call")
+    path = f"sessions/{data_of(opened, 201)['session_id']}/frames?sequence=1"
+    settings.RATE_LIMIT_PER_MINUTE = 60
+    for _ in range(2):
+        capacity.user_requests.begin(str(OWNER))
+    answer = owner.send("post", path, PICTURE, content_type="image/png")
+    for _ in range(2):
+        capacity.user_requests.end(str(OWNER))
+    assert refusal(answer) == (429, "requests_in_progress")
+    assert RateWindow.objects.get().minute_count == 1
+
+
+def test_requests_that_hang_leave_threads_for_probes(
+    service: Person, client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity, "admission", capacity.Admission())
+    settings.WEB_THREADS, settings.FACESVC_INFERENCE_WAITING = 4, 0
+    inside = [capacity.admission.enter() for _ in range(2)]
+    assert inside == [True, True]
+    answer = service.get(f"users/{OWNER}")
+    assert refusal(answer) == (503, "unavailable") and int(answer["Retry-After"]) >= 1
+    assert client.get("/health/live").status_code == 200
+    capacity.admission.leave()
+    assert service.get(f"users/{OWNER}").status_code == 200
+    assert service.get("users/nobody").status_code == 404
+    assert capacity.admission._inside == 1
 
 
 def test_what_needs_no_inference_answers(service: Person, client: Client, rush: Turns) -> None:
