@@ -251,6 +251,8 @@ class WebhookDelivery(models.Model):
             models.Index(
                 fields=["next_attempt_at"], condition=Q(state="pending"), name="delivery_due"
             ),
+            # Consumers: the first page of the admin, and the list of those that were given up.
+            models.Index(fields=["id"], condition=Q(state="dead"), name="delivery_given_up"),
             # Consumer: how many are being tried at an address.
             models.Index(
                 fields=["endpoint", "busy_until"],

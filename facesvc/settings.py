@@ -158,9 +158,11 @@ CACHES = {
 # --- Django ---------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "batch",  # before django_q, whose command qcluster it replaces
-    "django.contrib.admin",
+    "facesvc.operators.apps.OperatorsConfig",  # before the admin, whose templates it extends
+    "facesvc.operators.apps.SiteConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.humanize",
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",

@@ -6,9 +6,6 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from facesvc import health, metrics
 from facesvc.description import DescriptionView
-from facesvc.login import LoginForm
-
-admin.site.login_form = LoginForm
 
 # Its script comes by itself, and may; its styles stand in the page.
 _docs = csp_update({"style-src": [SELF, UNSAFE_INLINE]})(

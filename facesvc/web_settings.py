@@ -34,10 +34,14 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("FACESVC_HSTS_SUBDOMAINS", False)
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
 # --- Cookies, which only the admin pages have -----------------------------------------------------
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+#: Operators may log in over http, and anybody in the network between can read their passwords:
+#: only where you trust that network. `http://localhost` works without.
+FACESVC_ADMIN_OVER_HTTP = env.bool("FACESVC_ADMIN_OVER_HTTP", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not (DEBUG or FACESVC_ADMIN_OVER_HTTP)
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600
 CSRF_TRUSTED_ORIGINS = [FACESVC_PUBLIC_URL] if FACESVC_PUBLIC_URL else []
+CSRF_FAILURE_VIEW = "facesvc.operators.site.csrf_failure"
 
 # --- Headers --------------------------------------------------------------------------------------
 SECURE_CONTENT_TYPE_NOSNIFF = True

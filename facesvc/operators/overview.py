@@ -1,0 +1,186 @@
+"""What the first page shows: what waits for an operator, and what happened in 30 days.
+
+No count of a big table: the days come from recognition.daily_counts, and what waits is looked for
+in indexes that hold nothing else, up to `MOST`.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from django.db.models import Model, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from batch.models import DeliveryState, Item, Job, WebhookDelivery, WebhookEndpoint
+from facesvc.operators.plots import Plot, Series, plot
+from recognition.models import CountedKind, DailyCount, FailureCount
+
+DAYS = 30
+MOST = 1000
+_CODES = 8  # of refusals, the most frequent ones
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that waits: how much of it, what that means, and the list of it.
+
+    `is_for_you`: an operator has to do something about it; what is not comes to its end by itself.
+    """
+
+    name: str
+    count: int
+    words: str
+    address: str = ""  # empty where the operator may not open it
+    is_for_you: bool = True
+
+    @property
+    def shown(self) -> str:
+        return f"more than {MOST:,}" if self.count > MOST else f"{self.count:,}"
+
+
+def needs(operator: Any) -> list[Need]:
+    return [
+        Need(
+            found.name,
+            _up_to_most(found.rows),
+            found.words,
+            found.address if operator.has_perm(found.permission) else "",
+            found.is_for_you,
+        )
+        for found in _looks()
+    ]
+
+
+def _up_to_most(rows: "QuerySet[Any]") -> int:
+    return len(rows.order_by().values_list("pk", flat=True)[: MOST + 1])
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Where it is looked: rows that an index finds, and the query of the list that shows them."""
+
+    name: str
+    rows: "QuerySet[Any]"
+    words: str
+    query: str = ""
+    shown_as: type[Model] | None = None  # in whose list, if not in their own
+    is_for_you: bool = True
+
+    @property
+    def _page(self) -> type[Model]:
+        return self.shown_as or self.rows.model
+
+    @property
+    def permission(self) -> str:
+        return f"{self._page._meta.app_label}.view_{self._page._meta.model_name}"
+
+    @property
+    def address(self) -> str:
+        options = self._page._meta
+        name = f"admin:{options.app_label}_{options.model_name}_changelist"
+        return reverse(name) + self.query
+
+
+def _looks() -> list[_Look]:
+    callbacks = WebhookDelivery.objects
+    return [
+        _Look(
+            "Locked",
+            FailureCount.objects.filter(locked_at__isnull=False),
+            "sources whose attempts for a person failed 50 times, until you unlock them",
+            "?locked_at__isempty=0",
+        ),
+        _Look(
+            "Callbacks given up",
+            callbacks.filter(state=DeliveryState.DEAD),
+            "failed for three days; send them again when the receiver is well",
+            "?state__exact=dead",
+        ),
+        _Look(
+            "Addresses disabled",
+            WebhookEndpoint.objects.filter(disabled_at__isnull=False),
+            "answered 410 Gone and get no callbacks until you enable them",
+            "?disabled_at__isempty=0",
+        ),
+        _Look(
+            "Callbacks failing",
+            callbacks.filter(state=DeliveryState.PENDING, tries__gt=0),
+            "failed at least once and are tried again",
+            "?state__exact=pending",
+            is_for_you=False,
+        ),
+        _Look(
+            "Jobs open",
+            Job.objects.unfinished(),
+            "wait or are worked on",
+            "?ended=no",
+            is_for_you=False,
+        ),
+        _Look(
+            "Pictures waiting",
+            Item.objects.pending(),
+            "of jobs, for a worker",
+            "?ended=no",
+            shown_as=Job,
+            is_for_you=False,
+        ),
+    ]
+
+
+# --- what happened --------------------------------------------------------------------------------
+
+_RESULTS = {
+    "success": "the right face",
+    "no_match": "another face",
+    "rejected": "refused for its risk",
+    "no_face_detected": "no face in the picture",
+    "no_registered_faces": "no face enrolled",
+}
+_SEARCHES = {
+    "found": "somebody found",
+    "not_found": "nobody found",
+    "no_face": "no face in the picture",
+}
+
+
+def activity(today: date | None = None) -> list[Plot]:
+    last = today or timezone.localdate()
+    days = [last - timedelta(days=ago) for ago in reversed(range(DAYS))]
+    counts: dict[str, Counter[tuple[str, date]]] = {kind: Counter() for kind in CountedKind.values}
+    rows = DailyCount.objects.filter(day__gte=days[0], day__lte=last)
+    for kind, label, day, count in rows.values_list("kind", "label", "day", "count"):
+        counts[kind][label, day] += count
+    return [
+        _plot("Enrolments", days, counts[CountedKind.ENROLMENT], {"": "faces enrolled"}),
+        _plot("Verifications", days, counts[CountedKind.VERIFICATION], _RESULTS),
+        _plot("Searches", days, counts[CountedKind.SEARCH], _SEARCHES),
+        _refusals(days, counts[CountedKind.REFUSAL]),
+    ]
+
+
+def _plot(
+    title: str, days: list[date], counts: "Counter[tuple[str, date]]", names: dict[str, str]
+) -> Plot:
+    """A series for each label that has a name; one that came without is shown by itself."""
+    labels = {label for label, _ in counts}
+    known = [label for label in names if label in labels] or list(names)[:1]
+    series = [
+        Series(names.get(label, label), [counts[label, day] for day in days])
+        for label in [*known, *sorted(labels - set(names))]
+    ]
+    return plot(title, days, series)
+
+
+def _refusals(days: list[date], counts: "Counter[tuple[str, date]]") -> Plot:
+    """The most frequent codes each for itself, all others together."""
+    sums: Counter[str] = Counter()
+    for (label, _), count in counts.items():
+        sums[label] += count
+    often = [label for label, _ in sums.most_common(_CODES)]
+    shown: Counter[tuple[str, date]] = Counter()
+    for (label, day), count in counts.items():
+        shown[label if label in often else "other codes", day] += count
+    names = {label: label for label in often} | {"other codes": "other codes"}
+    return _plot("Refused requests, by code", days, shown, names if often else {"": "requests"})

@@ -1,0 +1,59 @@
+"""The admin site: its names, its login, and its first page with how the service is."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.response import TemplateResponse
+
+from facesvc.login import LoginForm
+from facesvc.operators import overview
+
+# Browsers take these for as safe as https, and keep our cookies there.
+_LOCAL = ("localhost", "127.0.0.1", "[::1]")
+
+
+class OperatorSite(AdminSite):
+    site_title = "facesvc operators"
+    site_header = "facesvc operators"
+    index_title = "How the service is"
+    login_form = LoginForm
+    index_template = "operators/index.html"
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        shown = {}
+        if request.user.has_perm("recognition.view_dailycount"):
+            shown = {"needs": overview.needs(request.user), "activity": overview.activity()}
+        return super().index(request, {**shown, **(extra_context or {})})
+
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"cookies_are_lost": cookies_are_lost(request), **(extra_context or {})}
+        return super().login(request, context)
+
+
+def cookies_are_lost(request: HttpRequest) -> bool:
+    """Whether a browser drops our cookies, as it does over http but for this machine itself.
+
+    Without them nobody can log in. A proxy that speaks TLS says so, even one that we do not trust.
+    """
+    if not settings.CSRF_COOKIE_SECURE or request.is_secure():
+        return False
+    host = request.get_host().rpartition(":")[0] or request.get_host()
+    says_https = request.headers.get("X-Forwarded-Proto") == "https"
+    return host not in _LOCAL and request.get_host() not in _LOCAL and not says_https
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """In place of Django's page: what happened, and what to do about it."""
+    context = {
+        "title": "This form was not accepted",
+        "cookies_are_lost": cookies_are_lost(request),
+        "is_wrong_origin": "Origin checking failed" in reason or "Referer" in reason,
+    }
+    return render(request, "operators/csrf_failure.html", context, status=403)
