@@ -1,47 +1,32 @@
 """Bytes to an upright BGR array, with every limit checked before any pixel is decoded.
 
-Formats: JPEG, PNG, WebP, BMP. The size is read from the header by `read_header`, so that a
-picture that is small as a file and huge in memory is refused without being decoded.
+Formats: JPEG, PNG, WebP, BMP. The size and the work that decoding takes are read from the file's
+structure, so that a picture that is small as a file and huge in memory, or slow to decode, is
+refused without being decoded: see recognition.inference.formats.
 """
 
 from __future__ import annotations
 
-import re
 import struct
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from recognition.inference.arrays import Image
-
-Format = Literal["jpeg", "png", "webp", "bmp"]
+from recognition.inference.formats import bmp, jpeg, others, png, webp
+from recognition.inference.formats.header import Header as Header
+from recognition.inference.formats.header import ImageError as ImageError
+from recognition.inference.formats.header import invalid, truncated
+from recognition.inference.formats.orientation import orientation, upright
 
 # Below this no detector finds anything, and degenerate pictures cost error handling everywhere.
 MIN_SIDE = 24
 
-# The next marker of a JPEG, which is none of stuffing (0), a restart (D0 to D7) or filling (FF).
-_NEXT_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
-_END = b"\xd9"
-_FRAMES = {bytes([n]) for n in range(0xC0, 0xD0) if n not in (0xC4, 0xC8, 0xCC)}
-# Writers cut the pixels into chunks of 8 KB or more; libpng complains of every odd one.
-_MAX_CHUNKS = 5000
-
-
-class ImageError(ValueError):
-    """The bytes are no acceptable picture; `code` says why."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-@dataclass(frozen=True)
-class Header:
-    format: Format
-    width: int
-    height: int
+_FORMATS = {"jpeg": jpeg, "png": png, "webp": webp, "bmp": bmp}
+# Rows that are put over white at once: the memory that this takes does not grow with the picture.
+_ROWS = 256
 
 
 def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Image:
@@ -58,11 +43,12 @@ def check(data: bytes, *, max_bytes: int, max_pixels: int) -> Header:
             "image_too_large", f"The picture has {len(data)} bytes; at most {max_bytes} are taken."
         )
     header = read_header(data)
-    if header.width * header.height > max_pixels:
+    if header.width * header.height * header.weight > max_pixels:
+        most = f"{max_pixels / header.weight / 1e6:g} megapixels"
         raise ImageError(
             "too_many_pixels",
-            f"The picture has {header.width} x {header.height} pixels; "
-            f"at most {max_pixels / 1e6:g} megapixels are taken.",
+            f"The picture has {header.width} x {header.height} pixels; at most {most} are taken"
+            f"{' with 16 bits a colour' if header.weight > 1 else ''}.",
         )
     if min(header.width, header.height) < MIN_SIDE:
         raise ImageError("image_too_small", f"The shorter side has less than {MIN_SIDE} pixels.")
@@ -74,93 +60,59 @@ def turned(image: Image, degrees: int) -> Image:
     return np.ascontiguousarray(np.rot90(image, -(degrees // 90)))
 
 
-def _decode_pixels(data: bytes, header: Header) -> Image:
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise ImageError("invalid_image", "The picture cannot be decoded.") from error
-    if image is None:
-        raise ImageError("invalid_image", "The picture cannot be decoded.")
-    if sorted(image.shape[:2]) != sorted((header.height, header.width)):
-        # The decoder and the header disagree, so the limits above were checked on a lie.
-        raise ImageError("invalid_image", "The picture's header contradicts its contents.")
-    return image.astype(np.uint8, copy=False)
-
-
 def read_header(data: bytes) -> Header:
     """Format and size without decoding. Raises ImageError when it is none of the formats."""
     try:
         if data.startswith(b"\xff\xd8"):
-            return _jpeg_header(data)
-        if data.startswith(b"\x89PNG\r\n\x1a\n"):
-            return _png_header(data)
+            return jpeg.read(data)
+        if data.startswith(png.SIGNATURE):
+            return png.read(data)
         if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-            return _webp_header(data)
+            return webp.read(data)
         if data.startswith(b"BM"):
-            return _bmp_header(data)
+            return bmp.read(data)
     except (struct.error, IndexError) as error:
-        raise _truncated() from error
-    raise ImageError("unsupported_format", "The picture is not JPEG, PNG, WebP or BMP.")
+        raise truncated() from error
+    raise others.refusal(data)
 
 
-def _truncated() -> ImageError:
-    return ImageError("truncated_image", "The picture ends too early.")
+def _decode_pixels(data: bytes, header: Header) -> Image:
+    try:
+        encoded = np.frombuffer(_FORMATS[header.format].for_decoder(data), np.uint8)
+        # OpenCV drops the transparency, or keeps it and leaves the picture as it lies.
+        keeps_alpha = header.has_alpha
+        image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED if keeps_alpha else cv2.IMREAD_COLOR)
+    except struct.error as error:
+        raise truncated() from error
+    except cv2.error as error:
+        raise invalid("The picture cannot be decoded.") from error
+    if image is None:
+        raise invalid("The picture cannot be decoded.") if header.has_end else truncated()
+    if sorted(image.shape[:2]) != sorted((header.height, header.width)):
+        # The decoder and the header disagree, so the limits above were checked on a lie.
+        raise invalid("The picture's header contradicts its contents.")
+    if keeps_alpha:
+        exif = png.exif(data) if header.format == "png" else webp.exif(data)
+        return upright(_over_white(image), orientation(exif))
+    return image.astype(np.uint8, copy=False)
 
 
-def _jpeg_header(data: bytes) -> Header:
-    """Walks the segments up to the end marker, since decoders fill a missing rest with grey.
-
-    Only real segments are walked, so the end of a thumbnail inside one does not count.
-    """
-    at, size = 2, None
-    while (marker := _NEXT_MARKER.search(data, at)) and marker[1] != _END:
-        (length,) = struct.unpack_from(">H", data, marker.end())
-        if marker[1] in _FRAMES:
-            if size is not None:
-                # Decoders take the first, so the limits would be checked on the wrong one.
-                raise ImageError("invalid_image", "The JPEG has two frames.")
-            height, width = struct.unpack_from(">HH", data, marker.end() + 3)
-            size = (width, height)
-        at = marker.end() + length
-    if marker is None:
-        raise _truncated()
-    if size is None:
-        raise ImageError("invalid_image", "The JPEG has no frame.")
-    return Header("jpeg", *size)
+def _over_white(decoded: npt.NDArray[Any]) -> Image:
+    """(rows, columns, 3) as a browser shows it on a white page: what is transparent is not seen,
+    whatever colours it has."""
+    seen = np.empty((*decoded.shape[:2], 3), np.uint8)
+    for first in range(0, len(decoded), _ROWS):
+        rows = decoded[first : first + _ROWS]
+        rows = rows >> 8 if rows.dtype == np.uint16 else rows
+        seen[first : first + _ROWS] = _rows_over_white(rows.astype(np.uint8, copy=False))
+    return seen
 
 
-def _png_header(data: bytes) -> Header:
-    """Walks the chunks up to the end, since decoders fill a missing rest with black."""
-    width, height = struct.unpack_from(">II", data, 16)
-    if data[12:16] != b"IHDR":
-        raise ImageError("invalid_image", "The PNG has no header.")
-    at = 8
-    for _ in range(_MAX_CHUNKS):
-        (length,) = struct.unpack_from(">I", data, at)
-        if data[at + 4 : at + 8] == b"IEND":
-            return Header("png", width, height)
-        at += length + 12
-    raise ImageError("invalid_image", "The PNG has too many chunks.")
-
-
-def _webp_header(data: bytes) -> Header:
-    (size,) = struct.unpack_from("<I", data, 4)
-    if len(data) < size + 8:
-        raise _truncated()
-    kind = data[12:16]
-    if kind == b"VP8X":
-        width = int.from_bytes(data[24:27], "little") + 1
-        height = int.from_bytes(data[27:30], "little") + 1
-    elif kind == b"VP8L":
-        (bits,) = struct.unpack_from("<I", data, 21)
-        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    elif kind == b"VP8 ":
-        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
-    else:
-        raise ImageError("invalid_image", "The WebP has no picture.")
-    return Header("webp", width, height)
-
-
-def _bmp_header(data: bytes) -> Header:
-    width, height = struct.unpack_from("<ii", data, 18)
-    return Header("bmp", abs(width), abs(height))
+def _rows_over_white(rows: Image) -> Image:
+    if rows.ndim == 2:
+        return rows[..., None]  # grey, which fills all three colours
+    if rows.shape[2] == 3:
+        return rows
+    share = cv2.cvtColor(np.ascontiguousarray(rows[..., 3]), cv2.COLOR_GRAY2BGR)
+    colours = cv2.multiply(np.ascontiguousarray(rows[..., :3]), share, scale=1 / 255)
+    return (colours + (255 - share)).astype(np.uint8, copy=False)

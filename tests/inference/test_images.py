@@ -227,7 +227,7 @@ def test_a_header_that_lies_never_gives_a_picture_of_another_size(
     try:
         image = open_picture(claiming(name, *size))
     except ImageError as error:
-        assert error.code == "invalid_image"
+        assert error.code in {"invalid_image", "truncated_image"}
     else:
         assert sorted(image.shape[:2]) == sorted(size)
 

@@ -1,0 +1,26 @@
+"""BMP: the size, and whether all pixels are there."""
+
+from __future__ import annotations
+
+import struct
+
+from recognition.inference.formats.header import Header, truncated
+
+# Of the compression: the pixels lie there as they are, with or without masks of the colours.
+_PLAIN = (0, 3)
+
+
+def read(data: bytes) -> Header:
+    """Raises struct.error."""
+    width, height = struct.unpack_from("<ii", data, 18)
+    return Header("bmp", abs(width), abs(height))
+
+
+def for_decoder(data: bytes) -> bytes:
+    """The picture, which is all there. Raises ImageError, struct.error."""
+    (start,) = struct.unpack_from("<I", data, 10)
+    width, height, _, depth, compression = struct.unpack_from("<iiHHI", data, 18)
+    row = (abs(width) * depth + 31) // 32 * 4
+    if compression in _PLAIN and start + row * abs(height) > len(data):
+        raise truncated()
+    return data

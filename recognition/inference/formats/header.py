@@ -1,0 +1,40 @@
+"""What the modules of the formats share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Format = Literal["jpeg", "png", "webp", "bmp"]
+
+
+class ImageError(ValueError):
+    """The bytes are no acceptable picture; `code` says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Header:
+    """Format and size in pixels.
+
+    `has_alpha`: some pixels may be transparent. `has_end`: whether the file's end is there; if not,
+    what cannot be decoded was cut off. `weight`: how many pixels of usual depth one of these costs.
+    """
+
+    format: Format
+    width: int
+    height: int
+    has_alpha: bool = False
+    has_end: bool = True
+    weight: int = 1
+
+
+def invalid(message: str) -> ImageError:
+    return ImageError("invalid_image", message)
+
+
+def truncated() -> ImageError:
+    return ImageError("truncated_image", "The picture ends too early.")
