@@ -11,8 +11,9 @@ class BatchConfig(AppConfig):
     name = "batch"
 
     def ready(self) -> None:
-        from batch import erasure, models, retention
+        from batch import erasure, merging, models, retention
         from recognition.models import Face, User
+        from recognition.moves import face_moved, users_merging
         from recognition.retention import RULES
         from recognition.sealing import SEALED_MODELS
 
@@ -22,6 +23,8 @@ class BatchConfig(AppConfig):
         SEALED_MODELS.extend([models.Picture, models.WebhookSecret])
         pre_delete.connect(erasure.forget, sender=User)
         pre_delete.connect(erasure.forget_face, sender=Face)
+        face_moved.connect(erasure.forget_moved_face, sender=Face)
+        users_merging.connect(merging.hand_over, sender=User)
         post_migrate.connect(_schedule_tasks, sender=self)
 
 

@@ -29,15 +29,17 @@ from recognition.models import Face, User
 def forget(sender: type[User], instance: User, **kwargs: Any) -> None:
     """A receiver of pre_delete. Pending pictures, own jobs, and the name in others' results."""
     erasure.traces_of(instance)  # while there are faces
-    own = Item.objects.filter(job__user_id=instance.pk)
+    ids = erasure.ids_of(instance)
+    own = Item.objects.filter(job__user_id__in=ids)
     # Waits for the workers that have one of them. None takes another: claims skip what is locked.
     list(own.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
     _forget_viewer(instance)
     # Waits for those who are storing a result with the user in it; later ones find nobody.
     User.objects.select_for_update().filter(pk=instance.pk).first()
-    _delete(instance, Job.objects.filter(user_id=instance.pk))
-    _delete(instance, WebhookEndpoint.objects.filter(client=str(instance.pk)))
-    _delete(instance, WebhookSecret.objects.filter(client=str(instance.pk)))
+    _delete(instance, Job.objects.filter(user_id__in=ids))
+    clients = [str(each) for each in ids]
+    _delete(instance, WebhookEndpoint.objects.filter(client__in=clients))
+    _delete(instance, WebhookSecret.objects.filter(client__in=clients))
     _forget_in_items(instance)
     _delete(instance, Task.objects.filter(tasks_about(instance)))
 
@@ -56,7 +58,8 @@ def _delete(user: User, rows: "QuerySet[Any]") -> None:
 
 def _forget_viewer(user: User) -> None:
     """Jobs of services on behalf of the user: what waits is not looked at any more."""
-    theirs = Job.objects.filter(options__on_behalf_of=str(user.pk))
+    viewers = [str(each) for each in erasure.ids_of(user)]
+    theirs = Job.objects.filter(options__on_behalf_of__in=viewers)
     for job in theirs.select_for_update(no_key=True).order_by("pk"):
         _delete(user, Picture.objects.filter(item__job=job, item__state=State.PENDING))
         job.options = {**job.options, "on_behalf_of": None}
@@ -64,7 +67,8 @@ def _forget_viewer(user: User) -> None:
 
 
 def _forget_in_items(user: User) -> None:
-    named = Item.objects.filter(user_ids__contains=[user.pk]).order_by("pk")
+    ids = erasure.ids_of(user)
+    named = Item.objects.filter(user_ids__overlap=ids).order_by("pk")
     # Whoever works on one of them finds that the picture is gone, and stores nothing.
     _delete(user, Picture.objects.filter(item__in=named.pending()))
     # Not those that a worker has: it may be waiting for the lock of this user.
@@ -72,10 +76,10 @@ def _forget_in_items(user: User) -> None:
         item.image_id, item.options, item.user_ids = erased_image_id(), {}, []
         item.save(update_fields=["image_id", "options", "user_ids"])
     for item in named.done().select_related("job").select_for_update(of=("self",)):
-        _forget_in(item, user.pk)
+        _forget_in(item, ids)
 
 
-def _forget_in(item: Item, user_id: UUID) -> None:
+def _forget_in(item: Item, ids: list[UUID]) -> None:
     """Of an enrolment of the user nothing stays, of a search with others in it the others."""
     if item.job.kind == Kind.REGISTER:
         item.image_id = erased_image_id()  # likely the name of a file with the user's name
@@ -85,9 +89,10 @@ def _forget_in(item: Item, user_id: UUID) -> None:
             else {"code": "user_not_found", "message": "The user was erased.", "details": {}}
         )
     else:
-        item.result = without(item.result, "user_id", str(user_id))
+        for user_id in ids:
+            item.result = without(item.result, "user_id", str(user_id))
     item.options = {}
-    item.user_ids = [each for each in item.user_ids if each != user_id]
+    item.user_ids = [each for each in item.user_ids if each not in ids]
     item.save(update_fields=["image_id", "result", "options", "user_ids"])
 
 
@@ -97,9 +102,14 @@ def forget_face(sender: type[Face], instance: Face, origin: Any = None, **kwargs
         return
     # As above: waits for those who are storing a result with the face in it.
     Face.objects.select_for_update().filter(pk=instance.pk).first()
-    named = Item.objects.done().filter(user_ids__contains=[instance.user_id])
+    forget_moved_face(sender, instance, instance.user_id)
+
+
+def forget_moved_face(sender: type[Face], face: Face, was: UUID, **kwargs: Any) -> None:
+    """A receiver of face_moved: the results that name it as a face of its former user."""
+    named = Item.objects.done().filter(user_ids__contains=[was])
     for item in named.select_for_update():
-        result = without(item.result, "face_id", instance.face_id)
+        result = without(item.result, "face_id", face.face_id)
         if result != item.result:
             item.result = result
             item.save(update_fields=["result"])

@@ -26,7 +26,8 @@ from batch.models import (
     WebhookSecret,
 )
 from management.erasure import about_in_admin_log
-from recognition import sealing
+from recognition import audit, people, sealing
+from recognition.erasure import ids_of
 from recognition.errors import ServiceError
 from recognition.models import (
     Attempt,
@@ -38,6 +39,8 @@ from recognition.models import (
     IdempotencyKey,
     Listing,
     Membership,
+    MergedUser,
+    PossibleDuplicate,
     PublicSketch,
     Session,
     Sketch,
@@ -70,16 +73,21 @@ class Section:
             yield self.part(row, user) | dict.fromkeys(sorted(self.hidden), NOT_SHOWN)
 
 
+def _names(user: User) -> list[str]:
+    return [str(each) for each in ids_of(user)]
+
+
 def _by(name: str) -> Callable[[User], Q]:
     return lambda user: Q(**{name: user.pk})
 
 
 def _own_or_naming(user: User) -> Q:
-    return Q(job__user_id=user.pk) | Q(user_ids__contains=[user.pk])
+    ids = ids_of(user)
+    return Q(job__user_id__in=ids) | Q(user_ids__overlap=ids)
 
 
 def _on_behalf_of(user: User) -> Q:
-    return Q(options__on_behalf_of=str(user.pk))
+    return Q(options__on_behalf_of__in=_names(user))
 
 
 def _part_of_item(row: Row, user: User) -> Row:
@@ -87,7 +95,8 @@ def _part_of_item(row: Row, user: User) -> Row:
     is_own = row.pop("job__user_id") == user.pk
     if is_own or row["job__kind"] == Kind.REGISTER:
         return row
-    return {**row, "options": {}, "user_ids": [user.pk], "result": hits(row["result"], user.pk)}
+    found = [hit for each in ids_of(user) for hit in hits(row["result"], each)]
+    return {**row, "options": {}, "user_ids": [user.pk], "result": found}
 
 
 def _part_of_answer(row: Row, user: User) -> Row:
@@ -110,15 +119,25 @@ def hits(value: Any, user_id: UUID) -> list[Row]:
 
 
 def _in_audit(user: User) -> Q:
-    other = Q(details__other_user_id=str(user.pk))
-    return Q(user_id=user.pk) | Q(actor=f"user:{user.pk}") | other
+    ids = ids_of(user)
+    about = Q(user_id__in=ids) | Q(other_user_id__in=ids) | Q(viewer_id__in=ids)
+    return about | Q(actor__in=[f"user:{each}" for each in ids])
 
 
 def _part_of_event(row: Row, user: User) -> Row:
-    """Not whose face it was that looked like the user's."""
-    if row["user_id"] == user.pk or row["actor"] == f"user:{user.pk}":
+    """Not who else it was about."""
+    ids = ids_of(user)
+    if row["other_user_id"] not in ids:
+        row = {**row, "other_user_id": None}
+    if row["user_id"] in ids or row["actor"] in [f"user:{each}" for each in ids]:
         return row
     return {**row, "user_id": None, "face_id": "", "details": {}}
+
+
+def _part_of_pair(row: Row, user: User) -> Row:
+    """Not whom the user looks like."""
+    other = "b" if row["user_a_id"] == user.pk else "a"
+    return {**row, f"user_{other}_id": None, f"face_{other}_id": None}
 
 
 SECTIONS = (
@@ -150,11 +169,11 @@ SECTIONS = (
     ),
     Section("callbacks", WebhookDelivery, _by("job__user_id")),
     Section("callback_attempts", WebhookAttempt, _by("delivery__job__user_id")),
-    Section("callback_addresses", WebhookEndpoint, lambda user: Q(client=str(user.pk))),
+    Section("callback_addresses", WebhookEndpoint, lambda user: Q(client__in=_names(user))),
     Section(
         "callback_secrets",
         WebhookSecret,
-        lambda user: Q(client=str(user.pk)),
+        lambda user: Q(client__in=_names(user)),
         frozenset({"sealed"}),
     ),
     Section(
@@ -163,6 +182,13 @@ SECTIONS = (
         lambda user: Q(subject=str(user.pk)) | Q(user_ids__contains=[user.pk]),
         frozenset({"fingerprint"}),
         part=_part_of_answer,
+    ),
+    Section("former_ids", MergedUser, _by("into")),
+    Section(
+        "possible_duplicates",
+        PossibleDuplicate,
+        lambda user: Q(user_a=user.pk) | Q(user_b=user.pk),
+        part=_part_of_pair,
     ),
     Section("audit_log", AuditEvent, _in_audit, part=_part_of_event),
     Section("operators_log", LogEntry, about_in_admin_log),
@@ -192,13 +218,13 @@ The service's own log files and backups are not part of the database, and not of
 def export(*, actor: str, user_id: UUID, asked_by: str) -> bytes:
     """A zip archive. That it was asked for, and by whom, is in the audit log before it is made.
 
-    Raises user_not_found when nothing is held.
+    Raises user_not_found when nothing is held, user_merged.
     """
+    people.require_not_merged(user_id)
     user = User.objects.filter(pk=user_id).first() or User(pk=user_id)
     if not any(next(section.rows(user), None) for section in SECTIONS):
         raise ServiceError("user_not_found", "Nothing is held about such a user.")
-    details = {"asked_by": asked_by}
-    AuditEvent.objects.create(actor=actor, action="user.export", user_id=user_id, details=details)
+    audit.note(actor, "user.export", user_id=user_id, asked_by=asked_by)
     data = {section.name: [*section.rows(user)] for section in SECTIONS}
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:

@@ -19,10 +19,9 @@ from django.utils import timezone
 from batch import queueing, webhooks
 from batch.models import Item, Job, Kind, Picture, State, Status
 from batch.verbs import Outcome
-from recognition import sealing
+from recognition import audit, sealing
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.models import AuditEvent
 
 _TASK = "batch.tasks.work"
 # A task works on whatever waits, so a few of them keep every worker busy; more would only stand in
@@ -120,10 +119,8 @@ def _hold_users(job: Job, items: Sequence[NewItem]) -> None:
 
 
 def _note(caller: Caller, action: str, job: Job) -> None:
-    details = {"job_id": job.job_id, "kind": job.kind, "total": job.total}
-    AuditEvent.objects.create(
-        actor=caller.name, action=action, user_id=caller.user_id, details=details
-    )
+    details: dict[str, Any] = {"job_id": job.job_id, "kind": job.kind, "total": job.total}
+    audit.note(caller.name, action, user_id=caller.user_id, **details)
 
 
 def _require_room(more: int) -> None:

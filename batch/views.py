@@ -12,9 +12,9 @@ from batch.jobs import NewItem
 from batch.models import Item, Job, Kind, Status
 from batch.serializers import BatchIdentifyRequest, BatchRegisterRequest, BatchRequest
 from management.pagination import NewestFirst
+from recognition import audit
 from recognition.errors import ServiceError
 from recognition.idempotency import idempotent
-from recognition.models import AuditEvent
 from recognition.serializers import refuse_unknown
 from recognition.service_view import ServiceView
 from recognition.views import is_tagging, viewer_of, viewer_parameter
@@ -72,7 +72,7 @@ class BatchIdentifyView(BatchView):
         viewer = viewer_of(request, fields)
         options = verbs.search_options(fields, viewer, tagging=is_tagging(fields["metadata"]))
         if verbs.scope_of(caller, options).everyone:
-            AuditEvent.objects.create(actor=caller.name, action="identify.everyone")
+            audit.note(caller.name, "identify.everyone", viewer_id=viewer)
         items = [NewItem(image["image_id"], image["image"], {}) for image in fields["images"]]
         if not fields["processing_options"]["async"]:
             return Response(work.at_once(caller, Kind.IDENTIFY, options, items))

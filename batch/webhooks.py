@@ -23,9 +23,8 @@ from batch.models import (
     WebhookEndpoint,
 )
 from batch.posting import PostError
-from recognition import sealing
+from recognition import audit, sealing
 from recognition.errors import ServiceError
-from recognition.models import AuditEvent
 
 logger = logging.getLogger(__name__)
 
@@ -200,8 +199,7 @@ def replay(deliveries: QuerySet[WebhookDelivery], *, actor: str) -> int:
     for row in rows:
         row.state, row.tries, row.next_attempt_at = DeliveryState.PENDING, 0, timezone.now()
         row.save(update_fields=["state", "tries", "next_attempt_at"])
-        details = {"message_id": row.message_id}
-        AuditEvent.objects.create(actor=actor, action="webhook.replay", details=details)
+        audit.note(actor, "webhook.replay", message_id=row.message_id)
     call_if_due()
     return len(rows)
 
@@ -213,8 +211,7 @@ def enable(endpoints: QuerySet[WebhookEndpoint], *, actor: str) -> int:
     rows = list(wanted.select_for_update())
     for row in rows:
         if row.disabled_at:
-            details = {"client": row.client, "address": row.address}
-            AuditEvent.objects.create(actor=actor, action="webhook.enable", details=details)
+            audit.note(actor, "webhook.enable", client=row.client, address=row.address)
     WebhookEndpoint.objects.filter(pk__in=[row.pk for row in rows]).update(disabled_at=None)
     stopped = WebhookDelivery.objects.filter(endpoint__in=rows, state=DeliveryState.STOPPED)
     return replay(stopped, actor=actor)

@@ -169,6 +169,26 @@ CODES = {
         *(404, STORED, "There is no such user, or it is not yours to see."),
         "Check the id; `PUT /users/{user_id}` or an enrolment creates a user.",
     ),
+    "user_merged": Code(
+        *(404, STORED, "The user was merged into another one; nothing can be done under this id."),
+        "Use the id of the user who stayed, which the app has chosen, and forget this one.",
+    ),
+    "user_suspended": Code(
+        *(403, STORED, "A moderator has suspended the user. Only services are told."),
+        "Wait until a moderator ends it: `POST /users/{user_id}/unsuspend`.",
+    ),
+    "same_user": Code(
+        *(422, STORED, "The face belongs to this user already, or the two users are one."),
+        "Name another user.",
+    ),
+    "duplicate_not_found": Code(
+        *(404, STORED, "There is no such possible duplicate, or no longer."),
+        "`GET /duplicates` lists them. One goes with either face, and with either user.",
+    ),
+    "already_decided": Code(
+        *(409, STORED, "Somebody has decided about this possible duplicate before."),
+        "Read it again: `details.state` says how.",
+    ),
     "face_not_found": Code(
         *(404, STORED, "There is no such face, or it is not yours to see."),
         "`GET /users/{user_id}/faces` lists the faces of a user.",

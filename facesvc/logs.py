@@ -7,16 +7,15 @@ id in a path.
 import logging
 import re
 from collections.abc import Mapping
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from recognition.current_request import request_id
+
 if TYPE_CHECKING:
     # Not at run time: gunicorn's own process, which logs as well, needs no Django.
     from django.http import HttpRequest, HttpResponse
-
-request_id: ContextVar[str] = ContextVar("request id", default="-")
 
 logger = logging.getLogger("facesvc.requests")
 

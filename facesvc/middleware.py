@@ -11,7 +11,7 @@ from django.middleware import common
 
 from facesvc import logs, metrics, tracing
 from facesvc.api import payload_too_large, unavailable
-from recognition import capacity, engine, stages
+from recognition import capacity, current_request, engine, stages
 
 # Whatever is longer or stranger does not belong in a log line or a header.
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -28,7 +28,7 @@ class RequestContextMiddleware:
         given = request.headers.get("X-Request-ID", "")
         request_id = given if _SANE_ID.fullmatch(given) else str(uuid.uuid4())
         request.META["facesvc.request_id"] = request_id
-        logs.request_id.set(request_id)
+        current_request.request_id.set(request_id)
         request.META["facesvc.started"] = time.perf_counter()
         engine.forget_used()
         with (

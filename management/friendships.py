@@ -10,9 +10,10 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from management.operations import user_of
+from recognition import audit
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.models import AuditEvent, Friendship, User
+from recognition.models import Friendship, User
 
 
 def friends_of(caller: Caller, user_id: UUID) -> QuerySet[Friendship]:
@@ -68,10 +69,8 @@ def unfriend(*, caller: Caller, user_id: UUID, other_id: UUID) -> None:
 
 def _note(caller: Caller, action: str, user_id: UUID, other_id: UUID) -> None:
     """In the history of both."""
-    AuditEvent.objects.bulk_create(
-        AuditEvent(actor=caller.name, action=action, user_id=a, details={"friend_id": str(b)})
-        for a, b in ((user_id, other_id), (other_id, user_id))
-    )
+    for a, b in ((user_id, other_id), (other_id, user_id)):
+        audit.note(caller.name, action, user_id=a, friend_id=str(b))
 
 
 def _not_found() -> ServiceError:

@@ -18,7 +18,8 @@ from django.db.backends.utils import CursorWrapper
 from management import graph_lines, graph_sql
 from management.graph_lines import Line, invalid_lines
 from management.graph_sql import Links
-from recognition.models import AuditEvent, PrivacyLevel
+from recognition import audit
+from recognition.models import PrivacyLevel
 
 # Of lines that name somebody unknown, so many are told.
 _ERRORS_SHOWN = 10
@@ -56,7 +57,7 @@ def import_graph(
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
         # The caller's transaction may be a longer one.
         cursor.execute("DROP TABLE graph_line, graph_user, graph_friendship, graph_membership")
-        AuditEvent.objects.create(actor=actor, action="graph.import", details=counts)
+        audit.note(actor, "graph.import", **counts)
     return counts
 
 

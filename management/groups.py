@@ -4,15 +4,17 @@ Only services make them. A member sees the group and their own membership, and m
 other users a group looks like one that does not exist.
 """
 
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from management.operations import user_of
+from recognition import audit
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.models import AuditEvent, Group, Membership, User
+from recognition.models import Group, Membership, User
 from recognition.social import is_group_name
 
 
@@ -121,11 +123,9 @@ def invalid_name() -> ServiceError:
 
 
 def _note(
-    caller: Caller, action: str, name: str, user_id: UUID | None = None, **details: int
+    caller: Caller, action: str, name: str, user_id: UUID | None = None, **details: Any
 ) -> None:
-    AuditEvent.objects.create(
-        actor=caller.name, action=action, user_id=user_id, details={"group": name, **details}
-    )
+    audit.note(caller.name, action, user_id=user_id, group=name, **details)
 
 
 def _not_a_member() -> ServiceError:

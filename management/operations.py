@@ -7,10 +7,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from recognition import consent
+from recognition import audit, consent
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.models import AuditEvent, Face, User
+from recognition.models import Face, User
 
 
 def face_of(caller: Caller, face_id: str) -> Face:
@@ -63,12 +63,8 @@ def change_face(*, caller: Caller, face_id: str, changes: Mapping[str, Any]) -> 
     for name, value in fields.items():
         setattr(face, name, value)
     face.save(update_fields=[*fields, "updated_at"])
-    AuditEvent.objects.create(
-        actor=caller.name,
-        action="face.change",
-        user_id=face.user_id,
-        face_id=face_id,
-        details={"fields": sorted(fields)},
+    audit.note(
+        caller.name, "face.change", user_id=face.user_id, face_id=face_id, fields=sorted(fields)
     )
     return face
 
@@ -77,9 +73,7 @@ def change_face(*, caller: Caller, face_id: str, changes: Mapping[str, Any]) -> 
 def delete_face(*, caller: Caller, face_id: str) -> None:
     """Remove a face and its templates; what remains is the audit row."""
     face = locked_face_of(caller, face_id)
-    AuditEvent.objects.create(
-        actor=caller.name, action="face.delete", user_id=face.user_id, face_id=face_id
-    )
+    audit.note(caller.name, "face.delete", user_id=face.user_id, face_id=face_id)
     face.delete()
 
 
@@ -94,10 +88,6 @@ def put_user(*, caller: Caller, user_id: UUID, changes: Mapping[str, Any]) -> tu
         for name, value in changes.items():
             setattr(user, name, value)
         user.save(update_fields=[*changes, "updated_at"])
-    AuditEvent.objects.create(
-        actor=caller.name,
-        action="user.create" if is_new else "user.change",
-        user_id=user_id,
-        details={"fields": sorted(changes)},
-    )
+    action = "user.create" if is_new else "user.change"
+    audit.note(caller.name, action, user_id=user_id, fields=sorted(changes))
     return user, is_new

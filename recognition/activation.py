@@ -5,11 +5,12 @@ Everything that changes this runs alone, under `exclusive`; enrolments look with
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
-from recognition import engine, indexes, reembedding
+from recognition import audit, engine, indexes, reembedding
 from recognition.engine import Engine
 from recognition.models import ActiveModel, AuditEvent, Face, Template
 from recognition.reembedding import Target
@@ -80,11 +81,8 @@ def activate(target: Target, *, actor: str, allow_missing: int = 0) -> str:
         before = Target(row.pack, row.template_key).version
         row.pack, row.template_key = target.pack, target.template_key
         row.save()
-        AuditEvent.objects.create(
-            actor=actor,
-            action="model.activate",
-            details={"from": before, "to": target.version, "faces_missing": lost},
-        )
+        details: dict[str, Any] = {"from": before, "to": target.version, "faces_missing": lost}
+        audit.note(actor, "model.activate", **details)
     return before
 
 

@@ -13,6 +13,8 @@ from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
+from recognition import audit
+
 # What the ready groups are made of, beside Django's own permissions to view each model.
 VIEW_PICTURES = "recognition.view_pictures"
 MODERATE = "recognition.moderate_user"
@@ -94,7 +96,7 @@ class LargeTable:
 
 def actor_of(request: HttpRequest) -> str:
     """The operator's name as the audit log spells it."""
-    return f"operator:{request.user.get_username()}"[:110]
+    return audit.operator(request.user)
 
 
 def when(at: datetime | None) -> str:

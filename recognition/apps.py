@@ -18,6 +18,7 @@ class RecognitionConfig(AppConfig):
             connections,
             erasure,
             idempotency,
+            lookalikes,
             sessions,
         )
         from recognition.models import Face, User
@@ -27,8 +28,10 @@ class RecognitionConfig(AppConfig):
         # before the user, as its workers do.
         pre_delete.connect(sessions.hold_for_erasure, sender=User)
         pre_delete.connect(idempotency.forget, sender=User)
+        pre_delete.connect(lookalikes.forget, sender=User)
         pre_delete.connect(erasure.forget_faces, sender=User)
         pre_delete.connect(idempotency.forget_face, sender=Face)
+        pre_delete.connect(lookalikes.forget_face, sender=Face)
         post_delete.connect(erasure.forget_in_audit, sender=User)
         post_migrate.connect(_prepare_search, sender=self)
 

@@ -7,22 +7,24 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from recognition import activation, consent, crops, daily_counts, engine
+from recognition import (
+    activation,
+    audit,
+    consent,
+    crops,
+    daily_counts,
+    engine,
+    lookalikes,
+    people,
+)
 from recognition.capacity import turn
 from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.engine import Engine
-from recognition.erasure import MATCHES_OTHER
 from recognition.errors import ServiceError
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
-from recognition.matching import STRICT, compare_with_user
-from recognition.models import AuditEvent, CountedKind, Face, FaceCrop, Template, User, new_face_id
-from recognition.search import Gallery
-from recognition.stages import stage
-from recognition.statements import statements
-
-# A stranger may match in this share of the searches for one face under two users.
-_BACKGROUND_FPIR = 0.01
+from recognition.matching import compare_with_user
+from recognition.models import CountedKind, Face, FaceCrop, Template, User, new_face_id
 
 
 def enrol(
@@ -38,7 +40,8 @@ def enrol(
     """Store the one face of a picture for a user, who is created if unknown.
 
     Raises ServiceError (no_face, multiple_faces, invalid_face_index, low_quality, duplicate_face,
-    consent_required, user_not_found) or ImageError; then nothing is stored.
+    consent_required, user_not_found, user_merged, user_suspended) or ImageError; then nothing is
+    stored.
     """
     consent.require(metadata or {})
     is_known = User.objects.filter(pk=user_id).exists()
@@ -48,14 +51,14 @@ def enrol(
             if not activation.is_still_active(active):
                 continue  # the model changed meanwhile: its templates would miss this face
             user = _locked(user_id, is_known=is_known)
+            if user.suspended_at:
+                raise people.suspended(is_told=not audit.is_end_user(actor))
             _require_new(active, user, face)
             stored = _store(active, user, face, face_group, metadata or {})
             if kept is not None:
                 FaceCrop.objects.create(face=stored, sealed=crops.seal(kept))
-            AuditEvent.objects.create(
-                actor=actor, action="face.register", user_id=user_id, face_id=stored.face_id
-            )
-            _note_same_face_of_others(active, user, stored, face)
+            audit.note(actor, "face.register", user_id=user_id, face_id=stored.face_id)
+            lookalikes.note(active, stored.pk, user_id, active.template(face))
             daily_counts.note_if_stored(CountedKind.ENROLMENT)
             return stored
 
@@ -78,14 +81,16 @@ def _look(
 def _locked(user_id: UUID, *, is_known: bool) -> User:
     """Created if unknown. Two registrations at once for one user come here one after the other.
 
-    Who was erased since the request began is not brought back by it: raises user_not_found.
+    Who was erased since the request began is not brought back by it: raises user_not_found,
+    user_merged.
     """
     if not is_known:
+        people.require_not_merged(user_id)
         User.objects.get_or_create(pk=user_id)
     # no_key: rows that only refer to the user, as those of a graph's import, do not wait.
     user = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
     if user is None:
-        raise ServiceError("user_not_found", "The user was erased meanwhile.")
+        raise people.not_found(user_id)
     return user
 
 
@@ -157,26 +162,3 @@ def _unused_face_id() -> str:
     while Face.objects.filter(face_id=(face_id := new_face_id())).exists():
         pass
     return face_id
-
-
-def _note_same_face_of_others(active: Engine, user: User, stored: Face, face: DetectedFace) -> None:
-    """Tell the moderators when the face strictly matches another user's."""
-    with stage("search"), statements():
-        others = Gallery.of_others(user.pk, active)
-        least = max(
-            active.scores.cosine_of_confidence(STRICT),
-            active.scores.cosine_of_fmr(_BACKGROUND_FPIR / max(others.searched, 1)),
-        )
-        matches = others.nearest(active.template(face), least=least, limit=5)
-    for found in matches:
-        AuditEvent.objects.create(
-            actor="system",
-            action=MATCHES_OTHER,
-            user_id=user.pk,
-            face_id=stored.face_id,
-            details={
-                "other_user_id": str(found.user_id),
-                "other_face_id": found.face_id,
-                "confidence_score": round(active.scores.confidence(found.cosine), 4),
-            },
-        )

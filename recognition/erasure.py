@@ -7,12 +7,13 @@ They note on the instance what they removed, for the receipt; see management.era
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q
 
-from recognition.models import AuditEvent, Face, User
+from recognition.models import AuditEvent, Face, MergedUser, User
 
-ERASED, MATCHES_OTHER = "user.erase", "face.matches_other_user"
+ERASED = "user.erase"
 
 
 def note(user: User, removed: Mapping[str, int]) -> None:
@@ -25,16 +26,27 @@ def removed_so_far(user: User) -> Counter[str]:
     return counts
 
 
-def traces_of(user: User) -> list[str]:
-    """What a text that is about the user has in it: the id in both spellings, or ids of faces.
+def ids_of(user: User) -> list[UUID]:
+    """The user's id, and then the ids of those who were merged into the user.
 
-    As they were when first asked for: the faces go before the user.
+    All that were there whenever this was asked for: they no longer lead to whom is erased.
     """
-    traces: list[str] | None = user.__dict__.get("_traces")
-    if traces is None:
-        faces = Face.objects.filter(user=user.pk).values_list("face_id", flat=True)
-        traces = user.__dict__["_traces"] = [str(user.pk), user.pk.hex, *faces]
-    return traces
+    ids: dict[UUID, None] = user.__dict__.setdefault("_ids", {user.pk: None})
+    former = MergedUser.objects.filter(into=user.pk).order_by("pk").values_list("pk", flat=True)
+    ids.update(dict.fromkeys(former))
+    return [*ids]
+
+
+def traces_of(user: User) -> list[str]:
+    """What a text that is about the user has in it: an id in both spellings, or ids of faces.
+
+    All that were there whenever this was asked for: the faces go before the user.
+    """
+    traces: dict[str, None] = user.__dict__.setdefault("_traces", {})
+    ids = [text for each in ids_of(user) for text in (str(each), each.hex)]
+    faces = Face.objects.filter(user=user.pk).values_list("face_id", flat=True)
+    traces.update(dict.fromkeys([*ids, *faces]))
+    return [*traces]
 
 
 def forget_faces(sender: type[User], instance: User, **kwargs: Any) -> None:
@@ -47,9 +59,10 @@ def forget_faces(sender: type[User], instance: User, **kwargs: Any) -> None:
 def forget_in_audit(sender: type[User], instance: User, **kwargs: Any) -> None:
     """A receiver of post_delete: of who is gone the log keeps when, who and what, and the id.
 
-    The names of groups, the faces and who looked alike go. The database allows just this change.
+    The names of groups, the faces and who was merged go. The database allows just this change.
     """
-    rows = AuditEvent.objects.filter(user_id=instance.pk).exclude(action=ERASED)
-    rows.exclude(face_id="", details={}).update(face_id="", details={})
-    about = Q(action=MATCHES_OTHER, details__other_user_id=str(instance.pk))
-    AuditEvent.objects.filter(about).update(details={})
+    ids = ids_of(instance)
+    about = Q(user_id__in=ids) | Q(other_user_id__in=ids)
+    rows = AuditEvent.objects.filter(about).exclude(action=ERASED)
+    rows = rows.exclude(face_id="", details={}, other_user_id=None)
+    rows.update(face_id="", details={}, other_user_id=None)

@@ -27,10 +27,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
-from recognition import erasure
+from recognition import audit, erasure
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.models import AuditEvent, Face, IdempotencyKey, User
+from recognition.models import Face, IdempotencyKey, User
 from recognition.service_view import ServiceView
 
 _KEY = re.compile(r"[!-~]{1,255}")
@@ -170,11 +170,17 @@ def forget(sender: type[User], instance: User, **kwargs: Any) -> None:
     """A receiver of pre_delete: what the user was answered, and what names the user."""
     # Waits for those who are storing an answer with the user in it; later ones find nobody.
     User.objects.select_for_update().filter(pk=instance.pk).first()
-    about = Q(subject=str(instance.pk)) | Q(user_ids__contains=[instance.pk])
+    for user_id in erasure.ids_of(instance):
+        erasure.note(instance, forget_user(user_id))
+
+
+def forget_user(user_id: UUID) -> dict[str, int]:
+    """What somebody was answered, and what names them; the user is locked."""
+    about = Q(subject=str(user_id)) | Q(user_ids__contains=[user_id])
     # Clients like to make their keys of ids.
-    about |= Q(key__icontains=str(instance.pk)) | Q(key__icontains=instance.pk.hex)
+    about |= Q(key__icontains=str(user_id)) | Q(key__icontains=user_id.hex)
     _, removed = IdempotencyKey.objects.filter(about).delete()
-    erasure.note(instance, removed)
+    return removed
 
 
 def forget_face(sender: type[Face], instance: Face, **kwargs: Any) -> None:
@@ -189,8 +195,7 @@ def _replay(row: IdempotencyKey, fingerprint: str, caller: Caller, request: Requ
             "idempotency_conflict", "This Idempotency-Key came with another request before."
         )
     if _is_admin(request):  # it may have searched everyone
-        details = {"path": request.path}
-        AuditEvent.objects.create(actor=caller.name, action="request.replay", details=details)
+        audit.note(caller.name, "request.replay", path=request.path)
     return Response(json.loads(row.answer), status=row.status, headers={REPLAYED: "true"})
 
 

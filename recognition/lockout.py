@@ -21,9 +21,10 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
 
+from recognition import audit
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.models import Attempt, AuditEvent, FailureCount
+from recognition.models import Attempt, FailureCount
 
 _SALT = "recognition.lockout"
 OWN, OTHERS = "own", "others"
@@ -180,9 +181,11 @@ def _too_many(wait: float) -> ServiceError:
 
 
 @transaction.atomic
-def unlock(user_id: UUID, *, actor: str, sources: Collection[str] | None = None) -> int:
+def unlock(
+    user_id: UUID, *, actor: str, sources: Collection[str] | None = None, **details: Any
+) -> int:
     """Forget the failures for a user, from some sources or from all. How many counts there were;
-    it is logged if any."""
+    it is logged if any, with the details."""
     counts = FailureCount.objects.filter(user=user_id)
     if sources is not None:
         counts = counts.filter(source__in=sources)
@@ -190,5 +193,5 @@ def unlock(user_id: UUID, *, actor: str, sources: Collection[str] | None = None)
     rows = counts.order_by("source").select_for_update()
     count, _ = FailureCount.objects.filter(pk__in=[row.pk for row in rows]).delete()
     if count:
-        AuditEvent.objects.create(actor=actor, action="user.unlock", user_id=user_id)
+        audit.note(actor, "user.unlock", user_id=user_id, **details)
     return count

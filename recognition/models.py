@@ -1,7 +1,8 @@
 """Users, their faces, the templates of those, and the log of who did what.
 
 What a search reads is in recognition.search_models, the social graph in recognition.social,
-sessions in recognition.session_models, the counts of each day in recognition.count_models.
+sessions in recognition.session_models, the counts of each day in recognition.count_models, who may
+be one person in recognition.duplicates.
 
 A face and its template are two rows: a template never changes, so that changing a face's settings
 does not touch the vector index (pgvector inserts a vector anew when any column of its row changes).
@@ -18,6 +19,9 @@ from pgvector.django import HalfVectorField
 
 from recognition.count_models import CountedKind as CountedKind
 from recognition.count_models import DailyCount as DailyCount
+from recognition.duplicates import DuplicateSearch as DuplicateSearch
+from recognition.duplicates import MergedUser as MergedUser
+from recognition.duplicates import PossibleDuplicate as PossibleDuplicate
 from recognition.search_models import GalleryCount as GalleryCount
 from recognition.search_models import Listing as Listing
 from recognition.search_models import PublicSketch as PublicSketch
@@ -189,30 +193,35 @@ class Template(models.Model):
 
 
 class AuditEvent(models.Model):
-    """Who did what to whom; holds no biometric data.
+    """Who did what to whom; holds no biometric data. Written by recognition.audit.
 
     Append-only: triggers refuse changes and deletions, but for the purge of what is old and for
-    `details` and `face_id` about somebody who was erased (see recognition.erasure).
+    `details`, `face_id` and `other_user_id` about somebody who was erased (recognition.erasure).
     """
 
     at = models.DateTimeField(auto_now_add=True)
-    actor = models.CharField(max_length=110)  # user:<id>; service:, command: or operator:<name>
+    actor = models.CharField(max_length=110)  # see recognition.audit
     action = models.CharField(max_length=40)
     # No foreign keys: the log outlives what it speaks of.
     user_id = models.UUIDField(null=True)
+    other_user_id = models.UUIDField(null=True)  # the second one of a merge or a move
+    viewer_id = models.UUIDField(null=True)  # on whose behalf
     face_id = models.CharField(max_length=17, blank=True)
+    request_id = models.CharField(max_length=128, blank=True, db_default="")
     details = models.JSONField(default=dict)
 
     class Meta:
         indexes = [
-            # Consumer: the history of one person.
-            models.Index(fields=["user_id", "at"], name="audit_of_user"),
-            # Consumers: the moderators' list of these, the erasure of the other user.
+            # Consumers: the history of one person, GET /audit?user_id=.
+            models.Index(fields=["user_id", "id"], name="audit_of_user"),
+            # Consumers: the same, and the erasure of the second one.
             models.Index(
-                fields=["id"],
-                condition=models.Q(action="face.matches_other_user"),
-                name="audit_of_matches",
+                fields=["other_user_id", "id"],
+                condition=models.Q(other_user_id__isnull=False),
+                name="audit_of_other_user",
             ),
+            # Consumer: GET /audit?action=.
+            models.Index(fields=["action", "id"], name="audit_of_action"),
             # Consumer: purge.
             models.Index(fields=["at"], name="audit_age"),
         ]

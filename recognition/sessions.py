@@ -9,10 +9,10 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from recognition import lockout
+from recognition import audit, lockout
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.models import AuditEvent, Session, User
+from recognition.models import Session, User
 from recognition.session_models import Purpose, State
 
 _OPEN = 3  # sessions that take frames, of one user by one client
@@ -103,8 +103,16 @@ def end_session(*, caller: Caller, session_id: str) -> Session:
     if session.is_open:
         session.state, session.ended_at = State.ENDED, timezone.now()
         session.save(update_fields=["state", "ended_at"])
-        AuditEvent.objects.create(actor=caller.name, action="session.end", user_id=session.user_id)
+        audit.note(caller.name, "session.end", user_id=session.user_id)
     return session
+
+
+def end_all(user_id: UUID) -> None:
+    """Of a user, in the caller's transaction; in the order in which several are locked here."""
+    open_ones = Session.objects.filter(user=user_id, ended_at=None)
+    rows = list(open_ones.order_by("pk").select_for_update(no_key=True))
+    ids = [row.pk for row in rows if row.is_open]
+    Session.objects.filter(pk__in=ids).update(state=State.ENDED, ended_at=timezone.now())
 
 
 def hold_for_erasure(sender: type[User], instance: User, **kwargs: Any) -> None:

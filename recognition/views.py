@@ -10,11 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import UUIDField, ValidationError
 
-from recognition import answers, attempts, engine, enrolment, matching, schemas
+from recognition import answers, attempts, audit, engine, enrolment, matching, schemas
 from recognition.access import scope_for
 from recognition.capacity import turn
 from recognition.idempotency import idempotent
-from recognition.models import AuditEvent
 from recognition.serializers import (
     CompareRequest,
     DetectRequest,
@@ -119,7 +118,7 @@ class IdentifyView(ServiceView):
             max_false_positive_rate=wanted["max_false_positive_rate"],
         )
         if scope.everyone:
-            AuditEvent.objects.create(actor=caller.name, action="identify.everyone")
+            audit.note(caller.name, "identify.everyone", viewer_id=scope.viewer)
         result = matching.identify(
             scope=scope,
             image=fields["image"],

@@ -18,6 +18,7 @@ from pytest_django import Settings
 
 from batch import webhooks, work
 from batch.models import Job
+from management import moderation
 from recognition.access import SCOPES
 from recognition.models import User
 from tests.builders import (
@@ -36,6 +37,8 @@ from tests.photos import encode
 
 # In no other row of any test, with a letter that JSON may write otherwise.
 ZOE, NAME = UUID("5eed0f2e-1a5b-4c3d-9e8f-a1b2c3d4e5f6"), "Zoë Quirkington"
+# An account of hers that was merged into it.
+OLD_ZOE = UUID("0adeadbe-ef00-4c3d-9e8f-a1b2c3d4e5f6")
 HERS, ALSO_HERS = vector(1), near(vector(1), 0.93)
 NOBODYS = vector(9)
 JOB = {"async": True, "callback_url": "http://localhost:9/done"}
@@ -67,6 +70,7 @@ class Life:
         self.meet_people()
         self.be_verified()
         self.be_in_batches()
+        self.be_merged()
         self.be_looked_at_by_operators()
 
     def picture(self) -> bytes:
@@ -137,6 +141,12 @@ class Life:
         headers = {"Idempotency-Key": f"{path}-{Job.objects.count()}-{ZOE.hex.upper()}"}
         fields["processing_options"] = JOB
         data_of(person.send("post", path, fields, headers=headers), 202)
+
+    def be_merged(self) -> None:
+        self.fake.show(near(HERS, 0.995, toward=51))
+        data_of(self.app.post("register", user_id=OLD_ZOE, image=PICTURE_BASE64), 201)
+        both = {"user_id": OLD_ZOE, "into": ZOE, "privacy_level": "public"}
+        moderation.merge_users(actor="service:moderation", **both)
 
     def be_looked_at_by_operators(self) -> None:
         call_command("webhook_secret", str(ZOE))

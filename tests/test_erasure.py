@@ -39,7 +39,7 @@ from tests.builders import (
     vector,
 )
 from tests.dump import Dump, dump, is_empty, tables_with
-from tests.everywhere import NAME, ZOE, Life, allow
+from tests.everywhere import NAME, OLD_ZOE, ZOE, Life, allow
 from tests.patience import PATIENCE, wait_until
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +52,7 @@ HOLD_THE_ID = {
     *("recognition_attempt", "recognition_face", "recognition_failurecount"),
     *("recognition_friendship", "recognition_idempotencykey", "recognition_listing"),
     *("recognition_membership", "recognition_session", "recognition_template"),
-    "recognition_user",
+    *("recognition_mergeduser", "recognition_possibleduplicate", "recognition_user"),
 }
 # Through their keys, or sealed: the test sees to it that hers are among the rows.
 HOLD_WHAT_IS_HERS = {
@@ -67,7 +67,7 @@ HOLD_NOBODY = {
     *("auth_group", "auth_group_permissions"),
 }
 # Rights of the operators, which nobody has in the test.
-EMPTY = {"auth_user_groups", "auth_user_user_permissions"}
+EMPTY = {"auth_user_groups", "auth_user_user_permissions", "recognition_duplicatesearch"}
 
 
 @pytest.fixture
@@ -150,15 +150,16 @@ def test_it_works(life: Life) -> None:
 
     after = dump()
     assert tables_with(after, spelled(ZOE)) == {AUDIT}
+    assert tables_with(after, spelled(OLD_ZOE)) == {AUDIT, "recognition_mergeduser"}
     left = {what: found for what, needle in hers.items() if (found := tables_with(after, [needle]))}
     assert not left
     assert receipt["user_id"] == str(ZOE)
     assert receipt["removed"] == {
-        **dict.fromkeys(("face_crops", "faces", "templates"), 3),
+        **dict.fromkeys(("face_crops", "faces", "templates"), 4),
         **{"attempts": 5, "failure_counts": 3, "friendships": 1, "memberships": 1},
-        **{"sessions": 2, "users": 1, "log_entries": 6, "tasks": 1, "idempotency_keys": 9},
+        **{"sessions": 2, "users": 1, "log_entries": 7, "tasks": 1, "idempotency_keys": 9},
         **{"items": 2, "jobs": 2, "pictures": 5, "webhook_attempts": 1, "webhook_deliveries": 1},
-        **{"webhook_endpoints": 1, "webhook_secrets": 1},
+        **{"webhook_endpoints": 1, "webhook_secrets": 1, "possible_duplicates": 2},
     }
 
 
@@ -189,10 +190,10 @@ def test_the_log_keeps_who_and_what(life: Life) -> None:
     kept = AuditEvent.objects.exclude(action="user.erase").order_by("pk")
     assert list(kept.values_list("pk", "at", "actor", "action", "user_id")) == sorted(actions)
     assert all((event.details, event.face_id) == ({}, "") for event in kept.filter(user_id=ZOE))
-    assert not kept.get(action="face.matches_other_user").details
+    assert not kept.get(action="user.merge").other_user_id
     assert kept.get(action="friendship.create", user_id=FRIEND).details == {"friend_id": str(ZOE)}
-    event = AuditEvent.objects.get(action="user.erase")
-    assert (event.actor, event.user_id) == ("service:moderation", ZOE)
+    erased = AuditEvent.objects.filter(action="user.erase").values_list("actor", "user_id")
+    assert set(erased) == {("service:moderation", ZOE), ("service:moderation", OLD_ZOE)}
 
 
 # --- who may, and the receipt ---------------------------------------------------------------------

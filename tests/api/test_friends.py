@@ -243,7 +243,7 @@ def test_a_crash_in_the_middle_leaves_nothing(
 
     users = [make_user(user_id) for user_id in (OWNER, FRIEND, STRANGER)]
     befriend(users[0], users[2])
-    monkeypatch.setattr(AuditEvent.objects, "bulk_create", crash)
+    monkeypatch.setattr(AuditEvent.objects, "create", crash)
     service.client.raise_request_exception = False
     before = row_counts()
     assert refusal(service.put(path(OWNER, FRIEND))) == (500, "internal_error")

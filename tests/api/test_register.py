@@ -13,7 +13,7 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
-from recognition.models import AuditEvent, Face, Template, User
+from recognition.models import AuditEvent, Face, PossibleDuplicate, Template, User
 from tests.builders import (
     OWNER,
     PICTURE,
@@ -146,10 +146,10 @@ def test_the_same_face_under_another_user_is_noted(owner: Person, fake: FakePipe
     theirs = make_face(make_user(STRANGER), vector(1))
     fake.show(vector(1))
     mine = data_of(owner.post("register", user_id=OWNER, image=PICTURE_BASE64), 201)["face_id"]
-    event = AuditEvent.objects.get(action="face.matches_other_user")
-    assert (event.user_id, event.face_id) == (OWNER, mine)
-    assert event.details["other_user_id"] == str(STRANGER)
-    assert event.details["other_face_id"] == theirs.face_id
+    found = PossibleDuplicate.objects.get()
+    assert (found.user_a_id, found.user_b_id, found.state) == (OWNER, STRANGER, "open")
+    assert [str(face) for face in (found.face_a, found.face_b)] == [mine, theirs.face_id]
+    assert 0.95 <= found.confidence <= 1
 
 
 def test_a_merely_similar_face_of_another_user_is_not_noted(
@@ -158,7 +158,7 @@ def test_a_merely_similar_face_of_another_user_is_not_noted(
     make_face(make_user(STRANGER), vector(1))
     fake.show(near(vector(1), 0.95))  # below the strict operating point
     data_of(owner.post("register", user_id=OWNER, image=PICTURE_BASE64), 201)
-    assert not AuditEvent.objects.filter(action="face.matches_other_user").exists()
+    assert not PossibleDuplicate.objects.exists()
 
 
 def test_a_service_may_skip_the_quality_gate(service: Person, fake: FakePipeline) -> None:

@@ -1,0 +1,132 @@
+"""Two users become one: all that the one has goes over to the other, whose id stays.
+
+The merged id is remembered (MergedUser): no user can be made under it, and it answers user_merged.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Q, Value
+from django.db.models.functions import Replace
+
+from recognition import audit, idempotency, lookalikes, moves, people, sessions
+from recognition.errors import ServiceError
+from recognition.models import (
+    Attempt,
+    Face,
+    Friendship,
+    Membership,
+    MergedUser,
+    PrivacyLevel,
+    Session,
+    User,
+)
+
+_MILDEST_FIRST = (PrivacyLevel.PUBLIC, PrivacyLevel.FRIENDS, PrivacyLevel.PRIVATE)
+
+# Links that both have stay as the survivor has them. In the order of their unique keys, as
+# everywhere; the rows of the merged user are locked.
+_FRIENDSHIPS = """
+INSERT INTO recognition_friendship (user_id, friend_id, created_at)
+SELECT CASE user_id WHEN %(was)s THEN %(into)s ELSE user_id END AS a,
+    CASE friend_id WHEN %(was)s THEN %(into)s ELSE friend_id END AS b, created_at
+FROM recognition_friendship
+WHERE id = ANY(%(rows)s) AND %(into)s NOT IN (user_id, friend_id)
+ORDER BY a, b
+ON CONFLICT (user_id, friend_id) DO NOTHING
+"""
+_MEMBERSHIPS = """
+INSERT INTO recognition_membership (group_id, user_id, created_at)
+SELECT group_id, %(into)s, created_at FROM recognition_membership WHERE id = ANY(%(rows)s)
+ORDER BY group_id
+ON CONFLICT (group_id, user_id) DO NOTHING
+"""
+# Of two counts the stricter one: a merge is no way to begin again.
+_FAILURES = """
+INSERT INTO recognition_failurecount AS kept
+    (user_id, source, failures, parts, blocked_until, locked_at, last_failure_at)
+SELECT %(into)s, source, failures, parts, blocked_until, locked_at, last_failure_at
+FROM recognition_failurecount WHERE user_id = %(was)s ORDER BY source
+ON CONFLICT (user_id, source) DO UPDATE SET
+    failures = greatest(kept.failures, excluded.failures),
+    parts = greatest(kept.parts, excluded.parts),
+    blocked_until = greatest(kept.blocked_until, excluded.blocked_until),
+    locked_at = coalesce(kept.locked_at, excluded.locked_at),
+    last_failure_at = greatest(kept.last_failure_at, excluded.last_failure_at)
+"""
+_REMOVE_FAILURES = "DELETE FROM recognition_failurecount WHERE user_id = %(was)s"
+# Past the receivers of pre_delete, which would forget what was handed over.
+_REMOVE_USER = "DELETE FROM recognition_user WHERE id = %(was)s"
+
+
+def merge(
+    actor: str, user_id: UUID, into: UUID, *, privacy_level: str | None = None, **noted: Any
+) -> User:
+    """In the caller's transaction; the answer is who stays. `noted` goes into the audit log.
+
+    Raises same_user, user_not_found, user_merged.
+    """
+    if user_id == into:
+        raise ServiceError("same_user", "A user is not merged into itself.")
+    moves.users_merging.send(sender=User, user_id=user_id, into=into)
+    users = moves.lock_users(user_id, into)
+    for each in (user_id, into):
+        if each not in users:
+            raise people.not_found(each)
+    goes, stays = users[user_id], users[into]
+    # Before anything is handed over, while all of it can be told apart.
+    sessions.end_all(user_id)
+    idempotency.forget_user(user_id)
+    faces = Face.objects.filter(user=user_id).values_list("pk", flat=True)
+    counts: dict[str, Any] = {"faces": moves.move(faces, into), **_hand_over_links(user_id, into)}
+    _hand_over_history(user_id, into)
+    lookalikes.follow_merge(user_id, into, actor=actor)
+    _settle(goes, stays, privacy_level)
+    MergedUser.objects.filter(into=user_id).update(into=into)
+    MergedUser.objects.create(pk=user_id, into=stays)
+    _execute(_REMOVE_USER, was=user_id)
+    audit.note(actor, "user.merge", user_id=user_id, other_user_id=into, **counts, **noted)
+    return stays
+
+
+def _settle(goes: User, stays: User, privacy_level: str | None) -> None:
+    """The stricter of both, unless it is told otherwise; a name where there was none."""
+    stricter = max(goes.privacy_level, stays.privacy_level, key=_MILDEST_FIRST.index)
+    stays.privacy_level = privacy_level or stricter
+    if goes.suspended_at and not stays.suspended_at:
+        stays.suspended_at = goes.suspended_at
+        sessions.end_all(stays.pk)
+    stays.display_name = stays.display_name or goes.display_name
+    stays.profile_image = stays.profile_image or goes.profile_image
+    stays.save()
+
+
+def _hand_over_links(was: UUID, into: UUID) -> dict[str, int]:
+    """Friendships and memberships; how many there are more."""
+    friends = Friendship.objects.filter(Q(user=was) | Q(friend=was))
+    friends = friends.order_by("user_id", "friend_id").select_for_update()
+    rows = [row.pk for row in friends]
+    befriended = _execute(_FRIENDSHIPS, was=was, into=into, rows=rows) // 2
+    Friendship.objects.filter(pk__in=rows).delete()
+    members = Membership.objects.filter(user=was).order_by("group_id").select_for_update()
+    rows = [row.pk for row in members]
+    joined = _execute(_MEMBERSHIPS, into=into, rows=rows)
+    Membership.objects.filter(pk__in=rows).delete()
+    return {"friendships": befriended, "memberships": joined}
+
+
+def _hand_over_history(was: UUID, into: UUID) -> None:
+    """Sessions, attempts (with the known devices) and counts of failures."""
+    named = {"user": into}
+    for model, column in ((Session, "client"), (Attempt, "source")):
+        by_name = Replace(column, Value(f"user:{was}"), Value(f"user:{into}"))
+        model._default_manager.filter(user=was).update(**named, **{column: by_name})
+    _execute(_FAILURES, was=was, into=into)
+    _execute(_REMOVE_FAILURES, was=was)
+
+
+def _execute(statement: str, **values: Any) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return int(cursor.rowcount)

@@ -1,0 +1,51 @@
+"""The one way into the audit log, and the one spelling of who acts.
+
+An actor is `user:<id>` or `service:<name>` (Caller.name), `command:<name>`, `operator:<username>`
+of the admin pages, or `system`.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from recognition.current_request import NONE, request_id
+from recognition.models import AuditEvent
+
+SYSTEM = "system"
+_LONGEST = 110  # characters of an actor
+
+
+def operator(account: Any) -> str:
+    """The actor of a request to the admin pages: `request.user`."""
+    return f"operator:{account.get_username()}"[:_LONGEST]
+
+
+def is_end_user(actor: str) -> bool:
+    return actor.startswith("user:")
+
+
+def note(
+    actor: str,
+    action: str,
+    *,
+    user_id: UUID | None = None,
+    face_id: str = "",
+    other_user_id: UUID | None = None,
+    viewer_id: UUID | None = None,
+    **details: Any,
+) -> AuditEvent:
+    """Add an event, in the caller's transaction, with the id of the current request.
+
+    `user_id` is whose history it belongs to, `other_user_id` who else it belongs to, `viewer_id` on
+    whose behalf the actor acted. The database lets nobody change it afterwards.
+    """
+    current = request_id.get()
+    return AuditEvent.objects.create(
+        actor=actor,
+        action=action,
+        user_id=user_id,
+        face_id=face_id,
+        other_user_id=other_user_id,
+        viewer_id=viewer_id,
+        request_id="" if current == NONE else current,
+        details=details,
+    )

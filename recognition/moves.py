@@ -1,0 +1,42 @@
+"""Faces that change their user, with all that is kept of them."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db import connection
+from django.dispatch import Signal
+
+from recognition.models import Face, User
+
+# Before any lock is taken: a receiver may take those that come before the users', then both users
+# by `lock_users`, and then hand over what it keeps. Arguments: user_id, into.
+users_merging = Signal()
+# The users and the face are locked. Arguments: face, with its new user, and `was`, the former one.
+face_moved = Signal()
+
+# A template never changes, and its listing neither changes its user: both are made again, by the
+# triggers of migration 0004, and so are the sketches and the counts.
+_TEMPLATES = """
+WITH gone AS (
+    DELETE FROM recognition_template WHERE face_id = ANY(%(faces)s)
+    RETURNING face_id, embedding_version, model_version, embedding, created_at
+)
+INSERT INTO recognition_template
+    (face_id, user_id, embedding_version, model_version, embedding, created_at)
+SELECT face_id, %(user)s, embedding_version, model_version, embedding, created_at FROM gone
+"""
+
+
+def lock_users(*ids: UUID) -> dict[UUID, User]:
+    """Against everything, new rows that refer to them included; in one order everywhere."""
+    rows = User.objects.filter(pk__in=ids).order_by("pk").select_for_update()
+    return {user.pk: user for user in rows}
+
+
+def move(faces: Iterable[int], to: UUID) -> int:
+    """Give faces, by their primary keys, to a user; how many. All users are locked."""
+    keys = sorted(faces)
+    moved = Face.objects.filter(pk__in=keys).update(user=to)
+    with connection.cursor() as cursor:
+        cursor.execute(_TEMPLATES, {"faces": keys, "user": to})
+    return moved
