@@ -13,10 +13,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 
-from batch import queueing, webhooks
+from batch import queueing, room, webhooks
 from batch.models import Item, Job, Kind, Picture, State, Status
 from batch.verbs import Outcome
 from recognition import audit, sealing
@@ -63,7 +63,9 @@ def submit(
     if not sealing.is_possible():
         message = "Pictures that wait are encrypted: the server needs FACESVC_CROP_KEYS."
         raise ServiceError("encryption_not_set_up", message)
-    _require_room(len(items))
+    pictures = [item.picture for item in items if isinstance(item.picture, bytes)]
+    picture_bytes = sum(map(len, pictures))
+    room.require(caller, pictures=len(items), length=picture_bytes)
     if callback_url:
         webhooks.require_enabled(caller.subject, callback_url)
     job = Job(
@@ -73,6 +75,7 @@ def submit(
         scopes=sorted(caller.scopes),
         options=dict(options),
         total=len(items),
+        picture_bytes=picture_bytes,
         callback_url=callback_url,
         deadline_at=timezone.now() + timedelta(hours=settings.FACESVC_BATCH_WAIT_HOURS),
     )
@@ -121,12 +124,6 @@ def _hold_users(job: Job, items: Sequence[NewItem]) -> None:
 def _note(caller: Caller, action: str, job: Job) -> None:
     details: dict[str, Any] = {"job_id": job.job_id, "kind": job.kind, "total": job.total}
     audit.note(caller.name, action, user_id=caller.user_id, **details)
-
-
-def _require_room(more: int) -> None:
-    waiting = Job.objects.unfinished().aggregate(Sum("total"))["total__sum"] or 0
-    if waiting + more > settings.FACESVC_BATCH_QUEUE_LIMIT:
-        raise ServiceError("unavailable", f"{waiting} pictures are waiting; try again later.")
 
 
 def _row(job: Job, item: NewItem) -> Item:

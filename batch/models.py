@@ -76,6 +76,7 @@ class Job(models.Model):
     scopes = models.JSONField()
     options = models.JSONField()  # see batch.verbs
     total = models.PositiveIntegerField()
+    picture_bytes = models.PositiveBigIntegerField(default=0)  # of its pictures, when they came
     callback_url = models.CharField(max_length=2000, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
@@ -98,8 +99,9 @@ class Job(models.Model):
         indexes = [
             # Consumer: the list of a caller's jobs.
             models.Index(fields=["subject", "-id"], name="job_of_subject"),
-            # Consumer: the sweep, and how much is waiting.
-            models.Index(fields=["id"], condition=Q(finished_at=None), name="job_open"),
+            # Consumers: the worker that looks for the next client's oldest job, the sweep, and how
+            # much is waiting.
+            models.Index(fields=["subject", "id"], condition=Q(finished_at=None), name="job_open"),
             # Consumer: purge.
             models.Index(fields=["finished_at"], name="job_finished"),
         ]
@@ -153,9 +155,10 @@ class Item(models.Model):
             ),
         ]
         indexes = [
-            # Consumer: the worker that looks for the oldest item to work on.
+            # Consumer: how many items wait.
             models.Index(fields=["id"], condition=Q(state="pending"), name="item_pending"),
-            # Consumers: the counts of a job, its results in order.
+            # Consumers: the worker that looks for a job's oldest item, the counts of a job, its
+            # results in order.
             models.Index(fields=["job", "state", "id"], name="item_of_job"),
             # Consumer: the erasure of a user.
             GinIndex(fields=["user_ids"], name="item_names_user"),

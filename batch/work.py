@@ -49,7 +49,7 @@ _PAUSE = 1.0  # seconds
 
 
 def work() -> None:
-    """Work on the oldest items that wait, of any job, until the slice is over or none is free."""
+    """Work on items that wait, of any client, until the slice is over or none is free."""
     end = time.monotonic() + _SLICE
     _be_cut_off_when_silent()
     job_id = job = None
@@ -92,16 +92,32 @@ def sweep() -> None:
 
 
 # One statement in place of four, a millisecond in place of four; the ORM cannot return what it
-# updated. It does not wait for the disk: should the database itself be killed, it may forget the
-# attempt, but whoever made it has lost the connection. Two items that were lost together do not
-# come back together: only one of them may have been what killed their worker.
+# updated. Clients take turns by chance, so that none waits for all pictures of another: of a client
+# whose turn it is, the oldest item of the oldest job. Each LATERAL is asked row by row until one
+# item is found, and so locks no more than that.
+#
+# It does not wait for the disk: should the database itself be killed, it may forget the attempt,
+# but the worker that made it has lost the connection. Two items that were lost together do not come
+# back together: only one of them may have been what killed their worker.
 _CLAIM = """
 UPDATE batch_item SET
     attempts = attempts + 1, claimed_until = now() + %s * (1 + attempts * random())
 WHERE id = (
-    SELECT id FROM batch_item
-    WHERE state = 'pending' AND (claimed_until IS NULL OR claimed_until <= now())
-    ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+    SELECT item.id
+    FROM (
+        SELECT subject FROM batch_job WHERE finished_at IS NULL GROUP BY subject ORDER BY random()
+    ) AS client
+    CROSS JOIN LATERAL (
+        SELECT id FROM batch_job
+        WHERE subject = client.subject AND finished_at IS NULL ORDER BY id
+    ) AS job
+    CROSS JOIN LATERAL (
+        SELECT id FROM batch_item
+        WHERE job_id = job.id AND state = 'pending'
+            AND (claimed_until IS NULL OR claimed_until <= now())
+        ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+    ) AS item
+    LIMIT 1
 )
 RETURNING id, job_id, attempts, set_config('synchronous_commit', 'off', true)
 """

@@ -5,6 +5,13 @@ from facesvc.environment import env
 # --- Batches --------------------------------------------------------------------------------------
 #: Pictures of all jobs that are not done; more are refused with 503.
 FACESVC_BATCH_QUEUE_LIMIT = env.int("FACESVC_BATCH_QUEUE_LIMIT", 200_000)
+#: Megabytes of pictures of all jobs that are not done; more are refused with 503.
+FACESVC_BATCH_QUEUE_MB = env.int("FACESVC_BATCH_QUEUE_MB", 20_000)
+#: The same for the jobs of one client or end user.
+FACESVC_BATCH_CLIENT_MB = env.int("FACESVC_BATCH_CLIENT_MB", 2_000)
+#: Megabytes that stay free on the disk of a database on this machine; a batch that would need them
+#: is refused with 503.
+FACESVC_FREE_DISK_MB = env.int("FACESVC_FREE_DISK_MB", 500)
 #: Seconds that a job may take from its first picture on; then it ends with what it has.
 ASYNC_PROCESSING_TIMEOUT = env.int("ASYNC_PROCESSING_TIMEOUT", 300)
 #: How long a job may wait for its first picture's turn, as when no worker runs.

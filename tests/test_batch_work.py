@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
@@ -61,6 +61,10 @@ def prepared(settings: Settings, fake: FakePipeline, monkeypatch: pytest.MonkeyP
 def identify(count: int = 3, caller: Caller = APP) -> Job:
     items = [NewItem(f"{number}", PICTURE, {}) for number in range(count)]
     return jobs.submit(caller=caller, kind=Kind.IDENTIFY, options=SEARCH, items=items)
+
+
+def caller_named(subject: str) -> Caller:
+    return Caller(subject, None, APP.scopes)
 
 
 def register(user_id: UUID = FRIEND) -> Job:
@@ -147,6 +151,40 @@ def test_an_item_that_another_has_is_left_alone(
     work.work()
     assert seen == [None]
     assert now(job).succeeded == 1
+
+
+def test_clients_take_turns() -> None:
+    """A client with many pictures keeps nobody waiting until all of them are done."""
+    loud = [identify(20, caller_named("loud")) for _ in range(2)]
+    quiet = identify(3, caller_named("quiet"))
+    jobs_in_turn = []
+    while (claimed := work._claim()) and len(jobs_in_turn) < 43:
+        jobs_in_turn.append(claimed.job_id)
+    assert len(jobs_in_turn) == 43
+    # By chance: that the quiet client's last picture is among the last ten has odds of 1 in 10^7.
+    assert max(at for at, job in enumerate(jobs_in_turn) if job == quiet.pk) < 33
+    # Of one client the oldest job comes first.
+    own = [job for job in jobs_in_turn if job != quiet.pk]
+    assert own == [job.pk for job in loud for _ in range(20)]
+
+
+def test_a_claim_locks_one_item_and_reads_few() -> None:
+    for client in range(5):
+        for _ in range(3):
+            identify(30, caller_named(f"client-{client}"))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE batch_job; ANALYZE batch_item")
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {work._CLAIM}", [timedelta(seconds=5)])
+        (plan,) = cursor.fetchone()
+    text = json.dumps(plan)
+    (lock,) = (part for part in nodes(plan[0]["Plan"]) if part["Node Type"] == "LockRows")
+    assert (lock["Actual Loops"], lock["Actual Rows"]) == (1, 1), text
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from nodes(part)
 
 
 @concurrent

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from pytest_django import Settings
 
-from batch import jobs, work
+from batch import jobs, room, work
 from batch.models import Item, Job, Picture
 from recognition.access import SCOPES
 from recognition.models import AuditEvent, Face, User
@@ -443,6 +443,42 @@ def test_a_full_queue(service: Person, settings: Settings) -> None:
     answer = service.post("batch-identify", images=images(3), processing_options=ASYNC)
     assert refusal(answer) == (503, "unavailable")
     assert answer["Retry-After"] == "5"
+
+
+def test_a_queue_full_of_bytes(service: Person, settings: Settings) -> None:
+    """Of one client, of all together, and given back when the job has ended."""
+    other = Person(service_token("another"), service.client)
+    size = len(PICTURE) / 1024**2
+    settings.FACESVC_BATCH_CLIENT_MB, settings.FACESVC_BATCH_QUEUE_MB = 4.5 * size, 7.5 * size
+
+    def refused(person: Person, count: int) -> bool:
+        answer = person.post("batch-identify", images=images(count), processing_options=ASYNC)
+        if answer.status_code == 202:
+            return False
+        assert refusal(answer) == (503, "unavailable") and answer["Retry-After"]
+        return True
+
+    job_id = submit(service, 3)
+    assert Job.objects.get(job_id=job_id).picture_bytes == 3 * len(PICTURE)
+    assert refused(service, 2)
+    assert not refused(other, 4)
+    assert refused(service, 1)
+    service.post(f"batch-jobs/{job_id}/cancel")
+    assert not refused(service, 1)
+
+
+def test_a_disk_that_is_nearly_full(
+    service: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = room.free_bytes()
+    assert free and free > 0  # the database of the tests is on this machine
+    monkeypatch.setattr(room, "free_bytes", lambda: 500 * 1024**2)
+    settings.FACESVC_FREE_DISK_MB = 499
+    assert service.post("batch-identify", images=images(1), processing_options=ASYNC)
+    settings.FACESVC_FREE_DISK_MB = 500
+    answer = service.post("batch-identify", images=images(1), processing_options=ASYNC)
+    assert refusal(answer) == (503, "unavailable")
+    assert Job.objects.count() == 1
 
 
 def test_the_list_is_paged(service: Person) -> None:
