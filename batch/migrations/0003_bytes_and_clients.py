@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("batch", "0001_jobs"),
+        ("batch", "0002_given_up_callbacks"),
     ]
 
     operations = [
