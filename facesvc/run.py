@@ -22,6 +22,7 @@ from django.conf import settings
 from facesvc import database, locks
 from facesvc.postgres.cluster import DatabaseError
 from facesvc.processes import MALLOC, die_with_parent
+from facesvc.reviver import Reviver
 from facesvc.supervisor import GaveUpError, Supervisor
 
 READY_TIMEOUT = 120  # seconds
@@ -134,10 +135,12 @@ def _serve(
     try:
         _wait_until_ready(supervisor, host, port)
         _announce(address(host, port), environment)
+        supervisor.gives_up = False
+        reviver = Reviver(settings.DATA_DIR)
         while True:
             supervisor.step(1)
             if inherited:
-                _revive_database(settings.DATA_DIR)
+                reviver.step()
     finally:
         print("Stopping", flush=True)
         supervisor.stop()
@@ -206,12 +209,6 @@ def _token(environment: Mapping[str, str]) -> str:
         f"A token with all rights for {TOKEN_MINUTES // 60} hours, to paste into another "
         f"terminal:\n\nexport TOKEN={token.strip()}"
     )
-
-
-def _revive_database(data_dir: Path) -> None:
-    if not database.is_running(data_dir):
-        print("The database ended, starting it again", flush=True)
-        database.join(data_dir)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from facesvc.processes import die_with_parent
 
 MAX_RESTARTS = 5
 RESTART_WINDOW = 60  # seconds
+MOST_DELAY = 60.0  # seconds
 GRACE = 35  # seconds from SIGTERM to SIGKILL: longer than a request or gunicorn's own grace
 
 
@@ -46,6 +47,8 @@ class Supervisor:
         self._environment = environment
         self._inherited = inherited
         self._first_delay = first_delay
+        # Once all is well, a child that cannot start, as on a full disk, may do so later.
+        self.gives_up = True
         self._width = max(map(len, commands))
         self._selector = selectors.DefaultSelector()
 
@@ -100,10 +103,10 @@ class Supervisor:
         child.process = None
         child.deaths.append(now)
         recent = sum(now - death < RESTART_WINDOW for death in child.deaths)
-        if recent > MAX_RESTARTS:
+        if recent > MAX_RESTARTS and self.gives_up:
             last = "\n".join(child.last_lines)
             raise GaveUpError(f"{child.name} ended {recent} times within a minute.\n{last}")
-        delay = self._first_delay * 2 ** (recent - 1)
+        delay = min(MOST_DELAY, self._first_delay * 2 ** (recent - 1))
         child.start_at = now + delay
         code = process.returncode
         how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name

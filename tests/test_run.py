@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
 
 from facesvc import locks
-from facesvc.supervisor import Child, GaveUpError, Supervisor
+from facesvc.supervisor import MAX_RESTARTS, Child, GaveUpError, Supervisor
 from tests.patience import PATIENCE, wait_until
 
 PROJECT = Path(__file__).parents[1]
@@ -156,6 +157,15 @@ def test_children_end_with_a_killed_supervisor() -> None:
     wait_until_dead(child)
 
 
+def test_a_child_that_ends_again_and_again_once_all_was_well(make: Make) -> None:
+    """Its delay grows, up to a bound, and nothing is given up."""
+    supervisor = make(*BROKEN)
+    supervisor.gives_up = False
+    child = only_child(supervisor)
+    step_until(supervisor, lambda: len(child.deaths) > MAX_RESTARTS)
+    assert child.start_at - child.deaths[-1] >= 0.01 * 2**MAX_RESTARTS
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -163,13 +173,15 @@ def free_port() -> int:
         return port
 
 
-def facesvc_run(data_dir: Path, port: int) -> subprocess.Popen[str]:
+def facesvc_run(
+    data_dir: Path, port: int, output: int | IO[str] = subprocess.PIPE
+) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     return subprocess.Popen(
         [sys.executable, "-m", "facesvc.run", "--port", str(port)],
         cwd=PROJECT,
         env={**environment, "FACESVC_DATA": str(data_dir), "WEB_WORKERS": "1"},
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
     )
