@@ -43,7 +43,7 @@ _OPERATION: Schema = {
     "summary": "The end of a job, told to its `callback_url`.",
     "description": "Signed as Standard Webhooks say: HMAC-SHA256, in base64, of "
     "`{webhook-id}.{webhook-timestamp}.{body}`. Tried again for about three days.",
-    "tags": ["batch"],
+    "tags": ["batches"],
     "parameters": [
         _header("webhook-id", "The same at every try: it may come more than once."),
         _header("webhook-timestamp", "Seconds since 1970, of this try."),

@@ -69,6 +69,11 @@ class UploadField(s.FileField):
     pass
 
 
+@extend_schema_field({"type": "string", "format": "json"})
+class JsonText(s.CharField):
+    pass
+
+
 class BatchIdentifyForm(StrictSerializer):
     """The fields of JSON, the objects among them as JSON texts, and the pictures as files."""
 
@@ -80,9 +85,9 @@ class BatchIdentifyForm(StrictSerializer):
     )
     on_behalf_of = s.UUIDField(required=False)
     faces = s.ChoiceField(["all", "largest"], required=False)
-    search_scope = s.CharField(required=False, help_text="JSON")
-    metadata = s.CharField(required=False, help_text="JSON")
-    processing_options = s.CharField(required=False, help_text='JSON: `{"async": true}`')
+    search_scope = JsonText(required=False, help_text="A JSON object, as text.")
+    metadata = JsonText(required=False, help_text="A JSON object, as text.")
+    processing_options = JsonText(required=False, help_text='A JSON object: `{"async": true}`.')
 
 
 class BatchRegisterForm(StrictSerializer):
@@ -90,4 +95,4 @@ class BatchRegisterForm(StrictSerializer):
 
     images = s.ListField(child=UploadField(), min_length=1)
     items = s.CharField(help_text='A JSON list: `[{"user_id": "..."}]`.')
-    processing_options = s.CharField(required=False, help_text="JSON")
+    processing_options = JsonText(required=False, help_text="A JSON object, as text.")

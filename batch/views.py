@@ -57,13 +57,14 @@ class BatchIdentifyView(BatchView):
     @idempotent
     @extend_schema(
         operation_id="batch_identify",
+        summary="Find who is in each of many pictures",
         request={
             "application/json": BatchIdentifyRequest,
             "multipart/form-data": schemas.BatchIdentifyForm,
         },
         parameters=[viewer_parameter],
         responses={200: schemas.AtOnce, 202: schemas.Job},
-        tags=["batch"],
+        tags=["batches"],
     )
     def post(self, request: Request) -> Response:
         """`processing_options.async` answers 202 with a job, else everything comes in one answer;
@@ -88,12 +89,13 @@ class BatchRegisterView(BatchView):
     @idempotent
     @extend_schema(
         operation_id="batch_register",
+        summary="Enrol many faces, as a job",
         request={
             "application/json": BatchRegisterRequest,
             "multipart/form-data": schemas.BatchRegisterForm,
         },
         responses={202: schemas.Job},
-        tags=["batch"],
+        tags=["batches"],
     )
     def post(self, request: Request) -> Response:
         for image in self.read["images"]:
@@ -124,9 +126,10 @@ class JobsView(ServiceView):
 
     @extend_schema(
         operation_id="list_batch_jobs",
+        summary="List your jobs",
         parameters=JobPages.parameters,
         responses={200: schemas.JobList},
-        tags=["batch"],
+        tags=["batches"],
     )
     def get(self, request: Request) -> Response:
         pages = JobPages()
@@ -151,7 +154,12 @@ class JobView(ServiceView):
 
     required_scope = "face:batch"
 
-    @extend_schema(operation_id="get_batch_job", responses={200: schemas.Job}, tags=["batch"])
+    @extend_schema(
+        operation_id="get_batch_job",
+        summary="Show a job and how far it is",
+        responses={200: schemas.Job},
+        tags=["batches"],
+    )
     def get(self, request: Request, job_id: str) -> Response:
         return Response(answers.job(jobs.of(self.caller, job_id)))
 
@@ -167,9 +175,10 @@ class JobResultsView(ServiceView):
 
     @extend_schema(
         operation_id="list_batch_results",
+        summary="List the results of a job",
         parameters=InOrder.parameters,
         responses={200: schemas.Results},
-        tags=["batch"],
+        tags=["batches"],
     )
     def get(self, request: Request, job_id: str) -> Response:
         job = jobs.of(self.caller, job_id)
@@ -189,7 +198,11 @@ class CancelJobView(ServiceView):
     required_scope = "face:batch"
 
     @extend_schema(
-        operation_id="cancel_batch_job", request=None, responses={200: schemas.Job}, tags=["batch"]
+        operation_id="cancel_batch_job",
+        summary="Cancel a job",
+        request=None,
+        responses={200: schemas.Job},
+        tags=["batches"],
     )
     def post(self, request: Request, job_id: str) -> Response:
         return Response(answers.job(jobs.cancel(caller=self.caller, job_id=job_id)))

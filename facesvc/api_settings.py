@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from facesvc import guide
+
 VERSION = "0.1.0"
 
 REST_FRAMEWORK: dict[str, Any] = {
@@ -21,12 +23,15 @@ REST_FRAMEWORK: dict[str, Any] = {
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "facesvc",
-    "DESCRIPTION": "Self-hosted face recognition: enrol, verify (1:1), identify (1:N).",
+    "DESCRIPTION": guide.text(),
+    "TAGS": guide.TAGS,
+    "SORT_OPERATIONS": False,  # but as they stand in the urls
     "VERSION": VERSION,
     "OAS_VERSION": "3.1.1",
     "SERVE_PERMISSIONS": [],
     "SERVE_AUTHENTICATION": [],
     "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_SETTINGS": "pageSettings",  # of facesvc/page/static/page/api_docs.js
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": False,
@@ -39,6 +44,6 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SCHEMA_PATH_PREFIX": "/api/v1/face-recognition",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "facesvc.openapi.add_envelope",
+        "facesvc.openapi_hooks.complete",
     ],
 }

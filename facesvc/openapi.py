@@ -1,4 +1,4 @@
-"""The API description: every answer in its envelope, the token, pictures in all their forms."""
+"""How drf-spectacular reads our views: answers in their envelope, the token, strict bodies."""
 
 from typing import Any
 
@@ -9,49 +9,7 @@ from drf_spectacular.extensions import (
 )
 from drf_spectacular.openapi import AutoSchema
 
-from facesvc.error_codes import STATUS
-
 Schema = dict[str, Any]
-
-_METADATA: Schema = {
-    "type": "object",
-    "properties": {
-        "request_id": {"type": "string"},
-        "processing_time": {"type": "string", "examples": ["187ms"]},
-        "model_version": {"type": "string"},
-        "timestamp": {"type": "string", "format": "date-time"},
-    },
-    "required": ["request_id", "processing_time", "model_version", "timestamp"],
-}
-_ERROR: Schema = {
-    "type": "object",
-    "properties": {
-        "success": {"const": False},
-        "error": {
-            "type": "object",
-            "properties": {
-                "code": {"type": "string", "enum": sorted(STATUS)},
-                "message": {"type": "string"},
-                "details": {"type": "object"},
-            },
-            "required": ["code", "message", "details"],
-        },
-        "metadata": {"$ref": "#/components/schemas/Metadata"},
-    },
-    "required": ["success", "error", "metadata"],
-}
-
-
-_BUSY: Schema = {
-    "description": "`unavailable`: too many pictures are being worked on, or something that is "
-    "needed is away. Nothing was done; the same request may be sent again.",
-    "headers": {
-        "Retry-After": {
-            "description": "Seconds to wait before.",
-            "schema": {"type": "integer", "minimum": 1},
-        }
-    },
-}
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -59,7 +17,13 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> Schema:
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "A token, without `Bearer` before it: `make run` prints one, and "
+            "`manage.py issue_token` makes one.",
+        }
 
 
 class PictureScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
@@ -69,7 +33,8 @@ class PictureScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> Schema:
         return {
             "type": "string",
-            "description": "JPEG, PNG, WebP or BMP: base64 or a data URI in JSON, else a file.",
+            "contentEncoding": "base64",
+            "description": "JPEG, PNG, WebP or BMP, as base64 or as a data URI.",
         }
 
 
@@ -124,6 +89,13 @@ class EnvelopeSchema(AutoSchema):
                 del body["content"]["image/*"]
         return body
 
+    def get_description(self) -> str:  # type: ignore[override]
+        """With the scopes that the view needs."""
+        view: Any = self.view
+        scopes = " and ".join(f"`{scope}`" for scope in view.required_scope.split())
+        about: Any = super().get_description()
+        return f"{about or ''}\n\nNeeds the scope {scopes}.".strip()
+
     def _get_response_for_code(self, *args: Any, **kwargs: Any) -> Any:
         response = super()._get_response_for_code(*args, **kwargs)  # type: ignore[no-untyped-call]
         for media in response.get("content", {}).values():
@@ -141,16 +113,3 @@ def _success(data: Schema) -> Schema:
         },
         "required": ["success", "data", "metadata"],
     }
-
-
-def add_envelope(result: Schema, **kwargs: Any) -> Schema:
-    """A drf-spectacular hook: the shapes all answers share, and the failures of every operation."""
-    result["components"]["schemas"] |= {"Metadata": _METADATA, "Failure": _ERROR}
-    failure = {
-        "description": "See error.code.",
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}},
-    }
-    for operations in result["paths"].values():
-        for operation in operations.values():
-            operation["responses"] |= {"4XX": failure, "503": failure | _BUSY}
-    return result

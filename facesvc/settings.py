@@ -175,6 +175,7 @@ INSTALLED_APPS = [
     "django_q",
     "recognition",
     "management",
+    "facesvc.page",
 ]
 ROOT_URLCONF = "facesvc.urls"
 WSGI_APPLICATION = "facesvc.wsgi.application"

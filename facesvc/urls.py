@@ -1,16 +1,12 @@
-from csp.constants import SELF, UNSAFE_INLINE
-from csp.decorators import csp_update
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from facesvc import health, metrics
 from facesvc.description import DescriptionView
 
-# Its script comes by itself, and may; its styles stand in the page.
-_docs = csp_update({"style-src": [SELF, UNSAFE_INLINE]})(
-    SpectacularSwaggerSplitView.as_view(throttle_classes=[])
-)
+_docs = SpectacularSwaggerSplitView.as_view(throttle_classes=[], template_name="page/api_docs.html")
 
 urlpatterns = [
     path("api/v1/face-recognition/", include("recognition.urls")),
@@ -19,6 +15,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/schema", DescriptionView.as_view(), name="schema"),
     path("api/docs", _docs, name="docs"),
+    path("api/docs/", RedirectView.as_view(pattern_name="docs")),
+    path("docs", RedirectView.as_view(pattern_name="docs")),
     path("health", health.ready),
     path("health/live", health.live),
     path("health/ready", health.ready),

@@ -19,6 +19,7 @@ class FriendsView(ServiceView):
 
     @extend_schema(
         operation_id="list_friends",
+        summary="List the friends of a user",
         parameters=ByUser.parameters,
         responses={200: schemas.FriendList},
         tags=["friends and groups"],
@@ -36,13 +37,17 @@ class FriendView(ServiceView):
     required_scope = "face:manage"
 
     @extend_schema(
-        operation_id="get_friend", responses={200: schemas.Friend}, tags=["friends and groups"]
+        operation_id="get_friend",
+        summary="Say since when two users are friends",
+        responses={200: schemas.Friend},
+        tags=["friends and groups"],
     )
     def get(self, request: Request, user_id: UUID, other_id: UUID) -> Response:
         return Response(answers.friend(friendships.friendship_of(self.caller, user_id, other_id)))
 
     @extend_schema(
         operation_id="put_friend",
+        summary="Make two users friends",
         request=None,
         responses={200: schemas.Friend, 201: schemas.Friend},
         tags=["friends and groups"],
@@ -57,6 +62,7 @@ class FriendView(ServiceView):
 
     @extend_schema(
         operation_id="delete_friend",
+        summary="End a friendship",
         responses={200: schemas.Unfriended},
         tags=["friends and groups"],
     )

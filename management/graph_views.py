@@ -74,6 +74,7 @@ class GraphView(ServiceView):
 
     @extend_schema(
         operation_id="import_graph",
+        summary="Load many users, friendships and groups at once",
         request={MEDIA_TYPE: OpenApiTypes.STR},
         responses={200: schemas.GraphImported},
         examples=[

@@ -19,6 +19,7 @@ class GroupsView(ServiceView):
 
     @extend_schema(
         operation_id="list_groups",
+        summary="List all groups",
         parameters=NewestFirst.parameters,
         responses={200: schemas.GroupList},
         tags=["friends and groups"],
@@ -35,13 +36,17 @@ class GroupView(ServiceView):
     required_scope = "face:manage"
 
     @extend_schema(
-        operation_id="get_group", responses={200: schemas.Group}, tags=["friends and groups"]
+        operation_id="get_group",
+        summary="Show a group",
+        responses={200: schemas.Group},
+        tags=["friends and groups"],
     )
     def get(self, request: Request, name: str) -> Response:
         return Response(answers.group(groups.group_of(self.caller, name)))
 
     @extend_schema(
         operation_id="put_group",
+        summary="Create a group",
         request=None,
         responses={200: schemas.Group, 201: schemas.Group},
         tags=["friends and groups"],
@@ -53,6 +58,7 @@ class GroupView(ServiceView):
 
     @extend_schema(
         operation_id="delete_group",
+        summary="Delete a group and its memberships",
         responses={200: schemas.GroupDeleted},
         tags=["friends and groups"],
     )
@@ -69,6 +75,7 @@ class MembersView(ServiceView):
 
     @extend_schema(
         operation_id="list_members",
+        summary="List the members of a group",
         parameters=ByUser.parameters,
         responses={200: schemas.MemberList},
         tags=["friends and groups"],
@@ -86,13 +93,17 @@ class MemberView(ServiceView):
     required_scope = "face:manage"
 
     @extend_schema(
-        operation_id="get_member", responses={200: schemas.Member}, tags=["friends and groups"]
+        operation_id="get_member",
+        summary="Say since when a user is a member",
+        responses={200: schemas.Member},
+        tags=["friends and groups"],
     )
     def get(self, request: Request, name: str, user_id: UUID) -> Response:
         return Response(answers.member(groups.membership_of(self.caller, name, user_id)))
 
     @extend_schema(
         operation_id="put_member",
+        summary="Make a user a member of a group",
         request=None,
         responses={200: schemas.Member, 201: schemas.Member},
         tags=["friends and groups"],
@@ -105,6 +116,7 @@ class MemberView(ServiceView):
 
     @extend_schema(
         operation_id="delete_member",
+        summary="End a membership",
         responses={200: schemas.MemberDeleted},
         tags=["friends and groups"],
     )
@@ -120,6 +132,7 @@ class UserGroupsView(ServiceView):
 
     @extend_schema(
         operation_id="list_groups_of_user",
+        summary="List the groups of a user",
         parameters=NewestFirst.parameters,
         responses={200: schemas.GroupsJoined},
         tags=["friends and groups"],

@@ -23,9 +23,10 @@ class UsersView(ServiceView):
 
     @extend_schema(
         operation_id="list_users",
+        summary="List all users",
         parameters=ByUser.parameters,
         responses={200: UserList},
-        tags=["management"],
+        tags=["users and faces"],
     )
     def get(self, request: Request) -> Response:
         pages = ByUser("id")
@@ -38,15 +39,21 @@ class UserView(ServiceView):
 
     required_scope = "face:manage"
 
-    @extend_schema(operation_id="get_user", responses={200: schemas.User}, tags=["management"])
+    @extend_schema(
+        operation_id="get_user",
+        summary="Show a user",
+        responses={200: schemas.User},
+        tags=["users and faces"],
+    )
     def get(self, request: Request, user_id: UUID) -> Response:
         return Response(answers.user(operations.user_of(self.caller, user_id)))
 
     @extend_schema(
         operation_id="put_user",
+        summary="Create or change a user",
         request=UserRequest,
         responses={200: schemas.User, 201: schemas.User},
-        tags=["management"],
+        tags=["users and faces"],
     )
     def put(self, request: Request, user_id: UUID) -> Response:
         """Create the user, or change what is given and keep the rest."""
@@ -54,7 +61,12 @@ class UserView(ServiceView):
         user, is_new = operations.put_user(caller=self.caller, user_id=user_id, changes=changes)
         return Response(answers.user(user), status=201 if is_new else 200)
 
-    @extend_schema(operation_id="erase_user", responses={200: Erased}, tags=["management"])
+    @extend_schema(
+        operation_id="erase_user",
+        summary="Erase all that is held about a user",
+        responses={200: Erased},
+        tags=["users and faces"],
+    )
     def delete(self, request: Request, user_id: UUID) -> Response:
         """Erase all that is held about the user, and answer the receipt; once more answers the
         same one. The audit log keeps the id, who did what and when, and nothing else."""
@@ -69,9 +81,10 @@ class UserFacesView(ServiceView):
 
     @extend_schema(
         operation_id="list_faces",
+        summary="List the faces of a user",
         parameters=NewestFirst.parameters,
         responses={200: schemas.FaceList},
-        tags=["management"],
+        tags=["users and faces"],
     )
     def get(self, request: Request, user_id: UUID) -> Response:
         operations.user_of(self.caller, user_id)
@@ -87,7 +100,10 @@ class ModelsView(ServiceView):
     required_scope = "face:manage"
 
     @extend_schema(
-        operation_id="list_models", responses={200: schemas.ModelList}, tags=["management"]
+        operation_id="list_models",
+        summary="List the models, and what their scores mean",
+        responses={200: schemas.ModelList},
+        tags=["models"],
     )
     def get(self, request: Request) -> Response:
         return Response(answers.models(catalogue.entries()))
@@ -98,15 +114,21 @@ class FaceView(ServiceView):
 
     required_scope = "face:manage"
 
-    @extend_schema(operation_id="get_face", responses={200: schemas.Face}, tags=["management"])
+    @extend_schema(
+        operation_id="get_face",
+        summary="Show a face",
+        responses={200: schemas.Face},
+        tags=["users and faces"],
+    )
     def get(self, request: Request, face_id: str) -> Response:
         return Response(answers.stored_face(operations.face_of(self.caller, face_id)))
 
     @extend_schema(
         operation_id="put_face",
+        summary="Change the settings of a face",
         request=FaceRequest,
         responses={200: schemas.Face},
-        tags=["management"],
+        tags=["users and faces"],
     )
     def put(self, request: Request, face_id: str) -> Response:
         """Change what is given and keep the rest."""
@@ -116,16 +138,20 @@ class FaceView(ServiceView):
 
     @extend_schema(
         operation_id="patch_face",
+        summary="Change the settings of a face, as PUT does",
         request=FaceRequest,
         responses={200: schemas.Face},
-        tags=["management"],
+        tags=["users and faces"],
     )
     def patch(self, request: Request, face_id: str) -> Response:
         """The same as PUT."""
         return self.put(request, face_id)
 
     @extend_schema(
-        operation_id="delete_face", responses={200: schemas.Deleted}, tags=["management"]
+        operation_id="delete_face",
+        summary="Delete a face",
+        responses={200: schemas.Deleted},
+        tags=["users and faces"],
     )
     def delete(self, request: Request, face_id: str) -> Response:
         operations.delete_face(caller=self.caller, face_id=face_id)

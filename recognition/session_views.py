@@ -21,6 +21,7 @@ class SessionsView(ServiceView):
     @idempotent
     @extend_schema(
         operation_id="open_session",
+        summary="Open a session for a login or a call",
         request=SessionRequest,
         responses={201: schemas.Session},
         tags=["sessions"],
@@ -44,6 +45,7 @@ class SessionView(ServiceView):
 
     @extend_schema(
         operation_id="get_session",
+        summary="Show a session and its last attempts",
         responses={200: schemas.SessionWithAttempts},
         tags=["sessions"],
     )
@@ -51,7 +53,12 @@ class SessionView(ServiceView):
         session = sessions.session_of(self.caller, session_id)
         return Response(session_answers.session_with_attempts(session))
 
-    @extend_schema(operation_id="end_session", responses={200: schemas.Session}, tags=["sessions"])
+    @extend_schema(
+        operation_id="end_session",
+        summary="End a session",
+        responses={200: schemas.Session},
+        tags=["sessions"],
+    )
     def delete(self, request: Request, session_id: str) -> Response:
         session = sessions.end_session(caller=self.caller, session_id=session_id)
         return Response(session_answers.session(session))
@@ -68,6 +75,7 @@ class FramesView(ServiceView):
 
     @extend_schema(
         operation_id="post_frame",
+        summary="Check a frame of a call",
         request=FrameRequest,
         responses={200: schemas.FrameTaken},
         tags=["sessions"],

@@ -28,6 +28,10 @@ VIEWER_HEADER = "X-On-Behalf-Of"
 viewer_parameter = OpenApiParameter(
     VIEWER_HEADER, UUID, OpenApiParameter.HEADER, description="The same as `on_behalf_of`."
 )
+# Of register and verify: a form and JSON say it in the body.
+_user_parameter = OpenApiParameter(
+    "user_id", UUID, OpenApiParameter.QUERY, description="Only beside a bare picture."
+)
 
 
 class RegisterView(ServiceView):
@@ -39,6 +43,8 @@ class RegisterView(ServiceView):
     @idempotent
     @extend_schema(
         operation_id="register",
+        summary="Enrol the face of a picture for a user",
+        parameters=[_user_parameter],
         request=RegisterRequest,
         responses={201: schemas.Registered},
         tags=["recognition"],
@@ -68,6 +74,8 @@ class VerifyView(ServiceView):
 
     @extend_schema(
         operation_id="verify",
+        summary="Say whether a face is the user's (1:1)",
+        parameters=[_user_parameter],
         request=VerifyRequest,
         responses={200: schemas.Verified},
         tags=["recognition"],
@@ -95,6 +103,7 @@ class IdentifyView(ServiceView):
 
     @extend_schema(
         operation_id="identify",
+        summary="Find who is in a picture (1:N)",
         parameters=[viewer_parameter],
         request=IdentifyRequest,
         responses={200: schemas.Identified},
@@ -159,6 +168,7 @@ class DetectView(ServiceView):
 
     @extend_schema(
         operation_id="detect",
+        summary="List the faces in a picture, with their quality",
         request=DetectRequest,
         responses={200: schemas.Detected},
         tags=["recognition"],
@@ -180,6 +190,7 @@ class CompareView(ServiceView):
 
     @extend_schema(
         operation_id="compare",
+        summary="Compare the faces of two pictures",
         request=CompareRequest,
         responses={200: schemas.Compared},
         tags=["recognition"],

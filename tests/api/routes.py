@@ -164,4 +164,4 @@ ROWS = [
 # Whose token is a setting: tests/api/test_metrics.py has who may.
 METRICS = "metrics"
 # Of nobody in particular: probes, and the API description. They answer without a token.
-OPEN = {"health", "health/live", "health/ready", "api/schema", "api/docs"}
+OPEN = {"health", "health/live", "health/ready", "api/schema", "api/docs", "api/docs/", "docs"}

@@ -64,11 +64,7 @@ TEXTS = {
     "session_id": [SESSION, "0000000f-0000-4000-8000-00000000000f"],
     "uri": ["https://example.com/a.jpg"],
     "date-time": ["2024-01-20T10:30:00Z", "2024-01-20T10:30:00.5+07:00"],
-    "JSON object": ["{}"],
-}
-NAMED = {
-    "JPEG, PNG, WebP or BMP: base64 or a data URI in JSON, else a file.": "picture",
-    "JSON": "JSON object",
+    "json": ["{}"],
 }
 # Refusals of what a description cannot exclude, and fields that depend on other fields.
 # `images` and `items` of a form say together what JSON says in one list, whose ids must differ.
@@ -81,6 +77,7 @@ UNFORESEEN = {
 }
 for _name, _texts in TEXTS.items():
     schemathesis.openapi.format(_name, st.sampled_from(_texts))
+schemathesis.openapi.format("binary", st.just(PICTURE))  # the files of a form
 schemathesis.openapi.media_type("image/*", st.just(PICTURE))
 schemathesis.openapi.media_type("application/x-ndjson", st.just(b'{"group": "hiking"}\n'))
 
@@ -93,8 +90,10 @@ def description() -> Any:
         if part.get("in") == "path":
             part["schema"] |= {"format": part["name"]} if part["name"] in TEXTS else {}
             part |= {"example": "hiking"} if part["name"] == "name" else {}
-        elif str(part.get("description")) in NAMED:
-            part["format"] = NAMED[part["description"]]
+        elif "contentEncoding" in part:
+            part["format"] = "picture"
+        if part.get("in") == "query" and part["name"] == "user_id":
+            part["name"] = "unused"  # see `complete`
     generation = GenerationConfig(
         deterministic=True,
         max_examples=EXAMPLES,

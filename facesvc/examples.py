@@ -1,0 +1,63 @@
+"""The examples of the API description: they succeed when they are sent, and fit together.
+
+A new operation needs its body in BODIES, and its path's parameters in PATH.
+"""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+# Eileen Collins, cut out of NASA's portrait of 1999, which is in the public domain.
+PICTURE = (Path(__file__).parent / "example_face.webp").read_bytes()
+_FACE = base64.b64encode(PICTURE).decode()
+_USER = "5f4c9c52-6f0b-4f35-9d36-0d9b6bd0a001"
+_OTHER = "5f4c9c52-6f0b-4f35-9d36-0d9b6bd0a002"
+
+# Of a path: where each id comes from, and one to begin with. What the service makes has none.
+PATH: dict[str, tuple[str, str | None]] = {
+    "user_id": ("The id that your app gives this user; register and PUT create the user.", _USER),
+    "other_id": ("Another user: the example of `POST /graph` creates both.", _OTHER),
+    "name": ("The name of a group: `PUT /groups/{name}` creates one.", "hiking"),
+    "face_id": ("As register and `GET /users/{user_id}/faces` answer it.", None),
+    "session_id": ("As `POST /sessions` answers it.", None),
+    "job_id": ("As batch-register and `GET /batch-jobs` answer it.", None),
+}
+
+_CONSENT = {"given_at": "2026-01-20T10:30:00Z", "text_version": "2026-01"}
+
+# The body of each operation that has one, as JSON; forms are filled from it.
+BODIES: dict[str, dict[str, Any]] = {
+    "register": {
+        "user_id": _USER,
+        "image": _FACE,
+        "face_index": 0,
+        "metadata": {"source": "profile", "consent": _CONSENT},
+    },
+    "verify": {"user_id": _USER, "image": _FACE, "verification_level": "standard"},
+    "identify": {
+        "image": _FACE,
+        "on_behalf_of": _USER,
+        "search_scope": {"user_groups": ["public", "friends"], "max_candidates": 5},
+    },
+    "detect": {"image": _FACE},
+    "compare": {"image_a": _FACE, "image_b": _FACE},
+    "put_user": {
+        "display_name": "Eileen",
+        "profile_image": "https://example.com/eileen.jpg",
+        "privacy_level": "friends",
+    },
+    "put_face": {"privacy_settings": {"searchable": True, "taggable": "friends_only"}},
+    "patch_face": {"face_group": "primary"},
+    "open_session": {"user_id": _USER, "purpose": "video_call"},
+    "post_frame": {"image": _FACE, "sequence": 1},
+    "batch_identify": {
+        "images": [{"image_id": "party.jpg", "image": _FACE}],
+        "on_behalf_of": _USER,
+        "search_scope": {"user_groups": ["public", "friends"]},
+        "processing_options": {"async": False},
+    },
+    "batch_register": {
+        "images": [{"image_id": "profile.jpg", "image": _FACE, "user_id": _USER}],
+        "processing_options": {"async": True},
+    },
+}

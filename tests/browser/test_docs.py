@@ -1,0 +1,81 @@
+"""The page of the API description: a token, a file, Execute."""
+
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from facesvc import examples
+from tests.browser.driving import PHONE, Browser
+from tests.builders import service_token
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+REGISTER = "#operations-recognition-register"
+
+
+def authorize(browser: Browser) -> None:
+    browser.find(".auth-wrapper .authorize").click()
+    browser.find(".modal-ux input").send_keys(service_token())
+    browser.find(".modal-ux button.authorize").click()
+    browser.find(".modal-ux button.btn-done").click()
+
+
+def opened(browser: Browser, css: str) -> WebElement:
+    """An operation, with its form."""
+    operation = browser.find(css)
+    operation.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
+    browser.find(f"{css} button.execute")
+    return operation
+
+
+def status(browser: Browser, css: str) -> str:
+    browser.find(f"{css} button.execute").click()
+    return browser.find(f"{css} .live-responses-table tbody .response-col_status").text.split()[0]
+
+
+def test_it_works(browser: Browser, tmp_path: Path) -> None:
+    browser.open("/docs")
+    authorize(browser)
+    photo = tmp_path / "face.webp"
+    photo.write_bytes(examples.PICTURE)
+    operation = opened(browser, REGISTER)
+    operation.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(photo))
+    assert status(browser, REGISTER) == "201", operation.text
+    assert browser.problems() == []
+
+
+def test_the_example_in_json_can_be_sent_as_it_is(browser: Browser) -> None:
+    browser.open("/api/docs")
+    authorize(browser)
+    operation = opened(browser, REGISTER)
+    kind = operation.find_element(By.CSS_SELECTOR, ".content-type option[value='application/json']")
+    kind.click()
+    assert status(browser, REGISTER) == "201", operation.text
+
+
+@pytest.mark.parametrize("verb", ["verify", "compare", "identify", "batch_identify"])
+def test_a_file_can_be_chosen(browser: Browser, verb: str) -> None:
+    browser.open("/api/docs")
+    tag = "batches" if verb.startswith("batch") else "recognition"
+    operation = opened(browser, f"#operations-{tag}-{verb}")
+    browser.wait(lambda: operation.find_elements(By.CSS_SELECTOR, "input[type=file]"))
+
+
+def test_the_page_begins_with_recognition(browser: Browser) -> None:
+    browser.open("/api/docs")
+    assert browser.find(".opblock-tag").text.startswith("recognition")
+    assert browser.find(".opblock-summary-description").text.startswith("Enrol")
+    browser.screenshot("api-description")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_on_a_phone(browser: Browser, theme: str) -> None:
+    browser.resize(*PHONE)
+    browser.theme(theme)
+    browser.open("/api/docs")
+    browser.find(REGISTER)
+    assert browser.overflow() == 0
+    browser.screenshot(f"api-description-phone-{theme}")
+    opened(browser, REGISTER)
+    assert browser.overflow() == 0
