@@ -18,7 +18,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz check docs bench bench-search bench-load bench-soak bench-jobs bench-frames backup restore lock clean clean-data
+.PHONY: help run token test fuzz check docs bench bench-search bench-load bench-soak bench-jobs bench-frames backup restore lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ help:  ## Show this list
 run: .venv/run.stamp .env  ## Start everything: database, web server, workers (PORT=8000 HOST=127.0.0.1)
 	@echo "Starting facesvc on http://$(HOST):$(PORT)"
 	@exec $(BIN)/python -m facesvc.run --host $(HOST) --port $(PORT)
+
+token: .venv/run.stamp .env  ## Print a token with all rights for two hours: export TOKEN=$(make token)
+	@$(BIN)/python manage.py issue_token --service local --scope all --minutes 120
 
 test: .venv/dev.stamp .env  ## Run the tests (ARGS='-k identify')
 	@echo "Running the tests"

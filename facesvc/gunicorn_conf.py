@@ -34,7 +34,7 @@ keepalive = 75
 accesslog = None
 errorlog = "-"
 logconfig_dict = logs.configuration(
-    env.str("LOG_LEVEL", "INFO"), env.str("FACESVC_LOG_FORMAT", "json")
+    env.str("LOG_LEVEL", "INFO"), env.str("FACESVC_LOG_FORMAT", "auto")
 )
 # A server of its own would make a socket in the home folder.
 control_socket_disable = True

@@ -1,4 +1,4 @@
-"""One JSON object a line: what every line carries, and the line of each request.
+"""The log: what every line carries, and the line of each request, in JSON or for people.
 
 Nothing of what a caller sends or is answered gets in: no picture, vector, token or body, no user's
 id in a path.
@@ -6,11 +6,13 @@ id in a path.
 
 import logging
 import re
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from facesvc import terminal
 from recognition.current_request import request_id
 
 if TYPE_CHECKING:
@@ -19,15 +21,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("facesvc.requests")
 
+STYLES = ("auto", "json", "text")
+_STATIC = "/static/"
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 # What PostgreSQL adds to an error may be a row, with the vector in it.
 _DETAIL = re.compile(r"^(DETAIL|CONTEXT): .*(\n|$)", re.MULTILINE)
 
 
 def configuration(level: str, style: str) -> dict[str, Any]:
-    """For logging.config.dictConfig. Raises ValueError if `style` is not json or text."""
-    if style not in ("json", "text"):
-        raise ValueError(f"FACESVC_LOG_FORMAT must be json or text, not {style}.")
+    """For logging.config.dictConfig. Raises ValueError if `style` is not auto, json or text."""
+    if style not in STYLES:
+        raise ValueError(f"FACESVC_LOG_FORMAT must be {', '.join(STYLES)}, not {style}.")
+    if style == "auto":
+        style = "text" if sys.stderr.isatty() else "json"
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -38,17 +44,19 @@ def configuration(level: str, style: str) -> dict[str, Any]:
                 "rename_fields": {"levelname": "level", "name": "logger"},
                 "timestamp": True,
             },
-            "text": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+            "text": {"()": "facesvc.logs.TextFormatter", "colour": terminal.in_colour(sys.stderr)},
         },
         "filters": {
             "request": {"()": "facesvc.logs.RequestIdFilter"},
             "failure": {"()": "facesvc.logs.FailureFilter"},
+            "json": {"()": "logging.Filter"},  # everything
+            "text": {"()": "facesvc.terminal.LineFilter"},
         },
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",
                 "formatter": style,
-                "filters": ["request", "failure"],
+                "filters": ["request", "failure", style],
             }
         },
         "root": {"handlers": ["stderr"], "level": level},
@@ -57,8 +65,17 @@ def configuration(level: str, style: str) -> dict[str, Any]:
             # Anybody may send any host, and the line of the request says that it was refused.
             "django.security.DisallowedHost": {"level": "CRITICAL"},
             "gunicorn.error": {"handlers": ["stderr"], "propagate": False, "level": level},
+            **(_quiet(level) if style == "text" else {}),
         },
     }
+
+
+def _quiet(level: str) -> dict[str, Any]:
+    """For people: of what is none of our requests only warnings, unless everything is wanted."""
+    least = "WARNING" if level == "INFO" else level
+    gunicorn = {"handlers": ["stderr"], "propagate": False, "level": least}
+    housekeeping = {name: {"level": least} for name in ("django-q", "batch.tasks")}
+    return {"gunicorn.error": gunicorn, **housekeeping}
 
 
 class RequestIdFilter(logging.Filter):
@@ -84,9 +101,21 @@ class FailureFilter(logging.Filter):
         return record.name != "django.request" or getattr(record, "status_code", 500) != 503
 
 
-class LineFormatter(JsonFormatter):
+class _WithoutRows(logging.Formatter):
     def formatException(self, ei: Any) -> str:
         return _DETAIL.sub("", str(super().formatException(ei)))
+
+
+class LineFormatter(_WithoutRows, JsonFormatter):
+    """One JSON object a line."""
+
+
+class TextFormatter(_WithoutRows, terminal.Formatter):
+    """One line for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.exc_text = None  # what another formatter made of it may have rows
+        return super().format(record)
 
 
 def route_of(request: "HttpRequest") -> str:
@@ -94,6 +123,8 @@ def route_of(request: "HttpRequest") -> str:
 
     There are few of them, whatever is asked for.
     """
+    if request.path.startswith(_STATIC):
+        return "static"
     return f"/{request.resolver_match.route}" if request.resolver_match else "none"
 
 

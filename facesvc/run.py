@@ -6,6 +6,7 @@ Database, migrations, model pack, web server, workers, in this order; Ctrl-C und
 import argparse
 import http.client
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -19,14 +20,17 @@ from typing import NoReturn
 
 from django.conf import settings
 
-from facesvc import database, locks
+from facesvc import database, locks, terminal
+from facesvc.postgres import cluster
 from facesvc.postgres.cluster import DatabaseError
 from facesvc.processes import MALLOC, die_with_parent
 from facesvc.reviver import Reviver
 from facesvc.supervisor import GaveUpError, Supervisor
 
 READY_TIMEOUT = 120  # seconds
-TOKEN_MINUTES = 24 * 60
+TOKEN_HOURS = 2
+# As it was given to us: Django sets TZ in ours.
+_ENVIRONMENT = dict(os.environ)
 
 
 class RunError(Exception):
@@ -48,7 +52,7 @@ def main() -> int:
             with _database(settings.DATA_DIR) as (environment, inherited):
                 _serve(options.host, options.port, environment, inherited)
     except KeyboardInterrupt:
-        print("Stopped")
+        print("Stopped.")
     except (RunError, GaveUpError, DatabaseError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -99,29 +103,40 @@ def _check_port(host: str, port: int) -> None:
 @contextmanager
 def _database(data_dir: Path) -> Iterator[tuple[Mapping[str, str], list[int]]]:
     """The environment and the descriptors with which children find the database running."""
-    environment = {**MALLOC, **os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**MALLOC, **_ENVIRONMENT, **_log_style(), "PYTHONUNBUFFERED": "1"}
     if settings.DATABASES["default"]["ENGINE"] != "facesvc.postgres":
         yield environment, []
         return
-    print("Starting the database", flush=True)
-    environment["DATABASE_URL"] = database.embedded_url(data_dir)
+    is_new = not cluster.folder(data_dir).exists()
+    with terminal.step("Making the database" if is_new else "Starting the database"):
+        environment["DATABASE_URL"] = database.embedded_url(data_dir)
     try:
         # Children hold the lock as well: after a kill -9 of this process the database waits for
         # their last request.
         yield environment, [database.join(data_dir)]
     finally:
         if not database.release(data_dir):
-            print("The database stays: another process uses it")
+            print("The database stays: another process uses it.")
+
+
+def _log_style() -> dict[str, str]:
+    """The children write into pipes; where their lines end is for us to see."""
+    if settings.FACESVC_LOG_FORMAT != "auto":
+        return {}
+    if not sys.stdout.isatty():
+        return {"FACESVC_LOG_FORMAT": "json"}
+    colours = {"FORCE_COLOR": "1"} if terminal.in_colour(sys.stdout) else {}
+    return {"FACESVC_LOG_FORMAT": "text", **colours}
 
 
 def _serve(
     host: str, port: int, environment: Mapping[str, str], inherited: Sequence[int]
 ) -> NoReturn:
-    print("Bringing the database up to date", flush=True)
-    _manage("migrate", "--noinput", "--verbosity=0", environment=environment)
+    with terminal.step("Bringing the database up to date"):
+        _manage("migrate", "--noinput", "--verbosity=0", environment=environment)
     # After the database, which knows the pack that serves.
-    print("Preparing the model pack", flush=True)
-    _manage("models", "pull", environment=environment)
+    with terminal.step("Preparing the models"):
+        _manage("models", "pull", environment=environment)
     bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     gunicorn = ["-m", "gunicorn", "--config=python:facesvc.gunicorn_conf", "--bind", bind]
     supervisor = Supervisor(
@@ -133,7 +148,8 @@ def _serve(
         inherited=inherited,
     )
     try:
-        _wait_until_ready(supervisor, host, port)
+        with terminal.step("Starting the web server and the workers"):
+            _wait_until_ready(supervisor, host, port)
         _announce(address(host, port), environment)
         supervisor.gives_up = False
         reviver = Reviver(settings.DATA_DIR)
@@ -142,23 +158,24 @@ def _serve(
             if inherited:
                 reviver.step()
     finally:
-        print("Stopping", flush=True)
+        print("Stopping: requests that are being answered may end.", flush=True)
         supervisor.stop()
 
 
-def _manage(*arguments: str, environment: Mapping[str, str], capture: bool = False) -> str:
-    """Run a management command; its output is shown, or returned."""
+def _manage(*arguments: str, environment: Mapping[str, str]) -> str:
+    """The output of a management command. Raises RunError, which ends with that output."""
     result = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         env=environment,
-        stdout=subprocess.PIPE if capture else None,
+        stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # Ctrl-C is for this process, which then ends the command
         preexec_fn=die_with_parent(signal.SIGTERM),
     )
     if result.returncode:
-        raise RunError(f"manage.py {arguments[0]} failed with exit code {result.returncode}")
-    return result.stdout or ""
+        failure = f"manage.py {arguments[0]} failed with exit code {result.returncode}"
+        raise RunError(f"{failure}\n{result.stdout}".rstrip())
+    return result.stdout
 
 
 def _wait_until_ready(supervisor: Supervisor, host: str, port: int) -> None:
@@ -185,30 +202,37 @@ def _readiness(host: str, port: int) -> str:
 
 
 def _announce(url: str, environment: Mapping[str, str]) -> None:
-    print(
-        f"""
-facesvc is ready: {url}
-API documentation: {url}/api/docs
+    """Says where to go on. A token is for the eyes at a terminal, and for no file of a log."""
+    token = failure = ""
+    if sys.stdout.isatty():
+        minutes = ("--minutes", str(TOKEN_HOURS * 60))
+        words = ("issue_token", "--service", "local", "--scope", "all", *minutes)
+        try:
+            token = _manage(*words, environment=environment).strip()
+        except RunError as error:
+            failure = str(error)  # such as that an identity provider issues them
+    print(announcement(url, token, failure), flush=True)
 
-{_token(environment)}
 
-Ctrl-C stops everything.
-""",
-        flush=True,
-    )
-
-
-def _token(environment: Mapping[str, str]) -> str:
-    """A token to try things out with, unless an identity provider issues them."""
-    words = ("--service", "local", "--scope", "all", "--minutes", str(TOKEN_MINUTES))
-    try:
-        token = _manage("issue_token", *words, environment=environment, capture=True)
-    except RunError as error:
-        return f"No token to try it with: {error}"
-    return (
-        f"A token with all rights for {TOKEN_MINUTES // 60} hours, to paste into another "
-        f"terminal:\n\nexport TOKEN={token.strip()}"
-    )
+def announcement(url: str, token: str, failure: str = "") -> str:
+    """What is printed when the service is ready; without a token, the command that makes one."""
+    given = _ENVIRONMENT.get("FACESVC_DATA")
+    place = f"FACESVC_DATA={shlex.quote(given)} " if given else ""
+    lines = [
+        "",
+        f"facesvc is ready: {url}/{'#token=' * bool(token)}{token}",
+        "",
+        f"  {url}/api/docs  the API, to try it",
+        f"  {url}/admin/    for operators; this makes an account:",
+        f"      {place}.venv/bin/python manage.py createsuperuser",
+        "",
+    ]
+    if token:
+        lines += [f"For calls from another terminal, for {TOKEN_HOURS} hours:", ""]
+        lines += [f"export TOKEN={token}", "", "A new token: export TOKEN=$(make token)"]
+    else:
+        lines += [failure or "A token with all rights: export TOKEN=$(make token)"]
+    return "\n".join([*lines, "", "Ctrl-C stops everything.", ""])
 
 
 if __name__ == "__main__":

@@ -215,8 +215,8 @@ FORMAT_MODULE_PATH = "facesvc.formats"
 # --- Logs and metrics -----------------------------------------------------------------------------
 #: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`: how much is logged.
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
-#: `json`; or `text`, for people.
-FACESVC_LOG_FORMAT = env.str("FACESVC_LOG_FORMAT", "json")
+#: `json`, or `text` for people; `auto` is `text` on a terminal and `json` elsewhere.
+FACESVC_LOG_FORMAT = env.str("FACESVC_LOG_FORMAT", "auto")
 LOGGING = logs.configuration(LOG_LEVEL, FACESVC_LOG_FORMAT)
 #: Whoever scrapes `/metrics` sends it as a bearer token; without it nobody may, unless it is open.
 FACESVC_METRICS_TOKEN = secret("FACESVC_METRICS_TOKEN")

@@ -1,6 +1,7 @@
 """Keeps a few child processes running: passes on their output, restarts them, ends them all."""
 
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -15,6 +16,8 @@ from facesvc.processes import die_with_parent
 MAX_RESTARTS = 5
 RESTART_WINDOW = 60  # seconds
 MOST_DELAY = 60.0  # seconds
+# A line of the log is passed on as it is: in JSON, or for people with the time first.
+_LOGGED = re.compile(r"\{|(\x1b\[2m)?[0-9]{2}:[0-9]{2}:[0-9]{2}")
 GRACE = 35  # seconds from SIGTERM to SIGKILL: longer than a request or gunicorn's own grace
 
 
@@ -124,9 +127,8 @@ class Supervisor:
             for line in lines:
                 text = line.decode(errors="replace")
                 child.last_lines.append(text)
-                # A line of the log says itself where it is from, and is for programs to read.
-                is_json = text.startswith("{")
-                print(text if is_json else f"{child.name:{self._width}} | {text}", flush=True)
+                is_logged = _LOGGED.match(text)
+                print(text if is_logged else f"{child.name:{self._width}} | {text}", flush=True)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

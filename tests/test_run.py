@@ -1,6 +1,7 @@
 """The supervisor, with tiny real children, and `python -m facesvc.run` as a whole."""
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO
 
@@ -78,9 +79,14 @@ def test_output_is_passed_on(make: Make, capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == "it | started\n"
 
 
-def test_json_is_passed_on_as_it_is(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    start(make("sh", "-c", """echo '{"level": "INFO"}'; exec sleep 100"""))
-    assert capsys.readouterr().out == '{"level": "INFO"}\n'
+@pytest.mark.parametrize(
+    "line", ['{"level": "INFO"}', "12:34:56  200  GET /users", "\x1b[2m12:34:56\x1b[0m  200"]
+)
+def test_a_line_of_the_log_is_passed_on_as_it_is(
+    make: Make, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    start(make("sh", "-c", 'printf "%s\\n" "$1"; exec sleep 100', "sh", line))
+    assert capsys.readouterr().out == f"{line}\n"
 
 
 def test_a_dead_child_is_restarted(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
@@ -176,7 +182,8 @@ def free_port() -> int:
 def facesvc_run(
     data_dir: Path, port: int, output: int | IO[str] = subprocess.PIPE
 ) -> subprocess.Popen[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    theirs = {"DATABASE_URL", "NO_COLOR", "FORCE_COLOR", "FACESVC_LOG_FORMAT", "LOG_LEVEL"}
+    environment = {name: value for name, value in os.environ.items() if name not in theirs}
     return subprocess.Popen(
         [sys.executable, "-m", "facesvc.run", "--port", str(port)],
         cwd=PROJECT,
@@ -206,6 +213,12 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in output
 
 
+def get(port: int, path: str, token: str = "") -> int:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as web:
+        web.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        return web.getresponse().status
+
+
 @pytest.mark.slow
 def test_everything_starts_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     port = free_port()
@@ -215,16 +228,54 @@ def test_everything_starts_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     try:
         for line in process.stdout:
             lines.append(line)
-            if line.startswith("export TOKEN="):
+            if line.startswith("Ctrl-C stops"):
                 break
-        with closing(http.client.HTTPConnection("127.0.0.1", port)) as web:
-            web.request("GET", "/health/ready")
-            assert web.getresponse().status == 200
+        assert get(port, "/health/ready") == 200
         running = [process.pid, *(child.pid for child in psutil.Process(process.pid).children())]
         running.append(int((tmp_path / "postgres" / "postmaster.pid").read_text().split()[0]))
     finally:
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, "".join(lines) + rest
+    text = "".join(lines) + rest
+    assert process.returncode == 0, text
+    assert "eyJ" not in text  # no token, where nobody looks
+    logged = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    assert "/health/ready" in {line.get("route") for line in logged}
     for pid in running:
         wait_until_dead(pid)
+
+
+@pytest.mark.slow
+def test_on_a_terminal(tmp_path: Path) -> None:
+    """A token that works, and of the log the line of a request."""
+    port, (ours, theirs) = free_port(), os.openpty()
+    process = facesvc_run(tmp_path, port, theirs)
+    os.close(theirs)
+    users, shown = "/api/v1/face-recognition/users", []
+    try:
+        for line in lines_of(ours):
+            shown.append(line)
+            if line.startswith("export TOKEN="):
+                assert get(port, users, line.partition("=")[2].strip()) == 200
+            if "GET /users" in line:
+                break
+    finally:
+        process.send_signal(signal.SIGINT)
+        shown += lines_of(ours)
+        process.wait(PATIENCE)
+        os.close(ours)
+    text = "".join(shown)
+    assert process.returncode == 0, text
+    assert re.search(r"\x1b\[32m200\x1b\[0m +[0-9]+ ms  \x1b\[2mservice \x1b\[0m  GET /users", text)
+    for noise in ("{", "/health", "Q Cluster", "gunicorn", "dropped"):
+        assert noise not in text
+    assert text.splitlines()[-2:] == [
+        "Stopping: requests that are being answered may end.",
+        "Stopped.",
+    ]
+
+
+def lines_of(terminal: int) -> Iterator[str]:
+    """Until its last process is gone, which Linux tells by an error."""
+    with suppress(OSError), open(terminal, closefd=False, newline="\n") as output:
+        yield from (line.replace("\r\n", "\n") for line in output)
