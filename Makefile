@@ -18,7 +18,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DELETE_ON_ERROR:
-.PHONY: help run token test fuzz check docs bench bench-search bench-load bench-soak bench-jobs bench-frames backup restore lock clean clean-data
+.PHONY: help run token demo test fuzz check docs bench bench-search bench-load bench-soak bench-jobs bench-frames backup restore lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ run: .venv/run.stamp .env  ## Start everything: database, web server, workers (P
 
 token: .venv/run.stamp .env  ## Print a token with all rights for two hours: export TOKEN=$(make token)
 	@$(BIN)/python manage.py issue_token --service local --scope all --minutes 120
+
+demo: .venv/dev.stamp .env  ## People of packaged photos in the service, and the page with them (PORT=8000 HOST=127.0.0.1)
+	@exec $(BIN)/python -m tests.demo --host $(HOST) --port $(PORT)
 
 test: .venv/dev.stamp .env  ## Run the tests (ARGS='-k identify')
 	@echo "Running the tests"

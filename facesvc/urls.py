@@ -5,10 +5,12 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from facesvc import health, metrics
 from facesvc.description import DescriptionView
+from facesvc.page import views as page
 
 _docs = SpectacularSwaggerSplitView.as_view(throttle_classes=[], template_name="page/api_docs.html")
 
 urlpatterns = [
+    path("", page.index, name="page"),
     path("api/v1/face-recognition/", include("recognition.urls")),
     path("api/v1/face-recognition/", include("management.urls")),
     path("api/v1/face-recognition/", include("batch.urls")),

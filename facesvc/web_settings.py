@@ -15,6 +15,9 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 #: Such as `https://faces.example.com`: stands before the path of the results in a callback, and is
 #: needed for the admin pages behind a proxy that speaks TLS.
 FACESVC_PUBLIC_URL = env.str("FACESVC_PUBLIC_URL", "").rstrip("/")
+#: The page at `/` to try things on, see docs/page.md. It uses the public API and shows
+#: nothing without a token.
+FACESVC_PAGE = env.bool("FACESVC_PAGE", True)
 #: Django's own pages for errors; never where others can reach it.
 DEBUG = env.bool("DEBUG", False)
 

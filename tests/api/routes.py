@@ -163,5 +163,5 @@ ROWS = [
 
 # Whose token is a setting: tests/api/test_metrics.py has who may.
 METRICS = "metrics"
-# Of nobody in particular: probes, and the API description. They answer without a token.
-OPEN = {"health", "health/live", "health/ready", "api/schema", "api/docs", "api/docs/", "docs"}
+# Of nobody in particular: probes, the page and the API description. They answer without a token.
+OPEN = {"", "health", "health/live", "health/ready", "api/schema", "api/docs", "api/docs/", "docs"}

@@ -1,0 +1,130 @@
+/** The page: the token that opens it, and its tabs. */
+
+import {FaceApi} from "./api.js";
+import {$, $$, copy, el, onSubmit, say} from "./dom.js";
+import {duration, inWords} from "./errors.js";
+import {People} from "./people.js";
+import {listRequests} from "./requests.js";
+import * as enrol from "./tabs/enrol.js";
+import * as live from "./tabs/live.js";
+import * as login from "./tabs/login.js";
+import * as people from "./tabs/people.js";
+import * as tag from "./tabs/tag.js";
+
+const STORED = "facesvc.token";
+const TABS = {enrol, login, tag, live, people};
+const api = new FaceApi({token: ""});
+const everybody = new People(api);
+const tabs = {};
+let current = null;
+let last = ""; // the tab before the token was asked for
+
+// --- The token ---------------------------------------------------------------
+
+/** From the address, which forgets it at once, or as this tab of the browser kept it. */
+function givenToken() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given !== null) {
+    sessionStorage.setItem(STORED, given.trim());
+    history.replaceState(null, "", location.pathname);
+  }
+  return sessionStorage.getItem(STORED) ?? "";
+}
+
+async function useToken(token) {
+  api.token = token;
+  if (!token) return askForToken("There is none yet.");
+  try {
+    await everybody.load();
+  } catch (error) {
+    if (error.status !== 401) askForToken(`${inWords(error).what} ${inWords(error).next}`);
+    return undefined; // of a 401 the listener below has said it
+  }
+  sessionStorage.setItem(STORED, token);
+  $("#gate").hidden = true;
+  $("#app").hidden = false;
+  showToken();
+  const wanted = last || location.hash.slice(1);
+  open(wanted in TABS ? wanted : "enrol");
+  return undefined;
+}
+
+function askForToken(why, mayCancel = false) {
+  if (current) tabs[current].leave();
+  [last, current] = [current ?? last, null];
+  $("#gate").hidden = false;
+  $("#app").hidden = true;
+  $("#gate-cancel").hidden = !mayCancel;
+  $("#gate-why").textContent = why;
+  $("#gate-token").value = "";
+  $("#gate-token").focus();
+  say(`${$("#gate-title").textContent}. ${why}`);
+}
+
+function showToken() {
+  const {sub, exp} = api.claims;
+  const until = exp ? `, until ${new Date(1000 * exp).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit"})}` : "";
+  const who = everybody.self ? everybody.nameOf(sub) : sub;
+  $("#token-button").replaceChildren("Token", el("span", {class: "rest"}, `: ${who ?? "of somebody"}${until}`));
+  $("#token-button").hidden = false;
+}
+
+// --- Tabs: https://www.w3.org/WAI/ARIA/apg/patterns/tabs/ ------------------------
+
+function open(name, {focus = false} = {}) {
+  if (name === current) return;
+  // Who has turned the camera on wants it in the next tab, too.
+  const hasCamera = tabs[current]?.stage?.hasCamera;
+  if (current) tabs[current].leave();
+  current = name;
+  for (const tab of $$("[role=tab]")) {
+    const isChosen = tab.id === `tab-${name}`;
+    tab.setAttribute("aria-selected", String(isChosen));
+    tab.tabIndex = isChosen ? 0 : -1;
+    $(`#${tab.getAttribute("aria-controls")}`).hidden = !isChosen;
+    if (isChosen) tab.scrollIntoView({block: "nearest", inline: "nearest", behavior: "instant"});
+    if (isChosen && focus) tab.focus();
+  }
+  history.replaceState(null, "", `#${name}`);
+  tabs[name].enter();
+  if (hasCamera && tabs[name].stage?.camera) tabs[name].stage.start();
+}
+
+/** To another tab, about a person. */
+function go(name, userId = "") {
+  if (userId) everybody.choose(userId);
+  open(name, {focus: true});
+  if (userId) tabs[name].of?.(userId);
+}
+
+function onKey(event) {
+  const names = Object.keys(TABS), at = names.indexOf(current);
+  const next = {ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: names.length - 1}[event.key];
+  if (next === undefined) return;
+  event.preventDefault();
+  open(names.at(next % names.length), {focus: true});
+}
+
+// --- The beginning -----------------------------------------------------------------
+
+$(".tabs").addEventListener("keydown", onKey);
+for (const tab of $$("[role=tab]")) tab.addEventListener("click", () => open(tab.getAttribute("aria-controls")));
+for (const name of Object.keys(TABS)) tabs[name] = TABS[name].start($(`#${name}`), {api, people: everybody, go});
+for (const button of $$("[data-copy]")) button.addEventListener("click", () => copy($(`#${button.dataset.copy}`).textContent, button));
+listRequests($(".requests"), api);
+onSubmit($("#gate-form"), () => useToken($("#gate-token").value.trim()));
+$("#gate-cancel").addEventListener("click", () => useToken(api.token));
+$("#token-button").addEventListener("click", () => askForToken("Paste another token to use this page with its rights.", true));
+window.addEventListener("hashchange", () => { if (location.hash.startsWith("#token=")) useToken(givenToken()); });
+
+api.addEventListener("refused", ({detail: error}) => {
+  if (error.status === 401) askForToken(`${inWords(error).what} ${inWords(error).next}`);
+});
+api.addEventListener("wait", ({detail: {seconds, error}}) => {
+  const notice = $("#waiting");
+  notice.replaceChildren(el("span", {}, `${inWords(error).what} The page tries again in ${duration(seconds)}.`));
+  notice.hidden = false;
+  setTimeout(() => { notice.hidden = true; }, 1000 * seconds);
+});
+
+useToken(givenToken());

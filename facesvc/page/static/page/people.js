@@ -1,0 +1,126 @@
+/** The people whom the token may see, and a field to choose one of them. */
+
+import {$, el} from "./dom.js";
+
+const UUID = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+const NEW = "new", BY_ID = "id";
+
+/** Events: `change` when the list changes. `chosen` is the id of the one who was dealt with last. */
+export class People extends EventTarget {
+  constructor(api) {
+    super();
+    Object.assign(this, {api, list: [], hasMore: false, chosen: ""});
+  }
+
+  /** The user of an end user's token, empty for a service. */
+  get self() {
+    const {sub = ""} = this.api.claims;
+    return UUID.test(sub) ? sub : "";
+  }
+
+  /** The newest 200, or the one user of the token. */
+  async load() {
+    if (this.self) {
+      const user = await this.api.user(this.self).catch((error) => {
+        if (error.code !== "user_not_found") throw error;
+        return {user_id: this.self, display_name: "", privacy_level: "friends"};
+      });
+      this.#set([user], false);
+      return;
+    }
+    const {users, next_cursor: next} = await this.api.users({pageSize: 200});
+    users.sort((a, b) => b.created_at.localeCompare(a.created_at));
+    this.#set(users, next !== null);
+  }
+
+  keep(user) {
+    const others = this.list.filter((each) => each.user_id !== user.user_id);
+    this.#set([user, ...others], this.hasMore);
+  }
+
+  drop(userId) {
+    if (this.chosen === userId) this.chosen = "";
+    this.#set(this.list.filter((each) => each.user_id !== userId), this.hasMore);
+  }
+
+  choose(userId) {
+    this.chosen = userId;
+    this.dispatchEvent(new Event("chosen"));
+  }
+
+  nameOf(userId) {
+    const user = this.list.find((each) => each.user_id === userId);
+    return user ? nameOf(user) : `the person ${userId.slice(0, 8)}`;
+  }
+
+  #set(list, hasMore) {
+    [this.list, this.hasMore] = [list, hasMore];
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+export function nameOf(user) {
+  return user.display_name || `Without a name, ${user.user_id.slice(0, 8)}`;
+}
+
+/** A field to choose a person. `withNew` offers somebody new first; then `value` is "". */
+export class Picker extends EventTarget {
+  constructor(place, people, {label, withNew = false}) {
+    super();
+    Object.assign(this, {people, withNew});
+    const id = `${place.closest("[role=tabpanel]").id}-${withNew ? "whose" : "who"}`;
+    this.select = el("select", {id});
+    this.input = el("input", {id: `${id}-id`, pattern: UUID.source, placeholder: "5f4c9c52-6f0b-4f35-9d36-0d9b6bd0a001", autocomplete: "off", spellcheck: "false"});
+    this.byId = el("div", {class: "field", hidden: true}, el("label", {for: `${id}-id`}, "User id"), this.input);
+    place.replaceChildren(el("label", {for: id}, label), this.select, this.byId);
+    this.select.addEventListener("change", () => this.#changed());
+    people.addEventListener("change", () => this.#fill());
+    people.addEventListener("chosen", () => this.#fill(withNew ? this.select.value : people.chosen));
+    this.#fill();
+  }
+
+  get isNew() { return this.select.value === NEW; }
+
+  get value() {
+    const {value} = this.select;
+    if (value === BY_ID) return UUID.test(this.input.value.trim()) ? this.input.value.trim() : "";
+    return value === NEW ? "" : value;
+  }
+
+  set value(userId) { this.#fill(userId || NEW); }
+
+  #fill(wanted = this.select.value) {
+    const {list, self, hasMore} = this.people;
+    const options = list.map((user) => el("option", {value: user.user_id}, nameOf(user)));
+    if (this.withNew && !self) options.unshift(el("option", {value: NEW}, "A new person"));
+    if (!this.withNew && !list.length) options.push(el("option", {value: ""}, "Nobody is enrolled yet"));
+    if (!self && (hasMore || list.length)) options.push(el("option", {value: BY_ID}, hasMore ? "Somebody else, by user id" : "By user id"));
+    this.select.replaceChildren(...options);
+    if (options.some((option) => option.value === wanted)) this.select.value = wanted;
+    this.#changed();
+  }
+
+  #changed() {
+    const isById = this.select.value === BY_ID;
+    this.byId.hidden = !isById;
+    this.input.required = isById;
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+/** Fields for a new person: shown only while one is chosen. */
+export function onlyForNew(form, picker) {
+  const fields = [...form.querySelectorAll("[data-new-person]")];
+  const update = () => {
+    for (const field of fields) {
+      field.hidden = !picker.isNew;
+      for (const input of field.querySelectorAll("input")) input.disabled = !picker.isNew;
+    }
+  };
+  picker.addEventListener("change", update);
+  update();
+  return () => ({
+    display_name: $("input[id$=name]", form).value.trim(),
+    privacy_level: $("[name=privacy]:checked", form)?.value ?? "public",
+  });
+}

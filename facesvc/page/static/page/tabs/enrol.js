@@ -1,0 +1,61 @@
+/** Enrol: a picture, a name, done. */
+
+import {uuid} from "../api.js";
+import {$, el, onSubmit, score, show, showError} from "../dom.js";
+import {Picker, onlyForNew} from "../people.js";
+import {watchQuality} from "../quality.js";
+import {Stage} from "../stage.js";
+
+export function start(panel, {api, people, go}) {
+  const form = $("form", panel), result = $(".result", form);
+  const stage = new Stage($(".stage", panel), {words: "Look into the camera, or choose a photo with one face."});
+  const picker = new Picker($("[data-picker]", form), people, {label: "Whose face is it?", withNew: true});
+  const details = onlyForNew(form, picker);
+  let watching = null;
+  // Until it succeeded a new person keeps their id, so that nobody is made twice.
+  let newId = uuid();
+  let sent = {};
+
+  onSubmit(form, async () => {
+    if (stage.state === "empty") {
+      show(result, "careful", "There is no picture yet.", "Turn on the camera, or choose a picture.");
+      return;
+    }
+    const image = await stage.freeze();
+    const userId = picker.isNew ? newId : picker.value;
+    if (sent.image !== image || sent.userId !== userId) sent = {image, userId, key: uuid()};
+    try {
+      const face = await api.register(sent);
+      const user = picker.isNew ? await api.putUser(userId, details()) : await api.user(userId);
+      enrolled(user, face);
+    } catch (error) {
+      showError(result, error);
+      if (stage.hasCamera && error.status === 422) stage.resume();
+    }
+  });
+
+  function enrolled(user, face) {
+    people.keep(user);
+    people.choose(user.user_id);
+    const name = people.nameOf(user.user_id);
+    const next = el("button", {type: "button", class: "primary", "data-next": "login", onclick: () => go("login")}, "Now log in by face");
+    const more = el("button", {type: "button", onclick: () => { picker.value = user.user_id; stage.resume(); result.replaceChildren(); }}, "Add another picture");
+    show(result, "good", `${name} is enrolled.`, `Quality ${score(face.face_quality_score)} of 1.`, el("p", {class: "actions"}, next, more));
+    [newId, sent] = [uuid(), {}];
+    if (picker.isNew) $("#enrol-name").value = "";
+  }
+
+  return {
+    stage,
+    enter() {
+      watching = new AbortController();
+      watchQuality(stage, api, watching.signal);
+    },
+    leave() {
+      watching?.abort();
+      stage.clear();
+      result.replaceChildren();
+    },
+    of(userId) { picker.value = userId; },
+  };
+}

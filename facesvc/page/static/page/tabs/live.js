@@ -1,0 +1,127 @@
+/** Live call: frames in, the state out. One frame at a time is on its way. */
+
+import {$, el, onSubmit, say, show, showError} from "../dom.js";
+import {factorInWords} from "../errors.js";
+import {Picker} from "../people.js";
+import {sleep} from "../quality.js";
+import {Stage} from "../stage.js";
+
+const LONGEST_SIDE = 640;
+const BUSY = new Set(["too_many_frames", "frames_in_progress", "unavailable", "rate_limited"]);
+
+export function start(panel, {api, people, go}) {
+  const form = $("form", panel), result = $(".result", form), call = $(".call", form);
+  const button = $("button.primary", form), state = $(".state", call), timeline = $(".timeline", call);
+  const stage = new Stage($(".stage", panel), {photos: false, words: "A call needs the camera."});
+  const picker = new Picker($("[data-picker]", form), people, {label: "Who should be there?"});
+  let running = null; // {session, abort, name}
+
+  onSubmit(form, () => (running ? end() : begin()));
+  stage.addEventListener("change", () => { if (running && stage.state !== "live") end(); });
+  window.addEventListener("pagehide", () => {
+    if (running) api.endSession(running.session.session_id, {keepalive: true});
+  });
+
+  async function begin() {
+    if (!picker.value) {
+      const first = el("button", {type: "button", class: "primary", onclick: () => go("enrol")}, "Enrol a face");
+      show(result, "careful", "Nobody is chosen.", "Enrol a face first.", el("p", {class: "actions"}, first));
+      return;
+    }
+    if (stage.state !== "live") await stage.start();
+    if (stage.state !== "live") return;
+    try {
+      const session = await api.openSession({userId: picker.value, purpose: "video_call"});
+      running = {session, abort: new AbortController(), name: people.nameOf(picker.value)};
+    } catch (error) {
+      showError(result, error);
+      return;
+    }
+    result.replaceChildren();
+    timeline.replaceChildren();
+    call.hidden = false;
+    button.textContent = "End the call";
+    tell(running.session);
+    send(running);
+  }
+
+  async function send({session, abort: {signal}}) {
+    const gap = 1000 / Number(document.body.dataset.framesPerSecond);
+    const latencies = [];
+    const began = performance.now();
+    for (let sequence = 1; !signal.aborted; sequence += 1) {
+      const started = performance.now();
+      try {
+        const {file} = await stage.frame(LONGEST_SIDE);
+        const answer = await api.frame(session.session_id, file, sequence, {signal});
+        latencies.push(performance.now() - started);
+        if (signal.aborted) return;
+        tell(answer);
+        figures(latencies, answer.frames, performance.now() - began);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!BUSY.has(error.code)) {
+          end();
+          showError(result, error);
+          return;
+        }
+        await sleep(1000 * Math.max(1, error.retryAfter), signal);
+      }
+      await sleep(Math.max(0, gap - (performance.now() - started)), signal);
+    }
+  }
+
+  function figures(latencies, frames, elapsed) {
+    const recent = latencies.slice(-15).sort((a, b) => a - b);
+    $("[data-latency]", call).textContent = `${Math.round(recent[Math.floor(recent.length / 2)])} ms`;
+    $("[data-frames]", call).textContent = frames;
+    $("[data-rate]", call).textContent = ((1000 * latencies.length) / elapsed).toFixed(1);
+  }
+
+  function tell(session) {
+    const words = inWords(session.state, running.name);
+    $(".reasons", state)?.remove();
+    if (state.dataset.shown !== words) {
+      state.dataset.shown = words;
+      state.dataset.state = session.state;
+      timeline.prepend(el("li", {}, el("time", {}, new Date().toLocaleTimeString()), ` ${words}`));
+      say(words);
+    }
+    const reasons = session.risk_assessment.factors.map(factorInWords).join(" ");
+    state.replaceChildren(words, session.state === "mismatch" && reasons ? el("small", {class: "reasons"}, reasons) : "");
+  }
+
+  function end() {
+    const ended = running;
+    if (!ended) return;
+    running = null;
+    ended.abort.abort();
+    delete state.dataset.shown;
+    button.textContent = "Start the call";
+    timeline.prepend(el("li", {}, el("time", {}, new Date().toLocaleTimeString()), " The call ended."));
+    state.dataset.state = "ended";
+    state.replaceChildren("The call ended.");
+    say("The call ended.");
+    api.endSession(ended.session.session_id).catch((error) => showError(result, error));
+  }
+
+  return {
+    stage,
+    enter() {},
+    leave() {
+      end();
+      stage.clear();
+      call.hidden = true;
+      result.replaceChildren();
+    },
+  };
+}
+
+function inWords(state, name) {
+  return {
+    verifying: "Looking…",
+    verified: `${name} is there.`,
+    lost: "Nobody is in view.",
+    mismatch: `This is not ${name}.`,
+  }[state] ?? "The call ended.";
+}

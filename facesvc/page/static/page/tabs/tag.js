@@ -1,0 +1,131 @@
+/** Tag a photo: boxes, names, and unknown faces to enrol. */
+
+import {uuid} from "../api.js";
+import {$, busy, el, onSubmit, say, score, show, showError} from "../dom.js";
+import {reasonInWords} from "../errors.js";
+import {Picker, nameOf, onlyForNew} from "../people.js";
+import {Stage} from "../stage.js";
+
+const TAGGING = {source: "auto_tagging"};
+const PUBLIC = "public", EVERYONE = "all";
+
+export function start(panel, {api, people}) {
+  const result = $(".result", panel), list = $(".faces", panel), form = $("form", panel);
+  const scope = $("#tag-scope"), hint = $("#tag-scope-hint");
+  const stage = new Stage($(".stage", panel), {camera: false, facing: "environment", words: "Choose a photo of you and your friends."});
+  const picker = new Picker($("[data-picker]", form), people, {label: "Who is it?", withNew: true});
+  const details = onlyForNew(form, picker);
+  let chosen = -1;
+  let newId = uuid();
+
+  stage.addEventListener("change", () => {
+    choose(-1);
+    list.replaceChildren();
+    result.replaceChildren();
+    if (stage.state === "still") search();
+  });
+  people.addEventListener("change", fillScope);
+  scope.addEventListener("change", () => {
+    fillScope();
+    if (stage.state === "still") search();
+  });
+  $("[data-cancel]", form).addEventListener("click", () => choose(-1));
+  onSubmit(form, () => enrol(false));
+
+  function fillScope() {
+    const before = scope.value;
+    const {self, list: known} = people;
+    const options = self ? [] : [el("option", {value: PUBLIC}, "Public people")];
+    if (!self && (api.claims.scope ?? "").includes("face:admin")) options.push(el("option", {value: EVERYONE}, "Everybody (is noted in the audit log)"));
+    options.push(...known.map((user) => el("option", {value: user.user_id}, `What ${nameOf(user)} may see`)));
+    scope.replaceChildren(...options);
+    if (options.some((option) => option.value === before)) scope.value = before;
+    hint.textContent = scope.value === PUBLIC ? "People whose privacy is “friends” or “private” stay unknown." : "";
+  }
+
+  async function search() {
+    result.replaceChildren(el("p", {class: "hint"}, "Looking for faces…"));
+    const value = scope.value;
+    const searched = value === EVERYONE ? {scope: "all"} : undefined;
+    const onBehalfOf = [PUBLIC, EVERYONE, people.self].includes(value) ? undefined : value;
+    const image = stage.file;
+    try {
+      const {faces, search_stats: stats} = await api.identify({image, scope: searched, onBehalfOf, metadata: TAGGING});
+      if (stage.file === image) tell(faces, stats.faces_searched);
+    } catch (error) {
+      showError(result, error);
+    }
+  }
+
+  function tell(faces, searched) {
+    const named = faces.filter((face) => face.candidates.length).length;
+    const among = `Compared with ${searched} enrolled ${searched === 1 ? "face" : "faces"}.`;
+    if (!faces.length) show(result, "careful", "No face was found in this photo.", "Choose one in which faces are larger and turned to the camera.");
+    else show(result, "plain", `${faces.length} ${faces.length === 1 ? "face" : "faces"}, ${named} known.`, among);
+    stage.box(faces, stage.size, (face, number) => lookOf(face, number));
+    list.replaceChildren(...faces.map((face, number) => item(face, number)));
+  }
+
+  function lookOf(face, number) {
+    const [best] = face.candidates;
+    return {
+      text: best ? best.user_info.display_name || "Without a name" : String(number + 1),
+      label: describe(face, number),
+      kind: best ? "good" : "unknown",
+      onclick: () => (best ? $(`li:nth-child(${number + 1})`, list).scrollIntoView({block: "nearest"}) : choose(number)),
+    };
+  }
+
+  function item(face, number) {
+    const [best] = face.candidates;
+    const name = best ? nameOf({...best, ...best.user_info}) : "Unknown";
+    const more = best ? `confidence ${score(best.confidence_score)}` : face.quality.reasons.join(", ").replaceAll("_", " ");
+    const button = !best && el("button", {type: "button", class: "quiet", "aria-label": `Enrol face ${number + 1}`, onclick: () => choose(number)}, "Enrol");
+    return el("li", {class: best ? "known" : ""}, el("span", {class: "name"}, name), " ", el("span", {class: "hint"}, more), button || null);
+  }
+
+  function choose(number) {
+    chosen = number;
+    form.hidden = number < 0;
+    $(".result", form).replaceChildren();
+    for (const [at, box] of [...stage.faces.children].entries()) box.classList.toggle("chosen", at === number);
+    if (number < 0) return;
+    $("#tagging-title").textContent = `Enrol face ${number + 1}`;
+    $("input:enabled, select", form).focus();
+  }
+
+  async function enrol(evenIfPoor) {
+    const userId = picker.isNew ? newId : picker.value;
+    const metadata = evenIfPoor ? {quality_check: false} : undefined;
+    try {
+      await api.register({userId, image: stage.file, faceIndex: chosen, metadata});
+      const user = picker.isNew ? await api.putUser(userId, details()) : await api.user(userId);
+      newId = uuid();
+      $("#tag-name").value = "";
+      people.keep(user);
+      choose(-1);
+      await search();
+      say(`${nameOf(user)} is enrolled. ${result.textContent}`);
+    } catch (error) {
+      showError($(".result", form), error, error.code === "low_quality" && !people.self && allTheSame());
+    }
+  }
+
+  function allTheSame() {
+    const button = el("button", {type: "button", onclick: () => busy(button, () => enrol(true))}, "Enrol it all the same");
+    return el("p", {class: "actions"}, button);
+  }
+
+  return {
+    stage,
+    enter: fillScope,
+    leave() {},
+  };
+}
+
+function describe(face, number) {
+  const [best] = face.candidates;
+  if (best) return `Face ${number + 1}: ${best.user_info.display_name}, confidence ${score(best.confidence_score)}`;
+  const reasons = face.quality.reasons.map(reasonInWords).join(" ");
+  return `Face ${number + 1}: unknown. ${reasons} Enrol it`;
+}

@@ -1,0 +1,27 @@
+"""GET /: a page to enrol, log in, tag and call on, made of static files and the public API.
+
+It holds nothing about anybody: the browser gets all of that with the visitor's own token.
+"""
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+# Of this page and of no other origin in it.
+_PERMISSIONS = "camera=(self), microphone=(), geolocation=(), display-capture=()"
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """Raises Http404 where FACESVC_PAGE is off."""
+    if not settings.FACESVC_PAGE:
+        raise Http404
+    shown = {
+        "min_quality": settings.MIN_FACE_QUALITY,
+        "frames_per_second": settings.FACESVC_LIVE_FRAMES_PER_SECOND,
+    }
+    response = render(request, "page/index.html", shown)
+    response["Permissions-Policy"] = _PERMISSIONS
+    response["Cache-Control"] = "no-cache"  # a new version of the service is a new page
+    return response

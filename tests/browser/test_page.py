@@ -1,0 +1,410 @@
+"""The page at /: what people do on it, with the default pack and a real face before the camera."""
+
+from pathlib import Path
+from uuid import UUID
+
+import cv2
+import numpy as np
+import pytest
+from pytest_django import Settings
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from recognition import enrolment, tokens
+from recognition.access import SCOPES
+from recognition.models import AuditEvent, Face, Session, User
+from tests.browser.conftest import Open
+from tests.browser.driving import (
+    ASTRONAUT,
+    DESKTOP,
+    PHONE,
+    TOM_HANKS,
+    Browser,
+    moving,
+    video,
+)
+from tests.builders import FRIEND, OWNER, service_token, user_token
+from tests.photos import astronaut, coffee, encode, jpeg, resized, six_people, tom_hanks
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+TABS = ("enrol", "login", "tag", "live", "people")
+NAME = "Eileen Collins"
+# What of each tab is kept in docs/screenshots, under these endings.
+SHOWN = {f"light {DESKTOP}": "", f"dark {PHONE}": "-phone"}
+
+
+@pytest.fixture
+def collins(tmp_path: Path) -> Path:
+    return video(tmp_path / "collins.mjpeg", moving(astronaut(), ASTRONAUT))
+
+
+@pytest.fixture
+def hanks(tmp_path: Path) -> Path:
+    return video(tmp_path / "hanks.mjpeg", moving(tom_hanks(), TOM_HANKS))
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Path:
+    return video(tmp_path / "nobody.mjpeg", [coffee()] * 2)
+
+
+def photo(tmp_path: Path, name: str, image: bytes) -> str:
+    path = tmp_path / name
+    path.write_bytes(image)
+    return str(path)
+
+
+def enrolled(user_id: UUID = OWNER, name: str = NAME, image: bytes = b"") -> User:
+    image = image or encode(astronaut())
+    enrolment.enrol(actor="test", user_id=user_id, image=image)
+    User.objects.filter(pk=user_id).update(display_name=name, privacy_level="public")
+    return User.objects.get(pk=user_id)
+
+
+def opened(browser: Browser, tab: str = "enrol", token: str = "") -> Browser:
+    browser.open(f"/#token={token or service_token('local', SCOPES)}")
+    browser.find("#enrol h2")
+    if tab != "enrol":
+        browser.find(f"#tab-{tab}").click()
+        browser.find(f"#{tab} h2")
+    return browser
+
+
+def choose(browser: Browser, panel: str, path: str) -> None:
+    """A file, as if it had been chosen in the dialog of the browser."""
+    browser.driver.find_element(By.CSS_SELECTOR, f"#{panel} input[type=file]").send_keys(path)
+
+
+def select(browser: Browser, css: str, value: UUID | str) -> None:
+    browser.find(css).find_element(By.CSS_SELECTOR, f"option[value='{value}']").click()
+
+
+def press(browser: Browser, *keys: str) -> None:
+    for key in keys:
+        browser.driver.switch_to.active_element.send_keys(key)
+
+
+def focused(browser: Browser) -> str:
+    return str(browser.run("return document.activeElement.textContent.trim()"))
+
+
+# --- the way of a newcomer ------------------------------------------------------------------------
+
+
+def test_it_works(open_browser: Open, collins: Path) -> None:
+    """Open the link, allow the camera, enrol, log in: no other step."""
+    browser = opened(open_browser(collins))
+    browser.find("#enrol button", "Turn on the camera").click()
+    browser.find("#enrol .meter", "Good picture")
+    assert browser.all("#enrol .box")
+    browser.find("#enrol-name").send_keys(NAME)
+    browser.find("#enrol form button.primary").click()
+    browser.find("#enrol .outcome.good", f"{NAME} is enrolled")
+    browser.find("#enrol button", "Now log in by face").click()
+    browser.find("#login .meter", "Good picture")
+    browser.find("#login form button.primary").click()
+    browser.find("#login .outcome.good", f"Welcome, {NAME}")
+    assert "No check for photos and screens took part" in browser.text()
+    user = User.objects.get()
+    assert (user.display_name, user.privacy_level) == (NAME, "public")
+    assert Session.objects.get().state == "verified"
+
+
+def test_the_link_leaves_no_token_behind(browser: Browser) -> None:
+    token = service_token("local", SCOPES)
+    opened(browser, token=token)
+    assert "token" not in browser.driver.current_url
+    browser.find(".requests summary").click()
+    commands = " ".join(each.text for each in browser.all(".requests code"))
+    assert '"Authorization: Bearer $TOKEN"' in commands
+    assert token not in browser.driver.page_source
+    browser.driver.refresh()  # kept in this tab of the browser
+    browser.find("#enrol h2")
+    browser.driver.switch_to.new_window("window")
+    browser.open("/")
+    assert browser.find("#gate h1").text == "A token opens this page"
+
+
+# --- refusals, in words ---------------------------------------------------------------------------
+
+
+def test_somebody_else_cannot_log_in(open_browser: Open, hanks: Path) -> None:
+    enrolled()
+    browser = opened(open_browser(hanks), "login")
+    browser.find("#login button", "Turn on the camera").click()
+    browser.find("#login .meter.good, #login .meter.careful")
+    browser.find("#login form button.primary").click()
+    outcome = browser.find("#login .outcome.bad", f"This does not look like {NAME}")
+    assert "try again" in outcome.text
+    browser.find("#login video")  # and is ready for that
+    assert Session.objects.get().state == "verifying"
+
+
+def test_nobody_in_view(open_browser: Open, nobody: Path) -> None:
+    browser = opened(open_browser(nobody))
+    browser.find("#enrol button", "Turn on the camera").click()
+    browser.find("#enrol .meter.bad", "No face in view")
+    browser.find("#enrol-name").send_keys("Nobody")
+    browser.find("#enrol form button.primary").click()
+    outcome = browser.find("#enrol .outcome.bad", "No face was found.")
+    assert "light from the front" in outcome.text
+    browser.find("#enrol video")
+    assert not User.objects.exists()
+
+
+def test_without_a_picture_it_says_what_is_missing(browser: Browser) -> None:
+    enrolled()
+    for tab in ("enrol", "login"):
+        opened(browser, tab)
+        if tab == "enrol":
+            browser.find("#enrol-name").send_keys(NAME)
+        browser.find(f"#{tab} form button.primary").click()
+        browser.find(f"#{tab} .outcome.careful", "There is no picture yet.")
+
+
+def test_an_expired_token(browser: Browser) -> None:
+    token = tokens.issue("local", list(SCOPES), minutes=-5)
+    browser.open(f"/#token={token}")
+    assert "The token has expired." in browser.find("#gate-why", "expired").text
+    assert browser.find("#gate-command").text == "make token"
+    assert browser.run("return document.activeElement.id") == "gate-token"
+    browser.screenshot("page-token")
+    browser.find("#gate-token").send_keys(service_token("local", SCOPES))
+    browser.find("#gate button.primary").click()
+    browser.find("#enrol h2")
+
+
+def test_a_token_that_expires_meanwhile(browser: Browser, settings: Settings) -> None:
+    opened(browser)
+    settings.JWT_SECRET = "x" * 64
+    browser.find("#tab-people").click()
+    browser.find("#gate-why", "not valid here")
+
+
+def test_a_camera_that_is_refused(browser: Browser) -> None:
+    """And one that is not there: pictures work all the same."""
+    opened(browser)
+    browser.find("#enrol button", "Turn on the camera").click()
+    trouble = browser.find("#enrol .trouble", "camera").text
+    assert "hoosing a picture works as well" in trouble or "choose a picture" in trouble
+
+
+def test_over_plain_http_it_says_what_the_camera_needs(browser: Browser) -> None:
+    opened(browser)
+    browser.run("Object.defineProperty(window, 'isSecureContext', {value: false})")
+    browser.find("#enrol button", "Turn on the camera").click()
+    browser.find("#enrol .trouble", "https")
+
+
+def test_it_waits_where_there_were_too_many_requests(browser: Browser, settings: Settings) -> None:
+    settings.RATE_LIMIT_PER_MINUTE = 2
+    opened(browser, "people")
+    browser.find("#tab-enrol").click()
+    browser.find("#tab-people").click()
+    assert "tries again in" in browser.find("#waiting").text
+    settings.RATE_LIMIT_PER_MINUTE = 0
+
+
+# --- pictures from files --------------------------------------------------------------------------
+
+
+def test_a_large_photo_of_a_phone_is_made_smaller(browser: Browser, tmp_path: Path) -> None:
+    opened(browser)
+    large = jpeg(resized(astronaut(), 10))  # 26 megapixels
+    choose(browser, "enrol", photo(tmp_path, "large.jpg", large))
+    browser.find("#enrol .meter", "Good picture")
+    assert browser.run("return document.querySelector('#enrol canvas').width") == 1600
+    browser.find("#enrol-name").send_keys(NAME)
+    browser.find("#enrol form button.primary").click()
+    browser.find("#enrol .outcome.good")
+
+
+def test_a_turned_photo_is_sent_upright(browser: Browser, tmp_path: Path) -> None:
+    """Phones turn nothing themselves: they note in the EXIF data how the camera was held."""
+    lying = cv2.rotate(astronaut(), cv2.ROTATE_90_COUNTERCLOCKWISE).astype(np.uint8)[:, :300]
+    tiff = b"MM\0*\0\0\0\x08\0\x01" + b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" + bytes(4)
+    exif = b"\xff\xe1" + (len(tiff) + 8).to_bytes(2) + b"Exif\0\0" + tiff
+    encoded = jpeg(np.ascontiguousarray(lying))
+    opened(browser)
+    choose(browser, "enrol", photo(tmp_path, "lying.jpg", encoded[:2] + exif + encoded[2:]))
+    browser.find("#enrol .meter.good, #enrol .meter.careful")
+    size = "const c = document.querySelector('#enrol canvas'); return [c.width, c.height]"
+    assert browser.run(size) == [512, 300]
+
+
+def test_a_file_that_is_no_picture(browser: Browser, tmp_path: Path) -> None:
+    opened(browser)
+    choose(browser, "enrol", photo(tmp_path, "photo.heic", b"not a picture"))
+    browser.find("#enrol .trouble", "cannot read this file as a picture")
+
+
+# --- tagging --------------------------------------------------------------------------------------
+
+
+def test_a_group_photo(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, "tag")
+    choose(browser, "tag", photo(tmp_path, "group.jpg", jpeg(six_people())))
+    browser.find("#tag .outcome", "6 faces, 0 known.")
+    boxes = browser.all("#tag button.box")
+    assert len(boxes) == 6 and "unknown" in str(boxes[0].get_attribute("aria-label"))
+    boxes[0].click()
+    browser.find("#tag-name").send_keys("Guest")
+    browser.find("#tag .tagging button.primary").click()
+    browser.find("#tag .outcome", "6 faces, 1 known.")
+    browser.find("#tag .box", "Guest")
+    assert "Guest" in browser.find("#tag .faces li.known").text
+    assert Face.objects.get().user.display_name == "Guest"
+
+
+def test_a_search_as_somebody_sees_friends(browser: Browser, tmp_path: Path) -> None:
+    user = enrolled()
+    User.objects.filter(pk=user.pk).update(privacy_level="private")
+    opened(browser, "tag")
+    choose(browser, "tag", photo(tmp_path, "one.jpg", jpeg(astronaut())))
+    browser.find("#tag .outcome", "1 face, 0 known.")
+    select(browser, "#tag-scope", OWNER)
+    browser.find("#tag .outcome", "1 face, 1 known.")
+    select(browser, "#tag-scope", "all")
+    browser.wait(lambda: AuditEvent.objects.filter(action__contains="identify").exists())
+
+
+# --- calls ----------------------------------------------------------------------------------------
+
+
+def test_a_call(open_browser: Open, collins: Path) -> None:
+    enrolled()
+    browser = opened(open_browser(collins), "live")
+    browser.find("#live form button.primary", "Start the call").click()
+    browser.find("#live .state", f"{NAME} is there.")
+    assert browser.find("[data-latency]", "ms")
+    browser.find("#live form button.primary", "End the call").click()
+    browser.find("#live .state", "The call ended.")
+    browser.wait(lambda: Session.objects.get().ended_at)
+
+
+def test_a_call_with_somebody_else(open_browser: Open, hanks: Path) -> None:
+    enrolled()
+    browser = opened(open_browser(hanks), "live")
+    browser.find("#live form button.primary").click()
+    browser.find("#live .state[data-state=mismatch]", f"This is not {NAME}.")
+    browser.find("#tab-people").click()  # to leave ends it
+    browser.wait(lambda: Session.objects.get().ended_at)
+
+
+# --- people ---------------------------------------------------------------------------------------
+
+
+def test_people(browser: Browser) -> None:
+    enrolled()
+    enrolled(FRIEND, "Tom Hanks", encode(resized(tom_hanks(), 3)))
+    opened(browser, "people")
+    browser.find("#people h3", NAME)
+    assert len(browser.all("#people h3")) == 2
+    card = browser.find("#people li.card", "Tom Hanks")
+    card.find_element(By.CSS_SELECTOR, "option[value=private]").click()
+    browser.wait(lambda: User.objects.get(pk=FRIEND).privacy_level == "private")
+    card.find_element(By.TAG_NAME, "summary").click()
+    browser.find("#people .facelist li", "face_")
+    browser.find("#people .facelist button", "Delete").click()
+    browser.find("#confirm button", "Delete").click()
+    browser.wait(lambda: not Face.objects.filter(user=FRIEND).exists())
+    browser.find("#people li.card", NAME).find_element(By.CSS_SELECTOR, ".danger").click()
+    browser.find("#confirm", f"Erase {NAME}?")
+    browser.find("#confirm button", "Cancel").click()
+    assert User.objects.filter(pk=OWNER).exists()
+    browser.find("#people li.card", NAME).find_element(By.CSS_SELECTOR, ".danger").click()
+    browser.find("#confirm button", "Erase all").click()
+    assert "Receipt" in browser.find("#people .outcome.good", f"{NAME} is erased.").text
+    assert not User.objects.filter(pk=OWNER).exists()
+
+
+def test_people_come_in_pages(browser: Browser) -> None:
+    User.objects.bulk_create(User(pk=UUID(int=number + 1)) for number in range(25))
+    opened(browser, "people")
+    browser.find("#people [data-more]").click()
+    browser.wait(lambda: len(browser.all("#people h3")) == 25)
+    assert not browser.all("#people [data-more]")
+
+
+def test_an_end_user_sees_themselves(open_browser: Open, collins: Path) -> None:
+    browser = opened(open_browser(collins), token=user_token(OWNER))
+    browser.find("#enrol button", "Turn on the camera").click()
+    browser.find("#enrol .meter", "Good picture")
+    browser.find("#enrol form button.primary").click()
+    browser.find("#enrol .outcome.good")
+    assert User.objects.get().pk == OWNER
+    browser.find("#tab-people").click()
+    browser.wait(lambda: len(browser.all("#people h3")) == 1)
+    browser.find("#tab-tag").click()
+    assert not browser.all("#tag option[value=all]")
+
+
+# --- for everybody --------------------------------------------------------------------------------
+
+
+def test_by_keyboard_alone(open_browser: Open, collins: Path) -> None:
+    browser = opened(open_browser(collins))
+    press(browser, Keys.TAB)
+    assert focused(browser) == "Skip to the content"
+    while focused(browser) != "Enrol":
+        press(browser, Keys.TAB)
+    press(browser, Keys.ARROW_LEFT)
+    assert focused(browser) == "People" and browser.find("#people h2")
+    press(browser, Keys.HOME)
+    press(browser, Keys.TAB)
+    assert focused(browser) == "Turn on the camera"
+    press(browser, Keys.ENTER)
+    browser.find("#enrol .meter", "Good picture")
+    while browser.run("return document.activeElement.id") != "enrol-name":
+        press(browser, Keys.TAB)
+    press(browser, NAME, Keys.ENTER)
+    browser.find("#enrol .outcome.good")
+    while focused(browser) != "Now log in by face":
+        press(browser, Keys.TAB)
+    press(browser, Keys.ENTER)
+    assert "Log in" in focused(browser)
+    browser.find("#login .meter", "Good picture")
+    while browser.run("return document.activeElement.id") != "login-level":
+        press(browser, Keys.TAB)
+    press(browser, Keys.TAB, Keys.ENTER)
+    browser.find("#login .outcome.good", f"Welcome, {NAME}")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_every_tab_can_be_used_by_all(
+    open_browser: Open, collins: Path, tmp_path: Path, theme: str, size: tuple[int, int]
+) -> None:
+    """axe-core finds nothing serious, also with results on the page, and nothing is cut off."""
+    enrolled()
+    enrolment.enrol(actor="test", user_id=FRIEND, image=jpeg(six_people()), face_index=0)
+    User.objects.filter(pk=FRIEND).update(display_name="Guest", privacy_level="public")
+    browser = open_browser(collins, size=size)
+    browser.theme(theme)
+    opened(browser, "enrol")
+    browser.find("#enrol button", "Turn on the camera").click()
+    browser.find("#enrol .meter", "Good picture")
+    name = f"{theme} {size}"
+    for tab in TABS:
+        browser.find(f"#tab-{tab}").click()
+        if tab == "login":
+            select(browser, "#login-who", OWNER)
+            browser.find("#login .meter", "Good picture")
+            browser.find("#login form button.primary").click()
+            browser.find("#login .outcome.good")
+        if tab == "tag":
+            choose(browser, "tag", photo(tmp_path, "group.jpg", jpeg(six_people())))
+            browser.find("#tag .outcome", "6 faces")
+        if tab == "live":
+            select(browser, "#live-who", OWNER)
+            browser.find("#live form button.primary").click()
+            browser.find("#live .state", "is there")
+        if tab == "people":
+            browser.find("#people summary").click()
+            browser.find("#people .facelist li", "face_")
+        if name in SHOWN:
+            browser.screenshot(f"page-{tab}{SHOWN[name]}")
+        browser.find(".requests summary").click()
+        assert browser.overflow() <= 0, tab
+        assert browser.axe() == [], tab
+        browser.find(".requests summary").click()
