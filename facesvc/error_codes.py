@@ -12,6 +12,7 @@ FACE = "The face"
 STORED = "Users and faces"
 SESSION = "Sessions and failed attempts"
 GRAPH = "Friends and groups"
+MODERATION = "Moderation"
 BATCH = "Batches"
 SERVICE = "The service"
 
@@ -177,18 +178,6 @@ CODES = {
         *(403, STORED, "A moderator has suspended the user. Only services are told."),
         "Wait until a moderator ends it: `POST /users/{user_id}/unsuspend`.",
     ),
-    "same_user": Code(
-        *(422, STORED, "The face belongs to this user already, or the two users are one."),
-        "Name another user.",
-    ),
-    "duplicate_not_found": Code(
-        *(404, STORED, "There is no such possible duplicate, or no longer."),
-        "`GET /duplicates` lists them. One goes with either face, and with either user.",
-    ),
-    "already_decided": Code(
-        *(409, STORED, "Somebody has decided about this possible duplicate before."),
-        "Read it again: `details.state` says how.",
-    ),
     "face_not_found": Code(
         *(404, STORED, "There is no such face, or it is not yours to see."),
         "`GET /users/{user_id}/faces` lists the faces of a user.",
@@ -248,6 +237,18 @@ CODES = {
     "invalid_graph": Code(
         *(422, GRAPH, "Lines of the graph are wrong, and nothing was imported."),
         "Correct the lines in `details.errors` and send all of it again.",
+    ),
+    "same_user": Code(
+        *(422, MODERATION, "The face belongs to this user already, or the two users are one."),
+        "Name another user.",
+    ),
+    "duplicate_not_found": Code(
+        *(404, MODERATION, "There is no such possible duplicate, or no longer."),
+        "`GET /duplicates` lists them. One goes with either face, and with either user.",
+    ),
+    "already_decided": Code(
+        *(409, MODERATION, "Somebody has decided about this possible duplicate before."),
+        "Read it again: `details.state` says how.",
     ),
     "job_not_found": Code(
         *(404, BATCH, "There is no such job, or another client began it."),

@@ -6,6 +6,7 @@ from facesvc.error_codes import (
     EVERYWHERE,
     FACE,
     GRAPH,
+    MODERATION,
     PICTURE,
     SESSION,
     STORED,
@@ -48,7 +49,10 @@ _KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "sessions": ("Log in by face, and check who is on a call.", (STORED, SESSION)),
     "batches": ("Many pictures in one request.", (BATCH,)),
     "models": ("Which model answers, and what its scores mean.", ()),
-    "moderation": ("Suspend, merge, unlock, decide duplicates, read the audit log.", (STORED,)),
+    "moderation": (
+        "Suspend, merge, unlock, decide duplicates, read the audit log.",
+        (STORED, MODERATION),
+    ),
 }
 TAGS = [{"name": name, "description": about} for name, (about, _) in _KINDS.items()]
 
@@ -61,4 +65,4 @@ def refusals(tag: str, *, has_pictures: bool) -> str:
         for code, each in CODES.items()
         if each.topic in topics
     ]
-    return "\n".join(["`error.code` says what was wrong. Beside the general codes:\n", *lines])
+    return "\n".join(["`error.code` says what was wrong. Operations of this kind have:\n", *lines])
