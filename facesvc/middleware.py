@@ -83,6 +83,8 @@ class CommonMiddleware(common.CommonMiddleware):
 
 # The forms of the admin pages are far below this.
 _MAX_FORM_BYTES = 1024**2
+# But for this one, which reads nothing before it knows the operator and the length.
+_PHOTO_FORM = "/admin/recognition/face/find-by-photo/"
 
 
 class BodyLimitMiddleware:
@@ -98,6 +100,7 @@ class BodyLimitMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.META.get("CONTENT_LENGTH") or ""
         length = int(given) if given.isdecimal() else 0
-        if length > _MAX_FORM_BYTES and not request.path.startswith(_API):
+        may_be_long = request.path.startswith(_API) or request.path == _PHOTO_FORM
+        if length > _MAX_FORM_BYTES and not may_be_long:
             return payload_too_large(request)
         return self._get_response(request)

@@ -97,11 +97,17 @@ def _remove(user: User) -> dict[str, int]:
 
 
 def _former_receipt(user_id: UUID) -> Receipt:
+    former = receipt_of(user_id)
+    if former is None:
+        raise _not_found()
+    return former
+
+
+def receipt_of(user_id: UUID) -> Receipt | None:
+    """Of the last erasure of a person."""
     events = AuditEvent.objects.filter(user_id=user_id, action=erasure.ERASED)
     event = events.order_by("-at", "-pk").first()
-    if event is None:
-        raise _not_found()
-    return _receipt(event)
+    return _receipt(event) if event else None
 
 
 def _receipt(event: AuditEvent) -> Receipt:

@@ -1,12 +1,13 @@
 """What the admin pages of all apps share: who may act, lists of large tables, links and times."""
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import formats, timezone
@@ -77,9 +78,9 @@ class LargeTable:
 
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    list_per_page = 50
-    sortable_by: Any = ()
-    change_list_template = "recognition/change_list.html"
+    list_per_page: ClassVar[Any] = 50
+    sortable_by: ClassVar[Any] = ()
+    change_list_template: ClassVar[Any] = "recognition/change_list.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return UncountedList
@@ -92,6 +93,21 @@ class LargeTable:
         context = {"title": title, **(extra_context or {})}
         answer: HttpResponse = super().changelist_view(request, context)  # type: ignore[misc]
         return answer
+
+
+def one_of(field: str, values: Iterable[str]) -> type[admin.SimpleListFilter]:
+    """A filter by a column with known values. Django's own reads the whole table for them."""
+
+    class Filter(admin.SimpleListFilter):
+        title, parameter_name = field.replace("_", " "), field
+
+        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+            return [(value, capfirst(value.replace("_", " "))) for value in values]
+
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            return queryset.filter(**{field: self.value()}) if self.value() else queryset
+
+    return Filter
 
 
 def actor_of(request: HttpRequest) -> str:

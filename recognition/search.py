@@ -84,8 +84,14 @@ class Gallery:
     @classmethod
     def of_others(cls, user_id: UUID, by: Engine) -> Self:
         """Everybody's but one user's, also what nobody may find."""
-        listings = Listing.objects.comparable_with(by.template_version).exclude(user=user_id)
+        everybody = cls.of_everybody(by)
+        return replace(everybody, listings=everybody.listings.exclude(user=user_id))
+
+    @classmethod
+    def of_everybody(cls, by: Engine) -> Self:
+        """All templates, also of who is suspended or not searchable: for moderators."""
         searched, stored = _counted(Q(), by.template_version)
+        listings = Listing.objects.comparable_with(by.template_version)
         return cls(by, listings, None, searched, counted=stored)
 
     @cached_property

@@ -15,8 +15,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from batch.models import Job, Kind, WebhookDelivery, WebhookEndpoint
-from recognition.models import Attempt, FailureCount, Session
-from tests.builders import OWNER, make_user, service_token
+from recognition.models import Attempt, Face, FailureCount, PossibleDuplicate, Session
+from recognition.models import User as Person
+from tests.builders import FRIEND, OWNER, make_face, make_user, service_token, vector
 
 pytestmark = pytest.mark.django_db
 
@@ -25,6 +26,9 @@ READ_ONLY, ALL = set[str](), {"add", "change", "delete"}
 MODELS: dict[type[Model], set[str]] = {
     User: ALL,
     Group: ALL,
+    Person: READ_ONLY,
+    Face: READ_ONLY,
+    PossibleDuplicate: READ_ONLY,
     Session: READ_ONLY,
     Attempt: READ_ONLY,
     FailureCount: READ_ONLY,
@@ -44,6 +48,17 @@ LOGGED_IN: dict[str, int | None] = {
     "view_on_site": 404,
     "app_list": 404,
 }
+# Pages of ours beside Django's: what a viewer, a moderator and an administrator get.
+NOT_VIEWERS = (403, 200, 200)
+OWN: dict[str, tuple[int, int, int]] = {
+    **{f"recognition_user_{act}": NOT_VIEWERS for act in ("suspend", "unsuspend", "unlock")},
+    **{f"recognition_user_{act}": NOT_VIEWERS for act in ("merge", "erase")},
+    "recognition_user_receipt": (403, 404, 404),  # nobody was erased
+    **{f"recognition_face_{act}": NOT_VIEWERS for act in ("suspend", "unsuspend", "move")},
+    "recognition_face_find_by_photo": NOT_VIEWERS,
+    "recognition_face_picture": (403, 404, 404),  # the address is made for another operator
+    "recognition_possibleduplicate_decide": (403, 302, 302),  # by POST only
+}
 PAGES = ["changelist", "add", "history", "delete", "change"]
 
 
@@ -56,7 +71,11 @@ def rows(db: None, settings: Settings) -> dict[type[Model], Model]:
         kind=Kind.IDENTIFY, subject="app", scopes=[], options={}, total=1, deadline_at=later
     )
     endpoint = WebhookEndpoint.objects.create(client="app", url="https://example.com/")
+    other = make_user(FRIEND)
     made: list[Model] = [
+        user,
+        make_face(user, vector(1)),
+        PossibleDuplicate.objects.create(user_a=user, user_b=other, confidence=0.97),
         User.objects.create_user("somebody"),
         Group.objects.create(name="somebodies"),
         Session.objects.create(user=user, purpose="login", level="standard", expires_at=later),
@@ -73,9 +92,16 @@ def rows(db: None, settings: Settings) -> dict[type[Model], Model]:
 
 def log_in(client: Client, *permissions: str, **fields: Any) -> Client:
     account = User.objects.create_user(f"operator{User.objects.count()}", **fields)
-    account.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    for permission in permissions:
+        label, _, codename = permission.partition(".")
+        found = Permission.objects.filter(content_type__app_label=label, codename=codename)
+        account.user_permissions.add(*found)
     client.force_login(account)
     return client
+
+
+def permission(verb: str, model: type[Model]) -> str:
+    return f"{model._meta.app_label}.{verb}_{model._meta.model_name}"
 
 
 def address(model: type[Model], page: str, row: Model) -> str:
@@ -101,9 +127,9 @@ def test_the_tables_have_every_page() -> None:
     names = {each.name for each in pages.url_patterns if isinstance(each, URLPattern)}
     assert names - {None} == set(LOGGED_IN)  # the one without a name catches all others
     assert set(admin.site._registry) == set(MODELS)
-    for model_admin in admin.site._registry.values():
-        suffixes = {(each.name or "").rpartition("_")[2] for each in model_admin.get_urls()}
-        assert suffixes - {"", "change"} <= {*PAGES, "password"}, model_admin
+    names = {each.name for one in admin.site._registry.values() for each in one.get_urls()}
+    usual = {f"{m._meta.app_label}_{m._meta.model_name}_{page}" for m in MODELS for page in PAGES}
+    assert names - usual - {None, "auth_user_password_change"} == set(OWN)
 
 
 STRANGERS = {"nobody": None, "an account that is not staff": {}, "a token of the API": {}}
@@ -112,8 +138,10 @@ STRANGERS = {"nobody": None, "an account that is not staff": {}, "a token of the
 @pytest.mark.parametrize("case", STRANGERS)
 def test_strangers_get_the_login(client: Client, case: str, rows: dict[type[Model], Model]) -> None:
     if case == "an account that is not staff":
-        every = Permission.objects.values_list("codename", flat=True)
-        log_in(client, *every, is_staff=False)
+        log_in(client, is_staff=False)
+        User.objects.get(is_staff=False, username__startswith="operator").user_permissions.set(
+            Permission.objects.all()
+        )
     if case == "a token of the API":
         client.defaults["HTTP_AUTHORIZATION"] = f"Bearer {service_token()}"
     paths = [address(model, page, row) for model, row in rows.items() for page in PAGES]
@@ -148,7 +176,7 @@ def test_staff_without_a_permission_sees_nothing(
 def test_who_may_look_at_one_model(
     client: Client, model: type[Model], rows: dict[type[Model], Model]
 ) -> None:
-    log_in(client, f"view_{model._meta.model_name}", is_staff=True)
+    log_in(client, permission("view", model), is_staff=True)
     looking = {"changelist", "history", "change"}
     for other, row in rows.items():
         for page in PAGES:
@@ -168,7 +196,7 @@ def test_what_is_read_only_is_so_for_everybody(
         log_in(client, is_staff=True, is_superuser=True)
     else:
         allowed = ["view", "add", "change", "delete"]
-        log_in(client, *(f"{verb}_{model._meta.model_name}" for verb in allowed), is_staff=True)
+        log_in(client, *(permission(verb, model) for verb in allowed), is_staff=True)
     may, row = MODELS[model], rows[model]
     for page in ("changelist", "history", "change"):
         assert ask(client, "get", address(model, page, row)).status_code == 200, page
@@ -181,3 +209,41 @@ def test_what_is_read_only_is_so_for_everybody(
         fields = {"action": action, "_selected_action": [row.pk], "post": "yes"}
         client.post(address(model, "changelist", row), fields)
         assert model._default_manager.filter(pk=row.pk).exists()
+
+
+def own_address(name: str, rows: dict[type[Model], Model]) -> str:
+    models = {f"{m._meta.app_label}_{m._meta.model_name}": m for m in MODELS}
+    row = next(rows[model] for label, model in models.items() if name.startswith(f"{label}_"))
+    argument: list[Any] = {"find_by_photo": [], "picture": ["1-1:abc:def"]}.get(
+        name.split("_", 2)[2], [row.pk]
+    )
+    return reverse(f"admin:{name}", args=argument)
+
+
+ROLES = ("viewer", "moderator", "administrator")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_each_role_may_open(client: Client, role: str, rows: dict[type[Model], Model]) -> None:
+    log_in(client, is_staff=True)
+    User.objects.get(is_staff=True).groups.add(Group.objects.get(name=role))
+    for name, statuses in OWN.items():
+        expected = statuses[ROLES.index(role)]
+        assert ask(client, "get", own_address(name, rows)).status_code == expected, name
+        if expected == 403:
+            assert ask(client, "post", own_address(name, rows)).status_code == 403, name
+    for model, row in rows.items():
+        is_theirs = model in (User, Group)
+        may_look = role == "administrator" or not is_theirs
+        for page in ("changelist", "history", "change"):
+            answer = ask(client, "get", address(model, page, row))
+            assert answer.status_code == (200 if may_look else 403), (model, page)
+
+
+def test_an_operator_without_rights_sees_none_of_ours(
+    client: Client, rows: dict[type[Model], Model]
+) -> None:
+    log_in(client, is_staff=True)
+    for name in OWN:
+        for method in ("get", "post"):
+            assert ask(client, method, own_address(name, rows)).status_code == 403, name

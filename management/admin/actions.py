@@ -1,0 +1,234 @@
+"""What a moderator can do to a person, each on a page of its own that says what will happen.
+
+The pages ask, management.moderation and management.erasure act. HISTORY and "Recent actions" note
+each act beside the person; they never name a second one, so that an erasure finds all about both.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from management import erasure, moderation
+from management.admin import choosing, person_page
+from recognition.admin_kit import ERASE, MODERATE, actor_of, address_of
+from recognition.errors import ServiceError
+from recognition.models import Face, User
+
+View = Callable[..., HttpResponse]
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        max_length=200,
+        help_text="Goes into the audit log, which is kept for years: name nobody in it.",
+        widget=forms.TextInput(attrs={"size": 60}),
+    )
+
+
+class SureForm(forms.Form):
+    sure = forms.BooleanField(label="Yes, erase all of it. I know that nobody can bring it back.")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A page that asks before something is done. `run` gets what the form holds."""
+
+    title: str
+    explains: Sequence[str]
+    button: str
+    run: Callable[[dict[str, Any]], HttpResponse]
+    about: User | Face
+    form: type[forms.Form] = forms.Form
+    is_dangerous: bool = False
+    people: Sequence[User] = ()  # shown side by side
+
+    @property
+    def back(self) -> str:
+        return address_of(self.about)
+
+
+def ask(request: HttpRequest, question: Question) -> HttpResponse:
+    form = question.form(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            return question.run(form.cleaned_data)
+        except ServiceError as error:
+            messages.error(request, str(error))
+            return HttpResponseRedirect(question.back)
+    context = {
+        **admin.site.each_context(request),
+        "people": person_page.side_by_side(request, question.people),
+        "title": question.title,
+        "question": question,
+        "form": form,
+        "opts": User._meta,
+    }
+    return TemplateResponse(request, "people/question.html", context)
+
+
+def on_a_person(permission: str) -> Callable[[Callable[[HttpRequest, User], HttpResponse]], View]:
+    """For a view of an existing person. The page of one who is gone says what became of them."""
+
+    def decorate(view: Callable[[HttpRequest, User], HttpResponse]) -> View:
+        def wrapped(request: HttpRequest, user_id: UUID) -> HttpResponse:
+            if not request.user.has_perms([permission, "recognition.view_user"]):
+                raise PermissionDenied
+            user = User.objects.filter(pk=user_id).first()
+            if user is None:
+                return _to_person(user_id)
+            return view(request, user)
+
+        return wrapped
+
+    return decorate
+
+
+def _to_person(user_id: UUID) -> HttpResponse:
+    return HttpResponseRedirect(reverse("admin:recognition_user_change", args=[user_id]))
+
+
+def log(request: HttpRequest, user_id: UUID, message: str) -> None:
+    """Note what was done in the person's HISTORY, unless the person is being erased."""
+    with transaction.atomic():
+        # An erasure waits for this lock, and takes the entry with it.
+        user = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
+        if user:
+            account: Any = request.user
+            LogEntry.objects.log_actions(account.pk, [user], CHANGE, message)
+
+
+def done(request: HttpRequest, user_id: UUID, message: str) -> HttpResponse:
+    log(request, user_id, message)
+    messages.success(request, message)
+    return _to_person(user_id)
+
+
+# --- suspend and unlock ---------------------------------------------------------------------------
+
+
+@on_a_person(MODERATE)
+def suspend(request: HttpRequest, user: User) -> HttpResponse:
+    def run(said: dict[str, Any]) -> HttpResponse:
+        moderation.suspend_user(actor=actor_of(request), user_id=user.pk, reason=said["reason"])
+        return done(request, user.pk, f"Suspended: {said['reason']}")
+
+    explains = (
+        "Nobody finds this person any more, and the person can neither enrol, be verified nor log"
+        " in. Everything is kept, and you can undo it at any time.",
+        "Only services learn why; end users are answered as for a stranger.",
+    )
+    question = Question(f"Suspend {user}?", explains, "Suspend", run, user, ReasonForm, True)
+    return ask(request, question)
+
+
+@on_a_person(MODERATE)
+def unsuspend(request: HttpRequest, user: User) -> HttpResponse:
+    def run(_: dict[str, Any]) -> HttpResponse:
+        moderation.unsuspend_user(actor=actor_of(request), user_id=user.pk)
+        return done(request, user.pk, "No longer suspended")
+
+    explains = ("Searches, verification and login know this person again, as before.",)
+    question = Question(f"End the suspension of {user}?", explains, "End the suspension", run, user)
+    return ask(request, question)
+
+
+@on_a_person(MODERATE)
+def unlock(request: HttpRequest, user: User) -> HttpResponse:
+    def run(_: dict[str, Any]) -> HttpResponse:
+        moderation.unlock(actor=actor_of(request), user_id=user.pk)
+        return done(request, user.pk, "Unlocked: the failed attempts are forgotten")
+
+    explains = ("All failed attempts for this person are forgotten, whoever made them.",)
+    return ask(request, Question(f"Unlock {user}?", explains, "Unlock", run, user))
+
+
+# --- merge ----------------------------------------------------------------------------------------
+
+
+@on_a_person(MODERATE)
+def merge(request: HttpRequest, user: User) -> HttpResponse:
+    into = choosing.chosen(request)
+    if into is None or into == user:
+        title = f"Merge {user} into which other person?"
+        return choosing.page(request, title, user, without=user)
+
+    def run(_: dict[str, Any]) -> HttpResponse:
+        moderation.merge_users(actor=actor_of(request), user_id=user.pk, into=into.pk)
+        return done(request, into.pk, "Merged another person into this one")
+
+    explains = (
+        f"Faces, friends, groups, consent and history of {user} go over to {into}, and {user} is"
+        " gone. The old id is remembered: it answers that the person was merged.",
+        "Nobody can take the two apart again.",
+    )
+    question = Question(
+        f"Merge {user} into {into}?",
+        explains,
+        "Merge",
+        run,
+        user,
+        is_dangerous=True,
+        people=(user, into),
+    )
+    return ask(request, question)
+
+
+# --- erase ----------------------------------------------------------------------------------------
+
+
+@on_a_person(ERASE)
+def erase(request: HttpRequest, user: User) -> HttpResponse:
+    def run(_: dict[str, Any]) -> HttpResponse:
+        receipt = erasure.erase(actor=actor_of(request), user_id=user.pk)
+        # Without a trace of the person.
+        what = f"A person was erased: {receipt.receipt_id}"
+        account: Any = request.user
+        LogEntry.objects.create(user=account, action_flag=DELETION, object_repr=what)
+        return HttpResponseRedirect(reverse("admin:recognition_user_receipt", args=[user.pk]))
+
+    explains = (
+        "All that is held about this person goes: faces with their templates and pictures,"
+        " friendships, memberships, sessions, attempts, jobs and what other records say.",
+        "You get a receipt. Only the id stays, in the audit log. Nobody can undo it; to hide a"
+        " person for a while, suspend instead.",
+    )
+    question = Question(f"Erase {user}?", explains, "Erase for ever", run, user, SureForm, True)
+    return ask(request, question)
+
+
+def receipt(request: HttpRequest, user_id: UUID) -> HttpResponse:
+    """What was removed of a person, for those who may erase."""
+    if not request.user.has_perm(ERASE):
+        raise PermissionDenied
+    found = erasure.receipt_of(user_id)
+    if found is None:
+        raise Http404
+    removed = [(name.replace("_", " "), count) for name, count in found.removed.items()]
+    context = {
+        **admin.site.each_context(request),
+        "title": "This person was erased",
+        "receipt": found,
+        "removed": removed,
+        "opts": User._meta,
+    }
+    return TemplateResponse(request, "people/receipt.html", context)
+
+
+OF_A_PERSON: dict[str, View] = {
+    "suspend": suspend,
+    "unsuspend": unsuspend,
+    "unlock": unlock,
+    "merge": merge,
+    "erase": erase,
+    "receipt": receipt,
+}

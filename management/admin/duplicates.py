@@ -1,0 +1,174 @@
+"""Pairs of people who may be one person: side by side, to be decided."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from management import moderation
+from management.admin import person_page, pictures
+from management.admin.actions import log
+from recognition import finding
+from recognition.admin_kit import MODERATE, LargeTable, ReadOnly, actor_of, address_of, when
+from recognition.duplicates import DuplicateState
+from recognition.errors import ServiceError
+from recognition.models import Face, PossibleDuplicate, User
+
+_STATES = {
+    DuplicateState.OPEN: "Open",
+    DuplicateState.SAME_PERSON: "The same person: merged",
+    DuplicateState.DIFFERENT_PEOPLE: "Different people",
+}
+
+
+class StateFilter(admin.SimpleListFilter):
+    """The open ones, unless others are asked for."""
+
+    title, parameter_name = "state", "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("all", "All"), *((state.value, name) for state, name in _STATES.items())]
+
+    def choices(self, changelist: Any) -> Any:
+        chosen = self.value() or DuplicateState.OPEN
+        for value, name in self.lookup_choices:
+            query = changelist.get_query_string({self.parameter_name: value})
+            yield {"selected": value == chosen, "query_string": query, "display": name}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.value() or DuplicateState.OPEN
+        return queryset if chosen == "all" else queryset.filter(state=chosen)
+
+
+class DecisionForm(forms.Form):
+    decision = forms.ChoiceField(widget=forms.RadioSelect)
+
+    def __init__(self, pair: PossibleDuplicate, data: Any = None) -> None:
+        super().__init__(data)
+        self.fields["decision"].choices = [  # type: ignore[attr-defined]
+            ("different", "Different people: they stay as they are, and are never listed again"),
+            (str(pair.user_a_id), f"The same person: {pair.user_b} is merged into {pair.user_a}"),
+            (str(pair.user_b_id), f"The same person: {pair.user_a} is merged into {pair.user_b}"),
+        ]
+
+
+@admin.register(PossibleDuplicate)
+class DuplicateAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ["pair", "likeness", "shown_state", "found"]
+    list_filter = [StateFilter]
+    list_select_related = ["user_a", "user_b"]
+    search_fields = ["user_a__display_name"]
+    search_help_text = "One of the two: a name or a part of it, an id, a face id."
+    ordering = ["-pk"]
+    actions = None
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if not search_term.strip():
+            return queryset, False
+        people = finding.people(User.objects.all(), search_term).values("pk")
+        return queryset.filter(user_a__in=people) | queryset.filter(user_b__in=people), False
+
+    def pair(self, pair: PossibleDuplicate) -> str:
+        return f"{pair.user_a} and {pair.user_b or 'a former person'}"
+
+    @admin.display(description="confidence")
+    def likeness(self, pair: PossibleDuplicate) -> str:
+        return f"{pair.confidence:.2f}"
+
+    @admin.display(description="state")
+    def shown_state(self, pair: PossibleDuplicate) -> str:
+        return _STATES[DuplicateState(pair.state)]
+
+    def found(self, pair: PossibleDuplicate) -> str:
+        return when(pair.found_at)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(decide)
+        own = path("<int:pk>/decide/", view, name="recognition_possibleduplicate_decide")
+        return [own, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Both crops side by side, and below them the form of the decision."""
+        if not self.has_view_permission(request) or request.method != "GET":
+            raise PermissionDenied
+        pair = self.get_object(request, object_id)
+        if pair is None:
+            return _gone(request)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": self.pair(pair),
+            "pair": pair,
+            "state": self.shown_state(pair),
+            "likeness": self.likeness(pair),
+            "people": _people(request, pair),
+            "form": DecisionForm(pair) if _may_decide(request, pair) else None,
+            "opts": self.opts,
+            "original": pair,
+        }
+        return TemplateResponse(request, "people/duplicate.html", context)
+
+
+def _may_decide(request: HttpRequest, pair: PossibleDuplicate) -> bool:
+    return pair.state == DuplicateState.OPEN and request.user.has_perm(MODERATE)
+
+
+def _gone(request: HttpRequest) -> HttpResponse:
+    messages.warning(request, "There is no such pair any more: one of the two is gone.")
+    return HttpResponseRedirect(reverse("admin:recognition_possibleduplicate_changelist"))
+
+
+def decide(request: HttpRequest, pk: int) -> HttpResponse:
+    """What the form sends. An answer that cannot be taken leads back to the pair."""
+    if not request.user.has_perms([MODERATE, "recognition.view_possibleduplicate"]):
+        raise PermissionDenied
+    pair = PossibleDuplicate.objects.select_related("user_a", "user_b").filter(pk=pk).first()
+    if pair is None:
+        return _gone(request)
+    form = DecisionForm(pair, request.POST)
+    if request.method != "POST" or not form.is_valid():
+        messages.error(request, "Nothing was decided: choose one of the three answers.")
+        return HttpResponseRedirect(address_of(pair))
+    return _decide(request, pair, form.cleaned_data["decision"])
+
+
+def _decide(request: HttpRequest, pair: PossibleDuplicate, decision: str) -> HttpResponse:
+    is_different = decision == "different"
+    kept = None if is_different else next(id for id in pair.users if str(id) == decision)
+    state = DuplicateState.DIFFERENT_PEOPLE if is_different else DuplicateState.SAME_PERSON
+    try:
+        moderation.decide(actor=actor_of(request), duplicate_id=pair.pk, decision=state, into=kept)
+    except ServiceError as error:
+        messages.error(request, str(error))
+        return HttpResponseRedirect(address_of(pair))
+    if kept:
+        log(request, kept, "Merged a possible duplicate into this person")
+        messages.success(request, "The two are one person now.")
+        return HttpResponseRedirect(reverse("admin:recognition_user_change", args=[kept]))
+    for user_id in pair.users:
+        log(request, user_id, "Decided that a possible duplicate is another person")
+    messages.success(request, "Noted: different people. They are not listed again.")
+    return HttpResponseRedirect(reverse("admin:recognition_possibleduplicate_changelist"))
+
+
+def _people(request: HttpRequest, pair: PossibleDuplicate) -> list[dict[str, Any]]:
+    """Each with the face that resembles the other's, and with the newest others."""
+    known = {face.pk: face for face in _resembling(pair)}
+    shown = person_page.side_by_side(request, filter(None, (pair.user_a, pair.user_b)))
+    for each, face in zip(shown, (pair.face_a_id, pair.face_b_id), strict=False):
+        if face in known:
+            (each["resembling"],) = person_page.face_cards(request, [known[face]])
+    return shown
+
+
+def _resembling(pair: PossibleDuplicate) -> QuerySet[Face]:
+    faces = Face.objects.filter(pk__in=filter(None, (pair.face_a_id, pair.face_b_id)))
+    return pictures.with_pictures(faces)

@@ -1,0 +1,119 @@
+"""The page on which a moderator finds people by a photo."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+
+from management.admin import person_page, pictures
+from management.photo_search import FoundFace, PhotoSearch, find_by_photo
+from recognition import capacity
+from recognition.admin_kit import VIEW_PICTURES, actor_of
+from recognition.capacity import BusyError
+from recognition.inference.images import ImageError
+from recognition.models import Face
+
+_NEEDED = (VIEW_PICTURES, "recognition.view_user", "recognition.view_face")
+
+
+class PhotoForm(forms.Form):
+    photo = forms.FileField(
+        help_text="JPEG, PNG, WebP or BMP. It is searched with and not kept.",
+        widget=forms.FileInput(attrs={"accept": "image/*"}),
+    )
+
+
+# The token of the form stands in the body, and nobody's body is read before it is known who asks.
+@csrf_exempt
+def view(request: HttpRequest) -> HttpResponse:
+    if not request.user.has_perms(_NEEDED):
+        raise PermissionDenied
+    length = int(request.META.get("CONTENT_LENGTH") or 0)
+    if length > settings.MAX_IMAGE_BYTES + settings.BODY_ROOM_BYTES:
+        size = f"{settings.MAX_IMAGE_SIZE_MB:g} megabytes"
+        return _page(request, PhotoForm(), error=f"A photo may have {size} at most.", status=413)
+    try:
+        capacity.bodies.take(length, settings.MAX_BODIES_BYTES)
+    except BusyError as error:
+        return _page(request, PhotoForm(), error=str(error), status=503)
+    try:
+        return _read(request)
+    finally:
+        capacity.bodies.give_back(length)
+
+
+@csrf_protect
+def _read(request: HttpRequest) -> HttpResponse:
+    if request.method != "POST":
+        return _page(request, PhotoForm())
+    form = PhotoForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _page(request, form, status=400)
+    try:
+        found = find_by_photo(actor=actor_of(request), image=form.cleaned_data["photo"].read())
+    except ImageError as error:
+        return _page(request, form, error=str(error), status=400)
+    except BusyError as error:
+        return _page(request, form, error=str(error), status=503)
+    return _page(request, PhotoForm(), found=found)
+
+
+def _page(
+    request: HttpRequest,
+    form: forms.Form,
+    *,
+    found: PhotoSearch | None = None,
+    error: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        **admin.site.each_context(request),
+        "title": "Find by photo",
+        "form": form,
+        "error": error,
+        "found": found,
+        "groups": _groups(request, found) if found else [],
+        "opts": Face._meta,
+    }
+    return TemplateResponse(request, "people/find_by_photo.html", context, status=status)
+
+
+def _groups(request: HttpRequest, found: PhotoSearch) -> list[dict[str, Any]]:
+    """For each face of the photo: which one it is, and the cards of who resembles it."""
+    ids = [candidate.face_id for each in found.faces for candidate in each.candidates]
+    faces = pictures.with_pictures(Face.objects.filter(face_id__in=ids).select_related("user"))
+    known = {face.face_id: face for face in faces}
+    number = len(found.faces)
+    return [
+        {
+            "title": "The face on the photo" if number == 1 else f"Face {place} of {number}",
+            "where": _where(each),
+            "cards": [
+                {**card, **_similarity(found, candidate)}
+                for candidate in each.candidates
+                if candidate.face_id in known
+                for card in person_page.face_cards(request, [known[candidate.face_id]])
+            ],
+        }
+        for place, each in enumerate(found.faces, 1)
+    ]
+
+
+def _where(each: FoundFace) -> str:
+    left, top, right, bottom = (round(float(value)) for value in each.face.box)
+    return f"{right - left} × {bottom - top} pixels, {left} from the left and {top} from the top"
+
+
+def _similarity(found: PhotoSearch, candidate: Any) -> dict[str, Any]:
+    strangers = found.strangers(candidate)
+    expected = "less than one" if strangers < 1 else f"about {strangers:,.0f}"
+    return {
+        "confidence": f"{found.by.scores.confidence(candidate.cosine):.2f}",
+        "is_sure": found.is_sure(candidate),
+        "strangers": f"{expected} among the {found.searched:,} faces here",
+    }

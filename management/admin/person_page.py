@@ -1,0 +1,123 @@
+"""What the page of a person shows. A dozen statements, each by an index and with a limit."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Q
+from django.http import HttpRequest
+
+from management.admin import pictures, words
+from recognition import audit
+from recognition.admin_kit import ERASE, MODERATE, actor_of
+from recognition.models import (
+    Attempt,
+    AuditEvent,
+    Face,
+    FailureCount,
+    Friendship,
+    Membership,
+    PossibleDuplicate,
+    Session,
+    User,
+)
+
+# Rows of each kind on the page.
+FACES, ROWS = 24, 15
+# Faces of each person where two are compared.
+_COMPARED = 6
+
+
+def sections(request: HttpRequest, user: User) -> dict[str, Any]:
+    """For the template; a kind of rows that the operator may not view is None."""
+
+    def may(model: str) -> bool:
+        return request.user.has_perm(f"recognition.view_{model}")
+
+    faces = _faces(user)
+    failures = list(FailureCount.objects.filter(user=user).order_by("source")[:ROWS])
+    return {
+        "person": user,
+        "privacy": words.privacy(user),
+        "may_moderate": request.user.has_perm(MODERATE),
+        "may_erase": request.user.has_perm(ERASE),
+        "is_locked": any(count.locked_at for count in failures),
+        "may_unlock": bool(failures),
+        "faces": face_cards(request, faces[:FACES]) if may("face") else None,
+        "more_faces": len(faces) > FACES,
+        "friends": _friends(user),
+        "groups": _groups(user),
+        "sessions": _sessions(user) if may("session") else None,
+        "attempts": _attempts(user) if may("attempt") else None,
+        "failures": failures if may("failurecount") else None,
+        "events": _events(user) if may("auditevent") else None,
+        "duplicates": _open_duplicates(user) if may("possibleduplicate") else [],
+        "limit": ROWS,
+    }
+
+
+def side_by_side(request: HttpRequest, people: Iterable[User]) -> list[dict[str, Any]]:
+    """Each person with the newest faces, to be compared; each is audited as looked at."""
+    shown = []
+    for user in people:
+        audit.note(actor_of(request), "user.view", user_id=user.pk)
+        faces = _faces(user)[:_COMPARED] if request.user.has_perm("recognition.view_face") else []
+        shown.append({"person": user, "faces": face_cards(request, faces)})
+    return shown
+
+
+def face_cards(request: HttpRequest, faces: Iterable[Face]) -> list[dict[str, Any]]:
+    """Each face with its picture and in words, for `people/face_cards.html`."""
+    return [
+        {
+            "face": face,
+            "picture": pictures.picture_of(request, face),
+            "quality": words.quality_of(face),
+            "found_by": words.found_by(face),
+        }
+        for face in faces
+    ]
+
+
+def _faces(user: User) -> list[Face]:
+    faces = pictures.with_pictures(Face.objects.filter(user=user))
+    return list(faces.order_by("-pk")[: FACES + 1])
+
+
+def _open_duplicates(user: User) -> list[dict[str, Any]]:
+    """Whom the person may be identical with, undecided yet."""
+    pairs = PossibleDuplicate.objects.filter(Q(user_a=user) | Q(user_b=user), state="open")
+    return [
+        {"pair": pair, "other": pair.user_b if pair.user_a_id == user.pk else pair.user_a}
+        for pair in pairs.select_related("user_a", "user_b").order_by("-pk")[:ROWS]
+    ]
+
+
+def _friends(user: User) -> list[User]:
+    friends = Friendship.objects.filter(user=user).select_related("friend").order_by("friend")
+    return [friendship.friend for friendship in friends[:ROWS]]
+
+
+def _groups(user: User) -> list[str]:
+    memberships = Membership.objects.filter(user=user).select_related("group").order_by("group")
+    return [membership.group.name for membership in memberships[:ROWS]]
+
+
+def _sessions(user: User) -> list[dict[str, Any]]:
+    sessions = Session.objects.filter(user=user).order_by("-created_at")[:ROWS]
+    return [{"session": each, "purpose": words.spaced(each.purpose)} for each in sessions]
+
+
+def _attempts(user: User) -> list[dict[str, Any]]:
+    return [
+        {
+            "attempt": each,
+            "result": words.spaced(each.result),
+            "factors": ", ".join(map(words.spaced, each.factors)),
+        }
+        for each in Attempt.objects.filter(user=user).order_by("-at")[:ROWS]
+    ]
+
+
+def _events(user: User) -> list[dict[str, Any]]:
+    events = AuditEvent.objects.filter(user_id=user.pk).order_by("-id")[:ROWS]
+    return [{"event": each, "what": words.action(each.action)} for each in events]

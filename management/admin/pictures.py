@@ -1,0 +1,84 @@
+"""Thumbnails of enrolled faces, decrypted for each request and kept by nobody on the way.
+
+Their addresses are signed for one operator and an hour, and only pages that write an audit event
+give them out. So nobody sees pictures without a trace by making addresses up.
+"""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.core import signing
+from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+
+from recognition import sealing
+from recognition.admin_kit import VIEW_PICTURES
+from recognition.models import Face, FaceCrop
+
+_signer = signing.TimestampSigner(salt="management.admin.pictures")
+_SECONDS = 3600
+# An SVG: a picture for the place of one, which says why there is none.
+_UNREADABLE = b"""<svg xmlns="http://www.w3.org/2000/svg" width="256" height="256" role="img">
+<title>No key opens this picture</title><rect width="256" height="256" fill="#e4e4e7"/>
+<g fill="#3f3f46" font-family="sans-serif" font-size="20" text-anchor="middle">
+<text x="128" y="110">No key in</text><text x="128" y="136">FACESVC_CROP_KEYS</text>
+<text x="128" y="162">opens this picture</text></g></svg>"""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An address, or why there is none."""
+
+    address: str = ""
+    why_not: str = ""
+
+
+def with_pictures(faces: QuerySet[Face]) -> QuerySet[Face]:
+    """The faces, each with `has_picture`."""
+    return faces.annotate(has_picture=Exists(FaceCrop.objects.filter(face=OuterRef("pk"))))
+
+
+def picture_of(request: HttpRequest, face: Face) -> Picture:
+    """Of a face from `with_pictures`, for a page that is audited."""
+    if not may_see(request):
+        return Picture(why_not="You have no permission to see pictures.")
+    if not face.has_picture:  # type: ignore[attr-defined]
+        return Picture(
+            why_not="No picture was kept of this face."
+            if settings.STORE_FACE_CROPS
+            else "Pictures are not kept: STORE_FACE_CROPS is off."
+        )
+    if not sealing.is_possible():
+        return Picture(why_not="There is no key to open it: set FACESVC_CROP_KEYS.")
+    return Picture(reverse("admin:recognition_face_picture", args=[_signed(request, face.pk)]))
+
+
+def may_see(request: HttpRequest) -> bool:
+    return request.user.has_perm(VIEW_PICTURES)
+
+
+def _signed(request: HttpRequest, face: int) -> str:
+    return _signer.sign(f"{request.user.pk}-{face}")
+
+
+def view(request: HttpRequest, signed: str) -> HttpResponse:
+    """The kept picture of a face, a JPEG."""
+    if not may_see(request):
+        raise PermissionDenied
+    try:
+        operator, face = _signer.unsign(signed, max_age=_SECONDS).split("-")
+    except signing.BadSignature:
+        raise Http404 from None
+    if operator != str(request.user.pk):
+        raise Http404
+    sealed = FaceCrop.objects.filter(face=int(face)).values_list("sealed", flat=True).first()
+    if sealed is None:
+        raise Http404
+    try:
+        answer = HttpResponse(sealing.unseal(bytes(sealed)), content_type="image/jpeg")
+    except sealing.UnreadableError:
+        answer = HttpResponse(_UNREADABLE, content_type="image/svg+xml")
+    answer["Cache-Control"] = "no-store, private"
+    return answer

@@ -1,0 +1,100 @@
+"""What is stored about people, in words for a moderator."""
+
+from typing import Any
+
+from django.conf import settings
+
+from recognition.inference import quality
+from recognition.models import Face, User
+
+_PRIVACY = {
+    "public": "Public: everybody may find this person",
+    "friends": "Friends: friends and members of the same groups may find this person",
+    "private": "Private: nobody else may find this person",
+}
+_TAGGABLE = {
+    "everyone": "anybody may tag it",
+    "friends_only": "only friends may tag it",
+    "nobody": "nobody may tag it",
+}
+_COMPONENTS = {
+    "size": "Size of the face",
+    "sharpness": "Sharpness",
+    "exposure": "Exposure",
+    "contrast": "Contrast",
+    "pose": "Looks at the camera",
+    "detection": "Surely a face",
+    "border": "Wholly in the picture",
+    "network": "As the quality network judges it",
+}
+# From here on a score is called good: that of an ordinary portrait.
+_GOOD = 0.7
+
+
+def privacy(user: User) -> str:
+    return _PRIVACY[user.privacy_level]
+
+
+def taggable(face: Face) -> str:
+    return _TAGGABLE[face.taggable]
+
+
+def found_by(face: Face) -> str:
+    """Whether searches find the face, and who may tag it."""
+    if face.suspended_at:
+        return "Suspended: no search finds it"
+    if not face.searchable:
+        return "Not searchable: no search finds it"
+    return f"Searchable; {taggable(face)}"
+
+
+def quality_of(face: Face) -> str:
+    """The score, what it means, and what speaks against the picture."""
+    score = face.quality_score
+    rank = "good" if score >= _GOOD else "usable" if score >= settings.MIN_FACE_QUALITY else "poor"
+    reasons = reasons_of(face)
+    return f"{rank} ({score:.2f})" + (f": {', '.join(reasons)}" if reasons else "")
+
+
+def reasons_of(face: Face) -> list[str]:
+    """As at the enrolment, the worst first."""
+    known = {k: v for k, v in face.quality_components.items() if k in quality.REASONS}
+    if not known:
+        return []
+    return [reason.replace("_", " ") for reason in quality.combine(known).reasons]
+
+
+def components_of(face: Face) -> list[tuple[str, float]]:
+    """What the quality score is made of, each from 0 to 1, by its name."""
+    known = face.quality_components
+    return [(name, known[key]) for key, name in _COMPONENTS.items() if key in known]
+
+
+def facts_of(metadata: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """What an app stored with a face, one line a value."""
+    if not isinstance(metadata, dict):
+        return [(prefix or "value", _plain(metadata))]
+    lines: list[tuple[str, str]] = []
+    for key, value in metadata.items():
+        name = f"{prefix}, {key}" if prefix else str(key)
+        name = name.replace("_", " ")
+        lines += facts_of(value, name) if isinstance(value, dict) else [(name, _plain(value))]
+    return lines
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "–"}[value]
+    return str(value)
+
+
+def spaced(code: str) -> str:
+    """A code of the API, such as `no_match`, as words."""
+    return code.replace("_", " ")
+
+
+def action(code: str) -> str:
+    """What the audit log calls `face.register`, as words: face register."""
+    return code.replace(".", ": ").replace("_", " ")

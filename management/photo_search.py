@@ -1,0 +1,59 @@
+"""Whose face is on a photo, of everybody: the search of the moderators."""
+
+from dataclasses import dataclass
+
+from recognition import audit, engine, matching
+from recognition.capacity import turn
+from recognition.engine import Engine
+from recognition.inference.pipeline import DetectedFace
+from recognition.matching import BASIC, SearchOptions, Threshold
+from recognition.search import Candidate, Gallery
+from recognition.stages import stage
+from recognition.statements import statements
+
+# Faces of a photo that are looked up, the main one first, and people shown for each.
+_FACES, _PEOPLE = 4, 12
+
+
+@dataclass(frozen=True)
+class FoundFace:
+    """A face of the photo, and who resembles it, best first."""
+
+    face: DetectedFace
+    candidates: list[Candidate]
+
+
+@dataclass(frozen=True)
+class PhotoSearch:
+    by: Engine
+    faces: list[FoundFace]
+    searched: int  # templates
+    sure: Threshold  # from where on `identify` would name somebody
+
+    def is_sure(self, candidate: Candidate) -> bool:
+        return candidate.cosine >= self.sure.cosine
+
+    def strangers(self, candidate: Candidate) -> float:
+        """How many strangers in this gallery can be expected to resemble the face as much."""
+        return self.by.scores.fmr(candidate.cosine) * self.searched
+
+
+def find_by_photo(*, actor: str, image: bytes) -> PhotoSearch:
+    """Everybody who resembles somebody on the photo, also the suspended and the unsearchable.
+
+    The photo is not kept. Raises ImageError, BusyError.
+    """
+    with turn():
+        active = engine.current()
+        probes = active.embed(active.look_at(image)[:_FACES])
+    with stage("search"), statements():
+        gallery = Gallery.of_everybody(active)
+        least = active.scores.cosine_of_confidence(BASIC)
+        found = [
+            FoundFace(probe, gallery.nearest(active.template(probe), least=least, limit=_PEOPLE))
+            for probe in probes
+        ]
+    sure = matching.cut(active, SearchOptions(min_confidence=BASIC), gallery.searched)
+    candidates = sum(len(each.candidates) for each in found)
+    audit.note(actor, "face.find_by_photo", faces=len(found), candidates=candidates)
+    return PhotoSearch(active, found, gallery.searched, sure)

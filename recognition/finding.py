@@ -1,0 +1,35 @@
+"""Who is meant by what a moderator types."""
+
+import re
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from recognition.models import Face, User
+
+# An id or how one begins, without its dashes.
+_ID = re.compile(r"[0-9a-f]{6,32}")
+
+
+def people(among: QuerySet[User], text: str) -> QuerySet[User]:
+    """By an id or its first six digits, by a face id, or by parts of the name, in any order.
+
+    Each way has its index: the keys, `user_by_part_of_name`, and the unique one of face ids.
+    """
+    text = text.strip()
+    if text.startswith("face_"):
+        return among.filter(pk__in=faces(Face.objects.all(), text).values("user"))
+    named = Q(*(Q(display_name__icontains=word) for word in text.split()))
+    digits = text.replace("-", "").lower()
+    if _ID.fullmatch(digits):
+        first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+        return among.filter(named | Q(pk__range=(first, last)))
+    return among.filter(named)
+
+
+def faces(among: QuerySet[Face], text: str) -> QuerySet[Face]:
+    """By the beginning of a face id, or by whose they are."""
+    text = text.strip()
+    if text.startswith("face_"):
+        return among.filter(face_id__startswith=text)
+    return among.filter(user__in=people(User.objects.all(), text))
