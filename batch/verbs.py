@@ -75,6 +75,7 @@ def scope_of(caller: Caller, options: Mapping[str, Any]) -> Scope:
         groups=options["groups"],
         everyone=options["everyone"],
         tagging=options["tagging"],
+        max_false_positive_rate=options["max_false_positive_rate"],
     )
 
 

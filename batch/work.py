@@ -25,7 +25,7 @@ from batch import answers, jobs, verbs, webhooks
 from batch.jobs import NewItem
 from batch.models import Item, Job, Kind, State, Status, erased_image_id
 from batch.verbs import Json, Outcome
-from recognition import capacity, sealing, stages
+from recognition import capacity, face_budget, sealing, stages
 from recognition.access import Caller
 from recognition.capacity import BusyError
 from recognition.errors import ServiceError
@@ -266,7 +266,8 @@ def at_once(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem])
         message = "Other batches are being answered; try again, or with `async`: true."
         raise ServiceError("unavailable", message)
     try:
-        return _at_once(caller, kind, options, items)
+        with face_budget.postponed():
+            return _at_once(caller, kind, options, items)
     finally:
         _room_at_once.release()
 

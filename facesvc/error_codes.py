@@ -82,9 +82,9 @@ CODES = {
         "Send the next one after an answer.",
     ),
     "rate_limited": Code(
-        *(429, REQUEST, "The token has made too many calls."),
+        *(429, REQUEST, "The token has made too many calls, or looked up too many faces."),
         "Wait for `Retry-After` seconds. `RATE_LIMIT_PER_MINUTE` and `RATE_LIMIT_PER_HOUR` are "
-        "the limits of a token.",
+        "the limits of a token, `FACESVC_FACES_PER_HOUR` that of the faces for one user.",
     ),
     "not_authenticated": Code(
         *(401, CALLER, "The request has no token."),

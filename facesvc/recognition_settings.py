@@ -7,8 +7,10 @@ from facesvc.environment import env, secrets
 FACESVC_PACK = env.str("FACESVC_PACK", "dlib")
 #: The confidence of `standard`, from 0.80 to 0.95; see "What a score means" in the README.
 VERIFICATION_THRESHOLD = env.float("VERIFICATION_THRESHOLD", 0.85)
-#: The default `min_confidence` of identify.
+#: The default `min_confidence` of identify, and the least of a search for a user.
 FACE_MATCH_THRESHOLD = env.float("FACE_MATCH_THRESHOLD", 0.80)
+#: Faces that may be looked up for one user in an hour; 0 for no limit. See docs/risk.md.
+FACESVC_FACES_PER_HOUR = env.int("FACESVC_FACES_PER_HOUR", 1000)
 #: Below this quality `register` refuses a face, from 0 to 1. The default refuses 1.1% of 3,562
 #: photos of Labeled Faces in the Wild with the default pack.
 MIN_FACE_QUALITY = env.float("MIN_FACE_QUALITY", 0.60)

@@ -50,12 +50,21 @@ class Caller:
 
 
 def scope_for(
-    caller: Caller, *, on_behalf_of: UUID | None, groups: list[str], everyone: bool, tagging: bool
+    caller: Caller,
+    *,
+    on_behalf_of: UUID | None,
+    groups: list[str],
+    everyone: bool,
+    tagging: bool,
+    max_false_positive_rate: float | None,
 ) -> Scope:
     """The scope a caller may search. Raises not_your_user, insufficient_scope."""
     if on_behalf_of is not None:
         caller.require_own(on_behalf_of)
     if everyone and "face:admin" not in caller.scopes:
         raise ServiceError("insufficient_scope", "Only face:admin may search everyone.")
+    if max_false_positive_rate is None and "face:admin" not in caller.scopes:
+        message = "Only face:admin may search with max_false_positive_rate null; 1 is the most."
+        raise ServiceError("insufficient_scope", message)
     viewer = on_behalf_of or caller.user_id
     return Scope(viewer=viewer, groups=frozenset(groups), everyone=everyone, tagging=tagging)

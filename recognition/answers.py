@@ -1,7 +1,8 @@
 """Results as the JSON of the API."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from recognition.models import Face, User
 from recognition.scores import ScoreScale
 
 Answer = dict[str, Any]
+# Steps from 0 to 1 that scores are shown in, to end users and to services.
+COARSE, FINE = 100, 10_000
 
 
 def registered(face: Face) -> Answer:
@@ -91,22 +94,25 @@ def detected(by: Engine, faces: list[DetectedFace]) -> Answer:
     return {"faces": [_detected(face, names) for face in faces], "total_faces": len(faces)}
 
 
-def verified(of: matching.Verification) -> Answer:
+def verified(of: matching.Verification, *, is_coarse: bool) -> Answer:
+    """`is_coarse`: for an end user, whose token may be in other hands."""
     scores, compared = of.by.scores, of.compared
+    shown = partial(_scores, scores, is_coarse=is_coarse)
     return {
         "verification_result": of.result,
         "is_match": of.is_match,
-        **_scores(scores, of.cosine),
+        **shown(of.cosine),
         "matched_face_id": compared.face_id if compared and of.is_match else None,
         "match_on": of.match_on,
-        "nearest_face": _scores(scores, compared.face_cosine if compared else None),
-        "mean_face": _scores(scores, compared.mean_cosine if compared else None),
+        "nearest_face": shown(compared.face_cosine if compared else None),
+        "mean_face": shown(compared.mean_cosine if compared else None),
         "verification_level": of.level,
         "risk_assessment": of.risk or {"risk_level": "low", "factors": []},
     }
 
 
 def compared(of: matching.Comparison, level: str) -> Answer:
+    """In full digits: both pictures are the caller's, and no stored template is in it."""
     return {
         "is_match": of.is_match,
         **_scores(of.by.scores, of.cosine),
@@ -119,7 +125,8 @@ def compared(of: matching.Comparison, level: str) -> Answer:
 def identified(of: matching.Identification) -> Answer:
     """The original's three fields are those of the main face."""
     scores = of.by.scores
-    faces = [_identified_face(face, of.users, scores) for face in of.faces]
+    shown = partial(_scores, scores, is_coarse=of.is_coarse)
+    faces = [_identified_face(face, of.users, shown) for face in of.faces]
     main = faces[0] if faces else _result([], found="no_face_detected")
     return {
         **{key: main[key] for key in ("identification_result", "candidates", "total_candidates")},
@@ -138,13 +145,13 @@ def identified(of: matching.Identification) -> Answer:
 
 
 def _identified_face(
-    of: matching.IdentifiedFace, users: Mapping[UUID, User], scores: ScoreScale
+    of: matching.IdentifiedFace, users: Mapping[UUID, User], shown: Callable[[float], Answer]
 ) -> Answer:
     candidates = [
         {
             "user_id": str(candidate.user_id),
             "face_id": candidate.face_id,
-            **_scores(scores, candidate.cosine),
+            **shown(candidate.cosine),
             "user_info": _user_info(users[candidate.user_id]),
         }
         for candidate in of.candidates
@@ -181,20 +188,21 @@ def _detected(face: DetectedFace, names: tuple[str, ...]) -> Answer:
     }
 
 
-def _scores(scores: ScoreScale, cosine: float | None) -> Answer:
+def _scores(scores: ScoreScale, cosine: float | None, *, is_coarse: bool = False) -> Answer:
     """Both 0 when there was nothing to compare."""
     if cosine is None:
         return {"similarity_score": 0.0, "confidence_score": 0.0}
+    steps = COARSE if is_coarse else FINE
     return {
-        "similarity_score": _shown(scores.similarity(cosine)),
-        "confidence_score": _shown(scores.confidence(cosine)),
+        "similarity_score": _shown(scores.similarity(cosine), steps),
+        "confidence_score": _shown(scores.confidence(cosine), steps),
     }
 
 
-def _shown(score: float) -> float:
-    """Four digits, rounded down: what is below a threshold must not be shown as if it met it."""
+def _shown(score: float, steps: int) -> float:
+    """Rounded down: what is below a threshold must not be shown as if it met it."""
     # The addition keeps what is a round number but for the last bit.
-    return math.floor(score * 10_000 + 1e-6) / 10_000
+    return math.floor(score * steps + 1e-6) / steps
 
 
 def _user_info(of: User) -> Answer:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from recognition import activation, daily_counts, engine
+from recognition import activation, daily_counts, engine, face_budget
 from recognition.capacity import turn
 from recognition.engine import Engine
 from recognition.errors import ServiceError
@@ -174,22 +174,34 @@ class IdentifiedFace:
 
 @dataclass(frozen=True)
 class Identification:
+    """`is_coarse`: an end user sees the scores, in steps that say little of a template."""
+
     by: Engine
     faces: list[IdentifiedFace]  # the main face first
     users: Mapping[UUID, User]
     faces_searched: int
     threshold: Threshold
     search_seconds: float
+    is_coarse: bool = False
 
 
 def identify(
     *, scope: Scope, image: bytes, options: SearchOptions, largest_only: bool = False
 ) -> Identification:
-    """Who is in the picture, of those whom the scope allows to be found. Raises ImageError."""
+    """Who is in the picture, of those whom the scope allows to be found.
+
+    For an end user the least confidence is FACE_MATCH_THRESHOLD: the scores of people who do not
+    match would give away their templates. Raises ImageError, rate_limited.
+    """
+    if scope.is_for_user:
+        least = max(options.min_confidence, settings.FACE_MATCH_THRESHOLD)
+        options = replace(options, min_confidence=least)
     with turn():
         active = engine.current()
         found = active.look_at(image)
         probes = active.embed(found[:1] if largest_only else found)
+    if scope.is_for_user:
+        face_budget.take(scope.viewer, len(probes))
     started = time.perf_counter()
     with stage("search"), statements():
         gallery = Gallery.visible_to(scope, active)
@@ -212,7 +224,9 @@ def identify(
         return identify(scope=scope, image=image, options=options, largest_only=largest_only)
     seconds = time.perf_counter() - started
     daily_counts.note(CountedKind.SEARCH, _found(faces))
-    return Identification(active, faces, users, gallery.searched, threshold, seconds)
+    return Identification(
+        active, faces, users, gallery.searched, threshold, seconds, is_coarse=scope.is_for_user
+    )
 
 
 def _found(faces: list[IdentifiedFace]) -> str:

@@ -218,13 +218,19 @@ class SearchScope(NestedSerializer):
         help_text="Compare with every face, or with the mean of each user's faces.",
     )
     max_candidates = WholeNumberField(min_value=1, max_value=100, default=10)
-    min_confidence = FiniteFloatField(min_value=0, max_value=0.9999, required=False)
+    min_confidence = FiniteFloatField(
+        min_value=0,
+        max_value=0.9999,
+        required=False,
+        help_text="FACE_MATCH_THRESHOLD if left out, and at least that in a search for a user.",
+    )
     max_false_positive_rate = FiniteFloatField(
         min_value=1e-9,
         max_value=1,
         default=0.01,
         allow_null=True,
-        help_text="The share of searches in which a stranger may match anybody; null for no limit.",
+        help_text="The share of searches in which a stranger may match anybody; null for no limit, "
+        "which needs face:admin.",
     )
 
     def get_default(self) -> Any:

@@ -92,7 +92,8 @@ class VerifyView(ServiceView):
             session_id=fields["metadata"].get("session_id"),
             device=fields["metadata"].get("device_id", ""),
         )
-        return Response(answers.verified(attempts.verify(caller=self.caller, wanted=wanted)))
+        verified = attempts.verify(caller=self.caller, wanted=wanted)
+        return Response(answers.verified(verified, is_coarse=not self.caller.is_service))
 
 
 class IdentifyView(ServiceView):
@@ -119,6 +120,7 @@ class IdentifyView(ServiceView):
             groups=wanted["user_groups"],
             everyone=wanted.get("scope") == "all",
             tagging=is_tagging(metadata),
+            max_false_positive_rate=wanted["max_false_positive_rate"],
         )
         options = matching.SearchOptions(
             max_candidates=wanted["max_candidates"],

@@ -49,7 +49,7 @@ SEARCH = {
     "max_candidates": 5,
     "match_on": "face",
     "min_confidence": 0.8,
-    "max_false_positive_rate": None,
+    "max_false_positive_rate": 1.0,
     "largest_only": False,
 }
 

@@ -95,7 +95,7 @@ def test_a_search_does_not_tell(others: None, stranger: Person, reason: str) -> 
             {},
             {"user_groups": ALL_GROUPS},
             {"user_groups": ALL_GROUPS, "match_on": "user"},
-            {"user_groups": ["secret society"], "max_false_positive_rate": None},
+            {"user_groups": ["secret society"], "max_false_positive_rate": 1},
             {"user_groups": ALL_GROUPS, "min_confidence": 0, "max_candidates": 100},
         ]
         purposes: list[dict[str, Any]] = [{}, {"source": "auto_tagging"}]
