@@ -50,7 +50,7 @@ def verify(*, caller: Caller, wanted: Wanted) -> Verification:
     device = lockout.device_key(wanted.device) or (session.device if session else "")
     source = lockout.source_of(caller, wanted.user_id, device)
     lockout.require_free(source)
-    inspection = Inspection(wanted.image)
+    inspection = Inspection(wanted.image, str(wanted.user_id))
     compared = matching.verify(
         user_id=wanted.user_id,
         image=wanted.image,

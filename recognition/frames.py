@@ -149,7 +149,7 @@ def _source(caller: Caller, session: Session) -> Source:
 
 
 def _look(session: Session, frame: Frame) -> _Seen:
-    inspection = Inspection(frame.image)
+    inspection = Inspection(frame.image, str(session.user_id))
     compared = matching.verify(
         user_id=session.user_id,
         image=frame.image,

@@ -20,6 +20,7 @@ class Inspection:
     """Of one picture. `begin` starts the checks, so that they run beside the embedding."""
 
     encoded: bytes
+    user: str = ""  # for whose verification it is
     pixels_hash: str = ""
     _pending: dict[str, Callable[[], Outcome]] = field(default_factory=dict)
 
@@ -29,7 +30,7 @@ class Inspection:
 
     def begin(self, active: Engine, picture: Image, face: DetectedFace) -> None:
         self.see(active, picture, face)
-        look = Look(active, self.encoded, picture, face)
+        look = Look(active, picture, face, self.user)
         self._pending = {check: each.begin(look) for check, each in providers().items()}
 
     def see(self, active: Engine, picture: Image, face: DetectedFace) -> None:

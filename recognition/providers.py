@@ -16,13 +16,12 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol, Self
 
-import cv2
 import numpy as np
 from django.conf import settings
 
 from recognition import strict_json
 from recognition.breaker import Breaker
-from recognition.descriptions import box_of
+from recognition.check_pictures import encode, picture_of
 from recognition.engine import Engine
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
@@ -59,12 +58,12 @@ UNCONFIGURED = Outcome("unconfigured")
 
 @dataclass(frozen=True)
 class Look:
-    """A face in a picture, both as it came and decoded."""
+    """A face in a picture, and for whose verification it is."""
 
     by: Engine
-    encoded: bytes
     picture: Image
     face: DetectedFace
+    user: str
 
 
 class Provider(Protocol):
@@ -111,10 +110,11 @@ class HttpProvider:
         deadline = _deadline()
         if not self.breaker.allows():
             return lambda: Outcome("missing", reason="breaker_open")
-        future = self._threads.submit(self._ask, _body(self._check, look), deadline)
-        return lambda: self._wait(future, deadline)
+        body = _body(self._check, look)
+        future = self._threads.submit(self._ask, body, look.user, deadline)
+        return lambda: self._wait(future, look.user, deadline)
 
-    def _ask(self, body: bytes, deadline: float) -> Outcome:
+    def _ask(self, body: bytes, user: str, deadline: float) -> Outcome:
         """Runs in a thread of its own, and touches no database."""
         try:
             try:
@@ -124,26 +124,26 @@ class HttpProvider:
                     raise
                 score = _score(post(self._url, body, deadline=deadline))
         except ExchangeError as error:
-            self._failed(error.reason)
+            self._failed(error.reason, user)
             return Outcome("missing", reason=error.reason)
         if self.breaker.succeeded():
             logger.info("The %s service answers again.", self._check)
         self.health.heard(is_well=True)
         return Outcome.of_score(score, _threshold(self._check))
 
-    def _failed(self, reason: str) -> None:
-        if self.breaker.failed():
+    def _failed(self, reason: str, user: str) -> None:
+        if self.breaker.failed(user):
             logger.warning("The %s service fails (%s), and is left alone.", self._check, reason)
             self.health.heard(is_well=False)
 
-    def _wait(self, future: "Future[Outcome]", deadline: float) -> Outcome:
+    def _wait(self, future: "Future[Outcome]", user: str, deadline: float) -> Outcome:
         try:
             return future.result(max(0, deadline - time.monotonic()))
         except FutureTimeoutError:
             # One that has not begun must not begin, and says itself that the service is too slow;
             # one that has begun ends at the same deadline, and counts its failure by itself.
             if future.cancel():
-                self._failed("timeout")
+                self._failed("timeout", user)
             return Outcome("missing", reason="timeout")
 
     def state(self) -> str:
@@ -235,7 +235,7 @@ def _deadline() -> float:
 @lru_cache(maxsize=2)
 def _probe_body(check: str) -> bytes:
     """A small grey picture: any score is a good answer."""
-    encoded = cv2.imencode(".png", np.full((64, 64, 3), 128, np.uint8))[1].tobytes()
+    encoded = encode(np.full((64, 64, 3), 128, np.uint8))
     face = {"box": {"x": 16, "y": 16, "width": 32, "height": 32}, "rotation": 0}
     request = {"check": check, "probe": True, "image": _text(encoded), "face": face}
     return json.dumps(request).encode()
@@ -246,13 +246,9 @@ def _text(encoded: bytes) -> str:
 
 
 def _body(check: str, look: Look) -> bytes:
-    return json.dumps(
-        {
-            "check": check,
-            "image": _text(look.encoded),
-            "face": {"box": box_of(look.face), "rotation": look.face.rotation},
-        }
-    ).encode()
+    picture = picture_of(look.picture, look.face)
+    face = {"box": picture.box, "rotation": 0}  # it is upright already
+    return json.dumps({"check": check, "image": _text(picture.encoded), "face": face}).encode()
 
 
 def _score(answer: bytes) -> float:

@@ -156,6 +156,24 @@ def deepfake_missing(attempt: Attempt, history: History) -> bool:
     return attempt.lacks(DEEPFAKE)
 
 
+def _explain_unanswered(attempt: Attempt) -> str:
+    silent = [check for check in CHECKS if attempt.outcome(check).state == "missing"]
+    return f"No usable answer came from: {', '.join(silent)}. A login needs one; try again."
+
+
+@_rule(
+    70,
+    lambda a: a.is_single_use,
+    "in login sessions",
+    is_attack=False,
+    explain=_explain_unanswered,
+)
+def check_unanswered(attempt: Attempt, history: History) -> bool:
+    """A check that is set up gave no usable answer, at standard or strict."""
+    states = [attempt.outcome(check).state for check in CHECKS]
+    return "missing" in states and _above_basic(attempt)
+
+
 @_rule(35)
 def score_near_threshold(attempt: Attempt, history: History) -> bool:
     """The face matches, in the lowest quarter of the confidences that do."""

@@ -17,6 +17,7 @@ from facesvc import health
 from recognition import breaker, checks, outbound, providers
 from recognition.models import Attempt, FailureCount
 from tests.builders import (
+    FRIEND,
     OWNER,
     PICTURE_BASE64,
     FakePipeline,
@@ -26,6 +27,7 @@ from tests.builders import (
     make_face,
     make_user,
     near,
+    user_token,
     vector,
 )
 from tests.certificates import Authority
@@ -62,6 +64,16 @@ def service_of(settings: Settings) -> Iterator[Checker]:
         yield checker
 
 
+# Where a check is set up and gives no answer; at basic only the first.
+UNANSWERED = ["liveness_missing", "check_unanswered"]
+
+
+@pytest.fixture
+def one_user_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To open the breaker, which takes failures with the pictures of several."""
+    monkeypatch.setattr(breaker, "USERS", 1)
+
+
 def verify(person: Person, level: str = "standard") -> tuple[str, list[str]]:
     # Failures are not what these tests are about.
     FailureCount.objects.all().delete()
@@ -74,13 +86,12 @@ def verify(person: Person, level: str = "standard") -> tuple[str, list[str]]:
 
 def test_it_works(owner: Person, service_of: Checker) -> None:
     assert verify(owner, "strict") == ("success", [])
-    assert service_of.asked == [
-        {
-            "check": "antispoofing",
-            "image": PICTURE_BASE64,
-            "face": {"box": {"x": 4, "y": 4, "width": 40, "height": 40}, "rotation": 0},
-        }
-    ]
+    (asked,) = service_of.asked
+    assert asked.pop("image") != PICTURE_BASE64  # ours, see test_check_pictures
+    assert asked == {
+        "check": "antispoofing",
+        "face": {"box": {"x": 4, "y": 4, "width": 40, "height": 40}, "rotation": 0},
+    }
 
 
 def test_a_name_and_a_password(owner: Person, service_of: Checker, settings: Settings) -> None:
@@ -119,13 +130,31 @@ def test_the_threshold_is_a_setting(owner: Person, service_of: Checker, settings
 UNUSABLE = [*MOODS, "hang", "drip", "drip body", "close", "short", "redirect", 500, 503, 404, 204]
 
 
+def test_a_login_needs_an_answer(owner: Person, service_of: Checker) -> None:
+    """Of a check that is set up: a picture that nobody looked at does not log in at standard."""
+    service_of.moods = [404]
+    results = []
+    for level in ("basic", "standard"):
+        fields = {"user_id": OWNER, "purpose": "login", "verification_level": level}
+        session = data_of(owner.post("sessions", **fields), 201)["session_id"]
+        picture = {"image": PICTURE_BASE64, "metadata": {"session_id": session}}
+        answer = data_of(owner.post("verify", user_id=OWNER, **picture))
+        results.append((answer["verification_result"], answer["risk_assessment"]["risk_level"]))
+        Attempt.objects.all().delete()
+    assert results == [("success", "low"), ("rejected", "high")]
+    said = answer["risk_assessment"]["explanation"]
+    assert said == "No usable answer came from: antispoofing. A login needs one; try again."
+    assert not FailureCount.objects.exists()
+
+
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("mood", UNUSABLE)
 def test_no_usable_answer(owner: Person, service_of: Checker, mood: object) -> None:
     """Strict fails closed; below it is a reason to look twice. Nobody waits longer than that."""
     service_of.moods = [mood]
     for level, result in (("basic", "success"), ("standard", "success"), ("strict", "rejected")):
-        assert verify(owner, level) == (result, ["liveness_missing"])
+        factors = UNANSWERED[:1] if level == "basic" else UNANSWERED
+        assert verify(owner, level) == (result, factors)
     assert not service_of.waited_for
     assert not FailureCount.objects.exists()  # a fault on our side is no failure of theirs
 
@@ -136,7 +165,7 @@ def test_nobody_listens(owner: Person, settings: Settings, level: str) -> None:
         free.bind(("127.0.0.1", 0))
         settings.ANTISPOOFING_SERVICE_URL = f"http://127.0.0.1:{free.getsockname()[1]}"
         result = "rejected" if level == "strict" else "success"
-        assert verify(owner, level) == (result, ["liveness_missing"])
+        assert verify(owner, level) == (result, UNANSWERED)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -155,7 +184,7 @@ def test_a_handshake_that_drips_holds_no_thread(
     with dripping_tls() as service:
         settings.ANTISPOOFING_SERVICE_URL = service.url
         for number in (1, 2):
-            assert verify(owner) == ("success", ["liveness_missing"])
+            assert verify(owner) == ("success", UNANSWERED)
             wait_until(lambda number=number: service.left == number)  # type: ignore[misc]
         assert Attempt.objects.get().antispoofing["reason"] == "timeout"
 
@@ -170,6 +199,7 @@ def looked_up(monkeypatch: pytest.MonkeyPatch, name: str, answer: Callable[[], A
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
+@pytest.mark.usefixtures("one_user_is_enough")
 def test_a_silent_name_server_holds_one_thread(
     owner: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
@@ -179,7 +209,7 @@ def test_a_silent_name_server_holds_one_thread(
     settings.FACESVC_PROVIDER_SECONDS = 0.05
     try:
         for _ in range(breaker.FAILURES):
-            assert verify(owner, "strict") == ("rejected", ["liveness_missing"])
+            assert verify(owner, "strict") == ("rejected", UNANSWERED)
         assert asked == [1]
         wait_until(lambda: state_of(client) == "failing")
     finally:
@@ -216,7 +246,8 @@ def test_two_slow_services(owner: Person, service_of: Checker, settings: Setting
     service_of.moods = ["hang"]
     with checking("hang") as other:
         settings.DEEPFAKE_DETECTION_SERVICE_URL = other.url
-        assert verify(owner) == ("success", ["liveness_missing", "deepfake_missing"])
+        factors = ["liveness_missing", "deepfake_missing", "check_unanswered"]
+        assert verify(owner) == ("success", factors)
         assert not service_of.waited_for and not other.waited_for
 
 
@@ -238,7 +269,7 @@ def test_two_services_are_asked_at_the_same_time(
 def test_a_no_match_stays_one(owner: Person, service_of: Checker, fake: FakePipeline) -> None:
     fake.show(vector(2))
     service_of.moods = ["close"]
-    assert verify(owner) == ("no_match", ["liveness_missing"])
+    assert verify(owner) == ("no_match", UNANSWERED)
 
 
 def test_a_refusal_tells_nothing_of_the_face(
@@ -277,6 +308,7 @@ def test_never_a_third_try(owner: Person, service_of: Checker) -> None:
     assert len(service_of.asked) == 2
 
 
+@pytest.mark.usefixtures("one_user_is_enough")
 def test_the_breaker_opens_and_closes_again(
     owner: Person, service_of: Checker, client: Client
 ) -> None:
@@ -284,7 +316,7 @@ def test_the_breaker_opens_and_closes_again(
     for _ in range(breaker.FAILURES):
         verify(owner)
     asked = len(service_of.asked)
-    assert verify(owner, "strict") == ("rejected", ["liveness_missing"])
+    assert verify(owner, "strict") == ("rejected", UNANSWERED)
     assert Attempt.objects.get().antispoofing["reason"] == "breaker_open"
     assert len(service_of.asked) == asked  # it was left alone
     assert client.get("/health/ready").json()["providers"] == {"antispoofing": "failing"}
@@ -295,14 +327,35 @@ def test_the_breaker_opens_and_closes_again(
     assert client.get("/health/ready").json()["providers"] == {"antispoofing": "ok"}
 
 
+def test_one_user_does_not_open_the_breaker(owner: Person, service_of: Checker) -> None:
+    """Whose pictures the service cannot stand: a fake of somebody else's would go unchecked."""
+    service_of.moods = [404]
+    for _ in range(3 * breaker.FAILURES):
+        verify(owner)
+    friend = make_user(FRIEND)
+    make_face(friend, vector(1))
+    service_of.moods = [0.1]
+    asker = Person(user_token(FRIEND), owner.client)
+    answer = data_of(asker.post("verify", user_id=FRIEND, image=PICTURE_BASE64))
+    assert answer["verification_result"] == "rejected"
+    assert answer["risk_assessment"]["factors"] == ["liveness_failed"]
+
+
+def test_three_users_do() -> None:
+    one = breaker.Breaker()
+    opened = [one.failed(user) for user in ("ann", "bob", "ann", "bob", "ann", "carl", "ann")]
+    assert opened == [False] * 5 + [True] * 2
+    assert one.is_open
+
+
 def test_after_the_pause_only_one_tries() -> None:
     one = breaker.Breaker()
-    for _ in range(breaker.FAILURES):
-        one.failed()
+    for number in range(breaker.FAILURES):
+        one.failed(f"user {number}")
     assert one.is_open and not one.allows()
     one._closed_again_at = time.monotonic()
     assert [one.allows() for _ in range(3)] == [True, False, False]
-    one.failed()
+    one.failed("ann")
     assert not one.allows()
     one._closed_again_at = time.monotonic()
     assert one.allows()
@@ -333,6 +386,7 @@ def state_of(client: Client) -> str:
     return state
 
 
+@pytest.mark.usefixtures("one_user_is_enough")
 def test_a_service_that_is_back_is_found_by_readiness(
     owner: Person, service_of: Checker, monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
@@ -350,6 +404,7 @@ def test_a_service_that_is_back_is_found_by_readiness(
     wait_until(lambda: state_of(client) == "ok")
 
 
+@pytest.mark.usefixtures("one_user_is_enough")
 def test_the_log_says_when_a_service_fails(
     owner: Person, service_of: Checker, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -366,6 +421,7 @@ def test_the_log_says_when_a_service_fails(
     ]
 
 
+@pytest.mark.usefixtures("one_user_is_enough")
 def test_readiness_by_setting(owner: Person, settings: Settings, client: Client) -> None:
     with checking(404) as checker:
         settings.ANTISPOOFING_SERVICE_URL = checker.url
@@ -391,7 +447,7 @@ def test_readiness_by_setting(owner: Person, settings: Settings, client: Client)
         (0.1, "strict", ("rejected", ["liveness_failed"])),
         (0.1, "standard", ("rejected", ["liveness_failed"])),
         (0.1, "basic", ("success", ["liveness_failed"])),
-        (float("nan"), "strict", ("rejected", ["liveness_missing"])),
+        (float("nan"), "strict", ("rejected", UNANSWERED)),
         (None, "strict", ("rejected", ["liveness_missing"])),
         (None, "standard", ("success", [])),  # nobody set it up, so nobody counts on it
     ],
