@@ -10,6 +10,7 @@ from recognition import matching
 from recognition.catalogue import Entry
 from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.engine import Engine
+from recognition.gallery import Scope
 from recognition.inference.packs import Calibration
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import Face, User
@@ -24,6 +25,7 @@ def registered(face: Face) -> Answer:
     return {
         "face_id": face.face_id,
         "user_id": str(face.user_id),
+        "privacy_level": face.user.privacy_level,
         "registration_status": "success",
         "face_quality_score": face.quality_score,
         "embedding_version": face.embedding_version,
@@ -132,6 +134,7 @@ def identified(of: matching.Identification) -> Answer:
         **{key: main[key] for key in ("identification_result", "candidates", "total_candidates")},
         "faces": faces,
         "search_stats": {
+            "scope": _scope(of.scope),
             "faces_searched": of.faces_searched,
             "search_time_ms": round(of.search_seconds * 1000),
             "threshold": {
@@ -142,6 +145,14 @@ def identified(of: matching.Identification) -> Answer:
             },
         },
     }
+
+
+def _scope(of: Scope) -> Answer:
+    """Why somebody may be missing among the candidates."""
+    viewer = str(of.viewer) if of.viewer else None
+    if of.everyone:
+        return {"everyone": True, "viewer": viewer, "user_groups": []}
+    return {"everyone": False, "viewer": viewer, "user_groups": of.counted}
 
 
 def _identified_face(

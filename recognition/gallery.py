@@ -73,6 +73,11 @@ class Scope:
     def has_public(self) -> bool:
         return "public" in self.groups
 
+    @property
+    def counted(self) -> list[str]:
+        """Those of `groups` that say something: without a viewer there are no friends."""
+        return sorted(self.groups if self.viewer else self.groups & {"public"})
+
     def friends(self) -> Relation:
         return Relation(Friendship.objects.filter(user=self.viewer), "friend")
 

@@ -177,6 +177,7 @@ class Identification:
     """`is_coarse`: an end user sees the scores, in steps that say little of a template."""
 
     by: Engine
+    scope: Scope
     faces: list[IdentifiedFace]  # the main face first
     users: Mapping[UUID, User]
     faces_searched: int
@@ -225,7 +226,14 @@ def identify(
     seconds = time.perf_counter() - started
     daily_counts.note(CountedKind.SEARCH, _found(faces))
     return Identification(
-        active, faces, users, gallery.searched, threshold, seconds, is_coarse=scope.is_for_user
+        active,
+        scope,
+        faces,
+        users,
+        gallery.searched,
+        threshold,
+        seconds,
+        is_coarse=scope.is_for_user,
     )
 
 

@@ -53,6 +53,10 @@ class Scores(Serializer):
 class Registered(Serializer):
     face_id = s.CharField()
     user_id = s.UUIDField()
+    privacy_level = s.ChoiceField(
+        PrivacyLevel.values,
+        help_text="Who finds the user; `friends` until `PUT /users/{user_id}` changes it.",
+    )
     registration_status = s.ChoiceField(["success"])
     face_quality_score = s.FloatField()
     embedding_version = s.CharField()
@@ -119,7 +123,21 @@ class Threshold(Scores):
     extrapolated = s.BooleanField()
 
 
+class SearchedScope(Serializer):
+    everyone = s.BooleanField()
+    viewer = s.UUIDField(
+        required=False,
+        allow_null=True,
+        help_text="On whose behalf was searched, whose own faces count; not in stored batches. "
+        "Null for a service that names nobody: only public users are found then.",
+    )
+    user_groups = s.ListField(
+        child=s.CharField(), help_text="Those of the request that counted, for this viewer."
+    )
+
+
 class SearchStats(Serializer):
+    scope = SearchedScope()
     faces_searched = s.IntegerField()
     search_time_ms = s.IntegerField()
     threshold = Threshold()

@@ -90,7 +90,8 @@ def test_it_works(service: Person) -> None:
 
 
 def without_times(result: dict[str, Any]) -> dict[str, Any]:
-    stats = {**result["search_stats"], "search_time_ms": 0}
+    scope = {**result["search_stats"]["scope"], "viewer": None}  # which no batch stores
+    stats = {**result["search_stats"], "search_time_ms": 0, "scope": scope}
     return {**result, "search_stats": stats}
 
 
@@ -101,6 +102,17 @@ def test_a_result_is_what_identify_answers(service: Person) -> None:
     work.work()
     assert without_times(at_once["results"][0]["result"]) == without_times(single)
     assert without_times(results(service, job_id)[0]["result"]) == without_times(single)
+
+
+def test_a_result_does_not_name_the_viewer(service: Person) -> None:
+    """Results stay when the viewer is erased."""
+    job_id = submit(service, 1, on_behalf_of=str(FRIEND))
+    work.work()
+    (item,) = results(service, job_id)
+    assert item["result"]["search_stats"]["scope"] == {
+        "everyone": False,
+        "user_groups": ["friends", "public"],
+    }
 
 
 @pytest.mark.parametrize(

@@ -321,6 +321,53 @@ def test_the_number_of_queries_does_not_grow_with_the_gallery(
 # --- whom one may find ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("fields", "viewer", "groups"),
+    [
+        ({}, None, ["public"]),
+        ({"search_scope": {"user_groups": ["friends", "hiking"]}}, None, []),
+        ({"on_behalf_of": str(FRIEND)}, str(FRIEND), ["friends", "public"]),
+        (
+            {"on_behalf_of": str(FRIEND), "search_scope": {"user_groups": ["hiking"]}},
+            str(FRIEND),
+            ["hiking"],
+        ),
+    ],
+    ids=str,
+)
+def test_the_answer_says_where_was_searched(
+    service: Person,
+    fake: FakePipeline,
+    fields: dict[str, Any],
+    viewer: str | None,
+    groups: list[str],
+) -> None:
+    make_user(FRIEND)
+    fake.show(vector(1))
+    scope = identify(service, **fields)["search_stats"]["scope"]
+    assert scope == {"everyone": False, "viewer": viewer, "user_groups": groups}
+
+
+def test_a_search_of_everyone_says_so(admin: Person, fake: FakePipeline) -> None:
+    fake.show(vector(1))
+    scope = identify(admin, search_scope={"scope": "all"})["search_stats"]["scope"]
+    assert scope == {"everyone": True, "viewer": None, "user_groups": []}
+
+
+def test_who_was_just_enrolled_is_not_found_and_one_sees_why(
+    service: Person, fake: FakePipeline
+) -> None:
+    fake.show(vector(1))
+    registered = data_of(service.post("register", user_id=OWNER, image=PICTURE_BASE64), 201)
+    answer = identify(service)
+    assert registered["privacy_level"] == "friends"
+    assert answer["candidates"] == []
+    assert answer["search_stats"]["scope"]["viewer"] is None
+    assert answer["search_stats"]["scope"]["user_groups"] == ["public"]
+    data_of(service.put(f"users/{OWNER}", privacy_level="public"))
+    assert found(identify(service)) == [str(OWNER)]
+
+
 def test_whom_one_may_not_see_leaves_no_trace(stranger: Person, fake: FakePipeline) -> None:
     make_face(make_user(FRIEND, "public"), near(vector(1), 0.98))
     fake.show(vector(1))

@@ -46,6 +46,7 @@ def test_it_works(owner: Person, fake: FakePipeline) -> None:
     assert answer == {
         "face_id": face.face_id,
         "user_id": str(OWNER),
+        "privacy_level": "friends",
         "registration_status": "success",
         "face_quality_score": 0.9,
         "embedding_version": "dlib_v1",
