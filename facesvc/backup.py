@@ -16,6 +16,7 @@ import django
 from django.core.management import call_command
 from django.db import connection
 
+from facesvc import backup_signature
 from facesvc.postgres import cluster
 from facesvc.postgres.cluster import DatabaseError
 
@@ -55,7 +56,14 @@ def _parser() -> argparse.ArgumentParser:
     restoring.add_argument(
         "--erased", type=Path, metavar="LIST", help="whom to erase again, see `erasures`"
     )
-    restoring.set_defaults(run=lambda o: restore(o.file, replace=o.replace, erased=o.erased))
+    restoring.add_argument(
+        "--unsigned",
+        action="store_true",
+        help="you know where the file is from",
+    )
+    restoring.set_defaults(
+        run=lambda o: restore(o.file, replace=o.replace, erased=o.erased, unsigned=o.unsigned)
+    )
     finishing = commands.add_parser(
         "finish", help="what a database needs that was restored by other means"
     )
@@ -80,6 +88,7 @@ def save(file: Path) -> None:
     try:
         unfinished.touch(mode=0o600)
         _run("pg_dump", *how, to=unfinished)
+        backup_signature.sign(unfinished)
         unfinished.rename(file)
     except OSError as error:
         raise BackupError(f"{file}: {error.strerror}.") from error
@@ -88,9 +97,11 @@ def save(file: Path) -> None:
     print(f"{file} has the database, {file.stat().st_size / 1e6:.1f} MB. It has no keys in it.")
 
 
-def restore(file: Path, *, replace: bool, erased: Path | None) -> None:
+def restore(file: Path, *, replace: bool, erased: Path | None, unsigned: bool) -> None:
     """All or nothing; then what a restored database needs, and the erasures since the backup."""
     to_erase = _read(erased) if erased else {}
+    if not unsigned:
+        _require_signature(file)
     content = _run("pg_restore", "--list", str(file))
     if tables := connection.introspection.table_names():
         if not replace:
@@ -104,6 +115,18 @@ def restore(file: Path, *, replace: bool, erased: Path | None) -> None:
     _run("pg_restore", *how, str(file), into=True)
     print(f"{file} is restored.")
     finish(to_erase)
+
+
+def _require_signature(file: Path) -> None:
+    try:
+        backup_signature.check(file)
+    except backup_signature.SignatureError as error:
+        raise BackupError(
+            f"{error} Restoring a file runs the code in it. If you know where it is from, say"
+            " --unsigned (make restore ARGS=--unsigned). Nothing is done."
+        ) from error
+    except OSError as error:
+        raise BackupError(f"{file}: {error.strerror}.") from error
 
 
 def _refuse_newer(tables: list[str], content: str) -> None:

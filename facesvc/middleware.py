@@ -28,7 +28,14 @@ class RequestContextMiddleware:
         given = request.headers.get("X-Request-ID", "")
         request_id = given if _SANE_ID.fullmatch(given) else str(uuid.uuid4())
         request.META["facesvc.request_id"] = request_id
-        current_request.request_id.set(request_id)
+        token = current_request.request_id.set(request_id)
+        try:
+            return self._answer(request, request_id)
+        finally:
+            # The thread may log something next that belongs to no request, such as a broken one.
+            current_request.request_id.reset(token)
+
+    def _answer(self, request: HttpRequest, request_id: str) -> HttpResponse:
         request.META["facesvc.started"] = time.perf_counter()
         engine.forget_used()
         with (

@@ -18,7 +18,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
 
-from facesvc import database
+from facesvc import backup_signature, database
 from facesvc.postgres import cluster
 from tests.patience import PATIENCE
 from tests.photos import astronaut, encode, tom_hanks
@@ -251,9 +251,8 @@ def test_a_broken_file_changes_nothing(home: Place, saved: Path, folder: Path) -
     data = saved.read_bytes()
     for cut in (0, 100, len(data) // 2, len(data) - 1000):
         (folder / "broken.backup").write_bytes(data[:cut])
-        done = there.run(
-            *("-m", "facesvc.backup", "restore", str(folder / "broken.backup"), "--replace")
-        )
+        broken = ("restore", str(folder / "broken.backup"), "--replace", "--unsigned")
+        done = there.run("-m", "facesvc.backup", *broken)
         assert done.returncode == 1 and "the database is as it was" in done.stderr
     assert there.look(photo)["found"] == [[str(ANN)]]
 
@@ -271,7 +270,7 @@ def test_data_alone_needs_list_anew(home: Place, saved: Path, folder: Path) -> N
     bare.manage("migrate", "--verbosity=0")
     url = database.embedded_url(bare.folder)
     tables = (
-        "django_content_type, auth_permission, django_migrations, django_q_schedule,"
+        "django_content_type, auth_permission, auth_group, django_migrations, django_q_schedule,"
         " recognition_activemodel, recognition_sketchcentre"
     )
     with psycopg.connect(url, autocommit=True) as connection:
@@ -298,3 +297,38 @@ def test_an_existing_file_stays(home: Place, saved: Path) -> None:
     done = home.run("-m", "facesvc.backup", "save", str(saved))
     assert done.returncode == 1 and "exists already" in done.stderr
     assert saved.read_bytes() == before
+
+
+# --- the signature --------------------------------------------------------------------------------
+
+
+def test_a_file_that_we_did_not_make_is_not_run(
+    home: Place, saved: Path, folder: Path, tmp_path: Path
+) -> None:
+    """Changed, without its signature, or of another installation. Nothing of it is restored."""
+    elsewhere = place(folder, "careful", **home.keys)
+    content = saved.read_bytes()
+    at = len(content) // 2
+    files = {
+        "changed": content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :],
+        "longer": content + b"x",
+        "unsigned": content[: -backup_signature._LENGTH],
+        "empty": b"",
+    }
+    for name, changed in files.items():
+        file = tmp_path / name
+        file.write_bytes(changed)
+        done = elsewhere.run("-m", "facesvc.backup", "restore", str(file))
+        assert (done.returncode, "--unsigned" in done.stderr) == (1, True), name
+    elsewhere.keys["SECRET_KEY"] = "another-" * 8
+    done = elsewhere.run("-m", "facesvc.backup", "restore", str(saved))
+    assert done.returncode == 1 and "another SECRET_KEY" in done.stderr
+    assert not elsewhere.manage("showmigrations", "--plan", "recognition").count("[X]")
+    # Who knows where it is from may say so.
+    elsewhere.backup("restore", tmp_path / "unsigned", "--unsigned")
+    assert elsewhere.look(folder / "ann.png")["found"] == [[str(ANN)]]
+
+
+def test_a_missing_file_is_named(home: Place, tmp_path: Path) -> None:
+    done = home.run("-m", "facesvc.backup", "restore", str(tmp_path / "no.backup"), "--replace")
+    assert done.returncode == 1 and "No such file" in done.stderr

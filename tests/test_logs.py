@@ -13,6 +13,7 @@ from django.test import Client
 
 from facesvc import logs
 from management import operations
+from recognition import current_request
 from recognition.capacity import BusyError
 from tests.builders import (
     OWNER,
@@ -142,3 +143,10 @@ def test_a_strange_host_is_no_error_of_ours(client: Client, output: io.StringIO)
     client.get("/health/live", headers={"Host": "evil.example"})
     client.get(f"{PREFIX}users", headers={"Host": "evil.example"})
     assert {line["level"] for line in lines(output)} == {"INFO"}
+
+
+@pytest.mark.django_db
+def test_what_is_logged_after_a_request_is_not_of_it(client: Client) -> None:
+    """The same thread may next log that another connection sent something broken."""
+    assert client.get("/health/live", headers={"X-Request-ID": "r-1"})["X-Request-ID"] == "r-1"
+    assert current_request.request_id.get() == current_request.NONE

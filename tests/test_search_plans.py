@@ -15,7 +15,7 @@ from recognition import indexes
 from recognition.engine import Engine
 from recognition.gallery import Scope
 from recognition.inference.arrays import Floats
-from recognition.models import Face, Listing, Sketch, User
+from recognition.models import Face, Group, Listing, Membership, Sketch, User
 from recognition.search import Gallery, Plan
 from recognition.sketches import sketch_of
 from recognition.statements import for_graph, statements
@@ -337,3 +337,33 @@ def wide(embedding: Floats) -> Floats:
     vector512 = np.zeros(512, np.float32)
     vector512[: len(embedding)] = embedding
     return vector512
+
+
+def test_a_group_does_not_show_in_the_work_that_it_makes() -> None:
+    """The same pages are read whether or not there is a group in which the viewer is not."""
+    viewer = make_user(OWNER)
+    for name in ("own", "also own"):
+        Membership.objects.create(group=Group.objects.create(name=name), user=viewer)
+    others = [User(privacy_level="friends") for _ in range(300)]
+    User.objects.bulk_create(others)
+    for number in range(300):
+        group = Group.objects.create(name=f"group {number}")
+        Membership.objects.bulk_create(Membership(group=group, user=user) for user in others[:20])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE recognition_group; ANALYZE recognition_membership")
+
+    def work(name: str) -> list[tuple[str, int]]:
+        (relation,) = Scope(viewer=OWNER, groups=frozenset({name})).relations()
+        text = relation.users().explain(format="json", analyze=True, buffers=True)
+        plan = json.loads(text)[0]["Plan"]
+        return [(part["Node Type"], part["Shared Hit Blocks"]) for part in nodes_of(plan)]
+
+    work("warm up")
+    assert work("group 7") == work("no such group")
+    assert work("own") != work("no such group")  # which is the viewer's to know
+
+
+def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from nodes_of(part)

@@ -1,0 +1,51 @@
+"""The last line of a backup: who made it. Restoring a file runs what is in it.
+
+A dump is SQL with functions and triggers, which the service would run with its own rights. So a
+file is restored only if it was made with this installation's SECRET_KEY, or if somebody says that
+they know where it is from. Programs of PostgreSQL do not mind the line.
+"""
+
+import hashlib
+import hmac
+import re
+from pathlib import Path
+
+from django.conf import settings
+
+_LINE = re.compile(rb"\nfacesvc backup, HMAC-SHA256 ([0-9a-f]{64})\n")
+_LENGTH = len("\nfacesvc backup, HMAC-SHA256 \n") + 64
+_CHUNK = 1024**2
+
+
+class SignatureError(Exception):
+    """The file is not one that this installation made; the message says why."""
+
+
+def sign(file: Path) -> None:
+    """Append the line."""
+    digest = _digest(file, file.stat().st_size)
+    with file.open("ab") as end:
+        end.write(f"\nfacesvc backup, HMAC-SHA256 {digest}\n".encode())
+
+
+def check(file: Path) -> None:
+    """Raises SignatureError."""
+    length = max(0, file.stat().st_size - _LENGTH)
+    with file.open("rb") as content:
+        content.seek(length)
+        line = _LINE.fullmatch(content.read())
+    if not line:
+        raise SignatureError(f"{file} has no signature.")
+    if not hmac.compare_digest(line[1].decode(), _digest(file, length)):
+        raise SignatureError(f"{file} was changed, or made with another SECRET_KEY.")
+
+
+def _digest(file: Path, length: int) -> str:
+    """Of the first `length` bytes."""
+    key = hashlib.sha256(b"facesvc.backup\n" + settings.SECRET_KEY.encode()).digest()
+    made = hmac.new(key, digestmod="sha256")
+    with file.open("rb") as content:
+        while chunk := content.read(min(_CHUNK, length)):
+            made.update(chunk)
+            length -= len(chunk)
+    return made.hexdigest()
