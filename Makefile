@@ -18,7 +18,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DELETE_ON_ERROR:
-.PHONY: help run token demo test fuzz check docs bench bench-search bench-load bench-soak bench-jobs bench-frames backup restore lock clean clean-data
+.PHONY: help run token doctor demo test fuzz check docs bench bench-search bench-load bench-soak bench-jobs bench-frames backup restore lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ token: .venv/run.stamp .env  ## Print a token with all rights for two hours: exp
 
 demo: .venv/dev.stamp .env  ## People of packaged photos in the service, and the page with them (PORT=8000 HOST=127.0.0.1)
 	@exec $(BIN)/python -m tests.demo --host $(HOST) --port $(PORT)
+
+doctor: .venv/run.stamp .env  ## Check whether the service has what it needs, and say what to do (ARGS=--json)
+	@$(BIN)/python manage.py doctor $(ARGS)
 
 test: .venv/dev.stamp .env  ## Run the tests (ARGS='-k identify')
 	@echo "Running the tests"

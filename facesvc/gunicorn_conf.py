@@ -9,7 +9,7 @@ from facesvc import logs, machine, metrics_folder, unread_body
 from facesvc.environment import env
 
 # What a process takes with the default pack under load, and some room.
-_WORKER_BYTES = 600 * 1024**2
+WORKER_BYTES = 600 * 1024**2
 _MOST_WORKERS = 8
 
 wsgi_app = "facesvc.wsgi"
@@ -21,7 +21,7 @@ worker_class = "gthread"
 #: Default: as many as cores, at most 8, and no more than fit into the memory at 600 MB each
 workers = env.int(
     "WEB_WORKERS",
-    max(1, min(machine.cpus(), _MOST_WORKERS, machine.memory() // _WORKER_BYTES)),
+    max(1, min(machine.cpus(), _MOST_WORKERS, machine.memory() // WORKER_BYTES)),
 )
 # Far more than compute at once: the others wait for their turn or refuse with 503, which takes no
 # time, see recognition.capacity. Connections beyond them wait unseen, so these must be enough to

@@ -175,6 +175,7 @@ INSTALLED_APPS = [
     "django_q",
     "recognition",
     "management",
+    "facesvc",  # for its commands
     "facesvc.page",
 ]
 ROOT_URLCONF = "facesvc.urls"

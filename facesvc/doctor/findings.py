@@ -1,0 +1,72 @@
+"""What a check finds, and how all checks are run."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, OperationalError
+
+from facesvc.postgres.cluster import DatabaseError
+from recognition.inference.packs import PackError
+
+
+class State(StrEnum):
+    OK = "ok"
+    WARNING = "warning"  # it works, and should be looked at
+    FAILURE = "failure"  # something does not work
+    UNKNOWN = "unknown"  # it could not be looked at, because of another failure
+
+
+@dataclass(frozen=True)
+class Finding:
+    state: State
+    text: str
+    advice: str = ""  # what to do
+
+
+def ok(text: str) -> Finding:
+    return Finding(State.OK, text)
+
+
+def warning(text: str, advice: str) -> Finding:
+    return Finding(State.WARNING, text, advice)
+
+
+def failure(text: str, advice: str) -> Finding:
+    return Finding(State.FAILURE, text, advice)
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    look: Callable[[], Finding]
+    needs: tuple[str, ...] = ()  # names of checks before it
+
+
+def examine(checks: Sequence[Check]) -> Iterator[tuple[str, Finding]]:
+    """The name and the finding of each check. One whose need has failed is not made."""
+    failed: set[str] = set()
+    for check in checks:
+        if missing := [need for need in check.needs if need in failed]:
+            finding = Finding(State.UNKNOWN, f"not looked at, because of: {missing[0]}")
+        else:
+            finding = _looked(check)
+        if finding.state in (State.FAILURE, State.UNKNOWN):
+            failed.add(check.name)
+        yield check.name, finding
+
+
+def _looked(check: Check) -> Finding:
+    try:
+        return check.look()
+    except (OperationalError, DatabaseError) as error:
+        text = f"it does not answer: {_first_line(error)}"
+        return failure(text, "Start the database, or see DATABASE_URL.")
+    except (Error, PackError, ImproperlyConfigured, OSError) as error:
+        return failure(_first_line(error), "See the log of the service.")
+
+
+def _first_line(error: Exception) -> str:
+    """Without what PostgreSQL adds to an error, which may be a row."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,78 @@
+"""Checks of this machine, which need no database."""
+
+import shutil
+import time
+
+from django.conf import settings
+from django.core import checks as django_checks
+from django.db import Error
+
+from facesvc import gunicorn_conf, machine
+from facesvc.doctor.findings import Finding, failure, ok, warning
+from facesvc.postgres.cluster import DatabaseError
+from recognition import engine
+from recognition.inference import weights
+from recognition.models import ActiveModel
+
+_MB = 1024**2
+
+
+def configuration() -> Finding:
+    """What `manage.py check` finds. A SECRET_KEY that is missing or weak ends every command."""
+    found = [each for each in django_checks.run_checks() if each.level >= django_checks.ERROR]
+    if found:
+        return failure(found[0].msg, found[0].hint or "`manage.py check` has all of it.")
+    return ok("SECRET_KEY is strong, and `manage.py check` finds no error")
+
+
+def models() -> Finding:
+    """Compares each file of the pack that serves with its SHA-256."""
+    pack = engine.pack(_active()[0])
+    verdicts = weights.verify(pack, settings.MODELS_DIR)
+    for file, verdict in verdicts.items():
+        if verdict != weights.GOOD:
+            folder = settings.MODELS_DIR / pack.name
+            advice = f"Remove it from {folder}, and run `manage.py models pull {pack.name}`."
+            return failure(f"{pack.name}: {file} is {verdict}", advice)
+    return ok(f"{pack.name}: {len(verdicts)} files are as the pack names them")
+
+
+def inference() -> Finding:
+    """Loads the networks and runs them on a picture made in memory."""
+    loaded = engine.load(*_active())
+    began = time.monotonic()
+    if not loaded.self_test():
+        advice = "Another pack serves meanwhile: `manage.py models activate`."
+        return failure("the networks give what cannot be right", advice)
+    return ok(f"the networks run: {1000 * (time.monotonic() - began):.0f} ms for a small picture")
+
+
+def _active() -> tuple[str, str]:
+    """The pack that serves and its key; without a database, what a new one would begin with."""
+    try:
+        row = ActiveModel.objects.first()
+    except (Error, DatabaseError):
+        row = None
+    return (row.pack, row.template_key) if row else (settings.FACESVC_PACK, "")
+
+
+def disk() -> Finding:
+    free = shutil.disk_usage(settings.DATA_DIR).free // _MB
+    least = settings.FACESVC_FREE_DISK_MB
+    text = f"{free:,} MB are free in {settings.DATA_DIR}"
+    if free < least:
+        return failure(text, f"Below {least} MB batches are refused: make room.")
+    if free < 4 * least:
+        return warning(text, f"Below {least} MB batches are refused: make room soon.")
+    return ok(text)
+
+
+def memory() -> Finding:
+    """What all processes of one machine take at most, beside what it has."""
+    web, workers = gunicorn_conf.workers, settings.FACESVC_TASK_WORKERS
+    needed = (web + workers) * gunicorn_conf.WORKER_BYTES // _MB
+    there = machine.memory() // _MB
+    text = f"{web} web processes and {workers} of the workers take up to {needed:,} MB of {there:,}"
+    if needed > there:
+        return warning(text, "Lower WEB_WORKERS, or run the workers on another machine.")
+    return ok(text)

@@ -1,0 +1,131 @@
+"""Checks that ask the database. None changes anything; none shows a secret or a person."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+from django_q.models import OrmQ, Schedule
+
+from batch.apps import SWEEP
+from batch.models import DeliveryState, WebhookDelivery, WebhookEndpoint
+from facesvc.doctor.findings import Finding, failure, ok, warning
+from recognition import engine, indexes, protection, sealing
+from recognition.models import ActiveModel, FaceCrop
+
+LEAST_POSTGRESQL = 14  # Django's
+CLOCK_SECONDS = 2.0
+# A cluster looks at its schedule every half minute, and the sweep is due every minute.
+SILENCE = timedelta(minutes=3)
+LONG_WAIT = timedelta(minutes=10)
+A_KEY = "python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
+
+
+def database() -> Finding:
+    """It answers, takes writes, and is new enough, as its extension is."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_read_only')")
+        if cursor.fetchone() != ("off",):
+            return failure("it is read-only", "DATABASE_URL has to name the primary server.")
+    version: int = connection.pg_version  # type: ignore[attr-defined]
+    if version // 10_000 < LEAST_POSTGRESQL:
+        return failure(f"PostgreSQL {version // 10_000}", f"It has to be {LEAST_POSTGRESQL}.")
+    pgvector = indexes.pgvector_version()
+    if pgvector is None or pgvector < indexes.LEAST_PGVECTOR:
+        there = f"only pgvector {_dotted(pgvector)}" if pgvector else "no pgvector"
+        return failure(there, f"Install pgvector {_dotted(indexes.LEAST_PGVECTOR)} or newer.")
+    shown = f"{version // 10_000}.{version % 10_000}"
+    return ok(f"PostgreSQL {shown}, pgvector {_dotted(pgvector)}")
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def migrations() -> Finding:
+    executor = MigrationExecutor(connection)
+    if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        return failure(f"{len(plan)} are missing", "Run `manage.py migrate`.")
+    return ok("all are applied")
+
+
+def clock() -> Finding:
+    """The clock of the database beside ours."""
+    before = timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (there,) = cursor.fetchone()
+    apart = max(before - there, there - timezone.now(), timedelta(0)).total_seconds()
+    if apart <= CLOCK_SECONDS:
+        return ok("as the database's")
+    text = f"{apart:.0f} s apart from the database's"
+    advice = "Set both by NTP: tokens, sessions and locks end too early or too late."
+    if apart > max(CLOCK_SECONDS, settings.JWT_LEEWAY_SECONDS):
+        return failure(text, advice)
+    return warning(text, advice)
+
+
+def search() -> Finding:
+    """The index and the centre of the templates that are searched."""
+    if (row := ActiveModel.objects.first()) is None:
+        return failure("nothing is prepared", "Run `manage.py migrate`.")
+    version = engine.version_of(engine.pack(row.pack), row.template_key)
+    if not indexes.is_usable(version):
+        text = f"the index of {version} is missing or broken"
+        return failure(text, "Run `manage.py migrate`, which makes it without blocking anybody.")
+    return ok(f"the index of {version} is valid")
+
+
+def template_key() -> Finding:
+    row = ActiveModel.objects.first()
+    key = row.template_key if row else protection.newest_key()
+    if key not in (protection.NO_KEY, *protection.key_ids()):
+        text = f"the templates are protected by the key {key}, which is missing"
+        return failure(text, "FACESVC_TEMPLATE_KEYS has to have it again: see Keys in the README.")
+    if key == protection.NO_KEY:
+        text = "the templates are not protected: a stolen table can be used elsewhere"
+        return warning(text, f"FACESVC_TEMPLATE_KEYS, then `manage.py rotate_keys`: {A_KEY}")
+    return ok(f"the templates are protected by the key {key}")
+
+
+def crop_key() -> Finding:
+    """Whether the newest and the oldest kept picture can be opened."""
+    if not sealing.is_possible():
+        text = "there is none: jobs, callbacks and a change of the model do not work"
+        return warning(text, f"Set FACESVC_CROP_KEYS: {A_KEY}")
+    crops = FaceCrop.objects.order_by("pk")
+    kept = [crop for crop in (crops.first(), crops.last()) if crop]
+    if not all(sealing.can_open(bytes(crop.sealed)) for crop in kept):
+        text = "no key in FACESVC_CROP_KEYS opens a picture that is kept"
+        return failure(text, "The key that it was made with has to be there again.")
+    return ok("it opens the pictures that are kept" if kept else "it is there")
+
+
+def queue() -> Finding:
+    """Whether a cluster looks at the schedule and takes tasks, on whatever machine."""
+    sweep = Schedule.objects.filter(name=SWEEP).first()
+    if sweep is None:
+        return failure("the schedule is missing", "Run `manage.py migrate`.")
+    now = timezone.now()
+    if now - sweep.next_run > SILENCE:
+        text = f"no worker has looked for {_minutes(now - sweep.next_run)}"
+        return failure(text, "Start one: `manage.py qcluster`; `make run` has one.")
+    waiting = OrmQ.objects.filter(lock__lte=now).order_by("lock").first()
+    if waiting and now - waiting.lock > LONG_WAIT:
+        text = f"a task has waited for {_minutes(now - waiting.lock)}"
+        return warning(text, "More workers help: FACESVC_TASK_WORKERS, or another machine.")
+    return ok("a worker takes what waits")
+
+
+def _minutes(time: timedelta) -> str:
+    return f"{time.total_seconds() // 60:.0f} minutes"
+
+
+def callbacks() -> Finding:
+    given_up = WebhookDelivery.objects.filter(state=DeliveryState.DEAD).count()
+    stopped = WebhookEndpoint.objects.filter(disabled_at__isnull=False).count()
+    if not given_up + stopped:
+        return ok("none was given up")
+    text = f"{given_up} were given up, {stopped} addresses answered 410 Gone"
+    return warning(text, "The admin shows why, and sends them again (`manage.py replay_webhooks`).")

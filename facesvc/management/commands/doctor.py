@@ -1,0 +1,51 @@
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from facesvc import terminal
+from facesvc.doctor.checks import CHECKS
+from facesvc.doctor.findings import Finding, State, examine
+
+_COLOURS = {
+    State.OK: terminal.GREEN,
+    State.WARNING: terminal.YELLOW,
+    State.FAILURE: terminal.RED,
+    State.UNKNOWN: terminal.DIM,
+}
+
+
+class Command(BaseCommand):
+    # What they find is one of the findings.
+    requires_system_checks = []
+    help = (
+        "Check whether the service has what it needs: a line each, with what to do. "
+        "The exit code is 1 if something does not work, and 0 with warnings alone."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="for programs")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        states = set()
+        found = []
+        for name, finding in examine(CHECKS):
+            states.add(finding.state)
+            if options["json"]:
+                found.append({"name": name, **vars(finding)})
+            else:
+                self._show(name, finding)
+        is_fine = states.isdisjoint({State.FAILURE, State.UNKNOWN})
+        if options["json"]:
+            self.stdout.write(json.dumps({"ok": is_fine, "checks": found}, indent=2))
+        if not is_fine:
+            sys.exit(1)
+
+    def _show(self, name: str, finding: Finding) -> None:
+        colours = terminal.in_colour(sys.stdout)
+        state = terminal.painted(f"{finding.state:<8}", _COLOURS[finding.state], really=colours)
+        self.stdout.write(f"{state} {name:<13} {finding.text}")
+        if finding.advice:
+            self.stdout.write(f"{'':<22} -> {finding.advice}")
