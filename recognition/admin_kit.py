@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
@@ -55,6 +56,7 @@ class UncountedList(ChangeList):
         first = (self.page_num - 1) * self.list_per_page
         rows = list(self.queryset[first : first + self.list_per_page + 1])
         self.result_list = rows[: self.list_per_page]
+        self.model_admin.prepare(self.result_list)  # type: ignore[attr-defined]
         self.has_next = len(rows) > self.list_per_page and self.page_num < _MOST_PAGES
         self.is_cut_off = len(rows) > self.list_per_page and not self.has_next
         # These two are equal, so that Django's search form says nothing about totals.
@@ -84,6 +86,9 @@ class LargeTable:
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return UncountedList
+
+    def prepare(self, rows: list[Any]) -> None:
+        """Look up what a page of rows shows beside them: once for all, and not for each."""
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -115,6 +120,17 @@ def actor_of(request: HttpRequest) -> str:
     return audit.operator(request.user)
 
 
+def note_in_history(request: HttpRequest, rows: Iterable[Model], words: str) -> None:
+    """What the operator did to the rows, for their HISTORY and for "Recent actions"."""
+    if noted := list(rows):
+        LogEntry.objects.log_actions(
+            request.user.pk,  # type: ignore[arg-type]
+            noted,
+            CHANGE,
+            change_message=words,
+        )
+
+
 def when(at: datetime | None) -> str:
     """A time with seconds and zone, or a dash."""
     return formats.localize(timezone.localtime(at)) if at else "–"
@@ -126,7 +142,9 @@ def address_of(row: Model, page: str = "change") -> str:
 
 
 def link(row: Model | None, text: str = "") -> str:
-    """To the admin page of a row, by its name."""
+    """To the admin page of a row, by its name; only the name where its model has no pages."""
     if row is None:
         return "–"
+    if not admin.site.is_registered(type(row)):
+        return text or str(row)
     return format_html('<a href="{}">{}</a>', address_of(row), text or str(row))

@@ -11,6 +11,7 @@ logger = logging.getLogger(__name__)
 
 class RecognitionConfig(AppConfig):
     name = "recognition"
+    verbose_name = "People and recognition"
 
     def ready(self) -> None:
         from recognition import (

@@ -156,6 +156,7 @@ class ActiveModel(models.Model):
     activated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name_plural = "active model"
         constraints = [
             models.CheckConstraint(condition=models.Q(id=1), name="activemodel_has_one_row")
         ]
@@ -211,6 +212,7 @@ class AuditEvent(models.Model):
     details = models.JSONField(default=dict)
 
     class Meta:
+        verbose_name, verbose_name_plural = "event", "audit log"
         indexes = [
             # Consumers: the history of one person, GET /audit?user_id=.
             models.Index(fields=["user_id", "id"], name="audit_of_user"),

@@ -15,7 +15,16 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from batch.models import Job, Kind, WebhookDelivery, WebhookEndpoint
-from recognition.models import Attempt, Face, FailureCount, PossibleDuplicate, Session
+from recognition import engine
+from recognition.models import (
+    ActiveModel,
+    Attempt,
+    AuditEvent,
+    Face,
+    FailureCount,
+    PossibleDuplicate,
+    Session,
+)
 from recognition.models import User as Person
 from tests.builders import FRIEND, OWNER, make_face, make_user, service_token, vector
 
@@ -35,6 +44,8 @@ MODELS: dict[type[Model], set[str]] = {
     Job: READ_ONLY,
     WebhookDelivery: READ_ONLY,
     WebhookEndpoint: READ_ONLY,
+    AuditEvent: READ_ONLY,
+    ActiveModel: READ_ONLY,
 }
 # Pages of no model: what staff without any permission gets. None: a page that strangers get, too.
 LOGGED_IN: dict[str, int | None] = {
@@ -86,6 +97,8 @@ def rows(db: None, settings: Settings) -> dict[type[Model], Model]:
         job,
         endpoint,
         WebhookDelivery.objects.create(job=job, endpoint=endpoint, next_attempt_at=later),
+        AuditEvent.objects.create(actor="operator:mia", action="user.unlock", user_id=user.pk),
+        engine.active_model(),
     ]
     return {type(row): row for row in made}
 

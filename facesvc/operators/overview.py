@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
 from batch.models import DeliveryState, Item, Job, WebhookDelivery, WebhookEndpoint
 from facesvc.operators.plots import Plot, Series, plot
+from recognition.duplicates import DuplicateState, PossibleDuplicate
 from recognition.models import CountedKind, DailyCount, FailureCount
 
 DAYS = 30
@@ -79,6 +81,8 @@ class _Look:
     @property
     def address(self) -> str:
         options = self._page._meta
+        if not admin.site.is_registered(self._page):
+            return ""
         name = f"admin:{options.app_label}_{options.model_name}_changelist"
         return reverse(name) + self.query
 
@@ -86,6 +90,11 @@ class _Look:
 def _looks() -> list[_Look]:
     callbacks = WebhookDelivery.objects
     return [
+        _Look(
+            "Possible duplicates",
+            PossibleDuplicate.objects.filter(state=DuplicateState.OPEN),
+            "two people whose faces are so alike that you decide whether they are one",
+        ),
         _Look(
             "Locked",
             FailureCount.objects.filter(locked_at__isnull=False),
@@ -102,7 +111,7 @@ def _looks() -> list[_Look]:
             "Addresses disabled",
             WebhookEndpoint.objects.filter(disabled_at__isnull=False),
             "answered 410 Gone and get no callbacks until you enable them",
-            "?disabled_at__isempty=0",
+            "?disabled=yes",
         ),
         _Look(
             "Callbacks failing",

@@ -1,0 +1,126 @@
+"""Pages of no single app: the audit log, and the model that serves."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
+
+from facesvc.operators import model_page
+from facesvc.operators.dates import DatedList
+from recognition.admin_kit import LargeTable, ReadOnly, when
+from recognition.audit_sentences import SENTENCES, Names, label, sentence
+from recognition.models import ActiveModel, AuditEvent, User
+
+_ACTORS = {
+    "operator": "operators of these pages",
+    "service": "services",
+    "user": "people themselves",
+    "command": "commands on the server",
+    "system": "the service itself",
+}
+# People whom a name may mean in a search of the log.
+_MOST_PEOPLE = 200
+
+
+class ActionFilter(admin.SimpleListFilter):
+    title, parameter_name = "what was done", "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(action, label(action)) for action in SENTENCES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(action=self.value()) if self.value() else queryset
+
+
+class ActorFilter(admin.SimpleListFilter):
+    title, parameter_name = "who did it", "by"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(_ACTORS.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(actor__startswith=self.value()) if self.value() else queryset
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ["when", "what"]
+    list_display_links = ["when"]
+    list_filter = [ActorFilter, ActionFilter]
+    search_fields = ["actor"]
+    search_help_text = (
+        "A name or a part of it, a person's id, a face id, an operator as operator:mia, "
+        "or the id of a request."
+    )
+    date_hierarchy = "at"
+    ordering = ["-pk"]
+    actions = None
+    fields = ["when", "what", "action", "actor", "user_id", "other_user_id", "viewer_id", "face_id"]
+    fields += ["request_id"]
+    readonly_fields = ["when", "what"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DatedList]:
+        return DatedList
+
+    def prepare(self, rows: list[AuditEvent]) -> None:
+        names = Names.of(rows)
+        for row in rows:
+            row.sentence = sentence(row, names)  # type: ignore[attr-defined]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        text = search_term.strip()
+        return (queryset.filter(_about(text)) if text else queryset), False
+
+    def when(self, event: AuditEvent) -> str:
+        return when(event.at)
+
+    @admin.display(description="what happened")
+    def what(self, event: AuditEvent) -> SafeString:
+        if not hasattr(event, "sentence"):
+            self.prepare([event])
+        said: SafeString = event.sentence  # type: ignore[attr-defined]
+        return said
+
+
+def _about(text: str) -> Q:
+    """Each way has an index, but those by actor and by request read the log."""
+    kind, _, _ = text.partition(":")
+    if kind in _ACTORS:
+        return Q(actor=text)
+    if text.startswith("face_"):
+        return Q(face_id=text)
+    try:
+        user_id = UUID(text)
+    except ValueError:
+        people = User.objects.filter(display_name__icontains=text).values_list("pk", flat=True)
+        return Q(user_id__in=list(people[:_MOST_PEOPLE])) | Q(request_id=text)
+    return Q(user_id=user_id) | Q(other_user_id=user_id) | Q(request_id=text)
+
+
+@admin.register(ActiveModel)
+class ActiveModelAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """One page in place of a list: the row says little without its pack."""
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        self._require_view(request)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Active model",
+            "opts": self.opts,
+            "page": model_page.page(),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "operators/model.html", context)
+
+    def _require_view(self, request: HttpRequest) -> None:
+        if not self.has_view_permission(request):
+            raise PermissionDenied

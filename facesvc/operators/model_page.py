@@ -1,0 +1,143 @@
+"""The page of the active model: what its scores mean, which templates there are, how to change."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Sum
+
+from recognition import catalogue, engine, matching, protection
+from recognition.admin_kit import link
+from recognition.catalogue import Entry
+from recognition.inference.packs import Calibration, ModelPack, PackError
+from recognition.models import Face, GalleryCount, User
+from recognition.scores import ScoreScale
+
+# A face without a kept picture is looked for up to here; there may be as many as faces.
+_MOST_FACES = 1000
+_MOST_PEOPLE = 20
+
+
+@dataclass(frozen=True)
+class Level:
+    """One of the verification levels, and what a match at it means."""
+
+    name: str
+    confidence: float
+    similarity: float
+    one_in: int  # strangers of whom one is taken for the person
+    is_extrapolated: bool
+
+
+@dataclass(frozen=True)
+class Version:
+    name: str
+    templates: int
+    shown: int  # can be found by somebody
+    is_active: bool
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """Faces from whose picture no other model can make a template, since none is kept."""
+
+    faces: int
+    people: list[str]  # links
+    is_cut: bool
+    has_more_people: bool
+
+
+@dataclass(frozen=True)
+class Other:
+    """A pack that could serve, and the commands that lead there."""
+
+    entry: Entry
+    commands: list[str]
+
+
+@dataclass(frozen=True)
+class Page:
+    name: str
+    activated_at: datetime
+    is_protected: bool
+    problem: str  # why the rest is not known; empty when it is
+    pack: ModelPack | None
+    calibration: Calibration | None
+    levels: list[Level]
+    versions: list[Version]
+    lacking: Lacking
+    others: list[Other]
+
+
+def page() -> Page:
+    row = engine.active_model()
+    pack, calibration, problem = None, None, ""
+    try:
+        pack = engine.pack(row.pack)
+        calibration = engine.calibration_of(pack)
+    except PackError as error:
+        problem = str(error)
+    version = engine.version_of(pack, row.template_key) if pack else ""
+    return Page(
+        name=row.pack,
+        activated_at=row.activated_at,
+        is_protected=row.template_key != protection.NO_KEY,
+        problem=problem,
+        pack=pack,
+        calibration=calibration,
+        levels=_levels(calibration) if calibration else [],
+        versions=_versions(version),
+        lacking=_lacking(),
+        others=[_other(entry) for entry in catalogue.entries() if not entry.active],
+    )
+
+
+def _levels(calibration: Calibration) -> list[Level]:
+    scores, levels = ScoreScale(calibration), []
+    for name in matching.LEVELS:
+        confidence = matching.level_confidence(name)
+        cosine = scores.cosine_of_confidence(confidence)
+        levels.append(
+            Level(
+                name,
+                confidence,
+                round(scores.similarity(cosine), 3),
+                round(1 / scores.fmr(cosine)),
+                scores.is_extrapolated(cosine),
+            )
+        )
+    return levels
+
+
+def _versions(active: str) -> list[Version]:
+    rows = GalleryCount.objects.order_by().values_list("embedding_version", "shown")
+    sums: dict[str, dict[bool, int]] = {}
+    for name, shown, count in rows.annotate(Sum("templates")):
+        sums.setdefault(name, {})[shown] = count
+    sums.setdefault(active, {})
+    return [
+        Version(name, sum(found.values()), found.get(True, 0), name == active)
+        for name, found in sorted(sums.items(), key=lambda each: (each[0] != active, each[0]))
+        if name and (any(found.values()) or name == active)
+    ]
+
+
+def _lacking() -> Lacking:
+    faces = Face.objects.filter(crop=None).order_by()
+    users = list(faces.values_list("user_id", flat=True)[: _MOST_FACES + 1])
+    different = list(dict.fromkeys(users))
+    people = User.objects.only("pk", "display_name").in_bulk(different[:_MOST_PEOPLE])
+    return Lacking(
+        faces=min(len(users), _MOST_FACES),
+        people=[link(user) for user in people.values()],
+        is_cut=len(users) > _MOST_FACES,
+        has_more_people=len(different) > _MOST_PEOPLE,
+    )
+
+
+def _other(entry: Entry) -> Other:
+    name = entry.pack.name
+    accept = " --accept-license" if entry.pack.terms else ""
+    pull = [] if entry.prepared else [f"manage.py models pull {name}{accept}"]
+    measure = [] if entry.calibrated else [f"manage.py calibrate FOLDER --pack {name}"]
+    change = [f"manage.py reembed --pack {name}", f"manage.py models activate {name}"]
+    return Other(entry, [*pull, *measure, *change])
