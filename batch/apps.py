@@ -9,6 +9,7 @@ SWEEP, PURGE = "batch: sweep", "batch: purge"
 
 class BatchConfig(AppConfig):
     name = "batch"
+    verbose_name = "Jobs and callbacks"
 
     def ready(self) -> None:
         from batch import erasure, merging, models, retention

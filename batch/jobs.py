@@ -87,7 +87,7 @@ def submit(
 def _store(caller: Caller, job: Job, items: Sequence[NewItem]) -> None:
     _hold_users(job, items)
     job.save()
-    _note(caller, "job.submit", job)
+    _note(caller.name, "job.submit", job)
     rows = Item.objects.bulk_create([_row(job, item) for item in items])
     _store_pictures(
         (row.pk, item.picture)
@@ -121,9 +121,9 @@ def _hold_users(job: Job, items: Sequence[NewItem]) -> None:
         cursor.execute(statement, [sorted(ids)])
 
 
-def _note(caller: Caller, action: str, job: Job) -> None:
+def _note(actor: str, action: str, job: Job) -> None:
     details: dict[str, Any] = {"job_id": job.job_id, "kind": job.kind, "total": job.total}
-    audit.note(caller.name, action, user_id=caller.user_id, **details)
+    audit.note(actor, action, user_id=job.user_id, **details)
 
 
 def _row(job: Job, item: NewItem) -> Item:
@@ -189,10 +189,17 @@ def start(pk: int) -> None:
 def cancel(*, caller: Caller, job_id: str) -> Job:
     """End a job with what it has; one that has ended stays as it is. Raises job_not_found."""
     job = of(caller, job_id)
-    if not job.finished_at:
-        _note(caller, "job.cancel", job)
-    finish(job.pk, cancelled=True)
+    cancel_any(job, actor=caller.name)
     return of(caller, job_id)
+
+
+@transaction.atomic
+def cancel_any(job: Job, *, actor: str) -> bool:
+    """The same for a job of anybody's. Whether it was still open."""
+    if is_open := not job.finished_at:
+        _note(actor, "job.cancel", job)
+    finish(job.pk, cancelled=True)
+    return is_open
 
 
 @transaction.atomic
