@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -81,14 +82,17 @@ def running(data_dir: Path) -> str:
 
 def run(host: str, port: int) -> int:
     """The service, with the people in it once it is ready. Ctrl-C ends both."""
+    from facesvc.processes import die_with_parent
     from facesvc.run import address
 
     command = [sys.executable, "-m", "facesvc.run", "--host", host, "--port", str(port)]
-    service = subprocess.Popen(command, cwd=PROJECT)
+    end = die_with_parent(signal.SIGTERM)
+    service = subprocess.Popen(command, cwd=PROJECT, preexec_fn=end)
     url = address(host, port)
     try:
         deadline = time.monotonic() + PATIENCE
-        while not is_ready(url):
+        # Another service may answer at the port, which ours then cannot take.
+        while not (running(settings.DATA_DIR) and is_ready(url)):
             if service.poll() is not None:
                 return service.returncode
             if time.monotonic() > deadline:

@@ -4,14 +4,16 @@
 """
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_django.live_server_helper import LiveServer
 
-from tests.browser.driving import Browser, start
+from tests.browser.driving import PATIENCE, Browser, start
 
 Open = Callable[..., Browser]
 
@@ -33,11 +35,42 @@ def open_browser(live_server: LiveServer, tmp_path: Path) -> Iterator[Open]:
         opened.append(Browser(chromium, live_server.url, **options))
         return opened[-1]
 
-    yield one
-    problems = [problem for each in opened for problem in each.problems()]
-    for each in opened:
-        each.driver.quit()
+    with counted(live_server) as running:
+        yield one
+        problems = [problem for each in opened for problem in each.problems()]
+        for each in opened:
+            each.driver.quit()
+        # The tables are emptied next, and what still works on them would stand in the way.
+        wait_until(lambda: not running)
     assert not problems, "\n".join(problems)
+
+
+@contextmanager
+def counted(server: LiveServer) -> Iterator[set[object]]:
+    """The requests that the server works on."""
+    httpd = server.thread.httpd
+    application = httpd.get_app()
+    running: set[object] = set()
+
+    def counting(environ: Any, start_response: Any) -> Any:
+        running.add(one := object())
+        try:
+            return application(environ, start_response)
+        finally:
+            running.discard(one)
+
+    httpd.set_app(counting)
+    try:
+        yield running
+    finally:
+        httpd.set_app(application)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "requests do not end"
+        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -33,19 +33,24 @@ NAME = "Eileen Collins"
 SHOWN = {f"light {DESKTOP}": "", f"dark {PHONE}": "-phone"}
 
 
-@pytest.fixture
-def collins(tmp_path: Path) -> Path:
-    return video(tmp_path / "collins.mjpeg", moving(astronaut(), ASTRONAUT))
+@pytest.fixture(scope="module")
+def collins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eileen Collins before the camera."""
+    path = tmp_path_factory.mktemp("camera") / "collins.mjpeg"
+    return video(path, moving(astronaut(), ASTRONAUT))
 
 
-@pytest.fixture
-def hanks(tmp_path: Path) -> Path:
-    return video(tmp_path / "hanks.mjpeg", moving(tom_hanks(), TOM_HANKS))
+@pytest.fixture(scope="module")
+def hanks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tom Hanks before the camera."""
+    path = tmp_path_factory.mktemp("camera") / "hanks.mjpeg"
+    return video(path, moving(tom_hanks(), TOM_HANKS))
 
 
-@pytest.fixture
-def nobody(tmp_path: Path) -> Path:
-    return video(tmp_path / "nobody.mjpeg", [coffee()] * 2)
+@pytest.fixture(scope="module")
+def nobody(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cup before the camera."""
+    return video(tmp_path_factory.mktemp("camera") / "nobody.mjpeg", [coffee()] * 2)
 
 
 def photo(tmp_path: Path, name: str, image: bytes) -> str:
@@ -85,7 +90,22 @@ def press(browser: Browser, *keys: str) -> None:
 
 
 def focused(browser: Browser) -> str:
-    return str(browser.run("return document.activeElement.textContent.trim()"))
+    """The text of what has the focus, or the id of a field."""
+    script = "const it = document.activeElement; return it.textContent.trim() || it.id"
+    return str(browser.run(script))
+
+
+def said(browser: Browser) -> str:
+    """What a screen reader heard last."""
+    return str(browser.run("return document.querySelector('#says').textContent"))
+
+
+def tab_to(browser: Browser, what: str) -> None:
+    for _ in range(40):
+        press(browser, Keys.TAB)
+        if focused(browser).startswith(what):
+            return
+    raise AssertionError(f"the tabulator does not reach {what}")
 
 
 # --- the way of a newcomer ------------------------------------------------------------------------
@@ -136,8 +156,36 @@ def test_somebody_else_cannot_log_in(open_browser: Open, hanks: Path) -> None:
     browser.find("#login form button.primary").click()
     outcome = browser.find("#login .outcome.bad", f"This does not look like {NAME}")
     assert "try again" in outcome.text
+    assert NAME in said(browser)
     browser.find("#login video")  # and is ready for that
     assert Session.objects.get().state == "verifying"
+
+
+def test_who_tries_too_often_has_to_wait(open_browser: Open, hanks: Path) -> None:
+    enrolled()
+    browser = opened(open_browser(hanks), "login")
+    browser.find("#login button", "Turn on the camera").click()
+    browser.find("#login .meter.good, #login .meter.careful")
+    button = browser.find("#login form button.primary")
+
+    def outcome_of_a_try() -> str:
+        browser.wait(lambda: not button.get_attribute("aria-disabled"))
+        button.click()
+        return browser.find("#login .outcome").text
+
+    browser.wait(lambda: "Too many attempts failed in a row." in outcome_of_a_try())
+    assert "It may go on in" in browser.find("#login .outcome").text
+
+
+def test_a_picture_that_came_before_is_refused(browser: Browser, tmp_path: Path) -> None:
+    """With what speaks against it, in words."""
+    enrolled()
+    opened(browser, "login")
+    choose(browser, "login", photo(tmp_path, "one.jpg", jpeg(moving(astronaut(), ASTRONAUT)[40])))
+    for expected in (f"Welcome, {NAME}", "Refused, whatever the face."):
+        browser.find("#login form button.primary").click()
+        outcome = browser.find("#login .outcome", expected).text
+    assert "The same picture came before." in outcome
 
 
 def test_nobody_in_view(open_browser: Open, nobody: Path) -> None:
@@ -168,6 +216,7 @@ def test_an_expired_token(browser: Browser) -> None:
     assert "The token has expired." in browser.find("#gate-why", "expired").text
     assert browser.find("#gate-command").text == "make token"
     assert browser.run("return document.activeElement.id") == "gate-token"
+    assert browser.axe() == []
     browser.screenshot("page-token")
     browser.find("#gate-token").send_keys(service_token("local", SCOPES))
     browser.find("#gate button.primary").click()
@@ -181,12 +230,26 @@ def test_a_token_that_expires_meanwhile(browser: Browser, settings: Settings) ->
     browser.find("#gate-why", "not valid here")
 
 
-def test_a_camera_that_is_refused(browser: Browser) -> None:
-    """And one that is not there: pictures work all the same."""
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("NotAllowedError", "Allow it by the sign beside the address"),
+        ("NotFoundError", "No camera was found."),
+        ("NotReadableError", "Another program may be using it"),
+    ],
+)
+def test_without_a_camera_pictures_work_all_the_same(
+    browser: Browser, tmp_path: Path, name: str, words: str
+) -> None:
     opened(browser)
+    refusing = (
+        "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', %r) }"
+    )
+    browser.run(refusing % name)
     browser.find("#enrol button", "Turn on the camera").click()
-    trouble = browser.find("#enrol .trouble", "camera").text
-    assert "hoosing a picture works as well" in trouble or "choose a picture" in trouble
+    browser.find("#enrol .trouble", words)
+    choose(browser, "enrol", photo(tmp_path, "one.jpg", jpeg(astronaut())))
+    browser.find("#enrol .meter", "Good picture")
 
 
 def test_over_plain_http_it_says_what_the_camera_needs(browser: Browser) -> None:
@@ -310,6 +373,7 @@ def test_people(browser: Browser) -> None:
     browser.wait(lambda: not Face.objects.filter(user=FRIEND).exists())
     browser.find("#people li.card", NAME).find_element(By.CSS_SELECTOR, ".danger").click()
     browser.find("#confirm", f"Erase {NAME}?")
+    assert browser.axe() == []
     browser.find("#confirm button", "Cancel").click()
     assert User.objects.filter(pk=OWNER).exists()
     browser.find("#people li.card", NAME).find_element(By.CSS_SELECTOR, ".danger").click()
@@ -346,8 +410,7 @@ def test_by_keyboard_alone(open_browser: Open, collins: Path) -> None:
     browser = opened(open_browser(collins))
     press(browser, Keys.TAB)
     assert focused(browser) == "Skip to the content"
-    while focused(browser) != "Enrol":
-        press(browser, Keys.TAB)
+    tab_to(browser, "Enrol")
     press(browser, Keys.ARROW_LEFT)
     assert focused(browser) == "People" and browser.find("#people h2")
     press(browser, Keys.HOME)
@@ -355,19 +418,30 @@ def test_by_keyboard_alone(open_browser: Open, collins: Path) -> None:
     assert focused(browser) == "Turn on the camera"
     press(browser, Keys.ENTER)
     browser.find("#enrol .meter", "Good picture")
-    while browser.run("return document.activeElement.id") != "enrol-name":
-        press(browser, Keys.TAB)
+    tab_to(browser, "enrol-name")
     press(browser, NAME, Keys.ENTER)
     browser.find("#enrol .outcome.good")
-    while focused(browser) != "Now log in by face":
-        press(browser, Keys.TAB)
+    tab_to(browser, "Now log in by face")
     press(browser, Keys.ENTER)
     assert "Log in" in focused(browser)
     browser.find("#login .meter", "Good picture")
-    while browser.run("return document.activeElement.id") != "login-level":
-        press(browser, Keys.TAB)
+    tab_to(browser, "Basic")  # the field with the levels
     press(browser, Keys.TAB, Keys.ENTER)
     browser.find("#login .outcome.good", f"Welcome, {NAME}")
+
+
+def test_faces_of_a_photo_by_keyboard(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, "tag")
+    choose(browser, "tag", photo(tmp_path, "group.jpg", jpeg(six_people())))
+    browser.find("#tag .outcome", "6 faces")
+    browser.find("#tab-tag").click()
+    tab_to(browser, "2")  # the second face
+    assert "Face 2: unknown" in browser.run("return document.activeElement.ariaLabel")
+    press(browser, Keys.ENTER)
+    assert browser.run("return document.activeElement.id") == "tag-whose"
+    press(browser, Keys.TAB, "Guest", Keys.ENTER)
+    browser.find("#tag .outcome", "6 faces, 1 known.")
+    browser.wait(lambda: "Guest is enrolled" in said(browser))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -14,7 +14,9 @@ const PREFIX = "/api/v1/face-recognition/";
 // Seconds that a request waits at most to be sent again; and how often.
 const LONGEST_WAIT = 90;
 const TRIES = 4;
-const OURS = new Set(["unavailable", "request_in_progress"]);
+// Refused before it was looked at; or while it may have been.
+const TOO_EARLY = new Set(["rate_limited", "requests_in_progress"]);
+const BUSY = new Set(["unavailable", "request_in_progress"]);
 
 export class ApiError extends Error {
   constructor({code, message, details = {}, status = 0, retryAfter = 0, requestId = ""}) {
@@ -72,7 +74,7 @@ export class FaceApi extends EventTarget {
   }
 
   frame(id, image, sequence, {signal} = {}) {
-    return this.send("POST", `sessions/${id}/frames`, {query: {sequence}, raw: image, signal});
+    return this.send("POST", `sessions/${id}/frames`, {query: {sequence}, raw: image, signal, most: 1});
   }
 
   users({cursor, pageSize = 50} = {}) {
@@ -91,11 +93,11 @@ export class FaceApi extends EventTarget {
 
   /**
    * One request. `form` becomes multipart/form-data, `json` JSON, `raw` the body itself. A request
-   * that was refused for its rate was not looked at, so it is sent again when it may be. One that
-   * the service had no time for is only sent again if that can do nothing twice.
+   * that came too early was not looked at, so it is sent again when it may be, `most` times in all.
+   * One that the service had no time for is only sent again if that can do nothing twice.
    */
   async send(method, path, options = {}) {
-    const {query = {}, form, json, raw, headers = {}, signal} = options;
+    const {query = {}, form, json, raw, headers = {}, signal, most = TRIES} = options;
     const url = address(this.base, path, query);
     const request = {method, url, headers: withToken(headers, this.token), signal};
     request.keepalive = options.keepalive ?? false;
@@ -110,8 +112,8 @@ export class FaceApi extends EventTarget {
         return await this.#once(path, request, {query, form, json, raw, headers});
       } catch (error) {
         const wait = error.retryAfter ?? 0;
-        const isWorth = error.code === "rate_limited" || (isSafe && OURS.has(error.code));
-        if (!isWorth || !wait || wait > LONGEST_WAIT || tries === TRIES) throw error;
+        const isWorth = TOO_EARLY.has(error.code) || (isSafe && BUSY.has(error.code));
+        if (!isWorth || !wait || wait > LONGEST_WAIT || tries >= most) throw error;
         await this.#pause(wait, error, signal);
       }
     }

@@ -4,6 +4,8 @@ const WORDS = {
   // the way to the service
   unreachable: ["The service does not answer.", "See whether it still runs, and whether you are online. Then try again."],
   no_json: ["The answer is not one of this service.", "A proxy in between may have refused the request: try again, or with a smaller picture."],
+  requests_in_progress: ["The service still works on the last pictures.", "Try again when it is done."],
+  request_in_progress: ["The service still works on this.", "Try again in a moment."],
   rate_limited: ["The token has made too many requests.", "Wait a moment and try again."],
   unavailable: ["The service is busy.", "Try again in a few seconds."],
   internal_error: ["Something went wrong in the service.", "Its log has the request id below."],
@@ -38,6 +40,8 @@ const WORDS = {
   encryption_not_set_up: ["The service has no key to keep pictures with.", "Set FACESVC_CROP_KEYS; `make run` writes one into .env."],
   // who
   user_not_found: ["This person is not known here.", "They may have been erased. Choose another one."],
+  user_suspended: ["This person is suspended.", "A moderator can end that in the admin."],
+  user_merged: ["This person was merged into another one.", "Choose the other one."],
   face_not_found: ["This face is no longer there.", "Look at the list again."],
   // sessions
   session_not_found: ["This session is no longer there.", "Begin again."],
@@ -67,6 +71,7 @@ const FACTORS = {
   liveness_missing: "No check for photos and screens took part: a photo held before the camera would pass as well.",
   deepfake_suspected: "The picture looks generated or altered.",
   deepfake_missing: "No check for deepfakes took part.",
+  check_unanswered: "A check for fakes did not answer.",
   score_near_threshold: "The face is only just similar enough.",
   poor_quality: "The picture is worse than one that may be enrolled.",
   new_device: "This person was never verified from this browser before.",

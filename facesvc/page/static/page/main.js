@@ -12,6 +12,7 @@ import * as people from "./tabs/people.js";
 import * as tag from "./tabs/tag.js";
 
 const STORED = "facesvc.token";
+const SOON = 3; // seconds that need no words
 const TABS = {enrol, login, tag, live, people};
 const api = new FaceApi({token: ""});
 const everybody = new People(api);
@@ -121,6 +122,7 @@ api.addEventListener("refused", ({detail: error}) => {
   if (error.status === 401) askForToken(`${inWords(error).what} ${inWords(error).next}`);
 });
 api.addEventListener("wait", ({detail: {seconds, error}}) => {
+  if (seconds < SOON) return;
   const notice = $("#waiting");
   notice.replaceChildren(el("span", {}, `${inWords(error).what} The page tries again in ${duration(seconds)}.`));
   notice.hidden = false;

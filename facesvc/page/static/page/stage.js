@@ -12,6 +12,7 @@ export class Stage extends EventTarget {
   #stream = null;
   #canvas = null;
   #file = null;
+  #turn = 0; // of the camera: what began before the last one no longer counts
 
   constructor(place, {camera = true, photos = true, facing = "user", words}) {
     super();
@@ -70,16 +71,20 @@ export class Stage extends EventTarget {
   }
 
   async start() {
+    const turn = this.#stop();
     this.trouble.textContent = "";
     try {
-      this.#stream ??= await openCamera(this.facing);
+      const stream = await openCamera(this.facing);
+      if (turn !== this.#turn) return release(stream); // left meanwhile: it must not stay on
+      this.#stream = stream;
+      stream.getVideoTracks()[0].addEventListener("ended", () => this.clear());
+      this.video.srcObject = stream;
+      await this.video.play();
     } catch (error) {
-      return this.#tell(error);
+      if (turn === this.#turn) this.#tell(error);
+      return;
     }
-    const [track] = this.#stream.getVideoTracks();
-    track.addEventListener("ended", () => this.clear());
-    this.video.srcObject = this.#stream;
-    await this.video.play();
+    if (turn !== this.#turn) return;
     this.#shape(this.video.videoWidth, this.video.videoHeight);
     this.#become("live");
   }
@@ -113,11 +118,13 @@ export class Stage extends EventTarget {
 
   /** Back to the camera, or to the choice. */
   resume() {
-    if (!this.#stream) return this.clear();
     this.#file = null;
-    this.#shape(this.video.videoWidth, this.video.videoHeight);
-    this.#become("live");
-    return undefined;
+    if (!this.hasCamera) {
+      this.clear();
+    } else {
+      this.#shape(this.video.videoWidth, this.video.videoHeight);
+      this.#become("live");
+    }
   }
 
   clear() {
@@ -199,15 +206,19 @@ export class Stage extends EventTarget {
   }
 
   #stop() {
-    for (const track of this.#stream?.getTracks() ?? []) track.stop();
-    this.#stream = null;
-    this.video.srcObject = null;
+    if (this.#stream) release(this.#stream);
+    this.#stream = this.video.srcObject = null;
+    this.#turn += 1;
+    return this.#turn;
   }
 
   #tell(error) {
-    if (!error.code) throw error;
     const {what, next} = inWords(error);
     this.trouble.textContent = `${what} ${next}`;
     if (this.state !== "empty") say(this.trouble.textContent);
   }
+}
+
+function release(stream) {
+  for (const track of stream.getTracks()) track.stop();
 }

@@ -7,7 +7,7 @@ import {sleep} from "../quality.js";
 import {Stage} from "../stage.js";
 
 const LONGEST_SIDE = 640;
-const BUSY = new Set(["too_many_frames", "frames_in_progress", "unavailable", "rate_limited"]);
+const BUSY = new Set(["too_many_frames", "frames_in_progress", "requests_in_progress", "unavailable", "rate_limited"]);
 
 export function start(panel, {api, people, go}) {
   const form = $("form", panel), result = $(".result", form), call = $(".call", form);
