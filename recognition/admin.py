@@ -135,6 +135,7 @@ class LockedFilter(admin.SimpleListFilter):
 @admin.register(FailureCount)
 class FailureCountAdmin(OfAPerson):
     list_display = ["person", "shown_source", "failures", "state", "last"]
+    list_display_links = ["shown_source"]
     list_filter = [LockedFilter]
     asked_by = "source"
     ordering = ["-pk"]

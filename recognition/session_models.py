@@ -181,6 +181,7 @@ class FailureCount(models.Model):
 
     @property
     def shown_source(self) -> str:
-        """With enough of a device's hash to tell it from others."""
+        """In words, with enough of a device's hash to tell it from others."""
         name, _, device = self.source.partition("/")
-        return f"{name}, device {device[:8]}" if device else name
+        known = {"own": "the person's own token", "others": "all other sources together"}
+        return f"{name}, device {device[:8]}" if device else known.get(name, name)

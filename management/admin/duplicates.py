@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from management import moderation
-from management.admin import person_page, pictures
+from management.admin import person_page, pictures, words
 from management.admin.actions import log
 from recognition import finding
 from recognition.admin_kit import MODERATE, LargeTable, ReadOnly, actor_of, address_of, when
@@ -80,7 +80,7 @@ class DuplicateAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[ty
 
     @admin.display(description="confidence")
     def likeness(self, pair: PossibleDuplicate) -> str:
-        return f"{pair.confidence:.2f}"
+        return words.confidence(pair.confidence)
 
     @admin.display(description="state")
     def shown_state(self, pair: PossibleDuplicate) -> str:
@@ -166,6 +166,7 @@ def _people(request: HttpRequest, pair: PossibleDuplicate) -> list[dict[str, Any
     for each, face in zip(shown, (pair.face_a_id, pair.face_b_id), strict=False):
         if face in known:
             (each["resembling"],) = person_page.face_cards(request, [known[face]])
+            each["faces"] = [card for card in each["faces"] if card["face"].pk != face]
     return shown
 
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from management.admin import person_page, pictures
+from management.admin import person_page, pictures, words
 from management.photo_search import FoundFace, PhotoSearch, find_by_photo
 from recognition import capacity
 from recognition.admin_kit import VIEW_PICTURES, actor_of
@@ -113,7 +113,7 @@ def _similarity(found: PhotoSearch, candidate: Any) -> dict[str, Any]:
     strangers = found.strangers(candidate)
     expected = "less than one" if strangers < 1 else f"about {strangers:,.0f}"
     return {
-        "confidence": f"{found.by.scores.confidence(candidate.cosine):.2f}",
+        "confidence": words.confidence(found.by.scores.confidence(candidate.cosine)),
         "is_sure": found.is_sure(candidate),
         "strangers": f"{expected} among the {found.searched:,} faces here",
     }

@@ -87,7 +87,11 @@ def _open_duplicates(user: User) -> list[dict[str, Any]]:
     """Whom the person may be identical with, undecided yet."""
     pairs = PossibleDuplicate.objects.filter(Q(user_a=user) | Q(user_b=user), state="open")
     return [
-        {"pair": pair, "other": pair.user_b if pair.user_a_id == user.pk else pair.user_a}
+        {
+            "pair": pair,
+            "other": pair.user_b if pair.user_a_id == user.pk else pair.user_a,
+            "confidence": words.confidence(pair.confidence),
+        }
         for pair in pairs.select_related("user_a", "user_b").order_by("-pk")[:ROWS]
     ]
 
@@ -112,6 +116,7 @@ def _attempts(user: User) -> list[dict[str, Any]]:
         {
             "attempt": each,
             "result": words.spaced(each.result),
+            "confidence": "–" if each.confidence is None else words.confidence(each.confidence),
             "factors": ", ".join(map(words.spaced, each.factors)),
         }
         for each in Attempt.objects.filter(user=user).order_by("-at")[:ROWS]

@@ -90,6 +90,11 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
+def confidence(value: float) -> str:
+    """Never as a certainty: 0.80 is one stranger in a thousand, each 0.05 more a tenth of that."""
+    return "above 0.99" if value >= 0.995 else f"{value:.2f}"
+
+
 def spaced(code: str) -> str:
     """A code of the API, such as `no_match`, as words."""
     return code.replace("_", " ")
