@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from management.admin import pictures, words
 from recognition import audit
 from recognition.admin_kit import ERASE, MODERATE, actor_of
+from recognition.audit_sentences import Names, sentence
 from recognition.models import (
     Attempt,
     AuditEvent,
@@ -124,5 +125,7 @@ def _attempts(user: User) -> list[dict[str, Any]]:
 
 
 def _events(user: User) -> list[dict[str, Any]]:
-    events = AuditEvent.objects.filter(user_id=user.pk).order_by("-id")[:ROWS]
-    return [{"event": each, "what": words.action(each.action)} for each in events]
+    about = Q(user_id=user.pk) | Q(other_user_id=user.pk)
+    events = list(AuditEvent.objects.filter(about).order_by("-id")[:ROWS])
+    names = Names.of(events)
+    return [{"event": each, "what": sentence(each, names)} for each in events]

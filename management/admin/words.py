@@ -98,8 +98,3 @@ def confidence(value: float) -> str:
 def spaced(code: str) -> str:
     """A code of the API, such as `no_match`, as words."""
     return code.replace("_", " ")
-
-
-def action(code: str) -> str:
-    """What the audit log calls `face.register`, as words: face register."""
-    return code.replace(".", ": ").replace("_", " ")
