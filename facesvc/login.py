@@ -15,9 +15,9 @@ from facesvc import throttling
 # Tries a minute and an hour: for a name from one address; for all names from there, since each try
 # costs a third of a second of a core, also of a name that nobody has; and, should a proxy not say
 # where a client is, for a name from anywhere.
-_OF_A_NAME = 5, 30
-_OF_AN_ADDRESS = 30, 200
-_THROUGH_THE_PROXY = 60, 300
+_OF_A_NAME = throttling.Limits(5, 30)
+_OF_AN_ADDRESS = throttling.Limits(30, 200)
+_THROUGH_THE_PROXY = throttling.Limits(60, 300)
 
 # However many addresses there are, a process computes one password at a time.
 _computing = BoundedSemaphore(1)
@@ -46,9 +46,9 @@ def _addresses(request: HttpRequest | None) -> tuple[str, str]:
     return peer, said.rpartition(",")[2].strip() or peer
 
 
-def _count(what: str, most: tuple[int, int]) -> None:
-    minute, _, hour, _ = throttling.count(what)
-    if minute > most[0] or hour > most[1]:
+def _count(what: str, most: throttling.Limits) -> None:
+    has_room, _ = throttling.count(what, most)
+    if not has_room:
         raise ValidationError("Too many attempts; try again later.")
 
 

@@ -29,6 +29,7 @@ from facesvc.supervisor import GaveUpError, Supervisor
 
 READY_TIMEOUT = 120  # seconds
 TOKEN_HOURS = 2
+TOKEN_CALLS = 600  # a minute: somebody who tries things out is alone
 # As it was given to us: Django sets TZ in ours.
 _ENVIRONMENT = dict(os.environ)
 
@@ -205,8 +206,8 @@ def _announce(url: str, environment: Mapping[str, str]) -> None:
     """Says where to go on. A token is for the eyes at a terminal, and for no file of a log."""
     token = failure = ""
     if sys.stdout.isatty():
-        minutes = ("--minutes", str(TOKEN_HOURS * 60))
-        words = ("issue_token", "--service", "local", "--scope", "all", *minutes)
+        limits = ("--calls-per-minute", str(TOKEN_CALLS), "--minutes", str(TOKEN_HOURS * 60))
+        words = ("issue_token", "--service", "local", "--scope", "all", *limits)
         try:
             token = _manage(*words, environment=environment).strip()
         except RunError as error:

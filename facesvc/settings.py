@@ -69,7 +69,8 @@ FACESVC_MAX_BATCH_MB = env.int("FACESVC_MAX_BATCH_MB", 200)
 FACESVC_BATCH_AT_ONCE_SECONDS = env.int("FACESVC_BATCH_AT_ONCE_SECONDS", 60)
 
 # --- Requests -------------------------------------------------------------------------------------
-#: Calls of a token in a minute; 0 for no limit.
+#: Calls of a token in a minute; 0 for no limit. `issue_token --calls-per-minute` makes tokens with
+#: a limit of their own.
 RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", 60)
 #: Calls of a token in an hour; 0 for no limit.
 RATE_LIMIT_PER_HOUR = env.int("RATE_LIMIT_PER_HOUR", 1000)

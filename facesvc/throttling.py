@@ -1,18 +1,22 @@
 """Rate limits a token, counted in PostgreSQL and so right across processes and machines."""
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 from django.db import connection
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
+
+from recognition.access import Caller
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module
 
-# One statement, which the ORM cannot say: counts this request in both windows, starting a window
-# anew when it is over. A window starts with its first request.
+# One statement, which the ORM cannot say: counts this request in both windows, unless one of them
+# is full, so that refusals use nothing up. A window starts with its first request, and again with
+# the first one after its end.
 _COUNT = """
 INSERT INTO recognition_ratewindow AS w (key, minute_start, minute_count, hour_start, hour_count)
 VALUES (%(key)s, now(), 1, now(), 1)
@@ -25,52 +29,93 @@ ON CONFLICT (key) DO UPDATE SET
         THEN w.hour_count + 1 ELSE 1 END,
     hour_start = CASE WHEN w.hour_start > now() - interval '1 hour'
         THEN w.hour_start ELSE now() END
+WHERE (w.minute_start <= now() - interval '1 minute' OR w.minute_count < %(minute)s)
+    AND (w.hour_start <= now() - interval '1 hour' OR w.hour_count < %(hour)s)
 RETURNING minute_count, extract(epoch FROM minute_start + interval '1 minute' - now())::float,
     hour_count, extract(epoch FROM hour_start + interval '1 hour' - now())::float
 """
+# Of somebody who was refused; a window that is over holds nothing.
+_LOOK = """
+SELECT CASE WHEN minute_left > 0 THEN minute_count ELSE 0 END, minute_left,
+    CASE WHEN hour_left > 0 THEN hour_count ELSE 0 END, hour_left
+FROM (
+    SELECT minute_count, hour_count,
+        extract(epoch FROM minute_start + interval '1 minute' - now())::float AS minute_left,
+        extract(epoch FROM hour_start + interval '1 hour' - now())::float AS hour_left
+    FROM recognition_ratewindow WHERE key = %(key)s
+) AS w
+"""
+_NO_LIMIT = 2**31 - 1
 
 
-def count(what: str) -> tuple[int, float, int, float]:
-    """Count one more. How often in this minute and its seconds left, the same for the hour."""
+class Limits(NamedTuple):
+    """How often in a minute and in an hour; 0 for no limit."""
+
+    minute: int
+    hour: int
+
+
+class Window(NamedTuple):
+    limit: int
+    remaining: int
+    left: float  # seconds to its end
+    name: str
+
+
+def count(what: str, limits: Limits) -> tuple[bool, list[Window]]:
+    """Count one more if both windows have room. Whether they had, and those with a limit."""
     # Not the text itself: whoever reads the table must not be able to use a token.
     key = hashlib.sha256(what.encode()).hexdigest()
+    most = {"minute": limits.minute or _NO_LIMIT, "hour": limits.hour or _NO_LIMIT}
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, {"key": key})
-        found: tuple[int, float, int, float] = cursor.fetchone()
-    return found
+        cursor.execute(_COUNT, {"key": key, **most})
+        found = cursor.fetchone()
+        has_room = found is not None
+        if not has_room:
+            cursor.execute(_LOOK, {"key": key})
+            found = cursor.fetchone() or (0, 0.0, 0, 0.0)  # somebody has just dropped the row
+    windows = [
+        Window(limit, max(0, limit - used), max(0.0, left), name)
+        for limit, used, left, name in zip(
+            limits, found[::2], found[1::2], ("minute", "hour"), strict=True
+        )
+        if limit
+    ]
+    return has_room, windows
 
 
 class TokenThrottle(BaseThrottle):
-    """RATE_LIMIT_PER_MINUTE and RATE_LIMIT_PER_HOUR; 0 turns one off."""
-
-    def __init__(self) -> None:
-        self._wait: float | None = None
+    """RATE_LIMIT_PER_MINUTE and RATE_LIMIT_PER_HOUR, or what the token itself says."""
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        limits = settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR
+        """Raises Throttled, which names the limit."""
+        limits = _limits_of(request)
         if not any(limits):
             return True
-        minute_count, minute_left, hour_count, hour_left = count(str(request.auth))
-        windows = [
-            (limit, limit - used, left)
-            for limit, used, left in zip(
-                limits, (minute_count, hour_count), (minute_left, hour_left), strict=True
-            )
-            if limit
-        ]
-        return self._judge(windows, request.META)
-
-    def wait(self) -> float | None:
-        return self._wait
-
-    def _judge(self, windows: list[tuple[int, int, float]], meta: dict[str, Any]) -> bool:
-        """Whether every window has room; the tightest one goes into the headers."""
-        limit, remaining, left = min(windows, key=lambda window: window[1])
-        meta["facesvc.rate_limit"] = {
-            "RateLimit-Limit": str(limit),
-            "RateLimit-Remaining": str(max(0, remaining)),
-            "RateLimit-Reset": str(max(1, round(left))),
+        has_room, windows = count(str(request.auth), limits)
+        # The one that is hit next, and the one that holds longest of those that are full.
+        nearest = min(windows, key=lambda window: (window.remaining, -window.left))
+        request.META["facesvc.rate_limit"] = {
+            "RateLimit-Limit": str(nearest.limit),
+            "RateLimit-Remaining": str(nearest.remaining),
+            "RateLimit-Reset": str(max(1, round(nearest.left))),
         }
-        full = [left for _, remaining, left in windows if remaining < 0]
-        self._wait = max(full, default=None)
-        return not full
+        if not has_room:
+            raise Throttled(max(1, nearest.left), _message(request, nearest))
+        return True
+
+
+def _own_limit(request: Request) -> int | None:
+    return request.user.calls_per_minute if isinstance(request.user, Caller) else None
+
+
+def _limits_of(request: Request) -> Limits:
+    if own := _own_limit(request):
+        return Limits(own, 60 * own)
+    return Limits(settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR)
+
+
+def _message(request: Request, window: Window) -> str:
+    name = f"RATE_LIMIT_PER_{window.name.upper()}"
+    source = "its calls_per_minute" if _own_limit(request) else name
+    return f"This token may make {window.limit} calls per {window.name} ({source})."

@@ -23,6 +23,7 @@ class Caller:
     subject: str
     user_id: UUID | None  # of an end user
     scopes: frozenset[str]
+    calls_per_minute: int | None = None  # of the token itself, in place of the settings' limits
 
     is_authenticated = True  # asked for by Django REST framework
 

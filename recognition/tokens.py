@@ -19,6 +19,7 @@ from django.conf import settings
 from recognition.access import Caller
 
 _SIGNED_BY_KEY = {"RS256", "ES256", "EdDSA"}
+MOST_CALLS_PER_MINUTE = 100_000
 # Client names go into the audit log.
 _CLIENT_NAME = re.compile(r"[A-Za-z0-9_.@:-]{1,100}")
 
@@ -67,18 +68,26 @@ def signed_part(token: str) -> str:
     return token.rpartition(".")[0]
 
 
-def issue(subject: str, scopes: list[str], *, minutes: int) -> str:
+def issue(
+    subject: str, scopes: list[str], *, minutes: int, calls_per_minute: int | None = None
+) -> str:
     """A token signed with our own secret. Raises NotTheIssuerError."""
-    if settings.JWT_JWKS_URL or settings.JWT_PUBLIC_KEY:
+    if _comes_from_provider():
         raise NotTheIssuerError("Tokens come from the identity provider of the settings.")
     now = datetime.now(UTC)
-    claims = {"sub": subject, "scope": " ".join(scopes), "iat": now}
+    claims: dict[str, Any] = {"sub": subject, "scope": " ".join(scopes), "iat": now}
     claims["exp"] = now + timedelta(minutes=minutes)
+    if calls_per_minute:
+        claims["calls_per_minute"] = calls_per_minute
     if settings.JWT_AUDIENCE:
         claims["aud"] = settings.JWT_AUDIENCE
     if settings.JWT_ISSUER:
         claims["iss"] = settings.JWT_ISSUER
     return jwt.encode(claims, settings.JWT_SECRET, algorithm="HS256")
+
+
+def _comes_from_provider() -> bool:
+    return bool(settings.JWT_JWKS_URL or settings.JWT_PUBLIC_KEY)
 
 
 def is_client_name(name: str) -> bool:
@@ -87,7 +96,7 @@ def is_client_name(name: str) -> bool:
 
 def _is_known_client(subject: str) -> bool:
     """With an identity provider any account would do otherwise, as a service that acts for all."""
-    if settings.JWT_JWKS_URL or settings.JWT_PUBLIC_KEY or settings.JWT_SERVICE_CLIENTS:
+    if _comes_from_provider() or settings.JWT_SERVICE_CLIENTS:
         return subject in settings.JWT_SERVICE_CLIENTS
     return is_client_name(subject)
 
@@ -132,7 +141,19 @@ def _caller(claims: dict[str, Any]) -> Caller:
     user_id = _uuid(subject)
     if user_id is None and not _is_known_client(subject):
         raise TokenError("invalid_token", "The token's subject is no user id and no client name.")
-    return Caller(str(user_id or subject), user_id, _scopes(claims))
+    return Caller(str(user_id or subject), user_id, _scopes(claims), _calls_per_minute(claims))
+
+
+def _calls_per_minute(claims: dict[str, Any]) -> int | None:
+    """Only from who has our secret, and so could make any number of tokens anyway."""
+    own = claims.get("calls_per_minute")
+    if own is None or _comes_from_provider():
+        return None
+    if type(own) is not int or not 1 <= own <= MOST_CALLS_PER_MINUTE:
+        raise TokenError(
+            "invalid_token", "The token's calls_per_minute is no number that is taken."
+        )
+    return own
 
 
 def _scopes(claims: dict[str, Any]) -> frozenset[str]:

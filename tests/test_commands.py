@@ -69,6 +69,10 @@ class TestIssueToken:
         claims = tokens.jwt.decode(output.strip(), options={"verify_signature": False})
         assert claims["exp"] - claims["iat"] == 300
 
+    def test_its_own_limit(self) -> None:
+        output = run("issue_token", "--user", OWNER, "--calls-per-minute", 600)
+        assert tokens.read(output.strip()).calls_per_minute == 600
+
     def test_half_an_hour_by_default(self) -> None:
         claims = tokens.jwt.decode(
             run("issue_token", "--user", OWNER).strip(), options={"verify_signature": False}
@@ -86,6 +90,7 @@ class TestIssueToken:
             ["--service", ""],
             ["--user", str(OWNER), "--scope", "face:all"],
             ["--user", str(OWNER), "--minutes", "0"],
+            ["--user", str(OWNER), "--calls-per-minute", "0"],
         ],
     )
     def test_what_makes_no_token(self, arguments: list[str]) -> None:

@@ -4,8 +4,10 @@ import base64
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import chain
+from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.db import connection
 from django.db.models import F
 from django.test import Client
@@ -40,6 +42,58 @@ def test_it_works(owner: Person) -> None:
     assert (last["RateLimit-Limit"], last["RateLimit-Remaining"]) == ("60", "0")
     assert 1 <= int(last["Retry-After"]) <= 60
     assert 1 <= int(last["RateLimit-Reset"]) <= 60
+    assert "60 calls per minute (RATE_LIMIT_PER_MINUTE)" in last.json()["error"]["message"]
+
+
+def test_what_is_refused_for_the_minute_uses_nothing_of_the_hour(
+    owner: Person, settings: Settings
+) -> None:
+    settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR = 2, 4
+    make_user(OWNER)
+    statuses = [owner.get(f"users/{OWNER}").status_code for _ in range(8)]
+    assert statuses == [200, 200, *[429] * 6]
+    assert int(owner.get(f"users/{OWNER}")["Retry-After"]) <= 60
+    RateWindow.objects.update(minute_start=F("minute_start") - timedelta(seconds=61))
+    assert [owner.get(f"users/{OWNER}").status_code for _ in range(2)] == [200, 200]
+    last = owner.get(f"users/{OWNER}")  # both are full, and the hour is so for longer
+    assert (last.status_code, last["RateLimit-Limit"]) == (429, "4")
+    assert 60 < int(last["Retry-After"]) <= 3600
+    assert "4 calls per hour (RATE_LIMIT_PER_HOUR)" in last.json()["error"]["message"]
+
+
+def test_the_headers_speak_of_the_limit_that_is_hit_next(owner: Person, settings: Settings) -> None:
+    settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR = 3, 4
+    make_user(OWNER)
+    told = [owner.get(f"users/{OWNER}")["RateLimit-Limit"] for _ in range(3)]
+    assert told == ["3"] * 3
+    RateWindow.objects.update(minute_start=F("minute_start") - timedelta(seconds=61))
+    answer = owner.get(f"users/{OWNER}")
+    assert (answer["RateLimit-Limit"], answer["RateLimit-Remaining"]) == ("4", "0")
+    assert int(answer["RateLimit-Reset"]) > 60
+
+
+def test_a_token_may_have_its_own_limit(client: Client, settings: Settings) -> None:
+    settings.RATE_LIMIT_PER_MINUTE = 1
+    make_user(OWNER)
+    token = tokens.issue(str(OWNER), USER_SCOPES, minutes=5, calls_per_minute=3)
+    person = Person(token, client)
+    assert [person.get(f"users/{OWNER}").status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert "calls_per_minute" in person.get(f"users/{OWNER}").json()["error"]["message"]
+
+
+@pytest.mark.parametrize("own", [0, -1, "600", 1.5, True, 10**9])
+def test_no_limit_of_a_token(client: Client, own: Any) -> None:
+    token = signed(django_settings.JWT_SECRET, calls_per_minute=own)
+    assert refusal(Person(token, client).get(f"users/{OWNER}")) == (401, "invalid_token")
+
+
+def test_an_identity_provider_sets_no_limits(client: Client, settings: Settings) -> None:
+    """Its users may be able to choose claims of theirs."""
+    settings.JWT_PUBLIC_KEY = pem(EC_KEY)
+    settings.RATE_LIMIT_PER_MINUTE = 1
+    make_user(OWNER)
+    person = Person(signed(EC_KEY, "ES256", calls_per_minute=1000), client)
+    assert [person.get(f"users/{OWNER}").status_code for _ in range(2)] == [200, 429]
 
 
 def test_another_token_has_its_own_limit(owner: Person, stranger: Person) -> None:
@@ -117,7 +171,7 @@ def test_the_61st_request_of_four_processes_is_refused() -> None:
     # Every number was given once: the 60th request was the last that passed.
     left = sorted(int(answer.remaining or -1) for answer in answers if answer.status == 200)
     assert left == [*range(60)]
-    assert RateWindow.objects.order_by("-minute_start")[0].minute_count == 80
+    assert RateWindow.objects.order_by("-minute_start")[0].minute_count == 60
 
 
 def test_another_spelling_of_the_signature_is_the_same_token(

@@ -24,6 +24,13 @@ class Command(BaseCommand):
             help=f"of: {' '.join(SCOPES)}; or `all` (default: %(default)s)",
         )
         parser.add_argument("--minutes", type=int, default=settings.ACCESS_TOKEN_EXPIRE_MINUTES)
+        parser.add_argument(
+            "--calls-per-minute",
+            type=int,
+            metavar="N",
+            help="a limit of its own, and 60 times as many an hour "
+            "(default: RATE_LIMIT_PER_MINUTE and RATE_LIMIT_PER_HOUR)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         scopes = list(SCOPES) if options["scope"] == "all" else options["scope"].split()
@@ -33,8 +40,15 @@ class Command(BaseCommand):
             raise CommandError("A service's name has letters, digits and . @ : _ - and is no UUID.")
         if options["minutes"] < 1:
             raise CommandError("--minutes must be at least 1.")
+        calls = options["calls_per_minute"]
+        if calls is not None and not 1 <= calls <= tokens.MOST_CALLS_PER_MINUTE:
+            message = f"--calls-per-minute must be from 1 to {tokens.MOST_CALLS_PER_MINUTE}."
+            raise CommandError(message)
         subject = str(options["user"] or options["service"])
         try:
-            self.stdout.write(tokens.issue(subject, scopes, minutes=options["minutes"]))
+            token = tokens.issue(
+                subject, scopes, minutes=options["minutes"], calls_per_minute=calls
+            )
         except tokens.NotTheIssuerError as error:
             raise CommandError(str(error)) from error
+        self.stdout.write(token)
