@@ -12,6 +12,7 @@ from batch.verbs import Outcome
 from recognition import strict_json
 from recognition.errors import ServiceError
 from recognition.serializers import (
+    MAX_METADATA_BYTES,
     FaceMetadataField,
     FlagField,
     IdField,
@@ -26,6 +27,8 @@ from recognition.serializers import (
 )
 
 _MAX_ID = 200
+# Bytes of a body that are said of each picture, besides the picture itself.
+MOST_OF_EACH = MAX_METADATA_BYTES + 2048
 
 
 class BatchPictureField(PictureField):
@@ -153,7 +156,8 @@ def _from_form(data: Any, *, required: str) -> dict[str, Any]:
         message = f'A JSON list in the files\' order is needed: `[{{"{required}": "..."}}, ...]`.'
         raise serializers.ValidationError({"items": [message]})
     try:
-        items = strict_json.loads(data.get("items", "[]"))
+        most = settings.MAX_BATCH_SIZE * MOST_OF_EACH
+        items = strict_json.loads(data.get("items", "[]"), most)
     except (TypeError, ValueError):
         raise serializers.ValidationError({"items": ["Not valid JSON."]}) from None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):

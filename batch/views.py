@@ -10,7 +10,12 @@ from rest_framework.response import Response
 from batch import answers, jobs, schemas, verbs, webhooks, work
 from batch.jobs import NewItem
 from batch.models import Item, Job, Kind, Status
-from batch.serializers import BatchIdentifyRequest, BatchRegisterRequest, BatchRequest
+from batch.serializers import (
+    MOST_OF_EACH,
+    BatchIdentifyRequest,
+    BatchRegisterRequest,
+    BatchRequest,
+)
 from management.pagination import NewestFirst
 from recognition import audit
 from recognition.errors import ServiceError
@@ -27,6 +32,14 @@ class BatchView(ServiceView):
     def max_body_bytes(self) -> int:
         limit: int = settings.MAX_BATCH_BYTES
         return limit
+
+    def max_other_bytes(self) -> int:
+        room: int = settings.BODY_ROOM_BYTES + settings.MAX_BATCH_SIZE * MOST_OF_EACH
+        return room
+
+    def forget_body(self) -> None:
+        super().forget_body()
+        vars(self).pop("read", None)
 
     def prepare(self, request: Request) -> None:
         """Reads the body and looks up where its callback would go. Raises ValidationError,

@@ -13,7 +13,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_RENDERER_CLASSES": ["facesvc.envelope.EnvelopeRenderer"],
     "DEFAULT_PARSER_CLASSES": [
         "facesvc.parsers.StrictJSONParser",
-        "rest_framework.parsers.MultiPartParser",
+        "facesvc.parsers.FormParser",
         "facesvc.parsers.RawImageParser",
     ],
     "DEFAULT_SCHEMA_CLASS": "facesvc.openapi.EnvelopeSchema",

@@ -70,12 +70,12 @@ CODES = {
         "Send `Content-Length` in place of `Transfer-Encoding: chunked`.",
     ),
     "payload_too_large": Code(
-        *(413, REQUEST, "The body is longer than this operation takes."),
+        *(413, REQUEST, "The body, or what it has besides pictures, is too long."),
         "Send fewer or smaller pictures; the message names the limit.",
     ),
     "unsupported_media_type": Code(
-        *(415, REQUEST, "The operation does not take a body of this `Content-Type`."),
-        "Send one of the types that the API description lists for the operation.",
+        *(415, REQUEST, "The body has a `Content-Type` or `Content-Encoding` that is not taken."),
+        "Send one of the types that the API description lists for the operation, not compressed.",
     ),
     "requests_in_progress": Code(
         *(429, REQUEST, "Two requests with pictures of this user are being worked on."),
@@ -135,7 +135,7 @@ CODES = {
         "Make it smaller; the message names the limit.",
     ),
     "unsupported_format": Code(
-        *(415, PICTURE, "The picture is not JPEG, PNG, WebP or BMP."),
+        *(415, PICTURE, "The picture is not JPEG, PNG, WebP or BMP; the message names what it is."),
         "Convert it; a browser's canvas and every phone can save JPEG.",
     ),
     "image_too_small": Code(

@@ -1,21 +1,30 @@
-"""Bodies: strict JSON and bare pictures; the view has checked their length."""
+"""Bodies: strict JSON, forms and bare pictures; the view has checked their length."""
 
-import codecs
+from collections.abc import Iterator
 from typing import Any
 
+from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.utils.datastructures import MultiValueDict
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser, JSONParser
 
 from recognition import strict_json
+from recognition.errors import ServiceError
+from recognition.inference.images import is_known
+
+# The fields of all forms that are pictures.
+_PICTURES = {"image", "image_a", "image_b", "images"}
 
 
 class StrictJSONParser(JSONParser):
     """JSON objects only."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        most = parser_context["view"].max_other_bytes()
         try:
-            data = strict_json.loads(codecs.decode(stream.read(), "utf-8"))
+            data = strict_json.loads_body(stream.read(), most)
+        except strict_json.TooLongError as error:
+            raise _too_long(most) from error
         except ValueError as error:
             raise ParseError("The body is not valid JSON.") from error
         if not isinstance(data, dict):
@@ -32,3 +41,61 @@ class RawImageParser(BaseParser):
         data = MultiValueDict(parser_context["request"].query_params)
         data["image"] = stream.read()
         return data
+
+
+class FormParser(BaseParser):
+    """Forms. Clients differ in what they send as a file: a picture is taken without a file name,
+    and any other field, such as a list in JSON, with one."""
+
+    media_type = "multipart/form-data"
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        request, most = parser_context["request"], parser_context["view"].max_other_bytes()
+        meta = {**request.META, "CONTENT_TYPE": media_type}
+        try:
+            texts, files = _Form(meta, stream, request.upload_handlers, "latin-1").parse()
+        except MultiPartParserError as error:
+            raise ParseError(f"The form is broken: {error}") from error
+        data: MultiValueDict[str, Any] = MultiValueDict()
+        others = 0  # bytes that are no picture's
+        for name, raw in _parts(texts):
+            is_picture = name in _PICTURES
+            others += 0 if is_picture else len(raw)
+            raw_picture = is_picture and is_known(raw)
+            data.appendlist(name, raw if raw_picture else raw.decode(errors="replace"))
+        for name, file in _files(files):
+            is_picture = name in _PICTURES
+            raw = b"" if is_picture else file.read(most + 1)
+            others += len(raw)
+            data.appendlist(name, file if is_picture else raw.decode(errors="replace"))
+        if others > most:
+            raise _too_long(most)
+        return data
+
+
+class _Form(MultiPartParser):
+    """Texts and names come as latin-1, which loses no byte of what is a picture or UTF-8."""
+
+    def sanitize_file_name(self, file_name: str) -> str | None:
+        return super().sanitize_file_name(file_name.encode("latin-1").decode(errors="replace"))
+
+
+def _parts(texts: Any) -> Iterator[tuple[str, bytes]]:
+    for name in texts:
+        for text in texts.getlist(name):
+            yield _utf8(name), text.encode("latin-1")
+
+
+def _files(files: Any) -> Iterator[tuple[str, Any]]:
+    for name in files:
+        for file in files.getlist(name):
+            yield _utf8(name), file
+
+
+def _utf8(name: str) -> str:
+    return name.encode("latin-1").decode(errors="replace")
+
+
+def _too_long(most: int) -> ServiceError:
+    message = f"Besides the pictures, the body has more than {most} bytes."
+    return ServiceError("payload_too_large", message)

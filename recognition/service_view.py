@@ -1,8 +1,11 @@
 """What every view shares."""
 
+from io import BytesIO
 from typing import Any
 
 from django.conf import settings
+from django.http import QueryDict
+from django.utils.datastructures import MultiValueDict
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
@@ -25,8 +28,14 @@ class ServiceView(APIView):
         room: int = settings.BODY_ROOM_BYTES
         return room + self.pictures * settings.MAX_ENCODED_IMAGE_BYTES
 
+    def max_other_bytes(self) -> int:
+        """Bytes of a body that are no picture's: what is parsed takes many times its length."""
+        room: int = settings.BODY_ROOM_BYTES
+        return room
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        self._check_encoding(request)
         self._check_length(request)
         self._take_room(request)
         capacity.be_of(self.caller.subject)
@@ -38,9 +47,26 @@ class ServiceView(APIView):
         try:
             return super().dispatch(request, *args, **kwargs)
         finally:
+            self.forget_body()
             capacity.bodies.give_back(self._body_bytes)
             if self._user_in_progress:
                 capacity.user_requests.end(self._user_in_progress)
+
+    def forget_body(self) -> None:
+        """Requests and serializers refer to themselves in circles, and would keep bodies until the
+        garbage collector comes to objects of their age: after a thousand requests or more."""
+        request = getattr(self, "request", None)
+        if isinstance(request, Request):
+            nothing: dict[str, Any] = {"_post": QueryDict(), "_files": MultiValueDict()}
+            vars(request).update(nothing, _data={}, _full_data={}, _stream=None)
+            if hasattr(request._request, "_body"):  # or nothing was read
+                vars(request._request).update(nothing, _body=b"", _stream=BytesIO())
+
+    def _check_encoding(self, request: Request) -> None:
+        encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in ("", "identity"):
+            message = f"The body is encoded as {encoding[:40]!r}; send it as it is, without that."
+            raise ServiceError("unsupported_media_type", message)
 
     def _take_room(self, request: Request) -> None:
         """Or all threads at once could read the longest bodies, and end the process."""
@@ -75,6 +101,9 @@ class ServiceView(APIView):
         if not data and (self.request.content_type or "").startswith("image/"):
             raise ServiceError("empty_image", "The picture is empty.")
         body = kind(data=data)
-        body.is_valid(raise_exception=True)
-        fields: dict[str, Any] = body.validated_data
-        return fields
+        try:
+            body.is_valid(raise_exception=True)
+            fields: dict[str, Any] = body.validated_data
+            return fields
+        finally:
+            vars(body).clear()  # see forget_body

@@ -24,6 +24,7 @@ from recognition.inference.formats.orientation import orientation, upright
 # Below this no detector finds anything, and degenerate pictures cost error handling everywhere.
 MIN_SIDE = 24
 
+_STARTS = (b"\xff\xd8", png.SIGNATURE, b"RIFF", b"BM")
 _FORMATS = {"jpeg": jpeg, "png": png, "webp": webp, "bmp": bmp}
 # Rows that are put over white at once: the memory that this takes does not grow with the picture.
 _ROWS = 256
@@ -53,6 +54,11 @@ def check(data: bytes, *, max_bytes: int, max_pixels: int) -> Header:
     if min(header.width, header.height) < MIN_SIDE:
         raise ImageError("image_too_small", f"The shorter side has less than {MIN_SIDE} pixels.")
     return header
+
+
+def is_known(data: bytes) -> bool:
+    """Whether the bytes begin as those of a picture do, also of a format that is not taken."""
+    return data.startswith(_STARTS) or others.named(data) is not None
 
 
 def turned(image: Image, degrees: int) -> Image:

@@ -136,7 +136,7 @@ def test_the_bomb_is_small() -> None:
         "AAAA=AAA",
         "A",
         "ÄÖÜ=",
-        "-_-_",
+        "AAAA===",
         "\U0001f600",
         "data:image/png;base64,???",
         "data:image/png,AAAA",
@@ -181,6 +181,8 @@ BODIES = {
     "a number too large for a float": (b'{"image": 1e999}', None),
     "a number of 5,000 digits": (b'{"image": ' + b"9" * 5000 + b"}", None),
     "100,000 brackets": (b"[" * 100_000, "malformed_json"),
+    "60,000 brackets": (b"[" * 60_000, "malformed_json"),
+    "30,000 nested lists": (b'{"a":' + b"[" * 30_000 + b"]" * 30_000 + b"}", "malformed_json"),
     "100,000 nested lists": (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "malformed_json"),
     "100,000 nested objects": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "malformed_json"),
     "not UTF-8": (b'{"image": "\xff\xfe"}', "malformed_json"),
@@ -196,7 +198,10 @@ BODIES = {
 def test_a_body_that_is_no_request(service: Person, path: str, case: str) -> None:
     body, code = BODIES[case]
     answer = service.send("post", path, body, content_type="application/json")
-    check(answer, 400, code)
+    if len(body) > 65_536:
+        check(answer, 413, "payload_too_large")
+    else:
+        check(answer, 400, code)
 
 
 @pytest.mark.parametrize("case", [case for case in BODIES if case != "nothing"])
@@ -361,7 +366,10 @@ def test_metadata_as_a_text(service: Person, form: str, text: str) -> None:
             headers={"Authorization": f"Bearer {service.token}"},
         )
     assert answer.status_code in {400, 413}, answer.content
-    assert answer.json()["error"]["code"] in {"invalid_request", "malformed_json"}
+    codes = {"invalid_request", "malformed_json"}
+    assert answer.json()["error"]["code"] in codes | (
+        {"payload_too_large"} if len(text) > 65_536 else set()
+    )
 
 
 @pytest.mark.parametrize(
@@ -376,7 +384,9 @@ def test_metadata_as_a_text(service: Person, form: str, text: str) -> None:
 )
 def test_metadata_that_is_refused(service: Person, metadata: dict[str, Any]) -> None:
     fields = {"user_id": OWNER, "image": PICTURE_BASE64, "metadata": metadata}
-    check(service.post("register", **fields), 400, "invalid_request")
+    found = refusal(service.post("register", **fields))
+    is_long = len(metadata) == 5000
+    assert found == ((413, "payload_too_large") if is_long else (400, "invalid_request"))
 
 
 @pytest.mark.parametrize("value", ["NaN", "nan", "Infinity", "-inf", "1e999", "0x10", "½"])
@@ -399,7 +409,7 @@ def test_a_face_index_that_is_none_in_a_form(service: Person, value: str) -> Non
 def test_a_search_scope_as_a_text(service: Person, scope: str) -> None:
     upload = SimpleUploadedFile("a.png", PICTURE)
     answer = send_form(service, "identify", {"image": upload, "search_scope": scope})
-    check(answer, 400, None)
+    check(answer, 413 if len(scope) > 65_536 else 400, None)
 
 
 @pytest.mark.parametrize("groups", [["\x00"], ["public", "a\x00"]])
@@ -489,6 +499,7 @@ def test_a_body_that_is_no_session_and_no_frame(service: Person, path: str, case
     body, code = BODIES[case]
     answer = service.send("post", path, body, content_type="application/json")
     codes = {(400, code or "malformed_json"), (400, "invalid_request"), (400, "unknown_field")}
+    codes |= {(400, "invalid_base64")} if b"image" in body else set()
     assert refusal(answer) in codes | (
         {(413, "payload_too_large")} if len(body) > 65_536 else set()
     )

@@ -11,7 +11,6 @@ from recognition.inference import images
 from recognition.inference.formats import jpeg, others, png, webp
 from recognition.inference.formats.header import ImageError
 from recognition.inference.formats.orientation import orientation, upright
-from tests import damage
 from tests import hard_pictures as hard
 from tests.inference.test_images import (
     LOSSLESS,
@@ -35,23 +34,7 @@ def test_it_works() -> None:
     assert (header.width, header.height, header.has_end) == (128, 96, True)
 
 
-# --- what did damage ------------------------------------------------------------------------------
-
-REFUSED = {
-    "filling": ["truncated_image"],
-    "filling and no marker": ["truncated_image"],
-    "empty segments": ["invalid_image"],
-    "every marker": ["invalid_image", "truncated_image", "unsupported_format"],
-    "2,000 scans": ["invalid_image"],
-    "300 MB behind the pixels": ["invalid_image"],
-    "1,000 packed texts": ["decoded"],  # without the texts
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", damage.PICTURES)
-def test_what_did_damage_comes_to_an_end(name: str) -> None:
-    assert damage.run(name)["outcomes"] == REFUSED[name]
+# --- bounds ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", range(256))
