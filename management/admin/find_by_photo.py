@@ -33,7 +33,8 @@ class PhotoForm(forms.Form):
 def view(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perms(_NEEDED):
         raise PermissionDenied
-    length = int(request.META.get("CONTENT_LENGTH") or 0)
+    given = request.META.get("CONTENT_LENGTH") or ""
+    length = int(given) if given.isdecimal() else 0
     if length > settings.MAX_IMAGE_BYTES + settings.BODY_ROOM_BYTES:
         size = f"{settings.MAX_IMAGE_SIZE_MB:g} megabytes"
         return _page(request, PhotoForm(), error=f"A photo may have {size} at most.", status=413)
