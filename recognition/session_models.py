@@ -168,9 +168,9 @@ class FailureCount(models.Model):
             models.UniqueConstraint(fields=["user", "source"], name="failurecount_once")
         ]
         indexes = [
-            # Consumer: the moderators' list of people who are locked.
+            # Consumer: the moderators' list of people who are locked, newest first.
             models.Index(
-                fields=["user"],
+                fields=["-id"],
                 name="failurecount_locked",
                 condition=Q(locked_at__isnull=False),
             )
