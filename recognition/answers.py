@@ -188,7 +188,8 @@ def _detected(face: DetectedFace, names: tuple[str, ...]) -> Answer:
     pose = face.pose
     return {
         **_seen(face),
-        "detection_score": round(face.detection_score, 4),
+        # dlib's detector goes above 1.
+        "detection_score": round(min(1.0, max(0.0, face.detection_score)), 4),
         "pose": {
             "yaw": round(pose.yaw, 1),
             "pitch": None if pose.pitch is None else round(pose.pitch, 1),

@@ -2,7 +2,13 @@
 
 from typing import Any
 
+import numpy as np
+
+from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import DetectedFace
+
+# The same in every pack. An eye without a point of its own is the middle of its corners.
+LANDMARKS = ("left_eye", "right_eye", "nose_tip", "mouth_left", "mouth_right")
 
 Description = dict[str, Any]
 
@@ -29,9 +35,21 @@ def quality_of(face: DetectedFace) -> Description:
 
 def attributes_of(face: DetectedFace, names: tuple[str, ...]) -> Description:
     """Landmarks by name. Age and gender are None when no network of the pack estimates them."""
-    points = zip(names, face.landmarks, strict=True)
     return {
         "estimated_age": face.age,
         "estimated_gender": face.gender,
-        "face_landmarks": {name: [round(float(v), 1) for v in point] for name, point in points},
+        "face_landmarks": _landmarks(dict(zip(names, face.landmarks, strict=True))),
+    }
+
+
+def _landmarks(points: dict[str, Floats]) -> Description:
+    """Those of LANDMARKS, in [x, y], None where the pack cannot tell; then others of the pack."""
+    eyes = {
+        eye: np.mean([point for name, point in points.items() if name.startswith(eye)], axis=0)
+        for eye in ("left_eye", "right_eye")
+    }
+    known = {**dict.fromkeys(LANDMARKS), **eyes, **points}
+    return {
+        name: None if point is None else [round(float(value), 1) for value in point]
+        for name, point in known.items()
     }

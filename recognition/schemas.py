@@ -35,7 +35,9 @@ class Attributes(Serializer):
     estimated_age = s.FloatField(allow_null=True)
     estimated_gender = s.CharField(allow_null=True)
     face_landmarks = s.DictField(
-        child=s.ListField(child=s.FloatField(), min_length=2, max_length=2)
+        child=s.ListField(child=s.FloatField(), min_length=2, max_length=2, allow_null=True),
+        help_text="`left_eye`, `right_eye`, `nose_tip`, `mouth_left` and `mouth_right` with every "
+        "pack, as [x, y]; null where a pack cannot tell. A pack may have others beside them.",
     )
 
 
@@ -149,7 +151,11 @@ class Identified(Candidates):
 
 
 class DetectedFace(Place):
-    detection_score = s.FloatField()
+    detection_score = s.FloatField(
+        min_value=0,
+        max_value=1,
+        help_text="How sure the detector is; detectors of different packs do not compare.",
+    )
     quality = Quality()
     pose = Pose()
     face_attributes = Attributes()

@@ -3,9 +3,12 @@
 import base64
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from pytest_django import Settings
 
+from recognition import engine
+from recognition.descriptions import LANDMARKS, attributes_of
 from recognition.inference.images import turned
 from tests.builders import (
     OWNER,
@@ -32,7 +35,7 @@ def test_it_works(owner: Person) -> None:
     face = min(answer["faces"], key=lambda one: one["box"]["x"])
     box = {"x": 50, "y": 267, "width": 114, "height": 115}
     assert all(abs(face["box"][name] - box[name]) <= 8 for name in box)
-    assert face["detection_score"] == pytest.approx(1.07, abs=0.05)
+    assert face["detection_score"] == 1  # the detector says 1.07
     assert face["quality"]["face_quality_score"] > 0.8
     assert set(face["quality"]["components"]) == {
         *("size", "sharpness", "exposure", "contrast", "pose", "detection", "border")
@@ -42,11 +45,33 @@ def test_it_works(owner: Person) -> None:
     assert face["pose"]["roll"] == pytest.approx(-26, abs=5)
     assert face["pose"]["pitch"] is None
     attributes = face["face_attributes"]
-    assert len(attributes["face_landmarks"]) == 5
+    points = attributes["face_landmarks"]
+    assert points["nose_tip"] is points["mouth_left"] is points["mouth_right"] is None
+    corners = [points["left_eye_inner"], points["left_eye_outer"]]
+    assert points["left_eye"] == pytest.approx(np.mean(corners, axis=0), abs=0.1)
     assert attributes["estimated_age"] is attributes["estimated_gender"] is None
     assert face["liveness_score"] is None
     assert face["rotation"] == 0
     assert row_counts() == before
+
+
+def test_landmarks_have_the_same_names_in_every_pack() -> None:
+    face = face_of(vector(1))
+    for name in ("antelopev2", "buffalo_l", "buffalo_sc", "dlib", "opencv"):
+        names = engine.pack(name).detector.landmark_names
+        points = attributes_of(face, names)["face_landmarks"]
+        assert [*points][:5] == [*LANDMARKS]
+        assert set(points) == {*LANDMARKS, *names}
+        assert all(points[name] is not None for name in ("left_eye", "right_eye", *names))
+
+
+@pytest.mark.parametrize(("score", "told"), [(1.0462, 1), (-0.2, 0), (0.87654, 0.8765)])
+def test_the_detection_score_is_from_0_to_1(
+    owner: Person, fake: FakePipeline, score: float, told: float
+) -> None:
+    fake.show(replace(face_of(vector(1)), detection_score=score))
+    (face,) = data_of(owner.post("detect", image=PICTURE_BASE64))["faces"]
+    assert face["detection_score"] == told
 
 
 def test_a_picture_of_nobody(owner: Person) -> None:
