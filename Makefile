@@ -18,7 +18,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DELETE_ON_ERROR:
-.PHONY: help run token doctor demo test fuzz check docs bench bench-search bench-load bench-soak bench-jobs bench-frames backup restore lock clean clean-data
+.PHONY: help run token doctor demo test fuzz check docs bench bench-search bench-load bench-worst bench-soak bench-jobs bench-frames backup restore lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,10 @@ bench-search: .venv/bench-search.stamp  ## Measure the search beside other store
 bench-load: .venv/dev.stamp .env  ## More clients than the service can serve: 200 for a minute
 	@echo "Measuring the service under load"
 	@$(BIN)/python -m benchmarks.load $(ARGS)
+
+bench-worst: .venv/dev.stamp .env  ## What one user can do to all others within the limits: four minutes
+	@echo "Measuring the worst minute"
+	@$(BIN)/python -m benchmarks.worst_minute $(ARGS)
 
 bench-soak: .venv/dev.stamp .env  ## Whether the memory grows over 5,000 requests: ten minutes
 	@echo "Measuring the memory of the service"

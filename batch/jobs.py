@@ -156,9 +156,10 @@ def _queue_tasks(items: int) -> None:
 @transaction.atomic
 def _free_items() -> int:
     """How many could be claimed now, of the first ones."""
-    free = Item.objects.pending().filter(
-        Q(claimed_until=None) | Q(claimed_until__lte=timezone.now())
-    )
+    now = timezone.now()
+    # As in batch.work: a reservation far ahead is of a clock that was set back since.
+    reserved = Q(claimed_until__gt=now, claimed_until__lte=now + timedelta(hours=1))
+    free = Item.objects.pending().exclude(reserved)
     locked = free.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True)
     return len(locked[:_MOST_ITEMS])
 

@@ -114,7 +114,9 @@ WHERE id = (
     CROSS JOIN LATERAL (
         SELECT id FROM batch_item
         WHERE job_id = job.id AND state = 'pending'
-            AND (claimed_until IS NULL OR claimed_until <= now())
+            -- A reservation far ahead is of a clock that was set back since.
+            AND (claimed_until IS NULL OR claimed_until <= now()
+                OR claimed_until > now() + interval '1 hour')
         ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
     ) AS item
     LIMIT 1

@@ -16,21 +16,20 @@ if TYPE_CHECKING:
 
 # One statement, which the ORM cannot say: counts this request in both windows, unless one of them
 # is full, so that refusals use nothing up. A window starts with its first request, and again with
-# the first one after its end.
-_COUNT = """
+# the first one after its end. One that starts far ahead is of a clock that was set back since.
+_MINUTE, _HOUR = (
+    f"w.{name}_start BETWEEN now() - interval '1 {name}' AND now() + interval '1 minute'"
+    for name in ("minute", "hour")
+)
+_COUNT = f"""
 INSERT INTO recognition_ratewindow AS w (key, minute_start, minute_count, hour_start, hour_count)
 VALUES (%(key)s, now(), 1, now(), 1)
 ON CONFLICT (key) DO UPDATE SET
-    minute_count = CASE WHEN w.minute_start > now() - interval '1 minute'
-        THEN w.minute_count + 1 ELSE 1 END,
-    minute_start = CASE WHEN w.minute_start > now() - interval '1 minute'
-        THEN w.minute_start ELSE now() END,
-    hour_count = CASE WHEN w.hour_start > now() - interval '1 hour'
-        THEN w.hour_count + 1 ELSE 1 END,
-    hour_start = CASE WHEN w.hour_start > now() - interval '1 hour'
-        THEN w.hour_start ELSE now() END
-WHERE (w.minute_start <= now() - interval '1 minute' OR w.minute_count < %(minute)s)
-    AND (w.hour_start <= now() - interval '1 hour' OR w.hour_count < %(hour)s)
+    minute_count = CASE WHEN {_MINUTE} THEN w.minute_count + 1 ELSE 1 END,
+    minute_start = CASE WHEN {_MINUTE} THEN w.minute_start ELSE now() END,
+    hour_count = CASE WHEN {_HOUR} THEN w.hour_count + 1 ELSE 1 END,
+    hour_start = CASE WHEN {_HOUR} THEN w.hour_start ELSE now() END
+WHERE (NOT {_MINUTE} OR w.minute_count < %(minute)s) AND (NOT {_HOUR} OR w.hour_count < %(hour)s)
 RETURNING minute_count, extract(epoch FROM minute_start + interval '1 minute' - now())::float,
     hour_count, extract(epoch FROM hour_start + interval '1 hour' - now())::float
 """

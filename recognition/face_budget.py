@@ -18,7 +18,8 @@ from django.utils.crypto import salted_hmac
 from recognition.errors import ServiceError
 
 _SALT = "recognition.face_budget"
-_HOUR = "now() - interval '1 hour'"
+# An hour that starts far ahead is of a clock that was set back since.
+_IS_NOW = "w.hour_start BETWEEN now() - interval '1 hour' AND now() + interval '1 minute'"
 # What a batch has looked up so far.
 _postponed: ContextVar[Counter[UUID] | None] = ContextVar("postponed faces", default=None)
 
@@ -27,14 +28,14 @@ _TAKE = f"""
 INSERT INTO recognition_ratewindow AS w (key, minute_start, minute_count, hour_start, hour_count)
 VALUES (%(key)s, now(), 0, now(), %(faces)s)
 ON CONFLICT (key) DO UPDATE SET
-    hour_count = CASE WHEN w.hour_start > {_HOUR} THEN w.hour_count ELSE 0 END + %(faces)s,
-    hour_start = CASE WHEN w.hour_start > {_HOUR} THEN w.hour_start ELSE now() END
-WHERE w.hour_start <= {_HOUR} OR w.hour_count < %(limit)s
+    hour_count = CASE WHEN {_IS_NOW} THEN w.hour_count ELSE 0 END + %(faces)s,
+    hour_start = CASE WHEN {_IS_NOW} THEN w.hour_start ELSE now() END
+WHERE NOT {_IS_NOW} OR w.hour_count < %(limit)s
 RETURNING hour_count
 """
 _READ = f"""
 SELECT hour_count, extract(epoch FROM hour_start + interval '1 hour' - now())::float
-FROM recognition_ratewindow WHERE key = %(key)s AND hour_start > {_HOUR}
+FROM recognition_ratewindow AS w WHERE key = %(key)s AND {_IS_NOW}
 """
 
 

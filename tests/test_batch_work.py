@@ -211,6 +211,13 @@ def test_another_claim_looks_at_the_item_for_a_moment() -> None:
     assert (now(job).succeeded, Item.objects.get().attempts) == (1, 1)
 
 
+def test_a_clock_that_was_set_back_keeps_no_item_waiting() -> None:
+    job = identify(1)
+    Item.objects.update(claimed_until=timezone.now() + timedelta(days=1))
+    work.work()
+    assert now(job).succeeded == 1
+
+
 def test_a_claim_that_came_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reserved by one, who paused too long; taken by another."""
     no_reservation(monkeypatch)

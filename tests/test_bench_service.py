@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import frames, jobs, load, soak
+from benchmarks import frames, jobs, load, soak, worst_minute
 from benchmarks.load import Answer, Record
 from benchmarks.service import PROJECT, Service, running
 from tests.patience import PATIENCE
@@ -102,6 +102,41 @@ def test_what_a_frame_costs_is_measured() -> None:
     ratio = figures["frame_ms"] / figures["inference_ms"]
     assert figures["of_inference"] == pytest.approx(ratio, abs=0.01) and ratio > 0
     assert enough is (figures["of_inference"] <= frames.MOST)
+
+
+@pytest.mark.slow
+def test_what_one_user_can_do_is_measured() -> None:
+    figures, _ = benchmark("worst_minute", "--seconds=10")
+    assert figures["quiet"]["answered"] > 0 and figures["beside"]["requests"] > 0
+    statuses = [key.split()[-1] for key in figures["attacker"]]
+    assert "429" in statuses and not {"500", "broken"} & {*statuses, *figures["beside"]["statuses"]}
+
+
+QUIET = {"answered": 1.0, "p95": 0.5, "statuses": {"200": 99}}
+
+
+@pytest.mark.parametrize(
+    ("beside", "attacker", "memory", "failure"),
+    [
+        ({}, {"request 429": 50, "frame 503": 1}, [100, 150, 109], None),
+        ({"answered": 0.89}, {}, [100] * 3, "fewer than 90% answered"),
+        ({"p95": 1.6}, {}, [100] * 3, "p95 is over 3 times the quiet one"),
+        ({"statuses": {"500": 1}}, {}, [100] * 3, "an error of the service"),
+        ({}, {"request 500": 1}, [100] * 3, "an error of the service"),
+        ({}, {"frame broken": 1}, [100] * 3, "connections without an answer"),
+        ({}, {}, [100, 100, 111], "memory not within 10% a minute later"),
+    ],
+)
+def test_what_one_user_must_not_do(
+    beside: dict[str, object], attacker: dict[str, int], memory: list[int], failure: str | None
+) -> None:
+    figures = {
+        "quiet": QUIET,
+        "beside": QUIET | beside,
+        "attacker": attacker,
+        "memory_mb": memory,
+    }
+    assert worst_minute.failures(figures) == ([failure] if failure else [])
 
 
 OK, REFUSED = Answer(200, 1.0, None), Answer(503, 0.1, 5.0)

@@ -194,3 +194,17 @@ def test_another_spelling_of_the_signature_is_the_same_token(
     assert [answer["RateLimit-Remaining"] for answer in taken] == [
         str(59 - index) for index in range(len(taken))
     ]
+
+
+def test_a_clock_that_was_set_back_locks_nobody_out(owner: Person, settings: Settings) -> None:
+    """The windows of before start tomorrow. They would otherwise be full until then."""
+    settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR = 1, 2
+    make_user(OWNER)
+    assert owner.get(f"users/{OWNER}").status_code == 200
+    assert owner.get(f"users/{OWNER}").status_code == 429
+    ahead = timedelta(days=1)
+    RateWindow.objects.update(
+        minute_start=F("minute_start") + ahead, hour_start=F("hour_start") + ahead
+    )
+    assert owner.get(f"users/{OWNER}").status_code == 200
+    assert owner.get(f"users/{OWNER}").status_code == 429
