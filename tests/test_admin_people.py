@@ -537,6 +537,9 @@ def test_the_same_person(moderator: Client, pair: PossibleDuplicate, kept: UUID)
     assert User.objects.get().pk == kept and Face.objects.filter(user=kept).count() == 2
     assert "a former person" in text_of(moderator.get(f"{DUPLICATES}?state=all"))
     assert "Your decision" not in text_of(moderator.get(page))
+    for late in ("different", str(OWNER), "None"):
+        answer = moderator.post(f"{DUPLICATES}{pair.pk}/decide/", {"decision": late}, follow=True)
+        assert "decided already" in text_of(answer)
 
 
 def test_a_pair_of_whom_one_is_gone(moderator: Client, pair: PossibleDuplicate) -> None:

@@ -1,6 +1,7 @@
 """Pairs of people who may be one person: side by side, to be decided."""
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
@@ -133,6 +134,9 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
     pair = PossibleDuplicate.objects.select_related("user_a", "user_b").filter(pk=pk).first()
     if pair is None:
         return _gone(request)
+    if pair.state != DuplicateState.OPEN:
+        messages.error(request, "It is decided already.")
+        return HttpResponseRedirect(address_of(pair))
     form = DecisionForm(pair, request.POST)
     if request.method != "POST" or not form.is_valid():
         messages.error(request, "Nothing was decided: choose one of the three answers.")
@@ -142,7 +146,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _decide(request: HttpRequest, pair: PossibleDuplicate, decision: str) -> HttpResponse:
     is_different = decision == "different"
-    kept = None if is_different else next(id for id in pair.users if str(id) == decision)
+    kept = None if is_different else UUID(decision)
     state = DuplicateState.DIFFERENT_PEOPLE if is_different else DuplicateState.SAME_PERSON
     try:
         moderation.decide(actor=actor_of(request), duplicate_id=pair.pk, decision=state, into=kept)
