@@ -56,7 +56,7 @@ def test_it_works(stranger: Person, fake: FakePipeline) -> None:
         "user_id": str(OWNER),
         "face_id": face.face_id,
         "similarity_score": 0.87,  # in steps of 0.01 for an end user
-        "confidence_score": 0.98,
+        "confidence_score": 0.99,
         "user_info": {
             "display_name": "Olivia",
             "profile_image": picture,
