@@ -63,7 +63,7 @@ class ItemsOfJob(Part):
 
 @admin.register(Job)
 class JobAdmin(Rows):
-    list_display = ["job_id", "kind", "state", "asked_by", "progress", "callback", "made", "ended"]
+    list_display = ["job_id", "what", "asked_by", "progress", "callback", "made"]
     list_filter = [EndedFilter, "status", "kind"]
     list_select_related = ["delivery__endpoint"]
     search_fields = ["job_id__startswith", "subject__startswith"]
@@ -94,6 +94,9 @@ class JobAdmin(Rows):
         if job is not None:
             self.prepare([job])
         return job
+
+    def what(self, job: Job) -> str:
+        return f"{job.get_kind_display()}: {self.state(job).lower()}"
 
     @admin.display(description="status")
     def state(self, job: Job) -> str:

@@ -9,7 +9,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from recognition import finding, lockout
-from recognition.admin_kit import MODERATE, LargeTable, ReadOnly, actor_of, link, one_of, when
+from recognition.admin_kit import (
+    MODERATE,
+    LargeTable,
+    ReadOnly,
+    actor_of,
+    link,
+    note_in_history,
+    one_of,
+    when,
+)
 from recognition.matching import LEVELS
 from recognition.models import Attempt, FailureCount, Session, User
 
@@ -136,6 +145,7 @@ class LockedFilter(admin.SimpleListFilter):
 class FailureCountAdmin(OfAPerson):
     list_display = ["person", "shown_source", "failures", "state", "last"]
     list_display_links = ["shown_source"]
+    list_display_links = ["shown_source"]
     list_filter = [LockedFilter]
     asked_by = "source"
     ordering = ["-pk"]
@@ -165,6 +175,7 @@ class FailureCountAdmin(OfAPerson):
             lockout.unlock(user_id, actor=actor_of(request), sources=sources)
             for user_id, sources in selected.items()
         ]
+        note_in_history(request, User.objects.filter(pk__in=list(selected)), "Unlocked")
         self.message_user(request, f"{sum(unlocked)} counts of failures are forgotten.")
 
     def has_unlock_permission(self, request: HttpRequest) -> bool:

@@ -142,9 +142,7 @@ def address_of(row: Model, page: str = "change") -> str:
 
 
 def link(row: Model | None, text: str = "") -> str:
-    """To the admin page of a row, by its name; only the name where its model has no pages."""
+    """To the admin page of a row, by its name."""
     if row is None:
         return "–"
-    if not admin.site.is_registered(type(row)):
-        return text or str(row)
     return format_html('<a href="{}">{}</a>', address_of(row), text or str(row))

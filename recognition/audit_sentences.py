@@ -136,7 +136,7 @@ def label(action: str) -> str:
 
 
 def _values(event: AuditEvent, names: Names) -> dict[str, Any]:
-    details = {key: _plain(value) for key, value in event.details.items()}
+    details = {key: _worded(key, value) for key, value in event.details.items()}
     return {
         **details,
         "actor": names.actor(event.actor),
@@ -155,7 +155,11 @@ def _rest(event: AuditEvent, names: Names, used: set[str]) -> SafeString:
     if viewer := event.viewer_id:
         parts.append(("on behalf of", names.person(viewer)))
     hidden = {*used, _OTHER, "reason"}
-    parts += [(f"{_spaced(k)}:", _plain(v)) for k, v in event.details.items() if k not in hidden]
+    parts += [
+        (f"{_spaced(key)}:", _worded(key, value))
+        for key, value in event.details.items()
+        if key not in hidden
+    ]
     if not parts:
         return mark_safe("")
     listed = format_html_join("; ", "{} {}", parts)
@@ -164,6 +168,11 @@ def _rest(event: AuditEvent, names: Names, used: set[str]) -> SafeString:
 
 def _spaced(code: str) -> str:
     return code.replace("_", " ")
+
+
+def _worded(key: str, value: Any) -> str:
+    """An id stays as it is, or nobody could search for it."""
+    return str(value) if key.endswith("_id") else _plain(value)
 
 
 def _plain(value: Any) -> str:

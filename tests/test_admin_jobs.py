@@ -95,7 +95,9 @@ def act(client: Client, address: str, name: str, row: object, **more: str) -> Ht
 def test_it_works(moderator: Client) -> None:
     job = make_job(State.SUCCESS, State.ERROR, State.PENDING)
     text = text_of(moderator.get(JOBS))
-    assert "3: 1 done, 1 failed, 1 wait" in text and "Processing" in text and "app" in text
+    assert (
+        "3: 1 done, 1 failed, 1 wait" in text and "Register: processing" in text and "app" in text
+    )
     page = text_of(moderator.get(f"{JOBS}{job.pk}/change/"))
     assert "picture 1 no_face: No face was found in the picture." in page
     assert "Cancel this job" in page

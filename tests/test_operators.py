@@ -65,7 +65,7 @@ def test_what_the_groups_may() -> None:
     assert not {name for name in viewer if name.startswith("auth.")}
     assert moderator - viewer == {
         *("recognition.view_pictures", "recognition.moderate_user", "recognition.erase_user"),
-        *("recognition.change_failurecount", "batch.change_webhookdelivery", "batch.change_job"),
+        *("batch.change_webhookdelivery", "batch.change_job"),
     }
     assert {"auth.change_user", "auth.add_group"} <= administrator - moderator
     assert moderator < administrator

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.urls import reverse
 from django.utils import timezone
@@ -81,8 +80,6 @@ class _Look:
     @property
     def address(self) -> str:
         options = self._page._meta
-        if not admin.site.is_registered(self._page):
-            return ""
         name = f"admin:{options.app_label}_{options.model_name}_changelist"
         return reverse(name) + self.query
 
@@ -99,7 +96,7 @@ def _looks() -> list[_Look]:
             "Locked",
             FailureCount.objects.filter(locked_at__isnull=False),
             "sources whose attempts for a person failed 50 times, until you unlock them",
-            "?locked_at__isempty=0",
+            "?locked=yes",
         ),
         _Look(
             "Callbacks given up",

@@ -16,7 +16,6 @@ from recognition.admin_kit import ERASE, MODERATE, VIEW_PICTURES
 # Beside looking at everything but pictures.
 _MODERATOR = (
     *(VIEW_PICTURES, MODERATE, ERASE),
-    "recognition.change_failurecount",  # unlock
     "batch.change_webhookdelivery",  # send a callback again, enable an address
     "batch.change_job",  # cancel
 )

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from recognition import enrolment
 from recognition.inference.arrays import Image
 from recognition.models import Group, Membership, User
-from tests.browser.driving import Browser
+from tests.browser.driving import DESKTOP, PHONE, Browser
 from tests.builders import befriend
 from tests.photos import astronaut, jpeg, resized, six_people, tom_hanks
 
@@ -19,6 +19,8 @@ PASSWORD = "correct horse battery staple"
 COLLINS = UUID("0c0111e5-0000-4000-8000-000000000001")
 HANKS = UUID("0a4a4b5e-0000-4000-8000-000000000002")
 GUEST = UUID("09e57000-0000-4000-8000-000000000003")
+# In the documentation also in the dark and on a phone.
+_SHOWN_OTHERWISE = ("admin-person", "admin-faces", "admin-overview")
 
 
 def set_up(settings: Settings) -> None:
@@ -70,3 +72,30 @@ def log_in(browser: Browser, group: str) -> Account:
     browser.find("[type=submit]").click()
     browser.find("#user-tools")
     return account
+
+
+def check(browser: Browser, path: str, name: str) -> None:
+    """A page in the light and in the dark, on a desk and on a phone; and its pictures."""
+    for theme in ("light", "dark"):
+        browser.resize(*DESKTOP)
+        browser.theme(theme)
+        browser.open(path)
+        wait_for_pictures(browser)
+        found = browser.axe()
+        assert not found, (path, theme, found)
+        if theme == "light" or name in _SHOWN_OTHERWISE:
+            browser.screenshot(name if theme == "light" else f"{name}-dark")
+    browser.theme("light")
+    browser.resize(*PHONE)
+    browser.open(path)
+    wait_for_pictures(browser)
+    assert browser.overflow() <= 0, path
+    if name in _SHOWN_OTHERWISE:
+        browser.screenshot(f"{name}-phone")
+    browser.resize(*DESKTOP)
+
+
+def wait_for_pictures(browser: Browser) -> None:
+    browser.run("for (const it of document.images) it.loading = 'eager'")
+    done = "return [...document.images].every((it) => it.complete && it.naturalWidth)"
+    browser.wait(lambda: browser.run(done))

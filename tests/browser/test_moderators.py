@@ -15,24 +15,24 @@ from selenium.webdriver.remote.webelement import WebElement
 from recognition.access import SCOPES
 from recognition.inference.arrays import Image
 from recognition.models import AuditEvent, Face, FailureCount, PossibleDuplicate, User
-from tests.browser.driving import DESKTOP, PHONE, Browser
+from tests.browser.driving import PHONE, Browser
 from tests.browser.moderators import (
     COLLINS,
     GUEST,
     HANKS,
     brighter,
+    check,
     enrol,
     log_in,
     make_people,
     set_up,
+    wait_for_pictures,
 )
 from tests.builders import Person, data_of, service_token
 from tests.photos import astronaut, coffee, jpeg, resized, six_people, tom_hanks
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 PEOPLE, FACES = "/admin/recognition/user/", "/admin/recognition/face/"
-# In the documentation also in the dark and on a phone.
-_SHOWN_OTHERWISE = ("admin-person", "admin-faces")
 TWIN = UUID("7714f000-0000-4000-8000-000000000004")
 
 
@@ -69,32 +69,6 @@ def found(service: Person, image: Image) -> list[str]:
     return [each["user_id"] for each in answer["candidates"]]
 
 
-def check(browser: Browser, path: str, name: str) -> None:
-    """A page in the light and in the dark, on a desk and on a phone; and its pictures."""
-    for theme in ("light", "dark"):
-        browser.resize(*DESKTOP)
-        browser.theme(theme)
-        browser.open(path)
-        _wait_for_pictures(browser)
-        assert browser.axe() == [], (path, theme)
-        if theme == "light" or name in _SHOWN_OTHERWISE:
-            browser.screenshot(name if theme == "light" else f"{name}-dark")
-    browser.theme("light")
-    browser.resize(*PHONE)
-    browser.open(path)
-    _wait_for_pictures(browser)
-    assert browser.overflow() <= 0, path
-    if name in _SHOWN_OTHERWISE:
-        browser.screenshot(f"{name}-phone")
-    browser.resize(*DESKTOP)
-
-
-def _wait_for_pictures(browser: Browser) -> None:
-    browser.run("for (const it of document.images) it.loading = 'eager'")
-    done = "return [...document.images].every((it) => it.complete && it.naturalWidth)"
-    browser.wait(lambda: browser.run(done))
-
-
 def test_a_moderator_finds_people(browser: Browser, tmp_path: Path) -> None:
     log_in(browser, "moderator")
     browser.open(PEOPLE)
@@ -111,7 +85,7 @@ def test_a_moderator_finds_people(browser: Browser, tmp_path: Path) -> None:
     press(browser, "Search")
     card = browser.find(".card", "Eileen Collins")
     assert "Person suspended" in card.text and "Confidence" in card.text
-    _wait_for_pictures(browser)
+    wait_for_pictures(browser)
     assert browser.axe() == []
     browser.screenshot("admin-find-by-photo")
     browser.resize(*PHONE)
