@@ -219,9 +219,10 @@ def announcement(url: str, token: str, failure: str = "") -> str:
     """What is printed when the service is ready; without a token, the command that makes one."""
     given = _ENVIRONMENT.get("FACESVC_DATA")
     place = f"FACESVC_DATA={shlex.quote(given)} " if given else ""
+    page = f"/#token={token}" if token and settings.FACESVC_PAGE else ""
     lines = [
         "",
-        f"facesvc is ready: {url}/{'#token=' * bool(token)}{token}",
+        f"facesvc is ready: {url}{page}",
         "",
         f"  {url}/api/docs  the API, to try it",
         f"  {url}/admin/    for operators; this makes an account:",

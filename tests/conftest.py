@@ -1,5 +1,8 @@
 """The cast, the models, and what holds for every test."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from typing import cast
 
@@ -36,6 +39,17 @@ hypothesis.settings.register_profile("explore", _BUSY)
 hypothesis.settings.load_profile("steady")
 # In a part of lfw-a.
 LFW_PEOPLE = 150
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives each run a folder of its own for temporary files, which is removed with its end.
+
+    Every other pytest of the same account shuts the one that pytest takes by default, and then
+    PostgreSQL, which runs as another user where we are root, cannot reach its files.
+    """
+    if "PYTEST_DEBUG_TEMPROOT" not in os.environ:
+        folder = os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="facesvc-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture(autouse=True)

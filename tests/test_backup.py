@@ -6,8 +6,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,10 +96,8 @@ def new_key() -> str:
 
 
 @pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    # Not in pytest's folder: another pytest of the same account shuts it for PostgreSQL's user.
-    with tempfile.TemporaryDirectory(prefix="facesvc-") as name:
-        yield Path(name)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("places")
 
 
 def place(folder: Path, name: str, **keys: str) -> Place:

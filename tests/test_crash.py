@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
@@ -83,17 +82,14 @@ class Service:
 
 
 @pytest.fixture
-def service() -> Iterator[Service]:
-    # Not in pytest's folder: another pytest of the same account shuts it for PostgreSQL's user.
-    with tempfile.TemporaryDirectory(prefix="facesvc-") as folder:
-        data_dir = Path(folder)
-        shutil.copytree(settings.MODELS_DIR, data_dir / "models")
-        started = Service(data_dir)
-        yield started
-        if started.process.poll() is None:
-            started.kill()
-        if data_dir in database._handles:
-            database.release(data_dir)
+def service(tmp_path: Path) -> Iterator[Service]:
+    shutil.copytree(settings.MODELS_DIR, tmp_path / "models")
+    started = Service(tmp_path)
+    yield started
+    if started.process.poll() is None:
+        started.kill()
+    if tmp_path in database._handles:
+        database.release(tmp_path)
 
 
 def photo(number: int) -> str:

@@ -345,7 +345,7 @@ def test_of_16_processes_5_attempts_are_told() -> None:
     for _ in range(3):
         FailureCount.objects.all().delete()
         answers, seconds = hammer(guesses, RATE_LIMIT_PER_MINUTE="0", RATE_LIMIT_PER_HOUR="0")
-        if seconds < lockout.DELAY:  # then the sixth attempt is taken
+        if seconds < lockout.DELAY:  # after it a sixth attempt is due
             break
     assert sorted(answer.status for answer in answers) == [200] * 5 + [429] * 59
     count = FailureCount.objects.get()

@@ -27,7 +27,7 @@ class Screen(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def no_wishes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have some."""
+    """The account that runs the tests may have some."""
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
@@ -249,7 +249,7 @@ def test_the_token_is_in_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody looks, the command that makes one is named."""
     text = announced(monkeypatch, io.StringIO())
     assert "eyJ" not in text and "#token" not in text
-    assert "export TOKEN=$(make token)" in text and f"{URL}/\n" in text
+    assert "export TOKEN=$(make token)" in text and f"{URL}\n" in text
 
 
 def test_tokens_of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +260,13 @@ def test_tokens_of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", screen := Screen())
     run._announce(URL, {})
     assert "tokens come from the identity provider" in screen.getvalue()
-    assert "TOKEN=" not in screen.getvalue() and f"{URL}/\n" in screen.getvalue()
+    assert "TOKEN=" not in screen.getvalue() and f"{URL}\n" in screen.getvalue()
+
+
+def test_without_the_page(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    settings.FACESVC_PAGE = False
+    text = announced(monkeypatch, Screen())
+    assert "#token" not in text and f"{URL}\n" in text and "export TOKEN=eyJ" in text
 
 
 def test_other_data_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

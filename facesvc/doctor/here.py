@@ -42,7 +42,7 @@ def inference() -> Finding:
     loaded = engine.load(*_active())
     began = time.monotonic()
     if not loaded.self_test():
-        advice = "Another pack serves meanwhile: `manage.py models activate`."
+        advice = "Have another pack serve: `manage.py models activate`."
         return failure("the networks give what cannot be right", advice)
     return ok(f"the networks run: {1000 * (time.monotonic() - began):.0f} ms for a small picture")
 

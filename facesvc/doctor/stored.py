@@ -127,5 +127,5 @@ def callbacks() -> Finding:
     stopped = WebhookEndpoint.objects.filter(disabled_at__isnull=False).count()
     if not given_up + stopped:
         return ok("none was given up")
-    text = f"{given_up} were given up, {stopped} addresses answered 410 Gone"
+    text = f"given up: {given_up}; addresses that answered 410 Gone: {stopped}"
     return warning(text, "The admin shows why, and sends them again (`manage.py replay_webhooks`).")
