@@ -81,9 +81,7 @@ def _inference() -> bool:
 
 def _search() -> bool:
     try:
-        row = engine.active_model()
-        version = engine.version_of(engine.pack(row.pack), row.template_key)
-        return indexes.is_usable(version)
+        return indexes.is_usable(engine.active_version())
     except (PackError, Error, DatabaseError):
         return False
 

@@ -90,7 +90,7 @@ class UserFacesView(ServiceView):
         operations.user_of(self.caller, user_id)
         pages = NewestFirst()
         faces = pages.paginate_queryset(Face.objects.filter(user=user_id), request, view=self)
-        page = {"faces": [answers.stored_face(face) for face in faces or []]}
+        page = {"faces": answers.stored_faces(faces or [])}
         return Response(page | pages.cursors())
 
 

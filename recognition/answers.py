@@ -1,19 +1,19 @@
 """Results as the JSON of the API."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from recognition import matching
+from recognition import engine, matching
 from recognition.catalogue import Entry
 from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.engine import Engine
 from recognition.gallery import Scope
 from recognition.inference.packs import Calibration
 from recognition.inference.pipeline import DetectedFace
-from recognition.models import Face, User
+from recognition.models import Face, Template, User
 from recognition.scores import ScoreScale
 
 Answer = dict[str, Any]
@@ -34,6 +34,21 @@ def registered(face: Face) -> Answer:
 
 
 def stored_face(face: Face) -> Answer:
+    (answer,) = stored_faces([face])
+    return answer
+
+
+def stored_faces(faces: Sequence[Face]) -> list[Answer]:
+    """With the versions of the templates that are compared now: None for a face that has none, as
+    after a change to a model that it could not be taken over to."""
+    version = engine.active_version()
+    compared = Template.objects.filter(face__in=faces, embedding_version=version)
+    versions = dict(compared.values_list("face_id", "model_version"))
+    shown = engine.without_key(version)
+    return [_stored_face(face, shown, versions.get(face.pk)) for face in faces]
+
+
+def _stored_face(face: Face, embedding_version: str, model_version: str | None) -> Answer:
     return {
         "face_id": face.face_id,
         "user_id": str(face.user_id),
@@ -43,8 +58,8 @@ def stored_face(face: Face) -> Answer:
         "face_attributes": face.attributes,
         "metadata": face.metadata,
         "privacy_settings": {"searchable": face.searchable, "taggable": face.taggable},
-        "embedding_version": face.embedding_version,
-        "model_version": face.model_version,
+        "embedding_version": embedding_version if model_version else None,
+        "model_version": model_version,
         "verification_count": face.verification_count,
         "last_verified_at": face.last_verified_at,
         "created_at": face.created_at,

@@ -189,6 +189,17 @@ def version_of(of: ModelPack, template_key: str) -> str:
     return f"{of.embedding_version}+{template_key}" if template_key else of.embedding_version
 
 
+def active_version() -> str:
+    """Of the templates that are compared now. Loads no network. Raises PackError."""
+    row = active_model()
+    return version_of(pack(row.pack), row.template_key)
+
+
+def without_key(version: str) -> str:
+    """The version of the pack that made these templates."""
+    return version.partition("+")[0]
+
+
 def forget_used() -> None:
     _used.set(None)
 

@@ -4,7 +4,7 @@ New templates are made beside the old ones, batch by batch and safe to repeat; t
 with the old ones until another version is activated, see recognition.activation.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -80,7 +80,8 @@ def convert(pks: list[int], target: Target) -> list[Outcome]:
     vectors = _from_other_keys(pks, new)
     problems: dict[int, str] = {}
     made = _from_crops([pk for pk in pks if pk not in vectors], new, problems)
-    _store({**vectors, **made}, new)
+    templates = {pk: new.template(face) for pk, face in made.items()}
+    _store({**vectors, **templates}, made, new)
     names = dict(Face.objects.filter(pk__in=pks).values_list("pk", "face_id"))
     return [Outcome(name, problems.get(pk, "")) for pk, name in names.items()]
 
@@ -97,8 +98,9 @@ def _from_other_keys(pks: list[int], new: Engine) -> dict[int, Floats]:
     return vectors
 
 
-def _from_crops(pks: list[int], new: Engine, problems: dict[int, str]) -> dict[int, Floats]:
-    """Templates of the faces in the stored crops; why there is none goes into `problems`."""
+def _from_crops(pks: list[int], new: Engine, problems: dict[int, str]) -> dict[int, DetectedFace]:
+    """The faces in the stored crops, embedded and described; why there is none goes into
+    `problems`."""
     sealed = dict(FaceCrop.objects.filter(face__in=pks).values_list("face_id", "sealed"))
     faces = {}
     for pk in pks:
@@ -112,11 +114,11 @@ def _from_crops(pks: list[int], new: Engine, problems: dict[int, str]) -> dict[i
             continue
         face = _kept_face(new.pipeline.detect(crop, rotate=False), crop)
         if face:
-            faces[pk] = face
+            (faces[pk],) = new.pipeline.describe(crop, [face], liveness=False)
         else:
             problems[pk] = "no face was found in the crop"
     embedded = new.embed(list(faces.values()))
-    return {pk: new.template(face) for pk, face in zip(faces, embedded, strict=True)}
+    return dict(zip(faces, embedded, strict=True))
 
 
 def _kept_face(found: list[DetectedFace], crop: Image) -> DetectedFace | None:
@@ -133,12 +135,14 @@ def _kept_face(found: list[DetectedFace], crop: Image) -> DetectedFace | None:
 
 
 @transaction.atomic
-def _store(vectors: dict[int, Floats], new: Engine) -> None:
+def _store(vectors: dict[int, Floats], seen: Mapping[int, DetectedFace], new: Engine) -> None:
     # Locked, so that a face deleted meanwhile is either seen here or takes its template along;
     # after the users, as everywhere.
     owners = User.objects.filter(faces__in=list(vectors)).values("pk")
     list(User.objects.filter(pk__in=owners).order_by("pk").select_for_update(no_key=True))
-    alive = Face.objects.filter(pk__in=vectors).select_for_update(no_key=True)
+    alive = list(Face.objects.filter(pk__in=vectors).select_for_update(no_key=True))
+    filled = [face for face in alive if face.pk in seen and _fill_in(face, seen[face.pk])]
+    Face.objects.bulk_update(filled, ["attributes"])
     Template.objects.bulk_create(
         [
             Template(
@@ -152,3 +156,15 @@ def _store(vectors: dict[int, Floats], new: Engine) -> None:
         ],
         ignore_conflicts=True,  # another worker was here
     )
+
+
+def _fill_in(face: Face, seen: DetectedFace) -> bool:
+    """Add what the model of the enrolment could not tell, and this one can. Whether it was any."""
+    estimates = {"estimated_age": seen.age, "estimated_gender": seen.gender}
+    new = {
+        name: value
+        for name, value in estimates.items()
+        if value is not None and face.attributes.get(name) is None
+    }
+    face.attributes = {**face.attributes, **new}
+    return bool(new)

@@ -213,8 +213,12 @@ class Face(Serializer):
     face_attributes = Attributes()
     metadata = s.DictField()
     privacy_settings = Privacy()
-    embedding_version = s.CharField()
-    model_version = s.CharField()
+    embedding_version = s.CharField(
+        allow_null=True,
+        help_text="Of the template that is compared now. Null: the face is compared with nobody "
+        "until it is enrolled again.",
+    )
+    model_version = s.CharField(allow_null=True, help_text="What computed that template.")
     verification_count = s.IntegerField()
     last_verified_at = s.DateTimeField(allow_null=True)
     created_at = s.DateTimeField()

@@ -3,7 +3,9 @@
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -19,7 +21,7 @@ from recognition.gallery import Scope
 from recognition.inference.pipeline import FacePipeline
 from recognition.models import ActiveModel, AuditEvent, Face, FaceCrop, Template
 from recognition.reembedding import Target
-from tests.builders import FRIEND, OWNER, make_face, make_user, vector
+from tests.builders import FRIEND, OWNER, Person, data_of, make_face, make_user, vector
 from tests.photos import astronaut, encode, six_people, tom_hanks
 
 pytestmark = pytest.mark.django_db
@@ -226,3 +228,45 @@ def test_the_commands(other: Target, capsys: pytest.CaptureFixture[str]) -> None
     assert "2 templates of dlib_v1 are dropped" in capsys.readouterr().out
     with pytest.raises(CommandError, match="no pack 'none'"):
         call_command("reembed", "--pack", "none")
+
+
+# --- what a face says after the change ------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_face_says_what_it_is_compared_by(service: Person, other: Target) -> None:
+    first, second = enrol_two()
+    FaceCrop.objects.filter(face=second).delete()
+    assert versions(service, first) == ("dlib_v1", "dlib_v1.0.0")
+    make_all(other)
+    assert versions(service, first) == ("dlib_v1", "dlib_v1.0.0")  # not yet
+    activation.activate(other, actor="test", allow_missing=1)
+    assert versions(service, first) == ("other_v1", "other_v1.0.0")
+    assert versions(service, second) == (None, None)
+    listed = data_of(service.get(f"users/{first.user_id}/faces"))["faces"]
+    assert [face["embedding_version"] for face in listed] == ["other_v1"]
+
+
+def versions(service: Person, face: Face) -> tuple[str | None, str | None]:
+    answer = data_of(service.get(f"faces/{face.face_id}"))
+    return answer["embedding_version"], answer["model_version"]
+
+
+def test_attributes_that_the_new_model_has_are_filled_in(
+    service: Person, other: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the model of the enrolment told stays."""
+    unknown, known = enrol_two()
+    Face.objects.filter(pk=known.pk).update(
+        attributes={**known.attributes, "estimated_age": 61, "estimated_gender": "male"}
+    )
+
+    def describe(self: FacePipeline, image: Any, faces: Any, **options: bool) -> list[Any]:
+        return [replace(face, age=40, gender="female") for face in faces]
+
+    monkeypatch.setattr(FacePipeline, "describe", describe)
+    make_all(other)
+    for face, age, gender in ((unknown, 40, "female"), (known, 61, "male")):
+        attributes = data_of(service.get(f"faces/{face.face_id}"))["face_attributes"]
+        assert (attributes["estimated_age"], attributes["estimated_gender"]) == (age, gender)
+        assert attributes["face_landmarks"] == face.attributes["face_landmarks"]
