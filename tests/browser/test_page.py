@@ -1,5 +1,6 @@
 """The page at /: what people do on it, with the default pack and a real face before the camera."""
 
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -95,6 +96,18 @@ def focused(browser: Browser) -> str:
     return str(browser.run(script))
 
 
+def log_in(browser: Browser, again: Callable[[], None]) -> None:
+    """As people do: whoever moved too much, or too little, tries again."""
+    button = browser.find("#login form button.primary")
+    for _ in range(4):
+        browser.find("#login .meter", "Good picture")
+        again()
+        browser.wait(lambda: not button.get_attribute("aria-disabled"))
+        if browser.all("#login .outcome.good"):
+            break
+    assert f"Welcome, {NAME}" in browser.find("#login .outcome").text
+
+
 def said(browser: Browser) -> str:
     """What a screen reader heard last."""
     return str(browser.run("return document.querySelector('#says').textContent"))
@@ -121,9 +134,7 @@ def test_it_works(open_browser: Open, collins: Path) -> None:
     browser.find("#enrol form button.primary").click()
     browser.find("#enrol .outcome.good", f"{NAME} is enrolled")
     browser.find("#enrol button", "Now log in by face").click()
-    browser.find("#login .meter", "Good picture")
-    browser.find("#login form button.primary").click()
-    browser.find("#login .outcome.good", f"Welcome, {NAME}")
+    log_in(browser, browser.find("#login form button.primary").click)
     assert "No check for photos and screens took part" in browser.text()
     user = User.objects.get()
     assert (user.display_name, user.privacy_level) == (NAME, "public")
@@ -155,7 +166,7 @@ def test_somebody_else_cannot_log_in(open_browser: Open, hanks: Path) -> None:
     browser.find("#login .meter.good, #login .meter.careful")
     browser.find("#login form button.primary").click()
     outcome = browser.find("#login .outcome.bad", f"This does not look like {NAME}")
-    assert "try again" in outcome.text
+    assert "try again" in outcome.text and "No check" not in outcome.text
     assert NAME in said(browser)
     browser.find("#login video")  # and is ready for that
     assert Session.objects.get().state == "verifying"
@@ -418,6 +429,7 @@ def test_by_keyboard_alone(open_browser: Open, collins: Path) -> None:
     assert focused(browser) == "Turn on the camera"
     press(browser, Keys.ENTER)
     browser.find("#enrol .meter", "Good picture")
+    assert focused(browser) == "Turn off"
     tab_to(browser, "enrol-name")
     press(browser, NAME, Keys.ENTER)
     browser.find("#enrol .outcome.good")
@@ -426,8 +438,8 @@ def test_by_keyboard_alone(open_browser: Open, collins: Path) -> None:
     assert "Log in" in focused(browser)
     browser.find("#login .meter", "Good picture")
     tab_to(browser, "Basic")  # the field with the levels
-    press(browser, Keys.TAB, Keys.ENTER)
-    browser.find("#login .outcome.good", f"Welcome, {NAME}")
+    press(browser, Keys.TAB)
+    log_in(browser, lambda: press(browser, Keys.ENTER))
 
 
 def test_faces_of_a_photo_by_keyboard(browser: Browser, tmp_path: Path) -> None:
@@ -438,8 +450,8 @@ def test_faces_of_a_photo_by_keyboard(browser: Browser, tmp_path: Path) -> None:
     tab_to(browser, "2")  # the second face
     assert "Face 2: unknown" in browser.run("return document.activeElement.ariaLabel")
     press(browser, Keys.ENTER)
-    assert browser.run("return document.activeElement.id") == "tag-whose"
-    press(browser, Keys.TAB, "Guest", Keys.ENTER)
+    assert focused(browser) == "tag-name"
+    press(browser, "Guest", Keys.ENTER)
     browser.find("#tag .outcome", "6 faces, 1 known.")
     browser.wait(lambda: "Guest is enrolled" in said(browser))
 
@@ -463,9 +475,7 @@ def test_every_tab_can_be_used_by_all(
         browser.find(f"#tab-{tab}").click()
         if tab == "login":
             select(browser, "#login-who", OWNER)
-            browser.find("#login .meter", "Good picture")
-            browser.find("#login form button.primary").click()
-            browser.find("#login .outcome.good")
+            log_in(browser, browser.find("#login form button.primary").click)
         if tab == "tag":
             choose(browser, "tag", photo(tmp_path, "group.jpg", jpeg(six_people())))
             browser.find("#tag .outcome", "6 faces")

@@ -83,8 +83,11 @@ export function reasonInWords(reason) {
   return REASONS[reason] ?? reason.replaceAll("_", " ");
 }
 
-export function factorInWords(factor) {
-  return FACTORS[factor] ?? factor.replaceAll("_", " ");
+/** What speaks against an attempt. That no check took part is worth saying of a success only. */
+export function factorsInWords(factors, {isSuccess = false} = {}) {
+  return factors
+    .filter((factor) => isSuccess || !["liveness_missing", "deepfake_missing"].includes(factor))
+    .map((factor) => FACTORS[factor] ?? factor.replaceAll("_", " "));
 }
 
 /** {what, next, more}: what happened, what to do, and what the service itself said, if it adds something. */

@@ -128,11 +128,9 @@ export class Stage extends EventTarget {
   }
 
   clear() {
-    const hadFocus = this.place.contains(document.activeElement);
     this.#stop();
     this.#file = null;
     this.#become("empty");
-    if (hadFocus) $("button, input", this.choose).focus();
   }
 
   get file() { return this.#file; }
@@ -190,6 +188,7 @@ export class Stage extends EventTarget {
   }
 
   #become(state) {
+    const hadFocus = this.place.contains(document.activeElement);
     this.state = state;
     this.faces.replaceChildren();
     this.measure("", "");
@@ -202,6 +201,8 @@ export class Stage extends EventTarget {
     this.off.hidden = state !== "live";
     this.view.classList.toggle("mirrored", this.#isMirrored);
     this.place.dataset.state = state;
+    // What had the focus may have vanished.
+    if (hadFocus) $("button:not([hidden]), input", state === "empty" ? this.choose : this.controls).focus();
     this.dispatchEvent(new Event("change"));
   }
 

@@ -1,7 +1,7 @@
 /** Live call: frames in, the state out. One frame at a time is on its way. */
 
 import {$, el, onSubmit, say, show, showError} from "../dom.js";
-import {factorInWords} from "../errors.js";
+import {factorsInWords} from "../errors.js";
 import {Picker} from "../people.js";
 import {sleep} from "../quality.js";
 import {Stage} from "../stage.js";
@@ -87,7 +87,7 @@ export function start(panel, {api, people, go}) {
       timeline.prepend(el("li", {}, el("time", {}, new Date().toLocaleTimeString()), ` ${words}`));
       say(words);
     }
-    const reasons = session.risk_assessment.factors.map(factorInWords).join(" ");
+    const reasons = factorsInWords(session.risk_assessment.factors).join(" ");
     state.replaceChildren(words, session.state === "mismatch" && reasons ? el("small", {class: "reasons"}, reasons) : "");
   }
 

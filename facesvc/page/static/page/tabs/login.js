@@ -2,7 +2,7 @@
 
 import {uuid} from "../api.js";
 import {$, el, onSubmit, score, show, showError} from "../dom.js";
-import {factorInWords} from "../errors.js";
+import {factorsInWords} from "../errors.js";
 import {Picker} from "../people.js";
 import {watchQuality} from "../quality.js";
 import {Stage} from "../stage.js";
@@ -48,7 +48,7 @@ export function start(panel, {api, people, go}) {
     const {verification_result: outcome, risk_assessment: risk} = answer;
     const confidence = `Confidence ${score(answer.confidence_score)} of 1.`;
     if (outcome === "success" && session.state === "verified") {
-      show(result, "good", `Welcome, ${name}.`, confidence, against(risk));
+      show(result, "good", `Welcome, ${name}.`, confidence, against(risk, true));
     } else if (outcome === "rejected") {
       show(result, "bad", "Refused, whatever the face.", risk.explanation ?? "", against(risk));
     } else if (outcome === "no_registered_faces") {
@@ -80,13 +80,14 @@ function isOver(session) {
   return session.ended_at !== null || new Date(session.expires_at) <= new Date();
 }
 
-/** What speaks against the attempt, as a list; nothing if nothing does. */
-function against(risk) {
-  if (!risk.factors.length) return el("p", {}, "Nothing speaks against it.");
+/** What speaks against the attempt, as a list. */
+function against(risk, isSuccess = false) {
+  const words = factorsInWords(risk.factors, {isSuccess});
+  if (!words.length) return isSuccess ? "Nothing speaks against it." : "";
   return el(
     "div", {class: "against"},
     el("p", {}, `What speaks against it (risk ${risk.risk_level}):`),
-    el("ul", {}, ...risk.factors.map((factor) => el("li", {}, factorInWords(factor)))),
+    el("ul", {}, ...words.map((each) => el("li", {}, each))),
   );
 }
 

@@ -91,7 +91,7 @@ export function start(panel, {api, people}) {
     for (const [at, box] of [...stage.faces.children].entries()) box.classList.toggle("chosen", at === number);
     if (number < 0) return;
     $("#tagging-title").textContent = `Enrol face ${number + 1}`;
-    $("input:enabled, select", form).focus();
+    (picker.isNew ? $("#tag-name") : picker.select).focus();
   }
 
   async function enrol(evenIfPoor) {
