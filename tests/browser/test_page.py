@@ -476,6 +476,11 @@ def test_every_tab_can_be_used_by_all(
         if tab == "login":
             select(browser, "#login-who", OWNER)
             log_in(browser, browser.find("#login form button.primary").click)
+        if tab == "tag" and name in SHOWN:
+            # NASA's photo is in the public domain, the one of the group is not.
+            choose(browser, "tag", photo(tmp_path, "collins.jpg", jpeg(astronaut())))
+            browser.find("#tag .outcome", "1 face, 1 known.")
+            browser.screenshot(f"page-{tab}{SHOWN[name]}")
         if tab == "tag":
             choose(browser, "tag", photo(tmp_path, "group.jpg", jpeg(six_people())))
             browser.find("#tag .outcome", "6 faces")
@@ -486,7 +491,7 @@ def test_every_tab_can_be_used_by_all(
         if tab == "people":
             browser.find("#people summary").click()
             browser.find("#people .facelist li", "face_")
-        if name in SHOWN:
+        if name in SHOWN and tab != "tag":
             browser.screenshot(f"page-{tab}{SHOWN[name]}")
         browser.find(".requests summary").click()
         assert browser.overflow() <= 0, tab
