@@ -7,7 +7,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from batch import answers, jobs, schemas, verbs, webhooks, work
+from batch import answers, at_once, jobs, schemas, verbs, webhooks
 from batch.jobs import NewItem
 from batch.models import Item, Job, Kind, Status
 from batch.serializers import (
@@ -89,7 +89,7 @@ class BatchIdentifyView(BatchView):
             audit.note(caller.name, "identify.everyone", viewer_id=viewer)
         items = [NewItem(image["image_id"], image["image"], {}) for image in fields["images"]]
         if not fields["processing_options"]["async"]:
-            return Response(work.at_once(caller, Kind.IDENTIFY, options, items))
+            return Response(at_once.answer(caller, Kind.IDENTIFY, options, items))
         return self.submit(Kind.IDENTIFY, options, items)
 
 

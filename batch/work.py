@@ -8,9 +8,7 @@ what the verb stored (an enrolled face) and the deletion of the picture are one 
 
 import logging
 import time
-from collections.abc import Sequence
 from datetime import timedelta
-from threading import BoundedSemaphore
 from typing import Any
 
 import psycopg
@@ -21,14 +19,10 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from psycopg.types.json import Jsonb
 
-from batch import answers, jobs, verbs, webhooks
-from batch.jobs import NewItem
-from batch.models import Item, Job, Kind, State, Status, erased_image_id
+from batch import jobs, verbs, webhooks
+from batch.models import Item, Job, erased_image_id
 from batch.verbs import Json, Outcome
-from recognition import capacity, face_budget, sealing, stages
-from recognition.access import Caller
-from recognition.capacity import BusyError
-from recognition.errors import ServiceError
+from recognition import sealing, stages
 from recognition.inference.packs import PackError
 from recognition.sealing import UnreadableError
 
@@ -256,47 +250,3 @@ def _sealed_picture(item: Item) -> bytes | None:
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         row = cursor.execute(statement, [item.pk], binary=True).fetchone()
     return row[0] if row else None
-
-
-# A process has few threads for all requests, and a batch takes its own for seconds.
-_room_at_once = BoundedSemaphore(2)
-
-
-def at_once(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:
-    """A batch without a job: every result in one answer, nothing is stored. Raises unavailable."""
-    if not _room_at_once.acquire(blocking=False):
-        message = "Other batches are being answered; try again, or with `async`: true."
-        raise ServiceError("unavailable", message)
-    try:
-        with face_budget.postponed():
-            return _at_once(caller, kind, options, items)
-    finally:
-        _room_at_once.release()
-
-
-def _at_once(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:
-    end = time.monotonic() + settings.FACESVC_BATCH_AT_ONCE_SECONDS
-    results: list[Json] = []
-    for item in items:
-        # The first picture waits for its turn as any request does. The others may do so until the
-        # time is over: there are few batches at once.
-        left = end - time.monotonic()
-        if left < 0:
-            break
-        try:
-            with capacity.patience(capacity.for_seconds(left) if results else capacity.current()):
-                outcome = _outcome_at_once(caller, kind, options, item)
-        except BusyError:
-            if not results:
-                raise
-            break
-        results.append(verbs.result_item(item.image_id, outcome.state, outcome.result))
-    undone = items[len(results) :]
-    results += [verbs.result_item(item.image_id, State.SKIPPED, None) for item in undone]
-    return answers.at_once(Status.TIMED_OUT if undone else Status.COMPLETED, results)
-
-
-def _outcome_at_once(caller: Caller, kind: Kind, options: Json, item: NewItem) -> Outcome:
-    if isinstance(item.picture, Outcome):
-        return item.picture
-    return verbs.outcome_of(kind, caller, {**options, **item.options}, item.picture)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 # is full, so that refusals use nothing up. A window starts with its first request, and again with
 # the first one after its end. One that starts far ahead is of a clock that was set back since.
 _MINUTE, _HOUR = (
-    f"w.{name}_start BETWEEN now() - interval '1 {name}' AND now() + interval '1 minute'"
+    f"(w.{name}_start > now() - interval '1 {name}'"
+    f" AND w.{name}_start < now() + interval '1 minute')"
     for name in ("minute", "hour")
 )
 _COUNT = f"""

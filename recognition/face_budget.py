@@ -19,7 +19,8 @@ from recognition.errors import ServiceError
 
 _SALT = "recognition.face_budget"
 # An hour that starts far ahead is of a clock that was set back since.
-_IS_NOW = "w.hour_start BETWEEN now() - interval '1 hour' AND now() + interval '1 minute'"
+_IS_NOW = """(w.hour_start > now() - interval '1 hour'
+    AND w.hour_start < now() + interval '1 minute')"""
 # What a batch has looked up so far.
 _postponed: ContextVar[Counter[UUID] | None] = ContextVar("postponed faces", default=None)
 

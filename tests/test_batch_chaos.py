@@ -24,7 +24,7 @@ from django.conf import settings as django_settings
 from django.db import connection, transaction
 from pytest_django import Settings
 
-from batch import jobs, work
+from batch import at_once, jobs
 from batch.jobs import NewItem
 from batch.models import Item, Job, Kind, Picture, WebhookDelivery
 from facesvc import database
@@ -159,7 +159,7 @@ def quiet_results() -> dict[str, dict[str, Any]]:
     return {
         item["image_id"]: comparable(item.get("result") or item["error"])
         for job in range(JOBS)
-        for item in work.at_once(APP, Kind.IDENTIFY, HIS_SEARCH, items_of(job))["results"]
+        for item in at_once.answer(APP, Kind.IDENTIFY, HIS_SEARCH, items_of(job))["results"]
     }
 
 

@@ -19,7 +19,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from batch import work
+from batch import at_once as batches_at_once
 from batch.models import Item, Job
 from recognition import connections, enrolment, idempotency
 from recognition.models import AuditEvent, Face, IdempotencyKey, User
@@ -331,14 +331,14 @@ def test_who_is_erased_before_the_answer_is_stored(
     service: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_face(make_user(OWNER, "public", display_name="Ann"), vector(1))
-    at_once = work.at_once
+    answer = batches_at_once.answer
 
     def and_erase(*arguments: Any) -> Any:
-        answer = at_once(*arguments)
+        answered = answer(*arguments)
         User.objects.get(pk=OWNER).delete()
-        return answer
+        return answered
 
-    monkeypatch.setattr(work, "at_once", and_erase)
+    monkeypatch.setattr(batches_at_once, "answer", and_erase)
     assert data_of(identify_at_once(service))
     assert not IdempotencyKey.objects.exists()
 

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from batch import work
+from batch import at_once, work
 from batch.models import Item
 from recognition import capacity
 from recognition.capacity import Patience, Turns
@@ -165,7 +165,7 @@ def test_a_batch_at_once_goes_on_between_others(
 ) -> None:
     """Whoever had a turn for the first picture waits for the others until the time is over."""
     settings.FACESVC_BATCH_AT_ONCE_SECONDS = 0.5
-    once = work._outcome_at_once
+    once = at_once._outcome
 
     def then_a_rush(*args: Any) -> Any:
         outcome = once(*args)
@@ -173,7 +173,7 @@ def test_a_batch_at_once_goes_on_between_others(
         return outcome
 
     rush.give_back()
-    monkeypatch.setattr(work, "_outcome_at_once", then_a_rush)
+    monkeypatch.setattr(at_once, "_outcome", then_a_rush)
     answer = data_of(service.post("batch-identify", images=IMAGES))
     assert (answer["status"], answer["succeeded"], answer["failed"]) == ("timed_out", 1, 0)
 

@@ -1,0 +1,59 @@
+"""A batch without a job: every result in one answer, and nothing is stored."""
+
+import time
+from collections.abc import Sequence
+from threading import BoundedSemaphore
+
+from django.conf import settings
+
+from batch import answers, verbs
+from batch.jobs import NewItem
+from batch.models import Kind, State, Status
+from batch.verbs import Json, Outcome
+from recognition import capacity, face_budget
+from recognition.access import Caller
+from recognition.capacity import BusyError
+from recognition.errors import ServiceError
+
+# A process has few threads for all requests, and a batch takes its own for seconds.
+_room = BoundedSemaphore(2)
+
+
+def answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:
+    """Raises unavailable."""
+    if not _room.acquire(blocking=False):
+        message = "Other batches are being answered; try again, or with `async`: true."
+        raise ServiceError("unavailable", message)
+    try:
+        with face_budget.postponed():
+            return _answer(caller, kind, options, items)
+    finally:
+        _room.release()
+
+
+def _answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:
+    end = time.monotonic() + settings.FACESVC_BATCH_AT_ONCE_SECONDS
+    results: list[Json] = []
+    for item in items:
+        # The first picture waits for its turn as any request does. The others may do so until the
+        # time is over: there are few batches at once.
+        left = end - time.monotonic()
+        if left < 0:
+            break
+        try:
+            with capacity.patience(capacity.for_seconds(left) if results else capacity.current()):
+                outcome = _outcome(caller, kind, options, item)
+        except BusyError:
+            if not results:
+                raise
+            break
+        results.append(verbs.result_item(item.image_id, outcome.state, outcome.result))
+    undone = items[len(results) :]
+    results += [verbs.result_item(item.image_id, State.SKIPPED, None) for item in undone]
+    return answers.at_once(Status.TIMED_OUT if undone else Status.COMPLETED, results)
+
+
+def _outcome(caller: Caller, kind: Kind, options: Json, item: NewItem) -> Outcome:
+    if isinstance(item.picture, Outcome):
+        return item.picture
+    return verbs.outcome_of(kind, caller, {**options, **item.options}, item.picture)
