@@ -15,7 +15,7 @@ from recognition.admin_kit import (
     ReadOnly,
     actor_of,
     link,
-    note_in_history,
+    note_about_person,
     one_of,
     when,
 )
@@ -175,7 +175,8 @@ class FailureCountAdmin(OfAPerson):
             lockout.unlock(user_id, actor=actor_of(request), sources=sources)
             for user_id, sources in selected.items()
         ]
-        note_in_history(request, User.objects.filter(pk__in=list(selected)), "Unlocked")
+        for user_id in selected:
+            note_about_person(request, user_id, "Unlocked")
         self.message_user(request, f"{sum(unlocked)} counts of failures are forgotten.")
 
     def has_unlock_permission(self, request: HttpRequest) -> bool:

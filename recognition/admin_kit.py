@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -16,6 +18,7 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 
 from recognition import audit
+from recognition.models import User
 
 # What the ready groups are made of, beside Django's own permissions to view each model.
 VIEW_PICTURES = "recognition.view_pictures"
@@ -129,6 +132,14 @@ def note_in_history(request: HttpRequest, rows: Iterable[Model], words: str) -> 
             CHANGE,
             change_message=words,
         )
+
+
+def note_about_person(request: HttpRequest, user_id: UUID, words: str) -> None:
+    """The same of a person, unless the person is being erased."""
+    with transaction.atomic():
+        # An erasure waits for this lock, and takes the entry with it.
+        rows = User.objects.select_for_update(no_key=True).filter(pk=user_id)
+        note_in_history(request, rows, words)
 
 
 def when(at: datetime | None) -> str:

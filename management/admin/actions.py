@@ -11,16 +11,15 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.admin.models import DELETION, LogEntry
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from management import erasure, moderation
 from management.admin import choosing, person_page
-from recognition.admin_kit import ERASE, MODERATE, actor_of, address_of
+from recognition.admin_kit import ERASE, MODERATE, actor_of, address_of, note_about_person
 from recognition.errors import ServiceError
 from recognition.models import Face, User
 
@@ -97,18 +96,8 @@ def _to_person(user_id: UUID) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:recognition_user_change", args=[user_id]))
 
 
-def log(request: HttpRequest, user_id: UUID, message: str) -> None:
-    """Note what was done in the person's HISTORY, unless the person is being erased."""
-    with transaction.atomic():
-        # An erasure waits for this lock, and takes the entry with it.
-        user = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
-        if user:
-            account: Any = request.user
-            LogEntry.objects.log_actions(account.pk, [user], CHANGE, message)
-
-
 def done(request: HttpRequest, user_id: UUID, message: str) -> HttpResponse:
-    log(request, user_id, message)
+    note_about_person(request, user_id, message)
     messages.success(request, message)
     return _to_person(user_id)
 

@@ -13,9 +13,16 @@ from django.urls import URLPattern, path, reverse
 
 from management import moderation
 from management.admin import person_page, pictures, words
-from management.admin.actions import log
 from recognition import finding
-from recognition.admin_kit import MODERATE, LargeTable, ReadOnly, actor_of, address_of, when
+from recognition.admin_kit import (
+    MODERATE,
+    LargeTable,
+    ReadOnly,
+    actor_of,
+    address_of,
+    note_about_person,
+    when,
+)
 from recognition.duplicates import DuplicateState
 from recognition.errors import ServiceError
 from recognition.models import Face, PossibleDuplicate, User
@@ -154,11 +161,11 @@ def _decide(request: HttpRequest, pair: PossibleDuplicate, decision: str) -> Htt
         messages.error(request, str(error))
         return HttpResponseRedirect(address_of(pair))
     if kept:
-        log(request, kept, "Merged a possible duplicate into this person")
+        note_about_person(request, kept, "Merged a possible duplicate into this person")
         messages.success(request, "The two are one person now.")
         return HttpResponseRedirect(reverse("admin:recognition_user_change", args=[kept]))
     for user_id in pair.users:
-        log(request, user_id, "Decided that a possible duplicate is another person")
+        note_about_person(request, user_id, "Decided that a possible duplicate is another person")
     messages.success(request, "Noted: different people. They are not listed again.")
     return HttpResponseRedirect(reverse("admin:recognition_possibleduplicate_changelist"))
 

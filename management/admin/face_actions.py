@@ -9,8 +9,8 @@ from django.urls import reverse
 
 from management import moderation
 from management.admin import choosing
-from management.admin.actions import Question, ReasonForm, View, ask, done, log
-from recognition.admin_kit import MODERATE, actor_of
+from management.admin.actions import Question, ReasonForm, View, ask, done
+from recognition.admin_kit import MODERATE, actor_of, note_about_person
 from recognition.models import Face
 
 
@@ -77,7 +77,7 @@ def move(request: HttpRequest, face: Face) -> HttpResponse:
 
     def run(_: dict[str, Any]) -> HttpResponse:
         moderation.move_face(actor=actor_of(request), face_id=face.face_id, user_id=to.pk)
-        log(request, face.user_id, f"Moved {face.face_id} to another person")
+        note_about_person(request, face.user_id, f"Moved {face.face_id} to another person")
         return done(request, to.pk, f"Moved {face.face_id} here from another person")
 
     question = Question(
