@@ -200,7 +200,7 @@ CODES = {
     ),
     "locked": Code(
         *(423, SESSION, "Too many attempts failed, and the user is locked."),
-        "A moderator has to unlock the user: `manage.py unlock`, or the admin pages.",
+        "A moderator has to unlock the user: `POST /users/{user_id}/unlock`, or the admin pages.",
     ),
     "too_many_attempts": Code(
         *(429, SESSION, "Attempts failed, and the next one has to wait."),

@@ -1,8 +1,10 @@
-"""The social graph as the JSON of the API."""
+"""The social graph and what moderators see, as the JSON of the API."""
+
+from uuid import UUID
 
 from management.erasure import Receipt
 from recognition.answers import Answer
-from recognition.models import Friendship, Group, Membership
+from recognition.models import AuditEvent, Friendship, Group, Membership, PossibleDuplicate
 
 
 def erased(of: Receipt) -> Answer:
@@ -12,6 +14,43 @@ def erased(of: Receipt) -> Answer:
         "erased_at": of.erased_at,
         "removed": of.removed,
     }
+
+
+def duplicate(of: PossibleDuplicate) -> Answer:
+    sides = [(of.user_a_id, of.face_a), (of.user_b_id, of.face_b)]
+    if of.user_b_id is None:
+        sides = [(of.user_a_id, of.face_a), (of.user_a_id, of.face_b)]
+    return {
+        "duplicate_id": of.pk,
+        "faces": [
+            {"user_id": str(user_id), "face_id": face.face_id if face else None}
+            for user_id, face in sides
+        ],
+        "confidence_score": of.confidence,
+        "state": of.state,
+        "found_at": of.found_at,
+        "decided_by": of.decided_by or None,
+        "decided_at": of.decided_at,
+    }
+
+
+def event(of: AuditEvent) -> Answer:
+    return {
+        "event_id": of.pk,
+        "at": of.at,
+        "actor": of.actor,
+        "action": of.action,
+        "user_id": _id(of.user_id),
+        "other_user_id": _id(of.other_user_id),
+        "face_id": of.face_id or None,
+        "viewer_id": _id(of.viewer_id),
+        "request_id": of.request_id or None,
+        "details": of.details,
+    }
+
+
+def _id(of: UUID | None) -> str | None:
+    return str(of) if of else None
 
 
 def friend(of: Friendship) -> Answer:

@@ -17,7 +17,6 @@ from django.db.models.signals import pre_delete
 from management import broken_off
 from recognition import audit, erasure, people
 from recognition.access import Caller
-from recognition.errors import ServiceError
 from recognition.models import AuditEvent, Friendship, User
 
 
@@ -32,9 +31,10 @@ class Receipt:
 
 
 def erase_for(*, caller: Caller, user_id: UUID) -> Receipt:
-    """Raises user_not_found, also for another user; unavailable."""
+    """Raises user_not_found, also for another user and to one who is suspended; user_merged,
+    unavailable."""
     if not caller.may_act_for(user_id):
-        raise _not_found()
+        raise people.unknown()
     return erase(actor=caller.name, user_id=user_id)
 
 
@@ -99,7 +99,7 @@ def _remove(user: User) -> dict[str, int]:
 def _former_receipt(user_id: UUID) -> Receipt:
     former = receipt_of(user_id)
     if former is None:
-        raise _not_found()
+        raise people.not_found(user_id)
     return former
 
 
@@ -115,10 +115,6 @@ def _receipt(event: AuditEvent) -> Receipt:
         raise ValueError("an erasure without a user")
     details = event.details
     return Receipt(details["receipt_id"], event.user_id, event.at, details["removed"])
-
-
-def _not_found() -> ServiceError:
-    return ServiceError("user_not_found", "There is no such user.")
 
 
 def forget_admin_log(sender: type[User], instance: User, **kwargs: Any) -> None:

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from management.operations import user_of
-from recognition import audit
+from recognition import audit, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import Friendship, User
@@ -33,7 +33,7 @@ def friendship_of(caller: Caller, user_id: UUID, other_id: UUID) -> Friendship:
 def befriend(*, caller: Caller, user_id: UUID, other_id: UUID) -> tuple[Friendship, bool]:
     """Make two users friends; the second value says whether they were not.
 
-    Raises user_not_found, service_only, invalid_friendship.
+    Raises user_not_found, user_merged, service_only, invalid_friendship.
     """
     user_of(caller, user_id)
     caller.require_service()
@@ -43,8 +43,8 @@ def befriend(*, caller: Caller, user_id: UUID, other_id: UUID) -> tuple[Friendsh
     # Locked, so that none is erased meanwhile and a second call waits; in one order everywhere,
     # or two calls could wait for each other.
     users = User.objects.filter(pk__in=both).order_by("pk").select_for_update(no_key=True)
-    if len(users) < 2:
-        raise ServiceError("user_not_found", "There is no such user.")
+    for missing in set(both) - {user.pk for user in users}:
+        raise people.not_found(missing)
     is_new = not Friendship.objects.filter(user=user_id, friend=other_id).exists()
     if is_new:
         rows = [Friendship(user_id=a, friend_id=b) for a, b in (both, both[::-1])]

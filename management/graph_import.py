@@ -46,6 +46,7 @@ def import_graph(
         # One after the other: two at once would be no faster, and could wait for each other.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         counts: dict[str, Any] = {"lines": count}
+        _require(cursor, "user_merged", graph_sql.MERGED_USERS, "User {} was merged into another.")
         counts["users"] = _store_users(cursor)
         counts["groups"] = _store_groups(cursor)
         _require_known(cursor)
@@ -98,17 +99,19 @@ def _store_groups(cursor: CursorWrapper) -> Counts:
 
 
 def _require_known(cursor: CursorWrapper) -> None:
-    for code, statement, what in (
-        ("group_not_found", graph_sql.UNKNOWN_GROUPS, "group"),
-        ("user_not_found", graph_sql.UNKNOWN_USERS, "user"),
-    ):
-        cursor.execute(statement, {"limit": _ERRORS_SHOWN})
-        errors = [
-            {"line": number, "code": code, "message": f"There is no {what} {name}."}
-            for number, name in cursor.fetchall()
-        ]
-        if errors:
-            raise invalid_lines(errors)
+    _require(cursor, "group_not_found", graph_sql.UNKNOWN_GROUPS, "There is no group {}.")
+    _require(cursor, "user_not_found", graph_sql.UNKNOWN_USERS, "There is no user {}.")
+
+
+def _require(cursor: CursorWrapper, code: str, statement: str, message: str) -> None:
+    """That a statement finds no line with a fault."""
+    cursor.execute(statement, {"limit": _ERRORS_SHOWN})
+    errors = [
+        {"line": number, "code": code, "message": message.format(name)}
+        for number, name in cursor.fetchall()
+    ]
+    if errors:
+        raise invalid_lines(errors)
 
 
 def _store_links(cursor: CursorWrapper, kind: str, links: Links, watch: Watch) -> Counts:

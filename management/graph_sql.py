@@ -85,6 +85,15 @@ SELECT number, id::text FROM named n WHERE NOT EXISTS (SELECT FROM known k WHERE
 ORDER BY number LIMIT %(limit)s
 """
 
+MERGED_USERS = """
+SELECT min(number), id::text FROM (
+    SELECT user_id AS id, number FROM graph_line WHERE NOT removed
+    UNION ALL
+    SELECT friend_id, number FROM graph_line WHERE NOT removed
+) named
+JOIN recognition_mergeduser USING (id) GROUP BY id ORDER BY 1 LIMIT %(limit)s
+"""
+
 # --- friendships and memberships ------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from management.operations import user_of
-from recognition import audit
+from recognition import audit, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import Group, Membership, User
@@ -36,7 +36,9 @@ def group_of(caller: Caller, name: str) -> Group:
 def members_of(caller: Caller, group: Group) -> QuerySet[Membership]:
     """The members that the caller may know of: of end users only themselves."""
     members = Membership.objects.filter(group=group)
-    return members if caller.is_service else members.filter(user=caller.user_id)
+    if caller.is_service:
+        return members
+    return members.filter(user=caller.user_id, user__suspended_at=None)
 
 
 def membership_of(caller: Caller, name: str, user_id: UUID) -> Membership:
@@ -97,7 +99,7 @@ def join(*, caller: Caller, name: str, user_id: UUID) -> tuple[Membership, bool]
     if not Group.objects.select_for_update(no_key=True).filter(pk=group.pk):
         raise ServiceError("group_not_found", "There is no such group.")
     if not User.objects.select_for_update(no_key=True).filter(pk=user_id):
-        raise ServiceError("user_not_found", "There is no such user.")
+        raise people.not_found(user_id)
     membership, is_new = Membership.objects.get_or_create(group=group, user_id=user_id)
     if is_new:
         _note(caller, "membership.create", name, user_id)

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from management import broken_off, merging
-from management.operations import locked
+from management.operations import locked, locked_user
 from recognition import audit, idempotency, lockout, lookalikes, moves, people, sessions
 from recognition.duplicates import DuplicateState, PossibleDuplicate
 from recognition.errors import ServiceError
@@ -30,7 +30,7 @@ def suspend_user(
 
     Raises user_not_found, user_merged.
     """
-    user = _user(user_id)
+    user = locked_user(user_id)
     if user.suspended_at is None:
         user.suspended_at = timezone.now()
         user.save(update_fields=["suspended_at", "updated_at"])
@@ -44,7 +44,7 @@ def unsuspend_user(
     *, actor: str, user_id: UUID, reason: str = "", viewer_id: UUID | None = None
 ) -> User:
     """Faces that were suspended by themselves stay so. Raises user_not_found, user_merged."""
-    user = _user(user_id)
+    user = locked_user(user_id)
     if user.suspended_at is not None:
         user.suspended_at = None
         user.save(update_fields=["suspended_at", "updated_at"])
@@ -93,7 +93,7 @@ def _save_face(actor: str, action: str, face: Face, reason: str, viewer_id: UUID
 @transaction.atomic
 def unlock(*, actor: str, user_id: UUID, reason: str = "", viewer_id: UUID | None = None) -> int:
     """Forget the failed attempts: of how many counts. Raises user_not_found, user_merged."""
-    _user(user_id)
+    locked_user(user_id)
     return lockout.unlock(user_id, actor=actor, viewer_id=viewer_id, **_because(reason))
 
 
@@ -228,14 +228,6 @@ def _require_open(row: PossibleDuplicate | None) -> PossibleDuplicate:
 
 def _because(reason: str) -> dict[str, Any]:
     return {"reason": reason} if reason else {}
-
-
-def _user(user_id: UUID) -> User:
-    """Locked. Raises user_not_found, user_merged."""
-    user = locked(user_id)
-    if user is None:
-        raise people.not_found(user_id)
-    return user
 
 
 def _face_now(face_id: str) -> Face:

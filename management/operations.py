@@ -1,32 +1,46 @@
 """Changing and removing what is stored, with its audit trail."""
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
 
-from recognition import audit, consent
+from recognition import audit, consent, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import Face, User
 
 
 def face_of(caller: Caller, face_id: str) -> Face:
-    """Raises face_not_found, also for another user's face: that it exists is private."""
+    """Raises face_not_found, also for another user's face (that it exists is private) and, to end
+    users, for a suspended one."""
     face = Face.objects.filter(face_id=face_id).first()
     if face is None or not caller.may_act_for(face.user_id):
-        raise ServiceError("face_not_found", "There is no such face.")
+        raise _no_face()
+    if face.suspended_at and not caller.is_service:
+        raise _no_face()
     return face
+
+
+def _no_face() -> ServiceError:
+    return ServiceError("face_not_found", "There is no such face.")
+
+
+def faces_of(caller: Caller, user_id: UUID) -> QuerySet[Face]:
+    """Users do not see those of theirs that are suspended. Raises user_not_found, user_merged."""
+    faces = Face.objects.filter(user=user_of(caller, user_id))
+    return faces if caller.is_service else faces.filter(suspended_at=None)
 
 
 def locked_face_of(caller: Caller, face_id: str) -> Face:
     """The same, to be changed: locked, after its user as everywhere. Raises face_not_found."""
-    face = face_of(caller, face_id)
-    locked(face.user_id)
-    Face.objects.select_for_update().filter(pk=face.pk).first()
-    return face_of(caller, face_id)
+    while True:
+        owner = face_of(caller, face_id).user_id
+        locked(owner)
+        if Face.objects.select_for_update().filter(face_id=face_id, user=owner):
+            return face_of(caller, face_id)
 
 
 def locked(user_id: UUID) -> User | None:
@@ -34,16 +48,25 @@ def locked(user_id: UUID) -> User | None:
     return User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
 
 
-def user_of(caller: Caller, user_id: UUID) -> User:
-    """Raises user_not_found, also for another user."""
-    user = User.objects.filter(pk=user_id).first()
-    if user is None or not caller.may_act_for(user_id):
-        _not_found()
+def locked_user(user_id: UUID) -> User:
+    """Raises user_not_found, user_merged."""
+    user = locked(user_id)
+    if user is None:
+        raise people.not_found(user_id)
     return user
 
 
-def _not_found() -> NoReturn:
-    raise ServiceError("user_not_found", "There is no such user.")
+def user_of(caller: Caller, user_id: UUID) -> User:
+    """Raises user_not_found, also for another user and, to end users, for a suspended one;
+    user_merged."""
+    if not caller.speaks_for(user_id):
+        raise people.unknown()
+    user = User.objects.filter(pk=user_id).first()
+    if user is None:
+        raise people.not_found(user_id)
+    if user.suspended_at and not caller.is_service:
+        raise people.unknown()
+    return user
 
 
 def all_users(caller: Caller) -> QuerySet[User]:
@@ -79,12 +102,15 @@ def delete_face(*, caller: Caller, face_id: str) -> None:
 
 @transaction.atomic
 def put_user(*, caller: Caller, user_id: UUID, changes: Mapping[str, Any]) -> tuple[User, bool]:
-    """Create or change a user; the second value says whether it is new. Raises user_not_found when
-    they are erased meanwhile."""
+    """Create or change a user; the second value says whether it is new. Raises user_merged, and
+    user_not_found when they are erased meanwhile or, to themselves, suspended."""
     caller.require_own(user_id)
+    people.require_not_merged(user_id)
+    if not caller.may_act_for(user_id):
+        raise people.unknown()
     user, is_new = User.objects.get_or_create(pk=user_id, defaults=dict(changes))
     if not is_new:
-        user = locked(user_id) or _not_found()
+        user = locked_user(user_id)
         for name, value in changes.items():
             setattr(user, name, value)
         user.save(update_fields=[*changes, "updated_at"])

@@ -1,7 +1,8 @@
-"""The shapes of the answers about the social graph, for the API description."""
+"""The shapes of the answers of management, for the API description."""
 
 from rest_framework import serializers as s
 
+from recognition.duplicates import DuplicateState
 from recognition.schemas import Serializer, User
 
 
@@ -22,6 +23,52 @@ class Erased(Serializer):
     removed = s.DictField(
         child=s.IntegerField(), help_text="What was removed, in rows of each kind there was."
     )
+
+
+class Unlocked(Serializer):
+    user_id = s.UUIDField()
+    counts_forgotten = s.IntegerField(help_text="0: there was no failed attempt.")
+
+
+class DuplicateFace(Serializer):
+    user_id = s.UUIDField(help_text="Of `same_person` both are of the user who stayed.")
+    face_id = s.CharField(allow_null=True, help_text="Null when the face is gone.")
+
+
+class Duplicate(Serializer):
+    duplicate_id = s.IntegerField()
+    faces = DuplicateFace(many=True)
+    confidence_score = s.FloatField(min_value=0, max_value=1)
+    state = s.ChoiceField(DuplicateState.values)
+    found_at = s.DateTimeField()
+    decided_by = s.CharField(allow_null=True, help_text="Spelled as `actor` of the audit log.")
+    decided_at = s.DateTimeField(allow_null=True)
+
+
+class DuplicateList(Page):
+    duplicates = Duplicate(many=True)
+
+
+class AuditEvent(Serializer):
+    event_id = s.IntegerField()
+    at = s.DateTimeField()
+    actor = s.CharField(
+        help_text="`user:<id>`, `service:<name>`, `command:<name>`, `operator:<name>` of the admin "
+        "pages, or `system`."
+    )
+    action = s.CharField()
+    user_id = s.UUIDField(allow_null=True)
+    other_user_id = s.UUIDField(
+        allow_null=True, help_text="Who stayed of a merge, or who got a moved face."
+    )
+    face_id = s.CharField(allow_null=True)
+    viewer_id = s.UUIDField(allow_null=True, help_text="On whose behalf.")
+    request_id = s.CharField(allow_null=True)
+    details = s.DictField()
+
+
+class AuditEventList(Page):
+    events = AuditEvent(many=True)
 
 
 class Friend(Serializer):

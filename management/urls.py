@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import UUIDConverter
 
-from management import friend_views, graph_views, group_views, views
+from management import friend_views, graph_views, group_views, moderation_views, views
 
 
 class FaceIdConverter:
@@ -49,4 +49,14 @@ urlpatterns = [
     ),
     path("graph", graph_views.GraphView.as_view(), name="graph"),
     path("models", views.ModelsView.as_view(), name="models"),
+    path("users/<user_id:user_id>/suspend", moderation_views.SuspendUserView.as_view()),
+    path("users/<user_id:user_id>/unsuspend", moderation_views.UnsuspendUserView.as_view()),
+    path("users/<user_id:user_id>/unlock", moderation_views.UnlockUserView.as_view()),
+    path("users/<user_id:user_id>/merge", moderation_views.MergeUserView.as_view()),
+    path("faces/<face_id:face_id>/suspend", moderation_views.SuspendFaceView.as_view()),
+    path("faces/<face_id:face_id>/unsuspend", moderation_views.UnsuspendFaceView.as_view()),
+    path("faces/<face_id:face_id>/move", moderation_views.MoveFaceView.as_view()),
+    path("duplicates", moderation_views.DuplicatesView.as_view()),
+    path("duplicates/<int:duplicate_id>", moderation_views.DuplicateView.as_view()),
+    path("audit", moderation_views.AuditView.as_view()),
 ]

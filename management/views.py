@@ -12,7 +12,6 @@ from management.pagination import ByUser, NewestFirst
 from management.schemas import Erased, UserList
 from management.serializers import FaceRequest, UserRequest
 from recognition import answers, catalogue, schemas
-from recognition.models import Face
 from recognition.service_view import ServiceView
 
 
@@ -87,9 +86,9 @@ class UserFacesView(ServiceView):
         tags=["users and faces"],
     )
     def get(self, request: Request, user_id: UUID) -> Response:
-        operations.user_of(self.caller, user_id)
         pages = NewestFirst()
-        faces = pages.paginate_queryset(Face.objects.filter(user=user_id), request, view=self)
+        faces = operations.faces_of(self.caller, user_id)
+        faces = pages.paginate_queryset(faces, request, view=self)
         page = {"faces": answers.stored_faces(faces or [])}
         return Response(page | pages.cursors())
 

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from recognition import people
 from recognition.errors import ServiceError
 from recognition.gallery import Scope
+from recognition.people import Standing
 
 SCOPES = (
     "face:register",
@@ -36,12 +38,18 @@ class Caller:
         """For the audit log."""
         return f"service:{self.subject}" if self.is_service else f"user:{self.subject}"
 
-    def may_act_for(self, user_id: UUID) -> bool:
+    def speaks_for(self, user_id: UUID) -> bool:
+        """By the token alone: the user may be suspended, and see nothing."""
         return self.is_service or self.user_id == user_id
+
+    def may_act_for(self, user_id: UUID) -> bool:
+        """Whether what is the user's is the caller's to see. To a suspended user nothing is."""
+        is_hidden = not self.is_service and people.is_suspended(user_id)
+        return self.speaks_for(user_id) and not is_hidden
 
     def require_own(self, user_id: UUID) -> None:
         """Raises not_your_user, whether or not there is such a user."""
-        if not self.may_act_for(user_id):
+        if not self.speaks_for(user_id):
             raise ServiceError("not_your_user", "The token belongs to another user.")
 
     def require_service(self) -> None:
@@ -59,7 +67,8 @@ def scope_for(
     tagging: bool,
     max_false_positive_rate: float | None,
 ) -> Scope:
-    """The scope a caller may search. Raises not_your_user, insufficient_scope."""
+    """The scope a caller may search. Raises not_your_user, insufficient_scope, user_merged and, to
+    services, user_suspended: a user who is suspended searches as somebody unknown."""
     if on_behalf_of is not None:
         caller.require_own(on_behalf_of)
     if everyone and "face:admin" not in caller.scopes:
@@ -68,4 +77,11 @@ def scope_for(
         message = "Only face:admin may search with max_false_positive_rate null; 1 is the most."
         raise ServiceError("insufficient_scope", message)
     viewer = on_behalf_of or caller.user_id
-    return Scope(viewer=viewer, groups=frozenset(groups), everyone=everyone, tagging=tagging)
+    match people.standing_of(viewer) if viewer else None:
+        case Standing.MERGED:
+            raise people.merged()
+        case Standing.SUSPENDED if caller.is_service:
+            raise people.suspended(is_told=True)
+        case standing:
+            is_alone = standing is Standing.SUSPENDED
+    return Scope(viewer, frozenset(groups), everyone, tagging, is_alone)

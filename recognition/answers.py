@@ -58,6 +58,7 @@ def _stored_face(face: Face, embedding_version: str, model_version: str | None) 
         "face_attributes": face.attributes,
         "metadata": face.metadata,
         "privacy_settings": {"searchable": face.searchable, "taggable": face.taggable},
+        "suspended_at": face.suspended_at,
         "embedding_version": embedding_version if model_version else None,
         "model_version": model_version,
         "verification_count": face.verification_count,
@@ -68,7 +69,12 @@ def _stored_face(face: Face, embedding_version: str, model_version: str | None) 
 
 
 def user(of: User) -> Answer:
-    return {"user_id": str(of.pk), **_user_info(of), "created_at": of.created_at}
+    return {
+        "user_id": str(of.pk),
+        **_user_info(of),
+        "suspended_at": of.suspended_at,
+        "created_at": of.created_at,
+    }
 
 
 def models(entries: list[Entry]) -> Answer:

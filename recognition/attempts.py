@@ -16,13 +16,14 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from recognition import daily_counts, lockout, matching, risk, sessions
+from recognition import daily_counts, lockout, matching, people, risk, sessions
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.inspection import Inspection
 from recognition.lockout import Source
 from recognition.matching import Verification
 from recognition.models import Attempt, CountedKind, Face, Session
+from recognition.people import Standing
 from recognition.providers import ANTISPOOFING, DEEPFAKE, Outcome
 from recognition.session_models import Purpose, State
 
@@ -45,7 +46,8 @@ class Wanted:
 
 def verify(*, caller: Caller, wanted: Wanted) -> Verification:
     """Raises ImageError, face_not_found, session_not_found, session_ended, session_is_live,
-    too_many_attempts, locked."""
+    too_many_attempts, locked, user_merged, user_suspended."""
+    _require_standing(caller, wanted.user_id)
     session = _session_of(caller, wanted)
     device = lockout.device_key(wanted.device) or (session.device if session else "")
     source = lockout.source_of(caller, wanted.user_id, device)
@@ -69,6 +71,15 @@ def verify(*, caller: Caller, wanted: Wanted) -> Verification:
         compare = partial(matching.compare_with_user, face_id=wanted.face_id)
         compared = matching.once_more(compared, compare, wanted.user_id)
         return _settle(source, session, compared, inspection, outcomes)
+
+
+def _require_standing(caller: Caller, user_id: UUID) -> None:
+    """Raises user_merged, user_suspended. To end users, a suspended user is one without faces."""
+    standing = people.standing_of(user_id)
+    if standing is Standing.MERGED:
+        raise people.merged()
+    if standing is Standing.SUSPENDED and caller.is_service:
+        raise people.suspended(is_told=True)
 
 
 def _session_of(caller: Caller, wanted: Wanted) -> Session | None:
@@ -212,7 +223,7 @@ def record(
     face_id: str | None = None,
 ) -> None:
     daily_counts.note_if_stored(CountedKind.VERIFICATION, result)
-    face = _counted(face_id) if face_id else None
+    face = _counted(face_id, source.user_id) if face_id else None
     Attempt.objects.create(
         session=session,
         user_id=source.user_id,
@@ -231,9 +242,11 @@ def record(
     )
 
 
-def _counted(face_id: str) -> Face | None:
-    """The face that matched, with one verification more. Nobody deletes it before we are done."""
-    face = Face.objects.select_for_update(no_key=True).filter(face_id=face_id).first()
+def _counted(face_id: str, user_id: UUID) -> Face | None:
+    """The face that matched, with one verification more. Nobody deletes or moves it before we are
+    done."""
+    faces = Face.objects.select_for_update(no_key=True)
+    face = faces.filter(face_id=face_id, user=user_id).first()
     if face:
         Face.objects.filter(pk=face.pk).update(
             verification_count=F("verification_count") + 1, last_verified_at=timezone.now()

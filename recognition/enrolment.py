@@ -23,7 +23,7 @@ from recognition.engine import Engine
 from recognition.errors import ServiceError
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
-from recognition.matching import compare_with_user
+from recognition.matching import compare_with_all_of_user
 from recognition.models import CountedKind, Face, FaceCrop, Template, User, new_face_id
 
 
@@ -124,12 +124,15 @@ def _require_quality(face: DetectedFace) -> None:
 
 
 def _require_new(active: Engine, user: User, face: DetectedFace) -> None:
-    """Refuse practically the same picture; another picture of the same person is welcome."""
-    nearest = compare_with_user(active, user.pk, face)
+    """Refuse practically the same picture; another picture of the same person is welcome.
+
+    One that a moderator has suspended does not come back as another face, and is not named.
+    """
+    nearest = compare_with_all_of_user(active, user.pk, face)
     if nearest and nearest.face_cosine >= active.scores.duplicate_cosine:
-        raise ServiceError(
-            "duplicate_face", "The user already has this picture.", {"face_id": nearest.face_id}
-        )
+        shown = Face.objects.filter(face_id=nearest.face_id, suspended_at=None)
+        details = {"face_id": nearest.face_id} if shown.exists() else {}
+        raise ServiceError("duplicate_face", "The user already has this picture.", details)
 
 
 def _store(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import models
@@ -56,13 +56,15 @@ class Scope:
 
     `viewer` is the user on whose behalf is searched, if any; `groups` are `public`, `friends` and
     names of groups; `everyone` (for administrators) shows all that is not suspended; `tagging`
-    obeys the faces' `taggable` setting as well.
+    obeys the faces' `taggable` setting as well. A viewer who `is_alone`, for being suspended,
+    searches as somebody unknown: without friends and groups, by the same statements.
     """
 
     viewer: UUID | None
     groups: frozenset[str] = frozenset(("public", "friends"))
     everyone: bool = False
     tagging: bool = False
+    is_alone: bool = False
 
     @property
     def is_for_user(self) -> bool:
@@ -79,7 +81,12 @@ class Scope:
         return sorted(self.groups if self.viewer else self.groups & {"public"})
 
     def friends(self) -> Relation:
-        return Relation(Friendship.objects.filter(user=self.viewer), "friend")
+        return Relation(Friendship.objects.filter(user=self._related_one), "friend")
+
+    @property
+    def _related_one(self) -> UUID | None:
+        """The user whose friends and groups count; of an id that nobody has there are none."""
+        return uuid4() if self.is_alone else self.viewer
 
     def relations(self) -> list[Relation]:
         """The users whom the viewer may find for being in a relation with them, by kind."""
@@ -90,7 +97,7 @@ class Scope:
             # By the viewer's own groups and not by the names, which an index would look up: whether
             # there is a group in which the viewer is not must not show in the time that it takes.
             named = Concat("group__name", Value(""))
-            memberships = Membership.objects.filter(user=self.viewer).annotate(named=named)
+            memberships = Membership.objects.filter(user=self._related_one).annotate(named=named)
             own = memberships.filter(named__in=sorted(names))
             members = Membership.objects.filter(group__in=own.values("group"))
             related.append(Relation(members, "user"))

@@ -12,7 +12,7 @@ from recognition import activation, daily_counts, engine, face_budget
 from recognition.capacity import turn
 from recognition.engine import Engine
 from recognition.errors import ServiceError
-from recognition.gallery import Scope
+from recognition.gallery import ListingQuerySet, Scope
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import CountedKind, Face, Listing, User
@@ -82,6 +82,16 @@ def compare_with_user(
     listings = Listing.objects.comparable_with(active.template_version).of_user(user_id)
     if face_id is not None:
         listings = listings.filter(template__face__face_id=face_id)
+    return _nearest(active, listings, probe)
+
+
+def compare_with_all_of_user(active: Engine, user_id: UUID, probe: DetectedFace) -> Compared | None:
+    """Also with the faces that are suspended: only to tell whether a picture is there already."""
+    listings = Listing.objects.comparable_with(active.template_version)
+    return _nearest(active, listings.filter(user_id=user_id), probe)
+
+
+def _nearest(active: Engine, listings: ListingQuerySet, probe: DetectedFace) -> Compared | None:
     with stage("search"):
         nearest = listings.nearest_and_mean(Vector.of(active.template(probe))).first()
     if nearest is None:
@@ -125,7 +135,8 @@ def verify(
 
 
 def _require_face(face_id: str, user_id: UUID) -> None:
-    if not Face.objects.filter(face_id=face_id, user=user_id).exists():
+    active = Face.objects.filter(suspended_at=None, user__suspended_at=None)
+    if not active.filter(face_id=face_id, user=user_id).exists():
         raise ServiceError("face_not_found", "The user has no such face.")
 
 

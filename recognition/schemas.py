@@ -7,6 +7,7 @@ from rest_framework import serializers as s
 from recognition.models import PrivacyLevel, Taggable
 
 Serializer = s.Serializer[Any]
+_SUSPENDED = "Since when a moderator has suspended it; end users never see such a one."
 
 
 class Box(Serializer):
@@ -213,6 +214,7 @@ class Face(Serializer):
     face_attributes = Attributes()
     metadata = s.DictField()
     privacy_settings = Privacy()
+    suspended_at = s.DateTimeField(allow_null=True, help_text=_SUSPENDED)
     embedding_version = s.CharField(
         allow_null=True,
         help_text="Of the template that is compared now. Null: the face is compared with nobody "
@@ -232,6 +234,7 @@ class FaceList(Serializer):
 
 class User(UserInfo):
     user_id = s.UUIDField()
+    suspended_at = s.DateTimeField(allow_null=True, help_text=_SUSPENDED)
     created_at = s.DateTimeField()
 
 

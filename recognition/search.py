@@ -94,6 +94,13 @@ class Gallery:
         listings = Listing.objects.comparable_with(by.template_version)
         return cls(by, listings, None, searched, counted=stored)
 
+    def of_others_than(self, user_id: UUID) -> Self:
+        """`of_others` for one more user, with what is known of the gallery already."""
+        listings = Listing.objects.comparable_with(self.by.template_version).exclude(user=user_id)
+        other = replace(self, listings=listings)
+        other.__dict__["centre"] = self.centre  # as the cached property keeps it
+        return other
+
     @cached_property
     def stored(self) -> int:
         """How many templates a scan goes past: those of other versions, too."""

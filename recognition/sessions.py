@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from recognition import audit, lockout
+from recognition import audit, lockout, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import Session, User
@@ -23,10 +23,12 @@ def open_session(
     *, caller: Caller, user_id: UUID, purpose: str, level: str, device: str = ""
 ) -> Session:
     """Of those that take frames only the newest few stay open. Raises not_your_user,
-    user_not_found."""
+    user_not_found, user_merged, user_suspended."""
     caller.require_own(user_id)
     if not hold_user(user_id):
-        raise ServiceError("user_not_found", "There is no such user.")
+        raise people.not_found(user_id)
+    if people.is_suspended(user_id):
+        raise people.suspended(is_told=caller.is_service)
     session = Session.objects.create(
         user_id=user_id,
         purpose=purpose,

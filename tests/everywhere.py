@@ -147,6 +147,7 @@ class Life:
         data_of(self.app.post("register", user_id=OLD_ZOE, image=PICTURE_BASE64), 201)
         both = {"user_id": OLD_ZOE, "into": ZOE, "privacy_level": "public"}
         moderation.merge_users(actor="service:moderation", **both)
+        call_command("find_duplicates")
 
     def be_looked_at_by_operators(self) -> None:
         call_command("webhook_secret", str(ZOE))

@@ -64,10 +64,10 @@ HOLD_NOBODY = {
     *("auth_permission", "django_q_ormq", "django_q_schedule", "recognition_activemodel"),
     *("recognition_gallerycount", "recognition_group", "recognition_ratewindow"),
     *("recognition_sketchcentre", "recognition_dailycount"),
-    *("auth_group", "auth_group_permissions"),
+    *("auth_group", "auth_group_permissions", "recognition_duplicatesearch"),
 }
 # Rights of the operators, which nobody has in the test.
-EMPTY = {"auth_user_groups", "auth_user_user_permissions", "recognition_duplicatesearch"}
+EMPTY = {"auth_user_groups", "auth_user_user_permissions"}
 
 
 @pytest.fixture

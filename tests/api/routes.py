@@ -95,6 +95,11 @@ _SCOPE = "403 insufficient_scope"
 _JOB = "404 job_not_found"
 _SESSION = "404 session_not_found"
 
+
+def _moderate(path: str, method: str = "POST", body: Body = nothing) -> Row:
+    return Row(method, path, "face:admin", _SCOPE, _SCOPE, _SCOPE, "200", body)
+
+
 ROWS = [
     # the verbs
     _verb("register", "face:register", _NOT_YOURS, "201", _of_user(image=PICTURE_BASE64)),
@@ -139,6 +144,17 @@ ROWS = [
         body=_graph,
         content_type="application/x-ndjson",
     ),
+    # moderation: services with face:admin
+    _moderate("users/{user_id}/suspend"),
+    _moderate("users/{user_id}/unsuspend"),
+    _moderate("users/{user_id}/unlock"),
+    _moderate("users/{user_id}/merge", body=lambda ids: {"into": ids["other_id"]}),
+    _moderate("faces/{face_id}/suspend"),
+    _moderate("faces/{face_id}/unsuspend"),
+    _moderate("faces/{face_id}/move", body=lambda ids: {"user_id": ids["other_id"]}),
+    _moderate("duplicates", method="GET"),
+    _moderate("duplicates/{duplicate_id}", body=lambda ids: {"decision": "same_person"}),
+    _moderate("audit", method="GET"),
     # sessions
     _verb("sessions", "face:verify", _NOT_YOURS, "201", _of_user()),
     Row("GET", "sessions/{session_id}", "face:verify", _SESSION, "200", "200", "200"),

@@ -21,7 +21,7 @@ from pytest_django import Settings
 
 from recognition import matching
 from recognition.inspection import Inspection
-from recognition.models import Attempt, FailureCount, Session, User
+from recognition.models import Attempt, Face, FailureCount, Session, User
 from tests.builders import (
     FRIEND,
     OWNER,
@@ -451,7 +451,7 @@ def test_a_face_that_goes_while_the_checks_run(
     session, outcomes = opened(owner), Inspection.outcomes
 
     def suspended(inspection: Inspection) -> Any:
-        User.objects.update(suspended_at=timezone.now())
+        Face.objects.update(suspended_at=timezone.now())
         return outcomes(inspection)
 
     monkeypatch.setattr(Inspection, "outcomes", suspended)

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from tqdm import tqdm
 
-from recognition import consent, engine, enrolment
+from recognition import consent, engine, enrolment, people
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
 from recognition.inference.packs import PackError
@@ -93,6 +93,7 @@ def _enrol(photo: Photo, privacy: str, metadata: dict[str, Any]) -> str:
         return f"already enrolled: {known.face_id}"
     try:
         with transaction.atomic():
+            people.require_not_merged(user_id)
             # A refused photo must not leave a user without faces.
             User.objects.get_or_create(
                 pk=user_id, defaults={"display_name": photo.person, "privacy_level": privacy}

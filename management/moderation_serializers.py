@@ -1,0 +1,33 @@
+"""Request bodies of moderation."""
+
+from management.moderation import DECISIONS
+from recognition.models import PrivacyLevel
+from recognition.serializers import ChoiceField, IdField, StrictSerializer, TextField
+
+
+class ReasonRequest(StrictSerializer):
+    # Not docstrings: they would stand in the API description of every body.
+    reason = TextField(
+        max_length=500,
+        allow_blank=True,
+        default="",
+        help_text="For the audit log, which forgets it when the person is erased.",
+    )
+
+
+class MoveRequest(ReasonRequest):
+    user_id = IdField()
+
+
+class MergeRequest(ReasonRequest):
+    into = IdField(help_text="Who stays.")
+    privacy_level = ChoiceField(
+        PrivacyLevel.values,
+        required=False,
+        help_text="Of who stays; without it the stricter one of both.",
+    )
+
+
+class DecisionRequest(ReasonRequest):
+    decision = ChoiceField(DECISIONS)
+    into = IdField(required=False, help_text="Who stays of `same_person`: one of the two.")
