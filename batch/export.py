@@ -42,6 +42,7 @@ from recognition.models import (
     MergedUser,
     PossibleDuplicate,
     PublicSketch,
+    RecentProbe,
     Session,
     Sketch,
     Template,
@@ -152,6 +153,7 @@ SECTIONS = (
     Section("groups", Membership, _by("user_id"), more=("group__name",)),
     Section("sessions", Session, _by("user_id")),
     Section("attempts", Attempt, _by("user_id")),
+    Section("faces_of_used_pictures", RecentProbe, _by("user_id"), frozenset({"embedding"})),
     Section("failures", FailureCount, _by("user_id")),
     Section("jobs", Job, lambda user: Q(user_id=user.pk) | _on_behalf_of(user)),
     Section(
@@ -205,8 +207,9 @@ pictures/         the kept small pictures of the enrolled faces, by face_id, as 
                   whose key is lost cannot be read by anybody and is not here: its `file` is null.
 
 Left out, and why:
-- the templates of the faces, sketches of them included: numbers that only this service can compare,
-  turned by a secret of the service, which they would give away together with the pictures;
+- the templates of the faces, sketches of them and those of used pictures included: numbers that
+  only this service can compare, turned by a secret of the service, which they would give away
+  together with the pictures;
 - encrypted data as it is stored, secrets of callbacks, fingerprints of requests;
 - the text of failed internal tasks.
 Hashes of pictures and of device ids are keyed: nobody can tell a picture or a device from them.

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from recognition import audit, engine, indexes, reembedding
 from recognition.engine import Engine
-from recognition.models import ActiveModel, AuditEvent, Face, Template
+from recognition.models import ActiveModel, AuditEvent, Face, RecentProbe, Template
 from recognition.reembedding import Target
 
 # Any number that nothing else in this database uses for an advisory lock.
@@ -128,5 +128,6 @@ def drop(version: str) -> int:
     if version == active_target().version:
         raise ValueError(f"{version} serves")
     count, _ = Template.objects.filter(embedding_version=version).delete()
+    RecentProbe.objects.filter(embedding_version=version).delete()
     indexes.drop(version)
     return count

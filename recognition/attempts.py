@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from recognition import daily_counts, lockout, matching, people, risk, sessions
+from recognition import daily_counts, lockout, matching, people, recent_probes, risk, sessions
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.inspection import Inspection
@@ -60,6 +60,7 @@ def verify(*, caller: Caller, wanted: Wanted) -> Verification:
         face_id=wanted.face_id,
         match_on=wanted.match_on,
         on_face=inspection.begin,
+        with_mirror=session is not None and session.is_single_use,
     )
     outcomes = inspection.outcomes()
     with transaction.atomic():
@@ -123,8 +124,8 @@ def _settle(
         record(source, session, compared.result, risk.Assessment(), inspection, outcomes)
         return compared
     if session and session.is_single_use:
-        _one_at_a_time(inspection)
-    history = history_of(source, inspection)
+        _one_at_a_time(source.user_id)
+    history = history_of(source, inspection, compared, session)
     attempt = attempt_of(compared, session, outcomes)
     assessment = risk.assess(attempt, history)
     result = "rejected" if assessment.is_refused else compared.result
@@ -140,6 +141,8 @@ def _settle(
         confidence=attempt.confidence,
         face_id=face_id,
     )
+    if result == "success" or _is_failure(result, assessment):
+        recent_probes.keep(compared.by, source.user_id, compared.probe)
     if session:
         _note(session, result, assessment)
     if result == "rejected":
@@ -148,11 +151,11 @@ def _settle(
     return replace(compared, result=result, risk=assessment.as_json())
 
 
-def _one_at_a_time(inspection: Inspection) -> None:
-    """Of the same picture in two sessions at once the second finds the first."""
-    number = int.from_bytes(bytes.fromhex(inspection.pixels_hash)[:8], signed=True)
+def _one_at_a_time(user_id: UUID) -> None:
+    """Of the same picture in two logins of a user at once the second finds the first."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+        name = f"login of {user_id}"
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
 def attempt_of(
@@ -174,7 +177,9 @@ def attempt_of(
     )
 
 
-def history_of(source: Source, inspection: Inspection) -> risk.History:
+def history_of(
+    source: Source, inspection: Inspection, compared: Verification, session: Session | None
+) -> risk.History:
     """Raises too_many_attempts, locked."""
     now, seen_before = timezone.now(), Attempt.objects.filter(user=source.user_id)
     same = Q(picture_hash=inspection.picture_hash) | Q(pixels_hash=inspection.pixels_hash)
@@ -192,7 +197,7 @@ def history_of(source: Source, inspection: Inspection) -> risk.History:
     tried = failed.filter(at__gt=now - _USERS_WITHIN).values("user").distinct()
     return risk.History(
         failures=lockout.require_free(source),
-        is_replayed=replayed.exists(),
+        is_replayed=replayed.exists() or recent_probes.is_known(compared, source.user_id, session),
         is_new_device=is_new,
         # A service without devices stands for all of its users.
         users_failed=tried.count() if source.device else 0,

@@ -16,7 +16,16 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from recognition import attempts, live, lockout, matching, risk, sessions, template_cache
+from recognition import (
+    attempts,
+    live,
+    lockout,
+    matching,
+    recent_probes,
+    risk,
+    sessions,
+    template_cache,
+)
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.inference import images
@@ -174,12 +183,15 @@ def _count(caller: Caller, session: Session, frame: Frame, seen: _Seen) -> str:
     seen = replace(seen, compared=again)
     if session.has_gap:
         session.window, session.state = [], live.without_view(session.state)
+        _forget_motion(session)
     source = _source(caller, session)
     result, assessment = _judge(source, session, seen)
     if seen.outcomes:
         _keep_checks(session, seen, result)
     before = session.state
     vote = _vote(session, seen, result, assessment)
+    if before == State.VERIFIED != session.state:
+        _forget_motion(session)
     if session.state != State.VERIFIED:
         assessment = assessment.without_match()
     session.frames += 1
@@ -192,6 +204,12 @@ def _count(caller: Caller, session: Session, frame: Frame, seen: _Seen) -> str:
     _count_attempt(source, session, before, vote, seen, assessment)
     session.save()
     return result
+
+
+def _forget_motion(session: Session) -> None:
+    """Whoever is verified next has to move once more."""
+    session.has_moved = False
+    recent_probes.forget_first(session)
 
 
 def _keep_checks(session: Session, seen: _Seen, result: str) -> None:
@@ -215,7 +233,7 @@ def _judge(source: Source, session: Session, seen: _Seen) -> tuple[str, risk.Ass
     shown = {frame["pixels"] for frame in session.window}
     history = risk.History()
     if session.state != State.VERIFIED:
-        history = attempts.history_of(source, seen.inspection)
+        history = attempts.history_of(source, seen.inspection, seen.compared, session)
     if seen.inspection.pixels_hash in shown:
         history = replace(history, is_replayed=True)
     attempt = attempts.attempt_of(seen.compared, session, seen.outcomes or kept)
@@ -233,9 +251,12 @@ def _vote(session: Session, seen: _Seen, result: str, assessment: risk.Assessmen
     vote = live.MATCH if result == "success" else live.OTHER if is_other else live.NOTHING
     size = settings.FACESVC_LIVE_WINDOW
     votes = [*(each["vote"] for each in session.window), vote][-size:]
+    if vote == live.MATCH and not session.has_moved and seen.compared.probe:
+        session.has_moved = recent_probes.moves(seen.compared.by, session, seen.compared.probe)
     state = live.advance(session.state, votes, size)
-    # Not by a frame that was not checked itself, as when another one was counted meanwhile.
-    if state != State.VERIFIED or seen.outcomes:
+    # Not by a frame that was not checked itself, as when another one was counted meanwhile, and
+    # not by one picture over and over.
+    if state != State.VERIFIED or (seen.outcomes and session.has_moved):
         session.state = state
     new = {"vote": vote, "pixels": seen.inspection.pixels_hash}
     session.window = [*session.window, new][-size:]
@@ -254,6 +275,7 @@ def _count_attempt(
     is_new = session.state != before
     if session.state == State.VERIFIED and is_new:
         session.verified_at = timezone.now()
+        recent_probes.forget_first(session)
         lockout.succeeded(source)
         result = "success"
     elif vote == live.OTHER and session.state != State.VERIFIED:
@@ -264,6 +286,8 @@ def _count_attempt(
     else:
         return
     compared, cosine = seen.compared, seen.compared.cosine
+    if compared.probe:
+        recent_probes.keep(compared.by, session.user_id, compared.probe)
     attempts.record(
         source,
         session,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
 
+import numpy as np
 from django.conf import settings
 
 from recognition import activation, daily_counts, engine, face_budget
@@ -49,7 +50,11 @@ class Compared:
 
 @dataclass(frozen=True)
 class Verification:
-    """`compared` is None when there was nothing to compare with, `probe` when there was no face."""
+    """`compared` is None when there was nothing to compare with, `probe` when there was no face.
+
+    `mirrored` is the probe's mirror image, where somebody asked for it and its embedding is another
+    one; `is_of_one_face`: the user's other faces were left out of the comparison.
+    """
 
     by: Engine
     result: str
@@ -57,6 +62,8 @@ class Verification:
     match_on: str
     compared: Compared | None = None
     probe: DetectedFace | None = None
+    mirrored: DetectedFace | None = None
+    is_of_one_face: bool = False
     risk: Mapping[str, object] | None = None
 
     @property
@@ -109,6 +116,7 @@ def verify(
     match_on: str = "face",
     on_face: OnFace | None = None,
     compare: Comparer | None = None,
+    with_mirror: bool = False,
 ) -> Verification:
     """Whether the main face of the picture is the user. Raises ImageError, face_not_found.
 
@@ -126,12 +134,20 @@ def verify(
                 return Verification(active, "no_face_detected", level, match_on)
             if on_face:
                 on_face(active, picture, faces[0])
-            (probe,) = active.embed(faces[:1])
+            probe, *mirrored = active.embed(_with_mirror(active, faces[0], wanted=with_mirror))
         compared = compare(active, user_id, probe)
         # If the model changed, the templates that this asked for may be gone: once more.
         if compared or activation.is_active(active):
             break
-    return _judge(Verification(active, "", level, match_on, compared, probe))
+    found = Verification(active, "", level, match_on, compared, probe, next(iter(mirrored), None))
+    return _judge(replace(found, is_of_one_face=face_id is not None))
+
+
+def _with_mirror(active: Engine, face: DetectedFace, *, wanted: bool) -> list[DetectedFace]:
+    """A pack that embeds both sides of every crop gives the mirror image the same embedding."""
+    if not wanted or active.pack.recogniser.mirror:
+        return [face]
+    return [face, replace(face, crop=np.ascontiguousarray(face.crop[:, ::-1]))]
 
 
 def _require_face(face_id: str, user_id: UUID) -> None:

@@ -29,6 +29,7 @@ from recognition.search_models import Sketch as Sketch
 from recognition.search_models import SketchCentre as SketchCentre
 from recognition.session_models import Attempt as Attempt
 from recognition.session_models import FailureCount as FailureCount
+from recognition.session_models import RecentProbe as RecentProbe
 from recognition.session_models import Session as Session
 from recognition.social import Friendship as Friendship
 from recognition.social import Group as Group

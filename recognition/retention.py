@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from recognition import idempotency
+from recognition import idempotency, recent_probes
 from recognition.models import (
     Attempt,
     AuditEvent,
@@ -78,4 +78,4 @@ def drop_daily_counts() -> str:
 
 # Each drops its rows and says how many. Other apps add theirs.
 RULES: list[Callable[[], str]] = [drop_idempotency_keys, drop_sessions]
-RULES += [drop_rate_windows, drop_audit_events, drop_daily_counts]
+RULES += [recent_probes.drop_old, drop_rate_windows, drop_audit_events, drop_daily_counts]

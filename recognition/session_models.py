@@ -1,6 +1,7 @@
 """Verification sessions, the attempts made in them or without one, and counts of failures.
 
-No picture and no vector is kept: of a picture only keyed hashes, see recognition.inspection.
+No picture is kept: of a picture only keyed hashes, see recognition.inspection, and for a day the
+template of its face, see recognition.recent_probes.
 """
 
 import uuid
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from pgvector.django import HalfVectorField
 
 
 class Purpose(models.TextChoices):
@@ -58,6 +60,8 @@ class Session(models.Model):
     # Outcomes of the last anti-spoofing and deepfake check of a frame that showed the user.
     checks = models.JSONField(default=dict)
     checked_at = models.DateTimeField(null=True)  # None: the next face is checked
+    # Whether frames that match were pictures of a face that moves; see recognition.motion.
+    has_moved = models.BooleanField(default=False)
 
     class Meta:
         constraints = [
@@ -141,12 +145,43 @@ class Attempt(models.Model):
             models.Index(fields=["user", "at"], name="attempt_of_user"),
             # Consumer: how many users were tried from one device.
             models.Index(fields=["device", "at"], name="attempt_from_device"),
+            # Consumer: how the newest attempts of one client went.
+            models.Index(fields=["source", "at"], name="attempt_by_client"),
             # Consumer: purge.
             models.Index(fields=["at"], name="attempt_age"),
         ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.source} {self.result}"
+
+
+class RecentProbe(models.Model):
+    """The face of a picture that was used for a user, as templates are stored, for a day.
+
+    What is like it is the same picture once more. With a `session`: the first frame of a call that
+    matched, which the others are compared with until the face has moved.
+    """
+
+    user = models.ForeignKey(
+        "recognition.User", on_delete=models.CASCADE, related_name="recent_probes", db_index=False
+    )
+    session = models.OneToOneField(
+        Session, on_delete=models.CASCADE, null=True, related_name="first_match"
+    )
+    at = models.DateTimeField()
+    embedding_version = models.CharField(max_length=60)
+    embedding = HalfVectorField(dimensions=512)
+
+    class Meta:
+        indexes = [
+            # Consumers: replayed pictures of a user, the erasure of the user.
+            models.Index(fields=["user", "at"], name="recentprobe_of_user"),
+            # Consumer: purge.
+            models.Index(fields=["at"], name="recentprobe_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"a picture of {self.user_id}, {self.at:%Y-%m-%d %H:%M}"
 
 
 class FailureCount(models.Model):

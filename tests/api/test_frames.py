@@ -21,7 +21,7 @@ from pytest_django import Settings
 
 from recognition import breaker, frames, providers
 from recognition.inspection import Inspection
-from recognition.models import Attempt, Face, FailureCount, Session, User
+from recognition.models import Attempt, Face, FailureCount, RecentProbe, Session, User
 from tests.builders import (
     OWNER,
     PICTURE_BASE64,
@@ -48,6 +48,7 @@ def enrolled(db: None, fake: FakePipeline, settings: Settings) -> Face:
     settings.FACESVC_LIVE_FRAMES_PER_SECOND = 1000
     caches["templates"].clear()
     fake.show(USER)
+    fake.varies = True
     return make_face(make_user(OWNER), USER)
 
 
@@ -220,7 +221,7 @@ def test_no_template_is_read_after_the_first_frame(call: Call) -> None:
             call.send()
         statements.append([query["sql"] for query in queries])
     reads = [
-        [sql for sql in of_frame if '"embedding" ' in sql or '"embedding",' in sql]
+        [sql for sql in of_frame if '"recognition_template"."embedding"' in sql]
         for of_frame in statements
     ]
     assert [len(each) for each in reads] == [1, 0, 0, 0]
@@ -356,6 +357,43 @@ def test_a_stopped_picture_is_a_factor(call: Call) -> None:
     picture = encode(np.full((48, 64, 3), 7, np.uint8))
     factors = [data_of(call.send(picture=picture))["risk_assessment"]["factors"] for _ in range(2)]
     assert ["replayed_picture" in each for each in factors] == [False, True]
+
+
+def test_a_still_does_not_verify_a_call(call: Call, fake: FakePipeline) -> None:
+    """However often it comes, compressed anew each time: its frames are one vote."""
+    fake.varies = False
+    for number in range(8):
+        fake.show(near(near(vector(1), 0.985, toward=20), 0.999, toward=30 + number))
+        assert call.state() == "verifying"
+    assert not Attempt.objects.exists()
+    assert str(RecentProbe.objects.get().session_id) == call.id
+    fake.show(near(vector(1), 0.985, toward=90))
+    assert call.state() == "verified"
+    assert RecentProbe.objects.get().session is None  # that of the attempt
+
+
+def test_who_comes_back_has_to_move_once_more(call: Call, fake: FakePipeline) -> None:
+    verified(call)
+    Session.objects.update(last_frame_at=timezone.now() - timedelta(seconds=11))
+    fake.varies = False
+    fake.show(near(USER, 0.985, toward=50))
+    assert [call.state() for _ in range(5)] == ["lost"] * 5
+    fake.show(near(USER, 0.985, toward=51))
+    assert call.state() == "verified"
+    fake.show(OTHER)
+    assert [call.state() for _ in range(3)][-1] == "mismatch"
+    fake.show(near(USER, 0.985, toward=50))
+    assert [call.state() for _ in range(5)] == ["mismatch"] * 5
+
+
+def test_another_face_is_no_motion(call: Call, fake: FakePipeline) -> None:
+    """Only frames that match are compared: a still beside somebody who moves is one."""
+    fake.varies = False
+    states = []
+    for shown in (OTHER, near(OTHER, 0.9), *[near(USER, 0.985, toward=50)] * 5):
+        fake.show(shown)
+        states.append(call.state())
+    assert states == ["verifying"] * 7
 
 
 def test_a_fake_is_a_mismatch(owner: Person, fake: FakePipeline, settings: Settings) -> None:
