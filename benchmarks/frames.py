@@ -80,17 +80,22 @@ def _beside(view, left: int, right: int):
 
 
 def _call(enrolled: bytes) -> Callable[[bytes], object]:
-    """What sends the next frame of a verified call of a user who is enrolled with that picture."""
+    """What sends the next frame of a call of a user who is enrolled with that picture.
+
+    All of them are views of one picture: the call counts as moved from the start.
+    """
     from django.test import Client
     from django.test.utils import setup_test_environment
 
     from recognition import enrolment
+    from recognition.models import Session
     from tests.builders import OWNER, Person, data_of, user_token
 
     setup_test_environment()
     enrolment.enrol(actor="bench", user_id=OWNER, image=enrolled)
     person, sequence = Person(user_token(OWNER), Client()), count(1)
     opened = data_of(person.post("sessions", user_id=OWNER, purpose="video_call"), 201)
+    Session.objects.update(has_moved=True)
 
     def send(photo: bytes) -> object:
         path = f"sessions/{opened['session_id']}/frames?sequence={next(sequence)}"

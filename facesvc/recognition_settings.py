@@ -49,6 +49,9 @@ FACESVC_LIVE_CHECK_SECONDS = env.float("FACESVC_LIVE_CHECK_SECONDS", 2)
 #: How long the same picture counts as replayed; no longer than `FACESVC_SESSION_RETENTION_DAYS`.
 FACESVC_REPLAY_HOURS = env.int("FACESVC_REPLAY_HOURS", 24)
 
+#: How long a new face that is unlike the user's others does not log in at `strict`; 0 for no wait.
+FACESVC_NEW_FACE_HOURS = env.int("FACESVC_NEW_FACE_HOURS", 24)
+
 # --- Anti-spoofing and deepfakes ------------------------------------------------------------------
 #: The service that pictures are sent to, see docs/liveness.md. Without it the pack's own
 #: anti-spoofing is used, where it has one.

@@ -16,19 +16,25 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from recognition import daily_counts, lockout, matching, people, recent_probes, risk, sessions
+from recognition import (
+    daily_counts,
+    enrolment,
+    lockout,
+    matching,
+    people,
+    recent_probes,
+    risk,
+    sessions,
+)
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.inspection import Inspection
 from recognition.lockout import Source
 from recognition.matching import Verification
-from recognition.models import Attempt, CountedKind, Face, Session
+from recognition.models import Attempt, AuditEvent, CountedKind, Face, Session
 from recognition.people import Standing
 from recognition.providers import ANTISPOOFING, DEEPFAKE, Outcome
 from recognition.session_models import Purpose, State
-
-# Within which many failures for different users from one device are suspicious.
-_USERS_WITHIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ def _settle(
     if session and session.is_single_use:
         _one_at_a_time(source.user_id)
     history = history_of(source, inspection, compared, session)
-    attempt = attempt_of(compared, session, outcomes)
+    attempt = attempt_of(compared, session, outcomes, has_device=bool(source.device))
     assessment = risk.assess(attempt, history)
     result = "rejected" if assessment.is_refused else compared.result
     count(source, result, assessment)
@@ -159,7 +165,11 @@ def _one_at_a_time(user_id: UUID) -> None:
 
 
 def attempt_of(
-    compared: Verification, session: Session | None, outcomes: dict[str, Outcome]
+    compared: Verification,
+    session: Session | None,
+    outcomes: dict[str, Outcome],
+    *,
+    has_device: bool,
 ) -> risk.Attempt:
     """Raises ValueError when nothing was compared."""
     if compared.cosine is None or compared.probe is None:
@@ -172,6 +182,7 @@ def attempt_of(
         level=compared.level,
         in_session=session is not None,
         is_single_use=session is not None and session.is_single_use,
+        has_device=has_device,
         checks=outcomes,
         insists_on=risk.insisted_on(compared.level, settings.FACESVC_STRICT_CHECKS),
     )
@@ -187,21 +198,24 @@ def history_of(
     # What was refused for a fault on our side may come once more.
     counted = Q(result="success") | Q(is_failure=True)
     replayed = seen_before.filter(same, counted, at__gt=now - within)
-    verified = seen_before.filter(result="success")
-    is_new = (
-        bool(source.device)
-        and not lockout.is_known(source.user_id, source.device)
-        and verified.exists()
-    )
-    failed = Attempt.objects.filter(device=source.device, is_failure=True)
-    tried = failed.filter(at__gt=now - _USERS_WITHIN).values("user").distinct()
     return risk.History(
         failures=lockout.require_free(source),
         is_replayed=replayed.exists() or recent_probes.is_known(compared, source.user_id, session),
-        is_new_device=is_new,
-        # A service without devices stands for all of its users.
-        users_failed=tried.count() if source.device else 0,
+        is_new_device=lockout.is_new_device(source),
+        users_failed=lockout.users_failed(source),
+        is_unlike_face=_is_unlike_face(compared, source.user_id),
     )
+
+
+def _is_unlike_face(compared: Verification, user_id: UUID) -> bool:
+    """Whether a face matches that was enrolled a short time ago, unlike the user's others."""
+    hours = settings.FACESVC_NEW_FACE_HOURS
+    if not (hours and compared.is_match and compared.compared):
+        return False
+    noted = AuditEvent.objects.filter(user_id=user_id, action=enrolment.UNLIKE_OTHERS)
+    recent = noted.filter(at__gt=timezone.now() - timedelta(hours=hours))
+    found: bool = recent.filter(face_id=compared.compared.face_id).exists()
+    return found
 
 
 def count(source: Source, result: str, assessment: risk.Assessment) -> None:

@@ -26,6 +26,7 @@ SENTENCES = {
     "face.move": "{actor} moved {face} from {person} to {other}",
     "face.register": "{actor} enrolled {face} for {person}",
     "face.suspend": "{actor} suspended {face} of {person}",
+    "face.unlike_others": "{actor} noted that {face} resembles no other face of {person}",
     "face.unsuspend": "{actor} ended the suspension of {face} of {person}",
     "face.view": "{actor} looked at {face} of {person}",
     "friendship.create": "{actor} made {person} and {other} friends",

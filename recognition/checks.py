@@ -85,6 +85,7 @@ def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         # Between `basic` and `strict`, or the levels would not be in order.
         "VERIFICATION_THRESHOLD": (0.80, 0.95),
         "FACE_MATCH_THRESHOLD": (0.0, 0.9999),
+        "FACESVC_NEW_FACE_HOURS": (0, 24 * 365),
         "FACESVC_FACES_PER_HOUR": (0, 1_000_000_000),
         "MIN_FACE_QUALITY": (0.0, 1.0),
         # pgvector's limits, but for the least ef_search: fewer than a search asks for.

@@ -23,8 +23,10 @@ from recognition.engine import Engine
 from recognition.errors import ServiceError
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
-from recognition.matching import compare_with_all_of_user
+from recognition.matching import BASIC, Compared, compare_with_all_of_user
 from recognition.models import CountedKind, Face, FaceCrop, Template, User, new_face_id
+
+UNLIKE_OTHERS = "face.unlike_others"  # in the audit log
 
 
 def enrol(
@@ -53,11 +55,13 @@ def enrol(
             user = _locked(user_id, is_known=is_known)
             if user.suspended_at:
                 raise people.suspended(is_told=not audit.is_end_user(actor))
-            _require_new(active, user, face)
+            nearest = _require_new(active, user, face)
             stored = _store(active, user, face, face_group, metadata or {})
             if kept is not None:
                 FaceCrop.objects.create(face=stored, sealed=crops.seal(kept))
             audit.note(actor, "face.register", user_id=user_id, face_id=stored.face_id)
+            if nearest:
+                _note_unlike(active, stored, nearest)
             lookalikes.note(active, stored.pk, user_id, active.template(face))
             daily_counts.note_if_stored(CountedKind.ENROLMENT)
             return stored
@@ -123,8 +127,9 @@ def _require_quality(face: DetectedFace) -> None:
         )
 
 
-def _require_new(active: Engine, user: User, face: DetectedFace) -> None:
-    """Refuse practically the same picture; another picture of the same person is welcome.
+def _require_new(active: Engine, user: User, face: DetectedFace) -> Compared | None:
+    """The nearest face of the user, if any. Practically the same picture is refused; another
+    picture of the same person is welcome.
 
     One that a moderator has suspended does not come back as another face, and is not named.
     """
@@ -133,6 +138,23 @@ def _require_new(active: Engine, user: User, face: DetectedFace) -> None:
         shown = Face.objects.filter(face_id=nearest.face_id, suspended_at=None)
         details = {"face_id": nearest.face_id} if shown.exists() else {}
         raise ServiceError("duplicate_face", "The user already has this picture.", details)
+    return nearest
+
+
+def _note_unlike(active: Engine, stored: Face, nearest: Compared) -> None:
+    """For the moderators: somebody else may have been enrolled for the user, with a stolen token.
+
+    Such a face does not log in at `strict` for a while; see recognition.attempts.
+    """
+    confidence = active.scores.confidence(nearest.face_cosine)
+    if confidence < BASIC:
+        audit.note(
+            audit.SYSTEM,
+            UNLIKE_OTHERS,
+            user_id=stored.user_id,
+            face_id=stored.face_id,
+            confidence_score=round(confidence, 4),
+        )
 
 
 def _store(

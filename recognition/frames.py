@@ -4,20 +4,17 @@ Frames come a few a second and may meet in two processes. Each takes its place i
 before anything is computed, and changes the state under the lock of the session's row afterwards.
 """
 
-import threading
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from recognition import (
     attempts,
+    frame_places,
     live,
     lockout,
     matching,
@@ -36,23 +33,7 @@ from recognition.models import Session
 from recognition.providers import Outcome
 from recognition.session_models import State
 
-# Frames that may come at once after a pause.
-_BURST = 5
 _MOST_AHEAD = timedelta(minutes=1)  # of a camera's clock
-# Frames of one session that a process looks at at once. While a check is slow, all that come are
-# checked, and one call would keep every thread waiting.
-_AT_ONCE = 2
-_looked_at: Counter[UUID] = Counter()
-_looked_at_lock = threading.Lock()
-
-# One statement, which the ORM cannot say: the generic cell rate algorithm. No row: too early.
-_TAKE_PLACE = """
-UPDATE recognition_session
-SET next_frame_at = greatest(next_frame_at, clock_timestamp()) + %(seconds)s * interval '1 second'
-WHERE id = %(session)s
-    AND coalesce(next_frame_at <= clock_timestamp() + %(ahead)s * interval '1 second', true)
-RETURNING id
-"""
 
 
 @dataclass(frozen=True)
@@ -86,12 +67,12 @@ def take(*, caller: Caller, session_id: str, frame: Frame) -> Taken:
     session = sessions.session_of(caller, session_id)
     _require_live(session, frame)
     _require_small(frame)
-    _take_place(session)
+    frame_places.take_place(session)
     if session.precedes_last(frame.sequence, frame.captured_at):
         return Taken(session, is_counted=False)
     if session.shown_state != State.VERIFIED:
         lockout.require_free(_source(caller, session))
-    with _one_of_few(session):
+    with frame_places.one_of_few(session):
         seen = _look(session, frame)
     with transaction.atomic():
         sessions.hold_user(session.user_id)
@@ -121,36 +102,6 @@ def _require_small(frame: Frame) -> None:
     """Many come, and no token's limit counts them. Raises ImageError."""
     most = min(settings.FACESVC_LIVE_FRAME_MEGAPIXELS * 1e6, settings.MAX_IMAGE_PIXELS)
     images.check(frame.image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=int(most))
-
-
-@contextmanager
-def _one_of_few(session: Session) -> Iterator[None]:
-    """Raises frames_in_progress."""
-    with _looked_at_lock:
-        if _looked_at[session.pk] >= _AT_ONCE:
-            message = "Earlier frames are still being looked at; send the next one after an answer."
-            raise ServiceError("frames_in_progress", message, {"retry_after": 1})
-        _looked_at[session.pk] += 1
-    try:
-        yield
-    finally:
-        with _looked_at_lock:
-            _looked_at[session.pk] -= 1
-            if not _looked_at[session.pk]:
-                del _looked_at[session.pk]
-
-
-def _take_place(session: Session) -> None:
-    """Raises too_many_frames."""
-    seconds = 1 / settings.FACESVC_LIVE_FRAMES_PER_SECOND
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _TAKE_PLACE,
-            {"session": session.pk, "seconds": seconds, "ahead": seconds * (_BURST - 1)},
-        )
-        if cursor.fetchone() is None:
-            message = "Frames come too fast; this one was not looked at."
-            raise ServiceError("too_many_frames", message, {"retry_after": 1})
 
 
 def _source(caller: Caller, session: Session) -> Source:
@@ -236,7 +187,9 @@ def _judge(source: Source, session: Session, seen: _Seen) -> tuple[str, risk.Ass
         history = attempts.history_of(source, seen.inspection, seen.compared, session)
     if seen.inspection.pixels_hash in shown:
         history = replace(history, is_replayed=True)
-    attempt = attempts.attempt_of(seen.compared, session, seen.outcomes or kept)
+    attempt = attempts.attempt_of(
+        seen.compared, session, seen.outcomes or kept, has_device=bool(source.device)
+    )
     assessment = risk.assess(attempt, history)
     return "rejected" if assessment.is_refused else seen.compared.result, assessment
 

@@ -33,6 +33,7 @@ class Attempt:
     level: str = "standard"
     in_session: bool = False
     is_single_use: bool = False
+    has_device: bool = True
     checks: dict[str, Outcome] = field(default_factory=dict)
     insists_on: frozenset[str] = frozenset()
 
@@ -53,7 +54,8 @@ class History:
     failures: int = 0
     is_replayed: bool = False
     is_new_device: bool = False
-    users_failed: int = 0  # from this device, within an hour
+    users_failed: int = 0  # from this device or client, within an hour
+    is_unlike_face: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,21 +191,41 @@ def poor_quality(attempt: Attempt, history: History) -> bool:
 
 @_rule(30)
 def new_device(attempt: Attempt, history: History) -> bool:
-    """The user was verified from other devices before, and never from this one."""
+    """The user was verified before, and never from this device; or from some, and none is named."""
     return history.is_new_device
 
 
 @_rule(40, lambda a: a.is_single_use, "in login sessions")
 def replayed_picture(attempt: Attempt, history: History) -> bool:
-    """The same bytes or the same pixels came before for this user."""
+    """The picture is practically an enrolled one of this user, or one that came before."""
     return history.is_replayed
 
 
 # No attack of this attempt's: it would keep itself up, and lock the users of a shared device.
-@_rule(60, _above_basic, "at standard and strict", is_attack=False)
+# Without a device all users of a client would be refused for what a stranger did at its door.
+@_rule(
+    60,
+    lambda a: a.level == "strict" or (_above_basic(a) and a.has_device),
+    "at standard and strict; without a device at strict only",
+    is_attack=False,
+)
 def many_users_tried(attempt: Attempt, history: History) -> bool:
-    """From this device attempts for five or more users failed within an hour."""
+    """Within an hour attempts for five or more users failed from this device, or from this client
+    and more than succeeded."""
     return history.users_failed >= _MANY_USERS
+
+
+def _explain_unlike(attempt: Attempt) -> str:
+    return (
+        "The face that matches was enrolled a short time ago and is unlike the user's others: "
+        "it does not count at strict for FACESVC_NEW_FACE_HOURS."
+    )
+
+
+@_rule(40, lambda a: a.level == "strict", "at strict", is_attack=False, explain=_explain_unlike)
+def unlike_face(attempt: Attempt, history: History) -> bool:
+    """The face that matches was enrolled within a day and resembles none of the user's others."""
+    return history.is_unlike_face
 
 
 @dataclass(frozen=True)
@@ -216,7 +238,10 @@ class Assessment:
 
     def without_match(self) -> Self:
         """For those who must not learn from it how similar the face is."""
-        kept = tuple(name for name in self.factors if name != score_near_threshold.__name__)
+        hidden = {score_near_threshold.__name__}
+        if not self.is_refused:
+            hidden.add(unlike_face.__name__)  # it refuses alone, see assess
+        kept = tuple(name for name in self.factors if name not in hidden)
         return replace(self, factors=kept, risk_level=_level(kept))
 
     def as_json(self) -> dict[str, object]:
@@ -226,6 +251,9 @@ class Assessment:
 
 def assess(attempt: Attempt, history: History | None = None) -> Assessment:
     found = [rule for rule in RULES if rule.applies(attempt, history or History())]
+    if any(rule.refuses(attempt) for rule in found if rule.name != unlike_face.__name__):
+        # What refuses whatever the face must not be told beside what only a match brings.
+        found = [rule for rule in found if rule.name != unlike_face.__name__]
     refusing = [rule for rule in found if rule.refuses(attempt)]
     factors = tuple(rule.name for rule in found)
     assessment = Assessment(

@@ -100,6 +100,7 @@ class Life:
         data_of(self.app.put(f"groups/hiking/members/{ZOE}"), 201)
 
     def be_verified(self) -> None:
+        self.fake.varies = True  # photos of one person differ
         opened = {"user_id": str(ZOE), "purpose": "login", "metadata": {"device_id": "her phone"}}
         login = data_of(self.zoe.post("sessions", **opened), 201)["session_id"]
         metadata = {"session_id": login, "device_id": "her phone"}
@@ -111,6 +112,11 @@ class Life:
         for _ in range(4):
             path = f"sessions/{call['session_id']}/frames"
             data_of(self.app.send("post", path, self.picture(), content_type="image/png"))
+        # A call that has just begun, by her own phone.
+        begun = data_of(self.zoe.post("sessions", user_id=ZOE, purpose="video_call"), 201)
+        path = f"sessions/{begun['session_id']}/frames"
+        data_of(self.zoe.send("post", path, self.picture(), content_type="image/png"))
+        self.fake.varies = False
 
     def _verify(self, person: Person, shown: Any, metadata: dict[str, str]) -> None:
         self.fake.show(shown)

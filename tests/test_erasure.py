@@ -52,6 +52,7 @@ HOLD_THE_ID = {
     *("recognition_attempt", "recognition_face", "recognition_failurecount"),
     *("recognition_friendship", "recognition_idempotencykey", "recognition_listing"),
     *("recognition_membership", "recognition_session", "recognition_template"),
+    *("recognition_recentprobe",),
     *("recognition_mergeduser", "recognition_possibleduplicate", "recognition_user"),
 }
 # Through their keys, or sealed: the test sees to it that hers are among the rows.
@@ -157,7 +158,14 @@ def test_it_works(life: Life) -> None:
     assert receipt["removed"] == {
         **dict.fromkeys(("face_crops", "faces", "templates"), 4),
         **{"attempts": 5, "failure_counts": 3, "friendships": 1, "memberships": 1},
-        **{"sessions": 2, "users": 1, "log_entries": 8, "tasks": 1, "idempotency_keys": 9},
+        **{
+            "sessions": 3,
+            "recent_probes": 6,
+            "users": 1,
+            "log_entries": 8,
+            "tasks": 1,
+            "idempotency_keys": 9,
+        },
         **{"items": 2, "jobs": 2, "pictures": 5, "webhook_attempts": 1, "webhook_deliveries": 1},
         **{"webhook_endpoints": 1, "webhook_secrets": 1, "possible_duplicates": 2},
     }

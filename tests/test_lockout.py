@@ -30,6 +30,7 @@ from tests.builders import (
     data_of,
     make_face,
     make_user,
+    near,
     refusal,
     service_token,
     user_token,
@@ -263,18 +264,96 @@ def test_failures_of_strangers_are_forgotten_after_a_day(service: Person) -> Non
     assert own.failures == 1
 
 
-def test_a_strangers_success_forgives_their_own_failures(
+def test_a_strangers_success_takes_back_one_failure(
     service: Person, client: Client, fake: FakePipeline
 ) -> None:
     """Or all failures that there ever were would add up, and delay everybody in the end."""
     fail(Person(service_token("another"), client), 2)
     for _ in range(7):
         fake.show(WRONG)
-        fail(service, 4)
+        fail(service, 1)
         fake.show(RIGHT)
         assert data_of(verify(service))["is_match"]
     left = {row.source: row.failures for row in FailureCount.objects.all()}
     assert left == {"service:another": 2, "others": 2}
+    fake.show(WRONG)
+    fail(service, 4)
+    fake.show(RIGHT)
+    verify(service)
+    assert FailureCount.objects.get(source="service:app").failures == 3
+
+
+def test_successes_of_the_user_give_a_guesser_no_new_guesses(
+    service: Person, fake: FakePipeline
+) -> None:
+    """A service without devices: the user logs in after every fourth guess of a stranger. Each
+    success made the count anew, and 48 of 48 guesses were answered."""
+    answered = 0
+    for _ in range(12):
+        fake.show(WRONG)
+        answered += sum(verify(service).status_code == 200 for _ in range(4))
+        fake.show(RIGHT)
+        verify(service)
+    assert answered == 6  # the first four, one was taken back, and two more
+
+
+def test_failures_decay(owner: Person, service: Person) -> None:
+    """One for each hour without another; those of strangers together after a day."""
+    for person in (owner, service):
+        fail(person, 4)
+    for hours, left in ((0.9, 4), (2.1, 2), (30, 0)):
+        last = timezone.now() - timedelta(hours=hours)
+        FailureCount.objects.update(last_failure_at=last, failures=4, blocked_until=None)
+        for source in (
+            lockout.Source(OWNER, f"user:{OWNER}", "", is_own=True),
+            lockout.Source(OWNER, "service:app", "", is_own=False),
+        ):
+            counts = lockout._read(OWNER, source.counted_as[:1])
+            assert [count.failures for count in counts] == [left]
+    fail(owner, 1)
+    assert FailureCount.objects.get(source="own").failures == 1
+
+
+def test_spraying_many_users_by_one_client(service: Person, fake: FakePipeline) -> None:
+    """With another device each time, or with none: it is a factor when most users fail."""
+    people = [make_user(UUID(int=number)) for number in range(1, 9)]
+    for person in people:
+        make_face(person, RIGHT)
+    factors = []
+    for number, person in enumerate(people):
+        answer = data_of(verify(service, person.pk, device="" if number % 2 else f"{number}"))
+        factors.append("many_users_tried" in answer["risk_assessment"]["factors"])
+    assert factors == [False] * 5 + [True] * 3
+    fake.show(near(RIGHT, 0.98))
+    answer = data_of(verify(service))
+    assert answer["is_match"]  # all of the client's users are not locked out by it
+    assert answer["risk_assessment"] == {"risk_level": "medium", "factors": ["many_users_tried"]}
+    assert data_of(verify(service, device="new"))["verification_result"] == "rejected"
+
+
+def test_users_who_fail_among_many_who_do_not(service: Person, fake: FakePipeline) -> None:
+    """As they do in every app, every day."""
+    people = [make_user(UUID(int=number)) for number in range(1, 15)]
+    for number, person in enumerate(people):
+        make_face(person, RIGHT)
+        fake.show(WRONG if number % 2 else RIGHT)
+        answer = data_of(verify(service, person.pk))
+        assert "many_users_tried" not in answer["risk_assessment"]["factors"]
+
+
+def test_a_known_device_is_not_concerned_by_what_came_through_the_client(
+    service: Person, owner: Person, fake: FakePipeline
+) -> None:
+    fake.show(RIGHT)
+    verify(service, device="phone")
+    fake.show(WRONG)
+    for number in range(1, 9):
+        person = make_user(UUID(int=number))
+        make_face(person, RIGHT)
+        verify(service, person.pk)
+    fake.show(RIGHT)
+    for answer in (verify(service, device="phone"), verify(owner)):
+        assert "many_users_tried" not in data_of(answer)["risk_assessment"]["factors"]
 
 
 def test_a_user_who_is_erased_leaves_nothing(owner: Person) -> None:

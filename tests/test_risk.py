@@ -34,6 +34,7 @@ def test_it_works() -> None:
         ({}, {"is_new_device": True}, ["new_device"]),
         ({}, {"users_failed": 4}, []),
         ({}, {"users_failed": 5}, ["many_users_tried"]),
+        ({}, {"is_unlike_face": True}, ["unlike_face"]),
         ({"checks": {ANTISPOOFING: PASSED, DEEPFAKE: PASSED}, "in_session": True}, {}, []),
         ({"checks": {ANTISPOOFING: FAILED}}, {}, ["liveness_failed"]),
         ({"checks": {ANTISPOOFING: MISSING}}, {}, ["liveness_missing", "check_unanswered"]),
@@ -62,6 +63,10 @@ def test_rules(attempt: dict[str, Any], history: dict[str, Any], factors: list[s
         ({"is_single_use": True}, {"is_replayed": True}, True, True),
         ({}, {"is_replayed": True}, False, False),
         ({}, {"users_failed": 9}, True, False),
+        ({"has_device": False}, {"users_failed": 9}, False, False),
+        ({"has_device": False, "level": "strict"}, {"users_failed": 9}, True, False),
+        ({}, {"is_unlike_face": True}, False, False),
+        ({"level": "strict"}, {"is_unlike_face": True}, True, False),
         ({"confidence": 0.85, "quality_score": 0.1}, {"failures": 9}, False, False),
     ],
 )
@@ -94,6 +99,15 @@ def test_only_strict_insists(level: str, checks: list[str], insisted: set[str]) 
     assert risk.insisted_on(level, checks) == insisted
 
 
+def test_a_refusal_does_not_tell_beside_it_that_the_face_matches() -> None:
+    fake = replace(FINE, level="strict", checks={ANTISPOOFING: FAILED})
+    history = History(is_unlike_face=True)
+    assert risk.assess(fake, history) == risk.assess(fake)
+    alone = risk.assess(replace(FINE, level="strict"), history)
+    assert alone.factors == ("unlike_face",) and "FACESVC_NEW_FACE_HOURS" in alone.explanation
+    assert risk.assess(FINE, history).without_match().factors == ()
+
+
 def test_the_docs_have_every_rule() -> None:
     rows = [
         f"| `{rule.name}` | {rule.weight} | {rule.meaning} | {rule.refuses_in_words} |"
@@ -119,6 +133,7 @@ def test_where_a_rule_refuses_is_what_the_docs_say(rule: risk.Rule) -> None:
     words = {
         "never": (False, False, False, False),
         "at standard and strict": (False, True, True, False),
+        "at standard and strict; without a device at strict only": (False, True, True, False),
         "at strict": (False, False, True, False),
         "in login sessions": (False, False, False, True),
     }

@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from recognition import breaker, frames, providers
+from recognition import breaker, frame_places, providers
 from recognition.inspection import Inspection
 from recognition.models import Attempt, Face, FailureCount, RecentProbe, Session, User
 from tests.builders import (
@@ -589,7 +589,7 @@ def test_a_slow_call_does_not_hold_every_thread(
         go_on.set()
         assert [each.result() for each in first] == [200, 200]
     assert call.send().status_code == 200
-    assert not frames._looked_at
+    assert not frame_places.looked_at
 
 
 @pytest.mark.django_db(transaction=True)

@@ -22,7 +22,7 @@ from pytest_django import Settings
 
 from recognition import matching
 from recognition.inspection import Inspection
-from recognition.models import Attempt, Face, FailureCount, RecentProbe, Session, User
+from recognition.models import Attempt, AuditEvent, Face, FailureCount, RecentProbe, Session, User
 from tests.builders import (
     FRIEND,
     OWNER,
@@ -317,17 +317,40 @@ def test_no_picture_and_no_vector_is_kept_of_an_attempt(owner: Person) -> None:
 
 def test_a_new_device_is_a_factor(owner: Person) -> None:
     factors = []
-    for number, device in enumerate(["phone", "phone", "laptop", "laptop"]):
+    for number, device in enumerate(["phone", "phone", "laptop", "laptop", ""]):
         answer = data_of(
             owner.post(
                 "verify",
                 user_id=OWNER,
                 image=picture(number),
-                metadata={"device_id": device},
+                metadata={"device_id": device} if device else {},
             )
         )
         factors.append("new_device" in answer["risk_assessment"]["factors"])
-    assert factors == [False, False, True, False]
+    assert factors == [False, False, True, False, True]  # who has devices comes with one
+
+
+def test_a_new_face_that_is_unlike_the_others(
+    owner: Person, fake: FakePipeline, settings: Settings
+) -> None:
+    """Somebody else may have been enrolled: it is noted, and `strict` waits a day."""
+    settings.FACESVC_STRICT_CHECKS = []
+    for shown in (near(vector(1), 0.97), vector(2)):
+        fake.show(shown)
+        owner.post("register", user_id=OWNER, image=PICTURE_BASE64)
+    event = AuditEvent.objects.get(action="face.unlike_others")
+    assert (event.actor, event.user_id) == ("system", OWNER)
+    assert Face.objects.latest("pk").face_id == event.face_id
+    answers = [
+        data_of(verify_in(owner, opened(owner, verification_level=level), number))
+        for number, level in enumerate(("strict", "standard"))
+    ]
+    assert [answer["verification_result"] for answer in answers] == ["rejected", "success"]
+    assert ["unlike_face" in a["risk_assessment"]["factors"] for a in answers] == [True, True]
+    assert not FailureCount.objects.exists()
+    settings.FACESVC_NEW_FACE_HOURS = 0
+    answer = data_of(verify_in(owner, opened(owner, verification_level="strict"), 3))
+    assert answer["verification_result"] == "success"
 
 
 def test_many_users_tried_from_one_device(service: Person, fake: FakePipeline) -> None:
