@@ -152,10 +152,11 @@ clean-data:  ## Remove the data folder: all faces, the database, the models. Ref
 	@$(INSTALL) -r requirements/hnswlib.txt || echo "hnswlib could not be compiled: left out" >&2
 	@touch $@
 
-# The secret that the service cannot do without, and the key of the kept pictures of faces. An
-# existing file is never overwritten.
+# The secret that the service cannot do without, the key of the kept pictures of faces, and that of
+# the templates. An existing file is never overwritten.
 .env: | .venv/made.stamp
 	@echo "Writing .env with new keys"
 	@umask 077 && set -C && $(BIN)/python -c \
 		'import base64, os, secrets; print("SECRET_KEY=" + secrets.token_urlsafe(64)); \
-		print("FACESVC_CROP_KEYS=" + base64.urlsafe_b64encode(os.urandom(32)).decode())' > $@
+		key = lambda: base64.urlsafe_b64encode(os.urandom(32)).decode(); \
+		print("FACESVC_CROP_KEYS=" + key()); print("FACESVC_TEMPLATE_KEYS=" + key())' > $@

@@ -31,6 +31,11 @@ from tests.builders import (
 )
 from tests.photos import SHARED
 
+# The templates of tests are plain, whatever key the .env of the machine has, and so are those of
+# the processes that they start: a test of protected ones sets a key of its own.
+os.environ["FACESVC_TEMPLATE_KEYS"] = ""
+django_settings.FACESVC_TEMPLATE_KEYS = ()
+
 # A stall of a busy machine is no failure, and a release is not held up by the luck of the draw:
 # `make test ARGS=--hypothesis-profile=explore` draws others each time.
 _BUSY = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

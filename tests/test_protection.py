@@ -1,7 +1,12 @@
 """Templates under a secret rotation: the same answers, and of no use without the key."""
 
 import base64
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -15,7 +20,15 @@ from recognition import checks, engine, enrolment, matching, protection
 from recognition.gallery import Scope
 from recognition.inference.packs import PackError
 from recognition.models import Template
-from tests.builders import OWNER
+from tests.builders import (
+    OWNER,
+    FakePipeline,
+    face_of,
+    make_face,
+    make_user,
+    near,
+    vector,
+)
 from tests.photos import astronaut, encode
 
 OLD, NEW = (base64.urlsafe_b64encode(bytes([n]) * 32).decode() for n in (1, 2))
@@ -43,6 +56,53 @@ def test_stored_vectors_tell_nothing_without_the_key(settings: Settings) -> None
     cosines = np.sum(protection.protect(plain, id_of(settings, OLD)) * plain, axis=1)
     assert abs(cosines.mean()) < 0.02
     assert np.abs(cosines).max() < 0.25  # as far from each other as two random vectors
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("keys", "named"), [((), 50), ((OLD,), 0)])
+def test_who_is_named_by_a_stolen_table(
+    fake: FakePipeline, settings: Settings, keys: tuple[str, ...], named: int
+) -> None:
+    """With another photo of each of 50 people, and the network, which is public."""
+    settings.FACESVC_TEMPLATE_KEYS = keys
+    active = replace(engine.current(), template_key=protection.newest_key())
+    people = [UUID(int=number + 1) for number in range(50)]
+    for number, person in enumerate(people):
+        face = face_of(vector(number))
+        make_face(make_user(person), active.template(face), version=active.template_version)
+    stolen = Template.objects.values_list("user_id", "embedding")
+    owners, table = zip(*((user, np.array(each, np.float32)) for user, each in stolen), strict=True)
+    found = 0
+    for number, person in enumerate(people):
+        photo = face_of(near(vector(number), 0.97)).template
+        cosines = np.array(table) @ photo
+        best = int(cosines.argmax())
+        is_match = cosines[best] >= active.scores.cosine_of_confidence(matching.BASIC)
+        found += bool(is_match) and owners[best] == person
+    assert found == named
+
+
+def test_make_writes_the_keys(tmp_path: Path) -> None:
+    """Into a new .env; one that is there stays as it is."""
+    made = tmp_path / ".venv" / "bin"
+    made.mkdir(parents=True)
+    (made / "python").symlink_to(sys.executable)
+    (tmp_path / ".venv" / "made.stamp").touch()
+    make = ["make", "--file", str(Path(__file__).parents[1] / "Makefile"), ".env"]
+    written = tmp_path / ".env"
+    for before in (None, "SECRET_KEY=mine"):
+        if before:
+            written.write_text(before)
+        subprocess.run(make, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+        lines = dict(line.split("=", 1) for line in written.read_text().splitlines())
+        if before:
+            assert lines == {"SECRET_KEY": "mine"}
+        else:
+            assert set(lines) == {"SECRET_KEY", "FACESVC_CROP_KEYS", "FACESVC_TEMPLATE_KEYS"}
+            keys = [
+                base64.urlsafe_b64decode(lines[f"FACESVC_{k}_KEYS"]) for k in ("CROP", "TEMPLATE")
+            ]
+            assert [len(key) for key in keys] == [32, 32] and keys[0] != keys[1]
 
 
 def test_two_keys_have_nothing_to_do_with_each_other(settings: Settings) -> None:

@@ -31,7 +31,7 @@ case ${image##*/} in
 esac
 
 kubectl apply --filename "$manifests/namespace.yaml" --filename "$manifests/config.yaml"
-for secret in SECRET_KEY DATABASE_URL FACESVC_CROP_KEYS; do
+for secret in SECRET_KEY DATABASE_URL FACESVC_CROP_KEYS FACESVC_TEMPLATE_KEYS; do
     found=$(in_cluster get secret facesvc --ignore-not-found --output "jsonpath={.data.$secret}")
     [ -n "$found" ] || fail "The secret facesvc has no $secret: see docs/deployment.md"
 done

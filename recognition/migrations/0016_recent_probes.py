@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("recognition", "0014_names"),
+        ("recognition", "0015_locked_in_order"),
     ]
 
     operations = [
