@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from recognition import engine, matching
+from recognition import engine, matching, pair_comparison
 from recognition.catalogue import Entry
 from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.engine import Engine
@@ -134,7 +134,7 @@ def verified(of: matching.Verification, *, is_coarse: bool) -> Answer:
     }
 
 
-def compared(of: matching.Comparison, level: str) -> Answer:
+def compared(of: pair_comparison.Comparison, level: str) -> Answer:
     """In full digits: both pictures are the caller's, and no stored template is in it."""
     return {
         "is_match": of.is_match,

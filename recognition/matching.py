@@ -1,4 +1,4 @@
-"""The verbs verify, identify and compare, with every decision they take."""
+"""The verbs verify and identify, with every decision they take."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -284,31 +284,3 @@ def cut(active: Engine, options: SearchOptions, searched: int) -> Threshold:
     fmr = min(1.0, options.max_false_positive_rate / searched)
     by_rate = Threshold("max_false_positive_rate", active.scores.cosine_of_fmr(fmr))
     return max(by_confidence, by_rate, key=lambda threshold: threshold.cosine)
-
-
-# --- compare --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Comparison:
-    by: Engine
-    face_a: DetectedFace
-    face_b: DetectedFace
-    cosine: float
-    is_match: bool
-
-
-def compare(*, image_a: bytes, image_b: bytes, level: str) -> Comparison:
-    """The main faces of two pictures. Raises ImageError, no_face (details: which picture)."""
-    faces = []
-    with turn():
-        active = engine.current()
-        for name, image in (("image_a", image_a), ("image_b", image_b)):
-            found = active.look_at(image)
-            if not found:
-                raise ServiceError("no_face", f"No face was found in {name}.", {"image": name})
-            faces.append(found[0])
-        face_a, face_b = active.embed(faces)
-    cosine = float(face_a.template @ face_b.template)
-    matches = active.scores.confidence(cosine) >= level_confidence(level)
-    return Comparison(active, face_a, face_b, cosine, matches)

@@ -10,7 +10,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import UUIDField, ValidationError
 
-from recognition import answers, attempts, audit, engine, enrolment, matching, schemas
+from recognition import (
+    answers,
+    attempts,
+    audit,
+    engine,
+    enrolment,
+    matching,
+    pair_comparison,
+    schemas,
+)
 from recognition.access import scope_for
 from recognition.capacity import turn
 from recognition.idempotency import idempotent
@@ -200,5 +209,7 @@ class CompareView(ServiceView):
     def post(self, request: Request) -> Response:
         fields = self.fields(CompareRequest)
         level = fields["verification_level"]
-        result = matching.compare(image_a=fields["image_a"], image_b=fields["image_b"], level=level)
+        result = pair_comparison.compare(
+            image_a=fields["image_a"], image_b=fields["image_b"], level=level
+        )
         return Response(answers.compared(result, level))
