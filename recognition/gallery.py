@@ -67,11 +67,6 @@ class Scope:
     is_alone: bool = False
 
     @property
-    def is_for_user(self) -> bool:
-        """Whether an end user sees the answer, who must not learn other people's templates."""
-        return self.viewer is not None and not self.everyone
-
-    @property
     def has_public(self) -> bool:
         return "public" in self.groups
 

@@ -221,14 +221,14 @@ def identify(
     For an end user the least confidence is FACE_MATCH_THRESHOLD: the scores of people who do not
     match would give away their templates. Raises ImageError, rate_limited.
     """
-    if scope.is_for_user:
+    if _is_for_user(scope):
         least = max(options.min_confidence, settings.FACE_MATCH_THRESHOLD)
         options = replace(options, min_confidence=least)
     with turn():
         active = engine.current()
         found = active.look_at(image)
         probes = active.embed(found[:1] if largest_only else found)
-    if scope.is_for_user:
+    if _is_for_user(scope):
         face_budget.take(scope.viewer, len(probes))
     started = time.perf_counter()
     with stage("search"), statements():
@@ -260,8 +260,13 @@ def identify(
         gallery.searched,
         threshold,
         seconds,
-        is_coarse=scope.is_for_user,
+        is_coarse=_is_for_user(scope),
     )
+
+
+def _is_for_user(scope: Scope) -> bool:
+    """Whether an end user sees the answer, who must not learn other people's templates."""
+    return scope.viewer is not None and not scope.everyone
 
 
 def _found(faces: list[IdentifiedFace]) -> str:
