@@ -89,13 +89,11 @@ class Scope:
             return []
         related = [self.friends()] if "friends" in self.groups else []
         if names := self.groups - {"public", "friends"}:
-            # By the viewer's own groups and not by the names, which an index would look up: whether
-            # there is a group in which the viewer is not must not show in the time that it takes.
+            # No index leads to this text, or the time would show whether others have such a group.
             named = Concat("group__name", Value(""))
-            memberships = Membership.objects.filter(user=self._related_one).annotate(named=named)
-            own = memberships.filter(named__in=sorted(names))
-            members = Membership.objects.filter(group__in=own.values("group"))
-            related.append(Relation(members, "user"))
+            own = Membership.objects.filter(user=self._related_one).alias(named=named)
+            groups = own.filter(named__in=sorted(names)).values("group")
+            related.append(Relation(Membership.objects.filter(group__in=groups), "user"))
         return related
 
 

@@ -49,9 +49,13 @@ DELAY, LONGEST_DELAY = 30, 3600
 # Seconds without a failure after which one is forgotten.
 FORGIVEN_AFTER = 3600
 # What is left of the failures, in SQL.
-_FAILURES = f"""CASE WHEN c.source <> '{OTHERS}' THEN greatest(0, c.failures
-        - floor(extract(epoch FROM clock_timestamp() - c.last_failure_at) / {FORGIVEN_AFTER}))::int
+_FAILURES = f"""CASE WHEN c.source <> '{OTHERS}' THEN greatest(0, c.failures - greatest(0,
+        floor(extract(epoch FROM clock_timestamp() - c.last_failure_at) / {FORGIVEN_AFTER})))::int
     WHEN c.last_failure_at < clock_timestamp() - interval '1 day' THEN 0 ELSE c.failures END"""
+
+# Seconds to wait. A delay that is longer than any is of a clock that was set back since.
+_WAIT = f"""CASE WHEN c.blocked_until <= clock_timestamp() + interval '{LONGEST_DELAY} seconds'
+    THEN extract(epoch FROM c.blocked_until - clock_timestamp())::float END"""
 
 # One statement, which the ORM cannot say: counts a failure, or a part of one, unless the source is
 # blocked. The strangers together are delayed, and never locked: that would be too cheap. In the
@@ -71,14 +75,13 @@ ON CONFLICT (user_id, source) DO UPDATE SET
         * interval '1 second' END,
     locked_at = CASE WHEN c.parts + %(parts)s::int >= {PARTS} AND {_FAILURES} + 1 >= {LOCKED}
         AND c.source <> '{OTHERS}' THEN clock_timestamp() END
-WHERE c.locked_at IS NULL AND coalesce(c.blocked_until <= clock_timestamp(), true)
+WHERE c.locked_at IS NULL AND coalesce({_WAIT} <= 0, true)
 RETURNING source, parts
 """.format(delayed=f"CASE c.source WHEN '{OTHERS}' THEN {OTHERS_DELAYED} ELSE {DELAYED} END")
 
 # FOR UPDATE locks in this order, too.
 _READ = f"""
-SELECT id, source, {_FAILURES}, locked_at IS NOT NULL,
-    extract(epoch FROM blocked_until - clock_timestamp())::float
+SELECT id, source, {_FAILURES}, locked_at IS NOT NULL, {_WAIT}
 FROM recognition_failurecount c WHERE user_id = %(user)s AND source = ANY (%(sources)s::text[])
 ORDER BY source
 """

@@ -76,6 +76,16 @@ def test_it_works(owner: Person, fake: FakePipeline) -> None:
     assert not FailureCount.objects.exists()
 
 
+def test_a_clock_that_was_set_back_locks_nobody_out(owner: Person, fake: FakePipeline) -> None:
+    """A delay of before would last until the clock has caught up, and its failures would grow."""
+    fail(owner, 5)
+    ahead = timezone.now() + timedelta(days=1)
+    FailureCount.objects.update(blocked_until=ahead, last_failure_at=ahead)
+    assert data_of(verify(owner))["verification_result"] == "no_match"
+    assert FailureCount.objects.get().failures == 6
+    assert 58 <= wait_of(verify(owner)) <= 60
+
+
 def test_the_delay_grows(owner: Person) -> None:
     waits = []
     fail(owner, 4)
