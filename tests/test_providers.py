@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from facesvc import health
 from recognition import breaker, checks, outbound, providers
-from recognition.models import Attempt, FailureCount
+from recognition.models import Attempt, FailureCount, RecentProbe
 from tests.builders import (
     FRIEND,
     OWNER,
@@ -41,6 +41,7 @@ pytestmark = pytest.mark.django_db
 def enrolled(db: None, fake: FakePipeline, settings: Settings) -> None:
     make_face(make_user(OWNER), vector(1))
     fake.show(vector(1))
+    fake.varies = True
     settings.FACESVC_PROVIDER_SECONDS = PATIENCE
     settings.FACESVC_STRICT_CHECKS = ["antispoofing"]
     providers.http_provider.cache_clear()
@@ -74,10 +75,15 @@ def one_user_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breaker, "USERS", 1)
 
 
+def forget_attempts() -> None:
+    Attempt.objects.all().delete()
+    RecentProbe.objects.all().delete()
+
+
 def verify(person: Person, level: str = "standard") -> tuple[str, list[str]]:
     # Failures are not what these tests are about.
     FailureCount.objects.all().delete()
-    Attempt.objects.all().delete()
+    forget_attempts()
     answer = data_of(
         person.post("verify", user_id=OWNER, image=PICTURE_BASE64, verification_level=level)
     )
@@ -140,7 +146,7 @@ def test_a_login_needs_an_answer(owner: Person, service_of: Checker) -> None:
         picture = {"image": PICTURE_BASE64, "metadata": {"session_id": session}}
         answer = data_of(owner.post("verify", user_id=OWNER, **picture))
         results.append((answer["verification_result"], answer["risk_assessment"]["risk_level"]))
-        Attempt.objects.all().delete()
+        forget_attempts()
     assert results == [("success", "low"), ("rejected", "high")]
     said = answer["risk_assessment"]["explanation"]
     assert said == "No usable answer came from: antispoofing. A login needs one; try again."
@@ -280,7 +286,7 @@ def test_a_refusal_tells_nothing_of_the_face(
     for shown in (vector(1), near(vector(1), 0.95), vector(2)):
         fake.show(shown)
         answers.append(data_of(owner.post("verify", user_id=OWNER, image=PICTURE_BASE64)))
-        Attempt.objects.all().delete()
+        forget_attempts()
     assert answers[0] == answers[1] == answers[2]
     assert answers[0]["confidence_score"] == 0
 
