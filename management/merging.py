@@ -19,6 +19,7 @@ from recognition.models import (
     Membership,
     MergedUser,
     PrivacyLevel,
+    RecentProbe,
     Session,
     User,
 )
@@ -117,11 +118,12 @@ def _hand_over_links(was: UUID, into: UUID) -> dict[str, int]:
 
 
 def _hand_over_history(was: UUID, into: UUID) -> None:
-    """Sessions, attempts (with the known devices) and counts of failures."""
+    """Sessions, attempts (with the known devices), used pictures and counts of failures."""
     named = {"user": into}
     for model, column in ((Session, "client"), (Attempt, "source")):
         by_name = Replace(column, Value(f"user:{was}"), Value(f"user:{into}"))
         model._default_manager.filter(user=was).update(**named, **{column: by_name})
+    RecentProbe.objects.filter(user=was).update(**named)
     _execute(_FAILURES, was=was, into=into)
     _execute(_REMOVE_FAILURES, was=was)
 

@@ -25,7 +25,9 @@ from recognition.models import (
     Listing,
     Membership,
     MergedUser,
+    PossibleDuplicate,
     PublicSketch,
+    RecentProbe,
     Session,
     Template,
     User,
@@ -236,6 +238,10 @@ def test_all_goes_over() -> None:
         user=one, purpose="video_call", level="basic", client=f"user:{OWNER}", expires_at=now
     )
     Attempt.objects.create(user=one, source=f"user:{OWNER}", device="d", result="success")
+    for of in (None, session):
+        RecentProbe.objects.create(
+            user=one, session=of, at=now, embedding_version="v", embedding=[0.0] * 511 + [1.0]
+        )
 
     stays = moderation.merge_users(actor=MODERATOR, user_id=OWNER, into=FRIEND, reason="twice")
 
@@ -255,9 +261,21 @@ def test_all_goes_over() -> None:
     assert (session.user_id, session.client) == (FRIEND, f"user:{FRIEND}")
     attempt = Attempt.objects.get()
     assert (attempt.user_id, attempt.source) == (FRIEND, f"user:{FRIEND}")
+    # What the one has used is not taken from the other either.
+    assert {probe.user_id for probe in RecentProbe.objects.all()} == {FRIEND}
     event = AuditEvent.objects.get()
     assert (event.action, event.user_id, event.other_user_id) == ("user.merge", OWNER, FRIEND)
     assert event.details == {"faces": 1, "friendships": 0, "memberships": 1, "reason": "twice"}
+
+
+def test_a_merge_knows_every_table_that_names_users() -> None:
+    """The user is removed by SQL: a row of a table that is forgotten would make that fail."""
+    fields = User._meta.get_fields(include_hidden=True)
+    named = {field.related_model for field in fields if field.auto_created and field.is_relation}
+    handed_over = {Face, Template, Friendship, Membership, Session, Attempt, FailureCount}
+    handed_over |= {RecentProbe, PossibleDuplicate, MergedUser}
+    kept_by_triggers = {Listing}
+    assert named == handed_over | kept_by_triggers
 
 
 @pytest.mark.parametrize("one", ["public", "friends", "private"])
