@@ -40,9 +40,9 @@ test: .venv/dev.stamp .env  ## Run the tests (ARGS='-k identify')
 	@echo "Running the tests"
 	@$(BIN)/python -m pytest -q $(ARGS)
 
-fuzz: .venv/dev.stamp .env  ## 20,000 broken bodies, and 100 made-up requests to each operation
-	@echo "Sending 20,000 broken bodies: some minutes"
-	@FACESVC_FUZZ_BODIES=20000 FACESVC_API_EXAMPLES=100 \
+fuzz: .venv/dev.stamp .env  ## 20,000 broken bodies, 50,000 changed pictures, 100 requests to each operation
+	@echo "Sending 20,000 broken bodies and decoding 50,000 changed pictures: an hour"
+	@FACESVC_FUZZ_BODIES=20000 FACESVC_FUZZ_PICTURES=50000 FACESVC_API_EXAMPLES=100 \
 		$(BIN)/python -m pytest -q -s tests/test_fuzz.py tests/api/test_description.py $(ARGS)
 
 check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, system checks

@@ -112,9 +112,13 @@ def _calibration(of: Calibration) -> Answer:
     }
 
 
-def detected(by: Engine, faces: list[DetectedFace]) -> Answer:
+def detected(by: Engine, faces: list[DetectedFace], found: int) -> Answer:
     names = by.pack.detector.landmark_names
-    return {"faces": [_detected(face, names) for face in faces], "total_faces": len(faces)}
+    return {
+        "faces": [_detected(face, names) for face in faces],
+        "total_faces": len(faces),
+        "faces_found": found,
+    }
 
 
 def verified(of: matching.Verification, *, is_coarse: bool) -> Answer:
@@ -154,6 +158,7 @@ def identified(of: matching.Identification) -> Answer:
     return {
         **{key: main[key] for key in ("identification_result", "candidates", "total_candidates")},
         "faces": faces,
+        "faces_found": of.faces_found,
         "search_stats": {
             "scope": _scope(of.scope),
             "faces_searched": of.faces_searched,

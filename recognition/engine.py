@@ -23,7 +23,12 @@ from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.results import Detections
 from recognition.inference.images import decode
 from recognition.inference.packs import Calibration, ModelPack, PackError, load_pack, pack_file
-from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace, FacePipeline
+from recognition.inference.pipeline import (
+    TEMPLATE_DIMENSIONS,
+    DetectedFace,
+    FacePipeline,
+    FacesOfPicture,
+)
 from recognition.models import ActiveModel
 from recognition.scores import ScoreScale
 from recognition.sketches import SketchGeometry
@@ -56,14 +61,14 @@ class Engine:
     def template_version(self) -> str:
         return version_of(self.pack, self.template_key)
 
-    def look_at(self, image: bytes) -> list[DetectedFace]:
+    def look_at(self, image: bytes) -> FacesOfPicture:
         """The faces of an encoded picture, main one first. Raises ImageError."""
         return self.detect(self.decode(image))
 
-    def detect(self, image: Image) -> list[DetectedFace]:
+    def detect(self, image: Image) -> FacesOfPicture:
         """The faces of a decoded picture, main one first."""
         with turn(), stage("detect"):
-            return self.pipeline.detect(image)[: settings.FACESVC_MAX_FACES_PER_IMAGE]
+            return self.pipeline.detect(image, most=settings.FACESVC_MAX_FACES_PER_IMAGE)
 
     def describe(self, image: Image, faces: Sequence[DetectedFace]) -> list[DetectedFace]:
         """The same faces of a picture with age, gender and liveness, where the pack has them."""
@@ -116,7 +121,8 @@ class Engine:
         whenever large pictures happened to meet, over hours and under load.
         """
         side = self.pack.detector.largest_side
-        large = np.full((side, side, 3), 128, np.uint8)
+        large = np.zeros((side, side, 3), np.uint8)
+        large[: side // 2] = 128  # or it would not be searched
         image, faces = self._made_up()
         faces *= self.pack.recogniser.input.batch
 

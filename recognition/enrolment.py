@@ -22,7 +22,7 @@ from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.engine import Engine
 from recognition.errors import ServiceError
 from recognition.inference.arrays import Image
-from recognition.inference.pipeline import DetectedFace
+from recognition.inference.pipeline import DetectedFace, FacesOfPicture
 from recognition.matching import BASIC, Compared, compare_with_all_of_user
 from recognition.models import CountedKind, Face, FaceCrop, Template, User, new_face_id
 
@@ -98,23 +98,30 @@ def _locked(user_id: UUID, *, is_known: bool) -> User:
     return user
 
 
-def _only_face(faces: list[DetectedFace], face_index: int | None) -> DetectedFace:
+def _only_face(faces: FacesOfPicture, face_index: int | None) -> DetectedFace:
     if not faces:
         raise ServiceError("no_face", "No face was found in the picture.")
     if face_index is not None:
         if face_index >= len(faces):
             raise ServiceError(
-                "invalid_face_index", f"The picture has {len(faces)} faces, counted from 0."
+                "invalid_face_index",
+                f"The picture has {_count(faces)}, counted from 0.",
+                {"faces_found": faces.found},
             )
         return faces[face_index]
     if len(faces) > 1:
         boxes = [{"face_index": i, **place_of(face)} for i, face in enumerate(faces)]
         raise ServiceError(
             "multiple_faces",
-            f"The picture has {len(faces)} faces; choose one by face_index.",
-            {"faces": boxes},
+            f"The picture has {_count(faces)}; choose one by face_index.",
+            {"faces": boxes, "faces_found": faces.found},
         )
     return faces[0]
+
+
+def _count(faces: FacesOfPicture) -> str:
+    chosen_from = f", of which the {len(faces)} largest count" if faces.found > len(faces) else ""
+    return f"{faces.found} faces{chosen_from}"
 
 
 def _require_quality(face: DetectedFace) -> None:

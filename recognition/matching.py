@@ -211,6 +211,7 @@ class Identification:
     threshold: Threshold
     search_seconds: float
     is_coarse: bool = False
+    faces_found: int = 0  # in the picture, also those that are beyond the limit
 
 
 def identify(
@@ -261,6 +262,7 @@ def identify(
         threshold,
         seconds,
         is_coarse=_is_for_user(scope),
+        faces_found=found.found,
     )
 
 

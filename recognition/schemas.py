@@ -146,8 +146,15 @@ class SearchStats(Serializer):
     threshold = Threshold()
 
 
+_FOUND = (
+    "How many faces the picture has. More than there are in `faces`: only the largest count, up to "
+    "`FACESVC_MAX_FACES_PER_IMAGE`, or only the main one was asked for."
+)
+
+
 class Identified(Candidates):
     faces = IdentifiedFace(many=True)
+    faces_found = s.IntegerField(help_text=_FOUND)
     search_stats = SearchStats()
 
 
@@ -171,6 +178,7 @@ class DetectedFace(Place):
 class Detected(Serializer):
     faces = DetectedFace(many=True)
     total_faces = s.IntegerField()
+    faces_found = s.IntegerField(help_text=_FOUND)
 
 
 class OperatingPoint(Scores):

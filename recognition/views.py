@@ -189,8 +189,9 @@ class DetectView(ServiceView):
         with turn():
             active = engine.current()
             picture = active.decode(fields["image"])
-            faces = active.describe(picture, active.detect(picture))
-        return Response(answers.detected(active, faces))
+            found = active.detect(picture)
+            faces = active.describe(picture, found)
+        return Response(answers.detected(active, faces, found.found))
 
 
 class CompareView(ServiceView):

@@ -15,7 +15,7 @@ from recognition import engine, indexes, tokens
 from recognition.access import SCOPES
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.packs import ModelPack
-from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace
+from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace, FacesOfPicture
 from recognition.inference.pose import Pose
 from recognition.inference.quality import REASONS, combine
 from recognition.models import (
@@ -224,14 +224,15 @@ class FakePipeline:
             for faces in (p if isinstance(p, list) else [p] for p in pictures)
         ]
 
-    def detect(self, image: Image) -> list[DetectedFace]:
+    def detect(self, image: Image, *, most: int | None = None) -> FacesOfPicture:
         faces = self._pictures.pop(0) if len(self._pictures) > 1 else self._pictures[0]
-        if not self.varies:
-            return faces
-        toward = 20 + int(image.flat[0]) % 100
-        return [
-            replace(face, embedding=near(face.embedding, 0.985, toward=toward)) for face in faces
-        ]
+        if self.varies:
+            toward = 20 + int(image.flat[0]) % 100
+            faces = [
+                replace(face, embedding=near(face.embedding, 0.985, toward=toward))
+                for face in faces
+            ]
+        return FacesOfPicture(faces[:most], found=len(faces))
 
     def describe(
         self, image: Image, faces: list[DetectedFace], *, attributes: bool = True

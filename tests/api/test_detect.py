@@ -16,6 +16,7 @@ from tests.builders import (
     FakePipeline,
     Person,
     data_of,
+    details_of,
     face_of,
     refusal,
     row_counts,
@@ -76,7 +77,11 @@ def test_the_detection_score_is_from_0_to_1(
 
 def test_a_picture_of_nobody(owner: Person) -> None:
     photo = base64.b64encode(encode(coffee())).decode()
-    assert data_of(owner.post("detect", image=photo)) == {"faces": [], "total_faces": 0}
+    assert data_of(owner.post("detect", image=photo)) == {
+        "faces": [],
+        "total_faces": 0,
+        "faces_found": 0,
+    }
 
 
 def test_estimates_and_rotation(owner: Person, fake: FakePipeline) -> None:
@@ -102,7 +107,16 @@ def test_the_number_of_faces_is_limited(
 ) -> None:
     settings.FACESVC_MAX_FACES_PER_IMAGE = 2
     fake.show([face_of(vector(number)) for number in range(3)])
-    assert data_of(owner.post("detect", image=PICTURE_BASE64))["total_faces"] == 2
+    answer = data_of(owner.post("detect", image=PICTURE_BASE64))
+    assert (answer["total_faces"], answer["faces_found"]) == (2, 3)
+    answer = data_of(owner.post("identify", image=PICTURE_BASE64))
+    assert (len(answer["faces"]), answer["faces_found"]) == (2, 3)
+    answer = data_of(owner.post("identify", image=PICTURE_BASE64, faces="largest"))
+    assert (len(answer["faces"]), answer["faces_found"]) == (1, 3)
+    refused = owner.post("register", user_id=OWNER, image=PICTURE_BASE64)
+    assert refusal(refused) == (422, "multiple_faces")
+    assert "3 faces, of which the 2 largest count" in refused.json()["error"]["message"]
+    assert details_of(refused)["faces_found"] == 3
 
 
 def test_a_missing_scope(owner: Person, fake: FakePipeline) -> None:

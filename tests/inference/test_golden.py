@@ -86,7 +86,9 @@ def test_a_picture_without_a_face_is_searched_enlarged(
     monkeypatch.setattr(
         network, "run", lambda batch: (sizes.append(batch.shape[-1] - border), run(batch))[1]
     )
-    assert pipeline.detect(np.full((side, side, 3), 128, np.uint8), rotate=False) == []
+    image = np.full((side, side, 3), 128, np.uint8)
+    image[: side // 2] = 100  # what is blank is not searched at all
+    assert pipeline.detect(image, rotate=False) == []
     assert max(sizes) == largest
     assert sizes.count(largest) == 1
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.results import Detections
+from recognition.inference.images import reduced, shrinking
 from recognition.inference.landmarks import LandmarkCascade, mean_grey
 from recognition.inference.sessions import Model, to_tensor
 from recognition.inference.specs import MmodSpec
@@ -36,17 +37,22 @@ class MmodDetector:
 
     def detect(self, image: Image, *, quick: bool = False) -> Detections:
         """Looks for smaller faces, at a higher cost, only when there is no face otherwise."""
-        scale = self._scale(image, self._spec.min_face)
-        larger = self._scale(image, self._spec.min_face_retry)
-        boxes, scores = self._search(image, scale)
+        spec = self._spec
+        small, factor = reduced(image, spec.largest_side)
+        scale = self._scale(small, spec.min_face / factor)
+        larger = self._scale(small, spec.min_face_retry / factor)
+        way = shrinking(factor)
+        boxes, scores = self._search(small, scale, way)
         if not len(boxes) and not quick and larger > scale:
-            boxes, scores = self._search(image, larger)
+            boxes, scores = self._search(small, larger, way)
+        boxes = boxes * factor
         best = np.argsort(-scores, kind="stable")[: self._MOST_CANDIDATES]
         boxes, scores = boxes[best], scores[best]
         keep = suppress_mmod(boxes, scores, self._spec.nms_overlap)[: self._MOST_FACES]
         boxes, scores = boxes[keep], scores[keep]
-        grey = mean_grey(image)
-        landmarks = [self._cascade.predict(grey, box) for box in boxes]
+        # Of the whole picture: a pixel of a reduced one is too coarse for the landmarks.
+        grey = mean_grey(image) if len(boxes) else None
+        landmarks = [self._cascade.predict(grey, box) for box in boxes if grey is not None]
         return Detections(boxes, scores, np.array(landmarks).reshape(-1, 5, 2))
 
     def _scale(self, image: Image, min_face: float) -> float:
@@ -55,12 +61,12 @@ class MmodDetector:
         scale: float = min(self._spec.window / min_face, self._spec.max_side / max(height, width))
         return scale
 
-    def _search(self, image: Image, scale: float) -> tuple[Floats, Floats]:
+    def _search(self, image: Image, scale: float, way: int) -> tuple[Floats, Floats]:
         spec, (height, width) = self._spec, image.shape[:2]
         boxes: list[Floats] = []
         scores: list[Floats] = []
         while True:
-            found = self._at_scale(image, scale)
+            found = self._at_scale(image, scale, way)
             boxes.append(found[0])
             scores.append(found[1])
             scale *= spec.pyramid_step
@@ -68,11 +74,11 @@ class MmodDetector:
                 break
         return np.concatenate(boxes), np.concatenate(scores)
 
-    def _at_scale(self, image: Image, scale: float) -> tuple[Floats, Floats]:
+    def _at_scale(self, image: Image, scale: float, way: int) -> tuple[Floats, Floats]:
         size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
         if min(size) < self._LEAST:
             return np.empty((0, 4)), np.empty(0)
-        level = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+        level = cv2.resize(image, size, interpolation=way)
         # The true factors differ from `scale` by the rounding of the size.
         factors = np.array([size[0] / image.shape[1], size[1] / image.shape[0]])
         border = self._BORDER
