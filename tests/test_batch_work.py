@@ -328,11 +328,11 @@ def test_what_is_not_the_pictures_fault_is_tried_again(
     before, job = identify(1), identify(1)
     detect, calls = fake.detect, []
 
-    def broken(image: Any) -> Any:
+    def broken(image: Any, **options: Any) -> Any:
         calls.append(1)
         if len(calls) in range(2, 2 * work._MOST_ATTEMPTS):
             raise trouble
-        return detect(image)
+        return detect(image, **options)
 
     monkeypatch.setattr(fake, "detect", broken)
     work.work()

@@ -565,10 +565,10 @@ def test_a_slow_call_does_not_hold_every_thread(
     call = Call(service)
     looked, go_on, detect = threading.Semaphore(0), threading.Event(), fake.detect
 
-    def slowly(image: Any) -> Any:
+    def slowly(image: Any, **options: Any) -> Any:
         looked.release()
         assert go_on.wait(PATIENCE)
-        return detect(image)
+        return detect(image, **options)
 
     monkeypatch.setattr(fake, "detect", slowly)
 
@@ -600,11 +600,11 @@ def test_a_slow_frame_does_not_overtake(
     verified(call)
     looked, go_on, detect = threading.Event(), threading.Event(), fake.detect
 
-    def slowly(image: Any) -> Any:
+    def slowly(image: Any, **options: Any) -> Any:
         if int(image[0, 0, 0]) == 200:
             looked.set()
             assert go_on.wait(PATIENCE)
-        return detect(image)
+        return detect(image, **options)
 
     monkeypatch.setattr(fake, "detect", slowly)
 

@@ -308,9 +308,9 @@ def test_the_same_picture_twice_at_once(
     together = threading.Barrier(2)
     look_at = fake.detect
 
-    def detect(image: Any) -> Any:
+    def detect(image: Any, **options: Any) -> Any:
         together.wait(PATIENCE)
-        return look_at(image)
+        return look_at(image, **options)
 
     monkeypatch.setattr(fake, "detect", detect)
 

@@ -32,11 +32,10 @@ class AnchorDetector(Generic[Spec]):
 
     def detect(self, image: Image, *, quick: bool = False) -> Detections:
         spec = self._spec
+        sizes = [spec.small_size, spec.input.size]
         if quick:
-            # In a network of one size the small search costs as much as the other.
-            sizes = [0 if spec.fixed_size else spec.small_size, spec.input.size // 2]
-        else:
-            sizes = [spec.small_size, spec.input.size]
+            # In a network of one size each search costs the same.
+            sizes = sizes[1:] if spec.fixed_size else [spec.small_size, spec.input.size // 2]
         found = joined([self._search(image, size) for size in sizes if size])
         surest = np.argsort(-found.scores, kind="stable")[:_MOST_CANDIDATES]
         return suppress(found.take(surest), spec.nms_iou)

@@ -39,5 +39,5 @@ def joined(parts: list[Detections]) -> Detections:
 
 class Detector(Protocol):
     def detect(self, image: Image, *, quick: bool = False) -> Detections:
-        """Best first. `quick` leaves out the smallest faces: it searches at half the size, or does
-        without the search of an enlarged picture where nothing is found."""
+        """Best first. `quick` leaves out what costs most and finds least: the smallest faces, or
+        those that fill the picture, or a second search where nothing is found."""
