@@ -26,5 +26,6 @@ urlpatterns = [
 ]
 
 handler400 = "facesvc.api.bad_request"
-handler404 = "facesvc.api.not_found"
-handler500 = "facesvc.api.server_error"
+handler403 = "facesvc.operators.failures.forbidden"
+handler404 = "facesvc.operators.failures.not_found"
+handler500 = "facesvc.operators.failures.server_error"

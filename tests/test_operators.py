@@ -7,6 +7,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
@@ -53,6 +54,44 @@ def test_accounts_are_operators(operator: Client) -> None:
     assert "Select operator to change" in text and "Add operator" in text
     assert isinstance(admin.site._wrapped, admin.AdminSite)  # type: ignore[attr-defined]
     assert User.objects.get().check_password("right")
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+def test_a_page_that_is_not_there_is_said_to_people(operator: Client) -> None:
+    answer = operator.get("/admin/recognition/nothing/")
+    text = text_of(answer)
+    assert answer.status_code == 404
+    assert answer["Content-Type"].startswith("text/html")
+    assert "There is no such page" in text and "Open the first page" in text
+
+
+def test_what_is_forbidden_is_said_to_people(operator: Client) -> None:
+    User.objects.update(is_superuser=False, is_staff=True)
+    answer = operator.get("/admin/recognition/user/")
+    assert answer.status_code == 403
+    assert "You may not do this" in text_of(answer)
+
+
+def test_a_failure_names_the_request_and_needs_no_database(
+    operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(overview, "needs", fail)
+    operator.raise_request_exception = False
+    answer = operator.get("/admin/", headers={"X-Request-ID": "mia-7"})
+    assert answer.status_code == 500
+    assert "mia-7" in text_of(answer) and "gone" not in text_of(answer)
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/api/v1/face-recognition/nothing", "/administrator"])
+def test_elsewhere_the_api_answers(client: Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "not_found"
 
 
 # --- the ready groups -----------------------------------------------------------------------------

@@ -1,0 +1,51 @@
+"""What goes wrong under /admin/ is answered by a page for people, and elsewhere as the API does."""
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.views import defaults
+
+from facesvc import api
+
+_ADMIN = "/admin/"
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if not _is_for_people(request):
+        return api.not_found(request, exception)
+    return _page(
+        404,
+        "There is no such page",
+        "What it showed may have been erased, merged or purged, or the address has a mistake.",
+    )
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if not _is_for_people(request):
+        return defaults.permission_denied(request, exception)
+    return _page(
+        403,
+        "You may not do this",
+        "Your account lacks a permission, or the address is not meant to be opened like this."
+        " An administrator can put you into another group.",
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if not _is_for_people(request):
+        return api.server_error(request)
+    number = request.META.get("facesvc.request_id", "")
+    return _page(
+        500,
+        "Something went wrong",
+        f"The log of the service says what, under the request id {number}.",
+    )
+
+
+def _is_for_people(request: HttpRequest) -> bool:
+    return request.path.startswith(_ADMIN)
+
+
+def _page(status: int, title: str, words: str) -> HttpResponse:
+    """Made without the request: its operator and messages are in the database, which may fail."""
+    page = render_to_string("operators/failure.html", {"title": title, "words": words})
+    return HttpResponse(page, status=status)
