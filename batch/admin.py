@@ -19,7 +19,7 @@ from batch import jobs
 from batch.admin_callbacks import STATES
 from batch.admin_rows import Part, Rows
 from batch.models import Item, Job, State, without_query
-from recognition.admin_kit import actor_of, link, note_in_history, when
+from recognition.admin_kit import actor_of, link, note_in_history, spaced, when
 from recognition.models import User
 
 for _model in (Failure, OrmQ, Schedule, Success):
@@ -100,7 +100,7 @@ class JobAdmin(Rows):
 
     @admin.display(description="status")
     def state(self, job: Job) -> str:
-        return capfirst(job.get_status_display().replace("_", " ").lower())
+        return capfirst(spaced(job.get_status_display()).lower())
 
     @admin.display(description="handed in by")
     def asked_by(self, job: Any) -> str:

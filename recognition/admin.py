@@ -17,6 +17,7 @@ from recognition.admin_kit import (
     link,
     note_about_person,
     one_of,
+    spaced,
     when,
 )
 from recognition.matching import LEVELS
@@ -94,7 +95,7 @@ class AttemptAdmin(OfAPerson):
 
     @admin.display(description="result")
     def shown_result(self, attempt: Attempt) -> str:
-        return attempt.result.replace("_", " ")
+        return spaced(attempt.result)
 
     def risk(self, attempt: Attempt) -> str:
         return in_words(attempt.risk_level, attempt.factors)
@@ -118,7 +119,7 @@ class AttemptAdmin(OfAPerson):
 
 def in_words(level: str, factors: list[str]) -> str:
     """A risk and what speaks for it."""
-    named = ", ".join(factor.replace("_", " ") for factor in factors)
+    named = ", ".join(map(spaced, factors))
     return f"{level}: {named}" if named else level or "–"
 
 
@@ -144,7 +145,6 @@ class LockedFilter(admin.SimpleListFilter):
 @admin.register(FailureCount)
 class FailureCountAdmin(OfAPerson):
     list_display = ["person", "shown_source", "failures", "state", "last"]
-    list_display_links = ["shown_source"]
     list_display_links = ["shown_source"]
     list_filter = [LockedFilter]
     asked_by = "source"

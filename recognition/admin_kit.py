@@ -107,10 +107,10 @@ def one_of(field: str, values: Iterable[str]) -> type[admin.SimpleListFilter]:
     """A filter by a column with known values. Django's own reads the whole table for them."""
 
     class Filter(admin.SimpleListFilter):
-        title, parameter_name = field.replace("_", " "), field
+        title, parameter_name = spaced(field), field
 
         def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-            return [(value, capfirst(value.replace("_", " "))) for value in values]
+            return [(value, capfirst(spaced(value))) for value in values]
 
         def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
             return queryset.filter(**{field: self.value()}) if self.value() else queryset
@@ -140,6 +140,11 @@ def note_about_person(request: HttpRequest, user_id: UUID, words: str) -> None:
         # An erasure waits for this lock, and takes the entry with it.
         rows = User.objects.select_for_update(no_key=True).filter(pk=user_id)
         note_in_history(request, rows, words)
+
+
+def spaced(code: str) -> str:
+    """A code, such as `no_match`, as words."""
+    return code.replace("_", " ")
 
 
 def when(at: datetime | None) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from recognition.admin_kit import link
+from recognition.admin_kit import link, spaced
 from recognition.models import AuditEvent, Face, User
 
 # The names in braces are those of `_values` and of the event's details.
@@ -141,7 +141,7 @@ def _values(event: AuditEvent, names: Names) -> dict[str, Any]:
     return {
         **details,
         "actor": names.actor(event.actor),
-        "action": event.action.replace(".", " ").replace("_", " "),
+        "action": spaced(event.action.replace(".", " ")),
         "person": names.person(event.user_id),
         "other": names.person(_other(event)),
         "face": names.face(event.face_id),
@@ -157,7 +157,7 @@ def _rest(event: AuditEvent, names: Names, used: set[str]) -> SafeString:
         parts.append(("on behalf of", names.person(viewer)))
     hidden = {*used, _OTHER, "reason"}
     parts += [
-        (f"{_spaced(key)}:", _worded(key, value))
+        (f"{spaced(key)}:", _worded(key, value))
         for key, value in event.details.items()
         if key not in hidden
     ]
@@ -165,10 +165,6 @@ def _rest(event: AuditEvent, names: Names, used: set[str]) -> SafeString:
         return mark_safe("")
     listed = format_html_join("; ", "{} {}", parts)
     return format_html(' <span class="quiet">({})</span>', listed)
-
-
-def _spaced(code: str) -> str:
-    return code.replace("_", " ")
 
 
 def _worded(key: str, value: Any) -> str:
@@ -179,9 +175,9 @@ def _worded(key: str, value: Any) -> str:
 def _plain(value: Any) -> str:
     """A value of the details without JSON's signs."""
     if isinstance(value, dict):
-        return ", ".join(f"{_spaced(key)} {_plain(each)}" for key, each in value.items()) or "none"
+        return ", ".join(f"{spaced(key)} {_plain(each)}" for key, each in value.items()) or "none"
     if isinstance(value, list):
-        return " and ".join(_spaced(str(each)) for each in value) or "nothing"
+        return " and ".join(spaced(str(each)) for each in value) or "nothing"
     if value is None or isinstance(value, bool):
         return {None: "–", True: "yes", False: "no"}[value]
-    return _spaced(value) if isinstance(value, str) and value.isidentifier() else str(value)
+    return spaced(value) if isinstance(value, str) and value.isidentifier() else str(value)

@@ -81,7 +81,16 @@ def check_threads(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    limits = {
+    return [
+        Error(f"{name} must be from {low} to {high}.", id="facesvc.E002")
+        for name, (low, high) in _limits().items()
+        if not low <= getattr(settings, name) <= high
+    ]
+
+
+def _limits() -> dict[str, tuple[float, float]]:
+    """The least and the greatest value of settings that are numbers."""
+    return {
         # Between `basic` and `strict`, or the levels would not be in order.
         "VERIFICATION_THRESHOLD": (0.80, 0.95),
         "FACE_MATCH_THRESHOLD": (0.0, 0.9999),
@@ -116,11 +125,6 @@ def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         # What is purged is not found again.
         "FACESVC_REPLAY_HOURS": (1, 24 * settings.FACESVC_SESSION_RETENTION_DAYS),
     }
-    return [
-        Error(f"{name} must be from {low} to {high}.", id="facesvc.E002")
-        for name, (low, high) in limits.items()
-        if not low <= getattr(settings, name) <= high
-    ]
 
 
 @register(Tags.database)

@@ -14,14 +14,12 @@ from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import models
 from django.db.models import (
     Avg,
-    CharField,
     Exists,
     F,
     Func,
     OuterRef,
     Q,
     QuerySet,
-    Subquery,
     Value,
     Window,
 )
@@ -205,7 +203,7 @@ class ListingQuerySet(models.QuerySet["Listing"]):
         near = self.by_distance(vector).filter(Q(distance__lte=-least)).order_by(_BY_DISTANCE)
         # Not by a join, which would look up the face of each one before the first are taken.
         face = Face.objects.filter(pk=OuterRef("template__face_id")).values("face_id")
-        return near.annotate(face=Subquery(face)).values_list("user_id", "face", "distance")
+        return near.annotate(face=models.Subquery(face)).values_list("user_id", "face", "distance")
 
     def best_of_each_user(self, vector: Vector, *, least: float, few: bool) -> Ranking:
         """Each user's nearest template with a cosine of `least` or more, nearest first.
@@ -237,7 +235,7 @@ class ListingQuerySet(models.QuerySet["Listing"]):
         """
         mean = Func(Avg(_EMBEDDING), function="l2_normalize")
         faces = ArrayAgg("template__face__face_id", order_by=_distance(_EMBEDDING, vector))
-        nearest = Func(faces, template="(%(expressions)s)[1]", output_field=CharField())
+        nearest = Func(faces, template="(%(expressions)s)[1]", output_field=models.CharField())
         users = self.order_by().values("user_id").annotate(distance=_distance(mean, vector))
         near = users.filter(distance__lte=-least).order_by("distance")
         return near.annotate(nearest=nearest).values_list("user_id", "nearest", "distance")

@@ -85,7 +85,10 @@ class _Look:
 
 
 def _looks() -> list[_Look]:
-    callbacks = WebhookDelivery.objects
+    return [*_for_an_operator(), *_underway()]
+
+
+def _for_an_operator() -> list[_Look]:
     return [
         _Look(
             "Possible duplicates",
@@ -100,7 +103,7 @@ def _looks() -> list[_Look]:
         ),
         _Look(
             "Callbacks given up",
-            callbacks.filter(state=DeliveryState.DEAD),
+            WebhookDelivery.objects.filter(state=DeliveryState.DEAD),
             "failed for three days; send them again when the receiver is well",
             "?state__exact=dead",
         ),
@@ -110,9 +113,14 @@ def _looks() -> list[_Look]:
             "answered 410 Gone and get no callbacks until you enable them",
             "?disabled=yes",
         ),
+    ]
+
+
+def _underway() -> list[_Look]:
+    return [
         _Look(
             "Callbacks failing",
-            callbacks.filter(state=DeliveryState.PENDING, tries__gt=0),
+            WebhookDelivery.objects.filter(state=DeliveryState.PENDING, tries__gt=0),
             "failed at least once and are tried again",
             "?state__exact=pending",
             is_for_you=False,

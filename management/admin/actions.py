@@ -19,7 +19,7 @@ from django.urls import reverse
 
 from management import erasure, moderation
 from management.admin import choosing, person_page
-from recognition.admin_kit import ERASE, MODERATE, actor_of, address_of, note_about_person
+from recognition.admin_kit import ERASE, MODERATE, actor_of, address_of, note_about_person, spaced
 from recognition.errors import ServiceError
 from recognition.models import Face, User
 
@@ -202,7 +202,7 @@ def receipt(request: HttpRequest, user_id: UUID) -> HttpResponse:
     found = erasure.receipt_of(user_id)
     if found is None:
         raise Http404
-    removed = [(name.replace("_", " "), count) for name, count in found.removed.items()]
+    removed = [(spaced(name), count) for name, count in found.removed.items()]
     context = {
         **admin.site.each_context(request),
         "title": "This person was erased",

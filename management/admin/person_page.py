@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from management.admin import pictures, words
 from recognition import audit
-from recognition.admin_kit import ERASE, MODERATE, actor_of
+from recognition.admin_kit import ERASE, MODERATE, actor_of, spaced
 from recognition.audit_sentences import Names, sentence
 from recognition.models import (
     Attempt,
@@ -109,16 +109,16 @@ def _groups(user: User) -> list[str]:
 
 def _sessions(user: User) -> list[dict[str, Any]]:
     sessions = Session.objects.filter(user=user).order_by("-created_at")[:ROWS]
-    return [{"session": each, "purpose": words.spaced(each.purpose)} for each in sessions]
+    return [{"session": each, "purpose": spaced(each.purpose)} for each in sessions]
 
 
 def _attempts(user: User) -> list[dict[str, Any]]:
     return [
         {
             "attempt": each,
-            "result": words.spaced(each.result),
+            "result": spaced(each.result),
             "confidence": "–" if each.confidence is None else words.confidence(each.confidence),
-            "factors": ", ".join(map(words.spaced, each.factors)),
+            "factors": ", ".join(map(spaced, each.factors)),
         }
         for each in Attempt.objects.filter(user=user).order_by("-at")[:ROWS]
     ]

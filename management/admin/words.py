@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 
+from recognition.admin_kit import spaced
 from recognition.inference import quality
 from recognition.models import Face, User
 
@@ -61,7 +62,7 @@ def reasons_of(face: Face) -> list[str]:
     known = {k: v for k, v in face.quality_components.items() if k in quality.REASONS}
     if not known:
         return []
-    return [reason.replace("_", " ") for reason in quality.combine(known).reasons]
+    return [spaced(reason) for reason in quality.combine(known).reasons]
 
 
 def components_of(face: Face) -> list[tuple[str, float]]:
@@ -77,7 +78,7 @@ def facts_of(metadata: Any, prefix: str = "") -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     for key, value in metadata.items():
         name = f"{prefix}, {key}" if prefix else str(key)
-        name = name.replace("_", " ")
+        name = spaced(name)
         lines += facts_of(value, name) if isinstance(value, dict) else [(name, _plain(value))]
     return lines
 
@@ -93,8 +94,3 @@ def _plain(value: Any) -> str:
 def confidence(value: float) -> str:
     """Never as a certainty: 0.80 is one stranger in a thousand, each 0.05 more a tenth of that."""
     return "above 0.99" if value >= 0.995 else f"{value:.2f}"
-
-
-def spaced(code: str) -> str:
-    """A code of the API, such as `no_match`, as words."""
-    return code.replace("_", " ")
