@@ -231,6 +231,17 @@ def identify(
         probes = active.embed(found[:1] if largest_only else found)
     if _is_for_user(scope):
         face_budget.take(scope.viewer, len(probes))
+    answer = _search(active, scope, probes, options)
+    if not answer.faces_searched and not activation.is_active(active):
+        # The model changed, and the templates that this asked for may be gone.
+        return identify(scope=scope, image=image, options=options, largest_only=largest_only)
+    daily_counts.note(CountedKind.SEARCH, _found(answer.faces))
+    return replace(answer, faces_found=found.found)
+
+
+def _search(
+    active: Engine, scope: Scope, probes: list[DetectedFace], options: SearchOptions
+) -> Identification:
     started = time.perf_counter()
     with stage("search"), statements():
         gallery = Gallery.visible_to(scope, active)
@@ -248,11 +259,6 @@ def identify(
             for probe in probes
         ]
         users = User.objects.in_bulk({c.user_id for face in faces for c in face.candidates})
-    if not gallery.searched and not activation.is_active(active):
-        # The model changed, and the templates that this asked for may be gone.
-        return identify(scope=scope, image=image, options=options, largest_only=largest_only)
-    seconds = time.perf_counter() - started
-    daily_counts.note(CountedKind.SEARCH, _found(faces))
     return Identification(
         active,
         scope,
@@ -260,9 +266,8 @@ def identify(
         users,
         gallery.searched,
         threshold,
-        seconds,
+        time.perf_counter() - started,
         is_coarse=_is_for_user(scope),
-        faces_found=found.found,
     )
 
 
