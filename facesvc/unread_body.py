@@ -5,8 +5,11 @@ the client would get a broken connection in place of the answer, and a proxy wou
 what was not read is read and dropped, within bounds, after the answer has gone out.
 """
 
+import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from threading import Timer
 from typing import Any
 
 from gunicorn.http.errors import ParseException
@@ -18,9 +21,16 @@ SECONDS = 10.0
 
 def drop(environ: Mapping[str, Any], limit: int) -> None:
     """Read what is left of the body of a WSGI request on gunicorn, at most `limit` bytes."""
+    if not (environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING")):
+        return  # there is no body
     body, connection = environ["wsgi.input"], environ["gunicorn.socket"]
     deadline = time.monotonic() + SECONDS
     before = connection.gettimeout()
+    # A single read waits for all of its bytes, and a client that sends one now and then would keep
+    # it for hours: the time-out of the socket begins again with each.
+    end = Timer(SECONDS, _stop_reading, [connection])
+    end.daemon = True
+    end.start()
     try:
         while limit > 0 and (left := deadline - time.monotonic()) > 0:
             connection.settimeout(left)
@@ -31,4 +41,11 @@ def drop(environ: Mapping[str, Any], limit: int) -> None:
     except (OSError, ParseException):
         return  # too slow, gone or broken: gunicorn closes the connection
     finally:
+        end.cancel()
         connection.settimeout(before)
+
+
+def _stop_reading(connection: socket.socket) -> None:
+    """Whoever reads finds that nothing more comes."""
+    with suppress(OSError):  # it is closed
+        connection.shutdown(socket.SHUT_RD)

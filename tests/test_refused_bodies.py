@@ -9,14 +9,19 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPConnection
+from threading import Event, Thread
+from typing import Any
 
 import httpx
 import psutil
 import pytest
 import requests
+from gunicorn.http.body import Body, LengthReader
+from gunicorn.http.unreader import SocketUnreader
 
 from benchmarks.service import PREFIX, Service, running
 from facesvc import unread_body
@@ -167,6 +172,13 @@ def test_the_same_connection_goes_on(service: Service) -> None:
 # --- the bounds -----------------------------------------------------------------------------------
 
 
+PATIENT = 10**6  # bytes, of which one comes ten times a second
+
+
+def environ_of(body: Any, connection: socket.socket) -> dict[str, Any]:
+    return {"wsgi.input": body, "gunicorn.socket": connection, "CONTENT_LENGTH": "1000000"}
+
+
 class SlowBody:
     """Gives a byte at each read, for ever."""
 
@@ -191,7 +203,7 @@ def connection() -> Iterator[socket.socket]:
 
 def test_no_more_than_the_limit(connection: socket.socket) -> None:
     body = SlowBody()
-    unread_body.drop({"wsgi.input": body, "gunicorn.socket": connection}, limit=1000)
+    unread_body.drop(environ_of(body, connection), limit=1000)
     assert body.read_bytes == 1000
 
 
@@ -201,12 +213,34 @@ def test_no_longer_than_the_deadline(
     clock = iter(range(100))
     monkeypatch.setattr(unread_body.time, "monotonic", lambda: float(next(clock)))
     body = SlowBody()
-    unread_body.drop({"wsgi.input": body, "gunicorn.socket": connection}, limit=10**9)
+    unread_body.drop(environ_of(body, connection), limit=10**9)
     assert body.read_bytes < unread_body.SECONDS + 1
     assert connection.gettimeout() is None  # as it was
 
 
 def test_a_client_that_stalls(connection: socket.socket) -> None:
-    environ = {"wsgi.input": TimedOutBody(), "gunicorn.socket": connection}
-    unread_body.drop(environ, limit=1000)
+    unread_body.drop(environ_of(TimedOutBody(), connection), limit=1000)
     assert connection.gettimeout() is None
+
+
+def test_a_client_that_sends_a_byte_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One read of gunicorn's waits for all of its bytes, and each of them wakes the socket up."""
+    monkeypatch.setattr(unread_body, "SECONDS", 1.0)
+    ours, theirs = socket.socketpair()
+    is_over = Event()
+
+    def send() -> None:
+        with suppress(OSError):  # nobody reads any more
+            while not is_over.wait(0.1):
+                theirs.send(b"x")
+
+    body = Body(LengthReader(SocketUnreader(ours), PATIENT))
+    dropping = Thread(target=unread_body.drop, args=[environ_of(body, ours), PATIENT], daemon=True)
+    sending = Thread(target=send, daemon=True)
+    with ours, theirs:
+        sending.start(), dropping.start()
+        dropping.join(60)
+        has_ended = not dropping.is_alive()
+        is_over.set()
+        sending.join()
+    assert has_ended
