@@ -142,7 +142,7 @@ def call_for_workers() -> None:
     if free := _free_items():
         _queue_tasks(free)
         return
-    times = Item.objects.pending().aggregate(Min("claimed_until"), Count("pk"))
+    times = Item.objects.wanted().aggregate(Min("claimed_until"), Count("pk"))
     if times["pk__count"]:
         soon = timezone.now() + _LOOK_AGAIN
         queueing.call_later(_TASK, max(times["claimed_until__min"] or soon, soon))
@@ -159,8 +159,8 @@ def _free_items() -> int:
     now = timezone.now()
     # As in batch.work: a reservation far ahead is of a clock that was set back since.
     reserved = Q(claimed_until__gt=now, claimed_until__lte=now + timedelta(hours=1))
-    free = Item.objects.pending().exclude(reserved)
-    locked = free.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True)
+    free = Item.objects.wanted().exclude(reserved).select_for_update(skip_locked=True, of=("self",))
+    locked = free.order_by("pk").values_list("pk", flat=True)
     return len(locked[:_MOST_ITEMS])
 
 

@@ -126,6 +126,10 @@ class ItemQuerySet(models.QuerySet["Item"]):
     def pending(self) -> "ItemQuerySet":
         return self.filter(state=State.PENDING)
 
+    def wanted(self) -> "ItemQuerySet":
+        """Not those that an ended job has left, which no worker can claim."""
+        return self.pending().filter(job__finished_at=None)
+
     def done(self) -> "ItemQuerySet":
         return self.filter(state__in=(State.SUCCESS, State.ERROR))
 

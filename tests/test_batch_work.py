@@ -358,6 +358,15 @@ def test_a_worker_with_other_keys_leaves_the_picture_alone(settings: Settings) -
     assert now(job).succeeded == 1
 
 
+def test_what_an_ended_job_left_calls_nobody() -> None:
+    """No worker can claim it: each would come, find nothing and call the next, until the sweep."""
+    job = identify(25)
+    Job.objects.filter(pk=job.pk).update(status="cancelled", finished_at=timezone.now())
+    OrmQ.objects.all().delete()
+    jobs.call_for_workers()
+    assert not OrmQ.objects.exists()
+
+
 @concurrent
 def test_a_worker_does_not_wait_for_what_another_has() -> None:
     """It returns, and one task comes when the other may have been killed."""
