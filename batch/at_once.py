@@ -20,12 +20,12 @@ _room = BoundedSemaphore(2)
 
 
 def answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:
-    """Raises unavailable."""
+    """Raises unavailable, requests_in_progress."""
     if not _room.acquire(blocking=False):
         message = "Other batches are being answered; try again, or with `async`: true."
         raise ServiceError("unavailable", message)
     try:
-        with face_budget.postponed():
+        with face_budget.postponed(verbs.scope_of(caller, options).viewer):
             return _answer(caller, kind, options, items)
     finally:
         _room.release()

@@ -78,7 +78,7 @@ CODES = {
         "Send one of the types that the API description lists for the operation, not compressed.",
     ),
     "requests_in_progress": Code(
-        *(429, REQUEST, "Two requests with pictures of this user are being worked on."),
+        *(429, REQUEST, "Two requests with pictures of this user are being worked on, or a batch."),
         "Send the next one after an answer.",
     ),
     "rate_limited": Code(

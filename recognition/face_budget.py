@@ -59,17 +59,35 @@ def take(user_id: UUID | None, faces: int) -> None:
 
 
 @contextmanager
-def postponed() -> Iterator[None]:
-    """Count at the end. A batch may run within one transaction, and would keep the user's other
-    requests waiting for the row."""
+def postponed(user_id: UUID | None) -> Iterator[None]:
+    """Within a transaction, count at the end: a batch would keep the user's other requests waiting
+    for the row. Batches do not see what others have postponed, so there is one at a time.
+
+    Raises requests_in_progress.
+    """
+    if user_id is None or not connection.in_atomic_block:
+        yield
+        return
+    _be_the_only_one(user_id)
     waiting: Counter[UUID] = Counter()
     before = _postponed.set(waiting)
     try:
         yield
     finally:
         _postponed.reset(before)
-    for user_id, faces in waiting.items():
-        _statement(_TAKE, user_id, faces=faces, limit=2**31 - 1)
+    for each, faces in waiting.items():
+        _statement(_TAKE, each, faces=faces, limit=2**31 - 1)
+
+
+def _be_the_only_one(user_id: UUID) -> None:
+    """To the end of the transaction. Raises requests_in_progress."""
+    with connection.cursor() as cursor:
+        name = f"faces of a batch for {user_id}"
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+        (is_free,) = cursor.fetchone()
+    if not is_free:
+        message = "Another batch of the user is being answered; wait for it."
+        raise ServiceError("requests_in_progress", message, {"retry_after": 1})
 
 
 def _count(user_id: UUID, faces: int, limit: int) -> None:

@@ -1,17 +1,21 @@
 """POST /identify."""
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection, transaction
 from django.db.models import F
+from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from recognition import engine, enrolment
+from recognition import engine, enrolment, face_budget
 from recognition.models import AuditEvent, RateWindow
 from tests.builders import (
     FRIEND,
@@ -19,6 +23,7 @@ from tests.builders import (
     PICTURE,
     PICTURE_BASE64,
     PREFIX,
+    SCOPES,
     STRANGER,
     FakePipeline,
     Person,
@@ -29,6 +34,7 @@ from tests.builders import (
     near,
     refusal,
     service_token,
+    user_token,
     vector,
 )
 from tests.photos import SHARED, astronaut, encode, jpeg, needs_shared, resized, six_people
@@ -241,6 +247,39 @@ def test_the_faces_of_a_batch_are_counted(
     assert [item["status"] for item in batch["results"]] == ["success"] * 2 + ["error"] * 2
     assert batch["results"][3]["error"]["code"] == "rate_limited"
     assert RateWindow.objects.get().hour_count == 6
+
+
+def test_batches_of_a_user_cannot_count_past_each_other(
+    client: Client, service: Person, fake: FakePipeline
+) -> None:
+    """In transactions of their own none would see what the others have looked up."""
+    stranger = Person(user_token(STRANGER, SCOPES), client)
+    make_user(STRANGER)
+    fake.show([vector(1)])
+    images = [{"image_id": "a", "image": PICTURE_BASE64}]
+    has_begun, may_end = Event(), Event()
+
+    def batch_elsewhere() -> None:
+        try:
+            with transaction.atomic(), face_budget.postponed(STRANGER):
+                has_begun.set()
+                may_end.wait(60)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        other = threads.submit(batch_elsewhere)
+        try:
+            assert has_begun.wait(60)
+            own = stranger.post("batch-identify", images=images)
+            for_them = service.post("batch-identify", images=images, on_behalf_of=STRANGER)
+            of_nobody = service.post("batch-identify", images=images)
+        finally:
+            may_end.set()
+        other.result(60)
+    assert refusal(own) == refusal(for_them) == (429, "requests_in_progress")
+    assert data_of(of_nobody)["succeeded"] == 1
+    assert data_of(stranger.post("batch-identify", images=images))["succeeded"] == 1
 
 
 def crowd(size: int) -> None:
