@@ -76,7 +76,7 @@ def merge(
         if each not in users:
             raise people.not_found(each)
     goes, stays = users[user_id], users[into]
-    # Before anything is handed over, while all of it can be told apart.
+    # First, while it still shows what is whose.
     sessions.end_all(user_id)
     idempotency.forget_user(user_id)
     faces = Face.objects.filter(user=user_id).values_list("pk", flat=True)
@@ -92,7 +92,7 @@ def merge(
 
 
 def _settle(goes: User, stays: User, privacy_level: str | None) -> None:
-    """The stricter of both, unless it is told otherwise; a name where there was none."""
+    """The stricter of both, unless a level is given; a name where there was none."""
     stricter = max(goes.privacy_level, stays.privacy_level, key=_MILDEST_FIRST.index)
     stays.privacy_level = privacy_level or stricter
     if goes.suspended_at and not stays.suspended_at:

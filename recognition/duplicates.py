@@ -13,7 +13,7 @@ class DuplicateState(models.TextChoices):
 
 
 class PossibleDuplicate(models.Model):
-    """Two users of whom a face each strictly matches; there is one row of a pair, whatever faces.
+    """Two users with a face each that strictly match; there is one row of a pair, whatever faces.
 
     `user_a` has the smaller id. Of `same_person` one user is left, as `user_a`: the two are merged.
     """
@@ -85,7 +85,7 @@ class PossibleDuplicate(models.Model):
 class MergedUser(models.Model):
     """The id of a user who was merged into another: no user can be made under it again.
 
-    It outlives the one into whom it was merged, who may be erased.
+    It outlives the user who stayed, who may be erased.
     """
 
     id = models.UUIDField(primary_key=True)

@@ -148,7 +148,7 @@ def forget_face(sender: type[Face], instance: Face, **kwargs: object) -> None:
 
 
 def follow_move(face: Face, was: UUID) -> None:
-    """A face has another user: whom it looks like may be that user. Decisions are about users."""
+    """A face has another user, who may be the one that it looks like. Decisions are about users."""
     for row in _locked(Q(face_a=face) | Q(face_b=face)):
         if row.state == DuplicateState.OPEN:
             _change_user(row, was, face.user_id)

@@ -1,6 +1,6 @@
 """Whether a user may take part: neither merged into another one nor suspended.
 
-Services are told which of these it is. For end users somebody who is suspended is as good as
+Services learn which of these it is. For end users somebody who is suspended is as good as
 unknown, also where it is they themselves: to them no answer says `suspended`.
 """
 
@@ -42,7 +42,7 @@ def not_found(user_id: UUID) -> ServiceError:
 
 
 def suspended(*, is_told: bool) -> ServiceError:
-    """user_suspended for those who are told, and else user_not_found."""
+    """user_suspended for those who may know, and else user_not_found."""
     if is_told:
         return ServiceError("user_suspended", "The user is suspended.")
     return unknown()

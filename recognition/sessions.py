@@ -76,12 +76,15 @@ def _lifetime(purpose: str) -> timedelta:
 
 
 def session_of(caller: Caller, session_id: str, *, lock: bool = False) -> Session:
-    """Raises session_not_found, also for another user's session: that it exists is private."""
-    sessions: QuerySet[Session] = Session.objects.all()
+    """Raises session_not_found, also for another user's session (that it exists is private) and,
+    to end users, for one of a suspended user."""
+    sessions: QuerySet[Session] = Session.objects.select_related("user")
     if lock:
-        sessions = sessions.select_for_update(no_key=True)
+        sessions = sessions.select_for_update(no_key=True, of=("self",))
     session = sessions.filter(pk=number).first() if (number := _number(session_id)) else None
-    if session is None or not caller.may_act_for(session.user_id):
+    if session is None or not caller.speaks_for(session.user_id):
+        raise not_found()
+    if session.user.suspended_at and not caller.is_service:
         raise not_found()
     return session
 

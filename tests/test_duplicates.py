@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from management import moderation
+from management import erasure, moderation
 from recognition import lookalikes
 from recognition.errors import ServiceError
 from recognition.models import (
@@ -79,7 +79,7 @@ def test_the_best_match_of_a_pair_is_kept(fake: FakePipeline) -> None:
 
 
 def test_different_people_are_never_listed_again(owner: Person, fake: FakePipeline) -> None:
-    """Nor for other faces of theirs."""
+    """Other faces of theirs change nothing."""
     make_face(make_user(OWNER), vector(1)), make_face(make_user(FRIEND), vector(1))
     find()
     decide("different_people")
@@ -89,7 +89,7 @@ def test_different_people_are_never_listed_again(owner: Person, fake: FakePipeli
     find()
     row = PossibleDuplicate.objects.get()
     assert (row.state, row.decided_by) == ("different_people", MODERATOR) and row.decided_at
-    # Nor when all faces are others.
+    # All faces of the decision are gone.
     Face.objects.exclude(pk__in=Template.objects.order_by("-pk").values("face")[:2]).delete()
     find()
     assert pairs(state="different_people") == {(OWNER, FRIEND)}
@@ -247,6 +247,23 @@ def test_two_users_are_merged_both_ways_at_once() -> None:
     assert told.count("user_merged") == 1
     assert Face.objects.filter(user=User.objects.get()).count() == 2
     assert MergedUser.objects.get().into == User.objects.get()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_erasure_and_a_merge_at_once() -> None:
+    """Nothing is left of who is erased: if the merge came first, of both."""
+    for _ in range(5):
+        make_face(make_user(OWNER), vector(1)), make_face(make_user(FRIEND), vector(2))
+        merge = {"actor": MODERATOR, "user_id": OWNER, "into": FRIEND}
+        removed, merged = at_once(
+            lambda: erasure.erase(actor=MODERATOR, user_id=FRIEND).removed["faces"],
+            lambda merge=merge: moderation.merge_users(**merge) and "merged",
+        )
+        assert (removed, merged) in {(1, "user_not_found"), (2, "merged")}
+        assert Face.objects.count() == User.objects.count() == (merged != "merged")
+        assert MergedUser.objects.count() == (merged == "merged")
+        User.objects.all().delete()
+        MergedUser.objects.all().delete()
 
 
 @pytest.mark.django_db(transaction=True)

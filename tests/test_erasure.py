@@ -22,7 +22,15 @@ from batch import work
 from batch.models import Item, Job, Picture
 from management import erasure
 from recognition import daily_counts, enrolment, retention
-from recognition.models import AuditEvent, Face, FaceCrop, RateWindow, Template, User
+from recognition.models import (
+    AuditEvent,
+    Face,
+    FaceCrop,
+    MergedUser,
+    RateWindow,
+    Template,
+    User,
+)
 from tests.builders import (
     FRIEND,
     OWNER,
@@ -255,6 +263,11 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "erased on" in first and "1 users" in second
     assert third == f"{STRANGER}: nothing is held."
     assert {event.actor for event in AuditEvent.objects.all()} == {"command:erase_user"}
+    merged = StringIO()
+    MergedUser.objects.create(pk=OWNER)
+    call_command("erase_user", str(OWNER), stdout=merged)
+    assert "merged into another" in merged.getvalue()
+    MergedUser.objects.all().delete()
     make_user(OWNER)
     with pytest.raises(Exception, match="no user id; nobody is erased"):
         call_command("erase_user", str(OWNER), "somebody")

@@ -127,7 +127,7 @@ def test_once_more_changes_nothing() -> None:
     assert AuditEvent.objects.count() == 2
 
 
-def test_of_whom_there_is_not() -> None:
+def test_about_somebody_unknown() -> None:
     for function in (moderation.suspend_user, moderation.unsuspend_user, moderation.unlock):
         assert code_of(function, user_id=OWNER) == "user_not_found"
     for function in (moderation.suspend_face, moderation.unsuspend_face):
@@ -370,7 +370,7 @@ def test_nobody_is_made_under_a_merged_id(service: Person, owner: Person, fake: 
 
 
 def test_the_database_refuses_a_merged_id() -> None:
-    """Whoever comes past the checks, as at the moment of the merge."""
+    """Somebody may come past the checks, as at the moment of the merge."""
     make_user(OWNER), make_user(FRIEND)
     moderation.merge_users(actor=MODERATOR, user_id=OWNER, into=FRIEND)
     with pytest.raises(DatabaseError, match="not created again"), transaction.atomic():

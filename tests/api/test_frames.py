@@ -19,10 +19,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
+from management import moderation
 from recognition import breaker, frame_places, providers
 from recognition.inspection import Inspection
 from recognition.models import Attempt, Face, FailureCount, RecentProbe, Session, User
 from tests.builders import (
+    FRIEND,
     OWNER,
     PICTURE_BASE64,
     FakePipeline,
@@ -149,6 +151,13 @@ def lost_at_once(call: Call) -> None:
     assert answer["frame"]["verification_result"] == "no_registered_faces"
 
 
+def test_the_face_is_moved_to_another_user(call: Call, enrolled: Face) -> None:
+    verified(call)
+    make_user(FRIEND)
+    moderation.move_face(actor="test", face_id=enrolled.face_id, user_id=FRIEND)
+    lost_at_once(call)
+
+
 def test_the_face_is_deleted(call: Call, service: Person, enrolled: Face) -> None:
     verified(call)
     service.delete(f"faces/{enrolled.face_id}")
@@ -161,7 +170,7 @@ def test_templates_that_are_gone_leave_the_memory(call: Call, enrolled: Face) ->
     make_face(User.objects.get(), OTHER)
     call.state()
     assert len(memory) == 1
-    User.objects.update(suspended_at=timezone.now())
+    Face.objects.update(suspended_at=timezone.now())
     lost_at_once(call)
     assert not memory
 
@@ -174,12 +183,20 @@ def test_templates_that_nobody_asks_for_leave_the_memory() -> None:
     assert [key.split(":")[-1] for key in cache._cache] == ["other"]  # type: ignore[attr-defined]
 
 
-def test_the_user_is_suspended_and_comes_back(call: Call) -> None:
+def test_the_user_is_suspended_and_comes_back(service: Person) -> None:
+    """At the moment when the session is opened: the suspension ends all that it finds."""
+    call = Call(service)
     verified(call)
     User.objects.update(suspended_at=timezone.now())
     lost_at_once(call)
     User.objects.update(suspended_at=None)
     assert [call.state() for _ in range(3)] == ["lost", "lost", "verified"]
+
+
+def test_to_a_suspended_user_the_session_is_not_there(call: Call) -> None:
+    verified(call)
+    User.objects.update(suspended_at=timezone.now())
+    assert refusal(call.send()) == (404, "session_not_found")
 
 
 def test_the_face_is_suspended(call: Call) -> None:

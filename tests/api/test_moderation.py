@@ -171,22 +171,6 @@ def test_a_session_ends(service: Person, owner: Person, fake: FakePipeline, purp
         assert refusal(owner.post(f"{path}/frames", **IMAGE)) == (404, "session_not_found")
 
 
-def test_a_session_that_was_opened_at_that_moment_is_lost(
-    service: Person, fake: FakePipeline
-) -> None:
-    """Whatever is open, no template is compared any more."""
-    fake.show(vector(1))
-    make_face(make_user(OWNER), vector(1))
-    opened = service.post("sessions", user_id=OWNER, purpose="video_call")
-    path = f"sessions/{data_of(opened, 201)['session_id']}/frames"
-    for _ in range(3):
-        frame = data_of(service.post(path, **IMAGE))
-    assert frame["state"] == "verified"
-    User.objects.update(suspended_at=timezone.now())
-    frame = data_of(service.post(path, **IMAGE))
-    assert frame["state"] == "lost"
-
-
 # --- a suspended face -----------------------------------------------------------------------------
 
 

@@ -9,6 +9,11 @@ from django.core.management.base import BaseCommand, CommandError
 from management import erasure
 from recognition.errors import ServiceError
 
+_NOTHING_HELD = {
+    "user_not_found": "nothing is held.",
+    "user_merged": "nothing is held under this id, which was merged into another.",
+}
+
 
 class Command(BaseCommand):
     help = "Erase all that is held about users, as DELETE /users/ID; prints the receipts."
@@ -24,9 +29,9 @@ class Command(BaseCommand):
             try:
                 receipt = erasure.erase(actor="command:erase_user", user_id=user_id)
             except ServiceError as error:
-                if error.code != "user_not_found":
+                if error.code not in _NOTHING_HELD:
                     raise CommandError(f"{user_id}: {error}") from error
-                self.stdout.write(f"{user_id}: nothing is held.")
+                self.stdout.write(f"{user_id}: {_NOTHING_HELD[error.code]}")
                 continue
             counts = ", ".join(f"{count} {name}" for name, count in receipt.removed.items())
             self.stdout.write(
