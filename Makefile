@@ -28,7 +28,7 @@ run: .venv/run.stamp .env  ## Start everything: database, web server, workers (P
 	@exec $(BIN)/python -m facesvc.run --host $(HOST) --port $(PORT)
 
 token: .venv/run.stamp .env  ## Print a token with all rights for two hours: export TOKEN=$(make token)
-	@$(BIN)/python manage.py issue_token --service local --scope all --minutes 120
+	@$(BIN)/python manage.py issue_token --service local --scope all --minutes 120 --calls-per-minute 600
 
 demo: .venv/dev.stamp .env  ## People of packaged photos in the service, and the page with them (PORT=8000 HOST=127.0.0.1)
 	@exec $(BIN)/python -m tests.demo --host $(HOST) --port $(PORT)

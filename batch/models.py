@@ -209,6 +209,8 @@ class WebhookEndpoint(models.Model):
     disabled_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = "callback address"
+        verbose_name_plural = "callback addresses"
         constraints = [
             models.UniqueConstraint(fields=["client", "url"], name="endpoint_once_per_client")
         ]
@@ -245,7 +247,7 @@ class WebhookDelivery(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        verbose_name_plural = "webhook deliveries"
+        verbose_name = "callback"
         constraints = [
             models.CheckConstraint(
                 condition=Q(state="pending", next_attempt_at__isnull=False)

@@ -145,7 +145,7 @@ def process(claimed: Item) -> bool:
             connection.close()
         _put_off(claimed)
         return False
-    which = {"item": claimed.pk, "job": claimed.job_id, "attempt": claimed.attempts}
+    which = {"item": claimed.pk, "job": claimed.job.job_id, "attempt": claimed.attempts}
     logger.info("item", extra={**which, **stages.milliseconds(spent)})
     return True
 

@@ -17,7 +17,10 @@ from typing import TextIO
 _ZONE = datetime.now().astimezone().tzinfo
 _API = "/api/v1/face-recognition"
 # What browsers and probes ask for by themselves, again and again.
-_UNSEEN = {"/health", "/health/live", "/health/ready", "/metrics", "static", "none"}
+_UNSEEN = {
+    *("/health", "/health/live", "/health/ready", "/metrics", "static", "none"),
+    *("/admin/jsi18n/", "/admin/recognition/face/picture/<str:signed>/"),
+}
 _WORDS = {"none": "an unknown path", "static": "a static file"}
 _PARAMETER = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
@@ -67,7 +70,7 @@ class Formatter(logging.Formatter):
             return self._request(fields)
         if "item" in fields and "job" in fields:
             again = f", attempt {fields['attempt']}" if fields["attempt"] > 1 else ""
-            return f"picture {fields['item']} of job {fields['job']} is done{again}"
+            return f"a picture of {fields['job']} is done{again}"
         if record.levelno < logging.WARNING:
             return record.message
         colour = YELLOW if record.levelno == logging.WARNING else RED

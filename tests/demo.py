@@ -27,7 +27,6 @@ from django.conf import settings
 PROJECT = Path(__file__).parents[1]
 PREFIX = "/api/v1/face-recognition/"
 PATIENCE = 600  # seconds: the first start builds the database and the models
-TOKEN_MINUTES = 120
 
 
 @dataclass(frozen=True)
@@ -126,11 +125,15 @@ def show(url: str, folder: Path) -> None:
 
 
 def issued() -> str:
+    """As `make run` prints one."""
+    from facesvc.run import TOKEN_CALLS, TOKEN_HOURS
     from recognition import tokens
     from recognition.access import SCOPES
 
     try:
-        return tokens.issue("local", list(SCOPES), minutes=TOKEN_MINUTES)
+        return tokens.issue(
+            "local", list(SCOPES), minutes=TOKEN_HOURS * 60, calls_per_minute=TOKEN_CALLS
+        )
     except tokens.NotTheIssuerError as error:
         raise DemoError(f"{error} The demo needs a token of its own.") from error
 

@@ -8,7 +8,8 @@ import pytest
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from facesvc import locks
+from facesvc import locks, run
+from recognition import tokens
 from recognition.models import Face, User
 from tests import demo
 
@@ -45,6 +46,10 @@ def test_a_browser_opens_where_there_is_a_display(
     demo.show(live_server.url, tmp_path)
     program, page = opened
     assert program == "/usr/bin/xdg-open" and page.startswith(f"{live_server.url}/#token=")
+
+
+def test_its_token_may_call_as_often_as_that_of_make_run() -> None:
+    assert tokens.read(demo.issued()).calls_per_minute == run.TOKEN_CALLS
 
 
 def test_the_running_service_is_found(tmp_path: Path) -> None:

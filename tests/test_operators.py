@@ -56,6 +56,18 @@ def test_accounts_are_operators(operator: Client) -> None:
     assert User.objects.get().check_password("right")
 
 
+def test_a_new_operator_can_log_in_and_act_at_once(operator: Client) -> None:
+    form = operator.get("/admin/auth/user/add/").context["adminform"].form
+    assert form.get_initial_for_field(form.fields["is_staff"], "is_staff") is True
+    password = "correct horse battery staple"
+    fields = {"username": "tom", "password1": password, "password2": password, "is_staff": "on"}
+    chosen = {"usable_password": "true", "groups": [Group.objects.get(name="moderator").pk]}
+    assert operator.post("/admin/auth/user/add/", fields | chosen).status_code == 302
+    tom = User.objects.get(username="tom")
+    assert tom.is_staff and tom.check_password(password)
+    assert tom.has_perm("recognition.moderate_user") and not tom.is_superuser
+
+
 # --- failures -------------------------------------------------------------------------------------
 
 

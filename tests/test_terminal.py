@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 from django.test import Client
+from django.urls import resolve
 from pytest_django import Settings
 
 from batch import work
@@ -87,13 +88,19 @@ def test_what_is_asked_for_by_itself_is_not_shown(client: Client, screen: Screen
     assert lines(screen) == ["404       0 ms  nobody    GET /metrics"]
 
 
+def test_what_pages_of_the_admin_are_made_of_is_not_shown(screen: Screen) -> None:
+    for path in ("/admin/jsi18n/", "/admin/recognition/face/picture/1-signed/"):
+        LOG.info("request", extra={"route": f"/{resolve(path).route}", "status": 200})
+    assert lines(screen) == []
+
+
 @pytest.mark.django_db
 def test_a_picture_of_a_job(service: Person, fake: FakePipeline, screen: Screen) -> None:
     fake.show(vector(1))
     images = [{"image_id": "secret", "image": PICTURE_BASE64}]
     service.post("batch-identify", images=images, processing_options={"async": True})
     work.work()
-    assert re.fullmatch("picture [0-9]+ of job [0-9]+ is done", lines(screen)[-1])
+    assert re.fullmatch("a picture of job_[0-9a-f]+ is done", lines(screen)[-1])
     assert "secret" not in screen.getvalue()
 
 

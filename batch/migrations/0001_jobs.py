@@ -192,7 +192,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name_plural": "webhook deliveries",
+                "verbose_name": "callback",
             },
         ),
         migrations.CreateModel(
@@ -232,6 +232,8 @@ class Migration(migrations.Migration):
                 ("disabled_at", models.DateTimeField(null=True)),
             ],
             options={
+                "verbose_name": "callback address",
+                "verbose_name_plural": "callback addresses",
                 "constraints": [
                     models.UniqueConstraint(
                         fields=("client", "url"), name="endpoint_once_per_client"

@@ -1,9 +1,11 @@
-"""Pages of no single app: the audit log, and the model that serves."""
+"""Pages of no single app: the audit log, the model that serves, and the operators."""
 
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import User as Account
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -124,3 +126,20 @@ class ActiveModelAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     def _require_view(self, request: HttpRequest) -> None:
         if not self.has_view_permission(request):
             raise PermissionDenied
+
+
+# Imported, it has registered its own page.
+admin.site.unregister(Account)
+
+
+@admin.register(Account)
+class OperatorAdmin(UserAdmin):  # type: ignore[type-arg]
+    """The form for a new operator asks for a group, so that the account can be used at once."""
+
+    add_fieldsets = (
+        (None, {"fields": ("username", "usable_password", "password1", "password2")}),
+        ("What this operator may do", {"fields": ("is_staff", "groups")}),
+    )
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"is_staff": True, **super().get_changeform_initial_data(request)}

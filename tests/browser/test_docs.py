@@ -1,12 +1,14 @@
 """The page of the API description: a token, a file, Execute."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from facesvc import examples
+from recognition import enrolment
 from tests.browser.driving import PHONE, Browser
 from tests.builders import service_token
 
@@ -54,11 +56,25 @@ def test_the_example_in_json_can_be_sent_as_it_is(browser: Browser) -> None:
     assert status(browser, REGISTER) == "201", operation.text
 
 
-@pytest.mark.parametrize("verb", ["verify", "compare", "identify", "batch_identify"])
-def test_a_file_can_be_chosen(browser: Browser, verb: str) -> None:
+@pytest.mark.parametrize("verb", ["verify", "compare", "identify", "detect"])
+def test_a_form_needs_no_more_than_files(browser: Browser, tmp_path: Path, verb: str) -> None:
+    """A field that is left empty is not sent."""
+    user_id = UUID(str(examples.BODIES["verify"]["user_id"]))
+    enrolment.enrol(actor="test", user_id=user_id, image=examples.PICTURE)
     browser.open("/api/docs")
-    tag = "batches" if verb.startswith("batch") else "recognition"
-    operation = opened(browser, f"#operations-{tag}-{verb}")
+    authorize(browser)
+    css = f"#operations-recognition-{verb}"
+    operation = opened(browser, css)
+    photo = tmp_path / "face.webp"
+    photo.write_bytes(examples.PICTURE)
+    for chooser in operation.find_elements(By.CSS_SELECTOR, "input[type=file]"):
+        chooser.send_keys(str(photo))
+    assert status(browser, css) == "200", operation.text
+
+
+def test_files_can_be_chosen_for_a_batch(browser: Browser) -> None:
+    browser.open("/api/docs")
+    operation = opened(browser, "#operations-batches-batch_identify")
     browser.wait(lambda: operation.find_elements(By.CSS_SELECTOR, "input[type=file]"))
 
 

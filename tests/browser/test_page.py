@@ -24,7 +24,7 @@ from tests.browser.driving import (
     moving,
     video,
 )
-from tests.builders import FRIEND, OWNER, service_token, user_token
+from tests.builders import FRIEND, OWNER, STRANGER, service_token, user_token
 from tests.photos import astronaut, coffee, encode, jpeg, resized, six_people, tom_hanks
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -193,7 +193,7 @@ def test_a_picture_that_came_before_is_refused(browser: Browser, tmp_path: Path)
     enrolled()
     opened(browser, "login")
     choose(browser, "login", photo(tmp_path, "one.jpg", jpeg(moving(astronaut(), ASTRONAUT)[40])))
-    for expected in (f"Welcome, {NAME}", "Refused, whatever the face."):
+    for expected in (f"Welcome, {NAME}", "Refused. The face did not count."):
         browser.find("#login form button.primary").click()
         outcome = browser.find("#login .outcome", expected).text
     assert "The same picture came before." in outcome
@@ -232,6 +232,23 @@ def test_an_expired_token(browser: Browser) -> None:
     browser.find("#gate-token").send_keys(service_token("local", SCOPES))
     browser.find("#gate button.primary").click()
     browser.find("#enrol h2")
+
+
+@pytest.mark.parametrize("pasted", ["export TOKEN={}", "http://127.0.0.1:8000/#token={}", " {}\t"])
+def test_what_the_terminal_prints_can_be_pasted(browser: Browser, pasted: str) -> None:
+    browser.open("/")
+    browser.find("#gate-token").send_keys(pasted.format(service_token("local", SCOPES)))
+    browser.find("#gate button.primary").click()
+    browser.find("#enrol h2")
+
+
+def test_people_of_one_name_can_be_told_apart(browser: Browser) -> None:
+    for user_id, name in ((OWNER, NAME), (FRIEND, NAME), (STRANGER, "Tom Hanks")):
+        User.objects.create(pk=user_id, display_name=name)
+    opened(browser, "login")
+    shown = {each.text for each in browser.all("#login-who option")}
+    shared = {f"{NAME}, {str(user_id)[:8]}" for user_id in (OWNER, FRIEND)}
+    assert shown == {*shared, "Tom Hanks", "By user id"}
 
 
 def test_a_token_that_expires_meanwhile(browser: Browser, settings: Settings) -> None:

@@ -22,6 +22,9 @@ let last = ""; // the tab before the token was asked for
 
 // --- The token ---------------------------------------------------------------
 
+/** The token in what somebody pasted: also the whole line of the terminal, or the whole link. */
+const tokenIn = (pasted) => pasted.match(/[\w-]+\.[\w-]+\.[\w-]+$/)?.[0] ?? pasted;
+
 /** From the address, which forgets it at once, or as this tab of the browser kept it. */
 function givenToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -113,7 +116,7 @@ for (const tab of $$("[role=tab]")) tab.addEventListener("click", () => open(tab
 for (const name of Object.keys(TABS)) tabs[name] = TABS[name].start($(`#${name}`), {api, people: everybody, go});
 for (const button of $$("[data-copy]")) button.addEventListener("click", () => copy($(`#${button.dataset.copy}`).textContent, button));
 listRequests($(".requests"), api);
-onSubmit($("#gate-form"), () => useToken($("#gate-token").value.trim()));
+onSubmit($("#gate-form"), () => useToken(tokenIn($("#gate-token").value.trim())));
 $("#gate-cancel").addEventListener("click", () => useToken(api.token));
 $("#token-button").addEventListener("click", () => askForToken("Paste another token to use this page with its rights.", true));
 window.addEventListener("hashchange", () => { if (location.hash.startsWith("#token=")) useToken(givenToken()); });

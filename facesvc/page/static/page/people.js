@@ -91,7 +91,12 @@ export class Picker extends EventTarget {
 
   #fill(wanted = this.select.value) {
     const {list, self, hasMore} = this.people;
-    const options = list.map((user) => el("option", {value: user.user_id}, nameOf(user)));
+    const names = list.map(nameOf);
+    const isShared = (name) => names.indexOf(name) !== names.lastIndexOf(name);
+    const options = list.map(({user_id: userId}, number) => {
+      const name = names[number];
+      return el("option", {value: userId}, isShared(name) ? `${name}, ${userId.slice(0, 8)}` : name);
+    });
     if (this.withNew && !self) options.unshift(el("option", {value: NEW}, "A new person"));
     if (!this.withNew && !list.length) options.push(el("option", {value: ""}, "Nobody is enrolled yet"));
     if (!self && (hasMore || list.length)) options.push(el("option", {value: BY_ID}, hasMore ? "Somebody else, by user id" : "By user id"));

@@ -50,7 +50,7 @@ export function start(panel, {api, people, go}) {
     if (outcome === "success" && session.state === "verified") {
       show(result, "good", `Welcome, ${name}.`, confidence, against(risk, true));
     } else if (outcome === "rejected") {
-      show(result, "bad", "Refused, whatever the face.", risk.explanation ?? "", against(risk));
+      show(result, "bad", "Refused. The face did not count.", risk.explanation ?? "", against(risk));
     } else if (outcome === "no_registered_faces") {
       const add = el("button", {type: "button", class: "primary", onclick: () => go("enrol", picker.value)}, "Enrol a face");
       show(result, "careful", `No face of ${name} is enrolled.`, "Enrol one, then log in.", el("p", {class: "actions"}, add));
