@@ -1,5 +1,6 @@
 # Every target makes the virtual environment it needs. Installing is skipped while the lock files
-# are unchanged: a stamp file in .venv is newer than they are.
+# are unchanged: a stamp file in .venv is newer than they are. What installing says goes to the
+# standard error: the output of `make token` is a token and nothing else.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # Not "?=": shells and tools export variables of these names that mean something else.
@@ -123,7 +124,7 @@ clean-data:  ## Remove the data folder: all faces, the database, the models. Ref
 .venv/made.stamp:
 	@$(if $(PYTHON),,echo "Python 3.11 or newer is needed; none found (set PYTHON=...)" >&2; exit 1)
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + " (set PYTHON=...)")'
-	@echo "Making the virtual environment in .venv"
+	@echo "Making the virtual environment in .venv" >&2
 	@$(PYTHON) -m venv .venv
 	@touch $@
 
@@ -132,12 +133,12 @@ clean-data:  ## Remove the data folder: all faces, the database, the models. Ref
 	@touch $@
 
 .venv/run.stamp: requirements/run.txt .venv/build.stamp
-	@echo "Installing what the service needs (700 MB on disk, a minute or more the first time)"
+	@echo "Installing what the service needs (700 MB on disk, a minute or more the first time)" >&2
 	@$(INSTALL) -r $<
 	@touch $@
 
 .venv/dev.stamp: requirements/dev.txt requirements/photos.txt .venv/build.stamp
-	@echo "Installing what the service and its tests need (1 GB on disk, a minute or more the first time)"
+	@echo "Installing what the service and its tests need (1 GB on disk, a minute or more the first time)" >&2
 	@$(INSTALL) -r requirements/dev.txt -r requirements/photos.txt
 	@touch $@ .venv/run.stamp
 
@@ -155,7 +156,7 @@ clean-data:  ## Remove the data folder: all faces, the database, the models. Ref
 # The secret that the service cannot do without, the key of the kept pictures of faces, and that of
 # the templates. An existing file is never overwritten.
 .env: | .venv/made.stamp
-	@echo "Writing .env with new keys"
+	@echo "Writing .env with new keys" >&2
 	@umask 077 && set -C && $(BIN)/python -c \
 		'import base64, os, secrets; print("SECRET_KEY=" + secrets.token_urlsafe(64)); \
 		key = lambda: base64.urlsafe_b64encode(os.urandom(32)).decode(); \
