@@ -18,20 +18,20 @@ from django.utils import timezone
 
 from recognition import (
     daily_counts,
-    enrolment,
     lockout,
     matching,
     people,
     recent_probes,
     risk,
     sessions,
+    unlike_faces,
 )
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.inspection import Inspection
 from recognition.lockout import Source
 from recognition.matching import Verification
-from recognition.models import Attempt, AuditEvent, CountedKind, Face, Session
+from recognition.models import Attempt, CountedKind, Face, Session
 from recognition.people import Standing
 from recognition.providers import ANTISPOOFING, DEEPFAKE, Outcome
 from recognition.session_models import Purpose, State
@@ -209,13 +209,9 @@ def history_of(
 
 def _is_unlike_face(compared: Verification, user_id: UUID) -> bool:
     """Whether a face matches that was enrolled a short time ago, unlike the user's others."""
-    hours = settings.FACESVC_NEW_FACE_HOURS
-    if not (hours and compared.is_match and compared.compared):
+    if not (compared.is_match and compared.compared):
         return False
-    noted = AuditEvent.objects.filter(user_id=user_id, action=enrolment.UNLIKE_OTHERS)
-    recent = noted.filter(at__gt=timezone.now() - timedelta(hours=hours))
-    found: bool = recent.filter(face_id=compared.compared.face_id).exists()
-    return found
+    return unlike_faces.is_noted(user_id, compared.compared.face_id)
 
 
 def count(source: Source, result: str, assessment: risk.Assessment) -> None:

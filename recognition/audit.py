@@ -19,6 +19,11 @@ def operator(account: Any) -> str:
     return f"operator:{account.get_username()}"[:_LONGEST]
 
 
+def end_user(user_id: UUID) -> str:
+    """The actor of a user's own token."""
+    return f"user:{user_id}"
+
+
 def is_end_user(actor: str) -> bool:
     return actor.startswith("user:")
 

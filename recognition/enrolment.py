@@ -16,6 +16,7 @@ from recognition import (
     engine,
     lookalikes,
     people,
+    unlike_faces,
 )
 from recognition.capacity import turn
 from recognition.descriptions import attributes_of, place_of, quality_of
@@ -23,10 +24,8 @@ from recognition.engine import Engine
 from recognition.errors import ServiceError
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace, FacesOfPicture
-from recognition.matching import BASIC, Compared, compare_with_all_of_user
+from recognition.matching import Compared, compare_with_all_of_user
 from recognition.models import CountedKind, Face, FaceCrop, Template, User, new_face_id
-
-UNLIKE_OTHERS = "face.unlike_others"  # in the audit log
 
 
 def enrol(
@@ -56,12 +55,13 @@ def enrol(
             if user.suspended_at:
                 raise people.suspended(is_told=not audit.is_end_user(actor))
             nearest = _require_new(active, user, face)
+            is_unlike = unlike_faces.is_unlike(active, user_id, face, nearest)
             stored = _store(active, user, face, face_group, metadata or {})
             if kept is not None:
                 FaceCrop.objects.create(face=stored, sealed=crops.seal(kept))
             audit.note(actor, "face.register", user_id=user_id, face_id=stored.face_id)
-            if nearest:
-                _note_unlike(active, stored, nearest)
+            if is_unlike:
+                unlike_faces.note(active, stored, nearest)
             lookalikes.note(active, stored.pk, user_id, active.template(face))
             daily_counts.note_if_stored(CountedKind.ENROLMENT)
             return stored
@@ -146,22 +146,6 @@ def _require_new(active: Engine, user: User, face: DetectedFace) -> Compared | N
         details = {"face_id": nearest.face_id} if shown.exists() else {}
         raise ServiceError("duplicate_face", "The user already has this picture.", details)
     return nearest
-
-
-def _note_unlike(active: Engine, stored: Face, nearest: Compared) -> None:
-    """For the moderators: somebody else may have been enrolled for the user, with a stolen token.
-
-    Such a face does not log in at `strict` for a while; see recognition.attempts.
-    """
-    confidence = active.scores.confidence(nearest.face_cosine)
-    if confidence < BASIC:
-        audit.note(
-            audit.SYSTEM,
-            UNLIKE_OTHERS,
-            user_id=stored.user_id,
-            face_id=stored.face_id,
-            confidence_score=round(confidence, 4),
-        )
 
 
 def _store(

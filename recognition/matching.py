@@ -1,7 +1,7 @@
 """The verbs verify and identify, with every decision they take."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
@@ -92,10 +92,12 @@ def compare_with_user(
     return _nearest(active, listings, probe)
 
 
-def compare_with_all_of_user(active: Engine, user_id: UUID, probe: DetectedFace) -> Compared | None:
-    """Also with the faces that are suspended: only to tell whether a picture is there already."""
-    listings = Listing.objects.comparable_with(active.template_version)
-    return _nearest(active, listings.filter(user_id=user_id), probe)
+def compare_with_all_of_user(
+    active: Engine, user_id: UUID, probe: DetectedFace, *, without: Collection[str] = ()
+) -> Compared | None:
+    """Also with suspended faces, `without` some: only to tell whether a new one resembles any."""
+    listings = Listing.objects.comparable_with(active.template_version).filter(user_id=user_id)
+    return _nearest(active, listings.exclude(template__face__face_id__in=without), probe)
 
 
 def _nearest(active: Engine, listings: ListingQuerySet, probe: DetectedFace) -> Compared | None:

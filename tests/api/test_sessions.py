@@ -21,6 +21,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from recognition import matching
+from recognition.inference.arrays import Floats
 from recognition.inspection import Inspection
 from recognition.models import Attempt, AuditEvent, Face, FailureCount, RecentProbe, Session, User
 from tests.builders import (
@@ -351,6 +352,42 @@ def test_a_new_face_that_is_unlike_the_others(
     settings.FACESVC_NEW_FACE_HOURS = 0
     answer = data_of(verify_in(owner, opened(owner, verification_level="strict"), 3))
     assert answer["verification_result"] == "success"
+
+
+def waits(owner: Person, shown: Floats, fake: FakePipeline) -> bool:
+    """Whether a picture that was just enrolled is refused in a login at `strict`."""
+    fake.show(shown)
+    assert owner.post("register", user_id=OWNER, image=PICTURE_BASE64).status_code == 201
+    session = opened(owner, verification_level="strict")
+    answer = data_of(verify_in(owner, session, Face.objects.latest("pk").pk))
+    assert ("unlike_face" in answer["risk_assessment"]["factors"]) == (
+        answer["verification_result"] == "rejected"
+    )
+    return bool(answer["verification_result"] == "rejected")
+
+
+def test_a_second_picture_of_a_stranger_does_not_log_in_either(
+    owner: Person, fake: FakePipeline, settings: Settings
+) -> None:
+    """It resembles the first one, which waits itself."""
+    settings.FACESVC_STRICT_CHECKS = []
+    strangers = vector(2), near(vector(2), 0.96, toward=126)
+    assert [waits(owner, shown, fake) for shown in strangers] == [True, True]
+    assert not waits(owner, near(vector(1), 0.96, toward=126), fake)
+
+
+@pytest.mark.parametrize("what", ["face", "user"])
+@pytest.mark.parametrize("who", ["the user", "a service"])
+def test_who_removes_the_faces_first_waits_all_the_same(
+    what: str, who: str, owner: Person, service: Person, fake: FakePipeline, settings: Settings
+) -> None:
+    """With a token that was stolen; an app may enrol its users anew."""
+    settings.FACESVC_STRICT_CHECKS = []
+    face = Face.objects.get(user=OWNER)
+    by = owner if who == "the user" else service
+    path = f"faces/{face.face_id}" if what == "face" else f"users/{OWNER}"
+    assert by.delete(path).status_code == 200
+    assert waits(owner, vector(2), fake) == (who == "the user")
 
 
 def test_many_users_tried_from_one_device(service: Person, fake: FakePipeline) -> None:
