@@ -41,7 +41,7 @@ def check(file: Path) -> None:
 
 
 def _digest(file: Path, length: int) -> str:
-    """Of the first `length` bytes."""
+    """The HMAC of the first `length` bytes, in hexadecimal digits."""
     key = hashlib.sha256(b"facesvc.backup\n" + settings.SECRET_KEY.encode()).digest()
     made = hmac.new(key, digestmod="sha256")
     with file.open("rb") as content:

@@ -34,7 +34,7 @@ WHERE (NOT {_MINUTE} OR w.minute_count < %(minute)s) AND (NOT {_HOUR} OR w.hour_
 RETURNING minute_count, extract(epoch FROM minute_start + interval '1 minute' - now())::float,
     hour_count, extract(epoch FROM hour_start + interval '1 hour' - now())::float
 """
-# Of somebody who was refused; a window that is over holds nothing.
+# For somebody who was refused; a window that is over holds nothing.
 _LOOK = """
 SELECT CASE WHEN minute_left > 0 THEN minute_count ELSE 0 END, minute_left,
     CASE WHEN hour_left > 0 THEN hour_count ELSE 0 END, hour_left

@@ -1,6 +1,6 @@
 """The rest of a body that a view refused without reading it.
 
-A client sends its whole picture before it looks at the answer. If the connection closed meanwhile,
+A client sends its whole picture before it looks at the answer. If the connection closed by then,
 the client would get a broken connection in place of the answer, and a proxy would answer 502. So
 what was not read is read and dropped, within bounds, after the answer has gone out.
 """
@@ -46,6 +46,6 @@ def drop(environ: Mapping[str, Any], limit: int) -> None:
 
 
 def _stop_reading(connection: socket.socket) -> None:
-    """Whoever reads finds that nothing more comes."""
+    """The thread that reads finds that nothing more comes."""
     with suppress(OSError):  # it is closed
         connection.shutdown(socket.SHUT_RD)

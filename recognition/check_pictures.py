@@ -17,7 +17,7 @@ from recognition.inference.pipeline import DetectedFace
 # Sides of the box that are shown: the most that MiniFASNet looks at (its scales are 2.7 and 4).
 _SURROUNDINGS = 4.0
 _LONGEST_SIDE = 640  # pixels
-# Of a face that is a third of the picture the difference to a lossless one is below its noise.
+# The difference to a lossless picture is below its noise where a face is a third of it.
 _JPEG_QUALITY = 95
 
 

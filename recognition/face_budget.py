@@ -101,7 +101,7 @@ def _used(user_id: UUID) -> tuple[int, float]:
 
 
 def _statement(statement: str, user_id: UUID, **values: int) -> tuple[int, float] | None:
-    # Whoever reads the table cannot tell which user it is.
+    # Somebody who reads the table cannot tell which user it is.
     key = salted_hmac(_SALT, str(user_id), algorithm="sha256").hexdigest()
     with connection.cursor() as cursor:
         cursor.execute(statement, {"key": key, **values})

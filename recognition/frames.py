@@ -158,7 +158,7 @@ def _count(caller: Caller, session: Session, frame: Frame, seen: _Seen) -> str:
 
 
 def _forget_motion(session: Session) -> None:
-    """Whoever is verified next has to move once more."""
+    """The next face that is verified has to move once more."""
     session.has_moved = False
     recent_probes.forget_first(session)
 
@@ -207,8 +207,8 @@ def _vote(session: Session, seen: _Seen, result: str, assessment: risk.Assessmen
     if vote == live.MATCH and not session.has_moved and seen.compared.probe:
         session.has_moved = recent_probes.moves(seen.compared.by, session, seen.compared.probe)
     state = live.advance(session.state, votes, size)
-    # Not by a frame that was not checked itself, as when another one was counted meanwhile, and
-    # not by one picture over and over.
+    # A frame that was not checked itself verifies nobody, as when another one was counted before
+    # it, and one picture over and over does not either.
     if state != State.VERIFIED or (seen.outcomes and session.has_moved):
         session.state = state
     new = {"vote": vote, "pixels": seen.inspection.pixels_hash}

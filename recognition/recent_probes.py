@@ -1,6 +1,6 @@
 """The pictures that were used for a user within a day, by their faces: copies are recognised.
 
-A copy that was compressed anew, cropped or mirrored has other bytes and other pixels, and nearly
+A copy that was compressed again, cropped or mirrored has other bytes and other pixels, and nearly
 the same embedding. Two photos of one person that were taken one after the other have not: see
 docs/risk.md for how often they do. What is kept is protected as templates are, and has their
 version, so that it is never compared with what another model or key made.

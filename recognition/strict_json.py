@@ -18,7 +18,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _MAX_DEPTH = 32
 # Bytes of a text that is set aside, at least.
 _LONG = 1024
-# Stands for a text that is set aside. Nobody else knows it, so no body can have it by itself.
+# Stands for a text that is set aside. It is secret, so no body can have it by itself.
 _MARK = secrets.token_hex(16)
 # How libraries write what base64 and its line breaks consist of.
 _ESCAPES = [(b"\\/", b"/"), (b"\\n", b"\n"), (b"\\r", b"\r")]
@@ -37,7 +37,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-# json.loads would make one anew for every text.
+# json.loads would make another one for every text.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 

@@ -109,7 +109,7 @@ def test_the_attack_works_where_every_score_is_shown(fake: FakePipeline, admin: 
 
 
 def test_strangers_tell_no_template(fake: FakePipeline, stranger: Person) -> None:
-    """Also with the one in a thousand that matches by chance."""
+    """The one in a thousand that matches by chance changes little."""
     attack = Attack(fake, stranger, {"min_confidence": 0, "max_false_positive_rate": 1})
     faces = [attack.somebody() for _ in range(FACES - 1)]
     known = attack.known([*faces, attack.lookalike()])

@@ -6,7 +6,7 @@ import struct
 
 from recognition.inference.formats.header import Header, truncated
 
-# Of the compression: the pixels lie there as they are, with or without masks of the colours.
+# Kinds of compression in which the pixels lie as they are, with or without masks of the colours.
 _PLAIN = (0, 3)
 
 

@@ -1,4 +1,4 @@
-"""WebP: the size out of its first chunk. Of an animation, decoders take the first frame."""
+"""WebP: the size out of its first chunk. Decoders take the first frame of an animation."""
 
 from __future__ import annotations
 
