@@ -1,6 +1,7 @@
 """JSON Web Tokens: made with our secret for trying out, or by the app's identity provider."""
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from json import JSONDecodeError
@@ -131,9 +132,30 @@ def algorithm_of(pem: str) -> str:
     raise ValueError("The key is neither RSA, nor EC on P-256, nor Ed25519 or Ed448.")
 
 
+class _Keys(jwt.PyJWKClient):
+    """The provider's keys. One that does not answer is left alone for a moment.
+
+    Whoever asks keeps all others waiting, those who have a known key as well. So tokens with ids of
+    keys that do not exist, which anybody can make, would stop the service while the provider is
+    away.
+    """
+
+    PAUSE = 10.0  # seconds
+    _asked_again_at = 0.0
+
+    def fetch_data(self) -> Any:
+        if time.monotonic() < self._asked_again_at:
+            raise jwt.PyJWKClientConnectionError("It did not answer a moment ago.")
+        try:
+            return super().fetch_data()
+        except Exception:
+            self._asked_again_at = time.monotonic() + self.PAUSE
+            raise
+
+
 @cache
-def _jwks(url: str) -> jwt.PyJWKClient:
-    return jwt.PyJWKClient(url, timeout=5)
+def _jwks(url: str) -> _Keys:
+    return _Keys(url, timeout=5)
 
 
 def _caller(claims: dict[str, Any]) -> Caller:

@@ -263,13 +263,16 @@ class KeyServer(HTTPServer):
     """Publishes RSA_KEY under the id `first`, or what a test puts into `body`."""
 
     body = published(RSA_KEY, "first")
+    status = 200
+    asked = 0
 
 
 @pytest.fixture
 def key_server(settings: Settings) -> Iterator[KeyServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            server.asked += 1
+            self.send_response(server.status)
             self.end_headers()
             self.wfile.write(server.body)
 
@@ -344,3 +347,20 @@ def test_a_provider_that_does_not_answer(client: Client, settings: Settings) -> 
     assert refusal(answer) == (503, "unavailable")
     assert answer["Retry-After"]
     assert "127.0.0.1" not in answer.content.decode()
+
+
+def test_a_provider_that_is_away_is_asked_now_and_then(
+    client: Client, key_server: KeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each question keeps everybody waiting; who has a known key needs none."""
+    good, unknown = (signed(RSA_KEY, "RS256", kid=kid) for kid in ("first", "second"))
+    assert ask(client, good).status_code == 200
+    keys = tokens._jwks(django_settings.JWT_JWKS_URL)
+    monkeypatch.setattr(keys, "cooldown_duration", 0)
+    monkeypatch.setattr(keys, "PAUSE", 3600.0)
+    key_server.status, before = 503, key_server.asked
+    assert [refusal(ask(client, unknown))[0] for _ in range(3)] == [503] * 3
+    assert key_server.asked == before + 1
+    assert ask(client, good).status_code == 200
+    key_server.status, keys._asked_again_at = 200, 0.0
+    assert refusal(ask(client, unknown)) == (401, "invalid_token")
