@@ -38,6 +38,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "JobStatus": "batch.models.Status.values",
         "ItemStatus": "batch.schemas.ITEM_STATUS",
+        "DuplicateState": "recognition.duplicates.DuplicateState.values",
+        "SessionState": "recognition.session_serializers.SHOWN_STATES",
         "FrameStatus": "recognition.session_serializers.FRAME_STATUS",
     },
     "WEBHOOKS": ["batch.callback_schema.JOB_ENDED"],

@@ -20,10 +20,13 @@ PATH: dict[str, tuple[str, str | None]] = {
     "name": ("The name of a group: `PUT /groups/{name}` creates one.", "hiking"),
     "face_id": ("As register and `GET /users/{user_id}/faces` answer it.", None),
     "session_id": ("As `POST /sessions` answers it.", None),
+    "duplicate_id": ("As `GET /duplicates` answers it.", None),
     "job_id": ("As batch-register and `GET /batch-jobs` answer it.", None),
 }
 
 _CONSENT = {"given_at": "2026-01-20T10:30:00Z", "text_version": "2026-01"}
+
+_WHY = {"reason": "Reported by three people."}
 
 # The body of each operation that has one, as JSON; forms are filled from it.
 BODIES: dict[str, dict[str, Any]] = {
@@ -48,6 +51,14 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "put_face": {"privacy_settings": {"searchable": True, "taggable": "friends_only"}},
     "patch_face": {"face_group": "primary"},
+    "suspend_user": _WHY,
+    "unsuspend_user": _WHY,
+    "unlock_user": _WHY,
+    "suspend_face": _WHY,
+    "unsuspend_face": _WHY,
+    "move_face": {"user_id": _OTHER, "reason": "It shows somebody else."},
+    "merge_users": {"into": _OTHER, "reason": "Two accounts of one person."},
+    "decide_duplicate": {"decision": "different_people", "reason": "They are twins."},
     "open_session": {"user_id": _USER, "purpose": "video_call"},
     "post_frame": {"image": _FACE, "sequence": 1},
     "batch_identify": {

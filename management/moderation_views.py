@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,7 +24,6 @@ from recognition.service_view import ServiceView
 from recognition.views import viewer_of, viewer_parameter
 
 _TAGS = ["moderation"]
-_WHY = OpenApiExample("With a reason", {"reason": "Reported by three people."}, request_only=True)
 
 
 class ModerationView(ServiceView):
@@ -50,7 +49,6 @@ class SuspendUserView(ModerationView):
         parameters=[viewer_parameter],
         request=ReasonRequest,
         responses={200: User},
-        examples=[_WHY],
         tags=_TAGS,
     )
     def post(self, request: Request, user_id: UUID) -> Response:
@@ -69,7 +67,6 @@ class UnsuspendUserView(ModerationView):
         parameters=[viewer_parameter],
         request=ReasonRequest,
         responses={200: User},
-        examples=[_WHY],
         tags=_TAGS,
     )
     def post(self, request: Request, user_id: UUID) -> Response:
@@ -88,7 +85,6 @@ class UnlockUserView(ModerationView):
         parameters=[viewer_parameter],
         request=ReasonRequest,
         responses={200: schemas.Unlocked},
-        examples=[_WHY],
         tags=_TAGS,
     )
     def post(self, request: Request, user_id: UUID) -> Response:
@@ -106,13 +102,6 @@ class MergeUserView(ModerationView):
         parameters=[viewer_parameter],
         request=MergeRequest,
         responses={200: User},
-        examples=[
-            OpenApiExample(
-                "Two accounts of one person",
-                {"into": "5f4c9c52-6f0b-4f35-9d36-0d9b6bd0a002", "reason": "Two accounts."},
-                request_only=True,
-            )
-        ],
         tags=_TAGS,
     )
     def post(self, request: Request, user_id: UUID) -> Response:
@@ -131,7 +120,6 @@ class SuspendFaceView(ModerationView):
         parameters=[viewer_parameter],
         request=ReasonRequest,
         responses={200: Face},
-        examples=[_WHY],
         tags=_TAGS,
     )
     def post(self, request: Request, face_id: str) -> Response:
@@ -149,7 +137,6 @@ class UnsuspendFaceView(ModerationView):
         parameters=[viewer_parameter],
         request=ReasonRequest,
         responses={200: Face},
-        examples=[_WHY],
         tags=_TAGS,
     )
     def post(self, request: Request, face_id: str) -> Response:
@@ -167,13 +154,6 @@ class MoveFaceView(ModerationView):
         parameters=[viewer_parameter],
         request=MoveRequest,
         responses={200: Face},
-        examples=[
-            OpenApiExample(
-                "A wrong face",
-                {"user_id": "5f4c9c52-6f0b-4f35-9d36-0d9b6bd0a002"},
-                request_only=True,
-            )
-        ],
         tags=_TAGS,
     )
     def post(self, request: Request, face_id: str) -> Response:
@@ -227,10 +207,6 @@ class DuplicateView(ModerationView):
         parameters=[viewer_parameter],
         request=DecisionRequest,
         responses={200: schemas.Duplicate},
-        examples=[
-            OpenApiExample("Twins", {"decision": "different_people"}, request_only=True),
-            OpenApiExample("Two accounts", {"decision": "same_person"}, request_only=True),
-        ],
         tags=_TAGS,
     )
     def post(self, request: Request, duplicate_id: int) -> Response:

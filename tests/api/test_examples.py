@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 from cryptography.fernet import Fernet
@@ -17,6 +18,8 @@ from pytest_django import Settings
 from facesvc import examples, guide
 from facesvc.openapi_hooks import FORM, JSON
 from recognition.access import SCOPES
+from recognition.duplicates import PossibleDuplicate
+from recognition.models import User
 from tests.api.routes import ROWS
 from tests.builders import PREFIX, data_of, service_token
 
@@ -68,7 +71,10 @@ def ids(settings: Settings, description: Schema, operation: Operation) -> dict[s
         if name != operation.name:  # or it would be sent twice
             made = data_of(send(by_name[name], known, *body_of(by_name[name])), status)
             known |= {key: made[key] for key in examples.PATH if key in made}
-    return known
+    pair = sorted(UUID(known[name]) for name in ("user_id", "other_id"))
+    first, second = (User.objects.get_or_create(pk=each)[0] for each in pair)
+    duplicate = PossibleDuplicate.objects.create(user_a=first, user_b=second, confidence=0.97)
+    return known | {"duplicate_id": str(duplicate.pk)}
 
 
 def send(
