@@ -41,6 +41,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "DuplicateState": "recognition.duplicates.DuplicateState.values",
         "SessionState": "recognition.session_serializers.SHOWN_STATES",
         "FrameStatus": "recognition.session_serializers.FRAME_STATUS",
+        "SessionState": "recognition.session_models.SHOWN_STATES",
+        "DuplicateState": "recognition.duplicates.DuplicateState.values",
     },
     "WEBHOOKS": ["batch.callback_schema.JOB_ENDED"],
     "SCHEMA_PATH_PREFIX": "/api/v1/face-recognition",

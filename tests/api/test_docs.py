@@ -2,10 +2,12 @@
 
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.utils.timezone import now
 from drf_spectacular.validation import validate_schema
@@ -25,6 +27,11 @@ def schema(client: Client) -> dict[str, Any]:
     assert response.status_code == 200
     result: dict[str, Any] = json.loads(response.content)
     return result
+
+
+def test_it_is_made_without_a_warning(tmp_path: Path) -> None:
+    """A warning would stand in the terminal of `make run`."""
+    call_command("spectacular", fail_on_warn=True, file=str(tmp_path / "schema.yaml"))
 
 
 def test_it_works(schema: dict[str, Any]) -> None:
