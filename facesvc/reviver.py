@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 from facesvc import database
-from facesvc.postgres.cluster import DatabaseError
 
 _FIRST_DELAY, _MOST_DELAY = 1.0, 60.0  # seconds
 
@@ -43,5 +42,7 @@ class Reviver:
         try:
             database.join(self._data_dir)
             self._error = None
-        except (DatabaseError, OSError) as error:
+        except Exception as error:
+            # A full disk shows in many ways, such as a keeper that cannot start. Any of them is
+            # printed and waited for: without its delay the next try would come at once, for ever.
             self._error = error

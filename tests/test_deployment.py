@@ -2,11 +2,13 @@
 
 import re
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+from cryptography.fernet import Fernet
 
 PROJECT = Path(__file__).parents[1]
 SCRIPTS, MANIFESTS = PROJECT / "deployment" / "scripts", PROJECT / "deployment" / "k8s"
@@ -161,3 +163,22 @@ def test_pods_may_do_nothing_but_their_work(name: str, pod: dict[str, object]) -
 
 def test_every_pod_is_looked_at() -> None:
     assert {name for name, _ in PODS} == {"web", "worker", "migrate-job"}
+
+
+def test_templates_are_protected_from_the_first_start_on(tmp_path: Path) -> None:
+    """A dump of a database alone must name nobody: every way to install makes the key."""
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    (binaries / "python").symlink_to(sys.executable)
+    stamp = tmp_path / ".venv" / "made.stamp"
+    stamp.parent.mkdir()
+    stamp.touch()
+    command = ["make", "--file", str(PROJECT / "Makefile"), f"BIN={binaries}", ".env"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    made = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
+    Fernet(made["FACESVC_TEMPLATE_KEYS"])  # 32 bytes in base64
+    assert made["FACESVC_TEMPLATE_KEYS"] != made["FACESVC_CROP_KEYS"]
+    compose = (PROJECT / "docker" / "docker-compose.yml").read_text()
+    assert "${FACESVC_TEMPLATE_KEYS:?" in compose
+    config = yaml.safe_load((MANIFESTS / "config.yaml").read_text())
+    assert "FACESVC_TEMPLATE_KEYS_FILE" in config["data"]

@@ -107,15 +107,21 @@ def break_database(data_dir: Path) -> None:
 # --- the reviver ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "error", [DatabaseError("no room"), subprocess.CalledProcessError(1, "no room")]
+)
 def test_the_next_try_comes_later_and_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     clock, failures = [0.0], [3]
 
     def join(data_dir: Path) -> int:
         if failures[0]:
             failures[0] -= 1
-            raise DatabaseError("no room")
+            raise error
         return 0
 
     monkeypatch.setattr(reviver.time, "monotonic", lambda: clock[0])
