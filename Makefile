@@ -101,7 +101,7 @@ restore: .venv/run.stamp .env  ## Bring it back (FILE=faces.backup, ARGS=--repla
 	@test -n "$(FILE)" || { echo "Which file? make restore FILE=faces.backup" >&2; exit 2; }
 	@$(BIN)/python -m facesvc.backup restore "$(FILE)" $(ARGS)
 
-lock: .venv/dev.stamp  ## Resolve pyproject.toml anew into requirements/*.txt
+lock: .venv/dev.stamp  ## Resolve pyproject.toml into requirements/*.txt
 	@echo "Resolving the newest allowed versions (photos, bench and hnswlib.txt are kept by hand)"
 	@$(COMPILE) --only-build-deps --all-build-deps --output-file requirements/build.txt pyproject.toml
 	@$(COMPILE) --extra dev --constraint requirements/build.txt \

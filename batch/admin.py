@@ -1,6 +1,6 @@
 """Jobs for the operators: to look at, and to cancel.
 
-No picture, and no result: whom a search found is its caller's matter.
+No picture, and no result: who was found in a search is for its caller to know.
 """
 
 from collections import Counter

@@ -82,7 +82,7 @@ class WebhookDeliveryAdmin(Rows):
 
     @admin.display(description="tries")
     def shown_tries(self, delivery: Any) -> str:
-        """Also those before a replay, which begins to count anew."""
+        """All of them, including those before a replay, which begins to count again."""
         if not delivery.all_tries:
             return "none yet"
         return f"{len(delivery.all_tries)}, the last one: {_outcome(delivery.all_tries[-1])}"

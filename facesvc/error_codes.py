@@ -175,7 +175,7 @@ CODES = {
         "Use the id of the user who stayed, which the app has chosen, and forget this one.",
     ),
     "user_suspended": Code(
-        *(403, STORED, "A moderator has suspended the user. Only services are told."),
+        *(403, STORED, "A moderator has suspended the user. Only services get this code."),
         "Wait until a moderator ends it: `POST /users/{user_id}/unsuspend`.",
     ),
     "face_not_found": Code(

@@ -45,7 +45,7 @@ def _folded(topic: str) -> str:
 _KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "recognition": ("Enrol, verify, identify, detect, compare.", (FACE, STORED, SESSION)),
     "users and faces": ("What is stored of people, and its erasure.", (FACE, STORED)),
-    "friends and groups": ("Who may find and tag whom.", (STORED, GRAPH)),
+    "friends and groups": ("Who may find and tag which people.", (STORED, GRAPH)),
     "sessions": ("Log in by face, and check who is on a call.", (STORED, SESSION)),
     "batches": ("Many pictures in one request.", (BATCH,)),
     "models": ("Which model answers, and what its scores mean.", ()),

@@ -28,8 +28,8 @@ FACESVC_CROP_KEYS = secrets("FACESVC_CROP_KEYS")
 #: Keep an encrypted picture of every enrolled face.
 #: Default: `true` with a key in `FACESVC_CROP_KEYS`
 STORE_FACE_CROPS = env.bool("STORE_FACE_CROPS", bool(FACESVC_CROP_KEYS))
-#: Protect the templates by a secret rotation, or whoever has the table and photos of people can
-#: name them in it: each 32 bytes in URL-safe base64, the newest first.
+#: Keys of the secret rotation that protects the templates. Without one, a thief who has the table
+#: and photos of people can name them in it. Each has 32 bytes in URL-safe base64, the newest first.
 #: Default: written into `.env` by `make`
 FACESVC_TEMPLATE_KEYS: tuple[str, ...] = tuple(secrets("FACESVC_TEMPLATE_KEYS"))
 

@@ -12,8 +12,10 @@ from recognition.models import AuditEvent, User
 
 
 def events(wanted: Mapping[str, str]) -> QuerySet[AuditEvent]:
-    """Of a user, with what was done under ids that were merged into theirs, of one action, or since
-    a time; all three are texts. Raises invalid_request."""
+    """Those of a user and of the ids that were merged into theirs, of one action, or since a time.
+
+    All three are texts. Raises invalid_request.
+    """
     found = AuditEvent.objects.all()
     if (text := wanted.get("user_id")) is not None:
         ids = erasure.ids_of(User(pk=_id(text)))

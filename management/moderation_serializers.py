@@ -6,7 +6,7 @@ from recognition.serializers import ChoiceField, IdField, StrictSerializer, Text
 
 
 class ReasonRequest(StrictSerializer):
-    # Not docstrings: they would stand in the API description of every body.
+    # Comments, since docstrings would stand in the API description of every body.
     reason = TextField(
         max_length=500,
         allow_blank=True,

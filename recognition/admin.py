@@ -23,7 +23,7 @@ from recognition.admin_kit import (
 from recognition.matching import LEVELS
 from recognition.models import Attempt, FailureCount, Session, User
 
-# Of an attempt, as `verify` answers.
+# Results of an attempt, as `verify` answers.
 _RESULTS = ("success", "no_match", "no_face_detected", "no_registered_faces", "rejected")
 _ACTOR = re.compile(r"own|(user|service|command|operator):.*")
 

@@ -78,7 +78,7 @@ class Names:
         return cls({str(pk): user for pk, user in users.items()}, faces)
 
     def person(self, user_id: Any) -> str:
-        """A link with the name. Of a person who is gone only the id is known."""
+        """A link with the name, or the id of a person who is gone."""
         if not user_id:
             return "nobody"
         if user := self.users.get(str(user_id)):
@@ -98,7 +98,7 @@ class Names:
 
 
 def _ids_in(event: AuditEvent) -> set[str]:
-    """The ids of all people whom an event names."""
+    """The ids of all people in an event."""
     named = [event.user_id, _other(event), event.viewer_id]
     kind, _, name = event.actor.partition(":")
     return {str(each) for each in [*named, name if kind == "user" else None] if _is_id(each)}

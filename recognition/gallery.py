@@ -25,7 +25,7 @@ from django.db.models import (
 )
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, Concat, RowNumber
-from pgvector.django import BitField, HalfVectorField, HammingDistance, MaxInnerProduct
+from pgvector.django import BitField, HammingDistance, MaxInnerProduct
 
 from recognition.social import Friendship, Membership
 from recognition.statements import Vector
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 _EMBEDDING = F("template__embedding")
 # A literal, so that the planner knows how many are public when it plans without the values.
 _PUBLIC = RawSQL("'public'", [])
-_HALFVEC = HalfVectorField(dimensions=512)
 # Not by the distance itself: the planner might take the HNSW index for that, which stops after 40
 # templates of whomever.
 _BY_DISTANCE = (F("distance") + 0.0).asc()

@@ -1,4 +1,4 @@
-"""Failures in a row: after 5 a delay that grows, after 50 a lock until a moderator unlocks.
+"""Failed attempts: after 5 a delay that grows, after 50 a lock until a moderator unlocks.
 
 Counted for each user, by where the attempt comes from:
 
@@ -162,7 +162,7 @@ def users_failed(source: Source) -> int:
 
 
 def require_free(source: Source) -> int:
-    """How often it failed in a row. Raises too_many_attempts, locked."""
+    """How many failures it has. Raises too_many_attempts, locked."""
     return _judge(_read(source.user_id, source.counted_as))
 
 

@@ -25,7 +25,7 @@ _ACTORS = {
     "command": "commands on the server",
     "system": "the service itself",
 }
-# People whom a name may mean in a search of the log.
+# People with a name, in a search of the log.
 _MOST_PEOPLE = 200
 
 

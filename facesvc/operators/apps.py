@@ -18,7 +18,7 @@ class OperatorsConfig(AppConfig):
         from facesvc.operators import roles
 
         _call_accounts_operators()
-        # Of the app that holds the first and the last of the permissions that are granted.
+        # Signals of the app that has the first and the last of the permissions that are granted.
         recognition = apps.get_app_config("recognition")
         pre_migrate.connect(roles.remember, sender=recognition)
         post_migrate.connect(roles.prepare, sender=recognition)

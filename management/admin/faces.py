@@ -27,7 +27,7 @@ _VIEW = "view"  # in the address: a grid, or a list
 
 
 class FaceList(UncountedList):
-    """Also knows how the faces are shown."""
+    """Knows how the faces are shown, too."""
 
     def get_filters_params(self, params: Any = None) -> Any:
         found = super().get_filters_params(params)

@@ -1,4 +1,4 @@
-"""Filters of the lists, by indexes where few rows fit."""
+"""Filters of the lists; where few rows fit, an index finds them."""
 
 from typing import Any
 

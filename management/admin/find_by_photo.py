@@ -28,7 +28,7 @@ class PhotoForm(forms.Form):
     )
 
 
-# The token of the form stands in the body, and nobody's body is read before it is known who asks.
+# The token of the form is in the body, and no body is read before it is known who asks.
 @csrf_exempt
 def view(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perms(_NEEDED):

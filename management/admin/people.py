@@ -21,7 +21,7 @@ from recognition.models import Face, MergedUser, PrivacyLevel, User
 
 
 def _number_of_faces() -> Coalesce:
-    """Of the rows on the page only, by the index of a person's faces."""
+    """For the rows on the page only, by the index of a person's faces."""
     own = Face.objects.filter(user=OuterRef("pk")).order_by().values("user")
     return Coalesce(Subquery(own.annotate(number=Count("pk")).values("number")), 0)
 
@@ -95,7 +95,7 @@ class PersonAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-
 
 
 def _gone(request: HttpRequest, object_id: str) -> HttpResponse:
-    """For an old bookmark: the receipt, or the person into whom this one was merged."""
+    """For an old bookmark: the receipt, or the person that this one became by a merge."""
     try:
         user_id = UUID(object_id)
     except ValueError:

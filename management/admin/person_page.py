@@ -85,7 +85,7 @@ def _faces(user: User) -> list[Face]:
 
 
 def _open_duplicates(user: User) -> list[dict[str, Any]]:
-    """Whom the person may be identical with, undecided yet."""
+    """Who else the person may be, undecided yet."""
     pairs = PossibleDuplicate.objects.filter(Q(user_a=user) | Q(user_b=user), state="open")
     return [
         {

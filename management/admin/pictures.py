@@ -41,7 +41,7 @@ def with_pictures(faces: QuerySet[Face]) -> QuerySet[Face]:
 
 
 def picture_of(request: HttpRequest, face: Face) -> Picture:
-    """Of a face from `with_pictures`, for a page that is audited."""
+    """The picture of a face from `with_pictures`, for a page that is audited."""
     if not may_see(request):
         return Picture(why_not="You have no permission to see pictures.")
     if not face.has_picture:  # type: ignore[attr-defined]

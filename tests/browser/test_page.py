@@ -184,7 +184,7 @@ def test_who_tries_too_often_has_to_wait(open_browser: Open, hanks: Path) -> Non
         button.click()
         return browser.find("#login .outcome").text
 
-    browser.wait(lambda: "Too many attempts failed in a row." in outcome_of_a_try())
+    browser.wait(lambda: "Too many attempts failed." in outcome_of_a_try())
     assert "It may go on in" in browser.find("#login .outcome").text
 
 

@@ -48,7 +48,7 @@ const WORDS = {
   session_ended: ["The session is over.", "Begin again: a login lasts a few minutes."],
   too_many_frames: ["Frames come too fast.", "The page sends the next one a little later."],
   frames_in_progress: ["The service is still looking at the last frames.", "The page sends the next one a little later."],
-  too_many_attempts: ["Too many attempts failed in a row.", "Wait, then try again."],
+  too_many_attempts: ["Too many attempts failed.", "Wait, then try again."],
   locked: ["This person is locked after many failures.", "A moderator unlocks them in the admin."],
 };
 
@@ -76,6 +76,7 @@ const FACTORS = {
   poor_quality: "The picture is worse than one that may be enrolled.",
   new_device: "This person was never verified from this browser before.",
   replayed_picture: "The same picture came before. Move a little and take a new one.",
+  unlike_face: "The face that matches is new, and resembles none of the others of this person. Try again tomorrow.",
   many_users_tried: "Attempts for many people failed from this browser within the hour.",
 };
 
