@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from facesvc import database
+from facesvc.supervisor import say
 
 _FIRST_DELAY, _MOST_DELAY = 1.0, 60.0  # seconds
 
@@ -25,7 +26,7 @@ class Reviver:
         elif database.is_running(self._data_dir):
             self._delay = self._first_delay
         elif time.monotonic() >= self._next_at:
-            print("The database ended, starting it again", flush=True)
+            say("The database ended, starting it again")
             self._attempt = threading.Thread(target=self._start, daemon=True)
             self._attempt.start()
 
@@ -34,7 +35,7 @@ class Reviver:
             return
         self._attempt = None
         if self._error:
-            print(f"{self._error}\nThe next try is in {self._delay:g} s", flush=True)
+            say(f"{self._error}\nThe next try is in {self._delay:g} s")
             self._next_at = time.monotonic() + self._delay
             self._delay = min(_MOST_DELAY, 2 * self._delay)
 

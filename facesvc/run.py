@@ -25,7 +25,7 @@ from facesvc.postgres import cluster
 from facesvc.postgres.cluster import DatabaseError
 from facesvc.processes import MALLOC, die_with_parent
 from facesvc.reviver import Reviver
-from facesvc.supervisor import GaveUpError, Supervisor
+from facesvc.supervisor import GaveUpError, Supervisor, say
 
 READY_TIMEOUT = 120  # seconds
 TOKEN_HOURS = 2
@@ -159,7 +159,7 @@ def _serve(
             if inherited:
                 reviver.step()
     finally:
-        print("Stopping: requests that are being answered may end.", flush=True)
+        say("Stopping: requests that are being answered may end.")
         supervisor.stop()
 
 

@@ -1,5 +1,6 @@
 """Keeps a few child processes running: passes on their output, restarts them, ends them all."""
 
+import errno
 import os
 import re
 import selectors
@@ -113,7 +114,7 @@ class Supervisor:
         child.start_at = now + delay
         code = process.returncode
         how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
-        print(f"{child.name} ended ({how}), starting it again in {delay:g} s", flush=True)
+        say(f"{child.name} ended ({how}), starting it again in {delay:g} s")
 
     def _pass_on_output(self, timeout: float) -> None:
         for key, _ in self._selector.select(timeout):
@@ -128,7 +129,17 @@ class Supervisor:
                 text = line.decode(errors="replace")
                 child.last_lines.append(text)
                 is_logged = _LOGGED.match(text)
-                print(text if is_logged else f"{child.name:{self._width}} | {text}", flush=True)
+                say(text if is_logged else f"{child.name:{self._width}} | {text}")
+
+
+def say(line: str) -> None:
+    """Print a line. It is lost while the disk that it goes to is full: that must not end what runs,
+    which could otherwise not go on when there is room again."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

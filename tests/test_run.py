@@ -97,6 +97,18 @@ def test_a_dead_child_is_restarted(make: Make, capsys: pytest.CaptureFixture[str
     assert "it ended (SIGKILL), starting it again in 0.01 s" in capsys.readouterr().out
 
 
+def test_a_log_on_a_full_disk_ends_nothing(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of `make run > log`, on the disk that the database fills."""
+    supervisor = make(*OBEDIENT)
+    with suppress(OSError), Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        first = start(supervisor)
+        first.kill()
+        step_until(supervisor, lambda: only_child(supervisor).process not in {first, None})
+        monkeypatch.undo()
+    assert start(supervisor) != first
+
+
 def test_what_a_dead_child_leaves_behind_is_killed(make: Make) -> None:
     supervisor = make(*WITH_GRANDCHILD)
     first = start(supervisor)
