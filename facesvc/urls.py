@@ -25,7 +25,7 @@ urlpatterns = [
     path("metrics", metrics.view),
 ]
 
-handler400 = "facesvc.api.bad_request"
+handler400 = "facesvc.operators.failures.bad_request"
 handler403 = "facesvc.operators.failures.forbidden"
 handler404 = "facesvc.operators.failures.not_found"
 handler500 = "facesvc.operators.failures.server_error"

@@ -1,5 +1,6 @@
 """What goes wrong under /admin/ is answered by a page for people, and elsewhere as the API does."""
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views import defaults
@@ -7,6 +8,17 @@ from django.views import defaults
 from facesvc import api
 
 _ADMIN = "/admin/"
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    # Another host than ours has no admin pages.
+    if not _is_for_people(request) or isinstance(exception, DisallowedHost):
+        return api.bad_request(request, exception)
+    return _page(
+        400,
+        "The page cannot be shown like this",
+        "Something in the address or in a filter is not valid. Go back and choose another value.",
+    )
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
