@@ -45,7 +45,8 @@ on_exit = metrics_folder.on_exit
 
 
 def post_worker_init(worker: Any) -> None:
-    """Load the networks before the first connection is taken, in each process for itself.
+    """Bound what statements take, and load the networks before the first connection is taken, in
+    each process for itself.
 
     What is missing here does not end the process: /health/ready says what it is. Too little memory
     does: the networks take here the most that they will, and not some day under load.
@@ -54,9 +55,13 @@ def post_worker_init(worker: Any) -> None:
     from django.db import Error, connection
 
     from facesvc.postgres.cluster import DatabaseError
-    from recognition import engine
+    from recognition import connections, engine
     from recognition.inference.packs import PackError
 
+    connections.limit(
+        statement_seconds=settings.FACESVC_STATEMENT_SECONDS,
+        lock_seconds=settings.FACESVC_LOCK_SECONDS,
+    )
     try:
         active = engine.current()
         active.self_test()

@@ -174,8 +174,8 @@ def test_it_works(life: Life) -> None:
             "tasks": 1,
             "idempotency_keys": 9,
         },
-        **{"items": 2, "jobs": 2, "pictures": 5, "webhook_attempts": 1, "webhook_deliveries": 1},
-        **{"webhook_endpoints": 1, "webhook_secrets": 1, "possible_duplicates": 2},
+        **{"items": 2, "jobs": 2, "pictures": 5, "webhook_attempts": 1, "callbacks": 1},
+        **{"callback_addresses": 1, "webhook_secrets": 1, "possible_duplicates": 2},
     }
 
 
