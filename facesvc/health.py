@@ -15,6 +15,7 @@ from recognition.inference.packs import PackError
 
 # Anybody may ask, and an inference costs a tenth of a second.
 _REMEMBERED_SECONDS = 10.0
+_OTHERS_WAIT = 1.0  # seconds
 
 
 def live(request: HttpRequest) -> JsonResponse:
@@ -38,7 +39,11 @@ def ready(request: HttpRequest) -> JsonResponse:
 
 
 class _Remembered:
-    """A check that is not repeated for a while after it has passed, nor made by many at once."""
+    """A check that is not repeated for a while after it has passed, nor made by many at once.
+
+    While one hangs, as with a database that does not answer, the others fail after a second: they
+    must not take all threads.
+    """
 
     def __init__(self, check: Callable[[], bool], seconds: float) -> None:
         self._check = check
@@ -47,11 +52,15 @@ class _Remembered:
         self._lock = Lock()
 
     def __call__(self) -> bool:
-        with self._lock:
+        if not self._lock.acquire(timeout=_OTHERS_WAIT):
+            return False
+        try:
             now = time.monotonic()
             if self._passed_at is None or now - self._passed_at > self._seconds:
                 self._passed_at = now if self._check() else None
             return self._passed_at is not None
+        finally:
+            self._lock.release()
 
 
 def _database() -> bool:
@@ -86,8 +95,8 @@ def _search() -> bool:
         return False
 
 
-_CHECKS: dict[str, Callable[[], bool]] = {
-    "database": _database,
+_CHECKS: dict[str, _Remembered] = {
+    "database": _Remembered(_database, 0),
     # What is migrated stays so while this code runs.
     "migrations": _Remembered(_migrations, float("inf")),
     "search": _Remembered(_search, _REMEMBERED_SECONDS),

@@ -1,7 +1,9 @@
 """GET /health/live, /health/ready and its alias /health."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from threading import Event
 
 import pytest
 from django.db import connection
@@ -12,13 +14,14 @@ from pytest_django import Settings
 from facesvc import health
 from recognition import engine, indexes
 from recognition.models import SketchCentre
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passed checks are not repeated for a while."""
     for check in health._CHECKS.values():
-        monkeypatch.setattr(check, "_passed_at", None, raising=False)
+        monkeypatch.setattr(check, "_passed_at", None)
 
 
 @pytest.fixture
@@ -87,3 +90,21 @@ def test_an_inference_is_not_repeated_at_once(
     client.get("/health/ready")
     monkeypatch.setattr(engine, "current", lambda: pytest.fail("it was repeated"))
     assert client.get("/health/ready").status_code == 200
+
+
+def test_a_check_that_hangs_holds_no_other_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_OTHERS_WAIT", 0.01)
+    asked, go_on = Event(), Event()
+
+    def hang() -> bool:
+        asked.set()
+        return go_on.wait(PATIENCE)
+
+    check = health._Remembered(hang, 0)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(check)
+        assert asked.wait(PATIENCE)
+        assert [check() for _ in range(3)] == [False] * 3
+        go_on.set()
+        assert first.result(PATIENCE)
+    assert check()
