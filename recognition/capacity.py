@@ -8,146 +8,21 @@ requests with pictures at a time.
 """
 
 from collections import Counter as Tally
-from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
-from threading import Event, Lock
+from threading import Lock
 
 from django.conf import settings
-from prometheus_client import Counter, Gauge
 
 from recognition.errors import ServiceError
 from recognition.stages import stage
-
-_COMPUTING = Gauge(
-    "facesvc_inference_computing", "Turns that are taken.", multiprocess_mode="livesum"
-)
-_WAITING = Gauge("facesvc_inference_waiting", "Who waits for a turn.", multiprocess_mode="livesum")
-_REFUSED = Counter("facesvc_inference_refused", "Requests refused for want of room.", ["reason"])
-
-
-class BusyError(ServiceError):
-    """No turn or no memory could be had; nothing was done, and the same may well succeed later."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__("unavailable", "Too many pictures are being worked on; try again.")
-        _REFUSED.labels(reason).inc()
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait, whether that needs a place in the waiting room, and who waits."""
-
-    seconds: float | None = None
-    takes_place: bool = False
-    subject: str = ""  # of the token
-
-
-@dataclass
-class _Waiting:
-    takes_place: bool
-    subject: str
-    called: Event = field(default_factory=Event)
-    is_displaced: bool = False
-
-
-class _Queue:
-    """Who waits, in the order of their turns: one of each subject, then the next of each."""
-
-    def __init__(self) -> None:
-        self._of: OrderedDict[str, deque[_Waiting]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return sum(map(len, self._of.values()))
-
-    def in_places(self, subject: str | None = None) -> int:
-        queues = self._of.values() if subject is None else [self._of.get(subject, deque())]
-        return sum(each.takes_place for queue in queues for each in queue)
-
-    def append(self, waiting: _Waiting) -> None:
-        self._of.setdefault(waiting.subject, deque()).append(waiting)
-
-    def remove(self, waiting: _Waiting) -> None:
-        queue = self._of[waiting.subject]
-        queue.remove(waiting)
-        if not queue:
-            del self._of[waiting.subject]
-
-    def pop(self) -> _Waiting:
-        """The first of the subject whose turn it is; its next one comes after all others'."""
-        subject, queue = self._of.popitem(last=False)
-        first = queue.popleft()
-        if queue:
-            self._of[subject] = queue
-        return first
-
-    def last_of_most(self) -> _Waiting:
-        """The newest in a place, of the subject that has most of them."""
-        subject = max(self._of, key=self.in_places)
-        return next(each for each in reversed(self._of[subject]) if each.takes_place)
-
-
-class Turns:
-    """So many at once; of those who need a place to wait, at most `places` do."""
-
-    def __init__(self, at_once: int, places: int) -> None:
-        self._free = at_once
-        self._places = places
-        self._queue = _Queue()
-        self._lock = Lock()
-
-    def take(self, patience: Patience) -> None:
-        """Raises BusyError."""
-        waiting = self._take_or_queue(patience)
-        if waiting is None:
-            return
-        called = waiting.called.wait(patience.seconds)
-        with self._lock:
-            if waiting.is_displaced:
-                raise BusyError("displaced")
-            if not called and not waiting.called.is_set():
-                self._queue.remove(waiting)
-                _WAITING.dec()
-                raise BusyError("waited")
-
-    def give_back(self) -> None:
-        """To the next in the queue: a request that comes just now is not quicker."""
-        with self._lock:
-            if self._queue:
-                self._queue.pop().called.set()
-                _WAITING.dec()
-            else:
-                self._free += 1
-                _COMPUTING.dec()
-
-    def _take_or_queue(self, patience: Patience) -> _Waiting | None:
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                _COMPUTING.inc()
-                return None
-            if patience.takes_place and self._queue.in_places() >= self._places:
-                self._make_place(patience.subject)
-            waiting = _Waiting(patience.takes_place, patience.subject)
-            self._queue.append(waiting)
-            _WAITING.inc()
-            return waiting
-
-    def _make_place(self, subject: str) -> None:
-        """Send away the newest of a subject that has clearly more places. Raises BusyError."""
-        if not self._places:
-            raise BusyError("full")
-        last = self._queue.last_of_most()
-        if self._queue.in_places(last.subject) < self._queue.in_places(subject) + 2:
-            raise BusyError("full")
-        self._queue.remove(last)
-        _WAITING.dec()
-        last.is_displaced = True
-        last.called.set()
-
+from recognition.turns import REFUSED
+from recognition.turns import BusyError as BusyError
+from recognition.turns import Patience as Patience
+from recognition.turns import Turns as Turns
 
 # Commands and the workers of jobs have few threads, and wait for as long as it takes.
 _ENDLESS = Patience()
@@ -227,7 +102,7 @@ class Admission:
         room = max(computing, settings.WEB_THREADS - self._FREE_THREADS)
         with self._lock:
             if self._inside >= room:
-                _REFUSED.labels("threads").inc()
+                REFUSED.labels("threads").inc()
                 return False
             self._inside += 1
             return True
@@ -260,14 +135,15 @@ def turn() -> Iterator[None]:
         return
     with _turns_lock:
         turns = _turns(settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING)
+    patience = _patience.get()
     with stage("wait"):
-        turns.take(_patience.get())
+        turns.take(patience)
     token = _has_turn.set(True)
     try:
         yield
     finally:
         _has_turn.reset(token)
-        turns.give_back()
+        turns.give_back(patience.subject)
 
 
 @contextmanager
@@ -287,9 +163,9 @@ def current() -> Patience:
     return _patience.get()
 
 
-def be_of(subject: str) -> None:
+def be_of(subject: str, *, is_alone: bool) -> None:
     """From now on, the request waits as one of this subject's; to the end of `patience`."""
-    _patience.set(replace(_patience.get(), subject=subject))
+    _patience.set(replace(_patience.get(), subject=subject, is_alone=is_alone))
 
 
 def for_seconds(seconds: float) -> Patience:

@@ -38,7 +38,7 @@ class ServiceView(APIView):
         self._check_encoding(request)
         self._check_length(request)
         self._take_room(request)
-        capacity.be_of(self.caller.subject)
+        capacity.be_of(self.caller.subject, is_alone=not self.caller.is_service)
         if self.pictures and not self.caller.is_service:
             capacity.user_requests.begin(self.caller.subject)
             self._user_in_progress = self.caller.subject

@@ -225,3 +225,36 @@ def shapes_seen(network: Model, monkeypatch: pytest.MonkeyPatch) -> list[tuple[i
     run, seen = network.run, list[tuple[int, ...]]()
     monkeypatch.setattr(network, "run", lambda batch: (seen.append(batch.shape), run(batch))[1])
     return seen
+
+
+def test_an_end_user_has_one_turn_at_a_time() -> None:
+    """The second request waits although a turn is free, which somebody else may have at once."""
+    turns = Turns(2, places=4)
+    user = Patience(PATIENCE, takes_place=True, subject="user", is_alone=True)
+    turns.take(user)
+    with ThreadPoolExecutor(2) as threads:
+        second = queued(turns, threads, lambda: turns.take(user))
+        turns.take(patience_of("app"))
+        app_waits = queued(turns, threads, lambda: turns.take(patience_of("app")))
+        turns.give_back("app")
+        app_waits.result(PATIENCE)
+        assert not second.done()
+        turns.give_back("user")
+        second.result(PATIENCE)
+        turns.give_back("user")
+        turns.give_back("app")
+    assert turns._free == 2 and not turns._computing
+
+
+def test_who_waits_for_the_own_turn_is_called_beside_the_next(settings: Settings) -> None:
+    turns = Turns(2, places=4)
+    user = Patience(PATIENCE, takes_place=True, subject="user", is_alone=True)
+    turns.take(user)
+    with ThreadPoolExecutor(1) as threads:
+        second = queued(turns, threads, lambda: turns.take(user))
+        turns.give_back("user")  # one turn was free all the time
+        second.result(PATIENCE)
+    turns.take(patience_of("app"))
+    assert turns._free == 0
+    turns.give_back("user")
+    turns.give_back("app")

@@ -611,9 +611,9 @@ def test_a_slow_call_does_not_hold_every_thread(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_slow_frame_does_not_overtake(
-    owner: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+    service: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call = Call(owner)
+    call = Call(service)
     verified(call)
     looked, go_on, detect = threading.Event(), threading.Event(), fake.detect
 
@@ -628,7 +628,7 @@ def test_a_slow_frame_does_not_overtake(
     def slow() -> dict[str, Any]:
         try:
             picture = encode(np.full((48, 64, 3), 200, np.uint8))
-            person = Person(owner.token, Client())
+            person = Person(service.token, Client())
             path = f"sessions/{call.id}/frames?sequence=1"
             return data_of(person.send("post", path, picture, content_type="image/png"))
         finally:

@@ -162,10 +162,10 @@ metrics_folder.on_starting(None)
 folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]
 for _ in range(2):
     if not (pid := os.fork()):
-        from recognition import capacity, stages
+        from recognition import stages, turns
         with stages.stage("detect"):
             pass
-        capacity._WAITING.inc()
+        turns._WAITING.inc()
         os._exit(0)
     os.waitpid(pid, 0)
 from prometheus_client import CollectorRegistry, generate_latest

@@ -1,0 +1,152 @@
+"""Turns to compute: so many at once, and the callers get them one after the other."""
+
+from collections import Counter as Tally
+from collections import OrderedDict, deque
+from collections.abc import Container
+from dataclasses import dataclass, field
+from threading import Event, Lock
+
+from prometheus_client import Counter, Gauge
+
+from recognition.errors import ServiceError
+
+_COMPUTING = Gauge(
+    "facesvc_inference_computing", "Turns that are taken.", multiprocess_mode="livesum"
+)
+_WAITING = Gauge("facesvc_inference_waiting", "Who waits for a turn.", multiprocess_mode="livesum")
+REFUSED = Counter("facesvc_inference_refused", "Requests refused for want of room.", ["reason"])
+
+
+class BusyError(ServiceError):
+    """No turn or no memory could be had; nothing was done, and the same may well succeed later."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("unavailable", "Too many pictures are being worked on; try again.")
+        REFUSED.labels(reason).inc()
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait, whether that needs a place in the waiting room, and who waits."""
+
+    seconds: float | None = None
+    takes_place: bool = False
+    subject: str = ""  # of the token
+    is_alone: bool = False  # the subject has one turn at a time: an end user
+
+
+@dataclass
+class _Waiting:
+    takes_place: bool
+    subject: str
+    is_alone: bool
+    called: Event = field(default_factory=Event)
+    is_displaced: bool = False
+
+
+class _Queue:
+    """Who waits, in the order of their turns: one of each subject, then the next of each."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[str, deque[_Waiting]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._of.values()))
+
+    def in_places(self, subject: str | None = None) -> int:
+        queues = self._of.values() if subject is None else [self._of.get(subject, deque())]
+        return sum(each.takes_place for queue in queues for each in queue)
+
+    def append(self, waiting: _Waiting) -> None:
+        self._of.setdefault(waiting.subject, deque()).append(waiting)
+
+    def remove(self, waiting: _Waiting) -> None:
+        queue = self._of[waiting.subject]
+        queue.remove(waiting)
+        if not queue:
+            del self._of[waiting.subject]
+
+    def pop(self, computing: Container[str]) -> _Waiting | None:
+        """The first of the next subject that may have a turn; the subject's next one comes after
+        all others'. None if all who wait have their one turn."""
+        for subject, queue in self._of.items():
+            if not (queue[0].is_alone and subject in computing):
+                first = queue.popleft()
+                del self._of[subject]
+                if queue:
+                    self._of[subject] = queue
+                return first
+        return None
+
+    def last_of_most(self) -> _Waiting:
+        """The newest in a place, of the subject that has most of them."""
+        subject = max(self._of, key=self.in_places)
+        return next(each for each in reversed(self._of[subject]) if each.takes_place)
+
+
+class Turns:
+    """So many at once; of those who need a place to wait, at most `places` do."""
+
+    def __init__(self, at_once: int, places: int) -> None:
+        self._free = at_once
+        self._places = places
+        self._queue = _Queue()
+        self._computing: Tally[str] = Tally()
+        self._lock = Lock()
+
+    def take(self, patience: Patience) -> None:
+        """Raises BusyError."""
+        waiting = self._take_or_queue(patience)
+        if waiting is None:
+            return
+        called = waiting.called.wait(patience.seconds)
+        with self._lock:
+            if waiting.is_displaced:
+                raise BusyError("displaced")
+            if not called and not waiting.called.is_set():
+                self._queue.remove(waiting)
+                _WAITING.dec()
+                raise BusyError("waited")
+
+    def give_back(self, subject: str = "") -> None:
+        """To the next in the queue: a request that comes just now is not quicker."""
+        with self._lock:
+            self._computing[subject] -= 1
+            self._computing += Tally()  # drops who computes nothing
+            self._free += 1
+            _COMPUTING.dec()
+            # More than one may wait for a subject that had its one turn until now.
+            while self._free and (waiting := self._queue.pop(self._computing)):
+                self._begin(waiting.subject)
+                waiting.called.set()
+                _WAITING.dec()
+
+    def _begin(self, subject: str) -> None:
+        self._free -= 1
+        self._computing[subject] += 1
+        _COMPUTING.inc()
+
+    def _take_or_queue(self, patience: Patience) -> _Waiting | None:
+        with self._lock:
+            has_one = patience.is_alone and self._computing[patience.subject]
+            if self._free and not has_one:
+                self._begin(patience.subject)
+                return None
+            if patience.takes_place and self._queue.in_places() >= self._places:
+                self._make_place(patience.subject)
+            waiting = _Waiting(patience.takes_place, patience.subject, patience.is_alone)
+            self._queue.append(waiting)
+            _WAITING.inc()
+            return waiting
+
+    def _make_place(self, subject: str) -> None:
+        """Send away the newest of a subject that has clearly more places. Raises BusyError."""
+        if not self._places:
+            raise BusyError("full")
+        last = self._queue.last_of_most()
+        if self._queue.in_places(last.subject) < self._queue.in_places(subject) + 2:
+            raise BusyError("full")
+        self._queue.remove(last)
+        _WAITING.dec()
+        last.is_displaced = True
+        last.called.set()
