@@ -126,7 +126,7 @@ def _in_audit(user: User) -> Q:
 
 
 def _part_of_event(row: Row, user: User) -> Row:
-    """Not who else it was about."""
+    """The event as its user may read it: without the other person in it."""
     ids = ids_of(user)
     if row["other_user_id"] not in ids:
         row = {**row, "other_user_id": None}
@@ -136,7 +136,7 @@ def _part_of_event(row: Row, user: User) -> Row:
 
 
 def _part_of_pair(row: Row, user: User) -> Row:
-    """Not whom the user looks like."""
+    """The possible duplicate without the other person in it."""
     other = "b" if row["user_a_id"] == user.pk else "a"
     return {**row, f"user_{other}_id": None, f"face_{other}_id": None}
 

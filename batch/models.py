@@ -127,7 +127,7 @@ class ItemQuerySet(models.QuerySet["Item"]):
         return self.filter(state=State.PENDING)
 
     def wanted(self) -> "ItemQuerySet":
-        """Not those that an ended job has left, which no worker can claim."""
+        """Items of open jobs: no worker can claim what an ended job has left."""
         return self.pending().filter(job__finished_at=None)
 
     def done(self) -> "ItemQuerySet":

@@ -13,7 +13,7 @@ _FACE = base64.b64encode(PICTURE).decode()
 _USER = "5f4c9c52-6f0b-4f35-9d36-0d9b6bd0a001"
 _OTHER = "5f4c9c52-6f0b-4f35-9d36-0d9b6bd0a002"
 
-# Of a path: where each id comes from, and one to begin with. What the service makes has none.
+# Where each id in a path comes from, and one to begin with. An id that the service makes has none.
 PATH: dict[str, tuple[str, str | None]] = {
     "user_id": ("The id that your app gives this user; register and PUT create the user.", _USER),
     "other_id": ("Another user: the example of `POST /graph` creates both.", _OTHER),

@@ -8,7 +8,7 @@ from django.db import IntegrityError, OperationalError, transaction
 from recognition.errors import ServiceError
 
 _Done = TypeVar("_Done")
-# So often may somebody else's work come between; the database needs a second to see a deadlock.
+# Tries after a deadlock or a row that came in between. PostgreSQL sees a deadlock after a second.
 _TRIES = 20
 # What that ends in: both wait for each other, a new row refers to the user, or the user was merged.
 _BROKEN_OFF = ("40P01", "23503", "40001")

@@ -135,7 +135,7 @@ def algorithm_of(pem: str) -> str:
 class _Keys(jwt.PyJWKClient):
     """The provider's keys. One that does not answer is left alone for a moment.
 
-    Whoever asks keeps all others waiting, those who have a known key as well. So tokens with ids of
+    Each fetch keeps all others waiting, those with a known key as well. So tokens with ids of
     keys that do not exist, which anybody can make, would stop the service while the provider is
     away.
     """

@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-# Of this page and of no other origin in it.
+# For this page alone, and for no other origin that it may hold.
 _PERMISSIONS = "camera=(self), microphone=(), geolocation=(), display-capture=()"
 
 
