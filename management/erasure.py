@@ -104,7 +104,7 @@ def _former_receipt(user_id: UUID) -> Receipt:
 
 
 def receipt_of(user_id: UUID) -> Receipt | None:
-    """Of the last erasure of a person."""
+    """The receipt of the last erasure of a person."""
     events = AuditEvent.objects.filter(user_id=user_id, action=erasure.ERASED)
     event = events.order_by("-at", "-pk").first()
     return _receipt(event) if event else None

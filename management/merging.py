@@ -43,7 +43,7 @@ SELECT group_id, %(into)s, created_at FROM recognition_membership WHERE id = ANY
 ORDER BY group_id
 ON CONFLICT (group_id, user_id) DO NOTHING
 """
-# Of two counts the stricter one: a merge is no way to begin again.
+# The stricter of two counts stays: a merge is no way to begin again.
 _FAILURES = """
 INSERT INTO recognition_failurecount AS kept
     (user_id, source, failures, parts, blocked_until, locked_at, last_failure_at)

@@ -52,7 +52,7 @@ class SuspendUserView(ModerationView):
         tags=_TAGS,
     )
     def post(self, request: Request, user_id: UUID) -> Response:
-        """Nobody finds, tags or verifies the user any more, nothing is enrolled, and all sessions
+        """The user can no longer be found, tagged, verified or enrolled, and all their sessions
         end. Services are answered `user_suspended`; end users learn nothing of it."""
         user = moderation.suspend_user(user_id=user_id, **self.asked(ReasonRequest))
         return Response(recognition_answers.user(user))

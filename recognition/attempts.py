@@ -158,7 +158,7 @@ def _settle(
 
 
 def _one_at_a_time(user_id: UUID) -> None:
-    """Of the same picture in two logins of a user at once the second finds the first."""
+    """Let logins of a user come one by one, so that the second finds the first one's picture."""
     with connection.cursor() as cursor:
         name = f"login of {user_id}"
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])

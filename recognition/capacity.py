@@ -52,7 +52,7 @@ class Bytes:
             self._taken -= length
 
 
-# Of this process.
+# What this process holds.
 bodies = Bytes()
 
 # A user who looks at one picture may send the next. Apps send for one user what one person does.

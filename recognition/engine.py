@@ -196,7 +196,7 @@ def version_of(of: ModelPack, template_key: str) -> str:
 
 
 def active_version() -> str:
-    """Of the templates that are compared now. Loads no network. Raises PackError."""
+    """The version of the templates that are compared now. Loads no network. Raises PackError."""
     row = active_model()
     return version_of(pack(row.pack), row.template_key)
 
