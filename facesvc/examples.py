@@ -7,7 +7,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
-# Eileen Collins, cut out of NASA's portrait of 1999, which is in the public domain.
+# Drawn by tests/drawn_face.py: it shows no person.
 PICTURE = (Path(__file__).parent / "example_face.webp").read_bytes()
 _FACE = base64.b64encode(PICTURE).decode()
 _USER = "5f4c9c52-6f0b-4f35-9d36-0d9b6bd0a001"
@@ -45,8 +45,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "detect": {"image": _FACE},
     "compare": {"image_a": _FACE, "image_b": _FACE},
     "put_user": {
-        "display_name": "Eileen",
-        "profile_image": "https://example.com/eileen.jpg",
+        "display_name": "Ann",
+        "profile_image": "https://example.com/ann.jpg",
         "privacy_level": "friends",
     },
     "put_face": {"privacy_settings": {"searchable": True, "taggable": "friends_only"}},
