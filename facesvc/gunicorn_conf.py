@@ -3,10 +3,12 @@
 The address comes from the command line: see facesvc/run.py.
 """
 
+from tempfile import TemporaryFile
 from typing import Any
 
 from facesvc import logs, machine, metrics_folder, unread_body
 from facesvc.environment import env
+from recognition import user_requests
 
 # What a process takes with the default pack under load, and some room.
 WORKER_BYTES = 600 * 1024**2
@@ -38,10 +40,14 @@ logconfig_dict = logs.configuration(
 )
 # A server of its own would make a socket in the home folder.
 control_socket_disable = True
-# So that the processes count together.
-on_starting = metrics_folder.on_starting
 child_exit = metrics_folder.child_exit
 on_exit = metrics_folder.on_exit
+
+
+def on_starting(server: Any) -> None:
+    """Before the processes are forked, so that they count together."""
+    metrics_folder.on_starting(server)
+    user_requests.in_progress.share(TemporaryFile())  # noqa: SIM115  open to the end
 
 
 def post_worker_init(worker: Any) -> None:

@@ -3,11 +3,10 @@
 What decodes a picture or runs a network takes a turn. Callers get turns one after the other, so
 that nobody waits for all requests of somebody else. When too many requests wait, or one waited for
 too long, it is refused at once: a rush costs the callers a second try and never the service its
-memory or its threads. The bodies of requests have a bound together, and an end user has few
-requests with pictures at a time.
+memory or its threads. The bodies of requests have a bound together. recognition.user_requests
+counts those of an end user.
 """
 
-from collections import Counter as Tally
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,7 +16,6 @@ from threading import Lock
 
 from django.conf import settings
 
-from recognition.errors import ServiceError
 from recognition.stages import stage
 from recognition.turns import REFUSED
 from recognition.turns import BusyError as BusyError
@@ -54,34 +52,6 @@ class Bytes:
 
 # What this process holds.
 bodies = Bytes()
-
-# A user who looks at one picture may send the next. Apps send for one user what one person does.
-_REQUESTS_OF_USER = 2
-
-
-class UserRequests:
-    """The requests with pictures that each end user has in progress here: few at a time."""
-
-    def __init__(self) -> None:
-        self._tally: Tally[str] = Tally()
-        self._lock = Lock()
-
-    def begin(self, user: str) -> None:
-        """Raises requests_in_progress."""
-        with self._lock:
-            if self._tally[user] >= _REQUESTS_OF_USER:
-                message = f"{_REQUESTS_OF_USER} requests of the user are being worked on; wait."
-                raise ServiceError("requests_in_progress", message, {"retry_after": 1})
-            self._tally[user] += 1
-
-    def end(self, user: str) -> None:
-        with self._lock:
-            self._tally[user] -= 1
-            if not self._tally[user]:
-                del self._tally[user]
-
-
-user_requests = UserRequests()
 
 
 class Admission:

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from recognition import capacity
+from recognition import capacity, user_requests
 from recognition.access import Caller
 from recognition.errors import ServiceError
 
@@ -22,7 +22,7 @@ class ServiceView(APIView):
     pictures = 0  # that a body may hold
     is_read_by_lines = False  # or the whole body is held in memory
     _body_bytes = 0
-    _user_in_progress = ""
+    _place: int | None = None
 
     def max_body_bytes(self) -> int:
         room: int = settings.BODY_ROOM_BYTES
@@ -40,8 +40,7 @@ class ServiceView(APIView):
         self._take_room(request)
         capacity.be_of(self.caller.subject, is_alone=not self.caller.is_service)
         if self.pictures and not self.caller.is_service:
-            capacity.user_requests.begin(self.caller.subject)
-            self._user_in_progress = self.caller.subject
+            self._place = user_requests.in_progress.begin(self.caller.subject)
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -49,8 +48,8 @@ class ServiceView(APIView):
         finally:
             self.forget_body()
             capacity.bodies.give_back(self._body_bytes)
-            if self._user_in_progress:
-                capacity.user_requests.end(self._user_in_progress)
+            if self._place is not None:
+                user_requests.in_progress.end(self._place)
 
     def forget_body(self) -> None:
         """Requests and serializers refer to themselves in circles, and would keep bodies until the

@@ -8,8 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from recognition import capacity, engine
-from recognition.capacity import Admission, BusyError, Bytes, Patience, Turns, UserRequests
-from recognition.errors import ServiceError
+from recognition.capacity import Admission, BusyError, Bytes, Patience, Turns
 from recognition.inference.arrays import Image
 from recognition.inference.detection.results import Detections
 from recognition.inference.pipeline import DetectedFace, FacePipeline
@@ -131,20 +130,6 @@ def test_nobody_makes_room_where_places_are_shared() -> None:
             turns.give_back()
             each.result(PATIENCE)
     turns.give_back()
-
-
-def test_an_end_user_has_two_requests_at_a_time() -> None:
-    requests = UserRequests()
-    for _ in range(3):
-        requests.begin("a")
-        requests.begin("a")
-        with pytest.raises(ServiceError) as refused:
-            requests.begin("a")
-        assert refused.value.code == "requests_in_progress"
-        requests.begin("b")
-        for user in "aab":
-            requests.end(user)
-    assert not requests._tally  # nothing is kept of them
 
 
 def test_threads_stay_free_for_probes(settings: Settings) -> None:

@@ -17,6 +17,7 @@ from batch.models import Item
 from recognition import capacity
 from recognition.capacity import Patience, Turns
 from recognition.models import RateWindow
+from recognition.user_requests import in_progress
 from tests.builders import (
     OWNER,
     PICTURE,
@@ -107,8 +108,7 @@ def test_an_end_user_has_few_requests_at_a_time(
     client: Client, service: Person, path: str, fields: dict[str, Any]
 ) -> None:
     owner = Person(user_token(OWNER, [*USER_SCOPES, "face:batch"]), client)
-    for _ in range(2):
-        capacity.user_requests.begin(str(OWNER))
+    places = [in_progress.begin(str(OWNER)) for _ in range(2)]
     try:
         answer = owner.post(path, **fields)
         assert refusal(answer) == (429, "requests_in_progress")
@@ -116,10 +116,10 @@ def test_an_end_user_has_few_requests_at_a_time(
         assert owner.get(f"users/{OWNER}").status_code == 200
         assert service.post(path, **fields).status_code == 200
     finally:
-        for _ in range(2):
-            capacity.user_requests.end(str(OWNER))
+        for place in places:
+            in_progress.end(place)
     assert owner.post(path, **fields).status_code == 200
-    assert not capacity.user_requests._tally
+    assert not in_progress._taken
 
 
 def test_a_refused_frame_counts_as_a_request(owner: Person, settings: Settings) -> None:
@@ -127,11 +127,10 @@ def test_a_refused_frame_counts_as_a_request(owner: Person, settings: Settings) 
     opened = owner.post("sessions", user_id=OWNER, purpose="video_call")
     path = f"sessions/{data_of(opened, 201)['session_id']}/frames?sequence=1"
     settings.RATE_LIMIT_PER_MINUTE = 60
-    for _ in range(2):
-        capacity.user_requests.begin(str(OWNER))
+    places = [in_progress.begin(str(OWNER)) for _ in range(2)]
     answer = owner.send("post", path, PICTURE, content_type="image/png")
-    for _ in range(2):
-        capacity.user_requests.end(str(OWNER))
+    for place in places:
+        in_progress.end(place)
     assert refusal(answer) == (429, "requests_in_progress")
     assert RateWindow.objects.get().minute_count == 1
 
