@@ -227,18 +227,21 @@ def identify(
     if _is_for_user(scope):
         least = max(options.min_confidence, settings.FACE_MATCH_THRESHOLD)
         options = replace(options, min_confidence=least)
-    with turn():
-        active = engine.current()
-        found = active.look_at(image)
-        probes = active.embed(found[:1] if largest_only else found)
-    if _is_for_user(scope):
-        face_budget.take(scope.viewer, len(probes))
-    answer = _search(active, scope, probes, options)
-    if not answer.faces_searched and not activation.is_active(active):
+    counted = 0
+    while True:
+        with turn():
+            active = engine.current()
+            found = active.look_at(image)
+            probes = active.embed(found[:1] if largest_only else found)
+        if _is_for_user(scope):
+            # Once for the request: not again for what the model before has counted.
+            face_budget.take(scope.viewer, max(0, len(probes) - counted))
+            counted = max(counted, len(probes))
+        answer = _search(active, scope, probes, options)
+        if answer.faces_searched or activation.is_active(active):
+            daily_counts.note(CountedKind.SEARCH, _found(answer.faces))
+            return replace(answer, faces_found=found.found)
         # The model changed, and the templates that this asked for may be gone.
-        return identify(scope=scope, image=image, options=options, largest_only=largest_only)
-    daily_counts.note(CountedKind.SEARCH, _found(answer.faces))
-    return replace(answer, faces_found=found.found)
 
 
 def _search(

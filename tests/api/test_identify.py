@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from recognition import engine, enrolment, face_budget
+from recognition import activation, engine, enrolment, face_budget
 from recognition.models import AuditEvent, RateWindow
 from tests.builders import (
     FRIEND,
@@ -233,6 +233,25 @@ def test_faces_are_counted_for_the_user(
     assert RateWindow.objects.get().hour_count == 3
     fake.show([])
     assert stranger.post("identify", image=PICTURE_BASE64).status_code == 200  # nobody to look up
+
+
+def test_faces_are_counted_once_if_the_model_changes(
+    stranger: Person, fake: FakePipeline, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The picture is looked at again: what the new model finds more is counted, too."""
+    settings.FACESVC_FACES_PER_HOUR = 100
+    fake.show([vector(1), vector(2), vector(3)])
+
+    answers = iter([False, True])
+
+    def changes_now(active: Any) -> bool:
+        fake.show([vector(1), vector(2), vector(3), vector(4)])
+        return next(answers)
+
+    monkeypatch.setattr(activation, "is_active", changes_now)
+    identify(stranger)
+    assert next(answers, None) is None
+    assert RateWindow.objects.get().hour_count == 4
 
 
 def test_the_faces_of_a_batch_are_counted(
