@@ -1,4 +1,10 @@
-"""Whether another batch may wait: its pictures and their bytes, and the disk that they need."""
+"""Whether another batch may wait: its pictures and their bytes, and the disk that they need.
+
+Nothing is locked from here until the batch is stored: to write one takes seconds, and the threads
+of all others would wait. So batches that come in at the same moment do not count each other. What
+goes beyond a limit is at most what the web processes hold of bodies at once: MAX_BODIES_BYTES
+each, in as many pictures as these are. A disk that is full for all that is answered 503, too.
+"""
 
 import shutil
 from pathlib import Path
