@@ -124,7 +124,7 @@ def _move(actor: str, face_id: str, to: UUID, reason: str, viewer_id: UUID | Non
         raise people.not_found(to)
     face = Face.objects.select_for_update().filter(face_id=face_id).first()
     if face is None or face.user_id != was:  # moved or deleted in between
-        return _move(actor, face_id, to, reason, viewer_id)
+        raise broken_off.ChangedError
     idempotency.forget_face(Face, face)
     Attempt.objects.filter(user=was, face=face).update(face=None)
     moves.move([face.pk], to)
@@ -198,7 +198,7 @@ def _merge_pair(
     row = _require_open(PossibleDuplicate.objects.filter(pk=duplicate_id).first())
     pair = moves.lock_users(*row.users)
     if open_duplicate(duplicate_id).users != row.users:  # one was merged into a third in between
-        return _merge_pair(actor, duplicate_id, into, because)
+        raise broken_off.ChangedError
     if into is not None and into not in pair:
         raise ServiceError("invalid_request", "`into` must be one of the two users.")
     first = min(pair.values(), key=lambda user: (user.created_at, user.pk))

@@ -1,6 +1,7 @@
 """What moderators do with users and faces: suspend, unlock, move, merge."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from batch.models import Item, Job, Kind
 from management import erasure, graph_import, moderation
-from recognition import enrolment, people
+from recognition import enrolment, moves, people
 from recognition.errors import ServiceError
 from recognition.models import (
     Attempt,
@@ -51,6 +52,7 @@ from tests.builders import (
 
 pytestmark = pytest.mark.django_db
 MODERATOR = "operator:moderator"
+LOCK_USERS = moves.lock_users
 NOBODY = UUID("0000000f-0000-4000-8000-00000000000f")
 
 
@@ -310,6 +312,54 @@ def test_a_lock_goes_over() -> None:
     moderation.merge_users(actor=MODERATOR, user_id=OWNER, into=FRIEND)
     assert FailureCount.objects.get().locked_at == now
     assert moderation.unlock(actor=MODERATOR, user_id=FRIEND) == 1
+
+
+def test_somebody_elses_move_comes_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again, and given up after a while."""
+    make_user(STRANGER), make_user(FRIEND)
+    face = make_face(make_user(OWNER), vector(1))
+    faces = Face.objects.filter(pk=face.pk)
+
+    def change() -> None:
+        faces.update(user=STRANGER if faces.get().user_id == OWNER else OWNER)
+
+    move = {"face_id": face.face_id, "user_id": FRIEND}
+    come_between(monkeypatch, 1000, change)
+    assert code_of(moderation.move_face, **move) == "unavailable"
+    assert faces.get().user_id == OWNER
+    come_between(monkeypatch, 1, change)
+    moderation.move_face(actor=MODERATOR, **move)
+    assert faces.get().user_id == FRIEND
+
+
+def test_somebody_elses_merge_comes_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = sorted([OWNER, FRIEND, STRANGER])
+    make_user(first), make_user(second), make_user(third)
+    pair = PossibleDuplicate.objects.create(user_a_id=first, user_b_id=second, confidence=1)
+    pairs = PossibleDuplicate.objects.filter(pk=pair.pk)
+
+    def change() -> None:
+        pairs.update(user_b=third if pairs.get().user_b_id == second else second)
+
+    decide = {"duplicate_id": pair.pk, "decision": "same_person"}
+    come_between(monkeypatch, 1000, change)
+    assert code_of(moderation.decide, **decide) == "unavailable"
+    assert pairs.get().state == "open" and not MergedUser.objects.exists()
+    come_between(monkeypatch, 1, change)
+    moderation.decide(actor=MODERATOR, **decide)
+    assert MergedUser.objects.get().pk in (first, second)
+
+
+def come_between(monkeypatch: pytest.MonkeyPatch, times: int, change: Callable[[], Any]) -> None:
+    """Do something just before the users are locked, so many times."""
+    left = iter(range(times))
+
+    def locked_late(*ids: UUID) -> dict[UUID, User]:
+        if next(left, None) is not None:
+            change()
+        return LOCK_USERS(*ids)
+
+    monkeypatch.setattr(moves, "lock_users", locked_late)
 
 
 def test_merges_that_cannot_be() -> None:
