@@ -17,9 +17,11 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--require-hashes --no-deps --no-build-isolation
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
 	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+# A process for each core, and no more than four: each has a database and the networks of a pack.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DELETE_ON_ERROR:
-.PHONY: help run token doctor demo test fuzz check docs bench bench-search bench-load bench-worst bench-soak bench-jobs bench-frames backup restore lock clean clean-data
+.PHONY: help run token doctor demo test test-all fuzz check docs bench bench-search bench-load bench-worst bench-soak bench-jobs bench-frames backup restore lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,9 +39,13 @@ demo: .venv/dev.stamp .env  ## People of packaged photos in the service, and the
 doctor: .venv/run.stamp .env  ## Check whether the service has what it needs, and say what to do (ARGS=--json)
 	@$(BIN)/python manage.py doctor $(ARGS)
 
-test: .venv/dev.stamp .env  ## Run the tests (ARGS='-k identify')
-	@echo "Running the tests"
-	@$(BIN)/python -m pytest -q $(ARGS)
+test: .venv/dev.stamp .env  ## Run the tests, but for the slow ones (ARGS='-k identify')
+	@echo "Running the tests (those that take minutes are run by make test-all)"
+	@$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: .venv/dev.stamp .env  ## Run all tests (ARGS='-n 0' to run one after the other)
+	@echo "Running all tests"
+	@$(PYTEST) $(ARGS)
 
 fuzz: .venv/dev.stamp .env  ## 20,000 broken bodies, 50,000 changed pictures, 100 requests to each operation
 	@echo "Sending 20,000 broken bodies and decoding 50,000 changed pictures: an hour"

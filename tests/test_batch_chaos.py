@@ -1,7 +1,7 @@
 """Real clusters, of which one process after the other is killed, and what the jobs come to.
 
-`FACESVC_CHAOS_JOBS=10 FACESVC_CHAOS_ITEMS=100 make test ARGS="-s tests/test_batch_chaos.py"` is the
-long run, of some minutes.
+The long run takes some minutes: `FACESVC_CHAOS_JOBS=10 FACESVC_CHAOS_ITEMS=100 make test-all
+ARGS="-n 0 -s tests/test_batch_chaos.py"`.
 """
 
 import os

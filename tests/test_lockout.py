@@ -376,6 +376,15 @@ def test_a_user_who_is_erased_leaves_nothing(owner: Person) -> None:
 # --- many at once ---------------------------------------------------------------------------------
 
 
+def _when_there_is_room(person: Person) -> int:
+    """The status of a guess. A user has two requests in progress at a time, so others ask again."""
+    for _ in range(10_000):
+        answer = verify(person)
+        if answer.status_code != 429 or answer.json()["error"]["code"] != "requests_in_progress":
+            return answer.status_code
+    pytest.fail("There never was room for one more request.")
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_16_at_once_5_are_told(settings: Settings) -> None:
     """All of them pass the gate before the first one is counted: they are counted at the end."""
@@ -385,7 +394,7 @@ def test_of_16_at_once_5_are_told(settings: Settings) -> None:
     def guess(_: int) -> list[int]:
         try:
             person = Person(token, Client())
-            return [verify(person).status_code for _ in range(3)]
+            return [_when_there_is_room(person) for _ in range(3)]
         finally:
             connection.close()
 
