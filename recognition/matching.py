@@ -251,18 +251,13 @@ def _search(
     with stage("search"), statements():
         gallery = Gallery.visible_to(scope, active)
         threshold = cut(active, options, gallery.searched)
-        faces = [
-            IdentifiedFace(
-                probe,
-                gallery.nearest(
-                    active.template(probe),
-                    least=threshold.cosine,
-                    limit=options.max_candidates,
-                    by_user=options.match_on == "user",
-                ),
-            )
-            for probe in probes
-        ]
+        nearest = partial(
+            gallery.nearest,
+            least=threshold.cosine,
+            limit=options.max_candidates,
+            by_user=options.match_on == "user",
+        )
+        faces = [IdentifiedFace(probe, nearest(active.template(probe))) for probe in probes]
         users = User.objects.in_bulk({c.user_id for face in faces for c in face.candidates})
     return Identification(
         active,
