@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.middleware import common
 
 from facesvc import logs, metrics, tracing
-from facesvc.api import payload_too_large, unavailable
+from facesvc.operators import failures
 from recognition import capacity, current_request, engine, stages
 
 # Whatever is longer or stranger does not belong in a log line or a header.
@@ -71,7 +71,7 @@ class AdmissionMiddleware:
         if request.path in PAST_THE_PROXY:
             return self._get_response(request)
         if not capacity.admission.enter():
-            return unavailable(request)
+            return failures.unavailable(request)
         try:
             return self._get_response(request)
         finally:
@@ -109,5 +109,5 @@ class BodyLimitMiddleware:
         length = int(given) if given.isdecimal() else 0
         may_be_long = request.path.startswith(_API) or request.path == _PHOTO_FORM
         if length > _MAX_FORM_BYTES and not may_be_long:
-            return payload_too_large(request)
+            return failures.payload_too_large(request)
         return self._get_response(request)

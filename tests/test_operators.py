@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from facesvc.operators import overview, plots, roles
+from recognition import capacity
 from recognition.models import CountedKind, DailyCount, FailureCount
 from tests.builders import OWNER, make_user
 
@@ -97,6 +98,28 @@ def test_a_failure_names_the_request_and_needs_no_database(
     answer = operator.get("/admin/", headers={"X-Request-ID": "mia-7"})
     assert answer.status_code == 500
     assert "mia-7" in text_of(answer) and "gone" not in text_of(answer)
+
+
+def test_a_form_that_is_too_long_is_said_to_people(operator: Client) -> None:
+    """Before anything is read of it."""
+    answer = operator.post("/admin/login/", {"username": "a" * 1024**2})
+    assert answer.status_code == 413
+    assert answer["Content-Type"].startswith("text/html")
+    assert "This is too long" in text_of(answer)
+    assert "default-src 'self'" in answer["Content-Security-Policy"]
+
+
+def test_a_service_with_too_much_to_do_is_said_to_people(
+    operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity.admission, "enter", lambda: False)
+    answer = operator.get("/admin/")
+    assert answer.status_code == 503 and answer["Retry-After"] == "5"
+    assert answer["Content-Type"].startswith("text/html")
+    assert "too much to do" in text_of(answer)
+    elsewhere = operator.get("/api/v1/face-recognition/users")
+    assert elsewhere.status_code == 503 and elsewhere["Retry-After"] == "5"
+    assert elsewhere.json()["error"]["code"] == "unavailable"
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/api/v1/face-recognition/nothing", "/administrator"])

@@ -42,6 +42,30 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     )
 
 
+def payload_too_large(request: HttpRequest) -> HttpResponse:
+    if not _is_for_people(request):
+        return api.payload_too_large(request)
+    return _page(
+        413,
+        "This is too long",
+        "A form of these pages takes 1 MB. Nothing was done; go back and send less.",
+    )
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """The page has the headers of the API's answer: when to try again."""
+    answer = api.unavailable(request)
+    if not _is_for_people(request):
+        return answer
+    page = _page(
+        503,
+        "The service has too much to do",
+        "Nothing was done. Wait some seconds, and load the page again.",
+    )
+    page["Retry-After"] = answer["Retry-After"]
+    return page
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     if not _is_for_people(request):
         return api.server_error(request)

@@ -459,9 +459,9 @@ def test_a_change_by_form_that_cannot_be_stored(service: Person, fields: dict[st
     check(answer, 400, "invalid_request")
 
 
-@pytest.mark.parametrize("path", ["/admin/login/", "/health", "/api/docs", "/nowhere"])
+@pytest.mark.parametrize("path", ["/administrator", "/health", "/api/docs", "/nowhere"])
 def test_strangers_send_no_large_bodies(client: Client, path: str) -> None:
-    """A form would be read into memory several times over."""
+    """A form would be read into memory several times over. For the admin see test_operators.py."""
     body = b"username=" + b"x" * MB
     form = "application/x-www-form-urlencoded"
     check(client.generic("POST", path, body, content_type=form), 413, "payload_too_large")
