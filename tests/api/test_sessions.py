@@ -517,6 +517,7 @@ def test_an_idempotency_key(owner: Person) -> None:
 def patiently(person: Person, session: dict[str, Any], number: int) -> HttpResponse:
     """Of one user's requests two are worked on at once; the others come again."""
     while (answer := verify_in(person, session, number)).status_code == 429:
+        assert refusal(answer) == (429, "requests_in_progress")
         time.sleep(0.05)
     return answer
 
