@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from facesvc import guide
-
-VERSION = "0.1.0"
+from facesvc import __version__, guide
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["facesvc.auth.TokenAuthentication"],
@@ -26,7 +24,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "DESCRIPTION": guide.text(),
     "TAGS": guide.TAGS,
     "SORT_OPERATIONS": False,  # but as they stand in the urls
-    "VERSION": VERSION,
+    "VERSION": __version__,
     "OAS_VERSION": "3.1.1",
     "SERVE_PERMISSIONS": [],
     "SERVE_AUTHENTICATION": [],

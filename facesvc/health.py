@@ -9,6 +9,7 @@ from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
+from facesvc import __version__
 from facesvc.postgres.cluster import DatabaseError
 from recognition import engine, indexes, providers
 from recognition.inference.packs import PackError
@@ -31,6 +32,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     fine = all(checks.values())
     body: dict[str, object] = {
         "status": "ready" if fine else "not_ready",
+        "version": __version__,
         "checks": {name: "ok" if passed else "failed" for name, passed in checks.items()},
     }
     if services:

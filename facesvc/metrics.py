@@ -19,11 +19,12 @@ from prometheus_client import (
     Metric,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from facesvc import api, stored_metrics
+from facesvc import __version__, api, stored_metrics
 from facesvc.logs import method_of, route_of
 
 _REQUESTS = Counter("facesvc_requests", "Requests answered.", ["route", "method", "status"])
@@ -63,11 +64,15 @@ def _registries() -> Iterable[CollectorRegistry]:
         yield counted
     else:
         yield REGISTRY
-    stored = CollectorRegistry()
-    stored.register(_Stored())
-    yield stored
+    rest = CollectorRegistry()
+    rest.register(_NotCounted())
+    yield rest
 
 
-class _Stored(Collector):
+class _NotCounted(Collector):
     def collect(self) -> Iterable[Metric]:
-        return stored_metrics.collect()
+        build = GaugeMetricFamily(
+            "facesvc_build_info", "The version of the service; always 1.", labels=["version"]
+        )
+        build.add_metric([__version__], 1)
+        return [build, *stored_metrics.collect()]

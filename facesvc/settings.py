@@ -10,14 +10,15 @@ from typing import Any
 
 import dj_database_url
 
-from facesvc import logs
+from facesvc import __version__, logs
 from facesvc.api_settings import REST_FRAMEWORK as REST_FRAMEWORK
 from facesvc.api_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
-from facesvc.api_settings import VERSION as VERSION
 from facesvc.background_settings import *  # noqa: F403
 from facesvc.environment import BASE_DIR, env, required_secret, secret
 from facesvc.recognition_settings import *  # noqa: F403
 from facesvc.web_settings import *  # noqa: F403
+
+VERSION = __version__
 
 # --- Keys -----------------------------------------------------------------------------------------
 #: Signs the tokens unless `JWT_SECRET` or a public key is set. The service does not start without.

@@ -102,9 +102,13 @@ def page() -> str:
     topics: dict[str, list[Setting]] = {}
     for setting in all_settings():
         topics.setdefault(setting.topic, []).append(setting)
-    contents = " · ".join(f"[{topic}](#{topic.lower().replace(' ', '-')})" for topic in topics)
+    contents = " · ".join(f"[{topic}](#{_anchor(topic)})" for topic in topics)
     tables = [_table(topic, settings) for topic, settings in topics.items()]
     return "\n".join([ABOVE, f"{contents}\n", *tables])
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def modules() -> list[Path]:

@@ -25,7 +25,7 @@ case "$*" in
 *"get job.batch/migrate-x"*)
     [ "$WRONG" = migration ] && echo FailureTargetFailed || echo SuccessCriteriaMetComplete ;;
 *"get deployment/web"*) [ "$WRONG" = "at rest" ] && echo 0 ;;
-"kustomize "*) printf 'image: facesvc:0.1.0\\nfacesvc/settings: ""\\n' ;;
+"kustomize "*) printf 'image: facesvc:0.2.0\\nfacesvc/settings: ""\\n' ;;
 "apply --filename -") cat >> "$LOG.stdin" ;;
 esac
 case "$*" in *"$WRONG"*) exit 1 ;; esac

@@ -20,7 +20,7 @@ from pytest_django import Settings
 
 from batch.apps import SWEEP
 from batch.models import Job, Kind, WebhookDelivery, WebhookEndpoint
-from facesvc import gunicorn_conf, machine
+from facesvc import __version__, gunicorn_conf, machine
 from facesvc.doctor import checks, here, stored
 from facesvc.doctor.findings import Check, Finding, State, examine, failure, ok, warning
 from recognition import crops, engine, indexes, protection, sealing
@@ -63,6 +63,7 @@ def test_it_works() -> None:
     """In a fresh installation only that templates are not protected."""
     text, code = doctor()
     assert code == 0, text
+    assert text.startswith(f"facesvc {__version__}\n")
     lines = [line for line in text.splitlines() if not line.startswith(" ")]
     assert [line.split()[0] for line in lines].count("ok") == len(checks.CHECKS) - 1, text
     assert "warning  template key" in text
@@ -70,6 +71,7 @@ def test_it_works() -> None:
 
 def test_for_programs(monkeypatch: Patch) -> None:
     report = json.loads(doctor("--json")[0])
+    assert report["version"] == __version__
     assert report["ok"] is True
     assert [check["name"] for check in report["checks"]] == [each.name for each in checks.CHECKS]
     monkeypatch.setattr(
@@ -79,6 +81,7 @@ def test_for_programs(monkeypatch: Patch) -> None:
     text, code = doctor("--json")
     assert code == 1
     assert json.loads(text) == {
+        "version": __version__,
         "ok": False,
         "checks": [
             {"name": "a", "state": "failure", "text": "broken", "advice": "Mend it."},
@@ -147,7 +150,10 @@ def test_trouble_is_a_finding_and_a_fault_is_not() -> None:
 def test_the_exit_code_of_a_warning(monkeypatch: Patch) -> None:
     only = (Check("a", lambda: warning("hm", "Look at it.")),)
     monkeypatch.setattr("facesvc.management.commands.doctor.CHECKS", only)
-    assert doctor() == (f"warning  {'a':<13} hm\n{'':<22} -> Look at it.\n", 0)
+    assert doctor() == (
+        f"facesvc {__version__}\nwarning  {'a':<13} hm\n{'':<22} -> Look at it.\n",
+        0,
+    )
 
 
 def test_unknown_words() -> None:

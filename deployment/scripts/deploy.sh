@@ -4,7 +4,7 @@
 # the version before is made for (docs/deployment.md), and config.yaml as it is. The pods are replaced
 # as well when only config.yaml or the secret has changed: they read both when they start.
 #
-#   deployment/scripts/deploy.sh registry.example.com/facesvc:0.1.0
+#   deployment/scripts/deploy.sh registry.example.com/facesvc:0.2.0
 #
 # Needs kubectl with the right context. ROLLOUT_SECONDS (300) may be set.
 set -eu

@@ -11,7 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from pytest_django import Settings
 
-from facesvc import health
+from facesvc import __version__, health
 from recognition import engine, indexes
 from recognition.models import SketchCentre
 from tests.patience import PATIENCE
@@ -39,6 +39,7 @@ def test_it_works(client: Client, path: str) -> None:
     assert response.status_code == 200
     assert response.json() == {
         "status": "ready",
+        "version": __version__,
         "checks": {"database": "ok", "migrations": "ok", "search": "ok", "inference": "ok"},
     }
 

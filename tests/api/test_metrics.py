@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from batch.models import Job, WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from facesvc import stored_metrics
+from facesvc import __version__, stored_metrics
 from recognition import engine
 from recognition.models import User
 from tests.builders import (
@@ -77,6 +77,7 @@ def test_it_works(client: Client, service: Person, fake: FakePipeline, opened: N
     for stage in ("wait", "decode", "detect", "embed", "search"):
         assert grown("stage_seconds_count", stage=stage) == 1, stage
     assert value(after, "inference_computing") == value(after, "inference_waiting") == 0
+    assert value(after, "build_info", version=__version__) == 1
     version = {"embedding_version": "dlib_v1", "searchable": "true"}
     assert value(after, "gallery_templates", **version) == 1
     assert value(after, "gallery_users") == value(after, "database_up") == 1

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from facesvc import terminal
+from facesvc import __version__, terminal
 from facesvc.doctor.checks import CHECKS
 from facesvc.doctor.findings import Finding, State, examine
 
@@ -29,6 +29,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="for programs")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not options["json"]:
+            self.stdout.write(f"facesvc {__version__}")
         states = set()
         found = []
         for name, finding in examine(CHECKS):
@@ -39,7 +41,8 @@ class Command(BaseCommand):
                 self._show(name, finding)
         is_fine = states.isdisjoint({State.FAILURE, State.UNKNOWN})
         if options["json"]:
-            self.stdout.write(json.dumps({"ok": is_fine, "checks": found}, indent=2))
+            report = {"version": __version__, "ok": is_fine, "checks": found}
+            self.stdout.write(json.dumps(report, indent=2))
         if not is_fine:
             sys.exit(1)
 

@@ -1,0 +1,46 @@
+"""The version stands in one place, and everything that names it agrees."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+from setuptools.config.pyprojecttoml import read_configuration
+
+from facesvc import __version__
+from facesvc.settings_page import PROJECT
+
+# `facesvc:0.2.0` is an image, `facesvc/0.2.0` the User-Agent of callbacks.
+TAG = re.compile(r"(?:\bfacesvc[:/ ]|newTag: |\bversion\W{1,4})(\d+\.\d+\.\d+)\b")
+PLACES = [
+    path
+    for folder in ("docker", "deployment", "docs")
+    for path in sorted((PROJECT / folder).rglob("*"))
+    if path.suffix not in {".png", ""} or path.name == "Dockerfile"
+]
+
+
+def test_it_works() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "facesvc", "--version"], cwd=PROJECT, capture_output=True, text=True
+    )
+    assert (shown.stdout, shown.returncode) == (f"facesvc {__version__}\n", 0)
+
+
+def test_the_package_has_it_from_the_code() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert "version" not in project
+    assert read_configuration(PROJECT / "pyproject.toml")["project"]["version"] == __version__
+
+
+def test_images_and_pages_name_it() -> None:
+    named = {path: set(TAG.findall(path.read_text())) for path in PLACES}
+    assert {path.name: found for path, found in named.items() if found - {__version__}} == {}
+    assert {"Dockerfile", "docker-compose.yml", "kustomization.yaml", "deploy.sh"} <= {
+        path.name for path, found in named.items() if found
+    }
+
+
+def test_the_changelog_has_a_heading_for_it() -> None:
+    headings = re.findall(r"^## (\S+)", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[:2] == ["Unreleased", __version__]
