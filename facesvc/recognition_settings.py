@@ -5,7 +5,7 @@ from facesvc.environment import env, secrets
 # --- Recognition ----------------------------------------------------------------------------------
 #: The model pack of a new database; later `manage.py models activate` changes it.
 FACESVC_PACK = env.str("FACESVC_PACK", "dlib")
-#: The confidence of `standard`, from 0.80 to 0.95; see "What a score means" in the README.
+#: The confidence of `standard`, from 0.80 to 0.95; docs/accuracy.md says what it means.
 VERIFICATION_THRESHOLD = env.float("VERIFICATION_THRESHOLD", 0.85)
 #: The default `min_confidence` of identify, and the least of a search for a user.
 FACE_MATCH_THRESHOLD = env.float("FACE_MATCH_THRESHOLD", 0.80)
@@ -22,7 +22,7 @@ FACESVC_INFERENCE_THREADS = env.int("FACESVC_INFERENCE_THREADS", 1)
 # --- Keys -----------------------------------------------------------------------------------------
 #: Encrypt the kept pictures of enrolled faces, so that another model can take over, those that wait
 #: in jobs, and webhook secrets: each 32 bytes in URL-safe base64, the newest first. Without one,
-#: jobs and callbacks are refused. "Keys" in the README says how to make and change them.
+#: jobs and callbacks are refused. docs/operations.md says how to make and change them.
 #: Default: written into `.env` by `make`
 FACESVC_CROP_KEYS = secrets("FACESVC_CROP_KEYS")
 #: Keep an encrypted picture of every enrolled face.

@@ -28,8 +28,8 @@ SECRET_KEY = required_secret("SECRET_KEY")
 # --- Tokens ---------------------------------------------------------------------------------------
 #: Minutes that a token of `manage.py issue_token` is valid.
 ACCESS_TOKEN_EXPIRE_MINUTES = env.int("ACCESS_TOKEN_EXPIRE_MINUTES", 30)
-#: Signs the tokens of your app and of `manage.py issue_token` (HS256). "Tokens" in the README says
-#: what is in a token.
+#: Signs the tokens of your app and of `manage.py issue_token` (HS256). docs/api.md says what is
+#: in a token.
 #: Default: `SECRET_KEY`
 JWT_SECRET = secret("JWT_SECRET", SECRET_KEY)
 #: Of an identity provider that signs the tokens (RS256, ES256 or EdDSA), in PEM. With it, or with

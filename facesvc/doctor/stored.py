@@ -82,7 +82,7 @@ def template_key() -> Finding:
     key = row.template_key if row else protection.newest_key()
     if key not in (protection.NO_KEY, *protection.key_ids()):
         text = f"the templates are protected by the key {key}, which is missing"
-        return failure(text, "FACESVC_TEMPLATE_KEYS has to have it again: see Keys in the README.")
+        return failure(text, "FACESVC_TEMPLATE_KEYS has to have it again: see docs/operations.md.")
     if key == protection.NO_KEY:
         text = "the templates are not protected: a stolen table can be used elsewhere"
         return warning(text, f"FACESVC_TEMPLATE_KEYS, then `manage.py rotate_keys`: {A_KEY}")

@@ -255,7 +255,7 @@ def test_the_enrolled_picture_does_not_log_in(owner: Person, fake: FakePipeline)
         assert answer["verification_result"] == "rejected"
         assert "replayed_picture" in answer["risk_assessment"]["factors"]
         FailureCount.objects.all().delete()
-    # Elsewhere it is a factor, as README's first verify.
+    # Elsewhere it is a factor, as in a verify without a session.
     answer = data_of(owner.post("verify", user_id=OWNER, image=picture(3)))
     assert answer["is_match"] and "replayed_picture" in answer["risk_assessment"]["factors"]
 

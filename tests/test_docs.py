@@ -1,0 +1,102 @@
+"""README and docs: every link leads somewhere, and every command that they show exists."""
+
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+
+from django.core.management import get_commands, load_command_class
+
+from facesvc.settings_page import PROJECT
+
+PAGES = [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").rglob("*.md"))]
+# A link or a picture of Markdown, as far as it leads to a file of the repository.
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]*)\)")
+BLOCK = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
+COMMAND = re.compile(r"manage\.py (\w+)((?: (?!#)[^\s`|&;)]+)*)")
+README_LINES = 150
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(PROJECT))
+
+
+def anchors(page: str) -> set[str]:
+    """Of the headings, spelled as the places spell them where repositories are read."""
+    headings = re.findall(r"^#+ (.+)", BLOCK.sub("", page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dead(page: Path) -> list[str]:
+    found = []
+    for target in LINK.findall(page.read_text()):
+        file, _, anchor = target.partition("#")
+        path = (page.parent / file).resolve() if file else page
+        if not path.exists() or (anchor and anchor not in anchors(path.read_text())):
+            found.append(target)
+    return found
+
+
+def test_links_lead_somewhere() -> None:
+    assert {named(page): found for page in PAGES if (found := dead(page))} == {}
+
+
+def test_a_dead_link_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Who, what: *this*\n\n[1](page.md#who-what-this) [2](#who) [3](none.md)\n\n"
+        "```\n# No heading\n```\n[4](#no-heading) [5](https://example.com/#x)\n"
+    )
+    assert dead(page) == ["#who", "none.md", "#no-heading"]
+
+
+def test_the_contents_name_every_page() -> None:
+    contents = PROJECT / "docs" / "README.md"
+    linked = {(contents.parent / target).resolve() for target in LINK.findall(contents.read_text())}
+    pages = {page for page in PAGES if page.is_relative_to(contents.parent)} - {contents}
+    assert sorted(pages - linked) == []
+
+
+def test_readme_is_short() -> None:
+    assert len((PROJECT / "README.md").read_text().splitlines()) <= README_LINES
+
+
+@cache
+def options(command: str) -> set[str]:
+    parser = load_command_class(get_commands()[command], command).create_parser("manage.py", "")
+    return {option for action in parser._actions for option in action.option_strings}
+
+
+def unknown_options(page: Path) -> list[str]:
+    found = []
+    for command, words in COMMAND.findall(re.sub(r"\\\n\s*", "", page.read_text())):
+        if command not in get_commands():
+            found.append(command)
+        elif command != "models":  # whose options belong to its own commands
+            given = {word.partition("=")[0] for word in shlex.split(words) if word[:2] == "--"}
+            found += sorted(given - options(command))
+    return found
+
+
+def test_commands_and_their_options_exist() -> None:
+    assert {named(page): found for page in PAGES if (found := unknown_options(page))} == {}
+
+
+def test_an_unknown_option_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("`manage.py nothing` and manage.py issue_token x --scopes all --user=1  # --no")
+    assert unknown_options(page) == ["nothing", "--scopes"]
+
+
+def made(page: str) -> set[str]:
+    """What a page tells to make: in a block of commands, or between backticks."""
+    blocks = "\n".join(BLOCK.findall(page))
+    in_blocks = re.findall(r"^ *(?:.*\()?make ([a-z-]+)", blocks, re.MULTILINE)
+    return {*in_blocks, *re.findall(r"`make ([a-z-]+)", page)}
+
+
+def test_targets_of_make_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    shown = {named(page): made(page.read_text()) for page in PAGES}
+    assert {page: strange for page, found in shown.items() if (strange := found - targets)} == {}
+    assert {"run", "test", "doctor"} <= shown["README.md"]
