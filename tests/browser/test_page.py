@@ -156,6 +156,44 @@ def test_the_link_leaves_no_token_behind(browser: Browser) -> None:
     assert browser.find("#gate h1").text == "A token opens this page"
 
 
+@pytest.mark.parametrize("from_elsewhere", [False, True])
+def test_a_link_of_somebody_else_asks_before_it_takes_over(
+    browser: Browser, from_elsewhere: bool
+) -> None:
+    """Or who follows it would enrol faces for them. Cancelled, everything is as it was."""
+    opened(browser, "people")
+
+    def follow() -> None:
+        if from_elsewhere:
+            browser.driver.get("about:blank")
+        browser.open(f"/#token={service_token('mallory', SCOPES)}")
+        browser.find("#confirm h2", "Use the token of the link?")
+
+    follow()
+    text = browser.find("#confirm-text").text
+    assert "of local" in text and "of mallory" in text
+    assert browser.axe() == []
+    assert "token" not in browser.driver.current_url
+    press(browser, Keys.ENTER)  # what has the focus: Cancel
+    assert "local" in browser.find("#token-button").text
+    if not from_elsewhere:
+        assert browser.find("#people h2") and browser.driver.current_url.endswith("#people")
+    browser.driver.refresh()
+    assert "local" in browser.find("#token-button").text
+    follow()
+    browser.find("#confirm .danger").click()
+    browser.find("#token-button", "mallory")
+
+
+def test_a_new_link_of_ones_own_asks_nothing(browser: Browser) -> None:
+    opened(browser)
+    token = tokens.issue("local", list(SCOPES), minutes=7)
+    browser.open(f"/#token={token}")
+    kept = "return sessionStorage.getItem('facesvc.token')"
+    browser.wait(lambda: browser.run(kept) == token)
+    assert not browser.all("#confirm")
+
+
 # --- refusals, in words ---------------------------------------------------------------------------
 
 

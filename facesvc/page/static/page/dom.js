@@ -46,9 +46,10 @@ export function showError(place, error, ...more) {
   show(place, "bad", words.what, words.next, said, ...more);
 }
 
-/** Whether the person agrees, asked in a dialog. */
-export function confirmed(title, text, button) {
+/** Whether the person agrees, asked in a dialog. While another question is open, they do not. */
+export async function confirmed(title, text, button) {
   const dialog = $("#confirm");
+  if (dialog.open) return false;
   $("#confirm-title").textContent = title;
   $("#confirm-text").textContent = text;
   $("[value=yes]", dialog).textContent = button;

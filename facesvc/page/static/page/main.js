@@ -1,7 +1,7 @@
 /** The page: the token that opens it, and its tabs. */
 
 import {FaceApi} from "./api.js";
-import {$, $$, copy, el, onSubmit, say} from "./dom.js";
+import {$, $$, confirmed, copy, el, onSubmit, say} from "./dom.js";
 import {duration, inWords} from "./errors.js";
 import {People} from "./people.js";
 import {listRequests} from "./requests.js";
@@ -26,13 +26,30 @@ let last = ""; // the tab before the token was asked for
 const tokenIn = (pasted) => pasted.match(/[\w-]+\.[\w-]+\.[\w-]+$/)?.[0] ?? pasted;
 
 /** From the address, which forgets it at once, or as this tab of the browser kept it. */
-function givenToken() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given !== null) {
-    sessionStorage.setItem(STORED, given.trim());
-    history.replaceState(null, "", location.pathname);
-  }
-  return sessionStorage.getItem(STORED) ?? "";
+async function givenToken() {
+  const kept = sessionStorage.getItem(STORED) ?? "";
+  const given = new URLSearchParams(location.hash.slice(1)).get("token")?.trim();
+  if (given === undefined) return kept;
+  history.replaceState(null, "", location.pathname);
+  if (!(await mayReplace(kept, given))) return kept;
+  sessionStorage.setItem(STORED, given);
+  return given;
+}
+
+/** A link of somebody else would have faces enrolled for them: who has a token here is asked. */
+async function mayReplace(kept, given) {
+  const [ours, theirs] = [kept, given].map((token) => new FaceApi({token}).claims);
+  const isVoid = !ours.sub || 1000 * ours.exp < Date.now();
+  if (isVoid || ours.sub === theirs.sub) return true;
+  const other = String(theirs.sub ?? "somebody").slice(0, 60);
+  const text = `This page works with a token of ${ours.sub}. The link has one of ${other}, who may see what you would do with it. If you did not make the link yourself, cancel.`;
+  return confirmed("Use the token of the link?", text, "Use it");
+}
+
+async function takeToken() {
+  const token = await givenToken();
+  if (current && token === api.token) history.replaceState(null, "", `#${current}`);
+  else await useToken(token);
 }
 
 async function useToken(token) {
@@ -119,7 +136,7 @@ listRequests($(".requests"), api);
 onSubmit($("#gate-form"), () => useToken(tokenIn($("#gate-token").value.trim())));
 $("#gate-cancel").addEventListener("click", () => useToken(api.token));
 $("#token-button").addEventListener("click", () => askForToken("Paste another token to use this page with its rights.", true));
-window.addEventListener("hashchange", () => { if (location.hash.startsWith("#token=")) useToken(givenToken()); });
+window.addEventListener("hashchange", () => { if (location.hash.startsWith("#token=")) takeToken(); });
 
 api.addEventListener("refused", ({detail: error}) => {
   if (error.status === 401) askForToken(`${inWords(error).what} ${inWords(error).next}`);
@@ -132,4 +149,4 @@ api.addEventListener("wait", ({detail: {seconds, error}}) => {
   setTimeout(() => { notice.hidden = true; }, 1000 * seconds);
 });
 
-useToken(givenToken());
+takeToken();
