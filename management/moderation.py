@@ -17,6 +17,7 @@ from recognition.duplicates import DuplicateState, PossibleDuplicate
 from recognition.errors import ServiceError
 from recognition.models import Attempt, Face, User
 
+MAX_REASON = 500  # characters
 DECISIONS = (DuplicateState.SAME_PERSON.value, DuplicateState.DIFFERENT_PEOPLE.value)
 
 # --- suspension -----------------------------------------------------------------------------------

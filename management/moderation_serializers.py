@@ -1,6 +1,6 @@
 """Request bodies of moderation."""
 
-from management.moderation import DECISIONS
+from management.moderation import DECISIONS, MAX_REASON
 from recognition.models import PrivacyLevel
 from recognition.serializers import ChoiceField, IdField, StrictSerializer, TextField
 
@@ -8,7 +8,7 @@ from recognition.serializers import ChoiceField, IdField, StrictSerializer, Text
 class ReasonRequest(StrictSerializer):
     # Comments, since docstrings would stand in the API description of every body.
     reason = TextField(
-        max_length=500,
+        max_length=MAX_REASON,
         allow_blank=True,
         default="",
         help_text="For the audit log, which forgets it when the person is erased.",

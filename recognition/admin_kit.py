@@ -1,6 +1,6 @@
 """What the admin pages of all apps share: who may act, lists of large tables, links and times."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.html import format_html
-from django.utils.text import capfirst
+from django.utils.text import capfirst, get_text_list
 
 from recognition import audit
 from recognition.models import User
@@ -145,6 +145,18 @@ def note_about_person(request: HttpRequest, user_id: UUID, words: str) -> None:
 def spaced(code: str) -> str:
     """A code, such as `no_match`, as words."""
     return code.replace("_", " ")
+
+
+def in_words(value: Any, spell: Callable[[str], str] = str) -> str:
+    """A value of JSON without its signs; `spell` says how the texts in it are written."""
+    if isinstance(value, dict):
+        parts = [f"{spaced(key)} {in_words(each, spell)}" for key, each in value.items()]
+        return ", ".join(parts) or "nothing"
+    if isinstance(value, list):
+        return get_text_list([in_words(each, spell) for each in value], "and") or "nothing"
+    if value is None or isinstance(value, bool):
+        return {None: "–", True: "yes", False: "no"}[value]
+    return spell(str(value))
 
 
 def when(at: datetime | None) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from recognition.admin_kit import link, spaced
+from recognition.admin_kit import in_words, link, spaced
 from recognition.models import AuditEvent, Face, User
 
 # The names in braces are those of `_values` and of the event's details.
@@ -152,7 +152,7 @@ def _rest(event: AuditEvent, names: Names, used: set[str]) -> SafeString:
     """What the sentence left out: a reason first, then on whose behalf, then the details."""
     parts: list[tuple[str, Any]] = []
     if reason := event.details.get("reason"):
-        parts.append(("because", _plain(reason)))
+        parts.append(("because", _said(reason)))
     if viewer := event.viewer_id:
         parts.append(("on behalf of", names.person(viewer)))
     hidden = {*used, _OTHER, "reason"}
@@ -169,15 +169,9 @@ def _rest(event: AuditEvent, names: Names, used: set[str]) -> SafeString:
 
 def _worded(key: str, value: Any) -> str:
     """An id stays as it is, or nobody could search for it."""
-    return str(value) if key.endswith("_id") else _plain(value)
+    return str(value) if key.endswith("_id") else _said(value)
 
 
-def _plain(value: Any) -> str:
-    """A value of the details without JSON's signs."""
-    if isinstance(value, dict):
-        return ", ".join(f"{spaced(key)} {_plain(each)}" for key, each in value.items()) or "none"
-    if isinstance(value, list):
-        return " and ".join(spaced(str(each)) for each in value) or "nothing"
-    if value is None or isinstance(value, bool):
-        return {None: "–", True: "yes", False: "no"}[value]
-    return spaced(value) if isinstance(value, str) and value.isidentifier() else str(value)
+def _said(value: Any) -> str:
+    """Codes, such as names of fields, in words."""
+    return in_words(value, lambda text: spaced(text) if text.isidentifier() else text)

@@ -97,8 +97,9 @@ def test_people_who_act_have_their_names() -> None:
 
 def test_an_action_without_a_sentence_hides_nothing() -> None:
     make_user(OWNER, display_name="Ann")
-    event = audit.note("system", "user.new_thing", user_id=OWNER, some_count=3, parts=["a", "b"])
-    assert said(event) == "system: user new thing, about Ann (some count: 3; parts: a and b)"
+    parts = ["a", "b_c", "d"]
+    event = audit.note("system", "user.new_thing", user_id=OWNER, some_count=3, parts=parts)
+    assert said(event) == "system: user new thing, about Ann (some count: 3; parts: a, b c and d)"
 
 
 def test_what_was_emptied_by_an_erasure_can_be_read() -> None:

@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from management import moderation
 from management.admin import words
+from management.moderation import MAX_REASON
 from recognition import crops
 from recognition.models import (
     Attempt,
@@ -37,10 +38,12 @@ from tests.builders import (
     FakePipeline,
     Person,
     befriend,
+    data_of,
     make_face,
     make_group,
     make_user,
     near,
+    refusal,
     vector,
 )
 from tests.dump import dump, tables_with
@@ -215,12 +218,18 @@ def test_a_person_who_is_gone(moderator: Client, zoe: User) -> None:
 
 
 def test_what_an_app_stored_in_words() -> None:
-    stored = {"consent": {"given_at": "2024", "text_version": None}, "tags": ["a", 1], "ok": True}
+    stored = {
+        "consent": {"given_at": "2024", "text_version": None},
+        "tags": ["my_phone", 1, False],
+        "seen": [{"place_name": "a_b"}],
+        "notes": [],
+    }
     assert words.facts_of(stored) == [
         ("consent, given at", "2024"),
         ("consent, text version", "–"),
-        ("tags", "a, 1"),
-        ("ok", "yes"),
+        ("tags", "my_phone, 1 and no"),
+        ("seen", "place name a_b"),
+        ("notes", "nothing"),
     ]
 
 
@@ -301,6 +310,18 @@ def test_suspend_and_unsuspend(
     assert do(moderator, zoe, "unsuspend").status_code == 302
     zoe.refresh_from_db()
     assert zoe.suspended_at is None and "No longer suspended" in history(moderator, zoe)
+
+
+def test_a_reason_is_as_long_as_in_the_api(moderator: Client, face: Face, admin: Person) -> None:
+    address = f"faces/{face.face_id}/suspend"
+    too_long, long = "x" * (MAX_REASON + 1), "x" * MAX_REASON
+    assert do(moderator, face, "suspend", reason=too_long).status_code == 200  # the form once more
+    assert refusal(admin.post(address, reason=too_long)) == (400, "invalid_request")
+    assert not AuditEvent.objects.filter(action="face.suspend").exists()
+    assert do(moderator, face, "suspend", reason=long).status_code == 302
+    do(moderator, face, "unsuspend")
+    data_of(admin.post(address, reason=long))
+    assert AuditEvent.objects.filter(action="face.suspend", details__reason=long).count() == 2
 
 
 def test_suspend_a_face(moderator: Client, face: Face) -> None:

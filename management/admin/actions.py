@@ -28,7 +28,7 @@ View = Callable[..., HttpResponse]
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(
-        max_length=200,
+        max_length=moderation.MAX_REASON,
         help_text="Goes into the audit log, which is kept for years: name nobody in it.",
         widget=forms.TextInput(attrs={"size": 60}),
     )

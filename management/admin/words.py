@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 
-from recognition.admin_kit import spaced
+from recognition.admin_kit import in_words, spaced
 from recognition.inference import quality
 from recognition.models import Face, User
 
@@ -74,21 +74,13 @@ def components_of(face: Face) -> list[tuple[str, float]]:
 def facts_of(metadata: Any, prefix: str = "") -> list[tuple[str, str]]:
     """What an app stored with a face, one line a value."""
     if not isinstance(metadata, dict):
-        return [(prefix or "value", _plain(metadata))]
+        return [(prefix or "value", in_words(metadata))]
     lines: list[tuple[str, str]] = []
     for key, value in metadata.items():
         name = f"{prefix}, {key}" if prefix else str(key)
         name = spaced(name)
-        lines += facts_of(value, name) if isinstance(value, dict) else [(name, _plain(value))]
+        lines += facts_of(value, name) if isinstance(value, dict) else [(name, in_words(value))]
     return lines
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_plain, value))
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "–"}[value]
-    return str(value)
 
 
 def confidence(value: float) -> str:
