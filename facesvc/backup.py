@@ -8,8 +8,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
 from uuid import UUID
 
 import django
@@ -100,33 +104,44 @@ def save(file: Path) -> None:
 def restore(file: Path, *, replace: bool, erased: Path | None, unsigned: bool) -> None:
     """All or nothing; then what a restored database needs, and the erasures since the backup."""
     to_erase = _read(erased) if erased else {}
-    if not unsigned:
-        _require_signature(file)
-    content = _run("pg_restore", "--list", str(file))
-    if tables := connection.introspection.table_names():
-        if not replace:
-            raise BackupError("The database is not empty: --replace drops what it holds.")
-        _refuse_newer(tables, content)
-        to_erase = _later(to_erase, erasures())
-    if _is_in_use():
-        raise BackupError("Somebody uses the database: stop the service first.")
-    clean = ["--clean", "--if-exists"] if replace else []
-    how = ["--single-transaction", "--no-owner", "--no-privileges", *clean]
-    _run("pg_restore", *how, str(file), into=True)
+    with _own_copy(file) as copy:
+        if not unsigned:
+            _require_signature(copy, file)
+        content = _run("pg_restore", "--list", given=copy)
+        if tables := connection.introspection.table_names():
+            if not replace:
+                raise BackupError("The database is not empty: --replace drops what it holds.")
+            _refuse_newer(tables, content)
+            to_erase = _later(to_erase, erasures())
+        if _is_in_use():
+            raise BackupError("Somebody uses the database: stop the service first.")
+        clean = ["--clean", "--if-exists"] if replace else []
+        how = ["--single-transaction", "--no-owner", "--no-privileges", *clean]
+        _run("pg_restore", *how, given=copy, into=True)
     print(f"{file} is restored.")
     finish(to_erase)
 
 
-def _require_signature(file: Path) -> None:
+@contextmanager
+def _own_copy(file: Path) -> Iterator[BinaryIO]:
+    """A file without a name: what is checked is what is restored, whoever may write to `file`."""
+    with TemporaryFile() as copy:
+        try:
+            with file.open("rb") as content:
+                shutil.copyfileobj(content, copy)
+        except OSError as error:
+            raise BackupError(f"{file}: {error.strerror}.") from error
+        yield copy
+
+
+def _require_signature(copy: BinaryIO, file: Path) -> None:
     try:
-        backup_signature.check(file)
+        backup_signature.check(copy, file)
     except backup_signature.SignatureError as error:
         raise BackupError(
             f"{error} Restoring a file runs the code in it. If you know where it is from, say"
             " --unsigned (make restore ARGS=--unsigned). Nothing is done."
         ) from error
-    except OSError as error:
-        raise BackupError(f"{file}: {error.strerror}.") from error
 
 
 def _refuse_newer(tables: list[str], content: str) -> None:
@@ -229,8 +244,17 @@ def _is_in_use() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _run(name: str, *arguments: str, to: Path | None = None, into: bool = False) -> str:
-    """What a program of PostgreSQL prints; the password is in no list of processes."""
+def _run(
+    name: str,
+    *arguments: str,
+    to: Path | None = None,
+    into: bool = False,
+    given: BinaryIO | None = None,
+) -> str:
+    """What a program of PostgreSQL prints; the password is in no list of processes.
+
+    It writes the database `to` a file, or writes what is `given` `into` the database.
+    """
     program = _program(name)
     environment, target = dict(os.environ), []
     if to or into:
@@ -240,8 +264,11 @@ def _run(name: str, *arguments: str, to: Path | None = None, into: bool = False)
             environment["PGPASSWORD"] = info.password
         target = [f"--dbname={info.dsn}", *([f"--file={to}"] if to else [])]
         connection.close()  # it would stand in the way
+    if given:
+        given.seek(0)
     result = subprocess.run(
         [program, *target, *arguments],
+        stdin=given,
         env=environment,
         capture_output=True,
         text=True,

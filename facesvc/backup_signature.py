@@ -7,8 +7,10 @@ they know where it is from. Programs of PostgreSQL do not mind the line.
 
 import hashlib
 import hmac
+import os
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 from django.conf import settings
 
@@ -23,29 +25,29 @@ class SignatureError(Exception):
 
 def sign(file: Path) -> None:
     """Append the line."""
-    digest = _digest(file, file.stat().st_size)
+    with file.open("rb") as content:
+        digest = _digest(content, file.stat().st_size)
     with file.open("ab") as end:
         end.write(f"\nfacesvc backup, HMAC-SHA256 {digest}\n".encode())
 
 
-def check(file: Path) -> None:
-    """Raises SignatureError."""
-    length = max(0, file.stat().st_size - _LENGTH)
-    with file.open("rb") as content:
-        content.seek(length)
-        line = _LINE.fullmatch(content.read())
+def check(content: BinaryIO, name: object) -> None:
+    """That of an open file, which nobody else may be able to change. Raises SignatureError."""
+    length = max(0, content.seek(0, os.SEEK_END) - _LENGTH)
+    content.seek(length)
+    line = _LINE.fullmatch(content.read())
     if not line:
-        raise SignatureError(f"{file} has no signature.")
-    if not hmac.compare_digest(line[1].decode(), _digest(file, length)):
-        raise SignatureError(f"{file} was changed, or made with another SECRET_KEY.")
+        raise SignatureError(f"{name} has no signature.")
+    if not hmac.compare_digest(line[1].decode(), _digest(content, length)):
+        raise SignatureError(f"{name} was changed, or made with another SECRET_KEY.")
 
 
-def _digest(file: Path, length: int) -> str:
+def _digest(content: BinaryIO, length: int) -> str:
     """The HMAC of the first `length` bytes, in hexadecimal digits."""
     key = hashlib.sha256(b"facesvc.backup\n" + settings.SECRET_KEY.encode()).digest()
     made = hmac.new(key, digestmod="sha256")
-    with file.open("rb") as content:
-        while chunk := content.read(min(_CHUNK, length)):
-            made.update(chunk)
-            length -= len(chunk)
+    content.seek(0)
+    while chunk := content.read(min(_CHUNK, length)):
+        made.update(chunk)
+        length -= len(chunk)
     return made.hexdigest()

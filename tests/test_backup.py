@@ -55,6 +55,20 @@ readable = sum(sealing.can_open(bytes(crop.sealed)) for crop in FaceCrop.objects
 print(json.dumps({"found": found, "readable": readable, "kept": FaceCrop.objects.count()}))
 """
 
+# Somebody who may write to the file does so as soon as it was checked.
+CHANGE_THEN_RESTORE = """
+import json, sys
+from pathlib import Path
+from facesvc import backup, backup_signature
+file, other = map(Path, json.load(sys.stdin))
+check = backup_signature.check
+def check_and_change(*arguments):
+    check(*arguments)
+    file.write_bytes(other.read_bytes())
+backup_signature.check = check_and_change
+backup.restore(file, replace=False, erased=None, unsigned=False)
+"""
+
 
 @dataclass
 class Place:
@@ -323,6 +337,20 @@ def test_a_file_that_we_did_not_make_is_not_run(
     # Who knows where it is from may say so.
     elsewhere.backup("restore", tmp_path / "unsigned", "--unsigned")
     assert elsewhere.look(folder / "ann.png")["found"] == [[str(ANN)]]
+
+
+def test_what_was_checked_is_restored(
+    home: Place, saved: Path, folder: Path, tmp_path: Path
+) -> None:
+    empty = place(folder, "empty", **home.keys)
+    empty.manage("migrate", "--verbosity=0")
+    empty.backup("save", tmp_path / "other.backup")
+    shutil.copy(saved, tmp_path / "checked.backup")
+    names = [str(tmp_path / name) for name in ("checked.backup", "other.backup")]
+    target = place(folder, "target", **home.keys)
+    target.manage("shell", "--verbosity=0", "-c", CHANGE_THEN_RESTORE, given=names)
+    assert (tmp_path / "checked.backup").read_bytes() == (tmp_path / "other.backup").read_bytes()
+    assert target.look(folder / "ann.png")["found"] == [[str(ANN)]]
 
 
 def test_a_missing_file_is_named(home: Place, tmp_path: Path) -> None:
