@@ -28,7 +28,8 @@ carry a small photo and can be sent as they are, from the top to the bottom.
 
 Every answer is `{"success": true, "data", "metadata"}`, or a refusal,
 `{"success": false, "error": {"code", "message", "details"}, "metadata"}`. Programs decide by
-`code`. Each operation lists the codes of its kind under 4XX. Any operation may also answer these:
+`code`. Each operation lists the codes of its kind under *default*. Any operation may also answer
+these:
 """
 
 

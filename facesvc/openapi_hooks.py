@@ -68,7 +68,8 @@ def complete(result: Schema, **kwargs: Any) -> Schema:
             content[JSON]["example"] = example
         _describe_path(operation)
         said = guide.refusals(operation["tags"][0], has_pictures=_has_files(content, shapes))
-        failures = {"4XX": {"description": said, "content": _FAILURE}, "503": _BUSY}
+        # The page calls a status undocumented that only a range, such as 4XX, is for.
+        failures = {"503": _BUSY, "default": {"description": said, "content": _FAILURE}}
         operation["responses"] |= failures
     return result
 

@@ -13,6 +13,7 @@ from tests.browser.driving import PHONE, Browser
 from tests.builders import service_token
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+GET_USER = "[id$=-get_user]"
 REGISTER = "#operations-recognition-register"
 
 
@@ -54,6 +55,19 @@ def test_the_example_in_json_can_be_sent_as_it_is(browser: Browser) -> None:
     kind = operation.find_element(By.CSS_SELECTOR, ".content-type option[value='application/json']")
     kind.click()
     assert status(browser, REGISTER) == "201", operation.text
+
+
+def test_a_refusal_is_a_documented_answer(browser: Browser) -> None:
+    """Whatever its status is: without a token, and of a user who is not there."""
+    browser.open("/docs")
+    opened(browser, GET_USER)
+    assert status(browser, GET_USER) == "401"
+    browser.find(f"{GET_USER} .live-responses-table", "not_authenticated")
+    assert not browser.all(".response-undocumented")
+    authorize(browser)
+    browser.find(f"{GET_USER} button.execute").click()
+    browser.find(f"{GET_USER} .live-responses-table", "user_not_found")
+    assert not browser.all(".response-undocumented")
 
 
 @pytest.mark.parametrize("verb", ["verify", "compare", "identify", "detect"])
