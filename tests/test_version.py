@@ -12,6 +12,7 @@ from facesvc.settings_page import PROJECT
 
 # `facesvc:0.2.0` is an image, `facesvc/0.2.0` the User-Agent of callbacks.
 TAG = re.compile(r"(?:\bfacesvc[:/ ]|newTag: |\bversion\W{1,4})(\d+\.\d+\.\d+)\b")
+KINDS = ["Added", "Changed", "Fixed", "Security"]
 PLACES = [
     path
     for folder in ("docker", "deployment", "docs")
@@ -41,6 +42,10 @@ def test_images_and_pages_name_it() -> None:
     }
 
 
-def test_the_changelog_has_a_heading_for_it() -> None:
-    headings = re.findall(r"^## (\S+)", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert headings[:2] == ["Unreleased", __version__]
+def test_the_changelog_goes_by_version() -> None:
+    """Each version is sorted by kind: a merge that brings another part back is seen here."""
+    text = (PROJECT / "CHANGELOG.md").read_text()
+    assert re.findall(r"^## (\S+)", text, re.MULTILINE)[:2] == ["Unreleased", __version__]
+    for version in text.split("\n## ")[1:]:
+        kinds = re.findall(r"^### (.+)", version, re.MULTILINE)
+        assert kinds == [kind for kind in KINDS if kind in kinds], version.splitlines()[0]
