@@ -48,6 +48,8 @@ FACESVC_LIVE_WINDOW = env.int("FACESVC_LIVE_WINDOW", 5)
 FACESVC_LIVE_GAP_SECONDS = env.float("FACESVC_LIVE_GAP_SECONDS", 10)
 #: Seconds between two anti-spoofing or deepfake checks of a call.
 FACESVC_LIVE_CHECK_SECONDS = env.float("FACESVC_LIVE_CHECK_SECONDS", 2)
+#: Seconds within which the face of a verified call has to move, else its state is `verifying`.
+FACESVC_LIVE_MOTION_SECONDS = env.float("FACESVC_LIVE_MOTION_SECONDS", 60)
 #: How long the same picture counts as replayed; no longer than `FACESVC_SESSION_RETENTION_DAYS`.
 FACESVC_REPLAY_HOURS = env.int("FACESVC_REPLAY_HOURS", 24)
 

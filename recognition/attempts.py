@@ -200,7 +200,7 @@ def history_of(
     replayed = seen_before.filter(same, counted, at__gt=now - within)
     return risk.History(
         failures=lockout.require_free(source),
-        is_replayed=replayed.exists() or recent_probes.is_known(compared, source.user_id, session),
+        is_replayed=replayed.exists() or recent_probes.is_known(compared, source.user_id),
         is_new_device=lockout.is_new_device(source),
         users_failed=lockout.users_failed(source),
         is_unlike_face=_is_unlike_face(compared, source.user_id),

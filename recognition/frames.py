@@ -18,6 +18,7 @@ from recognition import (
     live,
     lockout,
     matching,
+    motion,
     recent_probes,
     risk,
     sessions,
@@ -134,15 +135,12 @@ def _count(caller: Caller, session: Session, frame: Frame, seen: _Seen) -> str:
     seen = replace(seen, compared=again)
     if session.has_gap:
         session.window, session.state = [], live.without_view(session.state)
-        _forget_motion(session)
     source = _source(caller, session)
     result, assessment = _judge(source, session, seen)
     if seen.outcomes:
         _keep_checks(session, seen, result)
     before = session.state
     vote = _vote(session, seen, result, assessment)
-    if before == State.VERIFIED != session.state:
-        _forget_motion(session)
     if session.state != State.VERIFIED:
         assessment = assessment.without_match()
     session.frames += 1
@@ -155,12 +153,6 @@ def _count(caller: Caller, session: Session, frame: Frame, seen: _Seen) -> str:
     _count_attempt(source, session, before, vote, seen, assessment)
     session.save()
     return result
-
-
-def _forget_motion(session: Session) -> None:
-    """The next face that is verified has to move once more."""
-    session.has_moved = False
-    recent_probes.forget_first(session)
 
 
 def _keep_checks(session: Session, seen: _Seen, result: str) -> None:
@@ -202,18 +194,31 @@ def _vote(session: Session, seen: _Seen, result: str, assessment: risk.Assessmen
         return live.NOTHING
     is_other = result == "no_match" or assessment.is_attack
     vote = live.MATCH if result == "success" else live.OTHER if is_other else live.NOTHING
+    new: dict[str, object] = {"vote": vote, "pixels": seen.inspection.pixels_hash}
+    was_verified = session.state == State.VERIFIED
+    if vote == live.MATCH and (face := seen.compared.probe):
+        if was_verified:
+            motion.watch(seen.compared.by, session, face)
+        else:
+            new["face"] = motion.keep_if_new(seen.compared.by, session, face)
+            if new["face"] is None:
+                return vote  # the same picture once more neither adds a vote nor breaks a run
     size = settings.FACESVC_LIVE_WINDOW
-    votes = [*(each["vote"] for each in session.window), vote][-size:]
-    if vote == live.MATCH and not session.has_moved and seen.compared.probe:
-        session.has_moved = recent_probes.moves(seen.compared.by, session, seen.compared.probe)
-    state = live.advance(session.state, votes, size)
-    # A frame that was not checked itself verifies nobody, as when another one was counted before
-    # it, and one picture over and over does not either.
-    if state != State.VERIFIED or (seen.outcomes and session.has_moved):
-        session.state = state
-    new = {"vote": vote, "pixels": seen.inspection.pixels_hash}
     session.window = [*session.window, new][-size:]
+    state = live.advance(session.state, [each["vote"] for each in session.window], size)
+    # A frame that was not checked itself verifies nobody: another one was counted before it.
+    if state != State.VERIFIED or seen.outcomes:
+        session.state = state
+    if session.state == State.VERIFIED:
+        _follow_motion(session, was_verified=was_verified)
     return vote
+
+
+def _follow_motion(session: Session, *, was_verified: bool) -> None:
+    if not was_verified:
+        motion.begin(session)
+    elif motion.is_overdue(session):
+        session.window, session.state = [], State.VERIFYING
 
 
 def _count_attempt(
@@ -228,11 +233,11 @@ def _count_attempt(
     is_new = session.state != before
     if session.state == State.VERIFIED and is_new:
         session.verified_at = timezone.now()
-        recent_probes.forget_first(session)
         lockout.succeeded(source)
         result = "success"
     elif vote == live.OTHER and session.state != State.VERIFIED:
-        is_whole = _count_failure(source, whole=before == State.VERIFIED)
+        is_taken_over = before == State.VERIFIED and session.state == State.MISMATCH
+        is_whole = _count_failure(source, whole=is_taken_over)
         if not is_whole and not (is_new and session.state == State.MISMATCH):
             return
         result = "rejected" if assessment.is_refused else "no_match"

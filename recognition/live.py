@@ -9,18 +9,21 @@ MATCH, OTHER, NOTHING = "match", "other", "nothing"
 _STATES = {MATCH: State.VERIFIED, OTHER: State.MISMATCH, NOTHING: State.LOST}
 # From this size of the window on, one frame that disagrees is overlooked.
 _FORGIVING = 5
+# Matches that verify a user at least, in a short window, too: two could be two photos in turn.
+_MATCHES = 3
 
 
 def advance(state: str, votes: Sequence[str], size: int) -> str:
     """The state after the last of the votes, of a window of `size` frames.
 
-    It changes to what the last frame says when more than half a window of frames said so in a row,
-    or all of a whole window but one. So a single frame changes nothing, and neither do two views
-    that alternate; until then the state stays.
+    It changes to what the last frame says when more than half a window of frames said so in a row
+    (at least three of matches), or all of a whole window but one. So a single frame changes
+    nothing, and neither do two views that alternate; until then the state stays.
     """
     last, window = votes[-1], votes[-size:]
-    run = window[-(size // 2 + 1) :]
-    in_a_row = len(run) == size // 2 + 1 and all(vote == last for vote in run)
+    needed = max(size // 2 + 1, _MATCHES if last == MATCH else 0)
+    run = window[-needed:]
+    in_a_row = len(run) == needed and all(vote == last for vote in run)
     is_full = len(window) == size >= _FORGIVING
     if not in_a_row and not (is_full and window.count(last) >= size - 1):
         return state

@@ -22,52 +22,45 @@ from recognition.models import RecentProbe, Session
 from recognition.statements import Vector
 
 
-def is_known(of: Verification, user_id: UUID, session: Session | None) -> bool:
+def is_known(of: Verification, user_id: UUID) -> bool:
     """Whether the probe, or its mirror image, is a stored picture of the user or a recent one.
 
-    Frames of the same session are none: a person who sits still looks the same.
+    What is kept of a call for its motion is none: a person who sits still looks the same.
     """
     duplicate = of.by.scores.duplicate_cosine
     if of.compared and of.compared.face_cosine >= duplicate:
         return True
     faces = [face for face in (of.probe, of.mirrored) if face]
-    return any(_is_recent(of.by, user_id, face, session) for face in faces) or any(
+    return any(_is_recent(of.by, user_id, face) for face in faces) or any(
         # One face was asked for, or the mirror image is that of a stored picture.
         (found := compare_with_user(of.by, user_id, face)) and found.face_cosine >= duplicate
         for face in faces[0 if of.is_of_one_face else 1 :]
     )
 
 
-def _is_recent(by: Engine, user_id: UUID, face: DetectedFace, session: Session | None) -> bool:
-    found = _like(by, user_id, by.template(face)).filter(at__gt=_oldest())
-    return (found.exclude(session=session) if session else found).exists()
+def _is_recent(by: Engine, user_id: UUID, face: DetectedFace) -> bool:
+    return _like(by, user_id, by.template(face)).filter(at__gt=_oldest()).exists()
 
 
 def keep(by: Engine, user_id: UUID, face: DetectedFace) -> None:
     """For a day, in the caller's transaction. A picture that is kept already is only newer now."""
     template, now = by.template(face), timezone.now()
-    if _like(by, user_id, template).filter(session=None).update(at=now):
+    if _like(by, user_id, template).update(at=now):
         return
     RecentProbe.objects.filter(user=user_id, at__lte=_oldest()).delete()
-    _create(by, user_id, template, now)
+    create(by, user_id, template)
 
 
-def moves(by: Engine, session: Session, face: DetectedFace) -> bool:
-    """Whether a frame of a call is another picture than the first one that matched.
-
-    The first one itself is kept, and forgotten when one was.
-    """
-    first = RecentProbe.objects.filter(session=session, embedding_version=by.template_version)
-    template = by.template(face)
-    if not first.exists():
-        forget_first(session)  # of another version
-        _create(by, session.user_id, template, timezone.now(), session)
-        return False
-    return not _like(by, session.user_id, template).filter(session=session).exists()
-
-
-def forget_first(session: Session) -> None:
-    RecentProbe.objects.filter(session=session).delete()
+def create(
+    by: Engine, user_id: UUID, template: Floats, session: Session | None = None
+) -> RecentProbe:
+    return RecentProbe.objects.create(
+        user_id=user_id,
+        session=session,
+        at=timezone.now(),
+        embedding_version=by.template_version,
+        embedding=template.tolist(),
+    )
 
 
 def drop_old() -> str:
@@ -75,22 +68,12 @@ def drop_old() -> str:
     return f"{count} faces of used pictures are dropped."
 
 
-def _create(
-    by: Engine, user_id: UUID, template: Floats, at: datetime, session: Session | None = None
-) -> None:
-    RecentProbe.objects.create(
-        user_id=user_id,
-        session=session,
-        at=at,
-        embedding_version=by.template_version,
-        embedding=template.tolist(),
-    )
-
-
 def _like(by: Engine, user_id: UUID, template: Floats) -> "QuerySet[RecentProbe]":
-    """The pictures of a user that a template is practically the same as."""
+    """The used pictures of a user that a template is practically the same as."""
     distance = MaxInnerProduct(F("embedding"), Value(Vector.of(template)))
-    mine = RecentProbe.objects.filter(user=user_id, embedding_version=by.template_version)
+    mine = RecentProbe.objects.filter(
+        user=user_id, session=None, embedding_version=by.template_version
+    )
     return mine.alias(distance=distance).filter(distance__lte=-by.scores.duplicate_cosine)
 
 

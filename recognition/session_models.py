@@ -51,7 +51,7 @@ class Session(models.Model):
     risk = models.JSONField(default=dict)  # of the last attempt or frame
 
     # Of live sessions; see recognition.live.
-    window = models.JSONField(default=list)  # the last frames, oldest first
+    window = models.JSONField(default=list)  # the last frames that counted, oldest first
     frames = models.PositiveIntegerField(default=0)
     last_frame_at = models.DateTimeField(null=True)
     last_sequence = models.BigIntegerField(null=True)
@@ -60,8 +60,8 @@ class Session(models.Model):
     # Outcomes of the last anti-spoofing and deepfake check of a frame that showed the user.
     checks = models.JSONField(default=dict)
     checked_at = models.DateTimeField(null=True)  # None: the next face is checked
-    # Whether frames that match were pictures of a face that moves; see recognition.motion.
-    has_moved = models.BooleanField(default=False)
+    # When the face of a verified user last differed from before; see recognition.motion.
+    moved_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -158,15 +158,15 @@ class Attempt(models.Model):
 class RecentProbe(models.Model):
     """The face of a picture that was used for a user, as templates are stored, for a day.
 
-    What is like it is the same picture once more. With a `session`: the first frame of a call that
-    matched, which the others are compared with until the face has moved.
+    What is like it is the same picture once more. With a `session`: a frame of a call that counted
+    as a match, which others are compared with to see whether the face moves.
     """
 
     user = models.ForeignKey(
         "recognition.User", on_delete=models.CASCADE, related_name="recent_probes", db_index=False
     )
-    session = models.OneToOneField(
-        Session, on_delete=models.CASCADE, null=True, related_name="first_match"
+    session = models.ForeignKey(
+        Session, on_delete=models.CASCADE, null=True, related_name="counted_faces"
     )
     at = models.DateTimeField()
     embedding_version = models.CharField(max_length=60)

@@ -19,10 +19,9 @@ _STATEMENTS = (
     FROM generate_series(1, %(people)s) n""",
     """INSERT INTO recognition_session
         (id, user_id, purpose, level, state, client, device, created_at, expires_at, risk,
-        "window", frames, checks, has_moved)
+        "window", frames, checks)
     SELECT md5('session ' || n)::uuid, md5('person ' || n)::uuid, 'login', 'standard',
-        'verifying', 'service:app', '', now(), now() + n * interval '1 minute', '{}', '[]', 0, '{}',
-        false
+        'verifying', 'service:app', '', now(), now() + n * interval '1 minute', '{}', '[]', 0, '{}'
     FROM generate_series(1, %(people)s) n""",
     """INSERT INTO recognition_attempt
         (session_id, user_id, source, device, at, result, is_failure, risk_level, factors,

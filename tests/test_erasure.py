@@ -168,7 +168,7 @@ def test_it_works(life: Life) -> None:
         **{"attempts": 5, "failure_counts": 3, "friendships": 1, "memberships": 1},
         **{
             "sessions": 3,
-            "recent_probes": 6,
+            "recent_probes": 7,
             "users": 1,
             "log_entries": 8,
             "tasks": 1,

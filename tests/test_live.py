@@ -40,6 +40,11 @@ def test_it_works(frames: str, states: str) -> None:
     assert trace(frames) == states
 
 
+def test_in_a_short_window_three_frames_verify() -> None:
+    """Two would be two pictures in turn; for all else more than half of the window is enough."""
+    assert trace("mmmoo", size=3) == "ssVVM"
+
+
 @given(st.sampled_from("mon"), st.sampled_from("mon"), st.integers(3, 12))
 def test_an_alternation_changes_nothing(one: str, other: str, size: int) -> None:
     assume(one != other)

@@ -47,16 +47,19 @@ def shaken(image: Image, number: int) -> Image:
 
 
 def moved(image: Image, number: int) -> Image:
-    """As a camera sees somebody who turns their head to the side and back: the nose goes further
-    than the ears. Photos of real people are one moment each, so this is only like it."""
-    faces = engine.current().detect(image)[:1]
-    if not faces or number % 2:
+    """As a camera sees somebody who turns their head and nods: the nose goes further than the ears.
+    Photos of real people are one moment each, so this is only like it."""
+    faces, pose = engine.current().detect(image)[:1], number % 3
+    if not faces or not pose:
         return shaken(image, number)
+    how_far = {1: 0.15, 2: 0.35}[pose]  # to nod, to turn
     (x, y), radius = faces[0].centre, 0.35 * float(faces[0].box[2] - faces[0].box[0])
-    rows, columns = np.indices(image.shape[:2], np.float32)
-    near_nose = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / radius**2)
-    columns -= (0.35 * radius * near_nose).astype(np.float32)
-    turned = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    places = np.indices(image.shape[:2], np.float32)  # rows, columns
+    near_nose = np.exp(-((places[1] - x) ** 2 + (places[0] - y) ** 2) / radius**2)
+    places[pose - 1] -= (how_far * radius * near_nose).astype(np.float32)
+    turned = cv2.remap(
+        image, places[1], places[0], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return shaken(turned.astype(np.uint8), number)
 
 

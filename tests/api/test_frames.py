@@ -1,6 +1,7 @@
 """POST /sessions/{id}/frames: a picture in, the rolling state out."""
 
 import base64
+import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,7 @@ from tests.photos import encode
 
 pytestmark = pytest.mark.django_db
 USER, OTHER, NOBODY = vector(1), vector(2), []  # type: ignore[var-annotated]
+NOISE = itertools.count()
 
 
 @pytest.fixture(autouse=True)
@@ -384,9 +386,97 @@ def test_a_still_does_not_verify_a_call(call: Call, fake: FakePipeline) -> None:
         assert call.state() == "verifying"
     assert not Attempt.objects.exists()
     assert str(RecentProbe.objects.get().session_id) == call.id
-    fake.show(near(vector(1), 0.985, toward=90))
+    fake.varies = True
+    assert [call.state() for _ in range(2)] == ["verifying", "verified"]
+    of_attempt, of_call = RecentProbe.objects.order_by("session")[::-1]
+    assert (of_attempt.session, str(of_call.session_id)) == (None, call.id)
+
+
+def show(fake: FakePipeline, pose: str) -> None:
+    """A letter is one picture of the user, with a little noise each time; a dot shows nobody."""
+    fake.varies = False
+    still = near(USER, 0.985, toward=40 + ord(pose) % 32)
+    fake.show(NOBODY if pose == "." else near(still, 0.9999, toward=20 + next(NOISE) % 15))
+
+
+@pytest.mark.parametrize("window", [3, 5])
+@pytest.mark.parametrize(
+    ("poses", "states"),
+    [
+        ("ABC", "ssV"),
+        ("AABBBC", "sssssV"),  # sitting still breaks nothing
+        ("AABB", "ssss"),
+        ("ABBB", "ssss"),
+        ("ABABABAB", "ssssssss"),
+        ("AB.AAB", "ssssss"),
+        ("AB.....ABC", "sssssssssV"),  # what has left the window counts once more
+    ],
+)
+def test_only_pictures_that_all_differ_verify_a_call(
+    call: Call, fake: FakePipeline, settings: Settings, window: int, poses: str, states: str
+) -> None:
+    settings.FACESVC_LIVE_WINDOW = window
+    letters = {"verifying": "s", "verified": "V"}
+    seen = ""
+    for pose in poses:
+        show(fake, pose)
+        seen += letters[call.state()]
+    assert seen == states
+
+
+def moved_ago(seconds: float) -> None:
+    Session.objects.update(moved_at=timezone.now() - timedelta(seconds=seconds))
+
+
+def test_a_still_does_not_follow_a_verified_call(call: Call, fake: FakePipeline) -> None:
+    verified(call)
+    show(fake, "A")
+    moved_ago(40)
+    assert call.state() == "verified"  # another face than that of the last movement
+    for seconds in (40, 59):
+        moved_ago(seconds)
+        assert call.state() == "verified"
+        assert call.row().moved_at < timezone.now() - timedelta(seconds=30)
+    moved_ago(61)
+    assert [call.state() for _ in range(5)] == ["verifying"] * 5
+    fake.varies = True
+    assert [call.state() for _ in range(2)] == ["verifying", "verified"]
+    assert call.row().moved_at > timezone.now() - timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("shown", [NOBODY, OTHER], ids=["nobody", "somebody else"])
+def test_other_frames_between_those_of_a_still(call: Call, fake: FakePipeline, shown: Any) -> None:
+    verified(call)
+    moved_ago(61)
+    fake.show(shown)
+    assert call.state() == "verifying"
+    assert [attempt.result for attempt in Attempt.objects.all()] == ["success"]
+
+
+def test_who_moves_stays_verified(call: Call) -> None:
+    verified(call)
+    moved_ago(29)
+    with CaptureQueriesContext(connection) as queries:
+        assert call.state() == "verified"
+    assert not [query for query in queries if "recentprobe" in query["sql"]]
+    for seconds in (31, 59, 90):  # the last one after a long time without a match
+        moved_ago(seconds)
+        assert call.state() == "verified"
+        assert call.row().moved_at > timezone.now() - timedelta(seconds=29)
+    assert Attempt.objects.count() == 1
+
+
+def test_the_model_changes_in_the_middle(call: Call) -> None:
+    """What another model made of the frames before says nothing of those that come."""
+    assert [call.state() for _ in range(2)] == ["verifying"] * 2
+    RecentProbe.objects.update(embedding_version="another")
+    assert [call.state() for _ in range(3)] == ["verifying", "verifying", "verified"]
+    RecentProbe.objects.update(embedding_version="another")
+    moved_ago(59)
     assert call.state() == "verified"
-    assert RecentProbe.objects.get().session is None  # that of the attempt
+    assert call.row().moved_at > timezone.now() - timedelta(seconds=30)
+    kept = RecentProbe.objects.get(session=call.id)
+    assert kept.embedding_version != "another"
 
 
 def test_who_comes_back_has_to_move_once_more(call: Call, fake: FakePipeline) -> None:
@@ -395,8 +485,9 @@ def test_who_comes_back_has_to_move_once_more(call: Call, fake: FakePipeline) ->
     fake.varies = False
     fake.show(near(USER, 0.985, toward=50))
     assert [call.state() for _ in range(5)] == ["lost"] * 5
-    fake.show(near(USER, 0.985, toward=51))
-    assert call.state() == "verified"
+    fake.varies = True
+    assert [call.state() for _ in range(2)] == ["lost", "verified"]
+    fake.varies = False
     fake.show(OTHER)
     assert [call.state() for _ in range(3)][-1] == "mismatch"
     fake.show(near(USER, 0.985, toward=50))

@@ -119,7 +119,7 @@ export function start(panel, {api, people, go}) {
 
 function inWords(state, name) {
   return {
-    verifying: "Looking…",
+    verifying: "Looking… Turn your head a little.",
     verified: `${name} is there.`,
     lost: "Nobody is in view.",
     mismatch: `This is not ${name}.`,
