@@ -10,7 +10,7 @@ from django.core.exceptions import (
     SuspiciousOperation,
     TooManyFilesSent,
 )
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -73,6 +73,8 @@ def _describe(error: Exception) -> dict[str, Any] | None:
             return _body(_RENAMED.get(code, code), str(error.detail))
         case RequestDataTooBig():
             return _body("payload_too_large", "The body is too long.")
+        case UnreadablePostError():
+            return _body("invalid_request", "The body did not come to its end.")
         case TooManyFilesSent():
             return _body("too_many_images", "The form has too many files.")
         case _ if connections.is_passing(error) or isinstance(error, _AWAY):

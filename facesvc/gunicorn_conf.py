@@ -15,7 +15,7 @@ WORKER_BYTES = 600 * 1024**2
 _MOST_WORKERS = 8
 
 wsgi_app = "facesvc.wsgi"
-worker_class = "gthread"
+worker_class = "facesvc.web_worker.Worker"
 # --- The web server -------------------------------------------------------------------------------
 # A process for each core, each with the networks: they compute outside the interpreter lock, but
 # reading pictures and answering does not. In a container, as many as fit into its memory.

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from threading import Timer
+from threading import BoundedSemaphore, Timer
 from typing import Any
 
 from gunicorn.http.errors import ParseException
@@ -17,6 +17,8 @@ from gunicorn.http.errors import ParseException
 _CHUNK = 64 * 1024  # bytes
 # A thread is busy with it. A client that needs longer gets a closed connection.
 SECONDS = 10.0
+# So many threads of a process at most: strangers may send a body that never ends, too.
+_places = BoundedSemaphore(4)
 
 
 def drop(environ: Mapping[str, Any], limit: int) -> None:
@@ -24,6 +26,16 @@ def drop(environ: Mapping[str, Any], limit: int) -> None:
     if not (environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING")):
         return  # there is no body
     body, connection = environ["wsgi.input"], environ["gunicorn.socket"]
+    if not _places.acquire(blocking=False):
+        _stop_reading(connection)  # or gunicorn would wait for the rest
+        return
+    try:
+        _drop(body, connection, limit)
+    finally:
+        _places.release()
+
+
+def _drop(body: Any, connection: socket.socket, limit: int) -> None:
     deadline = time.monotonic() + SECONDS
     before = connection.gettimeout()
     # A single read waits for all of its bytes, and a client that sends one now and then would keep

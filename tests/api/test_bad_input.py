@@ -526,3 +526,17 @@ def test_a_session_that_has_no_name(service: Person, number: str) -> None:
         body = PICTURE if method == "post" else ""
         answer = service.send(method, path, body, content_type="image/png")
         assert answer.status_code == 404, answer.content
+
+
+def test_a_body_that_does_not_come_to_its_end_is_refused(
+    service: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client fell silent, or its connection broke."""
+
+    def broken(*_: object) -> bytes:
+        raise BlockingIOError
+
+    monkeypatch.setattr("django.test.client.FakePayload.read", broken)
+    before = row_counts()
+    assert refusal(service.post("identify", image=PICTURE_BASE64)) == (400, "invalid_request")
+    assert row_counts() == before
