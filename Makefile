@@ -83,7 +83,7 @@ bench-load: .venv/dev.stamp .env  ## More clients than the service can serve: 20
 	@echo "Measuring the service under load"
 	@$(BIN)/python -m benchmarks.load $(ARGS)
 
-bench-worst: .venv/dev.stamp .env  ## What one user can do to all others within the limits: four minutes
+bench-worst: .venv/dev.stamp .env  ## What one user can do to all others within the limits: four minutes (ARGS="--mix all --seconds 20")
 	@echo "Measuring the worst minute"
 	@$(BIN)/python -m benchmarks.worst_minute $(ARGS)
 

@@ -13,20 +13,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import django
 from cryptography.fernet import Fernet
 
-from benchmarks.service import PROJECT, prepared
-from facesvc.processes import MALLOC, die_with_parent
+from benchmarks.service import prepared, worker
+from facesvc.processes import MALLOC
 
 if TYPE_CHECKING:
     from recognition.access import Caller
@@ -47,30 +44,12 @@ def main() -> int:
         django.setup()
         figures = {}
         for count in options.threads:
-            with _worker(environment | {"FACESVC_TASK_THREADS": str(count)}):
+            with worker(environment | {"FACESVC_TASK_THREADS": str(count)}):
                 figures[f"{count} threads"] = measure(count, options.photos, options.rounds)
     print(json.dumps(figures | {"load_average": round(os.getloadavg()[0], 2)}, indent=2))
     slow = [name for name, of in figures.items() if of["of_identify"] < LEAST]
     print("\n".join(f"FAILED: below {LEAST} with {name}" for name in slow) or "The queue is cheap")
     return 1 if slow else 0
-
-
-@contextmanager
-def _worker(environment: Mapping[str, str]) -> Iterator[None]:
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "qcluster"],
-        cwd=PROJECT,
-        env=environment,
-        preexec_fn=die_with_parent(signal.SIGTERM),
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(60)
-        finally:
-            process.kill()
 
 
 def measure(threads: int, photos: int, rounds: int) -> dict[str, float]:

@@ -67,8 +67,11 @@ class Connection:
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         fields = dict(line.lower().split(": ", 1) for line in head[1:] if line)
-        await reader.readexactly(int(fields["content-length"]))
-        if fields.get("connection") == "close":
+        if (length := fields.get("content-length")) is None:
+            await reader.read()
+        else:
+            await reader.readexactly(int(length))
+        if length is None or fields.get("connection") == "close":
             self.close()
         wait = fields.get("retry-after")
         seconds = time.perf_counter() - begin

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -63,11 +63,16 @@ class Service:
 
 
 @contextmanager
-def running(environment: Mapping[str, str] | None = None) -> Iterator[Service]:
+def running(
+    environment: Mapping[str, str] | None = None, *, with_worker: bool = False
+) -> Iterator[Service]:
     """The service on a free port; `environment` adds settings. Its output goes to our own."""
     with prepared(environment) as settings:
         token = _manage(settings, "issue_token", "--service", "load", "--scope", "all")
-        with _gunicorn(settings) as (process, port):
+        with (
+            worker(settings) if with_worker else nullcontext(),
+            _gunicorn(settings) as (process, port),
+        ):
             _wait_until_ready(process, port)
             yield Service(port, token.strip(), psutil.Process(process.pid))
 
@@ -104,6 +109,25 @@ def _manage(environment: Mapping[str, str], *arguments: str) -> str:
         command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
     return done.stdout
+
+
+@contextmanager
+def worker(environment: Mapping[str, str]) -> Iterator[None]:
+    """What works on jobs."""
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "qcluster"],
+        cwd=PROJECT,
+        env=environment,
+        preexec_fn=die_with_parent(signal.SIGTERM),
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
 
 
 @contextmanager
