@@ -15,6 +15,12 @@ LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]*)\)")
 BLOCK = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"manage\.py (\w+)((?: (?!#)[^\s`|&;)]+)*)")
 README_LINES = 150
+# How no sentence begins, and words that have to be read twice.
+BEGINNING = (
+    r"(?:^|[.!?:;]\)?\s|\n\n|\n *(?:-|\d+\.) |\| )(Of|And|Or|Also|Not|Whoever|Whatever|Nobody)\b"
+)
+AVOIDED = r"\b(whom|anew|told|meanwhile|whoever)\b"
+GENERATED = {"settings.md", "errors.md"}
 
 
 def named(path: Path) -> str:
@@ -100,3 +106,21 @@ def test_targets_of_make_exist() -> None:
     shown = {named(page): made(page.read_text()) for page in PAGES}
     assert {page: strange for page, found in shown.items() if (strange := found - targets)} == {}
     assert {"run", "test", "doctor"} <= shown["README.md"]
+
+
+def hard_words(page: str) -> list[str]:
+    text = BLOCK.sub("", page)
+    return re.findall(BEGINNING, text) + re.findall(AVOIDED, text, re.IGNORECASE)
+
+
+def test_the_english_is_plain() -> None:
+    pages = [page for page in PAGES if page.name not in GENERATED]
+    found = {named(page): words for page in pages if (words := hard_words(page.read_text()))}
+    assert found == {}
+
+
+def test_hard_words_are_found() -> None:
+    page = (
+        "One. Of two, nobody is told.\n\nNot this.\n\n- And that\n\n```\nOr\n```\nHe or she may.\n"
+    )
+    assert hard_words(page) == ["Of", "Not", "And", "told"]
