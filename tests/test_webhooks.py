@@ -27,6 +27,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from batch import addresses, posting, signing, tasks, webhooks, work
 from batch.models import Job, Picture, WebhookDelivery, WebhookEndpoint, WebhookSecret
 from batch.webhooks import DELAYS
+from facesvc import __version__
 from recognition.models import AuditEvent
 from tests.builders import (
     PICTURE_BASE64,
@@ -114,6 +115,7 @@ def test_it_works(service: Person, receiver: Receiver, settings: Settings) -> No
     assert headers["host"] == f"127.0.0.1:{receiver.port}"
     assert headers["webhook-id"] == delivery.message_id
     assert headers["content-type"] == "application/json"
+    assert headers["user-agent"] == f"facesvc/{__version__}"
     content = json.loads(body)
     assert content["type"] == "batch.completed"
     path = f"/api/v1/face-recognition/batch-jobs/{job.job_id}/results"

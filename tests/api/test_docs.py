@@ -14,7 +14,7 @@ from drf_spectacular.validation import validate_schema
 
 from batch import webhooks
 from batch.models import new_job_id
-from facesvc import description
+from facesvc import __version__, description
 from facesvc.description import DescriptionView
 from facesvc.error_codes import STATUS
 
@@ -37,6 +37,7 @@ def test_it_is_made_without_a_warning(tmp_path: Path) -> None:
 def test_it_works(schema: dict[str, Any]) -> None:
     validate_schema(schema)
     assert schema["openapi"].startswith("3.1")
+    assert schema["info"]["version"] == __version__
     paths = {path.removeprefix("/api/v1/face-recognition/") for path in schema["paths"]}
     assert paths == {
         *(*VERBS, "users", "users/{user_id}", "users/{user_id}/faces", "faces/{face_id}", "models"),
