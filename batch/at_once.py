@@ -1,8 +1,9 @@
 """A batch without a job: every result in one answer, and nothing is stored."""
 
 import time
-from collections.abc import Sequence
-from threading import BoundedSemaphore
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import BoundedSemaphore, Lock
 
 from django.conf import settings
 
@@ -15,20 +16,42 @@ from recognition.access import Caller
 from recognition.capacity import BusyError
 from recognition.errors import ServiceError
 
-# A process has few threads for all requests, and a batch takes its own for seconds.
+# A process has few threads for all requests, and a batch takes its own for seconds. An end user has
+# one batch at a time in a process: two would leave no room for anybody else.
 _room = BoundedSemaphore(2)
+_users: set[str] = set()
+_users_lock = Lock()
 
 
 def answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:
     """Raises unavailable, requests_in_progress."""
-    if not _room.acquire(blocking=False):
-        message = "Other batches are being answered; try again, or with `async`: true."
-        raise ServiceError("unavailable", message)
+    with _only_one_of(caller):
+        if not _room.acquire(blocking=False):
+            message = "Other batches are being answered; try again, or with `async`: true."
+            raise ServiceError("unavailable", message)
+        try:
+            with face_budget.postponed(verbs.scope_of(caller, options).viewer):
+                return _answer(caller, kind, options, items)
+        finally:
+            _room.release()
+
+
+@contextmanager
+def _only_one_of(caller: Caller) -> Iterator[None]:
+    """Raises requests_in_progress to an end user who has a batch here already."""
+    if caller.is_service:
+        yield
+        return
+    with _users_lock:
+        if caller.subject in _users:
+            message = "Another batch of the user is being answered; wait for it."
+            raise ServiceError("requests_in_progress", message, {"retry_after": 1})
+        _users.add(caller.subject)
     try:
-        with face_budget.postponed(verbs.scope_of(caller, options).viewer):
-            return _answer(caller, kind, options, items)
+        yield
     finally:
-        _room.release()
+        with _users_lock:
+            _users.remove(caller.subject)
 
 
 def _answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:

@@ -356,7 +356,6 @@ MIXES: dict[str, Mix] = {
         crowds,
         batches,
         bodies,
-        jobs,
         values,
         rows,
         refused,
@@ -364,5 +363,6 @@ MIXES: dict[str, Mix] = {
         strangers,
         slow,
         heads,
+        jobs,  # at last: the worker goes on with them
     )
 }

@@ -18,7 +18,8 @@ _CHUNK = 64 * 1024  # bytes
 # A thread is busy with it. A client that needs longer gets a closed connection.
 SECONDS = 10.0
 # So many threads of a process at most: strangers may send a body that never ends, too.
-_places = BoundedSemaphore(4)
+_places = BoundedSemaphore(6)
+_PLACE_SECONDS = 0.2
 
 
 def drop(environ: Mapping[str, Any], limit: int) -> None:
@@ -26,7 +27,7 @@ def drop(environ: Mapping[str, Any], limit: int) -> None:
     if not (environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING")):
         return  # there is no body
     body, connection = environ["wsgi.input"], environ["gunicorn.socket"]
-    if not _places.acquire(blocking=False):
+    if not _places.acquire(timeout=_PLACE_SECONDS):
         _stop_reading(connection)  # or gunicorn would wait for the rest
         return
     try:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPConnection
-from threading import Event, Thread
+from threading import BoundedSemaphore, Event, Thread
 from typing import Any
 
 import httpx
@@ -221,6 +221,21 @@ def test_no_longer_than_the_deadline(
 def test_a_client_that_stalls(connection: socket.socket) -> None:
     unread_body.drop(environ_of(TimedOutBody(), connection), limit=1000)
     assert connection.gettimeout() is None
+
+
+def test_few_threads_are_busy_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond them, nothing more of the body is read, neither here nor by gunicorn."""
+    monkeypatch.setattr(unread_body, "_places", BoundedSemaphore(1))
+    ours, theirs = socket.socketpair()
+    body = SlowBody()
+    with ours, theirs:
+        theirs.send(b"x")
+        with unread_body._places:
+            unread_body.drop(environ_of(body, ours), limit=1000)
+        assert body.read_bytes == 0
+        assert ours.recv(10) == b"x" and ours.recv(10) == b""
+        unread_body.drop(environ_of(body, ours), limit=1000)
+        assert body.read_bytes == 1000
 
 
 def test_a_client_that_sends_a_byte_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:

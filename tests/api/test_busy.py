@@ -177,6 +177,21 @@ def test_a_batch_at_once_goes_on_between_others(
     assert (answer["status"], answer["succeeded"], answer["failed"]) == ("timed_out", 1, 0)
 
 
+def test_an_end_user_has_one_batch_at_a_time(client: Client, service: Person) -> None:
+    """Two would take all of the room for batches of a process."""
+    owner = Person(user_token(OWNER, [*USER_SCOPES, "face:batch"]), client)
+    at_once._users.add(str(OWNER))
+    try:
+        answer = owner.post("batch-identify", images=IMAGES)
+        assert refusal(answer) == (429, "requests_in_progress")
+        assert answer["Retry-After"] == "1"
+        assert service.post("batch-identify", images=IMAGES).status_code == 200
+    finally:
+        at_once._users.remove(str(OWNER))
+    assert owner.post("batch-identify", images=IMAGES).status_code == 200
+    assert not at_once._users
+
+
 def test_long_bodies_are_not_all_read_at_once(
     service: Person, settings: Settings, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
