@@ -7,8 +7,10 @@ and the cluster stands still for ever; of a killed cluster the children go on un
 import logging
 import os
 import signal
+from contextlib import suppress
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django_q import cluster
 from django_q.cluster import get_mp_context
@@ -72,7 +74,13 @@ class Sentinel(cluster.Sentinel):  # type: ignore[misc]
 
     def spawn_worker(self) -> None:
         timer = get_mp_context().Value("f", -1, lock=_TimerLock())
-        self.spawn_process(cluster.worker, self.task_queue, self.result_queue, timer, self.timeout)
+        process = self.spawn_process(
+            cluster.worker, self.task_queue, self.result_queue, timer, self.timeout
+        )
+        # Jobs can wait, and requests cannot. Threads that it starts from now on inherit it.
+        nice = max(settings.FACESVC_TASK_NICE, os.getpriority(os.PRIO_PROCESS, 0))
+        with suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, nice)
 
     def reincarnate(self, process: Any) -> None:
         helpers = (self.monitor, self.pusher)

@@ -108,6 +108,7 @@ def _limits() -> dict[str, tuple[float, float]]:
         # In two frames an alternation would be the state that changes with each of them.
         "FACESVC_LIVE_WINDOW": (3, 100),
         "FACESVC_PROVIDER_SECONDS": (0.01, 60),
+        "FACESVC_TASK_NICE": (0, 19),
         "JWT_LEEWAY_SECONDS": (0, 300),
         # gunicorn takes a process for stuck after a minute.
         "FACESVC_STATEMENT_SECONDS": (1, 50),
