@@ -21,8 +21,7 @@ FACESVC_TASK_WORKERS = env.int("FACESVC_TASK_WORKERS", 1)
 # One waits for the database while another is computed.
 #: Pictures that each of these processes has at once.
 FACESVC_TASK_THREADS = env.int("FACESVC_TASK_THREADS", 2)
-#: How far these processes give way to others on the machine, such as the web server's: from 0, not at
-#: all, to 19.
+#: How far these processes give way to others, such as the web server's: from 0 (not at all) to 19.
 FACESVC_TASK_NICE = env.int("FACESVC_TASK_NICE", 10)
 
 # What has to be done stands in our own tables, and a lost task is queued anew by batch.work.sweep.
