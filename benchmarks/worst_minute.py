@@ -28,9 +28,10 @@ from uuid import UUID
 import numpy as np
 from cryptography.fernet import Fernet
 
+from benchmarks.attacker import Attacker, ask, request_of, token_of
 from benchmarks.load import Answer, Connection
 from benchmarks.service import Service, running
-from benchmarks.worst_mixes import MIXES, Attacker, Mix, ask, request_of, token_of
+from benchmarks.worst_mixes import MIXES, Mix
 
 PACE = 1.2  # seconds between two requests of a client: within 60 a minute
 ANSWERED, SLOWER, MEMORY = 0.9, 3.0, 0.1

@@ -6,109 +6,16 @@ import asyncio
 import base64
 import json
 import random
-from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import count, cycle
+from collections.abc import Callable, Coroutine, Iterable
+from itertools import cycle
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 
-from benchmarks.load import Answer, Connection
-from benchmarks.service import PREFIX
+from benchmarks.attacker import JSON, Attacker, drip, request_of
 
-SCOPES = ("face:register", "face:verify", "face:identify", "face:manage", "face:batch")
-PATIENCE = 90.0  # seconds
-_MB = 1024**2
-_LARGEST = 10 * _MB  # of a picture
-_JSON = "application/json"
-_users = count(666)
-
-
-@dataclass
-class Attacker:
-    """One end user, with as many tokens as they like, and what their requests were answered."""
-
-    port: int
-    user: UUID = field(default_factory=lambda: UUID(int=next(_users)))
-    tally: Counter[str] = field(default_factory=Counter)
-
-    def tokens(self, number: int, scopes: Iterable[str] = SCOPES) -> list[str]:
-        return [token_of(self.user, scopes, minutes=60 + each) for each in range(number)]
-
-    @property
-    def verify(self) -> str:
-        return f"verify?user_id={self.user}"
-
-    async def send(self, connections: int, requests: Iterator[bytes], pause: float = 0) -> None:
-        """The next one as soon as there is an answer, on so many connections."""
-        await asyncio.gather(*(self._send(requests, pause) for _ in range(connections)))
-
-    async def _send(self, requests: Iterator[bytes], pause: float) -> None:
-        connection = Connection(self.port)
-        for request in requests:
-            answer = await ask(connection, request)
-            self.tally[f"request {answer.status if answer else 'closed'}"] += 1
-            await asyncio.sleep(pause)
-        connection.close()
-
-    async def call(self, token: str, frame: bytes) -> None:
-        """A call with five frames a second."""
-        opened = json.dumps({"user_id": str(self.user), "purpose": "video_call"}).encode()
-        session = await _json(self.port, request_of(token, "sessions", opened, _JSON))
-        if not (session_id := session.get("data", {}).get("session_id")):
-            self.tally["no session"] += 1
-            return
-        connection, clock = Connection(self.port), asyncio.get_running_loop().time
-        for number in count():
-            begin = clock()
-            path = f"sessions/{session_id}/frames?sequence={number}"
-            answer = await ask(connection, request_of(token, path, frame))
-            self.tally[f"frame {answer.status if answer else 'closed'}"] += 1
-            await asyncio.sleep(max(0.0, 0.2 - (clock() - begin)))
-
-
-def token_of(subject: object, scopes: Iterable[str] = SCOPES, minutes: int = 60) -> str:
-    from recognition import tokens
-
-    return tokens.issue(str(subject), list(scopes), minutes=minutes)
-
-
-def request_of(
-    token: str,
-    path: str,
-    body: bytes = b"",
-    kind: str = "image/jpeg",
-    *,
-    key: str = "",
-    method: str = "POST",
-) -> bytes:
-    address = path if path.startswith("/") else f"{PREFIX}/{path}"
-    head = (
-        f"{method} {address} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
-        f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
-    )
-    return (head + (f"Idempotency-Key: {key}\r\n" if key else "") + "\r\n").encode() + body
-
-
-async def ask(connection: Connection, request: bytes, patience: float = PATIENCE) -> Answer | None:
-    try:
-        async with asyncio.timeout(patience):
-            return await connection.ask(request)
-    except (OSError, EOFError, TimeoutError):
-        connection.close()
-        return None
-
-
-async def _json(port: int, request: bytes) -> dict[str, dict[str, str]]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request)
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-    length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-    body = json.loads(await reader.readexactly(length))
-    writer.close()
-    return dict(body)
+MB = 1024**2
+LARGEST = 10 * MB  # of a picture
 
 
 # --- pictures -------------------------------------------------------------------------------------
@@ -119,13 +26,13 @@ def _noisy() -> bytes:
     from tests.photos import encode
 
     noise = np.random.default_rng(1).integers(0, 256, (5000, 8000, 1), np.uint8)
-    return encode(np.repeat(noise, 3, 2), ".jpg", 1, 30)[:_LARGEST]
+    return encode(np.repeat(noise, 3, 2), ".jpg", 1, 30)[:LARGEST]
 
 
 def _nobody(rows: int = 12, columns: int = 10) -> bytes:
     from tests.photos import coffee, jpeg
 
-    return jpeg(np.tile(coffee(), (rows, columns, 1)), 60)[:_LARGEST]
+    return jpeg(np.tile(coffee(), (rows, columns, 1)), 60)[:LARGEST]
 
 
 def _crowd(times: int = 4) -> bytes:
@@ -165,7 +72,7 @@ def mixed(by: Attacker) -> Attack:
         request_of(token, "identify", _crowd()),
         request_of(token, "detect", blank, "image/png"),
         request_of(token, by.verify, b"\xff\xd8" + b"\xff" * 9_000_000 + b"\0"),
-        request_of(token, "verify", many_values, _JSON),
+        request_of(token, "verify", many_values, JSON),
         request_of(token, register, nobody, key="the same"),
         request_of(token, register, nobody, key="the same"),
     ]
@@ -224,10 +131,10 @@ def _form_of(pictures: Iterable[tuple[str, bytes]]) -> tuple[bytes, str]:
 
 def bodies(by: Attacker) -> Attack:
     """The longest bodies that are taken, of JSON."""
-    text = base64.b64encode(np.random.default_rng(1).bytes(7 * _MB)).replace(b"/", b"\\/")
+    text = base64.b64encode(np.random.default_rng(1).bytes(7 * MB)).replace(b"/", b"\\/")
     images = [b'{"image_id": "%d", "image": "%s"}' % (number, text) for number in range(19)]
     body = b'{"images": [%s]}' % b", ".join(images)
-    requests = [request_of(token, "batch-identify", body, _JSON) for token in by.tokens(8)]
+    requests = [request_of(token, "batch-identify", body, JSON) for token in by.tokens(8)]
     return by.send(4, cycle(requests))
 
 
@@ -236,7 +143,7 @@ def jobs(by: Attacker) -> Attack:
     photo = _nobody()
     images = [{"image_id": f"{n}", "image": base64.b64encode(photo).decode()} for n in range(8)]
     body = json.dumps({"images": images, "processing_options": {"async": True}}).encode()
-    requests = [request_of(token, "batch-identify", body, _JSON) for token in by.tokens(1)]
+    requests = [request_of(token, "batch-identify", body, JSON) for token in by.tokens(1)]
     return by.send(1, cycle(requests), pause=2)
 
 
@@ -249,12 +156,12 @@ def values(by: Attacker) -> Attack:
     )
     blanks = (
         b"--edge\r\nContent-Disposition: form-data; name=image; filename=a\r\n"
-        b"Content-Transfer-Encoding: base64\r\n\r\n" + b" " * _LARGEST + b"\r\n--edge--\r\n"
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + b" " * LARGEST + b"\r\n--edge--\r\n"
     )
-    bodies = [(nested, _JSON), (wide, _JSON)]
+    bodies = [(nested, JSON), (wide, JSON)]
     bodies += [(fields + b"--edge--\r\n", "multipart/form-data; boundary=edge")]
     bodies += [(blanks, "multipart/form-data; boundary=edge")]
-    bodies += [(b"\r\n--edg" * (_LARGEST // 7), "multipart/form-data; boundary=edge")]
+    bodies += [(b"\r\n--edg" * (LARGEST // 7), "multipart/form-data; boundary=edge")]
     paths = ("verify", "identify", "batch-identify", "sessions", f"users/{by.user}")
     requests = [
         request_of(token, path, body, kind, method="PUT" if "/" in path else "POST")
@@ -277,9 +184,9 @@ def rows(by: Attacker) -> Attack:
     for token in by.tokens(60):
         requests += [
             request_of(token, f"register?user_id={by.user}", photo),
-            request_of(token, user, levels[0], _JSON, method="PUT"),
-            request_of(token, user, levels[1], _JSON, method="PUT"),
-            request_of(token, "sessions", opened, _JSON),
+            request_of(token, user, levels[0], JSON, method="PUT"),
+            request_of(token, user, levels[1], JSON, method="PUT"),
+            request_of(token, "sessions", opened, JSON),
             request_of(token, f"{user}/faces?page_size=200", method="GET"),
             request_of(token, "batch-jobs?page_size=200", method="GET"),
             request_of(token, "models", method="GET"),
@@ -315,34 +222,17 @@ def slow(by: Attacker) -> Attack:
     tokens = [*by.tokens(20), *["not.a.token"] * 20]
     paths = cycle([f"users/{by.user}", by.verify])
     requests = [
-        request_of(token, path, b" " * 60_000, _JSON, method="PUT" if "/" in path else "POST")
+        request_of(token, path, b" " * 60_000, JSON, method="PUT" if "/" in path else "POST")
         for token, path in zip(tokens, paths, strict=False)
     ]
-    return _together(*(_drip(by, request, 1000) for request in requests))
+    return _together(*(drip(by, request, 1000) for request in requests))
 
 
 def heads(by: Attacker) -> Attack:
     """Requests of which not even the head comes to its end."""
     (token,) = by.tokens(1)
-    request = request_of(token, by.verify, b" " * 60_000, _JSON)
-    return _together(*(_drip(by, request, 20) for _ in range(40)))
-
-
-async def _drip(by: Attacker, request: bytes, at_once: int) -> None:
-    while True:
-        reader, writer = await asyncio.open_connection("127.0.0.1", by.port)
-        writer.write(request[:at_once])
-        try:
-            for at in range(at_once, len(request)):
-                writer.write(request[at : at + 1])
-                await asyncio.sleep(1)
-                if reader.at_eof() or writer.is_closing():
-                    break
-            status = (await reader.readline())[9:12].decode()
-        except OSError:
-            status = ""
-        by.tally[f"slow {status or 'closed'}"] += 1
-        writer.close()
+    request = request_of(token, by.verify, b" " * 60_000, JSON)
+    return _together(*(drip(by, request, 20) for _ in range(40)))
 
 
 Mix = Callable[[Attacker], Attack]
