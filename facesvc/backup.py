@@ -17,11 +17,11 @@ from typing import BinaryIO
 from uuid import UUID
 
 import django
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from facesvc import backup_signature
-from facesvc.postgres import cluster
+from facesvc.postgres import cluster, former
 from facesvc.postgres.cluster import DatabaseError
 
 # Of no use elsewhere or later: counters of the last hour, and who is logged in to the admin pages.
@@ -42,7 +42,7 @@ def main() -> int:
     django.setup()
     try:
         options.run(options)
-    except (BackupError, DatabaseError) as error:
+    except (BackupError, DatabaseError, CommandError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -108,6 +108,9 @@ def restore(file: Path, *, replace: bool, erased: Path | None, unsigned: bool) -
         if not unsigned:
             _require_signature(copy, file)
         content = _run("pg_restore", "--list", given=copy)
+        rows = ("--data-only", "--table=django_migrations", "--file=-")
+        if former.is_saved(_run("pg_restore", *rows, given=copy)):
+            raise BackupError(f"{file} {former.WHY}. {former.ADVICE} Nothing is done.")
         if tables := connection.introspection.table_names():
             if not replace:
                 raise BackupError("The database is not empty: --replace drops what it holds.")

@@ -15,7 +15,7 @@ users_merging = Signal()
 face_moved = Signal()
 
 # A template never changes, and its listing neither changes its user: both are made again, by the
-# triggers of migration 0004, and so are the sketches and the counts.
+# triggers of recognition.migrations, and so are the sketches and the counts.
 _TEMPLATES = """
 WITH gone AS (
     DELETE FROM recognition_template WHERE face_id = ANY(%(faces)s)

@@ -1,4 +1,4 @@
-"""What a search reads, kept by the database itself: see migration 0004."""
+"""What a search reads, kept by the database itself: see recognition.migrations."""
 
 from django.db import models
 from pgvector.django import BitField, HalfVectorField
@@ -45,14 +45,14 @@ class Sketch(AnySketch):
 
 
 class PublicSketch(AnySketch):
-    """Once more of those that every viewer may find: fewer to go past. See migration 0007."""
+    """Once more of those that every viewer may find: fewer to go past."""
 
 
 class Listing(models.Model):
     """What the privacy rule has to know about a template, in one narrow row.
 
     Written, changed and removed by the database, together with the template, its face and its
-    user: see migration 0004. Nothing else writes here.
+    user: see recognition.migrations. Nothing else writes here.
     """
 
     template = models.OneToOneField(

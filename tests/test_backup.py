@@ -254,6 +254,29 @@ def test_a_newer_database_is_not_replaced(home: Place, saved: Path, folder: Path
     assert newer.look(folder / "ann.png")["found"] == [[str(ANN)]]
 
 
+def test_a_database_from_before_the_first_release(
+    home: Place, saved: Path, folder: Path, tmp_path: Path
+) -> None:
+    """No migration leads from there: nothing is migrated, restored or dropped."""
+    former = place(folder, "former", **home.keys)
+    former.backup("restore", saved)
+    with psycopg.connect(database.embedded_url(former.folder), autocommit=True) as connection:
+        connection.execute("UPDATE django_migrations SET name = '0001_jobs' WHERE app = 'batch'")
+    database.release(former.folder.resolve())
+    former.backup("save", tmp_path / "former.backup")
+    there = place(folder, "current", **home.keys)
+    there.backup("restore", saved)
+    backup = ("-m", "facesvc.backup")
+    for refused in (
+        former.run("manage.py", "migrate"),
+        former.run(*backup, "finish"),
+        there.run(*backup, "restore", str(tmp_path / "former.backup"), "--replace"),
+    ):
+        assert refused.returncode == 1 and "Traceback" not in refused.stderr
+        assert "was made before the first release" in refused.stderr
+    assert there.look(folder / "ann.png")["found"] == [[str(ANN)]]
+
+
 def test_a_broken_file_changes_nothing(home: Place, saved: Path, folder: Path) -> None:
     photo = folder / "ann.png"
     there = place(folder, "there", **home.keys)

@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 from django.core import checks as django_checks
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 from django_q.tasks import async_task
@@ -187,6 +188,13 @@ def test_migrations(monkeypatch: Patch) -> None:
         stored.MigrationExecutor, "migration_plan", lambda self, targets: ["one", "two"]
     )
     assert stored.migrations() == failure("2 are missing", "Run `manage.py migrate`.")
+
+
+def test_a_database_from_before_the_first_release() -> None:
+    MigrationRecorder(connection).record_applied("batch", "0001_jobs")
+    finding = stored.migrations()
+    assert finding.state is FAILURE and "before the first release" in finding.text
+    assert finding.advice.startswith("Start with an empty database")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Possible duplicates: found at enrolment and over the whole gallery, decided once for a pair."""
 
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from threading import Barrier
 from typing import Any
 from uuid import UUID
@@ -147,32 +146,6 @@ def test_a_merge_takes_decisions_along(fake: FakePipeline) -> None:
     assert pairs(state="same_person") == {(FRIEND, None)}
     assert pairs(state="different_people") == {(FRIEND, STRANGER)}
     assert not pairs(state="open")
-
-
-def test_what_the_audit_log_knew_moves_into_the_table() -> None:
-    """Once a pair, of those who are still there; and one operator has one spelling."""
-    one, other = make_face(make_user(FRIEND), vector(1)), make_face(make_user(OWNER), vector(1))
-    gone = {"other_user_id": str(STRANGER), "other_face_id": "face_0123456789ab"}
-    matches = [
-        (one, {"other_user_id": str(OWNER), "other_face_id": other.face_id}, 0.96),
-        (other, {"other_user_id": str(FRIEND), "other_face_id": one.face_id}, 0.98),
-        (one, gone, 0.99),
-    ]
-    for face, details, confidence in matches:
-        AuditEvent.objects.create(
-            actor="system",
-            action="face.matches_other_user",
-            user_id=face.user_id,
-            face_id=face.face_id,
-            details={**details, "confidence_score": confidence},
-        )
-    AuditEvent.objects.create(actor="admin:ann", action="user.unlock", user_id=OWNER)
-    with connection.cursor() as cursor:
-        cursor.execute(import_module("recognition.migrations.0010_moderation")._MATCHES)
-    row = PossibleDuplicate.objects.get()
-    assert (row.user_a_id, row.user_b_id, row.confidence) == (OWNER, FRIEND, 0.98)
-    assert (row.face_a, row.face_b, row.state) == (other, one, "open")
-    assert AuditEvent.objects.get().actor == "operator:ann"
 
 
 # --- the search for all ---------------------------------------------------------------------------

@@ -133,21 +133,6 @@ def test_a_listing_that_failed_is_made_again() -> None:
     assert (Listing.objects.count(), Sketch.objects.count()) == (1, 1)
 
 
-def test_what_was_there_before_the_public_sketches() -> None:
-    owner = make_user(OWNER, "public")
-    make_face(owner, vector(1))
-    make_face(make_user(FRIEND), vector(2))
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    call_command("migrate", "recognition", "0006", verbosity=0)
-    make_face(owner, vector(3))
-    call_command("migrate", verbosity=0)
-    assert PublicSketch.objects.count() == 2
-    make_face(owner, vector(4))
-    everyone = {("public", "everyone", True): 3, ("friends", "everyone", True): 1}
-    assert counted() == there() == everyone
-
-
 @pytest.mark.django_db(transaction=True)
 def test_two_changes_at_once_are_both_counted() -> None:
     """A face is deleted, and one hidden, while their users go public and back."""

@@ -11,6 +11,7 @@ from django_q.models import OrmQ, Schedule
 from batch.apps import SWEEP
 from batch.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from facesvc.doctor.findings import Finding, failure, ok, warning
+from facesvc.postgres import former
 from recognition import engine, indexes, protection, sealing
 from recognition.models import ActiveModel, FaceCrop
 
@@ -44,6 +45,8 @@ def _dotted(version: tuple[int, ...]) -> str:
 
 
 def migrations() -> Finding:
+    if former.is_former(connection.alias):
+        return failure(f"the database {former.WHY}", former.ADVICE)
     executor = MigrationExecutor(connection)
     if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
         return failure(f"{len(plan)} are missing", "Run `manage.py migrate`.")

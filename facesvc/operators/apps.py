@@ -16,10 +16,12 @@ class OperatorsConfig(AppConfig):
 
     def ready(self) -> None:
         from facesvc.operators import roles
+        from facesvc.postgres import former
 
         _call_accounts_operators()
         # Signals of the app that has the first and the last of the permissions that are granted.
         recognition = apps.get_app_config("recognition")
+        pre_migrate.connect(former.refuse, sender=recognition)
         pre_migrate.connect(roles.remember, sender=recognition)
         post_migrate.connect(roles.prepare, sender=recognition)
 

@@ -1,17 +1,16 @@
-"""What a search reads is kept by the database: listings of templates, and counts of those.
+"""What the database does by itself, a part of 0001_initial: listings, their counts, rows that stay.
 
-Every change of a listing holds the rows of its users until it is committed, and reads the rest
-after that: two changes at once end as if one came after the other. Several users are locked in the
-order of their ids; whoever changes many users at once has to lock them so first.
+A trigger keeps each listing of a template as the template, its face and its user are. It holds the
+rows of the users until the commit, and reads the rest after that: two changes at once end as if one
+came after the other. Several users are locked in the order of their ids. A statement that changes
+many users must lock them in that order first.
 """
 
-import django.db.models.deletion
-import pgvector.django
-from django.db import migrations, models
-
 _LISTINGS = """
--- Of new templates, given by their ids; those that are listed already stay.
-CREATE FUNCTION recognition_list(templates bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+-- Lists new templates, given by their ids; those that are listed already stay. A plan that was made
+-- without the ids, when there were few templates, compares each of many new ones with each id.
+CREATE FUNCTION recognition_list(templates bigint[]) RETURNS void
+LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
     lacking text;
 BEGIN
@@ -45,9 +44,10 @@ CREATE FUNCTION recognition_list_templates(version text) RETURNS void LANGUAGE s
     WHERE embedding_version = version
 $$;
 
--- Everything anew, for a database that was filled without its triggers.
+-- Makes all listings again, for a database that was filled without its triggers.
 CREATE FUNCTION recognition_list_anew() RETURNS void LANGUAGE sql AS $$
-    TRUNCATE recognition_listing, recognition_sketch, recognition_gallerycount;
+    TRUNCATE recognition_listing, recognition_sketch, recognition_publicsketch,
+        recognition_gallerycount;
     SELECT recognition_list(array_agg(id)) FROM recognition_template;
 $$;
 
@@ -139,32 +139,33 @@ CREATE TRIGGER user_changed AFTER UPDATE ON recognition_user
     FOR EACH STATEMENT EXECUTE FUNCTION recognition_user_changed();
 """
 
-_COUNT = """
-INSERT INTO recognition_gallerycount (embedding_version, privacy_level, taggable, shown, templates)
-SELECT embedding_version, privacy_level, taggable, searchable AND NOT suspended, {sign}count(*)
-FROM {rows} GROUP BY 1, 2, 3, 4;
-"""
 
-
-def _counting(operation: str, *tables: str) -> str:
-    """A trigger that counts the rows of `old` as gone and those of `new` as come."""
-    name = f"recognition_listing_{operation.lower()}"
-    counts = "".join(_COUNT.format(sign="-" if t == "old" else "", rows=t) for t in tables)
+def _on_listing(operation: str, suffix: str, tables: tuple[str, ...], body: str) -> str:
+    """A trigger on the listings; `old` and `new` are the tables of the rows before and after."""
+    name = f"recognition_listing_{suffix}"
     referencing = " ".join(f"{table} TABLE AS {table}" for table in tables)
     return f"""
 CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN {counts} RETURN NULL; END $$;
+BEGIN {body} RETURN NULL; END $$;
 CREATE TRIGGER {name} AFTER {operation} ON recognition_listing REFERENCING {referencing}
     FOR EACH STATEMENT EXECUTE FUNCTION {name}();
 """
 
 
-_COUNTS = f"""
-{_counting("INSERT", "new")}
-{_counting("DELETE", "old")}
-{_counting("UPDATE", "old", "new")}
+_COUNT = """
+INSERT INTO recognition_gallerycount (embedding_version, privacy_level, taggable, shown, templates)
+SELECT embedding_version, privacy_level, taggable, searchable AND NOT suspended, {sign}count(*)
+FROM {rows} GROUP BY 1, 2, 3, 4;
+"""
+_COME = _COUNT.format(sign="", rows="new")
+_GONE = _COUNT.format(sign="-", rows="old")
 
--- Every hundred rows or so are summed up to one of each kind; who reads meanwhile sees either.
+_COUNTS = f"""
+{_on_listing("INSERT", "insert", ("new",), _COME)}
+{_on_listing("DELETE", "delete", ("old",), _GONE)}
+{_on_listing("UPDATE", "update", ("old", "new"), _GONE + _COME)}
+
+-- Sums up the rows to one of each kind, about every hundredth time. A reader sees them or the sums.
 CREATE FUNCTION recognition_gallerycount_added() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF random() < 0.01 THEN
@@ -184,122 +185,88 @@ CREATE TRIGGER gallerycount_added AFTER INSERT ON recognition_gallerycount
     FOR EACH STATEMENT EXECUTE FUNCTION recognition_gallerycount_added();
 """
 
-_DROP = """
-DROP FUNCTION recognition_list(bigint[]);
-DROP FUNCTION recognition_list_templates(text);
-DROP FUNCTION recognition_list_anew();
-""" + "".join(
-    f"DROP FUNCTION recognition_{name}() CASCADE;"
-    for name in (
-        "template_added",
-        "template_removed",
-        "template_truncated",
-        "template_is_final",
-        "face_changed",
-        "user_changed",
-        "listing_insert",
-        "listing_delete",
-        "listing_update",
-        "gallerycount_added",
-    )
-)
+# The sketches of what every viewer may find are kept once more, in a table of their own. The
+# triggers of the listings hold the rows of the users, so two changes of one listing never meet.
+_IS_PUBLIC = "privacy_level = 'public' AND searchable AND NOT suspended"
+_ADD_PUBLIC = f"""
+    INSERT INTO recognition_publicsketch (template_id, bits)
+    SELECT template_id, bits FROM new JOIN recognition_sketch USING (template_id)
+    WHERE {_IS_PUBLIC}
+    ON CONFLICT DO NOTHING;
+"""
+_REMOVE = """
+    DELETE FROM recognition_publicsketch
+    WHERE template_id IN (SELECT template_id FROM {rows});
+"""
+_REMOVE_ALL = _REMOVE.format(rows="old")
+_REMOVE_HIDDEN = _REMOVE.format(rows=f"new WHERE NOT ({_IS_PUBLIC})")
 
+_PUBLIC_SKETCHES = f"""
+{_on_listing("INSERT", "public_insert", ("new",), _ADD_PUBLIC)}
+{_on_listing("DELETE", "public_delete", ("old",), _REMOVE_ALL)}
+{_on_listing("UPDATE", "public_update", ("old", "new"), _REMOVE_HIDDEN + _ADD_PUBLIC)}
+"""
 
-class Migration(migrations.Migration):
-    dependencies = [
-        ("recognition", "0003_social_graph"),
-    ]
+_AUDIT_LOG = """
+CREATE FUNCTION recognition_audit_is_append_only() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- The purge says until when, in its transaction, and can never take what is fresh.
+    IF TG_OP = 'DELETE' AND OLD.at < now() - interval '30 days'
+        AND OLD.at < nullif(current_setting('facesvc.audit_purged_before', true), '')::timestamptz
+    THEN
+        RETURN OLD;
+    END IF;
+    -- What is said about somebody who is gone may be emptied, down to who, when, what and the id.
+    IF TG_OP = 'UPDATE' AND OLD.action <> 'user.erase'
+        AND NEW.details = '{}' AND NEW.face_id IN ('', OLD.face_id)
+        AND (NEW.other_user_id IS NULL OR NEW.other_user_id = OLD.other_user_id)
+        AND (NEW.id, NEW.at, NEW.actor, NEW.action, NEW.user_id, NEW.viewer_id, NEW.request_id)
+            IS NOT DISTINCT FROM
+            (OLD.id, OLD.at, OLD.actor, OLD.action, OLD.user_id, OLD.viewer_id, OLD.request_id)
+        AND EXISTS (
+            SELECT FROM (VALUES (OLD.user_id), (OLD.other_user_id)) AS about (id)
+            WHERE about.id IS NOT NULL
+                AND NOT EXISTS (SELECT FROM recognition_user u WHERE u.id = about.id)
+        )
+    THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'the audit log is append-only';
+END $$;
+CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE ON recognition_auditevent
+    FOR EACH ROW EXECUTE FUNCTION recognition_audit_is_append_only();
+CREATE TRIGGER audit_not_truncated BEFORE TRUNCATE ON recognition_auditevent
+    FOR EACH STATEMENT EXECUTE FUNCTION recognition_audit_is_append_only();
+"""
 
-    operations = [
-        migrations.CreateModel(
-            name="GalleryCount",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("embedding_version", models.CharField(max_length=60)),
-                ("privacy_level", models.CharField(max_length=10)),
-                ("taggable", models.CharField(max_length=12)),
-                ("shown", models.BooleanField()),
-                ("templates", models.BigIntegerField()),
-            ],
-        ),
-        migrations.CreateModel(
-            name="Listing",
-            fields=[
-                (
-                    "template",
-                    models.OneToOneField(
-                        db_constraint=False,
-                        on_delete=django.db.models.deletion.DO_NOTHING,
-                        primary_key=True,
-                        related_name="listing",
-                        serialize=False,
-                        to="recognition.template",
-                    ),
-                ),
-                ("embedding_version", models.CharField(max_length=60)),
-                (
-                    "user",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        on_delete=django.db.models.deletion.DO_NOTHING,
-                        related_name="listings",
-                        to="recognition.user",
-                    ),
-                ),
-                ("privacy_level", models.CharField(max_length=10)),
-                ("suspended", models.BooleanField()),
-                ("searchable", models.BooleanField()),
-                ("taggable", models.CharField(max_length=12)),
-            ],
-            options={
-                "indexes": [
-                    models.Index(
-                        condition=models.Q(("searchable", True), ("suspended", False)),
-                        fields=["privacy_level", "user"],
-                        name="listing_by_privacy",
-                    )
-                ],
-            },
-        ),
-        migrations.CreateModel(
-            name="Sketch",
-            fields=[
-                (
-                    "template",
-                    models.OneToOneField(
-                        db_constraint=False,
-                        on_delete=django.db.models.deletion.DO_NOTHING,
-                        primary_key=True,
-                        serialize=False,
-                        to="recognition.template",
-                    ),
-                ),
-                ("bits", pgvector.django.bit.BitField(length=512)),
-            ],
-        ),
-        migrations.CreateModel(
-            name="SketchCentre",
-            fields=[
-                (
-                    "embedding_version",
-                    models.CharField(max_length=60, primary_key=True, serialize=False),
-                ),
-                ("centre", pgvector.django.halfvec.HalfVectorField(dimensions=512)),
-            ],
-        ),
-        # Out of line (TOAST) the bits would be slower to scan.
-        migrations.RunSQL(
-            "ALTER TABLE recognition_sketch ALTER COLUMN bits SET STORAGE PLAIN",
-            migrations.RunSQL.noop,
-        ),
-        # With room in each page a change of privacy stays there, and touches no index.
-        migrations.RunSQL(
-            "ALTER TABLE recognition_listing SET (fillfactor = 90)", migrations.RunSQL.noop
-        ),
-        migrations.RunSQL(_LISTINGS + _COUNTS, _DROP),
-    ]
+# After the insertion and not before it: a request that creates a user at the moment of the merge
+# waits for the merge on the primary key, and only then looks here. The error is one after which
+# the service tries again; then it refuses the request in words.
+_MERGED_USERS = """
+CREATE FUNCTION recognition_merged_stay_merged() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM added JOIN recognition_mergeduser USING (id)) THEN
+        RAISE EXCEPTION 'a merged user is not created again' USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER merged_stay_merged AFTER INSERT ON recognition_user
+    REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION recognition_merged_stay_merged();
+"""
+
+SQL = _LISTINGS + _COUNTS + _PUBLIC_SKETCHES + _AUDIT_LOG + _MERGED_USERS
+REVERSE_SQL = """
+DROP FUNCTION
+    recognition_list(bigint[]), recognition_list_templates(text), recognition_list_anew(),
+    recognition_template_added(), recognition_template_removed(),
+    recognition_template_truncated(), recognition_template_is_final(),
+    recognition_face_changed(), recognition_user_changed(),
+    recognition_listing_insert(), recognition_listing_delete(), recognition_listing_update(),
+    recognition_gallerycount_added(),
+    recognition_listing_public_insert(), recognition_listing_public_delete(),
+    recognition_listing_public_update(),
+    recognition_audit_is_append_only(), recognition_merged_stay_merged()
+CASCADE;
+"""

@@ -1,0 +1,53 @@
+"""The migrations, and the databases that they lead nowhere from."""
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
+
+pytestmark = pytest.mark.django_db
+
+
+def test_they_can_be_taken_back() -> None:
+    """They leave nothing that would be in their way."""
+    before = made_by_us()
+    assert {"batch_job", "recognition_list", "audit_append_only"} <= before
+    MigrationExecutor(connection).migrate([("batch", None), ("recognition", None)])
+    assert not made_by_us()
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+    assert made_by_us() == before
+
+
+def made_by_us() -> set[str]:
+    """The names of tables, functions and triggers."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relname ~ '^(batch|recognition)_' AND relkind = 'r'"
+            " UNION ALL SELECT proname FROM pg_proc WHERE proname ~ '^(batch|recognition)_'"
+            " UNION ALL SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
+            " WHERE NOT tgisinternal AND relname ~ '^(batch|recognition)_'"
+        )
+        return {name for (name,) in cursor.fetchall()}
+
+
+@pytest.mark.parametrize(
+    "first",
+    [("batch", "0001_jobs"), ("recognition", "0002_active_model")],
+    ids=lambda name: name[0],
+)
+def test_a_database_from_before_the_first_release_is_left_alone(first: tuple[str, str]) -> None:
+    recorder = MigrationRecorder(connection)
+    recorder.record_unapplied("batch", "0001_initial")
+    recorder.record_applied(*first)
+    before = recorder.applied_migrations().keys()
+    with pytest.raises(CommandError, match=r"before the first release.*\. Start with an empty"):
+        call_command("migrate", verbosity=0)
+    assert recorder.applied_migrations().keys() == before
+
+
+def test_a_database_of_a_newer_version_is_taken() -> None:
+    """When an update is taken back, the version before serves what the newer one migrated."""
+    MigrationRecorder(connection).record_applied("recognition", "9999_of_a_newer_version")
+    call_command("migrate", verbosity=0)
