@@ -3,12 +3,14 @@
 A thread gets a request when its head is there, and the whole of a short body. Until then the
 connection costs no thread, only its place among those that are open. Long bodies are read in a
 thread: by then the token is known, and an end user has few requests with pictures at a time.
+The main thread waits for nobody either: not even for a client to close what was answered.
 """
 
 import re
 import socket
 import struct
 import time
+from collections import deque
 from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ
@@ -19,6 +21,9 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 # All bodies without pictures are shorter, see BODY_ROOM_BYTES in the settings.
 _SHORT_BODY = 64 * 1024
 _LONGEST_HEAD = 64 * 1024
+# So long a client may go on sending after the last answer: if the connection closed on what it
+# sends, it would not get the answer.
+_LINGER_SECONDS = 2
 # A thread waits no longer for a client that reads nothing of its answer, or sends nothing of its
 # long body.
 _SILENCE_SECONDS = 30
@@ -30,6 +35,11 @@ _TOO_LONG += b"Connection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Answered for the last time, in the order of their time-outs.
+        self._lingering: deque[Any] = deque()
+
     def enqueue_req(self, conn: Any) -> None:
         """Every new or kept connection comes here first, in the main thread."""
         if self.cfg.is_ssl:  # what comes then can be read in a thread only
@@ -56,16 +66,59 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.timeout = time.monotonic() + seconds
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
-        # Clients that mean it are parked for moments, so the oldest makes room for new ones.
-        if self.nr_conns > self.worker_connections - self.cfg.threads:
-            self.pending_conns[0].timeout = 0.0
-            self.murder_pending()
+
+    def murder_pending(self) -> None:
+        """Close what is over, between two rounds of events: one that is closed in a round may have
+        an event later in it."""
+        super().murder_pending()
+        while self._lingering and self._lingering[0].timeout <= time.monotonic():
+            self._close(self._lingering.popleft())
+        # Clients that mean it wait for moments, so what waits longest makes room for new ones.
+        while self.nr_conns > self.worker_connections - self.cfg.threads and (
+            waiting := [each for each in self._waiting() if each]
+        ):
+            self._close(min(waiting, key=lambda each: each[0].timeout).popleft())
+
+    def _waiting(self) -> tuple[deque[Any], ...]:
+        return self._lingering, self.pending_conns, self.keepalived_conns
+
+    def _close(self, conn: Any) -> None:
+        self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        conn.close()
 
     def _refuse(self, conn: Any) -> None:
         with suppress(OSError):
             conn.sock.send(_TOO_LONG)
-        self.nr_conns -= 1
-        conn.close()
+        self._linger(conn)
+
+    def finish_request(self, conn: Any, done: Any) -> None:
+        """gunicorn would wait here for the client to close, and for nobody else."""
+        is_last = not done.cancelled() and done.exception() is None and not done.result()
+        if is_last and not self.cfg.is_ssl:
+            self._linger(conn)
+        else:
+            super().finish_request(conn, done)
+
+    def _linger(self, conn: Any) -> None:
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:  # the client has gone
+            self.nr_conns -= 1
+            conn.close()
+            return
+        conn.timeout = time.monotonic() + _LINGER_SECONDS
+        self._lingering.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(self._drop, conn))
+
+    def _drop(self, conn: Any, connection: socket.socket) -> None:
+        """What came on a connection that was answered for the last time."""
+        with suppress(OSError):
+            if connection.recv(_LONGEST_HEAD):
+                return
+        self._lingering.remove(conn)
+        self._close(conn)
 
     def _cap_keepalive(self, deadline: float) -> None:
         super()._cap_keepalive(deadline)
@@ -86,9 +139,12 @@ def _be_patient_with(connection: socket.socket) -> None:
 def _receive(conn: Any) -> bool:
     """What has come, into the buffer of the parser. Whether a thread has something to do by now.
 
+    Nothing comes in behind a whole request: a client may send them faster than they are answered.
     Raises OSError, _HeadTooLongError.
     """
     buffer = conn.parser.unreader.buf
+    if _is_whole(buffer.getvalue()):
+        return True
     conn.sock.setblocking(False)
     with suppress(BlockingIOError):
         data = conn.sock.recv(_LONGEST_HEAD)
@@ -96,10 +152,14 @@ def _receive(conn: Any) -> bool:
             return True  # the client has gone
         buffer.seek(0, 2)
         buffer.write(data)
-    return _is_whole(buffer.getvalue(), conn)
+    data = buffer.getvalue()
+    is_whole = _is_whole(data)
+    if not is_whole and data.endswith(b"\r\n\r\n") and _EXPECTS.search(data):
+        conn.sock.send(_CONTINUE)
+    return is_whole
 
 
-def _is_whole(data: bytes, conn: Any) -> bool:
+def _is_whole(data: bytes) -> bool:
     """Whether the head is there, with the body if it is short. Raises _HeadTooLongError."""
     head, end, body = data.partition(b"\r\n\r\n")
     if not end:
@@ -108,8 +168,4 @@ def _is_whole(data: bytes, conn: Any) -> bool:
         return False
     found = _LENGTH.search(head + b"\r\n")
     length = int(found[1]) if found else 0
-    if not len(body) < length <= _SHORT_BODY:
-        return True
-    if not body and _EXPECTS.search(head + b"\r\n"):
-        conn.sock.send(_CONTINUE)
-    return False
+    return not len(body) < length <= _SHORT_BODY

@@ -2,9 +2,11 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from types import SimpleNamespace
 
 import pytest
+from gunicorn.http.unreader import SocketUnreader
 
 from benchmarks.service import PREFIX, Service, running
 from facesvc import web_worker
@@ -13,6 +15,7 @@ from tests.patience import PATIENCE
 
 THREADS = 4
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
+LAST = b"Connection: close\r\n\r\n"
 ALIVE = b'{"status": "alive"}'
 
 pytestmark = pytest.mark.slow
@@ -106,6 +109,63 @@ def test_many_connections_make_room_for_others(service: Service) -> None:
             connected(service, stack, HEAD)
         assert service.request("GET", "/health/live")[0] == 200
         assert first.recv(1) == b""
+
+
+def test_who_makes_room_may_just_be_sending(service: Service) -> None:
+    """In the round of events in which a new connection comes; the process ended."""
+    (worker,) = service.workers()
+    with ExitStack() as stack:
+        clients = [connected(service, stack, HEAD) for _ in range(1000)]
+        assert service.request("GET", "/health/live")[0] == 200
+        worker.suspend()
+        stack.callback(worker.resume)
+        connected(service, stack, HEAD)
+        for client in clients:
+            with suppress(OSError):  # it made room before
+                client.sendall(b"X")
+        worker.resume()
+        assert service.request("GET", "/health/live")[0] == 200
+    assert service.workers() == [worker]
+
+
+def test_many_kept_connections_make_room_for_others(service: Service) -> None:
+    with ExitStack() as stack:
+        for _ in range(1000):
+            client = connected(service, stack, HEAD + b"\r\n")
+            until(client, ALIVE)
+        late = connected(service, stack, b"")
+        assert service.request("GET", "/health/live")[0] == 200
+        late.sendall(HEAD + b"\r\n")
+        assert ALIVE in until(late, ALIVE)
+
+
+def test_nobody_waits_for_clients_that_do_not_close(service: Service) -> None:
+    """Two seconds for each of them, one after the other: longer than a request has patience."""
+    with ExitStack() as stack:
+        for _ in range(100):
+            connected(service, stack, HEAD + LAST)
+        for _ in range(3):
+            assert service.request("GET", "/health/live")[0] == 200
+
+
+def test_the_last_answer_comes_though_the_client_sends_on(service: Service) -> None:
+    with ExitStack() as stack:
+        client = connected(service, stack, HEAD + LAST + bytes(1_000_000))
+        assert ALIVE in until(client, ALIVE)
+        assert client.recv(1) == b""
+
+
+def test_requests_behind_another_wait_in_the_socket() -> None:
+    """A client may send them without end, and far faster than they are answered."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(HEAD + b"\r\n")
+        parser = SimpleNamespace(unreader=SocketUnreader(ours))
+        conn = SimpleNamespace(sock=ours, parser=parser)
+        assert web_worker._receive(conn)
+        theirs.sendall(HEAD + b"\r\n")
+        assert web_worker._receive(conn)
+        assert parser.unreader.buf.getvalue() == HEAD + b"\r\n"
 
 
 def test_silence_ends(monkeypatch: pytest.MonkeyPatch) -> None:
