@@ -117,7 +117,8 @@ def _limits() -> dict[str, tuple[float, float]]:
         "FACESVC_LIVE_SESSION_MINUTES": (1, 24 * 60),
         "FACESVC_LIVE_GAP_SECONDS": (0.1, 3600),
         "FACESVC_LIVE_CHECK_SECONDS": (0, 3600),
-        "FACESVC_LIVE_MOTION_SECONDS": (1, 24 * 3600),
+        # The face that others are compared with is kept for no longer.
+        "FACESVC_LIVE_MOTION_SECONDS": (1, 3600 * settings.FACESVC_REPLAY_HOURS),
         "FACESVC_SESSION_RETENTION_DAYS": (1, 3650),
         "FACESVC_INFERENCE_AT_ONCE": (1, 1000),
         "FACESVC_INFERENCE_WAITING": (0, 10_000),

@@ -21,6 +21,7 @@ from recognition import checks, indexes
         ("FACESVC_LIVE_SESSION_MINUTES", 0),
         ("FACESVC_LIVE_GAP_SECONDS", 0),
         ("FACESVC_LIVE_CHECK_SECONDS", -1),
+        ("FACESVC_LIVE_MOTION_SECONDS", 24 * 3600 + 1),  # the face is dropped before
         ("FACESVC_REPLAY_HOURS", 24 * 30 + 1),  # purged before
         ("FACESVC_SESSION_RETENTION_DAYS", 0),
     ],
