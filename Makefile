@@ -28,7 +28,7 @@ help:  ## Show this list
 
 run: .venv/run.stamp .env  ## Start everything: database, web server, workers (PORT=8000 HOST=127.0.0.1)
 	@echo "Starting facesvc on http://$(HOST):$(PORT)"
-	@exec $(BIN)/python -m facesvc.run --host $(HOST) --port $(PORT)
+	@exec $(BIN)/python -m facesvc.running.run --host $(HOST) --port $(PORT)
 
 token: .venv/run.stamp .env  ## Print a token with all rights for two hours: export TOKEN=$(make token)
 	@$(BIN)/python manage.py issue_token --service local --scope all --minutes 120 --calls-per-minute 600
@@ -50,7 +50,7 @@ test-all: .venv/dev.stamp .env  ## Run all tests (ARGS='-n 0' to run one after t
 fuzz: .venv/dev.stamp .env  ## 20,000 broken bodies, 50,000 changed pictures, 100 requests to each operation
 	@echo "Sending 20,000 broken bodies and decoding 50,000 changed pictures: an hour"
 	@FACESVC_FUZZ_BODIES=20000 FACESVC_FUZZ_PICTURES=50000 FACESVC_API_EXAMPLES=100 \
-		$(BIN)/python -m pytest -q -s tests/test_fuzz.py tests/api/test_description.py $(ARGS)
+		$(BIN)/python -m pytest -q -s tests/fuzz/test_fuzz.py tests/api/test_description.py $(ARGS)
 
 check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, system checks
 	@echo "Checking style, types, layers, migrations and configuration"
@@ -123,7 +123,7 @@ clean:  ## Remove the virtual environment and caches; the data folder and .env s
 	@find . -path ./$(DATA) -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 clean-data:  ## Remove the data folder: all faces, the database, the models. Refused while in use
-	@$(PYTHON) -m facesvc.locks $(DATA)
+	@$(PYTHON) -m facesvc.postgres.locks $(DATA)
 	@echo "Removing $(DATA)/"
 	@rm -rf -- "$(DATA)"
 

@@ -12,11 +12,12 @@ class BatchConfig(AppConfig):
     verbose_name = "Jobs and callbacks"
 
     def ready(self) -> None:
-        from batch import erasure, merging, models, retention
+        from batch import models
+        from batch.privacy import erasure, merging, retention
         from recognition.models import Face, User
-        from recognition.moves import face_moved, users_merging
-        from recognition.retention import RULES
-        from recognition.sealing import SEALED_MODELS
+        from recognition.privacy.moves import face_moved, users_merging
+        from recognition.privacy.retention import RULES
+        from recognition.privacy.sealing import SEALED_MODELS
 
         RULES.extend([retention.end_overdue_jobs, retention.drop_jobs])
         RULES.extend([retention.drop_addresses, retention.drop_secrets])

@@ -74,7 +74,7 @@ class Job(models.Model):
     subject = models.CharField(max_length=100)
     user_id = models.UUIDField(null=True)
     scopes = models.JSONField()
-    options = models.JSONField()  # see batch.verbs
+    options = models.JSONField()  # see batch.jobs.verbs
     total = models.PositiveIntegerField()
     picture_bytes = models.PositiveBigIntegerField(default=0)  # of its pictures, when they came
     callback_url = models.CharField(max_length=2000, blank=True)
@@ -176,7 +176,7 @@ class Picture(models.Model):
     """An encrypted picture that waits. It is deleted in the transaction that stores the result."""
 
     item = models.OneToOneField(Item, on_delete=models.CASCADE, related_name="picture")
-    sealed = models.BinaryField()  # see recognition.sealing
+    sealed = models.BinaryField()  # see recognition.privacy.sealing
 
     def __str__(self) -> str:
         return f"picture of item {self.item_id}"
@@ -186,7 +186,7 @@ class WebhookSecret(models.Model):
     """What callbacks to a client are signed with. While two are valid, both sign."""
 
     client = models.CharField(max_length=100)  # a token's subject
-    sealed = models.BinaryField()  # see recognition.sealing
+    sealed = models.BinaryField()  # see recognition.privacy.sealing
     created_at = models.DateTimeField(auto_now_add=True)
     retires_at = models.DateTimeField(null=True)
 

@@ -4,9 +4,10 @@ import logging
 
 from django.conf import settings
 
-from batch import threads, webhooks
-from batch import work as working
-from recognition import retention
+from batch.jobs import work as working
+from batch.queue import threads
+from batch.webhooks import callbacks
+from recognition.privacy import retention
 
 logger = logging.getLogger(__name__)
 
@@ -18,8 +19,8 @@ def work() -> None:
 
 def deliver() -> None:
     # A slow receiver must not keep the pictures waiting.
-    threads.run(webhooks.THREADS, webhooks.deliver_due, meanwhile=working.work)
-    webhooks.call_if_due()
+    threads.run(callbacks.THREADS, callbacks.deliver_due, meanwhile=working.work)
+    callbacks.call_if_due()
 
 
 def sweep() -> None:

@@ -63,7 +63,7 @@ class Attacker:
 
 
 def token_of(subject: object, scopes: Iterable[str] = SCOPES, minutes: int = 60) -> str:
-    from recognition import tokens
+    from recognition.api import tokens
 
     return tokens.issue(str(subject), list(scopes), minutes=minutes)
 

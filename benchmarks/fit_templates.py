@@ -146,7 +146,7 @@ def embed(folder: Path, name: str) -> tuple[Floats, Numbers]:
     django.setup()
     from django.core.management.base import OutputWrapper
 
-    from recognition import folder_embedding
+    from recognition.measuring import folder_embedding
 
     output = OutputWrapper(sys.stderr)
     photos = folder_embedding.find_labelled(folder, output)

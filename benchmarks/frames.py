@@ -46,8 +46,8 @@ def measure(rounds: int) -> dict[str, float]:
 
     Of each the lower quartile of all rounds: whatever else the machine does only adds to both.
     """
-    from recognition import engine
-    from tests.photos import astronaut, jpeg, resized
+    from recognition.packs import engine
+    from tests.support.photos import astronaut, jpeg, resized
 
     active = engine.current()
     # A portrait in 640 x 480, another picture each time.
@@ -88,12 +88,12 @@ def _call(enrolled: bytes) -> Callable[[bytes], object]:
     from django.test.utils import setup_test_environment
     from django.utils import timezone
 
-    from recognition import enrolment
+    from recognition.enrolment import enrolling
     from recognition.models import Session
-    from tests.builders import OWNER, Person, data_of, user_token
+    from tests.support.builders import OWNER, Person, data_of, user_token
 
     setup_test_environment()
-    enrolment.enrol(actor="bench", user_id=OWNER, image=enrolled)
+    enrolling.enrol(actor="bench", user_id=OWNER, image=enrolled)
     person, sequence = Person(user_token(OWNER), Client()), count(1)
     opened = data_of(person.post("sessions", user_id=OWNER, purpose="video_call"), 201)
     Session.objects.update(state="verified", moved_at=timezone.now())

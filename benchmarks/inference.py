@@ -44,7 +44,7 @@ def astronaut() -> np.ndarray:
 
 
 def measure(rounds: int) -> dict[str, dict[str, float]]:
-    from recognition import downloads, engine
+    from recognition.packs import downloads, engine
 
     pack = engine.pack("dlib")
     downloads.pull(pack, settings.MODELS_DIR)

@@ -54,12 +54,12 @@ def main() -> int:
 
 def measure(threads: int, photos: int, rounds: int) -> dict[str, float]:
     """The least seconds that each takes for all photos, and the shares of throughput of the job."""
-    from batch import verbs
+    from batch.jobs import verbs
     from batch.models import Kind
-    from recognition import engine
     from recognition.access import Caller
-    from tests.builders import SEARCH
-    from tests.photos import astronaut, jpeg
+    from recognition.packs import engine
+    from tests.support.builders import SEARCH
+    from tests.support.photos import astronaut, jpeg
 
     caller = Caller("bench", None, frozenset({"face:identify", "face:batch"}))
     photo, active = jpeg(astronaut()), engine.current()
@@ -84,7 +84,7 @@ def measure(threads: int, photos: int, rounds: int) -> dict[str, float]:
 
 
 def _loop(threads: int, photos: int, task: Callable[[], object]) -> float:
-    from batch import threads as many
+    from batch.queue import threads as many
 
     left = iter(range(photos))
 
@@ -99,9 +99,9 @@ def _loop(threads: int, photos: int, task: Callable[[], object]) -> float:
 
 def _job(caller: Caller, photo: bytes, photos: int) -> float:
     """From the submission to the end, the encryption of the photos included."""
-    from batch import jobs
+    from batch.jobs import jobs
     from batch.models import Item, Job, Kind, State
-    from tests.builders import SEARCH
+    from tests.support.builders import SEARCH
 
     items = [jobs.NewItem(f"{number}", photo, {}) for number in range(photos)]
     begin = time.monotonic()

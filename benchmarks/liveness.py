@@ -21,9 +21,9 @@ from tqdm import tqdm
 
 from benchmarks.screens import as_camera, as_screen
 from recognition.inference.arrays import Image
-from recognition.inference.packs import load_pack, pack_file
+from recognition.inference.pack.declaration import load_pack, pack_file
 from recognition.inference.pipeline import FacePipeline
-from recognition.intervals import rate
+from recognition.measuring.intervals import rate
 
 THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.99)
 Kind = Callable[[Image, np.random.Generator], Image]
@@ -39,7 +39,7 @@ REAL = ("photo file", "camera")
 def open_pack(name: str) -> FacePipeline:
     from django.conf import settings
 
-    from recognition import downloads
+    from recognition.packs import downloads
 
     pack = load_pack(pack_file(name, settings.PACK_FOLDERS).parent)
     if pack.liveness is None:
@@ -49,7 +49,7 @@ def open_pack(name: str) -> FacePipeline:
 
 
 def one_photo_a_person(folder: Path, count: int) -> list[Path]:
-    from recognition.photos import find_photos
+    from recognition.measuring.photos import find_photos
 
     first: dict[str, Path] = {}
     for photo in find_photos(folder):

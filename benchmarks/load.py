@@ -219,7 +219,7 @@ def main() -> int:
 
 
 def default_photo() -> bytes:
-    from tests.photos import astronaut, jpeg
+    from tests.support.photos import astronaut, jpeg
 
     return jpeg(astronaut())
 

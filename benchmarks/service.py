@@ -80,7 +80,7 @@ def running(
 @contextmanager
 def prepared(environment: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
     """The environment of processes of a service: its database is there and its models are."""
-    from facesvc import database
+    from facesvc.postgres import database
 
     with tempfile.TemporaryDirectory(prefix="facesvc-bench-") as folder:
         data = Path(folder)
@@ -135,7 +135,7 @@ def _gunicorn(environment: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = ["-m", "gunicorn", "--config=python:facesvc.gunicorn_conf", "--bind"]
+    command = ["-m", "gunicorn", "--config=python:facesvc.running.gunicorn_conf", "--bind"]
     process = subprocess.Popen(
         [sys.executable, *command, f"127.0.0.1:{port}"],
         cwd=PROJECT,

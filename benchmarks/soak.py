@@ -85,7 +85,7 @@ class Soak:
         return self.post("/identify", self.photo())
 
     def identify_group(self) -> Answer:
-        from tests.photos import jpeg, six_people
+        from tests.support.photos import jpeg, six_people
 
         return self.post("/identify", jpeg(six_people()))
 
@@ -126,7 +126,7 @@ class Soak:
 
     def photo(self) -> bytes:
         """A portrait of any size, light and compression: no two are the same."""
-        from tests.photos import astronaut, jpeg
+        from tests.support.photos import astronaut, jpeg
 
         portrait = astronaut()[:260, 100:340]
         width, height = (

@@ -42,7 +42,7 @@ _OTHERS = [UUID(int=number) for number in (1, 2)]
 
 async def watched(service: Service, tokens: list[str], seconds: float) -> list[Answer | None]:
     """What the others are answered; who waits when the time is over waits on to the end."""
-    from tests.photos import astronaut, jpeg
+    from tests.support.photos import astronaut, jpeg
 
     photo, answers, clock = jpeg(astronaut()), [], asyncio.get_running_loop().time
     end = clock() + seconds
@@ -98,7 +98,7 @@ async def _later(service: Service, before: int) -> int:
 
 
 async def _enrol(service: Service, user: UUID) -> None:
-    from tests.photos import astronaut, jpeg
+    from tests.support.photos import astronaut, jpeg
 
     request = request_of(token_of("enroller"), f"register?user_id={user}", jpeg(astronaut()))
     answer = await Connection(service.port).ask(request)

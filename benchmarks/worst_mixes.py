@@ -23,26 +23,26 @@ LARGEST = 10 * MB  # of a picture
 
 def _noisy() -> bytes:
     """JPEG of quality 30, 40 megapixels."""
-    from tests.photos import encode
+    from tests.support.photos import encode
 
     noise = np.random.default_rng(1).integers(0, 256, (5000, 8000, 1), np.uint8)
     return encode(np.repeat(noise, 3, 2), ".jpg", 1, 30)[:LARGEST]
 
 
 def _nobody(rows: int = 12, columns: int = 10) -> bytes:
-    from tests.photos import coffee, jpeg
+    from tests.support.photos import coffee, jpeg
 
     return jpeg(np.tile(coffee(), (rows, columns, 1)), 60)[:LARGEST]
 
 
 def _crowd(times: int = 4) -> bytes:
-    from tests.photos import jpeg, six_people
+    from tests.support.photos import jpeg, six_people
 
     return jpeg(np.tile(six_people(), (times, times, 1)), 80)
 
 
 def _blank() -> bytes:
-    from tests.photos import black_png
+    from tests.support.photos import black_png
 
     return black_png(8000, 5000)
 
@@ -96,7 +96,7 @@ def photos(by: Attacker) -> Attack:
 
 def formats(by: Attacker) -> Attack:
     """The pictures of every format that are slowest to decode, by many tokens."""
-    from tests.hard_pictures import WORST
+    from tests.fuzz.hard_pictures import WORST
 
     names = ("JPEG, noise, progressive", "PNG, 16 bits, alpha, interlaced", "PNG, noise")
     names += ("WebP, noise", "WebP, lossless, 65,536 codes", "BMP, packed")
@@ -175,7 +175,7 @@ def values(by: Attacker) -> Attack:
 
 def rows(by: Attacker) -> Attack:
     """Changes of what searches read: faces, the privacy of the user, sessions; and deep lists."""
-    from tests.photos import astronaut, jpeg
+    from tests.support.photos import astronaut, jpeg
 
     photo, user = jpeg(astronaut()[:260, 100:340]), f"users/{by.user}"
     levels = [json.dumps({"privacy_level": level}).encode() for level in ("public", "private")]

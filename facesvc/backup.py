@@ -222,9 +222,10 @@ def _later(one: Erasures, other: Erasures) -> Erasures:
 
 
 def _look_at_keys() -> None:
-    from recognition import engine, protection, sealing
-    from recognition.inference.packs import PackError
+    from recognition.inference.pack.declaration import PackError
     from recognition.models import FaceCrop
+    from recognition.packs import engine, protection
+    from recognition.privacy import sealing
 
     try:
         protection.require(engine.active_model().template_key)

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from facesvc.error_codes import CODES, table, topics
+from facesvc.http.error_codes import CODES, table, topics
 
 PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
 
 ABOVE = """\
 # Errors
 
-Made from the code by `make docs`: to change a text, change it in facesvc/error_codes.py.
+Made from the code by `make docs`: to change a text, change it in facesvc/http/error_codes.py.
 
 A refusal is answered as `{"success": false, "error": {"code", "message", "details"}, "metadata"}`.
 Programs decide by `code`, which never changes its meaning; `message` is for people and may change.

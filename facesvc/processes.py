@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-from recognition import orphans
+from recognition.processes import orphans
 
 # For glibc, as in the image: see docs/deployment.md.
 MALLOC = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "262144"}

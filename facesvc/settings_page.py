@@ -17,6 +17,7 @@ PROJECT = Path(__file__).parents[1]
 PAGE = PROJECT / "docs" / "settings.md"
 PACKAGES = ("facesvc", "recognition", "management", "batch")
 READERS = PROJECT / "facesvc" / "environment.py"
+SETTINGS = PROJECT / "facesvc" / "settings"
 
 KINDS = {
     "env.bool": "`true` or `false`",
@@ -112,9 +113,9 @@ def _anchor(heading: str) -> str:
 
 
 def modules() -> list[Path]:
-    """What settings.py says comes first."""
+    """The settings come first, and of these what facesvc/settings/__init__.py says."""
     paths = {path for package in PACKAGES for path in (PROJECT / package).rglob("*.py")}
-    return sorted(paths - {READERS}, key=lambda path: (path.name != "settings.py", path))
+    return sorted(paths - {READERS}, key=lambda path: (path.parent != SETTINGS, path))
 
 
 def _setting(call: ast.Call, reader: str, above: list[str], place: str) -> Setting:

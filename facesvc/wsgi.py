@@ -4,7 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from facesvc import tracing
+from facesvc.monitoring import tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facesvc.settings")
 

@@ -6,9 +6,9 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
-from recognition import erasure
 from recognition.errors import ServiceError
 from recognition.models import AuditEvent, User
+from recognition.privacy import erasure
 
 
 def events(wanted: Mapping[str, str]) -> QuerySet[AuditEvent]:

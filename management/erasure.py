@@ -15,9 +15,10 @@ from django.db.models import Q
 from django.db.models.signals import pre_delete
 
 from management import broken_off
-from recognition import audit, erasure, people
+from recognition import audit, people
 from recognition.access import Caller
 from recognition.models import AuditEvent, Friendship, User
+from recognition.privacy import erasure
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def _new_receipt_id() -> str:
 def _erase(actor: str, user_id: UUID) -> Receipt:
     people.require_not_merged(user_id)
     # Also of one who is no user something may be held, such as jobs. The row is not locked here:
-    # see batch.erasure for the order.
+    # see batch.privacy.erasure for the order.
     user, is_new = User.objects.get_or_create(pk=user_id)
     removed = _remove(user)
     if is_new:

@@ -15,7 +15,7 @@ from recognition import audit, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import Group, Membership, User
-from recognition.social import is_group_name
+from recognition.models.graph import is_group_name
 
 
 def all_groups(caller: Caller) -> QuerySet[Group]:

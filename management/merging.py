@@ -10,7 +10,9 @@ from django.db import connection
 from django.db.models import Q, Value
 from django.db.models.functions import Replace
 
-from recognition import audit, idempotency, lookalikes, moves, people, sessions
+from recognition import audit, people
+from recognition.api import idempotency
+from recognition.enrolment import lookalikes
 from recognition.errors import ServiceError
 from recognition.models import (
     Attempt,
@@ -23,6 +25,8 @@ from recognition.models import (
     Session,
     User,
 )
+from recognition.privacy import moves
+from recognition.verification import sessions
 
 _MILDEST_FIRST = (PrivacyLevel.PUBLIC, PrivacyLevel.FRIENDS, PrivacyLevel.PRIVATE)
 

@@ -12,10 +12,14 @@ from django.utils import timezone
 
 from management import broken_off, merging
 from management.operations import locked, locked_user
-from recognition import audit, idempotency, lockout, lookalikes, moves, people, sessions
-from recognition.duplicates import DuplicateState, PossibleDuplicate
+from recognition import audit, people
+from recognition.api import idempotency
+from recognition.enrolment import lookalikes
 from recognition.errors import ServiceError
 from recognition.models import Attempt, Face, User
+from recognition.models.duplicates import DuplicateState, PossibleDuplicate
+from recognition.privacy import moves
+from recognition.verification import lockout, sessions
 
 MAX_REASON = 500  # characters
 DECISIONS = (DuplicateState.SAME_PERSON.value, DuplicateState.DIFFERENT_PEOPLE.value)

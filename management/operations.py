@@ -7,10 +7,11 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from recognition import audit, consent, people
+from recognition import audit, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import Face, User
+from recognition.privacy import consent
 
 
 def face_of(caller: Caller, face_id: str) -> Face:

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 
-from recognition import audit, engine, matching
-from recognition.capacity import turn
-from recognition.engine import Engine
+from recognition import audit
+from recognition.gallery.search import Candidate, Gallery
+from recognition.gallery.statements import statements
+from recognition.identification import identifying
+from recognition.identification.identifying import SearchOptions, Threshold
 from recognition.inference.pipeline import DetectedFace
-from recognition.matching import BASIC, SearchOptions, Threshold
-from recognition.search import Candidate, Gallery
-from recognition.stages import stage
-from recognition.statements import statements
+from recognition.packs import engine
+from recognition.packs.engine import Engine
+from recognition.packs.thresholds import BASIC
+from recognition.processes.capacity import turn
+from recognition.processes.stages import stage
 
 # Faces of a photo that are looked up, the main one first, and people shown for each.
 _FACES, _PEOPLE = 4, 12
@@ -53,7 +56,7 @@ def find_by_photo(*, actor: str, image: bytes) -> PhotoSearch:
             FoundFace(probe, gallery.nearest(active.template(probe), least=least, limit=_PEOPLE))
             for probe in probes
         ]
-    sure = matching.cut(active, SearchOptions(min_confidence=BASIC), gallery.searched)
+    sure = identifying.cut(active, SearchOptions(min_confidence=BASIC), gallery.searched)
     candidates = sum(len(each.candidates) for each in found)
     audit.note(actor, "face.find_by_photo", faces=len(found), candidates=candidates)
     return PhotoSearch(active, found, gallery.searched, sure)

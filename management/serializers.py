@@ -2,14 +2,14 @@
 
 from rest_framework import serializers
 
-from recognition.models import PrivacyLevel, Taggable
-from recognition.serializers import (
+from recognition.api.serializers import (
     FaceMetadataField,
     FlagField,
     NestedSerializer,
     StrictSerializer,
     TextField,
 )
+from recognition.models import PrivacyLevel, Taggable
 
 
 class PrivacySettings(NestedSerializer):

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from recognition import people
 from recognition.errors import ServiceError
-from recognition.gallery import Scope
+from recognition.gallery.scope import Scope
 from recognition.people import Standing
 
 SCOPES = (

@@ -14,15 +14,13 @@ class RecognitionConfig(AppConfig):
     verbose_name = "People and recognition"
 
     def ready(self) -> None:
-        from recognition import (
-            checks,  # noqa: F401  registers the system checks
-            connections,
-            erasure,
-            idempotency,
-            lookalikes,
-            sessions,
-        )
+        from recognition import checks  # noqa: F401  registers the system checks
+        from recognition.api import idempotency
+        from recognition.enrolment import lookalikes
         from recognition.models import Face, User
+        from recognition.privacy import erasure
+        from recognition.processes import connections
+        from recognition.verification import sessions
 
         connection_created.connect(connections.prepare)
         # After the receivers of `batch`, which comes first in INSTALLED_APPS: it locks its items
@@ -39,9 +37,10 @@ class RecognitionConfig(AppConfig):
 
 def _prepare_search(using: str, **kwargs: Any) -> None:
     """For the active version: of no cost in a new database, kept in an old one."""
-    from recognition import engine, indexes, protection
-    from recognition.inference.packs import PackError
+    from recognition.gallery import indexes
+    from recognition.inference.pack.declaration import PackError
     from recognition.models import SketchCentre
+    from recognition.packs import engine, protection
 
     if SketchCentre._meta.db_table not in databases[using].introspection.table_names():
         return  # migrated to before there was a search

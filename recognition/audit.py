@@ -7,8 +7,8 @@ of the admin pages, or `system`.
 from typing import Any
 from uuid import UUID
 
-from recognition.current_request import NONE, request_id
 from recognition.models import AuditEvent
+from recognition.processes.current_request import NONE, request_id
 
 SYSTEM = "system"
 _LONGEST = 110  # characters of an actor

@@ -7,10 +7,12 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from recognition import engine, indexes, protection, tokens
-from recognition.inference.packs import PackError
-from recognition.outbound import is_address
-from recognition.providers import CHECKS
+from recognition.api import tokens
+from recognition.gallery import indexes
+from recognition.inference.pack.declaration import PackError
+from recognition.outbound.exchange import is_address
+from recognition.packs import engine, protection
+from recognition.verification.evidence.providers import CHECKS
 
 
 @register()

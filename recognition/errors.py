@@ -1,4 +1,4 @@
-"""Expected refusals. facesvc.api maps their codes to HTTP."""
+"""Expected refusals. facesvc.http.errors maps their codes to HTTP."""
 
 from typing import Any
 

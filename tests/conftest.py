@@ -14,12 +14,13 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoDbBlocker, Settings
 
-from recognition import daily_counts, downloads, engine
+from recognition import daily_counts
 from recognition.access import SCOPES
 from recognition.inference.arrays import Floats
 from recognition.inference.images import decode
 from recognition.inference.pipeline import FacePipeline
-from tests.builders import (
+from recognition.packs import downloads, engine
+from tests.support.builders import (
     FRIEND,
     OWNER,
     STRANGER,
@@ -29,7 +30,7 @@ from tests.builders import (
     service_token,
     user_token,
 )
-from tests.photos import SHARED
+from tests.support.photos import SHARED
 
 # The templates of tests are plain, whatever key the .env of the machine has, and so are those of
 # the processes that they start: a test of protected ones sets a key of its own.

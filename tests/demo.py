@@ -71,7 +71,7 @@ def main() -> int:
 
 def running(data_dir: Path) -> str:
     """The address of the service on that data folder, empty if there is none."""
-    from facesvc import locks
+    from facesvc.postgres import locks
 
     path = data_dir / "locks" / "run"
     if not path.exists() or locks.is_free(path):
@@ -82,9 +82,9 @@ def running(data_dir: Path) -> str:
 def run(host: str, port: int) -> int:
     """The service, with the people in it once it is ready. Ctrl-C ends both."""
     from facesvc.processes import die_with_parent
-    from facesvc.run import address
+    from facesvc.running.run import address
 
-    command = [sys.executable, "-m", "facesvc.run", "--host", host, "--port", str(port)]
+    command = [sys.executable, "-m", "facesvc.running.run", "--host", host, "--port", str(port)]
     end = die_with_parent(signal.SIGTERM)
     service = subprocess.Popen(command, cwd=PROJECT, preexec_fn=end)
     url = address(host, port)
@@ -126,9 +126,9 @@ def show(url: str, folder: Path) -> None:
 
 def issued() -> str:
     """As `make run` prints one."""
-    from facesvc.run import TOKEN_CALLS, TOKEN_HOURS
-    from recognition import tokens
+    from facesvc.running.run import TOKEN_CALLS, TOKEN_HOURS
     from recognition.access import SCOPES
+    from recognition.api import tokens
 
     try:
         return tokens.issue(
@@ -139,7 +139,7 @@ def issued() -> str:
 
 
 def save_photos(folder: Path) -> None:
-    from tests.photos import astronaut, jpeg, resized, six_people, tom_hanks
+    from tests.support.photos import astronaut, jpeg, resized, six_people, tom_hanks
 
     folder.mkdir(mode=0o700, exist_ok=True)
     (folder / "astronaut.jpg").write_bytes(jpeg(astronaut()))

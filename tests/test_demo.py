@@ -8,8 +8,9 @@ import pytest
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from facesvc import locks, run
-from recognition import tokens
+from facesvc.postgres import locks
+from facesvc.running import run
+from recognition.api import tokens
 from recognition.models import Face, User
 from tests import demo
 

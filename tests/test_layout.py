@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facesvc.error_codes import STATUS
+from facesvc.http.error_codes import STATUS
 
 PROJECT = Path(__file__).parents[1]
 PACKAGES = ("facesvc", "recognition", "management", "batch")
@@ -25,7 +25,7 @@ def named(path: Path) -> str:
 
 
 def test_it_works() -> None:
-    assert "recognition/matching.py" in map(named, MODULES)
+    assert "recognition/verification/matching.py" in map(named, MODULES)
 
 
 def test_the_management_app_holds_no_commands() -> None:
@@ -156,7 +156,7 @@ def test_no_test_asserts_how_fast_something_is(tests: dict[str, ast.Module]) -> 
 
 
 def test_tests_are_patient(tests: dict[str, ast.Module]) -> None:
-    """They wait for others as tests/patience.py says."""
+    """They wait for others as tests/support/patience.py says."""
     found = {name: short_waits(tree) for name, tree in tests.items()}
     assert not {name: lines for name, lines in found.items() if lines}
 

@@ -78,7 +78,7 @@ def measure(options: argparse.Namespace, others: list[type[peers.Peer]]) -> None
     from benchmarks.search.people import Gallery
     from benchmarks.search.runner import Effort, measure_gallery
     from benchmarks.search.systems import Other, Product
-    from recognition.engine import calibration_of
+    from recognition.packs.engine import calibration_of
 
     effort = Effort(
         probes=options.probes,

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from benchmarks.search.people import FRIENDS, GROUP, Case, Gallery
 from benchmarks.templates import Floats
-from recognition.gallery import Scope
+from recognition.gallery.scope import Scope
 from recognition.models import (
     AuditEvent,
     Face,

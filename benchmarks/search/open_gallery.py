@@ -12,14 +12,16 @@ from benchmarks.resampled import Resampled
 from benchmarks.search import loading
 from benchmarks.search.product import engine_of
 from benchmarks.templates import Floats
-from recognition import indexes, matching
-from recognition.engine import calibration_of
-from recognition.folder_embedding import EmbeddedFolder
-from recognition.gallery import Scope
-from recognition.inference.packs import ModelPack
+from recognition.gallery import indexes
+from recognition.gallery.scope import Scope
+from recognition.gallery.search import Gallery
+from recognition.gallery.statements import statements
+from recognition.identification import identifying
+from recognition.inference.pack.declaration import ModelPack
+from recognition.measuring.folder_embedding import EmbeddedFolder
 from recognition.models import Face, Template, User
-from recognition.search import Gallery
-from recognition.statements import statements
+from recognition.packs import thresholds
+from recognition.packs.engine import calibration_of
 
 # At most so many real people are enrolled: the others are needed as strangers.
 MOST_REAL = 1_000
@@ -58,13 +60,13 @@ class OpenGallery:
 
         One search for each photo, at the loosest cut: the others take a part of what it finds.
         """
-        basic = matching.level_confidence("basic")
+        basic = thresholds.level_confidence("basic")
         with statements():
             gallery = Gallery.visible_to(Scope(viewer=None), self._by)
             cuts = [
-                matching.cut(
+                identifying.cut(
                     self._by,
-                    matching.SearchOptions(basic, max_false_positive_rate=rate),
+                    identifying.SearchOptions(basic, max_false_positive_rate=rate),
                     gallery.searched,
                 ).cosine
                 for rate in rates

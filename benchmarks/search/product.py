@@ -7,14 +7,16 @@ from uuid import UUID
 
 from benchmarks.search.reference import CUTS, Cut
 from benchmarks.templates import Floats
-from recognition import engine, indexes, matching
-from recognition.engine import Engine
-from recognition.gallery import Scope
-from recognition.inference.packs import ModelPack
+from recognition.gallery import indexes
+from recognition.gallery.scope import Scope
+from recognition.gallery.search import Gallery, Plan
+from recognition.gallery.statements import statements
+from recognition.identification import identifying
+from recognition.inference.pack.declaration import ModelPack
 from recognition.models import ActiveModel
-from recognition.scores import ScoreScale
-from recognition.search import Gallery, Plan
-from recognition.statements import statements
+from recognition.packs import engine, thresholds
+from recognition.packs.engine import Engine
+from recognition.packs.scores import ScoreScale
 
 # Its templates are what benchmarks.templates draws; the weights are not needed.
 PACK = "scrfd-arcface"
@@ -56,13 +58,13 @@ def visible(active: Engine, scope: Scope) -> int:
 
 def cuts(active: Engine, searched: int) -> list[Cut]:
     """What is measured: the default, without the second cut, at `standard`, and everything."""
-    basic = matching.level_confidence("basic")
-    default = matching.SearchOptions(min_confidence=basic)
-    open_set_off = matching.SearchOptions(min_confidence=basic, max_false_positive_rate=None)
-    standard = active.scores.cosine_of_confidence(matching.level_confidence("standard"))
+    basic = thresholds.level_confidence("basic")
+    default = identifying.SearchOptions(min_confidence=basic)
+    open_set_off = identifying.SearchOptions(min_confidence=basic, max_false_positive_rate=None)
+    standard = active.scores.cosine_of_confidence(thresholds.level_confidence("standard"))
     cosines = (
-        matching.cut(active, default, searched).cosine,
-        matching.cut(active, open_set_off, searched).cosine,
+        identifying.cut(active, default, searched).cosine,
+        identifying.cut(active, open_set_off, searched).cosine,
         standard,
         -1.0,
     )

@@ -27,7 +27,7 @@ def own_database() -> Iterator[Path]:
         from django.core.management import call_command
         from django.db import connections
 
-        from facesvc import database
+        from facesvc.postgres import database
 
         try:
             call_command("migrate", verbosity=0)

@@ -20,7 +20,7 @@ from benchmarks.search.peers.base import Peer
 from benchmarks.search.people import Allowed, Case, Gallery, cases
 from benchmarks.search.reference import Cut
 from benchmarks.templates import Floats
-from recognition.engine import Engine
+from recognition.packs.engine import Engine
 
 
 class System(ABC):

@@ -71,7 +71,7 @@ if replace_pods &&
     start_if_stopped &&
     in_cluster rollout status deployment/web --timeout="${seconds}s" &&
     in_cluster rollout status deployment/worker --timeout="${seconds}s" &&
-    in_cluster exec deployment/web -- python -m facesvc.probe; then
+    in_cluster exec deployment/web -- python -m facesvc.running.probe; then
     echo "$image serves"
     exit 0
 fi

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, OperationalError
 
 from facesvc.postgres.cluster import DatabaseError
-from recognition.inference.packs import PackError
+from recognition.inference.pack.declaration import PackError
 
 
 class State(StrEnum):

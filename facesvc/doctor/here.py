@@ -7,12 +7,13 @@ from django.conf import settings
 from django.core import checks as django_checks
 from django.db import Error
 
-from facesvc import gunicorn_conf, machine
+from facesvc import machine
 from facesvc.doctor.findings import Finding, failure, ok, warning
 from facesvc.postgres.cluster import DatabaseError
-from recognition import engine
-from recognition.inference import weights
+from facesvc.running import gunicorn_conf
+from recognition.inference.pack import weights
 from recognition.models import ActiveModel
+from recognition.packs import engine
 
 _MB = 1024**2
 

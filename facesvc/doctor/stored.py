@@ -12,8 +12,10 @@ from batch.apps import SWEEP
 from batch.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from facesvc.doctor.findings import Finding, failure, ok, warning
 from facesvc.postgres import former
-from recognition import engine, indexes, protection, sealing
+from recognition.gallery import indexes
 from recognition.models import ActiveModel, FaceCrop
+from recognition.packs import engine, protection
+from recognition.privacy import sealing
 
 LEAST_POSTGRESQL = 14  # Django's
 CLOCK_SECONDS = 2.0

@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString
 
 from facesvc.operators import model_page
 from facesvc.operators.dates import DatedList
-from recognition.admin_kit import LargeTable, ReadOnly, when
-from recognition.audit_sentences import SENTENCES, Names, label, sentence
+from recognition.admin.audit_sentences import SENTENCES, Names, label, sentence
+from recognition.admin.kit import LargeTable, ReadOnly, when
 from recognition.models import ActiveModel, AuditEvent, User
 
 _ACTORS = {

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Max, Min
 from django.utils import timezone
 
-from recognition.admin_kit import UncountedList
+from recognition.admin.kit import UncountedList
 
 _PARTS = ("year", "month", "day")
 

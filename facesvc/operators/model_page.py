@@ -5,12 +5,12 @@ from datetime import datetime
 
 from django.db.models import Sum
 
-from recognition import catalogue, engine, matching, protection
-from recognition.admin_kit import link
-from recognition.catalogue import Entry
-from recognition.inference.packs import Calibration, ModelPack, PackError
+from recognition.admin.kit import link
+from recognition.inference.pack.declaration import Calibration, ModelPack, PackError
 from recognition.models import Face, GalleryCount, User
-from recognition.scores import ScoreScale
+from recognition.packs import catalogue, engine, protection, thresholds
+from recognition.packs.catalogue import Entry
+from recognition.packs.scores import ScoreScale
 
 # A face without a kept picture is looked for up to here; there may be as many as faces.
 _MOST_FACES = 1000
@@ -93,8 +93,8 @@ def page() -> Page:
 
 def _levels(calibration: Calibration) -> list[Level]:
     scores, levels = ScoreScale(calibration), []
-    for name in matching.LEVELS:
-        confidence = matching.level_confidence(name)
+    for name in thresholds.LEVELS:
+        confidence = thresholds.level_confidence(name)
         cosine = scores.cosine_of_confidence(confidence)
         levels.append(
             Level(

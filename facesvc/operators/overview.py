@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from batch.models import DeliveryState, Item, Job, WebhookDelivery, WebhookEndpoint
 from facesvc.operators.plots import Plot, Series, plot
-from recognition.duplicates import DuplicateState, PossibleDuplicate
 from recognition.models import CountedKind, DailyCount, FailureCount
+from recognition.models.duplicates import DuplicateState, PossibleDuplicate
 
 DAYS = 30
 MOST = 1000

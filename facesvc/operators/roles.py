@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.contrib.auth.management import create_permissions
 from django.db.models import Q
 
-from recognition.admin_kit import ERASE, MODERATE, VIEW_PICTURES
+from recognition.admin.kit import ERASE, MODERATE, VIEW_PICTURES
 
 # Beside looking at everything but pictures.
 _MODERATOR = (

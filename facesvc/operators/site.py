@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 
-from facesvc.login import LoginForm
+from facesvc.http.login import LoginForm
 from facesvc.operators import overview
 
 # Browsers take these for as safe as https, and keep our cookies there.

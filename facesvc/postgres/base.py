@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db.backends.postgresql import base
 
-from facesvc import database
+from facesvc.postgres import database
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

@@ -2,7 +2,8 @@
 
 Users hold a shared lock on one file. The keeper waits for the exclusive lock on it, which it gets
 when the last user is gone in whatever way, and stops the server then. Started by
-`facesvc.database`; if the keeper itself is killed, the kernel tells the server to shut down.
+`facesvc.postgres.database`; if the keeper itself is killed, the kernel tells the server to shut
+down.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from facesvc import locks
+from facesvc.postgres import locks
 from facesvc.processes import die_with_parent
 
 STOP_TIMEOUT = 60

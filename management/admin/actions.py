@@ -19,7 +19,7 @@ from django.urls import reverse
 
 from management import erasure, moderation
 from management.admin import choosing, person_page
-from recognition.admin_kit import ERASE, MODERATE, actor_of, address_of, note_about_person, spaced
+from recognition.admin.kit import ERASE, MODERATE, actor_of, address_of, note_about_person, spaced
 from recognition.errors import ServiceError
 from recognition.models import Face, User
 

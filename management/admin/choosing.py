@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from management.admin import words
-from recognition import finding
-from recognition.admin_kit import address_of
+from recognition.admin import finding
+from recognition.admin.kit import address_of
 from recognition.models import Face, User
 
 # More hits than this are for a better search.

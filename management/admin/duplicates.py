@@ -13,8 +13,8 @@ from django.urls import URLPattern, path, reverse
 
 from management import moderation
 from management.admin import person_page, pictures, words
-from recognition import finding
-from recognition.admin_kit import (
+from recognition.admin import finding
+from recognition.admin.kit import (
     MODERATE,
     LargeTable,
     ReadOnly,
@@ -23,9 +23,9 @@ from recognition.admin_kit import (
     note_about_person,
     when,
 )
-from recognition.duplicates import DuplicateState
 from recognition.errors import ServiceError
 from recognition.models import Face, PossibleDuplicate, User
+from recognition.models.duplicates import DuplicateState
 
 _STATES = {
     DuplicateState.OPEN: "Open",

@@ -10,7 +10,7 @@ from django.urls import reverse
 from management import moderation
 from management.admin import choosing
 from management.admin.actions import Question, ReasonForm, View, ask, done
-from recognition.admin_kit import MODERATE, actor_of, note_about_person
+from recognition.admin.kit import MODERATE, actor_of, note_about_person
 from recognition.models import Face
 
 

@@ -11,8 +11,9 @@ from django.urls import URLPattern, path, reverse
 
 from management.admin import face_actions, find_by_photo, person_page, pictures, words
 from management.admin.filters import SearchableFilter, SuspendedFilter
-from recognition import audit, finding
-from recognition.admin_kit import (
+from recognition import audit
+from recognition.admin import finding
+from recognition.admin.kit import (
     MODERATE,
     LargeTable,
     ReadOnly,

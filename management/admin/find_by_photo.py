@@ -12,11 +12,11 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from management.admin import person_page, pictures, words
 from management.photo_search import FoundFace, PhotoSearch, find_by_photo
-from recognition import capacity
-from recognition.admin_kit import VIEW_PICTURES, actor_of
-from recognition.capacity import BusyError
+from recognition.admin.kit import VIEW_PICTURES, actor_of
 from recognition.inference.images import ImageError
 from recognition.models import Face
+from recognition.processes import capacity
+from recognition.processes.capacity import BusyError
 
 _NEEDED = (VIEW_PICTURES, "recognition.view_user", "recognition.view_face")
 

@@ -15,8 +15,9 @@ from django.utils.html import format_html
 from management import erasure
 from management.admin import actions, person_page, words
 from management.admin.filters import LockedFilter, SuspendedFilter
-from recognition import audit, finding
-from recognition.admin_kit import ERASE, LargeTable, ReadOnly, actor_of, address_of, one_of, when
+from recognition import audit
+from recognition.admin import finding
+from recognition.admin.kit import ERASE, LargeTable, ReadOnly, actor_of, address_of, one_of, when
 from recognition.models import Face, MergedUser, PrivacyLevel, User
 
 

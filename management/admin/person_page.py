@@ -8,8 +8,8 @@ from django.http import HttpRequest
 
 from management.admin import pictures, words
 from recognition import audit
-from recognition.admin_kit import ERASE, MODERATE, actor_of, spaced
-from recognition.audit_sentences import Names, sentence
+from recognition.admin.audit_sentences import Names, sentence
+from recognition.admin.kit import ERASE, MODERATE, actor_of, spaced
 from recognition.models import (
     Attempt,
     AuditEvent,

@@ -13,9 +13,9 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from recognition import sealing
-from recognition.admin_kit import VIEW_PICTURES
+from recognition.admin.kit import VIEW_PICTURES
 from recognition.models import Face, FaceCrop
+from recognition.privacy import sealing
 
 _signer = signing.TimestampSigner(salt="management.admin.pictures")
 _SECONDS = 3600

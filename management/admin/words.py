@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 
-from recognition.admin_kit import in_words, spaced
+from recognition.admin.kit import in_words, spaced
 from recognition.inference import quality
 from recognition.models import Face, User
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from recognition.inference.alignment import align
 from recognition.inference.arrays import Floats, Image
+from recognition.inference.pack.specs import AlignedAttributesSpec, AttributesSpec
 from recognition.inference.sessions import CropModel, Model, Tensor
-from recognition.inference.specs import AlignedAttributesSpec, AttributesSpec
 
 # Index of the output -> what it stands for, in both of InsightFace's models.
 _GENDERS = ("female", "male")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from recognition.inference.arrays import Floats, Image
+from recognition.inference.pack.specs import RecogniserSpec
 from recognition.inference.sessions import CropModel, Model
-from recognition.inference.specs import RecogniserSpec
 
 
 class Embedder:

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from recognition.inference.arrays import Floats, Image
+from recognition.inference.pack.specs import LivenessSpec
 from recognition.inference.sessions import CropModel, Model, Tensor
-from recognition.inference.specs import LivenessSpec
 
 
 class LivenessEstimator:

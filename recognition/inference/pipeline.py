@@ -20,12 +20,12 @@ from recognition.inference.detection.results import Detections
 from recognition.inference.embedding import Embedder
 from recognition.inference.images import reduced, turned
 from recognition.inference.liveness import LivenessEstimator
-from recognition.inference.packs import ModelPack, PackError
+from recognition.inference.pack.declaration import ModelPack, PackError
+from recognition.inference.pack.specs import WeightFile
+from recognition.inference.pack.weights import weight_path
 from recognition.inference.pose import Pose, PoseEstimator, eye_distance
 from recognition.inference.quality import Quality, QualityNetwork, assess
 from recognition.inference.sessions import Model
-from recognition.inference.specs import WeightFile
-from recognition.inference.weights import weight_path
 
 # One column holds the templates of all packs.
 TEMPLATE_DIMENSIONS = 512

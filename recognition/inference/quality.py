@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from recognition.inference.arrays import Floats, Image
+from recognition.inference.pack.specs import QualitySpec
 from recognition.inference.pose import Pose
 from recognition.inference.sessions import CropModel, Model
-from recognition.inference.specs import QualitySpec
 
 # Crops are compared at one size, so that sharpness means the same for every recogniser.
 _CROP_SIDE = 112

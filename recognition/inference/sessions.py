@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from recognition.inference.arrays import Image
-from recognition.inference.specs import InputSpec
+from recognition.inference.pack.specs import InputSpec
 
 # In order of preference; the others that a build may offer need setting up of their own.
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.builders import PICTURE, PICTURE_BASE64
+from tests.support.builders import PICTURE, PICTURE_BASE64
 
 # What the paths and bodies are filled in with; see tests/api/test_routes.py.
 Ids = dict[str, str]
@@ -177,7 +177,7 @@ ROWS = [
     Row("POST", "batch-jobs/{job_id}/cancel", "face:batch", _JOB, "200", _JOB, _JOB),
 ]
 
-# Whose token is a setting: tests/api/test_metrics.py has who may.
+# Whose token is a setting: tests/api/service/test_metrics.py has who may.
 METRICS = "metrics"
 # Of nobody in particular: probes, the page and the API description. They answer without a token.
 OPEN = {"", "health", "health/live", "health/ready", "api/schema", "api/docs", "api/docs/", "docs"}

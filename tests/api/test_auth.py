@@ -19,8 +19,8 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
-from recognition import tokens
-from tests.builders import OWNER, PREFIX, Person, make_user, refusal, user_token
+from recognition.api import tokens
+from tests.support.builders import OWNER, PREFIX, Person, make_user, refusal, user_token
 
 pytestmark = pytest.mark.django_db
 

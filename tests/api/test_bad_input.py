@@ -16,7 +16,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from recognition.models import Attempt, Session
-from tests.builders import (
+from tests.support.builders import (
     OWNER,
     PICTURE,
     PICTURE_BASE64,
@@ -29,7 +29,7 @@ from tests.builders import (
     row_counts,
     vector,
 )
-from tests.photos import black_png, encode, jpeg
+from tests.support.photos import black_png, encode, jpeg
 
 pytestmark = pytest.mark.django_db
 

@@ -12,13 +12,13 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from batch import at_once, work
+from batch.jobs import at_once, work
 from batch.models import Item
-from recognition import capacity
-from recognition.capacity import Patience, Turns
+from recognition.api.user_requests import in_progress
 from recognition.models import RateWindow
-from recognition.user_requests import in_progress
-from tests.builders import (
+from recognition.processes import capacity
+from recognition.processes.capacity import Patience, Turns
+from tests.support.builders import (
     OWNER,
     PICTURE,
     PICTURE_BASE64,

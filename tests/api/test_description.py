@@ -28,11 +28,11 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from batch.models import Job, Kind
 from facesvc.wsgi import application
-from recognition import engine
 from recognition.descriptions import attributes_of
 from recognition.models import Session
+from recognition.packs import engine
 from tests.api.routes import ROWS
-from tests.builders import (
+from tests.support.builders import (
     FRIEND,
     OWNER,
     PICTURE,

@@ -11,10 +11,10 @@ from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client
 
-from facesvc.logs import RequestIdFilter
+from facesvc.monitoring.logs import RequestIdFilter
 from management import operations
 from recognition.errors import ServiceError
-from tests.builders import OWNER, PREFIX, Person, make_user
+from tests.support.builders import OWNER, PREFIX, Person, make_user
 
 pytestmark = pytest.mark.django_db
 METADATA = {"request_id", "processing_time", "model_version", "timestamp"}

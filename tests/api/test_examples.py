@@ -15,13 +15,13 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
-from facesvc import examples, guide
-from facesvc.openapi_hooks import FORM, JSON
+from facesvc.openapi import examples, guide
+from facesvc.openapi.hooks import FORM, JSON
 from recognition.access import SCOPES
-from recognition.duplicates import PossibleDuplicate
 from recognition.models import User
+from recognition.models.duplicates import PossibleDuplicate
 from tests.api.routes import ROWS
-from tests.builders import PREFIX, data_of, service_token
+from tests.support.builders import PREFIX, data_of, service_token
 
 Schema = dict[str, Any]
 pytestmark = pytest.mark.django_db
@@ -172,14 +172,14 @@ def test_an_operation_can_be_understood_and_tried(operation: Operation) -> None:
         f'{hint} a `summary="..."`: a few words without a full stop'
     )
     assert says["tags"][0] in {each["name"] for each in guide.TAGS} and len(says["tags"]) == 1, (
-        f"{hint} one of the tags in facesvc/guide.py"
+        f"{hint} one of the tags in facesvc/openapi/guide.py"
     )
     for parameter in says.get("parameters", ()):
         assert parameter["in"] != "path" or parameter["name"] in examples.PATH, (
-            f"say in PATH of facesvc/examples.py where {parameter['name']} comes from"
+            f"say in PATH of facesvc/openapi/examples.py where {parameter['name']} comes from"
         )
     assert not operation.content or body_of(operation)[0], (
-        f"{name}: put an example of its body into BODIES of facesvc/examples.py"
+        f"{name}: put an example of its body into BODIES of facesvc/openapi/examples.py"
     )
 
 

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
-from tests.builders import OWNER, PREFIX, Person, make_user
+from tests.support.builders import OWNER, PREFIX, Person, make_user
 
 pytestmark = pytest.mark.django_db
 PROJECT = Path(__file__).parents[2]

@@ -10,7 +10,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 
 from recognition.models import Face
-from tests.builders import (
+from tests.recognition.inference.test_images import LOSSY
+from tests.support.builders import (
     OWNER,
     PICTURE,
     PICTURE_BASE64,
@@ -20,7 +21,6 @@ from tests.builders import (
     refusal,
     vector,
 )
-from tests.inference.test_images import LOSSY
 
 pytestmark = pytest.mark.django_db
 # Of every kind: with + and /, and with padding.

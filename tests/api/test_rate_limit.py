@@ -13,11 +13,11 @@ from django.db.models import F
 from django.test import Client
 from pytest_django import Settings
 
-from recognition import tokens
+from recognition.api import tokens
 from recognition.models import RateWindow
 from tests.api.test_auth import EC_KEY, pem, signed
-from tests.builders import OWNER, USER_SCOPES, Person, make_user, refusal, user_token
-from tests.processes import Hammering, hammer
+from tests.support.builders import OWNER, USER_SCOPES, Person, make_user, refusal, user_token
+from tests.support.processes import Hammering, hammer
 
 pytestmark = pytest.mark.django_db
 

@@ -23,7 +23,7 @@ from batch.models import Job, Kind
 from recognition.access import SCOPES
 from recognition.models import PossibleDuplicate, Session
 from tests.api.routes import METRICS, OPEN, ROWS, Ids, Row
-from tests.builders import (
+from tests.support.builders import (
     FRIEND,
     OWNER,
     PREFIX,

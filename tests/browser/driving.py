@@ -17,7 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from recognition.inference.arrays import Image
-from tests.photos import encode, jpeg, package_file
+from tests.support.photos import encode, jpeg, package_file
 
 SCREENSHOTS = Path(__file__).parents[2] / "docs" / "screenshots"
 PATIENCE = 120  # seconds, on a busy machine

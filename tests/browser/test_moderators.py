@@ -28,8 +28,8 @@ from tests.browser.moderators import (
     set_up,
     wait_for_pictures,
 )
-from tests.builders import Person, data_of, service_token
-from tests.photos import astronaut, coffee, jpeg, resized, six_people, tom_hanks
+from tests.support.builders import Person, data_of, service_token
+from tests.support.photos import astronaut, coffee, jpeg, resized, six_people, tom_hanks
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 PEOPLE, FACES = "/admin/recognition/user/", "/admin/recognition/face/"

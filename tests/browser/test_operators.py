@@ -21,7 +21,7 @@ from recognition import audit
 from recognition.models import AuditEvent, CountedKind, DailyCount, FailureCount, User
 from tests.browser.driving import PHONE, Browser
 from tests.browser.moderators import check, log_in
-from tests.builders import FRIEND, OWNER, make_face, make_user, vector
+from tests.support.builders import FRIEND, OWNER, make_face, make_user, vector
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 # How often on a day; the month gets busier.

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.search.people import Allowed, Gallery
 from benchmarks.templates import Floats, Numbers
 
-# The graphs are built like the product's: see recognition.indexes.
+# The graphs are built like the product's: see recognition.gallery.indexes.
 M, EF_CONSTRUCTION = 32, 200
 # A person has up to three templates, and ten people are shown.
 ROWS = 30

@@ -5,9 +5,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from facesvc import __version__, terminal
+from facesvc import __version__
 from facesvc.doctor.checks import CHECKS
 from facesvc.doctor.findings import Finding, State, examine
+from facesvc.monitoring import terminal
 
 _COLOURS = {
     State.OK: terminal.GREEN,

@@ -12,8 +12,8 @@ from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.decoders import suppress
 from recognition.inference.detection.results import Detections, joined
 from recognition.inference.images import reduced, shrinking
+from recognition.inference.pack.specs import AnchorSpec
 from recognition.inference.sessions import Model, to_input
-from recognition.inference.specs import AnchorSpec
 
 Spec = TypeVar("Spec", bound=AnchorSpec)
 # Outputs, spec, side of the square input -> faces above the threshold, not suppressed.

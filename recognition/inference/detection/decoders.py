@@ -13,7 +13,7 @@ import numpy as np
 
 from recognition.inference.arrays import Floats
 from recognition.inference.detection.results import Detections, joined
-from recognition.inference.specs import RetinaFaceSpec, ScrfdSpec, YunetSpec
+from recognition.inference.pack.specs import RetinaFaceSpec, ScrfdSpec, YunetSpec
 
 
 def decode_scrfd(outputs: Sequence[Floats], spec: ScrfdSpec, side: int) -> Detections:

@@ -9,8 +9,8 @@ from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.results import Detections
 from recognition.inference.images import reduced, shrinking
 from recognition.inference.landmarks import LandmarkCascade, mean_grey
+from recognition.inference.pack.specs import MmodSpec
 from recognition.inference.sessions import Model, to_tensor
-from recognition.inference.specs import MmodSpec
 
 
 class MmodDetector:

@@ -1,0 +1,178 @@
+"""Request bodies of the batch endpoints."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+from rest_framework.utils import html
+
+from batch.jobs.verbs import Outcome
+from recognition import strict_json
+from recognition.api.serializers import (
+    MAX_METADATA_BYTES,
+    FaceMetadataField,
+    FlagField,
+    IdField,
+    MetadataField,
+    NestedSerializer,
+    PictureField,
+    SearchScope,
+    StrictSerializer,
+    TextField,
+    WholeNumberField,
+    refuse_unknown,
+)
+from recognition.errors import ServiceError
+
+_MAX_ID = 200
+# Bytes of a body that are said of each picture, besides the picture itself.
+MOST_OF_EACH = MAX_METADATA_BYTES + 2048
+
+
+class BatchPictureField(PictureField):
+    """A picture's bytes, or the Outcome of one that cannot be read: that is one item's error."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        try:
+            picture = super().run_validation(data)
+        except ServiceError as error:
+            return Outcome.refused(error)
+        except serializers.ValidationError as error:
+            return Outcome.failed("invalid_request", " ".join(map(str, error.detail)))
+        if len(picture) > settings.MAX_IMAGE_BYTES:
+            message = f"The picture has more than {settings.MAX_IMAGE_SIZE_MB:g} MB."
+            return Outcome.failed("image_too_large", message)
+        return picture
+
+
+class BatchPicture(StrictSerializer):
+    image_id = TextField(max_length=_MAX_ID)
+    image = BatchPictureField()
+
+
+class BatchFace(BatchPicture):
+    user_id = IdField()
+    face_group = TextField(max_length=64, default="primary")
+    face_index = WholeNumberField(min_value=0, max_value=1000, default=None)
+    metadata = FaceMetadataField(default=dict)
+
+
+class Processing(NestedSerializer):
+    callback_url = TextField(
+        max_length=2000, required=False, help_text="What comes there is the webhook batchJobEnded."
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        # The name is a word of the language.
+        return {"async": FlagField(default=False), **super().get_fields()}
+
+    def get_default(self) -> Any:
+        return self.to_internal_value({})
+
+    def validate(self, attrs: Any) -> Any:
+        if attrs.get("callback_url") and not attrs["async"]:
+            raise serializers.ValidationError({"callback_url": ["Only with `async`: true."]})
+        return attrs
+
+
+class AlwaysAsync(Processing):
+    def get_fields(self) -> dict[str, Any]:
+        return super().get_fields() | {"async": FlagField(default=True)}
+
+    def validate(self, attrs: Any) -> Any:
+        if not attrs["async"]:
+            raise serializers.ValidationError({"async": ["Only true is possible here."]})
+        return attrs
+
+
+class BatchRequest(StrictSerializer):
+    """JSON with pictures in base64; or a form with files `images` and, in their order, what else
+    is said of each as a JSON list `items` (an `image_id` left out is the file's name)."""
+
+    # Besides the picture and its name: a form has to have it in `items`.
+    required_of_each = ""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if html.is_html_input(data):
+            refuse_unknown(data, [*self.fields, "items"])
+            with _named_as_in_form():
+                return self._read(_from_form(data, required=self.required_of_each))
+        return self._read(data)
+
+    def _read(self, data: Any) -> Any:
+        images = data.get("images")
+        if isinstance(images, list) and len(images) > settings.MAX_BATCH_SIZE:
+            raise ServiceError(
+                "too_many_images",
+                f"{len(images)} pictures; at most {settings.MAX_BATCH_SIZE} are taken.",
+                {"limit": settings.MAX_BATCH_SIZE, "images": len(images)},
+            )
+        return super().to_internal_value(data)
+
+    def validate_images(self, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if twice := sorted(_repeated(image["image_id"] for image in images)):
+            message = f"image_id is not unique: {', '.join(twice)[:200]}."
+            if html.is_html_input(self.initial_data):
+                message += ' Give files of the same name others: `items=[{"image_id": "a"}, ...]`.'
+            raise serializers.ValidationError(message)
+        return images
+
+
+class BatchIdentifyRequest(BatchRequest):
+    images = BatchPicture(many=True, allow_empty=False)
+    on_behalf_of = IdField(required=False)
+    faces = serializers.ChoiceField(["all", "largest"], default="all")
+    search_scope = SearchScope(required=False)
+    metadata = MetadataField(default=dict)
+    processing_options = Processing(required=False)
+
+
+class BatchRegisterRequest(BatchRequest):
+    required_of_each = "user_id"
+    images = BatchFace(many=True, allow_empty=False)
+    processing_options = AlwaysAsync(required=False)
+
+
+@contextmanager
+def _named_as_in_form() -> Iterator[None]:
+    """What is wrong with the single pictures was said in `items`."""
+    try:
+        yield
+    except serializers.ValidationError as error:
+        detail = error.detail
+        if not isinstance(detail, dict) or not isinstance(detail.get("images"), dict):
+            raise
+        # By the numbers of the pictures.
+        renamed = {"items" if name == "images" else name: each for name, each in detail.items()}
+        raise serializers.ValidationError(renamed) from None
+
+
+def _from_form(data: Any, *, required: str) -> dict[str, Any]:
+    """The same as a JSON body, with uploads in place of base64."""
+    files = data.getlist("images")
+    if required and files and "items" not in data:
+        message = f'A JSON list in the files\' order is needed: `[{{"{required}": "..."}}, ...]`.'
+        raise serializers.ValidationError({"items": [message]})
+    try:
+        most = settings.MAX_BATCH_SIZE * MOST_OF_EACH
+        items = strict_json.loads(data.get("items", "[]"), most)
+    except (TypeError, ValueError):
+        raise serializers.ValidationError({"items": ["Not valid JSON."]}) from None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise serializers.ValidationError({"items": ["A list of objects is needed."]})
+    if items and len(items) != len(files):
+        message = f"{len(items)} items for {len(files)} images."
+        raise serializers.ValidationError({"items": [message]})
+    images = [
+        {"image_id": (getattr(file, "name", "") or "")[:_MAX_ID], **item, "image": file}
+        for file, item in zip(files, items or [{}] * len(files), strict=True)
+    ]
+    others = {name: data.get(name) for name in data if name not in ("images", "items")}
+    return {**others, "images": images}
+
+
+def _repeated(names: Iterable[str]) -> set[str]:
+    seen: set[str] = set()
+    return {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value]

@@ -1,0 +1,1 @@
+"""Jobs and their items: submitted, worked on, ended."""

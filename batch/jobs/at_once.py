@@ -1,0 +1,83 @@
+"""A batch without a job: every result in one answer, and nothing is stored."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import BoundedSemaphore, Lock
+
+from django.conf import settings
+
+from batch.jobs import answers, verbs
+from batch.jobs.jobs import NewItem
+from batch.jobs.verbs import Json, Outcome
+from batch.models import Kind, State, Status
+from recognition.access import Caller
+from recognition.errors import ServiceError
+from recognition.identification import face_budget
+from recognition.processes import capacity
+from recognition.processes.capacity import BusyError
+
+# A process has few threads for all requests, and a batch takes its own for seconds. An end user has
+# one batch at a time in a process: two would leave no room for anybody else.
+_room = BoundedSemaphore(2)
+_users: set[str] = set()
+_users_lock = Lock()
+
+
+def answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:
+    """Raises unavailable, requests_in_progress."""
+    with _only_one_of(caller):
+        if not _room.acquire(blocking=False):
+            message = "Other batches are being answered; try again, or with `async`: true."
+            raise ServiceError("unavailable", message)
+        try:
+            with face_budget.postponed(verbs.scope_of(caller, options).viewer):
+                return _answer(caller, kind, options, items)
+        finally:
+            _room.release()
+
+
+@contextmanager
+def _only_one_of(caller: Caller) -> Iterator[None]:
+    """Raises requests_in_progress to an end user who has a batch here already."""
+    if caller.is_service:
+        yield
+        return
+    with _users_lock:
+        if caller.subject in _users:
+            message = "Another batch of the user is being answered; wait for it."
+            raise ServiceError("requests_in_progress", message, {"retry_after": 1})
+        _users.add(caller.subject)
+    try:
+        yield
+    finally:
+        with _users_lock:
+            _users.remove(caller.subject)
+
+
+def _answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:
+    end = time.monotonic() + settings.FACESVC_BATCH_AT_ONCE_SECONDS
+    results: list[Json] = []
+    for item in items:
+        # The first picture waits for its turn as any request does. The others may do so until the
+        # time is over: there are few batches at once.
+        left = end - time.monotonic()
+        if left < 0:
+            break
+        try:
+            with capacity.patience(capacity.for_seconds(left) if results else capacity.current()):
+                outcome = _outcome(caller, kind, options, item)
+        except BusyError:
+            if not results:
+                raise
+            break
+        results.append(verbs.result_item(item.image_id, outcome.state, outcome.result))
+    undone = items[len(results) :]
+    results += [verbs.result_item(item.image_id, State.SKIPPED, None) for item in undone]
+    return answers.at_once(Status.TIMED_OUT if undone else Status.COMPLETED, results)
+
+
+def _outcome(caller: Caller, kind: Kind, options: Json, item: NewItem) -> Outcome:
+    if isinstance(item.picture, Outcome):
+        return item.picture
+    return verbs.outcome_of(kind, caller, {**options, **item.options}, item.picture)

@@ -1,0 +1,1 @@
+"""What batches keep of a person: erased, handed over and dropped."""

@@ -1,0 +1,134 @@
+"""What batches keep of a user or a face goes with it, in the same transaction.
+
+Locks are taken in the order of the workers, who have an item when they come to its job and its
+user: items first, then jobs, then the user. So whoever locks a user before erasing them may wait
+for a worker that waits for them; the database then ends one of the two, and both may be tried
+again.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django_q.models import Task
+
+from batch.models import (
+    Item,
+    Job,
+    Kind,
+    Picture,
+    State,
+    WebhookEndpoint,
+    WebhookSecret,
+    erased_image_id,
+)
+from recognition.models import Face, User
+from recognition.privacy import erasure
+
+
+def forget(sender: type[User], instance: User, **kwargs: Any) -> None:
+    """A receiver of pre_delete. Pending pictures, own jobs, and the name in others' results."""
+    erasure.traces_of(instance)  # while there are faces
+    ids = erasure.ids_of(instance)
+    own = Item.objects.filter(job__user_id__in=ids)
+    # Waits for the workers that have one of them. None takes another: claims skip what is locked.
+    list(own.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
+    _forget_viewer(instance)
+    # Waits for those who are storing a result with the user in it; later ones find nobody.
+    User.objects.select_for_update().filter(pk=instance.pk).first()
+    _delete(instance, Job.objects.filter(user_id__in=ids))
+    clients = [str(each) for each in ids]
+    _delete(instance, WebhookEndpoint.objects.filter(client__in=clients))
+    _delete(instance, WebhookSecret.objects.filter(client__in=clients))
+    _forget_in_items(instance)
+    _delete(instance, Task.objects.filter(tasks_about(instance)))
+
+
+def tasks_about(user: User) -> Q:
+    """A failed task's traceback may quote a row. It is pickled, so that all are looked through."""
+    traces = erasure.traces_of(user)
+    failed = Task.objects.filter(success=False).iterator()
+    return Q(pk__in=[task.pk for task in failed if any(t in str(task.result) for t in traces)])
+
+
+def _delete(user: User, rows: "QuerySet[Any]") -> None:
+    _, removed = rows.delete()
+    erasure.note(user, removed)
+
+
+def _forget_viewer(user: User) -> None:
+    """Jobs of services on behalf of the user: what waits is not looked at any more."""
+    viewers = [str(each) for each in erasure.ids_of(user)]
+    theirs = Job.objects.filter(options__on_behalf_of__in=viewers)
+    for job in theirs.select_for_update(no_key=True).order_by("pk"):
+        _delete(user, Picture.objects.filter(item__job=job, item__state=State.PENDING))
+        job.options = {**job.options, "on_behalf_of": None}
+        job.save(update_fields=["options"])
+
+
+def _forget_in_items(user: User) -> None:
+    ids = erasure.ids_of(user)
+    named = Item.objects.filter(user_ids__overlap=ids).order_by("pk")
+    # Whoever works on one of them finds that the picture is gone, and stores nothing.
+    _delete(user, Picture.objects.filter(item__in=named.pending()))
+    # Not those that a worker has: it may be waiting for the lock of this user.
+    for item in named.pending().select_for_update(skip_locked=True):
+        item.image_id, item.options, item.user_ids = erased_image_id(), {}, []
+        item.save(update_fields=["image_id", "options", "user_ids"])
+    for item in named.done().select_related("job").select_for_update(of=("self",)):
+        _forget_in(item, ids)
+
+
+def _forget_in(item: Item, ids: list[UUID]) -> None:
+    """Of an enrolment of the user nothing stays, of a search with others in it the others."""
+    if item.job.kind == Kind.REGISTER:
+        item.image_id = erased_image_id()  # likely the name of a file with the user's name
+        item.result = (
+            {"registration_status": "erased"}
+            if item.state == State.SUCCESS
+            else {"code": "user_not_found", "message": "The user was erased.", "details": {}}
+        )
+    else:
+        for user_id in ids:
+            item.result = without(item.result, "user_id", str(user_id))
+    item.options = {}
+    item.user_ids = [each for each in item.user_ids if each not in ids]
+    item.save(update_fields=["image_id", "result", "options", "user_ids"])
+
+
+def forget_face(sender: type[Face], instance: Face, origin: Any = None, **kwargs: Any) -> None:
+    """A receiver of pre_delete: its id, landmarks and age. With a user, `forget` has done it."""
+    if isinstance(origin, User) or (isinstance(origin, QuerySet) and origin.model is User):
+        return
+    # As above: waits for those who are storing a result with the face in it.
+    Face.objects.select_for_update().filter(pk=instance.pk).first()
+    forget_moved_face(sender, instance, instance.user_id)
+
+
+def forget_moved_face(sender: type[Face], face: Face, was: UUID, **kwargs: Any) -> None:
+    """A receiver of face_moved: the results that name it as a face of its former user."""
+    named = Item.objects.done().filter(user_ids__contains=[was])
+    for item in named.select_for_update():
+        result = without(item.result, "face_id", face.face_id)
+        if result != item.result:
+            item.result = result
+            item.save(update_fields=["result"])
+
+
+def without(result: Any, name: str, value: str) -> Any:
+    """A result with no user or face (`name`) of that id in it, and numbers that fit."""
+    match result:
+        case {"registration_status": _} if result.get(name) == value:
+            return {"registration_status": "erased"}
+        case {"candidates": list(candidates), **others}:
+            kept = [each for each in candidates if each.get(name) != value]
+            others |= {"candidates": kept, "total_candidates": len(kept)}
+            if candidates and not kept:
+                others["identification_result"] = "not_found"
+            return {key: without(each, name, value) for key, each in others.items()}
+        case dict():
+            shown = {key: each for key, each in result.items() if (key, each) != (name, value)}
+            return {key: without(each, name, value) for key, each in shown.items()}
+        case list():
+            return [without(each, name, value) for each in result]
+    return result

@@ -1,0 +1,105 @@
+"""django-q2's cluster, made to survive kill -9 of any of its processes.
+
+As it comes, a worker that is killed while it waits for work takes the lock of the queue with it,
+and the cluster stands still for ever; of a killed cluster the children go on unsupervised.
+"""
+
+import logging
+import os
+import signal
+from contextlib import suppress
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django_q import cluster
+from django_q.cluster import get_mp_context
+from django_q.conf import Conf
+from django_q.queues import Queue
+from django_q.tasks import async_task
+
+from recognition.processes import orphans
+
+logger = logging.getLogger(__name__)
+
+# The lock of a worker's timer is held for microseconds; longer, its holder was killed.
+_LOCK_SECONDS = 10
+
+
+def die_with_parent() -> None:
+    """From now on, forked processes are killed by the kernel when their parent is gone (Linux)."""
+    parent = 0
+
+    def before() -> None:
+        nonlocal parent
+        parent = os.getpid()
+
+    def in_child() -> None:
+        orphans.signal_at_end_of(parent, signal.SIGKILL)
+
+    os.register_at_fork(before=before, after_in_child=in_child)
+
+
+class _TimerLock:
+    """Not kept for ever by a killed worker: the sentinel ends instead, and with it the cluster."""
+
+    def __init__(self) -> None:
+        self._lock = get_mp_context().RLock()
+
+    def acquire(self) -> bool:
+        if not self._lock.acquire(timeout=_LOCK_SECONDS):
+            raise RuntimeError("a killed worker holds the lock of its timer")
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *args: object) -> None:
+        self.release()
+
+
+class Sentinel(cluster.Sentinel):  # type: ignore[misc]
+    """Starts all processes and queues of its cluster anew when one of them was killed."""
+
+    def spawn_cluster(self) -> None:
+        try:
+            # What the last processes of this or another cluster left undone.
+            async_task("batch.tasks.sweep", broker=self.broker)
+        except (DatabaseError, InterfaceError):
+            logger.exception("no sweep at the start; the schedule has one every minute")
+        super().spawn_cluster()
+
+    def spawn_worker(self) -> None:
+        timer = get_mp_context().Value("f", -1, lock=_TimerLock())
+        process = self.spawn_process(
+            cluster.worker, self.task_queue, self.result_queue, timer, self.timeout
+        )
+        # Jobs can wait, and requests cannot. Threads that it starts from now on inherit it.
+        nice = max(settings.FACESVC_TASK_NICE, os.getpriority(os.PRIO_PROCESS, 0))
+        with suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, nice)
+
+    def reincarnate(self, process: Any) -> None:
+        helpers = (self.monitor, self.pusher)
+        if process not in (*self.pool, *helpers):
+            return  # of before the new start
+        # What ran into its timeout is alive, or ended by itself.
+        if process.exitcode is not None and process.exitcode < 0:
+            logger.critical("%s was killed: starting the cluster's processes anew", process.name)
+            self._start_anew()
+        else:
+            super().reincarnate(process)
+
+    def _start_anew(self) -> None:
+        for process in (*self.pool, self.monitor, self.pusher):
+            process.kill()
+            process.join()
+        # Any lock of the old ones may have been held.
+        self.task_queue = Queue(maxsize=Conf.QUEUE_LIMIT)
+        self.result_queue = Queue()
+        self.event_out = get_mp_context().Event()
+        self.reincarnations += 1
+        self.spawn_cluster()

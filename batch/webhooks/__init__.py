@@ -1,0 +1,1 @@
+"""Callbacks: signed, sent to where it is safe, and tried again."""

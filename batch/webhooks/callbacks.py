@@ -1,0 +1,220 @@
+"""Callbacks: queued with the end of a job, tried until the receiver has them, each try stored."""
+
+import json
+import logging
+import random
+import time
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.urls import reverse
+from django.utils import timezone
+
+from batch.jobs import answers
+from batch.models import (
+    DeliveryState,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from batch.queue import queueing
+from batch.webhooks import addresses, posting, signing
+from batch.webhooks.addresses import RefusedError
+from batch.webhooks.posting import PostError
+from recognition import audit
+from recognition.errors import ServiceError
+from recognition.privacy import sealing
+
+logger = logging.getLogger(__name__)
+
+# What is waited after each failure, 76 hours together; the last one is followed by a last try.
+_MINUTE, _HOUR = 60, 3600
+DELAYS: tuple[int, ...] = (
+    *(30, 5 * _MINUTE, 30 * _MINUTE),
+    *(2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR),
+)
+# Each delay is drawn out by up to this share, so that what failed together does not come together.
+JITTER = 0.2
+_TASK = "batch.tasks.deliver"
+# Tries at once in a task, and to one address in all tasks: one that is slow must not take them all.
+THREADS = 4
+_PER_ENDPOINT = 2
+# A task begins no further tries after so many seconds: it gives way to others.
+_SLICE = 5.0
+# After this a try is taken for lost, with the process that made it.
+_LOST_AFTER = timedelta(seconds=3 * posting.TOTAL_SECONDS)
+_GONE = 410
+_CLAIM_LOCK = 0x686F6F6B  # of claims: "hook"
+
+
+def require_allowed(url: str) -> None:
+    """Raises invalid_callback_url. Takes seconds if a name server does."""
+    try:
+        addresses.check(url)
+    except RefusedError as error:
+        raise ServiceError("invalid_callback_url", str(error)) from None
+
+
+def require_enabled(client: str, url: str) -> None:
+    """Raises invalid_callback_url."""
+    if WebhookEndpoint.objects.filter(client=client, url=url, disabled_at__isnull=False).exists():
+        message = "The address answered 410 Gone before; an operator has to enable it again."
+        raise ServiceError("invalid_callback_url", message)
+
+
+def queue(job: Any) -> None:
+    """In the transaction that ends the job. `job` is a Job with its counts."""
+    # Locked: a 410 that another callback gets at this moment comes before or after.
+    endpoints = WebhookEndpoint.objects.select_for_update(no_key=True)
+    endpoint, _ = endpoints.get_or_create(client=job.subject, url=job.callback_url)
+    if endpoint.disabled_at:
+        WebhookDelivery.objects.create(
+            job=job, endpoint=endpoint, body=_body(job), state=DeliveryState.STOPPED
+        )
+        return
+    WebhookDelivery.objects.create(
+        job=job, endpoint=endpoint, body=_body(job), next_attempt_at=timezone.now()
+    )
+    call_if_due()
+
+
+def _body(job: Any) -> str:
+    path = reverse("batch-job-results", kwargs={"job_id": job.job_id})
+    body = {
+        "type": f"batch.{job.status}",
+        "timestamp": job.finished_at.isoformat().replace("+00:00", "Z"),
+        "data": {
+            "job_id": job.job_id,
+            "status": job.status,
+            "total": job.total,
+            "succeeded": job.succeeded,
+            "failed": job.failed,
+            "skipped": answers.skipped(job),
+            "results_url": settings.FACESVC_PUBLIC_URL + path,
+        },
+    }
+    return json.dumps(body)
+
+
+def call_if_due() -> None:
+    """Queue a task if a callback is due, unless one is queued."""
+    if not queueing.waiting(_TASK) and _due().exists():
+        queueing.call(_TASK)
+
+
+def _due() -> QuerySet[WebhookDelivery]:
+    """Without those whose address is busy: the end of its tries calls for the next."""
+    now = timezone.now()
+    busy = WebhookDelivery.objects.filter(endpoint=OuterRef("endpoint"), busy_until__gt=now)
+    count = busy.order_by().values("endpoint").annotate(count=Count("pk")).values("count")
+    due = WebhookDelivery.objects.filter(state=DeliveryState.PENDING, next_attempt_at__lte=now)
+    return due.alias(busy=Coalesce(Subquery(count), 0)).filter(busy__lt=_PER_ENDPOINT)
+
+
+def deliver_due() -> int:
+    """Try what is due until the slice is over; how many tries."""
+    end, tries = time.monotonic() + _SLICE, 0
+    while time.monotonic() < end and (claimed := _claim()):
+        _try(*claimed)
+        tries += 1
+    return tries
+
+
+@transaction.atomic
+def _claim() -> tuple[WebhookDelivery, WebhookAttempt] | None:
+    """What becomes of it if nothing comes of the try, as when this is killed, stands at once."""
+    with connection.cursor() as cursor:
+        # One after the other, or several would each be the second at their address.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
+    due = _due().select_for_update(skip_locked=True, of=("self",))
+    delivery = due.select_related("endpoint").order_by("next_attempt_at").first()
+    if delivery is None:
+        return None
+    now = timezone.now()
+    if delivery.tries < len(DELAYS):
+        seconds = DELAYS[delivery.tries] * (1 + random.uniform(0, JITTER))
+        delivery.next_attempt_at = now + timedelta(seconds=seconds)
+    else:
+        delivery.state, delivery.next_attempt_at = DeliveryState.DEAD, None
+    delivery.tries += 1
+    delivery.busy_until = now + _LOST_AFTER
+    delivery.save(update_fields=["state", "tries", "next_attempt_at", "busy_until"])
+    attempt = WebhookAttempt.objects.create(delivery=delivery, error="not finished", duration_ms=0)
+    return delivery, attempt
+
+
+def _try(delivery: WebhookDelivery, attempt: WebhookAttempt) -> None:
+    started = time.monotonic()
+    try:
+        attempt.status, attempt.error = _post(delivery), ""
+    except (RefusedError, PostError, sealing.UnreadableError) as error:
+        attempt.error = str(error)[:200]
+    except Exception as error:
+        # Whatever it is, it is this try's: the others and the next one go on.
+        logger.exception("a callback failed")
+        attempt.error = f"internal error: {type(error).__name__}"
+    attempt.duration_ms = round((time.monotonic() - started) * 1000)
+    attempt.save()
+    _judge(delivery, attempt.status)
+
+
+def _post(delivery: WebhookDelivery) -> int:
+    target = addresses.check(delivery.endpoint.url)
+    body = delivery.body.encode()
+    headers = signing.headers(delivery.endpoint.client, delivery.message_id, body)
+    headers |= {"Content-Type": "application/json", "User-Agent": f"facesvc/{settings.VERSION}"}
+    return posting.post(target, body, headers)
+
+
+@transaction.atomic
+def _judge(delivery: WebhookDelivery, status: int | None) -> None:
+    """Also when a later try has begun meanwhile. For a failure `_claim` has said what comes.
+
+    Locks are taken here, in `queue` and in `replay` in this order: the address, then its callbacks.
+    """
+    if status == _GONE:
+        WebhookEndpoint.objects.filter(pk=delivery.endpoint_id).update(disabled_at=timezone.now())
+    mine = WebhookDelivery.objects.filter(pk=delivery.pk)
+    mine.update(busy_until=None)
+    if status is not None and 200 <= status < 300:
+        mine.update(state=DeliveryState.DELIVERED, next_attempt_at=None)
+    elif status == _GONE:
+        mine.exclude(state=DeliveryState.DELIVERED).update(
+            state=DeliveryState.STOPPED, next_attempt_at=None
+        )
+        others = WebhookDelivery.objects.filter(endpoint=delivery.endpoint_id)
+        others.filter(state=DeliveryState.PENDING).update(
+            state=DeliveryState.STOPPED, next_attempt_at=None
+        )
+
+
+@transaction.atomic
+def replay(deliveries: QuerySet[WebhookDelivery], *, actor: str) -> int:
+    """Send again from the first try on, to disabled addresses as well; how many."""
+    wanted = WebhookDelivery.objects.filter(pk__in=list(deliveries.values_list("pk", flat=True)))
+    endpoints = WebhookEndpoint.objects.filter(pk__in=wanted.values("endpoint"))
+    endpoints.update(disabled_at=None)
+    rows = list(wanted.select_for_update())
+    for row in rows:
+        row.state, row.tries, row.next_attempt_at = DeliveryState.PENDING, 0, timezone.now()
+        row.save(update_fields=["state", "tries", "next_attempt_at"])
+        audit.note(actor, "webhook.replay", message_id=row.message_id)
+    call_if_due()
+    return len(rows)
+
+
+@transaction.atomic
+def enable(endpoints: QuerySet[WebhookEndpoint], *, actor: str) -> int:
+    """Take up addresses that answered 410, and send again what was stopped; how many callbacks."""
+    wanted = WebhookEndpoint.objects.filter(pk__in=endpoints.values("pk"))
+    rows = list(wanted.select_for_update())
+    for row in rows:
+        if row.disabled_at:
+            audit.note(actor, "webhook.enable", client=row.client, address=row.address)
+    WebhookEndpoint.objects.filter(pk__in=[row.pk for row in rows]).update(disabled_at=None)
+    stopped = WebhookDelivery.objects.filter(endpoint__in=rows, state=DeliveryState.STOPPED)
+    return replay(stopped, actor=actor)

@@ -1,0 +1,1 @@
+"""What every request and every answer of the service has in common."""

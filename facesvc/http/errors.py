@@ -1,0 +1,134 @@
+"""Errors to answers; facesvc/http/error_codes.py has the table of codes."""
+
+import logging
+from typing import Any
+
+from django.core.exceptions import (
+    DisallowedHost,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFilesSent,
+)
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from facesvc.http.envelope import metadata
+from facesvc.http.error_codes import STATUS
+from recognition import daily_counts
+from recognition.api import tokens
+from recognition.errors import ServiceError
+from recognition.inference.images import ImageError
+from recognition.inference.pack.declaration import PackError
+from recognition.models import CountedKind
+from recognition.processes import connections
+
+logger = logging.getLogger(__name__)
+
+# Seconds after which the same request may well succeed.
+_RETRY_AFTER = {"unavailable": "5", "request_in_progress": "1"}
+
+# What passes by itself, besides troubles of the database.
+_AWAY = (tokens.KeysUnavailableError, PackError)
+
+# Codes of Django REST framework that we name otherwise.
+_RENAMED = {
+    "parse_error": "malformed_json",
+    "throttled": "rate_limited",
+    "permission_denied": "insufficient_scope",
+    "authentication_failed": "invalid_token",
+}
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The answer to an expected error; None, so a 500, for all others."""
+    body = _describe(error)
+    if body is None:
+        return None
+    # Nothing of a refused request may stay, also where a view runs inside a transaction.
+    set_rollback()
+    daily_counts.note(CountedKind.REFUSAL, body["code"])
+    response = Response(body, status=STATUS[body["code"]])
+    if wait_first := body["details"].get("retry_after", _RETRY_AFTER.get(body["code"])):
+        response["Retry-After"] = str(wait_first)
+    if isinstance(error, exceptions.APIException):
+        if challenge := getattr(error, "auth_header", None):
+            response["WWW-Authenticate"] = challenge
+        if (wait := getattr(error, "wait", None)) is not None:
+            response["Retry-After"] = str(max(1, round(wait)))
+    return response
+
+
+def _describe(error: Exception) -> dict[str, Any] | None:
+    match error:
+        case ServiceError():
+            return _body(error.code, str(error), error.details)
+        case ImageError():
+            return _body(error.code, str(error))
+        case exceptions.ValidationError():
+            return _body("invalid_request", "Some fields are not valid.", {"fields": error.detail})
+        case exceptions.APIException():
+            codes = error.get_codes()
+            code = codes if isinstance(codes, str) else "invalid_request"
+            return _body(_RENAMED.get(code, code), str(error.detail))
+        case RequestDataTooBig():
+            return _body("payload_too_large", "The body is too long.")
+        case UnreadablePostError():
+            return _body("invalid_request", "The body did not come to its end.")
+        case TooManyFilesSent():
+            return _body("too_many_images", "The form has too many files.")
+        case _ if connections.is_passing(error) or isinstance(error, _AWAY):
+            logger.exception("unavailable")
+            return _body("unavailable", "Not available at the moment; try again.")
+        case Http404():
+            return _body("not_found", "There is nothing here.")
+        case PermissionDenied():
+            return _body("insufficient_scope", "The token does not allow this.")
+        case SuspiciousOperation():
+            return _body("invalid_request", "The request is not acceptable.")
+    return None
+
+
+def _body(code: str, message: str, details: Any = None) -> dict[str, Any]:
+    return {"code": code, "message": message, "details": details or {}}
+
+
+def _failure(request: HttpRequest, code: str, message: str) -> HttpResponse:
+    daily_counts.note(CountedKind.REFUSAL, code)
+    body = {"success": False, "error": _body(code, message), "metadata": metadata(request)}
+    return JsonResponse(body, status=STATUS[code])
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    message = "The request is not acceptable."
+    if isinstance(exception, DisallowedHost):
+        message = "The host that the request asks for is not in ALLOWED_HOSTS."
+    return _failure(request, "invalid_request", message)
+
+
+def payload_too_large(request: HttpRequest) -> HttpResponse:
+    return _failure(request, "payload_too_large", "The body is too long.")
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    message = "Too many requests are being worked on; try again."
+    response = _failure(request, "unavailable", message)
+    response["Retry-After"] = _RETRY_AFTER["unavailable"]
+    return response
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _failure(request, "not_found", "There is nothing here.")
+
+
+def wrong_token(request: HttpRequest) -> HttpResponse:
+    response = _failure(request, "invalid_token", "The token is not valid.")
+    response["WWW-Authenticate"] = 'Bearer realm="facesvc metrics"'
+    return response
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    message = "Something went wrong on our side; the request id is in the log."
+    return _failure(request, "internal_error", message)

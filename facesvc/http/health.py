@@ -1,0 +1,108 @@
+"""Probes for load balancers: alive, and ready to serve."""
+
+import time
+from collections.abc import Callable
+from threading import Lock
+
+from django.conf import settings
+from django.db import Error, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+
+from facesvc import __version__
+from facesvc.postgres.cluster import DatabaseError
+from recognition.gallery import indexes
+from recognition.inference.pack.declaration import PackError
+from recognition.packs import engine
+from recognition.verification.evidence import providers
+
+# Anybody may ask, and an inference costs a tenth of a second.
+_REMEMBERED_SECONDS = 10.0
+_OTHERS_WAIT = 1.0  # seconds
+
+
+def live(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"status": "alive"})
+
+
+def ready(request: HttpRequest) -> JsonResponse:
+    """200 when the database, its migrations and a real inference are fine, else 503."""
+    checks = {name: check() for name, check in _CHECKS.items()}
+    services = providers.health()
+    if settings.FACESVC_READY_NEEDS_PROVIDERS:
+        checks["providers"] = all(state == "ok" for state in services.values())
+    fine = all(checks.values())
+    body: dict[str, object] = {
+        "status": "ready" if fine else "not_ready",
+        "version": __version__,
+        "checks": {name: "ok" if passed else "failed" for name, passed in checks.items()},
+    }
+    if services:
+        body["providers"] = services
+    return JsonResponse(body, status=200 if fine else 503)
+
+
+class _Remembered:
+    """A check that is not repeated for a while after it has passed, nor made by many at once.
+
+    While one hangs, as with a database that does not answer, the others fail after a second: they
+    must not take all threads.
+    """
+
+    def __init__(self, check: Callable[[], bool], seconds: float) -> None:
+        self._check = check
+        self._seconds = seconds
+        self._passed_at: float | None = None
+        self._lock = Lock()
+
+    def __call__(self) -> bool:
+        if not self._lock.acquire(timeout=_OTHERS_WAIT):
+            return False
+        try:
+            now = time.monotonic()
+            if self._passed_at is None or now - self._passed_at > self._seconds:
+                self._passed_at = now if self._check() else None
+            return self._passed_at is not None
+        finally:
+            self._lock.release()
+
+
+def _database() -> bool:
+    """It answers and takes writes: after a failover a standby or a fenced server is read-only."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('transaction_read_only')")
+            return bool(cursor.fetchone() == ("off",))
+    except (Error, DatabaseError):
+        return False
+
+
+def _migrations() -> bool:
+    try:
+        executor = MigrationExecutor(connection)
+    except (Error, DatabaseError):
+        return False
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+def _inference() -> bool:
+    try:
+        return engine.current().self_test()
+    except (PackError, Error, DatabaseError):
+        return False
+
+
+def _search() -> bool:
+    try:
+        return indexes.is_usable(engine.active_version())
+    except (PackError, Error, DatabaseError):
+        return False
+
+
+_CHECKS: dict[str, _Remembered] = {
+    "database": _Remembered(_database, 0),
+    # What is migrated stays so while this code runs.
+    "migrations": _Remembered(_migrations, float("inf")),
+    "search": _Remembered(_search, _REMEMBERED_SECONDS),
+    "inference": _Remembered(_inference, _REMEMBERED_SECONDS),
+}

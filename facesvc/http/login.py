@@ -1,0 +1,62 @@
+"""The login of the admin pages, at which nobody can guess for long."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from facesvc.http import throttling
+
+# Tries a minute and an hour: for a name from one address; for all names from there, since each try
+# costs a third of a second of a core, also of a name that nobody has; and, should a proxy not say
+# where a client is, for a name from anywhere.
+_OF_A_NAME = throttling.Limits(5, 30)
+_OF_AN_ADDRESS = throttling.Limits(30, 200)
+_THROUGH_THE_PROXY = throttling.Limits(60, 300)
+
+# However many addresses there are, a process computes one password at a time.
+_computing = BoundedSemaphore(1)
+_PATIENCE = 0.3  # seconds, of a thread of the web server
+
+
+class LoginForm(AdminAuthenticationForm):
+    def clean(self) -> dict[str, Any]:
+        peer, client = _addresses(self.request)
+        name = self.cleaned_data.get("username", "")
+        # In this order: whoever is refused for the address makes no rows for names.
+        _count(f"login {client}", _OF_AN_ADDRESS)
+        # A stranger elsewhere cannot lock an operator out.
+        _count(f"login {client} {name}", _OF_A_NAME)
+        if peer != client:
+            _count(f"login {peer} through {name}", _THROUGH_THE_PROXY)
+        with _alone():
+            return super().clean()
+
+
+def _addresses(request: HttpRequest | None) -> tuple[str, str]:
+    """Whoever speaks to us, and the client: behind the proxy the last one that it has added."""
+    meta = request.META if request else {}
+    peer = meta.get("REMOTE_ADDR", "")
+    said = meta.get("HTTP_X_FORWARDED_FOR", "") if settings.FACESVC_BEHIND_TLS_PROXY else ""
+    return peer, said.rpartition(",")[2].strip() or peer
+
+
+def _count(what: str, most: throttling.Limits) -> None:
+    has_room, _ = throttling.count(what, most)
+    if not has_room:
+        raise ValidationError("Too many attempts; try again later.")
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    if not _computing.acquire(timeout=_PATIENCE):
+        raise ValidationError("Too many attempts at once; try again.")
+    try:
+        yield
+    finally:
+        _computing.release()

@@ -1,0 +1,160 @@
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from recognition.inference.pack.declaration import Calibration, ModelPack
+from recognition.measuring import calibration, reports
+from recognition.measuring.calibration import TooFewPhotosError
+from recognition.measuring.comparisons import all_pairs
+from recognition.measuring.evaluation import error_curve
+from recognition.measuring.folder_embedding import EmbeddedFolder, embed, find_labelled, open_pack
+from recognition.measuring.reports import Json, Level, interval_of
+from recognition.packs.scores import ScoreScale
+
+# So many pairs of photos are named on the screen.
+_NAMED = 20
+
+
+class Command(BaseCommand):
+    # The checks complain of a pack that is not ready, which this is to make.
+    requires_system_checks = []
+    help = (
+        "Measure what a pack's scores mean on a folder of labelled photos (one subfolder a person) "
+        "and write it into its pack.yaml."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folder", type=Path)
+        parser.add_argument("--pack", default=settings.FACESVC_PACK)
+        parser.add_argument("--data", help="name of the data set (default: that of the folder)")
+        parser.add_argument(
+            "--report",
+            type=Path,
+            metavar="DIR",
+            help="write report.json, det.png and roc.png there",
+        )
+        parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+        parser.add_argument("--dry-run", action="store_true", help="leave pack.yaml as it is")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        folder: Path = options["folder"]
+        pack = open_pack(options["pack"])
+        labelled = find_labelled(folder, self.stdout)
+        photos = embed(labelled, pack, workers=options["workers"])
+        measured = _measure(photos.found(), pack, options["data"] or folder.resolve().name)
+        levels = reports.levels(photos.found(), ScoreScale(measured))
+        report = {
+            **reports.describe_folder(pack, photos, folder),
+            **reports.describe_calibration(measured),
+            "operating_points": reports.describe_levels(levels),
+        }
+        self._print(measured, photos, levels)
+        report["error_versus_discard"] = self._discard(photos.found(), levels)
+        doubtful = reports.doubtful_labels(photos.found(), measured, folder)
+        report["doubtful_labels"] = doubtful
+        self._doubt(doubtful)
+        if options["report"]:
+            self._write_report(options["report"], report, photos.found(), measured, levels)
+        if not options["dry_run"]:
+            path = _pack_file(options["pack"])
+            # Never half of it: workers that start now read this file.
+            unfinished = path.with_suffix(".yaml.new")
+            unfinished.write_text(replace_calibration(path.read_text(), measured))
+            unfinished.replace(path)
+            self.stdout.write(f"Written into {path}.")
+
+    def _print(self, measured: Calibration, photos: EmbeddedFolder, levels: list[Level]) -> None:
+        write = self.stdout.write
+        write(
+            f"{len(photos.photos)} photos of {len(np.unique(photos.people))} people, "
+            f"{len(photos.missed)} without a face; "
+            f"{measured.mated_pairs} mated and {measured.non_mated_pairs} non-mated pairs."
+        )
+        for photo, problem in photos.missed.items():
+            write(f"  {photo.path}: {problem}")
+        qualities = photos.found().qualities
+        write(
+            f"{(qualities < settings.MIN_FACE_QUALITY).mean():.1%} of the faces have a quality "
+            f"below {settings.MIN_FACE_QUALITY}; the lowest 3% are below "
+            f"{np.quantile(qualities, 0.03):.3f}."
+        )
+        write("\nFMR      cosine    false matches  95% interval of the FMR")
+        for point in measured.table:
+            low, high = point.interval or (0.0, 1.0)
+            mark = "  extrapolated" if point.extrapolated else ""
+            write(
+                f"{point.fmr:<8g} {point.cosine:.6f}  {point.pairs:>13}  {low:g} to {high:g}{mark}"
+            )
+        write("\nlevel     confidence  cosine    FNMR (95% interval)")
+        for level in levels:
+            mark = "  cosine extrapolated" if level.extrapolated else ""
+            figures = f"{level.confidence:<10}  {level.cosine:.6f}  {interval_of(level.fnmr)}"
+            write(f"{level.name:9} {figures}{mark}")
+
+    def _discard(self, found: EmbeddedFolder, levels: list[Level]) -> Json:
+        """Whether the quality score is worth something: FNMR without the worst faces."""
+        cosine = next(level.cosine for level in levels if level.name == "standard")
+        steps = calibration.error_versus_discard(
+            found.embeddings, found.people, found.qualities, cosine=cosine
+        )
+        self.stdout.write("\nFNMR at `standard` without the faces of the worst quality")
+        for step in steps:
+            worst = f"{step.discarded:4.0%} discarded (below {step.quality:.3f})"
+            pairs = f"{step.fnmr.trials} pairs"
+            self.stdout.write(f"{worst:27}  {interval_of(step.fnmr)}, {pairs}")
+        return {"cosine": cosine, "steps": reports.describe_discards(steps)}
+
+    def _doubt(self, doubtful: list[Json]) -> None:
+        if doubtful:
+            self.stdout.write("\nSo alike that the labels are doubtful; they blur the lowest rates")
+        for pair in doubtful[:_NAMED]:
+            self.stdout.write(f"{pair['cosine']:.4f}  {pair['photo_a']}  {pair['photo_b']}")
+        if len(doubtful) > _NAMED:
+            self.stdout.write(f"and {len(doubtful) - _NAMED} more (--report lists them)")
+
+    def _write_report(
+        self,
+        target: Path,
+        report: Json,
+        found: EmbeddedFolder,
+        measured: Calibration,
+        levels: list[Level],
+    ) -> None:
+        pairs = all_pairs(found.embeddings, found.people)
+        report["curve"] = reports.describe_curve(error_curve(pairs))
+        title = (
+            f"{report['pack']} on {measured.data}: {measured.photos:,} photos of "
+            f"{measured.identities:,} people"
+        )
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            reports.write_json(target / "report.json", report)
+            reports.write_plots(target, title, pairs, measured, levels)
+        except OSError as error:
+            raise CommandError(f"{target}: {error.strerror}") from error
+        self.stdout.write(f"The report is in {target}.")
+
+
+def _measure(found: EmbeddedFolder, pack: ModelPack, data: str) -> Calibration:
+    try:
+        return calibration.calibrate(
+            found.embeddings, found.people, data=data, model_version=pack.model_version
+        )
+    except TooFewPhotosError as error:
+        raise CommandError(f"The folder is too small: {error}.") from error
+
+
+def _pack_file(name: str) -> Path:
+    return next(
+        path for folder in settings.PACK_FOLDERS if (path := folder / name / "pack.yaml").is_file()
+    )
+
+
+def replace_calibration(text: str, measured: Calibration) -> str:
+    """pack.yaml with the new block, which is the last; all before it stays to the letter."""
+    head = text.partition("\ncalibration:\n")[0].rstrip("\n")
+    return f"{head}\n\n{calibration.to_yaml(measured)}"

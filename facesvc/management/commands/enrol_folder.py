@@ -1,0 +1,126 @@
+import hashlib
+import uuid
+from argparse import ArgumentParser
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from tqdm import tqdm
+
+from recognition import people
+from recognition.enrolment import enrolling
+from recognition.errors import ServiceError
+from recognition.inference.images import ImageError
+from recognition.inference.pack.declaration import PackError
+from recognition.measuring.photos import Photo, find_photos
+from recognition.models import Face, PrivacyLevel, User
+from recognition.packs import engine
+from recognition.privacy import consent
+
+# Users made from a name get this namespace's UUID, so that a second run finds them again.
+_NAMESPACE = uuid.UUID("6b1c2f0e-8a51-4f0c-9d52-4f6a1de0c0de")
+
+
+class Command(BaseCommand):
+    help = (
+        "Enrol a folder of photos: one subfolder a person, or the name in the file name. "
+        "May be stopped and run again: photos that are enrolled already are left alone."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folder", type=Path)
+        parser.add_argument(
+            "--privacy",
+            choices=PrivacyLevel.values,
+            default=PrivacyLevel.FRIENDS.value,
+            help="privacy level of the users that are created (default: %(default)s)",
+        )
+
+        parser.add_argument(
+            "--consent-given-at", metavar="TIME", help="of all people in the folder, with its zone"
+        )
+        parser.add_argument("--consent-text-version", metavar="NAME", help="what they agreed to")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        folder: Path = options["folder"]
+        if not folder.is_dir():
+            raise CommandError(f"{folder} is not a folder.")
+        metadata = _consent(options["consent_given_at"], options["consent_text_version"])
+        try:
+            engine.current()
+        except PackError as error:
+            raise CommandError(f"{error}.") from error
+        photos = list(find_photos(folder))
+        outcomes: Counter[str] = Counter()
+        for photo in tqdm(photos, unit="photo", desc="Enrolling", disable=not self._is_terminal()):
+            outcome = _enrol(photo, options["privacy"], metadata)
+            outcomes[outcome.split(":")[0]] += 1
+            with tqdm.external_write_mode():  # or the bar and the line would run into each other
+                self.stdout.write(f"{photo.path.relative_to(folder)}: {outcome}")
+        summary = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
+        self.stdout.write(f"{len(photos)} photos: {summary or 'nothing to do'}.")
+        if outcomes["enrolled"] and options["privacy"] != PrivacyLevel.PUBLIC:
+            self.stdout.write(
+                f"New users are {options['privacy']}: a search for the public does not find them "
+                "(--privacy public)."
+            )
+
+    def _is_terminal(self) -> bool:
+        return bool(self.stderr.isatty())
+
+
+def _consent(given_at: str | None, text_version: str | None) -> dict[str, Any]:
+    """As metadata of a face; empty when none is told."""
+    if given_at is None and text_version is None:
+        return {}
+    told = {"given_at": given_at, "text_version": text_version}
+    if problem := consent.problem_with(told):
+        raise CommandError(problem)
+    return {consent.CONSENT: told}
+
+
+def _enrol(photo: Photo, privacy: str, metadata: dict[str, Any]) -> str:
+    if not photo.person:
+        return "refused: no_name. The file name does not say who it is."
+    user_id = user_id_of(photo.person)
+    try:
+        data = photo.path.read_bytes()
+    except OSError as error:
+        return f"refused: unreadable. {error.strerror}"
+    digest = hashlib.sha256(data).hexdigest()
+    # Known by its contents, so that a second run need not look at the picture again.
+    known = Face.objects.filter(user=user_id, metadata__file_sha256=digest).first()
+    if known:
+        return f"already enrolled: {known.face_id}"
+    try:
+        with transaction.atomic():
+            people.require_not_merged(user_id)
+            # A refused photo must not leave a user without faces.
+            User.objects.get_or_create(
+                pk=user_id, defaults={"display_name": photo.person, "privacy_level": privacy}
+            )
+            face = enrolling.enrol(
+                actor="command:enrol_folder",
+                user_id=user_id,
+                image=data,
+                metadata={
+                    **metadata,
+                    "source": "enrol_folder",
+                    "file": photo.path.name,
+                    "file_sha256": digest,
+                },
+            )
+    except ServiceError as error:
+        if error.code == "duplicate_face":
+            return f"already enrolled: {error.details['face_id']}"
+        reasons = ", ".join(error.details.get("reasons", []))
+        return f"refused: {error.code}{f' ({reasons})' if reasons else ''}. {error}"
+    except ImageError as error:
+        return f"refused: {error.code}. {error}"
+    return f"enrolled: {face.face_id}"
+
+
+def user_id_of(person: str) -> uuid.UUID:
+    return uuid.uuid5(_NAMESPACE, person)

@@ -1,0 +1,162 @@
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from recognition.inference.pack.declaration import ModelPack
+from recognition.measuring import reports
+from recognition.measuring.comparisons import all_pairs, cosines_of
+from recognition.measuring.evaluation import (
+    Fold,
+    Identification,
+    folds_by_person,
+    identify,
+    lfw_accuracy,
+    listed_folds,
+)
+from recognition.measuring.folder_embedding import EmbeddedFolder, embed, find_labelled, open_pack
+from recognition.measuring.pair_list import (
+    ListedPair,
+    PairListError,
+    people_of,
+    photos_of,
+    read_pairs,
+    relative_to,
+)
+from recognition.measuring.reports import Level, Verification, interval_of
+from recognition.packs.scores import ScoreScale
+
+# So many photos without a face are named on the screen; the JSON names all.
+_NAMED = 20
+
+
+class Command(BaseCommand):
+    # The checks complain of a pack that is not calibrated, which does not matter here.
+    requires_system_checks = []
+    help = (
+        "Measure how well a pack tells the people in a folder of labelled photos apart (one "
+        "subfolder a person, or the name in the file name): verification by the protocol of "
+        "Labeled Faces in the Wild, and identification of people of whom half are enrolled."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folder", type=Path)
+        parser.add_argument(
+            "--pairs",
+            type=Path,
+            metavar="CSV",
+            help="path_a,path_b,same: the accuracy is over these, in this order; only the photos "
+            "that it names are looked at",
+        )
+        parser.add_argument("--pack", default=settings.FACESVC_PACK)
+        parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+        parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        root: Path = options["folder"]
+        listed = _read_pairs(options["pairs"], root) if options["pairs"] else None
+        photos = find_labelled(root, self.stdout) if listed is None else photos_of(listed, root)
+        pack = open_pack(options["pack"])
+        folder = embed(photos, pack, workers=options["workers"])
+        if listed is None:
+            inside, folds = folder, folds_by_person(folder.embeddings, folder.people)
+        else:
+            folder, folds = self._with_people(folder, listed), _folds(folder, listed)
+            inside = self._inside(folder, root)
+        accuracy = lfw_accuracy(folds, balanced=listed is None)
+        verified = reports.verification(all_pairs(inside.embeddings, inside.people), accuracy)
+        identified = identify(inside.embeddings, inside.people)
+        calibrated = pack.calibration if inside.found().photos else None
+        levels = reports.levels(inside, ScoreScale(calibrated)) if calibrated else []
+        self._print(pack, folder, root)
+        self._print_figures(verified, identified, levels)
+        if options["json"]:
+            report = {
+                **reports.describe_folder(pack, folder, root),
+                **reports.describe_verification(verified),
+                "identification": reports.describe_identification(identified),
+                "operating_points": reports.describe_levels(levels),
+            }
+            try:
+                reports.write_json(options["json"], report)
+            except OSError as error:
+                raise CommandError(f"{options['json']}: {error.strerror}") from error
+
+    def _with_people(self, folder: EmbeddedFolder, listed: list[ListedPair]) -> EmbeddedFolder:
+        """People as the list and the names of folders or files tell."""
+        people = people_of(folder.photos, listed)
+        if people.contradiction:
+            self.stdout.write(
+                f"Folders and file names are not people (line {people.contradiction.line} of the "
+                "list): people are told apart by the list alone."
+            )
+        return folder.with_people(people.numbers)
+
+    def _inside(self, folder: EmbeddedFolder, root: Path) -> EmbeddedFolder:
+        inside = np.array([relative_to(photo.path, root) is not None for photo in folder.photos])
+        if not inside.all():
+            self.stdout.write(
+                f"{np.count_nonzero(~inside)} photos are not below {root}: they count in the "
+                "accuracy only."
+            )
+        return folder.only(inside)
+
+    def _print(self, pack: ModelPack, folder: EmbeddedFolder, root: Path) -> None:
+        self.stdout.write(
+            f"{pack.name} ({pack.model_version}) on {root}: {len(folder.photos)} photos of "
+            f"{len(np.unique(folder.people))} people, {len(folder.missed)} without a face"
+        )
+        for photo, problem in list(folder.missed.items())[:_NAMED]:
+            self.stdout.write(f"  {photo.path}: {problem}")
+        if len(folder.missed) > _NAMED:
+            self.stdout.write(f"  and {len(folder.missed) - _NAMED} more (--json names all)")
+
+    def _print_figures(
+        self, verified: Verification, identified: Identification | None, levels: list[Level]
+    ) -> None:
+        write, pairs, accuracy = self.stdout.write, verified.pairs, verified.accuracy
+        write(f"\nVerification: {len(pairs.mated)} mated, {len(pairs.non_mated)} non-mated pairs")
+        if accuracy:
+            spread = f"{accuracy.mean:.4f} ± {accuracy.std:.4f}, {accuracy.folds} folds"
+            write(f"  {'accuracy (LFW protocol)':24} {spread}")
+        write(f"  {'area under ROC':24} {_figure(verified.auc, 5)}")
+        for fmr, found in verified.tar.items():
+            at = f"  cosine {found.cosine:.4f}" if found else "  too few pairs"
+            write(f"  {f'TAR at FMR {fmr}':24} {_figure(found.tar if found else None)}{at}")
+        if identified:
+            write(f"\nIdentification: {identified.gallery} people enrolled with one photo each")
+            write(f"  {'rank-1':24} {identified.rank1:.4f}")
+            for fpir, fnir in identified.fnir_at_fpir.items():
+                write(f"  {f'FNIR at FPIR {fpir:g}':24} {_figure(fnir)}")
+        if levels:
+            write("\nAt the thresholds of the pack's calibration (95% intervals)")
+        for level in levels:
+            mark = ", extrapolated" if level.extrapolated else ""
+            write(
+                f"  {level.name:9} cosine {level.cosine:.4f}{mark}: FMR {interval_of(level.fmr)}, "
+                f"FNMR {interval_of(level.fnmr)}"
+            )
+
+
+def _read_pairs(path: Path, root: Path) -> list[ListedPair]:
+    if not root.is_dir():
+        raise CommandError(f"{root} is not a folder.")
+    try:
+        return read_pairs(path, root)
+    except PairListError as error:
+        raise CommandError(f"{error}.") from error
+
+
+def _folds(folder: EmbeddedFolder, listed: list[ListedPair]) -> list[Fold]:
+    """The list in its order, a pair with a missed face at minus infinity."""
+    rows = {photo.path: row for row, photo in enumerate(folder.photos)}
+    pairs = np.array([(rows[pair.path_a], rows[pair.path_b]) for pair in listed])
+    same = np.array([pair.same for pair in listed])
+    return listed_folds(cosines_of(folder.embeddings, pairs), same)
+
+
+def _figure(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,48 @@
+import os
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError
+
+from recognition.errors import ServiceError
+from recognition.privacy import export
+
+
+class Command(BaseCommand):
+    help = (
+        "Write all that is held about a user into a zip archive: JSON, and the kept pictures. The "
+        "audit log notes who asked."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("user_id", type=UUID)
+        parser.add_argument("--asked-by", required=True, help="who asked for it, for the audit log")
+        parser.add_argument("--output", type=Path, help="default: export_ID.zip")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user_id: UUID = options["user_id"]
+        path: Path = options["output"] or Path(f"export_{user_id}.zip")
+        if not options["asked_by"].strip():
+            raise CommandError("--asked-by is empty.")
+        try:
+            # For this account only, and never in the place of something else.
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise CommandError(f"{path}: {error.strerror}.") from error
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(
+                    export.export(
+                        actor="command:export_user",
+                        user_id=user_id,
+                        asked_by=options["asked_by"].strip()[:200],
+                    )
+                )
+        except BaseException as error:
+            path.unlink()
+            if isinstance(error, ServiceError):
+                raise CommandError(str(error)) from error
+            raise
+        self.stdout.write(f"{path} has all that is held about {user_id}, and says what it is.")

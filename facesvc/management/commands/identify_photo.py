@@ -1,0 +1,45 @@
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from recognition.gallery.scope import Scope
+from recognition.identification import identifying
+from recognition.inference.images import ImageError
+from recognition.inference.pack.declaration import PackError
+
+
+class Command(BaseCommand):
+    help = "Print who is in a photo, among everybody who is enrolled."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            result = identifying.identify(
+                scope=Scope(viewer=None, everyone=True),
+                image=options["file"].read_bytes(),
+                options=identifying.SearchOptions(settings.FACE_MATCH_THRESHOLD, max_candidates=1),
+            )
+        except OSError as error:
+            raise CommandError(f"{options['file']}: {error.strerror}.") from error
+        except ImageError as error:
+            raise CommandError(f"{options['file']}: {error}") from error
+        except PackError as error:
+            raise CommandError(f"{error}.") from error
+        scores = result.by.scores
+        for identified in result.faces:
+            x1, y1, x2, y2 = (round(float(value)) for value in identified.face.box)
+            where = f"{x2 - x1} x {y2 - y1} at ({x1}, {y1})"
+            if not identified.candidates:
+                self.stdout.write(f"{where}: nobody who is enrolled")
+                continue
+            best = identified.candidates[0]
+            confidence = scores.confidence(best.cosine)
+            name = result.users[best.user_id]
+            self.stdout.write(f"{where}: {name}, {best.face_id}, confidence {confidence:.3f}")
+        count = len(result.faces)
+        self.stdout.write(f"{count} face{'' if count == 1 else 's'} found.")

@@ -1,0 +1,54 @@
+from argparse import ArgumentParser
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from recognition.access import SCOPES
+from recognition.api import tokens
+
+_USER_SCOPES = "face:register face:verify face:identify face:manage"
+
+
+class Command(BaseCommand):
+    help = "Print a token, signed with the service's own secret, and nothing else."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        subject = parser.add_mutually_exclusive_group(required=True)
+        subject.add_argument("--user", type=UUID, metavar="UUID", help="for an end user")
+        subject.add_argument("--service", metavar="NAME", help="for a service")
+        parser.add_argument(
+            "--scope",
+            default=_USER_SCOPES,
+            help=f"of: {' '.join(SCOPES)}; or `all` (default: %(default)s)",
+        )
+        parser.add_argument("--minutes", type=int, default=settings.ACCESS_TOKEN_EXPIRE_MINUTES)
+        parser.add_argument(
+            "--calls-per-minute",
+            type=int,
+            metavar="N",
+            help="a limit of its own, and 60 times as many an hour "
+            "(default: RATE_LIMIT_PER_MINUTE and RATE_LIMIT_PER_HOUR)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        scopes = list(SCOPES) if options["scope"] == "all" else options["scope"].split()
+        if unknown := sorted(set(scopes) - set(SCOPES)):
+            raise CommandError(f"Unknown scope: {', '.join(unknown)}. Known: {', '.join(SCOPES)}.")
+        if options["service"] is not None and not tokens.is_client_name(options["service"]):
+            raise CommandError("A service's name has letters, digits and . @ : _ - and is no UUID.")
+        if options["minutes"] < 1:
+            raise CommandError("--minutes must be at least 1.")
+        calls = options["calls_per_minute"]
+        if calls is not None and not 1 <= calls <= tokens.MOST_CALLS_PER_MINUTE:
+            message = f"--calls-per-minute must be from 1 to {tokens.MOST_CALLS_PER_MINUTE}."
+            raise CommandError(message)
+        subject = str(options["user"] or options["service"])
+        try:
+            token = tokens.issue(
+                subject, scopes, minutes=options["minutes"], calls_per_minute=calls
+            )
+        except tokens.NotTheIssuerError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(token)

@@ -1,0 +1,18 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from recognition.gallery import indexes
+from recognition.models import Listing
+
+
+class Command(BaseCommand):
+    help = (
+        "Make what searches read (listings, sketches and counts) once more from the templates, for "
+        "a database that was filled without its triggers, as by pg_restore --data-only "
+        "--disable-triggers. Searches wait until it is done."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        indexes.list_anew()
+        self.stdout.write(f"{Listing.objects.count()} templates are listed.")

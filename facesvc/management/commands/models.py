@@ -1,0 +1,111 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from recognition.inference.pack import weights
+from recognition.inference.pack.declaration import ModelPack, PackError
+from recognition.model_change import activation
+from recognition.model_change.activation import BusyError, MissingTemplatesError
+from recognition.model_change.reembedding import Target
+from recognition.packs import catalogue, downloads, engine
+
+
+class Command(BaseCommand):
+    # The checks complain of a pack that cannot serve, which this is to change.
+    requires_system_checks = []
+    help = "List the model packs, bring one's files here, check them, or have another one serve."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        actions.add_parser("list", help="each pack with its licence and state")
+        pull = actions.add_parser("pull", help="make or download the files of a pack")
+        pull.add_argument("name", nargs="?", help="default: the pack that serves")
+        pull.add_argument(
+            "--accept-license", action="store_true", help="of a pack that is not free for all uses"
+        )
+        verify = actions.add_parser("verify", help="compare a pack's files with their SHA-256")
+        verify.add_argument("name")
+        _add_activate(actions.add_parser("activate", help="serve with this pack from now on"))
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            match options["action"]:
+                case "list":
+                    self._list()
+                case "pull":
+                    pack = engine.pack(options["name"] or catalogue.active_name())
+                    self._pull(pack, options["accept_license"])
+                case "verify":
+                    self._verify(engine.pack(options["name"]))
+                case "activate":
+                    self._activate(options["name"], options["allow_missing"])
+        except PackError as error:
+            raise CommandError(str(error)) from error
+
+    def _list(self) -> None:
+        for entry in catalogue.entries():
+            state = [
+                "active" if entry.active else "",
+                "prepared" if entry.prepared else "not pulled",
+                "calibrated" if entry.calibrated else "not calibrated",
+            ]
+            self.stdout.write(f"{entry.pack.name}: {', '.join(filter(None, state))}")
+            self.stdout.write(f"    {entry.pack.description}\n    licence: {entry.pack.licence}")
+
+    def _pull(self, pack: ModelPack, is_accepted: bool) -> None:
+        if weights.is_prepared(pack, settings.MODELS_DIR):
+            self.stdout.write(f"The pack {pack.name} is ready.")
+            return
+        self.stdout.write(f"{pack.name}: {pack.description}\nLicence: {pack.licence}")
+        if pack.terms:
+            self.stdout.write(pack.terms.strip())
+            if not is_accepted:
+                again = f"manage.py models pull {pack.name} --accept-license"
+                raise CommandError(f"To accept these terms, run: {again}")
+        try:
+            downloads.pull(pack, settings.MODELS_DIR, settings.FACESVC_MODEL_SOURCE)
+        except KeyboardInterrupt:
+            raise CommandError("Stopped. Run it again: it goes on from here.") from None
+        self.stdout.write(f"The pack {pack.name} is prepared in {settings.MODELS_DIR}.")
+        if pack.calibration is None:
+            self.stdout.write(f"It cannot serve yet: {engine.not_calibrated(pack)}.")
+
+    def _verify(self, pack: ModelPack) -> None:
+        verdicts = weights.verify(pack, settings.MODELS_DIR)
+        for file, verdict in verdicts.items():
+            self.stdout.write(f"{file}: {verdict}")
+        if bad := [file for file, verdict in verdicts.items() if verdict != weights.GOOD]:
+            folder = settings.MODELS_DIR / pack.name
+            raise CommandError(
+                f"{len(bad)} of {len(verdicts)} files are not good. Remove what is wrong in "
+                f"{folder} and run `manage.py models pull {pack.name}`."
+            )
+
+    def _activate(self, name: str, allow_missing: int) -> None:
+        try:
+            with activation.exclusive():
+                target = Target(name, activation.active_target().template_key)
+                before = activation.activate(
+                    target, actor="command:models", allow_missing=allow_missing
+                )
+        except BusyError as error:
+            raise CommandError(f"{error}.") from error
+        except MissingTemplatesError as error:
+            raise CommandError(
+                f"{error}; nobody would find them. Run `manage.py reembed --pack {name}`, or "
+                f"lose them from searches with --allow-missing {error.count}."
+            ) from error
+        self.stdout.write(f"{name} serves now, with templates {target.version}; before: {before}.")
+
+
+def _add_activate(parser: ArgumentParser) -> None:
+    parser.add_argument("name")
+    parser.add_argument(
+        "--allow-missing",
+        type=int,
+        default=0,
+        metavar="N",
+        help="faces that may be without a template of this pack (default: %(default)s)",
+    )

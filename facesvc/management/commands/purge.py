@@ -1,0 +1,25 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from recognition.model_change import activation
+from recognition.model_change.activation import BusyError
+from recognition.privacy import retention
+
+
+class Command(BaseCommand):
+    help = (
+        "Drop what is older than the settings say, and the templates of models that served once. "
+        "There is no rollback after it."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for rule in retention.RULES:
+            self.stdout.write(rule())
+        try:
+            with activation.exclusive():
+                for version in activation.retired_versions():
+                    count = activation.drop(version)
+                    self.stdout.write(f"{count} templates of {version} are dropped.")
+        except BusyError as error:
+            raise CommandError(f"{error}.") from error

@@ -1,0 +1,21 @@
+from typing import Any
+
+from django.conf import settings
+from django_q import cluster
+from django_q.management.commands import qcluster
+
+from batch.queue.cluster import Sentinel, die_with_parent
+from recognition.processes import connections
+
+
+class Command(qcluster.Command):  # type: ignore[misc]
+    """django-q2's own command, with processes that may be killed."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        die_with_parent()
+        # A task ends after this; what it purges may take long.
+        connections.limit(
+            statement_seconds=settings.TASK_SECONDS, lock_seconds=settings.FACESVC_LOCK_SECONDS
+        )
+        cluster.Sentinel = Sentinel
+        super().handle(*args, **options)

@@ -1,0 +1,24 @@
+from argparse import ArgumentParser
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError
+
+from recognition.models import User
+from recognition.verification import lockout
+
+
+class Command(BaseCommand):
+    help = "Let a user be verified again after too many failed attempts."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("user_id", type=UUID)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user_id = options["user_id"]
+        if not User.objects.filter(pk=user_id).exists():
+            raise CommandError(f"There is no user {user_id}.")
+        count = lockout.unlock(user_id, actor="command:unlock")
+        self.stdout.write(
+            f"{user_id} is unlocked." if count else f"No failed attempt is counted for {user_id}."
+        )

@@ -1,0 +1,30 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from batch.webhooks import signing
+from recognition.privacy import sealing
+
+
+class Command(BaseCommand):
+    help = "Print the secret that callbacks to a client are signed with, and nothing else."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("client", help="`sub` of the client's tokens")
+        parser.add_argument(
+            "--rotate",
+            action="store_true",
+            help="make a new one; the old one signs as well for "
+            f"{settings.FACESVC_WEBHOOK_ROTATION_HOURS} hours",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not sealing.is_possible():
+            raise CommandError("Secrets are stored encrypted: set FACESVC_CROP_KEYS.")
+        find = signing.rotate if options["rotate"] else signing.current
+        try:
+            self.stdout.write(find(options["client"]))
+        except sealing.UnreadableError as error:
+            raise CommandError(f"The stored secret: {error}.") from error

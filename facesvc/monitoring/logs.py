@@ -1,0 +1,160 @@
+"""The log: what every line carries, and the line of each request, in JSON or for people.
+
+Nothing of what a caller sends or is answered gets in: no picture, vector, token or body, no user's
+id in a path.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+from facesvc.monitoring import terminal
+from recognition.processes.current_request import request_id
+
+if TYPE_CHECKING:
+    # Not at run time: gunicorn's own process, which logs as well, needs no Django.
+    from django.http import HttpRequest, HttpResponse
+
+logger = logging.getLogger("facesvc.requests")
+
+STYLES = ("auto", "json", "text")
+_STATIC = "/static/"
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+# What PostgreSQL adds to an error may be a row, with the vector in it.
+_DETAIL = re.compile(r"^(DETAIL|CONTEXT): .*(\n|$)", re.MULTILINE)
+
+
+def configuration(level: str, style: str) -> dict[str, Any]:
+    """For logging.config.dictConfig. Raises ValueError if `style` is not auto, json or text."""
+    if style not in STYLES:
+        raise ValueError(f"FACESVC_LOG_FORMAT must be {', '.join(STYLES)}, not {style}.")
+    if style == "auto":
+        style = "text" if sys.stderr.isatty() else "json"
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": "facesvc.monitoring.logs.LineFormatter",
+                "fmt": "%(levelname)s %(name)s %(request_id)s %(process)d %(message)s",
+                "rename_fields": {"levelname": "level", "name": "logger"},
+                "timestamp": True,
+            },
+            "text": {
+                "()": "facesvc.monitoring.logs.TextFormatter",
+                "colour": terminal.in_colour(sys.stderr),
+            },
+        },
+        "filters": {
+            "request": {"()": "facesvc.monitoring.logs.RequestIdFilter"},
+            "failure": {"()": "facesvc.monitoring.logs.FailureFilter"},
+            "json": {"()": "logging.Filter"},  # everything
+            "text": {"()": "facesvc.monitoring.terminal.LineFilter"},
+        },
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": style,
+                "filters": ["request", "failure", style],
+            }
+        },
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            "django.request": {"level": "ERROR"},
+            # Anybody may send any host, and the line of the request says that it was refused.
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
+            "gunicorn.error": {"handlers": ["stderr"], "propagate": False, "level": level},
+            **(_quiet(level) if style == "text" else {}),
+        },
+    }
+
+
+def _quiet(level: str) -> dict[str, Any]:
+    """For people: of what is none of our requests only warnings, unless everything is wanted."""
+    least = "WARNING" if level == "INFO" else level
+    gunicorn = {"handlers": ["stderr"], "propagate": False, "level": least}
+    housekeeping = {name: {"level": least} for name in ("django-q", "batch.tasks")}
+    return {"gunicorn.error": gunicorn, **housekeeping}
+
+
+class RequestIdFilter(logging.Filter):
+    """Adds the id of the request that is being answered."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = request_id.get()
+        return True
+
+
+class FailureFilter(logging.Filter):
+    """Of Django's lines about requests that failed.
+
+    They name the path, in which may be the id of a user; the route takes its place. And that we are
+    too busy is no error of its own: the line of the request says so, thousands of times in a rush.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        request = record.__dict__.pop("request", None)
+        path = getattr(request, "path", None)
+        if path and isinstance(record.args, tuple):
+            record.args = tuple(route_of(request) if arg == path else arg for arg in record.args)
+        return record.name != "django.request" or getattr(record, "status_code", 500) != 503
+
+
+class _WithoutRows(logging.Formatter):
+    def formatException(self, ei: Any) -> str:
+        return _DETAIL.sub("", str(super().formatException(ei)))
+
+
+class LineFormatter(_WithoutRows, JsonFormatter):
+    """One JSON object a line."""
+
+
+class TextFormatter(_WithoutRows, terminal.Formatter):
+    """One line for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.exc_text = None  # what another formatter made of it may have rows
+        return super().format(record)
+
+
+def route_of(request: "HttpRequest") -> str:
+    """The template of the path, as `/api/v1/face-recognition/users/<user_id:user_id>`.
+
+    There are few of them, whatever is asked for.
+    """
+    if request.path.startswith(_STATIC):
+        return "static"
+    return f"/{request.resolver_match.route}" if request.resolver_match else "none"
+
+
+def method_of(request: "HttpRequest") -> str:
+    return request.method if request.method and request.method in _METHODS else "other"
+
+
+def caller_of(request: "HttpRequest") -> str:
+    """The kind of the caller: user, service, operator (of the admin pages) or nobody."""
+    known: str | None = request.META.get("facesvc.caller")
+    # Only if somebody asked for it: it would be read from the database now.
+    operator = getattr(request, "_cached_user", None)
+    return known or ("operator" if operator and operator.is_authenticated else "nobody")
+
+
+def request_line(
+    request: "HttpRequest", response: "HttpResponse", total_ms: float, stages: Mapping[str, float]
+) -> None:
+    """`stages` are milliseconds by name of the field."""
+    failure = getattr(response, "data", None) if response.status_code >= 400 else None
+    fields: dict[str, Any] = {
+        "route": route_of(request),
+        "method": method_of(request),
+        "status": response.status_code,
+        "error": failure.get("code") if isinstance(failure, dict) else None,
+        "caller": caller_of(request),
+        "total_ms": total_ms,
+        **stages,
+    }
+    logger.info("request", extra={key: value for key, value in fields.items() if value is not None})

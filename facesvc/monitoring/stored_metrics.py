@@ -1,0 +1,124 @@
+"""What the database tells of the service as a whole: the gallery, jobs, callbacks."""
+
+import time
+from collections.abc import Callable, Iterator
+from threading import Lock
+from typing import Any
+
+from django.db import Error
+from django.db.models import Count, Min, Q, QuerySet, Sum, TextChoices
+from django.utils import timezone
+from django_q.models import OrmQ
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+
+from batch.models import (
+    DeliveryState,
+    Item,
+    Job,
+    Status,
+    WebhookAttempt,
+    WebhookDelivery,
+)
+from facesvc.postgres.cluster import DatabaseError
+from recognition.inference.pack.declaration import PackError
+from recognition.models import ActiveModel, FailureCount, GalleryCount, User
+from recognition.packs import engine
+
+# Counting a million users takes a tenth of a second.
+_REMEMBERED_SECONDS = 15.0
+Values = dict[tuple[str, ...], float]
+
+_lock = Lock()
+_remembered: tuple[float, list[Metric]] = (0.0, [])
+
+
+def collect() -> list[Metric]:
+    """Not older than some seconds; only that the database is away when it is."""
+    global _remembered
+    with _lock:
+        at, metrics = _remembered
+        if metrics and time.monotonic() - at < _REMEMBERED_SECONDS:
+            return metrics
+        try:
+            metrics = [each for group in _GROUPS for each in group()] + [_database_up(1)]
+        except (Error, DatabaseError):
+            return [_database_up(0)]
+        _remembered = time.monotonic(), metrics
+        return metrics
+
+
+def _database_up(value: int) -> Metric:
+    return _gauge("facesvc_database_up", "Whether the database answers.", value)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _by(name: str, text: str, labels: list[str], values: Values) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, value)
+    return family
+
+
+def _gallery() -> Iterator[Metric]:
+    counts = GalleryCount.objects.values_list("embedding_version", "shown")
+    templates: Values = {
+        (version, str(shown).lower()): count
+        for version, shown, count in counts.annotate(Sum("templates")).order_by()
+    }
+    text = "Templates, and whether they can be found by anybody."
+    yield _by("facesvc_gallery_templates", text, ["embedding_version", "searchable"], templates)
+    yield _gauge("facesvc_gallery_users", "Users.", User.objects.count())
+    locked = FailureCount.objects.exclude(locked_at=None).values("user_id").distinct().count()
+    yield _gauge("facesvc_locked_users", "Users whom a moderator has to unlock.", locked)
+
+
+def _model() -> Iterator[Metric]:
+    active: Values = {}
+    if row := ActiveModel.objects.first():
+        try:
+            version = engine.pack(row.pack).model_version
+        except PackError:
+            version = "unknown"  # its folder is not on this machine
+        active[row.pack, version] = 1
+    text = "The model pack that answers; always 1."
+    yield _by("facesvc_active_model_info", text, ["pack", "model_version"], active)
+
+
+def _jobs() -> Iterator[Metric]:
+    jobs = _by_choice(Job.objects.all(), "status", Status)
+    yield _by("facesvc_batch_jobs", "Jobs that are kept, by status.", ["status"], jobs)
+    waiting = Item.objects.pending().aggregate(count=Count("pk"), oldest=Min("job__created_at"))
+    text = "Pictures that wait for a worker."
+    yield _gauge("facesvc_batch_items_pending", text, waiting["count"])
+    age = (timezone.now() - waiting["oldest"]).total_seconds() if waiting["oldest"] else 0
+    text = "Seconds since the oldest job was made of which pictures wait."
+    yield _gauge("facesvc_batch_oldest_pending_seconds", text, age)
+    yield _gauge("facesvc_tasks_queued", "Tasks of the workers.", OrmQ.objects.count())
+
+
+def _callbacks() -> Iterator[Metric]:
+    deliveries = _by_choice(WebhookDelivery.objects.all(), "state", DeliveryState)
+    text = "Callbacks that are kept, by state."
+    yield _by("facesvc_webhook_deliveries", text, ["state"], deliveries)
+    is_success = Q(status__gte=200, status__lt=300)
+    tries = WebhookAttempt.objects.aggregate(
+        success=Count("pk", filter=is_success),
+        refused=Count("pk", filter=Q(status__isnull=False) & ~is_success),
+        failed=Count("pk", filter=Q(status=None)),
+    )
+    text = "Tries that are kept: success, refused with another status, failed without an answer."
+    values: Values = {(name,): count for name, count in tries.items()}
+    yield _by("facesvc_webhook_attempts", text, ["outcome"], values)
+
+
+def _by_choice(rows: "QuerySet[Any]", field: str, choices: type[TextChoices]) -> Values:
+    """How many rows have each of the choices, also none."""
+    found = dict(rows.order_by().values_list(field).annotate(Count("pk")))
+    return {(choice.value,): found.get(choice.value, 0) for choice in choices}
+
+
+_GROUPS: tuple[Callable[[], Iterator[Metric]], ...] = (_gallery, _model, _jobs, _callbacks)

@@ -1,0 +1,81 @@
+"""OpenTelemetry, if its usual variables are set; nothing of it is imported otherwise.
+
+A span for each request, named by its route, and one for each of its stages. Paths, ids and
+statements stay here.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from facesvc.monitoring.logs import method_of, route_of
+from recognition.processes import stages
+
+logger = logging.getLogger(__name__)
+
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_tracer: Any = None
+
+
+def is_wanted(environment: "os._Environ[str] | dict[str, str]") -> bool:
+    off = environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    off = off or environment.get("OTEL_TRACES_EXPORTER", "otlp") != "otlp"
+    return not off and any(environment.get(name) for name in _ENDPOINTS)
+
+
+def start() -> None:
+    """In each process that answers, after it was forked."""
+    if not is_wanted(os.environ):
+        return
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        logger.warning("no traces without the extra otel (%s)", error)
+        return
+    os.environ.setdefault("OTEL_SERVICE_NAME", "facesvc")
+    provider = TracerProvider(resource=Resource.create())
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    use(provider)
+
+
+def use(provider: Any) -> None:
+    """From now on, everything is traced by the provider."""
+    global _tracer
+    _tracer = provider.get_tracer("facesvc")
+    stages.around = _span
+
+
+def _span(name: str, **options: Any) -> Any:
+    # The message of an exception may hold what the log leaves out.
+    silent = {"record_exception": False, "set_status_on_exception": False}
+    return _tracer.start_as_current_span(name, **silent, **options)
+
+
+@contextmanager
+def of_request(request: HttpRequest) -> Iterator[Callable[[HttpResponse], None]]:
+    """What is yielded is to be told of the answer."""
+    if _tracer is None:
+        yield lambda response: None
+        return
+    from opentelemetry.propagate import extract
+    from opentelemetry.trace import SpanKind
+
+    method = method_of(request)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    with _span(method, context=extract(headers), kind=SpanKind.SERVER) as span:
+
+        def answered(response: HttpResponse) -> None:
+            span.update_name(f"{method} {route_of(request)}")
+            span.set_attribute("http.request.method", method)
+            span.set_attribute("http.route", route_of(request))
+            span.set_attribute("http.response.status_code", response.status_code)
+            span.set_attribute("facesvc.request_id", request.META["facesvc.request_id"])
+
+        yield answered

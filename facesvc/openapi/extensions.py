@@ -1,0 +1,115 @@
+"""How drf-spectacular reads our views: answers in their envelope, the token, strict bodies."""
+
+from typing import Any
+
+from drf_spectacular.extensions import (
+    OpenApiAuthenticationExtension,
+    OpenApiSerializerExtension,
+    OpenApiSerializerFieldExtension,
+)
+from drf_spectacular.openapi import AutoSchema
+
+Schema = dict[str, Any]
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "facesvc.http.auth.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> Schema:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "A token, without `Bearer` before it: `make run` prints one, and "
+            "`manage.py issue_token` makes one.",
+        }
+
+
+class PictureScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "recognition.api.serializers.PictureField"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Schema:
+        return {
+            "type": "string",
+            "contentEncoding": "base64",
+            "description": "JPEG, PNG, WebP or BMP, as base64 or as a data URI.",
+        }
+
+
+class TextScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "recognition.api.serializers.TextField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Schema:
+        schema = _as_usual(auto_schema._map_serializer_field, self.target, direction)
+        # Blanks at the ends are cut off.
+        return schema if self.target.allow_blank else schema | {"pattern": r"\S"}
+
+
+class ObjectScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "recognition.api.serializers.ObjectField"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Schema:
+        text = {"type": "string", "maxLength": 200}
+        known = dict.fromkeys(getattr(self.target, "texts", ()), text)
+        if known:
+            known["quality_check"] = {"type": "boolean"}
+        return {"type": "object", "properties": known, "additionalProperties": True}
+
+
+class BodyScheme(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    target_class = "recognition.api.serializers.StrictSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> Schema:
+        schema = _as_usual(auto_schema._map_serializer, self.target, direction)
+        for name, field in self.target.fields.items():
+            if getattr(field, "allow_empty", True) is False:
+                schema["properties"][name]["minItems"] = 1
+        return schema | {"additionalProperties": False}
+
+
+def _as_usual(mapping: Any, target: Any, direction: Any) -> Schema:
+    schema: Schema = mapping(target, direction, bypass_extensions=True)
+    return schema
+
+
+class EnvelopeSchema(AutoSchema):
+    """Wraps the answers; a body that is the picture itself is offered where there is only one."""
+
+    def _get_request_body(self, direction: Any = "request") -> Any:
+        body = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        if body and "image/*" in body["content"]:
+            fields = getattr(self.get_request_serializer(), "_declared_fields", {})
+            if "image" in fields:
+                body["content"]["image/*"] = {"schema": {"type": "string", "format": "binary"}}
+            else:
+                del body["content"]["image/*"]
+        return body
+
+    def get_description(self) -> str:  # type: ignore[override]
+        """With the scopes that the view needs."""
+        view: Any = self.view
+        scopes = " and ".join(f"`{scope}`" for scope in view.required_scope.split())
+        about: Any = super().get_description()
+        return f"{about or ''}\n\nNeeds the scope {scopes}.".strip()
+
+    def _get_response_for_code(self, *args: Any, **kwargs: Any) -> Any:
+        response = super()._get_response_for_code(*args, **kwargs)  # type: ignore[no-untyped-call]
+        for media in response.get("content", {}).values():
+            media["schema"] = _success(media["schema"])
+        return response
+
+
+def _success(data: Schema) -> Schema:
+    return {
+        "type": "object",
+        "properties": {
+            "success": {"const": True},
+            "data": data,
+            "metadata": {"$ref": "#/components/schemas/Metadata"},
+        },
+        "required": ["success", "data", "metadata"],
+    }

@@ -1,0 +1,241 @@
+"""`python -m facesvc.running.run`: the whole service under one parent, for a single machine.
+
+Database, migrations, model pack, web server, workers, in this order; Ctrl-C undoes it.
+"""
+
+import argparse
+import http.client
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from django.conf import settings
+
+from facesvc.monitoring import terminal
+from facesvc.postgres import cluster, database, locks
+from facesvc.postgres.cluster import DatabaseError
+from facesvc.processes import MALLOC, die_with_parent
+from facesvc.running.reviver import Reviver
+from facesvc.running.supervisor import GaveUpError, Supervisor, say
+
+READY_TIMEOUT = 120  # seconds
+TOKEN_HOURS = 2
+TOKEN_CALLS = 600  # a minute: somebody who tries things out is alone
+# As it was given to us: Django sets TZ in ours.
+_ENVIRONMENT = dict(os.environ)
+
+
+class RunError(Exception):
+    """The service cannot run; the message says why."""
+
+
+def main() -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facesvc.settings")
+    parser = argparse.ArgumentParser(prog="python -m facesvc.running.run", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args()
+    os.chdir(Path(__file__).parents[2])
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, _interrupt)
+    try:
+        with _only_one(settings.DATA_DIR, address(options.host, options.port)):
+            _check_port(options.host, options.port)
+            with _database(settings.DATA_DIR) as (environment, inherited):
+                _serve(options.host, options.port, environment, inherited)
+    except KeyboardInterrupt:
+        print("Stopped.")
+    except (RunError, GaveUpError, DatabaseError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def local_host(host: str) -> str:
+    """Where this machine reaches a server that listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def address(host: str, port: int) -> str:
+    reachable = local_host(host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+@contextmanager
+def _only_one(data_dir: Path, url: str) -> Iterator[None]:
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = data_dir / "locks" / "run"
+    try:
+        descriptor = locks.acquire(path, locks.EXCLUSIVE, timeout=0)
+    except locks.LockedError:
+        raise RunError(f"facesvc is already running ({path.read_text()})") from None
+    try:
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"pid {os.getpid()}, {url}".encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            message = f"cannot listen on {host} port {port}: {error.strerror}"
+            raise RunError(f"{message} (make run PORT=... takes another)") from None
+
+
+@contextmanager
+def _database(data_dir: Path) -> Iterator[tuple[Mapping[str, str], list[int]]]:
+    """The environment and the descriptors with which children find the database running."""
+    environment = {**MALLOC, **_ENVIRONMENT, **_log_style(), "PYTHONUNBUFFERED": "1"}
+    if settings.DATABASES["default"]["ENGINE"] != "facesvc.postgres":
+        yield environment, []
+        return
+    is_new = not cluster.folder(data_dir).exists()
+    with terminal.step("Making the database" if is_new else "Starting the database"):
+        environment["DATABASE_URL"] = database.embedded_url(data_dir)
+    try:
+        # Children hold the lock as well: after a kill -9 of this process the database waits for
+        # their last request.
+        yield environment, [database.join(data_dir)]
+    finally:
+        if not database.release(data_dir):
+            print("The database stays: another process uses it.")
+
+
+def _log_style() -> dict[str, str]:
+    """The children write into pipes; where their lines end is for us to see."""
+    if settings.FACESVC_LOG_FORMAT != "auto":
+        return {}
+    if not sys.stdout.isatty():
+        return {"FACESVC_LOG_FORMAT": "json"}
+    colours = {"FORCE_COLOR": "1"} if terminal.in_colour(sys.stdout) else {}
+    return {"FACESVC_LOG_FORMAT": "text", **colours}
+
+
+def _serve(
+    host: str, port: int, environment: Mapping[str, str], inherited: Sequence[int]
+) -> NoReturn:
+    with terminal.step("Bringing the database up to date"):
+        _manage("migrate", "--noinput", "--verbosity=0", environment=environment)
+    # After the database, which knows the pack that serves.
+    with terminal.step("Preparing the models"):
+        _manage("models", "pull", environment=environment)
+    bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    gunicorn = ["-m", "gunicorn", "--config=python:facesvc.running.gunicorn_conf", "--bind", bind]
+    supervisor = Supervisor(
+        {
+            "web": [sys.executable, *gunicorn],
+            "worker": [sys.executable, "manage.py", "qcluster"],
+        },
+        environment=environment,
+        inherited=inherited,
+    )
+    try:
+        with terminal.step("Starting the web server and the workers"):
+            _wait_until_ready(supervisor, host, port)
+        _announce(address(host, port), environment)
+        supervisor.gives_up = False
+        reviver = Reviver(settings.DATA_DIR)
+        while True:
+            supervisor.step(1)
+            if inherited:
+                reviver.step()
+    finally:
+        say("Stopping: requests that are being answered may end.")
+        supervisor.stop()
+
+
+def _manage(*arguments: str, environment: Mapping[str, str]) -> str:
+    """The output of a management command. Raises RunError, which ends with that output."""
+    result = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for this process, which then ends the command
+        preexec_fn=die_with_parent(signal.SIGTERM),
+    )
+    if result.returncode:
+        failure = f"manage.py {arguments[0]} failed with exit code {result.returncode}"
+        raise RunError(f"{failure}\n{result.stdout}".rstrip())
+    return result.stdout
+
+
+def _wait_until_ready(supervisor: Supervisor, host: str, port: int) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT
+    while (answer := _readiness(host, port)) != "ready":
+        if time.monotonic() > deadline:
+            last = supervisor.last_output()
+            raise RunError(f"not ready after {READY_TIMEOUT} s: {answer}\n{last}")
+        supervisor.step()
+
+
+def _readiness(host: str, port: int) -> str:
+    """ "ready", or what is wrong. Never by a proxy, unlike urllib."""
+    connection = http.client.HTTPConnection(local_host(host), port, timeout=5)
+    try:
+        connection.request("GET", "/health/ready")
+        response = connection.getresponse()
+        body = response.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    finally:
+        connection.close()
+    return "ready" if response.status == 200 else f"{response.status} {body}"
+
+
+def _announce(url: str, environment: Mapping[str, str]) -> None:
+    """Says where to go on. A token is for the eyes at a terminal, and for no file of a log."""
+    token = failure = ""
+    if sys.stdout.isatty():
+        limits = ("--calls-per-minute", str(TOKEN_CALLS), "--minutes", str(TOKEN_HOURS * 60))
+        words = ("issue_token", "--service", "local", "--scope", "all", *limits)
+        try:
+            token = _manage(*words, environment=environment).strip()
+        except RunError as error:
+            failure = str(error)  # such as that an identity provider issues them
+    print(announcement(url, token, failure), flush=True)
+
+
+def announcement(url: str, token: str, failure: str = "") -> str:
+    """What is printed when the service is ready; without a token, the command that makes one."""
+    given = _ENVIRONMENT.get("FACESVC_DATA")
+    place = f"FACESVC_DATA={shlex.quote(given)} " if given else ""
+    page = f"/#token={token}" if token and settings.FACESVC_PAGE else ""
+    lines = [
+        "",
+        f"facesvc is ready: {url}{page}",
+        "",
+        f"  {url}/api/docs  the API, to try it",
+        f"  {url}/admin/    for operators; this makes an account:",
+        f"      {place}.venv/bin/python manage.py createsuperuser",
+        "",
+    ]
+    if token:
+        lines += [f"For calls from another terminal, for {TOKEN_HOURS} hours:", ""]
+        lines += [f"export TOKEN={token}", "", "A new token: export TOKEN=$(make token)"]
+    else:
+        lines += [failure or "A token with all rights: export TOKEN=$(make token)"]
+    return "\n".join([*lines, "", "Ctrl-C stops everything.", ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

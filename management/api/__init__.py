@@ -1,0 +1,1 @@
+"""Users, faces, friends, groups and moderation over HTTP."""

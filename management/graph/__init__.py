@@ -1,0 +1,1 @@
+"""A whole social graph, loaded at once."""

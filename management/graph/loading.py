@@ -1,0 +1,130 @@
+"""Loading a social graph: all of it or nothing, in one transaction.
+
+1. The lines are validated and copied, as they come, into a temporary table.
+2. Users and groups are created and changed.
+3. Everybody whom a friendship or membership names must exist now.
+4. Friendships and memberships are removed and created.
+
+The result is that of the lines one after the other: of several lines about one thing, the last
+counts, and of a user each field by itself. What stays as it is, is not touched.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from management.graph import ndjson, statements
+from management.graph.ndjson import Line, invalid_lines
+from management.graph.statements import Links
+from recognition import audit
+from recognition.models import PrivacyLevel
+
+# Of lines that name somebody unknown, so many are told.
+_ERRORS_SHOWN = 10
+# Links stored by one statement: until it ends, PostgreSQL remembers each row for the checks of
+# foreign keys, in memory.
+_CHUNK = 200_000
+_LOCK = 0x67726170  # of imports: "grap"
+
+Counts = dict[str, int]
+Watch = Callable[[str, int, int], None]  # what is stored, how much of it is, and how much there is
+
+
+def import_graph(
+    *, actor: str, lines: Iterable[bytes], watch: Watch = lambda what, done, total: None
+) -> dict[str, Any]:
+    """Load a graph from its lines; what was created, changed and removed of each kind.
+
+    Raises invalid_graph; then nothing is stored. Whatever `lines` raises goes through.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        # The lines come as slowly as the caller sends them.
+        cursor.execute("SET LOCAL work_mem = '64MB'; SET LOCAL statement_timeout = 0")
+        count = _copy(cursor, lines)
+        # One after the other: two at once would be no faster, and could wait for each other.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        counts: dict[str, Any] = {"lines": count}
+        _require(cursor, "user_merged", statements.MERGED_USERS, "User {} was merged into another.")
+        counts["users"] = _store_users(cursor)
+        counts["groups"] = _store_groups(cursor)
+        _require_known(cursor)
+        # At the end of each statement; left to the end of all, the checks of foreign keys would
+        # pile up in the server's memory.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        counts["friendships"] = _store_links(cursor, "friendship", statements.FRIENDSHIPS, watch)
+        counts["memberships"] = _store_links(cursor, "membership", statements.MEMBERSHIPS, watch)
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        # The caller's transaction may be a longer one.
+        cursor.execute("DROP TABLE graph_line, graph_user, graph_friendship, graph_membership")
+        audit.note(actor, "graph.import", **counts)
+    return counts
+
+
+def _copy(cursor: CursorWrapper, lines: Iterable[bytes]) -> int:
+    """Into the table of lines; how many."""
+    cursor.execute(statements.LINES)
+    count = 0
+    with cursor.copy(f"COPY graph_line ({', '.join(Line._fields)}) FROM STDIN") as copy:
+        for line in _parsed(lines):
+            copy.write_row(line)
+            count += 1
+    cursor.execute("ANALYZE graph_line")
+    return count
+
+
+def _parsed(lines: Iterable[bytes]) -> Iterator[Line]:
+    for number, text in enumerate(lines, start=1):
+        if not text.isspace():
+            yield ndjson.parse(number, text)
+
+
+def _store_users(cursor: CursorWrapper) -> Counts:
+    cursor.execute(statements.MERGE_USERS)
+    total = cursor.rowcount
+    cursor.execute("ANALYZE graph_user")
+    cursor.execute(statements.CREATE_USERS, {"privacy_level": PrivacyLevel.FRIENDS.value})
+    created = cursor.rowcount
+    cursor.execute(statements.CHANGE_USERS)
+    changed = cursor.rowcount
+    return {"created": created, "changed": changed, "unchanged": total - created - changed}
+
+
+def _store_groups(cursor: CursorWrapper) -> Counts:
+    cursor.execute("SELECT count(DISTINCT group_name) FROM graph_line WHERE kind = 'group'")
+    (total,) = cursor.fetchone()
+    cursor.execute(statements.CREATE_GROUPS)
+    return {"created": cursor.rowcount, "unchanged": total - cursor.rowcount}
+
+
+def _require_known(cursor: CursorWrapper) -> None:
+    _require(cursor, "group_not_found", statements.UNKNOWN_GROUPS, "There is no group {}.")
+    _require(cursor, "user_not_found", statements.UNKNOWN_USERS, "There is no user {}.")
+
+
+def _require(cursor: CursorWrapper, code: str, statement: str, message: str) -> None:
+    """That a statement finds no line with a fault."""
+    cursor.execute(statement, {"limit": _ERRORS_SHOWN})
+    errors = [
+        {"line": number, "code": code, "message": message.format(name)}
+        for number, name in cursor.fetchall()
+    ]
+    if errors:
+        raise invalid_lines(errors)
+
+
+def _store_links(cursor: CursorWrapper, kind: str, links: Links, watch: Watch) -> Counts:
+    cursor.execute(links.last_lines)
+    total = cursor.rowcount
+    # Each chunk would read the whole table otherwise.
+    cursor.execute(f"CREATE UNIQUE INDEX ON graph_{kind} (place)")
+    cursor.execute(f"ANALYZE graph_{kind}")
+    changed = {"created": 0, "removed": 0}
+    for name, statement in (("removed", links.remove), ("created", links.create)):
+        for first in range(1, total + 1, _CHUNK):
+            cursor.execute(statement, {"first": first, "last": first + _CHUNK - 1})
+            changed[name] += cursor.rowcount // links.rows
+            if name == "created":
+                watch(f"{kind}s", min(first + _CHUNK - 1, total), total)
+    return {**changed, "unchanged": total - sum(changed.values())}

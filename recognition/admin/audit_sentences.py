@@ -1,0 +1,177 @@
+"""An event of the audit log as a sentence, with links to the person and the face.
+
+An action without a sentence of its own is shown by its name. What a sentence does not say of the
+details stands behind it, so that nothing of an event is hidden.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from string import Formatter
+from typing import Any
+from uuid import UUID
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from recognition.admin.kit import in_words, link, spaced
+from recognition.models import AuditEvent, Face, User
+
+# The names in braces are those of `_values` and of the event's details.
+SENTENCES = {
+    "duplicate.decide": "{actor} decided about {person} and {other}: {decision}",
+    "face.change": "{actor} changed {fields} of {face} of {person}",
+    "face.delete": "{actor} deleted {face} of {person}",
+    "face.find_by_photo": "{actor} looked for somebody by a photo: {candidates} were shown",
+    "face.list": "{actor} looked at a page of pictures",
+    "face.move": "{actor} moved {face} from {person} to {other}",
+    "face.register": "{actor} enrolled {face} for {person}",
+    "face.suspend": "{actor} suspended {face} of {person}",
+    "face.unlike_others": "{actor} noted that {face} resembles no other face of {person}",
+    "face.unsuspend": "{actor} ended the suspension of {face} of {person}",
+    "face.view": "{actor} looked at {face} of {person}",
+    "friendship.create": "{actor} made {person} and {other} friends",
+    "friendship.delete": "{actor} ended the friendship of {person} and {other}",
+    "graph.import": "{actor} imported friendships and groups",
+    "group.create": "{actor} made the group {group}",
+    "group.delete": "{actor} removed the group {group} with {members} members",
+    "identify.everyone": "{actor} searched everyone, whatever their privacy",
+    "job.cancel": "{actor} cancelled the job {job_id} ({kind}, {total} pictures)",
+    "job.submit": "{actor} handed in the job {job_id} ({kind}, {total} pictures)",
+    "membership.create": "{actor} put {person} into the group {group}",
+    "membership.delete": "{actor} took {person} out of the group {group}",
+    "model.activate": "{actor} changed the model from {from} to {to}; {faces_missing} faces lost",
+    "request.replay": "{actor} repeated a request to {path} and got its first answer",
+    "session.end": "{actor} ended a session of {person}",
+    "user.change": "{actor} changed {fields} of {person}",
+    "user.create": "{actor} added {person}",
+    "user.erase": "{actor} erased {person}; the receipt is {receipt_id}",
+    "user.export": "{actor} exported all that is stored of {person}",
+    "user.merge": "{actor} merged {person} into {other}",
+    "user.suspend": "{actor} suspended {person}",
+    "user.unlock": "{actor} unlocked {person}",
+    "user.unsuspend": "{actor} ended the suspension of {person}",
+    "user.view": "{actor} looked at the page of {person}",
+    "webhook.enable": "{actor} enabled the address {address} of {client}",
+    "webhook.replay": "{actor} sent the callback {message_id} again",
+}
+# In place of what an erasure took out of an event.
+_GONE = "…"
+# Where the details of an event name a second person.
+_OTHER = "friend_id"
+
+
+@dataclass(frozen=True)
+class Names:
+    """The people and faces that some events speak of, as far as they are still there."""
+
+    users: Mapping[str, User]
+    faces: Mapping[str, Face]
+
+    @classmethod
+    def of(cls, events: Iterable[AuditEvent]) -> "Names":
+        """Two statements, however many events."""
+        events = list(events)
+        ids = {each for event in events for each in _ids_in(event)}
+        face_ids = {event.face_id for event in events if event.face_id}
+        users = User.objects.only("pk", "display_name").in_bulk([UUID(each) for each in ids])
+        faces = Face.objects.only("pk", "face_id").in_bulk(list(face_ids), field_name="face_id")
+        return cls({str(pk): user for pk, user in users.items()}, faces)
+
+    def person(self, user_id: Any) -> str:
+        """A link with the name, or the id of a person who is gone."""
+        if not user_id:
+            return "nobody"
+        if user := self.users.get(str(user_id)):
+            return link(user)
+        return f"a person who is gone ({user_id})"
+
+    def face(self, face_id: str) -> str:
+        if face := self.faces.get(face_id):
+            return link(face, f"face {face_id}")
+        return f"a face that is gone ({face_id})" if face_id else "a face"
+
+    def actor(self, actor: str) -> str:
+        kind, _, name = actor.partition(":")
+        if kind == "user" and name in self.users:
+            return link(self.users[name])
+        return format_html("<strong>{}</strong>", actor)
+
+
+def _ids_in(event: AuditEvent) -> set[str]:
+    """The ids of all people in an event."""
+    named = [event.user_id, _other(event), event.viewer_id]
+    kind, _, name = event.actor.partition(":")
+    return {str(each) for each in [*named, name if kind == "user" else None] if _is_id(each)}
+
+
+def _is_id(value: Any) -> bool:
+    try:
+        UUID(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+def _other(event: AuditEvent) -> Any:
+    return event.other_user_id or event.details.get(_OTHER)
+
+
+def sentence(event: AuditEvent, names: Names) -> SafeString:
+    """Safe HTML: names, links, and what else is known of the event."""
+    text = SENTENCES.get(event.action, "{actor}: {action}")
+    values = _values(event, names)
+    used = {name for _, name, _, _ in Formatter().parse(text) if name}
+    said = format_html(text, **values, **dict.fromkeys(used - set(values), _GONE))
+    if event.user_id and event.action not in SENTENCES:
+        said = format_html("{}, about {}", said, values["person"])
+    return said + _rest(event, names, used)
+
+
+def label(action: str) -> str:
+    """What was done, whoever did it to whom: for lists of actions."""
+    text = SENTENCES[action].removeprefix("{actor} ").partition(":")[0].partition(";")[0]
+    text = text.partition(" (")[0]
+    words = {"person": "a person", "other": "another person", "face": "a face"}
+    named = {name: words.get(name, _GONE) for _, name, _, _ in Formatter().parse(text) if name}
+    return text.format(**named)
+
+
+def _values(event: AuditEvent, names: Names) -> dict[str, Any]:
+    details = {key: _worded(key, value) for key, value in event.details.items()}
+    return {
+        **details,
+        "actor": names.actor(event.actor),
+        "action": spaced(event.action.replace(".", " ")),
+        "person": names.person(event.user_id),
+        "other": names.person(_other(event)),
+        "face": names.face(event.face_id),
+    }
+
+
+def _rest(event: AuditEvent, names: Names, used: set[str]) -> SafeString:
+    """What the sentence left out: a reason first, then on whose behalf, then the details."""
+    parts: list[tuple[str, Any]] = []
+    if reason := event.details.get("reason"):
+        parts.append(("because", _said(reason)))
+    if viewer := event.viewer_id:
+        parts.append(("on behalf of", names.person(viewer)))
+    hidden = {*used, _OTHER, "reason"}
+    parts += [
+        (f"{spaced(key)}:", _worded(key, value))
+        for key, value in event.details.items()
+        if key not in hidden
+    ]
+    if not parts:
+        return mark_safe("")
+    listed = format_html_join("; ", "{} {}", parts)
+    return format_html(' <span class="quiet">({})</span>', listed)
+
+
+def _worded(key: str, value: Any) -> str:
+    """An id stays as it is, or nobody could search for it."""
+    return str(value) if key.endswith("_id") else _said(value)
+
+
+def _said(value: Any) -> str:
+    """Codes, such as names of fields, in words."""
+    return in_words(value, lambda text: spaced(text) if text.isidentifier() else text)

@@ -1,0 +1,249 @@
+"""`Idempotency-Key`: a creating request that is repeated creates once and is answered the same.
+
+The key is locked, the work done and the answer stored in one transaction. So a killed process
+leaves neither a row without its answer nor a key that is blocked, and a refused request leaves
+nothing: it may be sent again, corrected. What may take long and changes nothing comes before it
+(`ServiceView.prepare`).
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import OperationalError, connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.datastructures import MultiValueDict
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
+
+from recognition import audit
+from recognition.access import Caller
+from recognition.api.service_view import ServiceView
+from recognition.errors import ServiceError
+from recognition.models import Face, IdempotencyKey, User
+from recognition.privacy import erasure
+
+_KEY = re.compile(r"[!-~]{1,255}")
+_LOCK_NOT_AVAILABLE = "55P03"
+REPLAYED = "Idempotent-Replayed"
+
+_HEADER = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "pattern": f"^{_KEY.pattern}$"},
+    OpenApiParameter.HEADER,
+    description="Any text of yours. Repeated with the same body it gives the first answer again, "
+    f"with the header `{REPLAYED}: true`; with another body 409 `idempotency_conflict`.",
+)
+
+_ANSWER_HEADER = OpenApiParameter(
+    REPLAYED,
+    bool,
+    OpenApiParameter.HEADER,
+    response=[200, 201, 202],
+    description="Only when the answer is that of a former request.",
+)
+
+Post = Callable[..., Response]
+
+
+def idempotent(post: Post) -> Post:
+    """For the `post` of a ServiceView that creates something."""
+
+    @wraps(post)
+    def once(view: ServiceView, request: Request, *args: Any, **kwargs: Any) -> Response:
+        key = request.headers.get("Idempotency-Key")
+        if key is not None and not _KEY.fullmatch(key):
+            message = "Idempotency-Key must be 1 to 255 printable ASCII characters."
+            raise ServiceError("invalid_request", message)
+        if key is None:
+            view.prepare(request)
+            return post(view, request, *args, **kwargs)
+        refusal = _refusal_of(view, request)
+        caller, fingerprint = view.caller, fingerprint_of(request)
+        with transaction.atomic():
+            _lock(caller.subject, key)
+            rows = IdempotencyKey.objects.filter(subject=caller.subject, key=key)
+            row = rows.filter(created_at__gt=oldest()).first()
+            if row is not None:
+                return _replay(row, fingerprint, caller, request)
+            if refusal is not None:
+                raise refusal
+            rows.delete()
+            response = post(view, request, *args, **kwargs)
+            _store(caller, key, fingerprint, response)
+            return response
+
+    decorated: Post = extend_schema(parameters=[_HEADER, _ANSWER_HEADER])(once)
+    return decorated
+
+
+def _refusal_of(view: ServiceView, request: Request) -> Exception | None:
+    """To be raised when it turns out that the request was not answered before."""
+    try:
+        view.prepare(request)
+    except (ServiceError, APIException) as error:
+        return error
+    return None
+
+
+def _lock(subject: str, key: str) -> None:
+    """Lock the key until the end of the transaction. Raises request_in_progress.
+
+    At most one request waits for the one that is worked on. Each that waits holds a thread of the
+    server, and one caller could otherwise take them all with a single key.
+    """
+    work, place = (_number(kind, subject, key) for kind in ("work", "place to wait"))
+    if _try_lock(work):
+        return
+    if not _try_lock(place):
+        raise _in_progress()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [work])
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        raise _in_progress() from None
+
+
+def _number(*words: str) -> int:
+    """A number for an advisory lock, from 64 bits of a hash."""
+    return int.from_bytes(hashlib.sha256("\n".join(words).encode()).digest()[:8], signed=True)
+
+
+def _try_lock(number: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+        return bool(cursor.fetchone()[0])
+
+
+def _in_progress() -> ServiceError:
+    message = "A request with this Idempotency-Key is being worked on; send yours again later."
+    return ServiceError("request_in_progress", message)
+
+
+def oldest() -> datetime:
+    """Answers from before are not given again."""
+    return timezone.now() - timedelta(hours=settings.FACESVC_IDEMPOTENCY_HOURS)
+
+
+def _store(caller: Caller, key: str, fingerprint: str, response: Response) -> None:
+    """Not an answer that names somebody who was erased meanwhile, which created nothing."""
+    answer = json.dumps(response.data, cls=JSONEncoder)
+    user_ids = sorted(_named_in(json.loads(answer)))
+    # Whoever erases one of them waits for this, which the ORM cannot ask for, and drops it.
+    locked = "SELECT id FROM recognition_user WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
+    own = [caller.user_id] if caller.user_id else []
+    held = {user.pk for user in User.objects.raw(locked, [[*user_ids, *own]])}
+    if held.issuperset(user_ids):
+        IdempotencyKey.objects.create(
+            subject=caller.subject,
+            key=key,
+            fingerprint=fingerprint,
+            status=response.status_code,
+            answer=answer,
+            user_ids=user_ids,
+        )
+
+
+def _named_in(answer: Any) -> set[UUID]:
+    match answer:
+        case dict():
+            named = {UUID(answer["user_id"])} if answer.get("user_id") else set()
+            return named.union(*map(_named_in, answer.values()))
+        case list():
+            return set().union(*map(_named_in, answer))
+    return set()
+
+
+def forget(sender: type[User], instance: User, **kwargs: Any) -> None:
+    """A receiver of pre_delete: what the user was answered, and what names the user."""
+    # Waits for those who are storing an answer with the user in it; later ones find nobody.
+    User.objects.select_for_update().filter(pk=instance.pk).first()
+    for user_id in erasure.ids_of(instance):
+        erasure.note(instance, forget_user(user_id))
+
+
+def forget_user(user_id: UUID) -> dict[str, int]:
+    """What somebody was answered, and what names them; the user is locked."""
+    about = Q(subject=str(user_id)) | Q(user_ids__contains=[user_id])
+    # Clients like to make their keys of ids.
+    about |= Q(key__icontains=str(user_id)) | Q(key__icontains=user_id.hex)
+    _, removed = IdempotencyKey.objects.filter(about).delete()
+    return removed
+
+
+def forget_face(sender: type[Face], instance: Face, **kwargs: Any) -> None:
+    """A receiver of pre_delete: the answer to its registration has its landmarks and age."""
+    named = IdempotencyKey.objects.filter(user_ids__contains=[instance.user_id])
+    named.filter(answer__contains=instance.face_id).delete()
+
+
+def _replay(row: IdempotencyKey, fingerprint: str, caller: Caller, request: Request) -> Response:
+    if row.fingerprint != fingerprint:
+        raise ServiceError(
+            "idempotency_conflict", "This Idempotency-Key came with another request before."
+        )
+    if _is_admin(request):  # it may have searched everyone
+        audit.note(caller.name, "request.replay", path=request.path)
+    return Response(json.loads(row.answer), status=row.status, headers={REPLAYED: "true"})
+
+
+def _is_admin(request: Request) -> bool:
+    return "face:admin" in request.user.scopes  # type: ignore[union-attr]
+
+
+def fingerprint_of(request: Request) -> str:
+    """A hash of what is asked for: of a form its fields, whose boundary is another every time.
+
+    And of the right to search everyone: a token without it must not get such an answer.
+    """
+    digest = hashlib.sha256()
+    _add(digest, _is_admin(request))
+    _add(digest, [request.method, request.path, request.headers.get("X-On-Behalf-Of", "")])
+    _add(digest, request.query_params)
+    _add(digest, request.data)
+    return digest.hexdigest()
+
+
+def _add(digest: Any, value: Any) -> None:
+    """Every part with its kind and length, so that no two values look the same."""
+    match value:
+        case MultiValueDict():
+            _add(digest, {name: value.getlist(name) for name in value})
+        case Mapping():
+            digest.update(b"{%d" % len(value))
+            for name in sorted(value):
+                _add(digest, name)
+                _add(digest, value[name])
+        case list():
+            digest.update(b"[%d" % len(value))
+            for each in value:
+                _add(digest, each)
+        case UploadedFile():
+            _add(digest, value.name)
+            digest.update(b"f%d:" % (value.size or 0))
+            for chunk in value.chunks():
+                digest.update(chunk)
+            value.seek(0)
+        case bytes():
+            digest.update(b"b%d:" % len(value))
+            digest.update(value)  # not copied: it may be a picture
+        case str():
+            text = value.encode()
+            digest.update(b"s%d:" % len(text))
+            digest.update(text)
+        case _:
+            text = json.dumps(value).encode()
+            digest.update(b"j%d:" % len(text) + text)

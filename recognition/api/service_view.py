@@ -1,0 +1,109 @@
+"""What every view shares."""
+
+from io import BytesIO
+from typing import Any
+
+from django.conf import settings
+from django.http import QueryDict
+from django.utils.datastructures import MultiValueDict
+from rest_framework.request import Request
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from recognition.access import Caller
+from recognition.api import user_requests
+from recognition.errors import ServiceError
+from recognition.processes import capacity
+
+
+class ServiceView(APIView):
+    """A view that names the scope a token needs; facesvc.http.auth checks it."""
+
+    required_scope: str  # several with blanks between: all of them
+    pictures = 0  # that a body may hold
+    is_read_by_lines = False  # or the whole body is held in memory
+    _body_bytes = 0
+    _place: int | None = None
+
+    def max_body_bytes(self) -> int:
+        room: int = settings.BODY_ROOM_BYTES
+        return room + self.pictures * settings.MAX_ENCODED_IMAGE_BYTES
+
+    def max_other_bytes(self) -> int:
+        """Bytes of a body that are no picture's: what is parsed takes many times its length."""
+        room: int = settings.BODY_ROOM_BYTES
+        return room
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        self._check_encoding(request)
+        self._check_length(request)
+        self._take_room(request)
+        capacity.be_of(self.caller.subject, is_alone=not self.caller.is_service)
+        if self.pictures and not self.caller.is_service:
+            self._place = user_requests.in_progress.begin(self.caller.subject)
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        finally:
+            self.forget_body()
+            capacity.bodies.give_back(self._body_bytes)
+            if self._place is not None:
+                user_requests.in_progress.end(self._place)
+
+    def forget_body(self) -> None:
+        """Requests and serializers refer to themselves in circles, and would keep bodies until the
+        garbage collector comes to objects of their age: after a thousand requests or more."""
+        request = getattr(self, "request", None)
+        if isinstance(request, Request):
+            nothing: dict[str, Any] = {"_post": QueryDict(), "_files": MultiValueDict()}
+            vars(request).update(nothing, _data={}, _full_data={}, _stream=None)
+            if hasattr(request._request, "_body"):  # or nothing was read
+                vars(request._request).update(nothing, _body=b"", _stream=BytesIO())
+
+    def _check_encoding(self, request: Request) -> None:
+        encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in ("", "identity"):
+            message = f"The body is encoded as {encoding[:40]!r}; send it as it is, without that."
+            raise ServiceError("unsupported_media_type", message)
+
+    def _take_room(self, request: Request) -> None:
+        """Or all threads at once could read the longest bodies, and end the process."""
+        length = request.META.get("CONTENT_LENGTH") or ""
+        if length.isdecimal() and not self.is_read_by_lines:
+            capacity.bodies.take(int(length), settings.MAX_BODIES_BYTES)
+            self._body_bytes = int(length)
+
+    def _check_length(self, request: Request) -> None:
+        """Before anything is read: the rest of the stack reads whole bodies into memory."""
+        length, limit = request.META.get("CONTENT_LENGTH"), self.max_body_bytes()
+        if not length and "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+            raise ServiceError("length_required", "The body needs a Content-Length.")
+        if length and length.isdecimal() and int(length) > limit:
+            raise ServiceError(
+                "payload_too_large", f"The body has {length} bytes; at most {limit} are taken here."
+            )
+
+    @property
+    def caller(self) -> Caller:
+        caller: Any = self.request.user
+        if not isinstance(caller, Caller):
+            raise TypeError(f"{caller!r} passed the authentication")
+        return caller
+
+    def prepare(self, request: Request) -> None:
+        """For an `idempotent` post: what may take long, and so comes before its transaction."""
+
+    def fields(self, kind: type[Serializer[Any]]) -> dict[str, Any]:
+        """The validated body. Raises ValidationError, ServiceError."""
+        data = self.request.data
+        if not data and (self.request.content_type or "").startswith("image/"):
+            raise ServiceError("empty_image", "The picture is empty.")
+        body = kind(data=data)
+        try:
+            body.is_valid(raise_exception=True)
+            fields: dict[str, Any] = body.validated_data
+            return fields
+        finally:
+            vars(body).clear()  # see forget_body

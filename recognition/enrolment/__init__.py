@@ -1,0 +1,1 @@
+"""The verb register: a face of a picture is stored with its template."""

@@ -1,0 +1,199 @@
+"""Possible duplicates: found, kept once a pair, and what becomes of them when users change."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from recognition.gallery.search import Candidate, Gallery
+from recognition.gallery.statements import statements
+from recognition.inference.arrays import Floats
+from recognition.models import Face, Template, User
+from recognition.models.duplicates import DuplicateSearch, DuplicateState, PossibleDuplicate
+from recognition.packs.engine import Engine
+from recognition.packs.thresholds import STRICT
+from recognition.privacy import erasure
+from recognition.processes.stages import stage
+
+# A stranger may match in this share of the searches for one face under two users.
+_BACKGROUND_FPIR = 0.01
+_MOST = 5  # users that one face may look like
+_AT_ONCE = 100  # templates in a transaction of the search for all
+
+# One statement, which the ORM cannot say. Who is being erased, merged or moved at this moment is
+# left out: nobody waits for anybody here. A pair that is decided stays as it is.
+_KEEP = """
+WITH users AS MATERIALIZED (
+    SELECT id FROM recognition_user WHERE id = ANY(%(users)s)
+    ORDER BY id FOR KEY SHARE SKIP LOCKED
+), faces AS MATERIALIZED (
+    SELECT id, user_id, face_id FROM recognition_face
+    WHERE id = %(face)s OR face_id = ANY(%(faces)s)
+    ORDER BY id FOR KEY SHARE SKIP LOCKED
+), known AS (
+    SELECT faces.* FROM faces JOIN users ON users.id = faces.user_id
+)
+INSERT INTO recognition_possibleduplicate AS pair
+    (user_a_id, user_b_id, face_a_id, face_b_id, confidence, state, found_at, decided_by)
+SELECT least(mine.user_id, theirs.user_id), greatest(mine.user_id, theirs.user_id),
+    CASE WHEN mine.user_id < theirs.user_id THEN mine.id ELSE theirs.id END,
+    CASE WHEN mine.user_id < theirs.user_id THEN theirs.id ELSE mine.id END,
+    confidence, 'open', now(), ''
+FROM unnest(%(faces)s::text[], %(confidences)s::float[]) AS found (face_id, confidence)
+JOIN known theirs USING (face_id)
+JOIN known mine ON mine.id = %(face)s AND mine.user_id <> theirs.user_id
+ORDER BY 1, 2
+ON CONFLICT (user_a_id, user_b_id) DO UPDATE SET
+    face_a_id = excluded.face_a_id, face_b_id = excluded.face_b_id,
+    confidence = excluded.confidence
+WHERE pair.state = 'open' AND pair.confidence < excluded.confidence
+"""
+
+
+def note(active: Engine, face: int, user_id: UUID, template: Floats) -> None:
+    """Remember who else strictly matches a user's face (its primary key) with this template (512,).
+
+    In the caller's transaction.
+    """
+    with stage("search"), statements():
+        matches = _matches(Gallery.of_others(user_id, active), template)
+    if matches:
+        _keep(active, face, user_id, matches)
+
+
+def _matches(others: Gallery, template: Floats) -> list[Candidate]:
+    scores = others.by.scores
+    least = max(
+        scores.cosine_of_confidence(STRICT),
+        scores.cosine_of_fmr(_BACKGROUND_FPIR / max(others.searched, 1)),
+    )
+    return others.nearest(template, least=least, limit=_MOST)
+
+
+def _keep(active: Engine, face: int, user_id: UUID, matches: Sequence[Candidate]) -> None:
+    values: dict[str, Any] = {
+        "face": face,
+        "users": [user_id, *(found.user_id for found in matches)],
+        "faces": [found.face_id for found in matches],
+        "confidences": [round(active.scores.confidence(found.cosine), 4) for found in matches],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP, values)
+
+
+# --- over the whole gallery -----------------------------------------------------------------------
+
+
+def begin_search(active: Engine) -> int:
+    """Go on with a search that was broken off, or begin one; how many templates are to come."""
+    version = active.template_version
+    new = {"embedding_version": version, "started_at": timezone.now()}
+    search, _ = DuplicateSearch.objects.get_or_create(pk=1, defaults=new)
+    if search.finished_at or search.embedding_version != version:
+        DuplicateSearch.objects.update(**new, last_template=0, finished_at=None)
+    return _to_come(DuplicateSearch.objects.get()).count()
+
+
+@transaction.atomic
+def search_some(active: Engine) -> int:
+    """Search for the next few templates, and remember it with what was found; how many they were.
+
+    Two processes at once take turns. What is enrolled meanwhile comes last.
+    """
+    search = DuplicateSearch.objects.select_for_update().get()
+    rows = _to_come(search).order_by("pk").values_list("pk", "face_id", "user_id", "embedding")
+    some = list(rows[:_AT_ONCE])
+    if some:
+        _note_all(active, some)
+        search.last_template = some[-1][0]
+    else:
+        search.finished_at = timezone.now()
+    search.save()
+    return len(some)
+
+
+def _note_all(active: Engine, rows: Sequence[tuple[int, int, UUID, Any]]) -> None:
+    """As `note` for each template: its key, face, user and embedding."""
+    with statements():
+        others = Gallery.of_others(rows[0][2], active)
+        for _, face, user_id, embedding in rows:
+            others = others.of_others_than(user_id)
+            if matches := _matches(others, np.array(embedding, np.float32)):
+                _keep(active, face, user_id, matches)
+
+
+def _to_come(search: DuplicateSearch) -> QuerySet[Template]:
+    version = search.embedding_version
+    return Template.objects.filter(embedding_version=version, pk__gt=search.last_template)
+
+
+# --- when users change ----------------------------------------------------------------------------
+
+
+def forget(sender: type[User], instance: User, **kwargs: object) -> None:
+    """A receiver of pre_delete, before the faces go: decisions as well."""
+    about = Q(user_a=instance) | Q(user_b=instance)
+    _, removed = PossibleDuplicate.objects.filter(about).delete()
+    erasure.note(instance, removed)
+
+
+def forget_face(sender: type[Face], instance: Face, **kwargs: object) -> None:
+    """A receiver of pre_delete: what is not decided cannot be shown without both faces."""
+    open_ones = PossibleDuplicate.objects.filter(state=DuplicateState.OPEN)
+    open_ones.filter(Q(face_a=instance) | Q(face_b=instance)).delete()
+
+
+def follow_move(face: Face, was: UUID) -> None:
+    """A face has another user, who may be the one that it looks like. Decisions are about users."""
+    for row in _locked(Q(face_a=face) | Q(face_b=face)):
+        if row.state == DuplicateState.OPEN:
+            _change_user(row, was, face.user_id)
+        else:
+            row.forget_face_of(was)
+            row.save(update_fields=["face_a", "face_b"])
+
+
+def follow_merge(user_id: UUID, into: UUID, *, actor: str) -> None:
+    """All rows of a user go to the other one; the row of both becomes `same_person`."""
+    for row in _locked(Q(user_a=user_id) | Q(user_b=user_id)):
+        if row.user_b_id is None:
+            row.user_a_id = into
+            row.save(update_fields=["user_a"])
+        elif row.other_than(user_id) == into:
+            row.user_a_id, row.user_b_id = into, None
+            decide(row, DuplicateState.SAME_PERSON, actor)
+        else:
+            _change_user(row, user_id, into)
+
+
+def _locked(rows: Q) -> list[PossibleDuplicate]:
+    return list(PossibleDuplicate.objects.filter(rows).order_by("pk").select_for_update())
+
+
+def _change_user(row: PossibleDuplicate, was: UUID, now: UUID) -> None:
+    """Unless that pair is there already: then a decision wins, and else the better match."""
+    other = row.other_than(was)
+    if other == now:
+        row.delete()  # both faces are of one user
+        return
+    row.put_user(was, now)
+    pair = Q(user_a=row.user_a_id, user_b=row.user_b_id)
+    known = next(iter(_locked(pair & ~Q(pk=row.pk))), None)
+    if known is None:
+        row.save()
+    elif known.state == DuplicateState.OPEN and (
+        row.state != DuplicateState.OPEN or row.confidence > known.confidence
+    ):
+        known.delete()
+        row.save()
+    else:
+        row.delete()
+
+
+def decide(row: PossibleDuplicate, state: str, actor: str) -> None:
+    row.state, row.decided_by, row.decided_at = state, actor, timezone.now()
+    row.save()

@@ -1,0 +1,54 @@
+"""A probe compared with the templates of one user."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from recognition.gallery.scope import ListingQuerySet
+from recognition.gallery.statements import Vector
+from recognition.inference.pipeline import DetectedFace
+from recognition.models import Listing
+from recognition.packs.engine import Engine
+from recognition.processes.stages import stage
+
+# What a probe is compared with: every face of a user, or the mean of them.
+MATCH_ON = ("face", "user")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A probe against the nearest face of a user, and against the mean of the user's faces."""
+
+    face_id: str
+    face_cosine: float
+    mean_cosine: float
+
+    def cosine(self, match_on: str) -> float:
+        return self.mean_cosine if match_on == "user" else self.face_cosine
+
+
+def compare_with_user(
+    active: Engine, user_id: UUID, probe: DetectedFace, face_id: str | None = None
+) -> Compared | None:
+    """The probe against one user's faces, or only one of them; None if there are none."""
+    listings = Listing.objects.comparable_with(active.template_version).of_user(user_id)
+    if face_id is not None:
+        listings = listings.filter(template__face__face_id=face_id)
+    return _nearest(active, listings, probe)
+
+
+def compare_with_all_of_user(
+    active: Engine, user_id: UUID, probe: DetectedFace, *, without: Collection[str] = ()
+) -> Compared | None:
+    """Also with suspended faces, `without` some: only to tell whether a new one resembles any."""
+    listings = Listing.objects.comparable_with(active.template_version).filter(user_id=user_id)
+    return _nearest(active, listings.exclude(template__face__face_id__in=without), probe)
+
+
+def _nearest(active: Engine, listings: ListingQuerySet, probe: DetectedFace) -> Compared | None:
+    with stage("search"):
+        nearest = listings.nearest_and_mean(Vector.of(active.template(probe))).first()
+    if nearest is None:
+        return None
+    face, distance, mean_distance = nearest
+    return Compared(face, face_cosine=-distance, mean_cosine=-mean_distance)

@@ -1,0 +1,60 @@
+"""New faces that resemble none of the user's others, which a stolen token may have enrolled.
+
+They are noted for the moderators, and do not log in at `strict` for FACESVC_NEW_FACE_HOURS; see
+recognition.verification.attempts.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from recognition import audit
+from recognition.gallery.comparing import Compared, compare_with_all_of_user
+from recognition.inference.pipeline import DetectedFace
+from recognition.models import AuditEvent, Face
+from recognition.packs.engine import Engine
+from recognition.packs.thresholds import BASIC
+
+_UNLIKE_OTHERS = "face.unlike_others"  # in the audit log
+_REMOVALS = ("face.delete", "user.erase")
+
+
+def is_unlike(active: Engine, user_id: UUID, face: DetectedFace, nearest: Compared | None) -> bool:
+    """Whether a face that is to be stored resembles none that was there before.
+
+    A face that was noted itself vouches for no other: of two pictures of a stranger the second
+    would resemble the first. Where nothing is left to compare with, the user's own token must not
+    have removed it a short time ago.
+    """
+    noted = [*_recent(user_id).filter(action=_UNLIKE_OTHERS).values_list("face_id", flat=True)]
+    if noted:
+        nearest = compare_with_all_of_user(active, user_id, face, without=noted)
+    if nearest:
+        return active.scores.confidence(nearest.face_cosine) < BASIC
+    own = _recent(user_id).filter(action__in=_REMOVALS, actor=audit.end_user(user_id))
+    return bool(noted) or own.exists()
+
+
+def note(active: Engine, stored: Face, nearest: Compared | None) -> None:
+    """In the caller's transaction."""
+    confidence = round(active.scores.confidence(nearest.face_cosine), 4) if nearest else None
+    audit.note(
+        audit.SYSTEM,
+        _UNLIKE_OTHERS,
+        user_id=stored.user_id,
+        face_id=stored.face_id,
+        confidence_score=confidence,
+    )
+
+
+def is_noted(user_id: UUID, face_id: str) -> bool:
+    """Whether a face was noted so short a time ago that it has to wait."""
+    return _recent(user_id).filter(action=_UNLIKE_OTHERS, face_id=face_id).exists()
+
+
+def _recent(user_id: UUID) -> QuerySet[AuditEvent]:
+    since = timezone.now() - timedelta(hours=settings.FACESVC_NEW_FACE_HOURS)
+    return AuditEvent.objects.filter(user_id=user_id, at__gt=since)

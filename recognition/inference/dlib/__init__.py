@@ -1,0 +1,1 @@
+"""dlib's files and networks, converted to ONNX."""

@@ -1,0 +1,1 @@
+"""What a pack declares about its networks, and its files."""

@@ -1,0 +1,200 @@
+"""pack.yaml to a frozen ModelPack: what a model expects is declared, never guessed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from recognition.inference.arrays import Floats
+from recognition.inference.pack.schema import SchemaError, build
+from recognition.inference.pack.specs import (
+    AttributesSpec,
+    DetectorSpec,
+    DownloadedFile,
+    LivenessSpec,
+    MmodSpec,
+    QualitySpec,
+    RecogniserSpec,
+    ScrfdSpec,
+    WeightFile,
+    YunetSpec,
+)
+
+
+class PackError(ValueError):
+    """A pack is missing, or its pack.yaml is wrong; the message says where."""
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A row of the table cosine -> FMR.
+
+    `pairs` false matches stand behind it, and `interval` is the 95% interval of the FMR that they
+    tell. Where the point is extrapolated they are too few to say more than whether it can be true.
+    """
+
+    fmr: float
+    cosine: float
+    pairs: int
+    extrapolated: bool
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Measured by `manage.py calibrate`; see recognition/measuring/calibration.py for how."""
+
+    data: str
+    measured_on: str
+    model_version: str
+    identities: int
+    photos: int
+    mated_pairs: int
+    non_mated_pairs: int
+    zero_cosine: float  # shown as similarity 0
+    duplicate_similarity: float  # reached by at most 1% of mated pairs of different photos
+    mean_embedding: tuple[float, ...]  # sign bits are taken around it
+    table: tuple[OperatingPoint, ...]  # FMR falling, cosine rising
+
+
+@dataclass(frozen=True)
+class ModelPack:
+    """Of the networks below `recogniser` a pack may have none: nothing is estimated then."""
+
+    name: str
+    description: str
+    licence: str
+    embedding_version: str
+    model_version: str
+    detector: DetectorSpec
+    recogniser: RecogniserSpec
+    terms: str = ""  # to be accepted before the files are downloaded
+    quality: QualitySpec | None = None
+    attributes: AttributesSpec | None = None
+    liveness: LivenessSpec | None = None
+    calibration: Calibration | None = None
+
+    @property
+    def template(self) -> Floats:
+        """(5, 2) in pixels of the recogniser's crop."""
+        return np.array(self.recogniser.template, dtype=np.float64)
+
+    def weight_files(self) -> list[WeightFile]:
+        files = [self.detector.weights, self.recogniser.weights]
+        if isinstance(self.detector, MmodSpec):
+            files.append(self.detector.landmark_weights)
+        files += [spec.weights for spec in (self.quality, self.attributes) if spec]
+        if self.liveness:
+            files += [network.weights for network in self.liveness.networks]
+        return files
+
+
+def load_pack(folder: Path) -> ModelPack:
+    """Raises PackError when there is no valid pack.yaml in `folder`."""
+    path = folder / "pack.yaml"
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        pack: ModelPack = build(ModelPack, raw, "pack")
+        _check(pack, folder.name)
+    except OSError as error:
+        raise PackError(f"{path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, SchemaError) as error:
+        raise PackError(f"{path}: {error}") from error
+    return pack
+
+
+def find_pack(name: str, search: list[Path]) -> ModelPack:
+    """The pack of that name in the first folder of `search` that has it."""
+    return load_pack(pack_file(name, search).parent)
+
+
+def pack_file(name: str, search: list[Path]) -> Path:
+    """The pack.yaml of that name. Raises PackError."""
+    for folder in search:
+        if (path := folder / name / "pack.yaml").is_file():
+            return path
+    places = ", ".join(str(folder) for folder in search)
+    raise PackError(f"no pack {name!r} in {places}")
+
+
+def pack_names(search: list[Path]) -> list[str]:
+    """The packs that there are, by name; their pack.yaml may still be wrong."""
+    return sorted({path.parent.name for folder in search for path in folder.glob("*/pack.yaml")})
+
+
+def _check(pack: ModelPack, folder: str) -> None:
+    """What types cannot say. Raises SchemaError."""
+    if pack.name != folder:
+        raise SchemaError(f"the name {pack.name!r} is not that of its folder")
+    if not 1 <= pack.recogniser.dimensions <= 512:
+        raise SchemaError("recogniser.dimensions must be 1 to 512")
+    names = pack.detector.landmark_names
+    if len(set(names)) < 5 or {name[:5] for name in names if "eye" in name} != {"left_", "right"}:
+        raise SchemaError("detector.landmark_names must differ and name both eyes")
+    for weights in pack.weight_files():
+        _check_file_name(weights.file)
+        if isinstance(weights, DownloadedFile):
+            _check_download(weights)
+    _check_strides(pack.detector)
+    _check_calibration(pack)
+
+
+def _check_file_name(name: str) -> None:
+    """It becomes part of a path in the cache folder."""
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise SchemaError(f"{name!r} must be a file name without folders")
+
+
+def _check_download(weights: DownloadedFile) -> None:
+    if weights.archive and not weights.archive.urls:
+        raise SchemaError(f"{weights.file}: archive.urls must not be empty")
+    if weights.archive:
+        _check_file_name(weights.archive.file)
+    for wanted in (weights, weights.archive):
+        if wanted and not re.fullmatch("[0-9a-f]{64}", wanted.sha256):
+            raise SchemaError(f"{weights.file}: sha256 must be 64 hexadecimal digits")
+
+
+def _check_strides(detector: DetectorSpec) -> None:
+    """Sizes must fit the strides, and what is declared for each stride must be there for each."""
+    if isinstance(detector, MmodSpec):
+        return
+    if isinstance(detector, ScrfdSpec):
+        out = detector.outputs
+        lists: dict[str, tuple[object, ...]] = {
+            "outputs.scores": out.scores,
+            "outputs.boxes": out.boxes,
+            "outputs.landmarks": out.landmarks,
+        }
+    elif isinstance(detector, YunetSpec):
+        heads = detector.outputs
+        lists = {
+            "outputs.classes": heads.classes,
+            "outputs.objects": heads.objects,
+            "outputs.boxes": heads.boxes,
+            "outputs.landmarks": heads.landmarks,
+        }
+    else:
+        lists = {"anchor_sizes": detector.anchor_sizes}
+    sizes = (detector.input.size, detector.small_size or 0)
+    if any(size % stride for size in sizes for stride in detector.strides):
+        raise SchemaError("detector.input.size and small_size must be multiples of the strides")
+    for name, values in lists.items():
+        if len(values) != len(detector.strides):
+            raise SchemaError(f"detector.{name} must have one value for each stride")
+
+
+def _check_calibration(pack: ModelPack) -> None:
+    calibration = pack.calibration
+    if calibration is None:
+        return
+    if len(calibration.mean_embedding) != pack.recogniser.dimensions:
+        raise SchemaError("calibration.mean_embedding has the wrong length")
+    table = calibration.table
+    if len(table) < 2 or any(a.fmr <= b.fmr or a.cosine >= b.cosine for a, b in pairwise(table)):
+        raise SchemaError("calibration.table must have falling fmr and rising cosine")

@@ -1,0 +1,146 @@
+"""Measures what a pack's scores mean on a labelled folder of photos.
+
+Every photo is compared with every other. A pair of photos of one person is mated, all others are
+non-mated; the false match rate (FMR) of a threshold is the share of non-mated pairs that reach it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+
+import numpy as np
+import yaml
+
+from recognition.inference.arrays import Floats
+from recognition.inference.pack.declaration import Calibration, OperatingPoint
+from recognition.measuring.comparisons import (
+    ERRORS_NEEDED,
+    Numbers,
+    all_pairs,
+    false_match_rates,
+    false_non_match_rate,
+    round_up,
+    threshold_at,
+)
+from recognition.measuring.intervals import Rate
+
+# FMRs of the table. 1 is the least similar pair of strangers.
+_POINTS = (1.0, 0.3, 0.1, 0.03, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6, 1e-7, 1e-8)
+# Extrapolation needs two decades below it; a folder this small tells nothing.
+_PAIRS_NEEDED = 30_000
+# Two files of one photo (resized, cropped a little, JPEG at quality 30) have 0.957 or more with the
+# default pack, 39 photos of LFW. Where different photos of a person often reach 0.95, the
+# similarity that a hundredth of them reaches.
+_DUPLICATE, _DUPLICATE_SHARE = 0.95, 0.01
+# Above this mean of strangers a pack's cosine counts as squeezed and is shown rescaled.
+_SQUEEZED = 0.1
+# Shares of the faces, the worst by quality, that are discarded.
+_DISCARDED = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
+
+
+class TooFewPhotosError(ValueError):
+    """The folder has too few people or photos to calibrate on."""
+
+
+def calibrate(embeddings: Floats, people: Numbers, *, data: str, model_version: str) -> Calibration:
+    """The calibration of a pack from one embedding (unit, D) a photo. Raises TooFewPhotosError."""
+    pairs = all_pairs(embeddings, people)
+    if len(pairs.non_mated) < _PAIRS_NEEDED or not len(pairs.mated):
+        raise TooFewPhotosError(
+            f"{len(pairs.mated)} pairs of photos of one person and {len(pairs.non_mated)} of "
+            f"different people; at least 1 and {_PAIRS_NEEDED} are needed"
+        )
+    mean = float(pairs.non_mated.mean(dtype=np.float64))
+    zero = round(mean, 4) if mean > _SQUEEZED else 0.0
+    duplicate = (float(np.quantile(pairs.mated, 1 - _DUPLICATE_SHARE)) - zero) / (1 - zero)
+    table = list(_table(pairs.non_mated))
+    return Calibration(
+        data=data,
+        measured_on=date.today().isoformat(),
+        model_version=model_version,
+        identities=len(np.unique(people)),
+        photos=len(people),
+        mated_pairs=len(pairs.mated),
+        non_mated_pairs=len(pairs.non_mated),
+        zero_cosine=zero,
+        duplicate_similarity=max(_DUPLICATE, round_up(duplicate, 4)),
+        mean_embedding=tuple(round(float(v), 5) for v in embeddings.mean(axis=0)),
+        table=tuple(_with_intervals(table, embeddings, people)),
+    )
+
+
+def _table(strangers: Floats) -> Iterable[OperatingPoint]:
+    measured = [
+        OperatingPoint(fmr, threshold_at(strangers, fmr), int(fmr * len(strangers)), False)
+        for fmr in _POINTS
+        if fmr * len(strangers) >= ERRORS_NEEDED
+    ]
+    yield from measured
+    # An exponential tail through the last decade that was measured. Tails of cosines fall faster
+    # than that, so what is extrapolated is rather too strict than too lax.
+    last = measured[-1]
+    before = next(point for point in reversed(measured) if point.fmr >= 9.9 * last.fmr)
+    slope = (last.cosine - before.cosine) / math.log10(before.fmr / last.fmr)
+    for fmr in _POINTS:
+        if fmr < last.fmr:
+            cosine = last.cosine + slope * math.log10(last.fmr / fmr)
+            yield OperatingPoint(fmr, round(cosine, 6), 0, True)
+
+
+def _with_intervals(
+    table: list[OperatingPoint], embeddings: Floats, people: Numbers
+) -> Iterable[OperatingPoint]:
+    """The points with the false matches behind them; see intervals.design_effect."""
+    found = false_match_rates(embeddings, people, [point.cosine for point in table])
+    for point, seen in zip(table, found, strict=True):
+        interval = (_short(seen.low), _short(seen.high))
+        yield replace(point, pairs=seen.errors, interval=interval)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.2e}")
+
+
+@dataclass(frozen=True)
+class Discard:
+    """False non-matches (FNMR) when the worst faces are discarded."""
+
+    discarded: float  # share of the faces
+    quality: float  # the worst that is kept
+    fnmr: Rate  # of the mated pairs of two faces that are kept
+
+
+def error_versus_discard(
+    embeddings: Floats, people: Numbers, qualities: Floats, *, cosine: float
+) -> list[Discard]:
+    """FNMR at a fixed threshold with the worst 0 to 30% of the faces discarded.
+
+    After Grother and Tabassi (IEEE PAMI 29, 2007). A quality score that predicts what the
+    recogniser cannot tell makes the FNMR fall.
+    """
+    order = np.argsort(qualities, kind="stable")
+    steps = []
+    for share in _DISCARDED:
+        kept = np.sort(order[round(share * len(order)) :])
+        worst = float(qualities[kept].min())
+        found = false_non_match_rate(embeddings[kept], people[kept], cosine)
+        steps.append(Discard(share, worst, found))
+    return steps
+
+
+def to_yaml(calibration: Calibration) -> str:
+    """The `calibration` block of pack.yaml, one row of the table a line."""
+    values = asdict(calibration)
+    rows = values.pop("table")
+    mean = values.pop("mean_embedding")
+    text = yaml.safe_dump({"calibration": values}, sort_keys=False, allow_unicode=True)
+    text += "  mean_embedding: " + _flow([float(v) for v in mean])
+    text += "  table:\n" + "".join(f"  - {_flow(row)}" for row in rows)
+    return text
+
+
+def _flow(value: object) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)

@@ -1,0 +1,241 @@
+"""What `calibrate` and `evaluate` found, as JSON and as pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from recognition.inference.arrays import Image
+from recognition.inference.pack.declaration import Calibration, ModelPack
+from recognition.measuring import plots
+from recognition.measuring.calibration import Discard
+from recognition.measuring.comparisons import (
+    ERRORS_NEEDED,
+    Pairs,
+    false_match_rates,
+    false_non_match_rate,
+    found_faces,
+    similar_strangers,
+)
+from recognition.measuring.evaluation import (
+    Acceptance,
+    Accuracy,
+    Curve,
+    Identification,
+    area_under_roc,
+    error_curve,
+    tar_at_fmr,
+)
+from recognition.measuring.folder_embedding import EmbeddedFolder
+from recognition.measuring.intervals import Rate
+from recognition.packs.scores import ScoreScale
+from recognition.packs.thresholds import LEVELS, level_confidence
+
+_FMRS = {"1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4, "1e-5": 1e-5}
+Json = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Level:
+    """An operating point of the service and the error rates that were found at it."""
+
+    name: str
+    confidence: float
+    target_fmr: float
+    cosine: float
+    similarity: float
+    extrapolated: bool
+    fmr: Rate
+    fnmr: Rate  # with the pairs of missed faces, if there are such photos
+
+
+def levels(folder: EmbeddedFolder, scores: ScoreScale) -> list[Level]:
+    """basic, standard and strict, in this order."""
+    confidences = {name: level_confidence(name) for name in LEVELS}
+    cosines = {name: scores.cosine_of_confidence(value) for name, value in confidences.items()}
+    found = found_faces(folder.embeddings)
+    rates = false_match_rates(
+        folder.embeddings[found], folder.people[found], [cosines[name] for name in LEVELS]
+    )
+    return [
+        Level(
+            name,
+            confidences[name],
+            scores.fmr(cosines[name]),
+            cosines[name],
+            scores.similarity(cosines[name]),
+            scores.is_extrapolated(cosines[name]),
+            fmr,
+            false_non_match_rate(folder.embeddings, folder.people, cosines[name]),
+        )
+        for name, fmr in zip(LEVELS, rates, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Verification:
+    pairs: Pairs
+    accuracy: Accuracy | None
+    tar: dict[str, Acceptance | None]  # by FMR as text
+    auc: float | None
+
+
+def verification(pairs: Pairs, accuracy: Accuracy | None) -> Verification:
+    tar = {name: tar_at_fmr(pairs, fmr) for name, fmr in _FMRS.items()}
+    return Verification(pairs, accuracy, tar, area_under_roc(pairs))
+
+
+# --- JSON -----------------------------------------------------------------------------------------
+
+
+def describe_folder(pack: ModelPack, folder: EmbeddedFolder, root: Path) -> Json:
+    return {
+        "pack": pack.name,
+        "model_version": pack.model_version,
+        "photos": len(folder.photos),
+        "people": len(np.unique(folder.people)),
+        "faces_missed": [_name(photo.path, root) for photo in folder.missed],
+    }
+
+
+def describe_verification(result: Verification) -> Json:
+    accuracy = result.accuracy
+    return {
+        "mated_pairs": len(result.pairs.mated),
+        "non_mated_pairs": len(result.pairs.non_mated),
+        "accuracy": accuracy and accuracy.mean,
+        "accuracy_std": accuracy and accuracy.std,
+        "accuracy_threshold": accuracy and accuracy.threshold,
+        "folds": accuracy.folds if accuracy else 0,
+        "auc": result.auc,
+        "tar_at_fmr": {name: found and found.tar for name, found in result.tar.items()},
+        "cosine_at_fmr": {name: found and found.cosine for name, found in result.tar.items()},
+    }
+
+
+def describe_identification(result: Identification | None) -> Json:
+    if result is None:
+        return {"rank1": None, "fnir_at_fpir": {"0.01": None, "0.001": None}}
+    fnir = {f"{fpir:g}": value for fpir, value in result.fnir_at_fpir.items()}
+    return {**asdict(result), "fnir_at_fpir": fnir}
+
+
+def describe_levels(found: Sequence[Level]) -> Json:
+    return {
+        level.name: {
+            "confidence": level.confidence,
+            "target_fmr": level.target_fmr,
+            "cosine": level.cosine,
+            "similarity": level.similarity,
+            "extrapolated": level.extrapolated,
+            "fmr": describe_rate(level.fmr),
+            "fnmr": describe_rate(level.fnmr),
+        }
+        for level in found
+    }
+
+
+def describe_rate(rate: Rate) -> Json:
+    """The interval is that of recognition/measuring/intervals.py."""
+    return {"value": rate.value, **asdict(rate)}
+
+
+def interval_of(rate: Rate) -> str:
+    return f"{rate.value:.2g} ({rate.low:.2g} to {rate.high:.2g})"
+
+
+def describe_calibration(calibration: Calibration) -> Json:
+    """Without what only the service needs."""
+    scores, values = ScoreScale(calibration), asdict(calibration)
+    del values["mean_embedding"]
+    table = [
+        {
+            **asdict(point),
+            "similarity": scores.similarity(point.cosine),
+            "confidence": scores.confidence(point.cosine),
+        }
+        for point in calibration.table
+    ]
+    return {**values, "table": table}
+
+
+def describe_discards(steps: Sequence[Discard]) -> list[Json]:
+    return [
+        {
+            "discarded": step.discarded,
+            "quality": step.quality,
+            "fnmr": describe_rate(step.fnmr),
+        }
+        for step in steps
+    ]
+
+
+def doubtful_labels(folder: EmbeddedFolder, calibration: Calibration, root: Path) -> list[Json]:
+    """Photos of different people so alike that one such pair in ten folders were to be expected.
+
+    Twins exist, but mostly it is one person under two names or a photo in the wrong folder. A few
+    of them are enough to spoil the rates below 1e-5.
+    """
+    threshold = ScoreScale(calibration).cosine_of_fmr(0.1 / calibration.non_mated_pairs)
+    photos = [_name(photo.path, root) for photo in folder.photos]
+    return [
+        {"photo_a": photos[a], "photo_b": photos[b], "cosine": round(cosine, 4)}
+        for a, b, cosine in similar_strangers(folder.embeddings, folder.people, threshold)
+    ]
+
+
+def describe_curve(curve: Curve) -> Json:
+    return {name: values.tolist() for name, values in asdict(curve).items()}
+
+
+def write_json(path: Path, report: Mapping[str, object]) -> None:
+    """What is not a number (a rate of nothing) or infinite is null: JSON has neither."""
+    text = json.dumps(_plain(report), indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _name(path: Path, root: Path) -> str:
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
+# --- Pictures -------------------------------------------------------------------------------------
+
+
+def write_plots(
+    folder: Path, title: str, pairs: Pairs, calibration: Calibration, found: Sequence[Level]
+) -> None:
+    """det.png and roc.png."""
+    points = [
+        plots.Point(point.pairs / calibration.non_mated_pairs, *point.interval, fnmr)
+        for point in calibration.table
+        if point.interval and not point.extrapolated and point.fmr < 1
+        for fnmr in [float((pairs.mated < point.cosine).mean())]
+    ]
+    plot = plots.Plot(
+        title,
+        error_curve(pairs),
+        points,
+        {level.name: level.target_fmr for level in found},
+        ERRORS_NEEDED / calibration.non_mated_pairs,
+    )
+    _write(folder / "det.png", plots.draw_det(plot))
+    _write(folder / "roc.png", plots.draw_roc(plot))
+
+
+def _write(path: Path, image: Image) -> None:
+    # Not imwrite: it only warns where nothing can be written.
+    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())

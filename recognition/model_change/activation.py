@@ -1,0 +1,136 @@
+"""Which version of the templates serves, and the end of those that no longer do.
+
+Everything that changes this runs alone, under `exclusive`; enrolments look with `is_still_active`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from recognition import audit
+from recognition.gallery import indexes
+from recognition.model_change import reembedding
+from recognition.model_change.reembedding import Target
+from recognition.models import ActiveModel, AuditEvent, Face, RecentProbe, Template
+from recognition.packs import engine
+from recognition.packs.engine import Engine
+
+# Any number that nothing else in this database uses for an advisory lock.
+_LOCK = 7_262_001
+# Faces enrolled since `reembed` that activating converts by itself.
+_REMAINDER = 20 * reembedding.BATCH
+
+
+class MissingTemplatesError(Exception):
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} faces have no template of this model")
+        self.count = count
+
+
+class BusyError(Exception):
+    """Another process is changing the model or its key."""
+
+
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """Raises BusyError while another process changes the model, its key or its templates.
+
+    The lock belongs to the connection, so it ends with a killed process, but not before the server
+    has finished what that process had asked for (such as an index).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        if not cursor.fetchone()[0]:
+            raise BusyError("another process is changing the model, its key or its templates")
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def active_target() -> Target:
+    row = engine.active_model()
+    return Target(row.pack, row.template_key)
+
+
+def lost_by(target: Target) -> QuerySet[Face]:
+    """The faces that are found now and would not be with the target."""
+    now = active_target().version
+    return reembedding.missing(target.version).filter(templates__embedding_version=now)
+
+
+def activate(target: Target, *, actor: str, allow_missing: int = 0) -> str:
+    """Serve with the target from now on; the answer is the version that served before.
+
+    Only under `exclusive`. Converts what was enrolled since `reembed`. Enrolments that run at this
+    moment either come before, and are converted, or notice the change and begin anew. Raises
+    MissingTemplatesError when more than `allow_missing` faces would be lost, and PackError.
+    """
+    # What cannot be loaded must not become active.
+    loaded = engine.load(target.pack, target.template_key)
+    indexes.sketch(target.version, loaded.sketches.centre)
+    indexes.ensure(target.version)
+    engine.active_model()
+    _convert_remainder(target, at_most=_REMAINDER)
+    with transaction.atomic():
+        row = ActiveModel.objects.select_for_update().get()
+        _convert_remainder(target, at_most=reembedding.BATCH)
+        lost = lost_by(target).count()
+        if lost > allow_missing:
+            raise MissingTemplatesError(lost)
+        before = Target(row.pack, row.template_key).version
+        row.pack, row.template_key = target.pack, target.template_key
+        row.save()
+        details: dict[str, Any] = {"from": before, "to": target.version, "faces_missing": lost}
+        audit.note(actor, "model.activate", **details)
+    return before
+
+
+def _convert_remainder(target: Target, *, at_most: int) -> None:
+    """Convert the faces that are still missing, unless they are too many to be a remainder."""
+    pks = list(lost_by(target).order_by("pk").values_list("pk", flat=True)[: at_most + 1])
+    if len(pks) <= at_most:
+        for at in range(0, len(pks), reembedding.BATCH):
+            reembedding.convert(pks[at : at + reembedding.BATCH], target)
+
+
+def is_active(serving: Engine) -> bool:
+    return active_target() == _target_of(serving)
+
+
+def is_still_active(serving: Engine) -> bool:
+    """Whether an engine is the active one, and will be until the end of the transaction."""
+    # A shared lock, which the ORM cannot ask for: enrolments do not wait for each other.
+    (row,) = ActiveModel.objects.raw("SELECT * FROM recognition_activemodel FOR SHARE")
+    return Target(row.pack, row.template_key) == _target_of(serving)
+
+
+def _target_of(serving: Engine) -> Target:
+    return Target(serving.pack.name, serving.template_key)
+
+
+def retired_versions() -> list[str]:
+    """The stored template versions that served once and do not now.
+
+    Not those that `reembed` is making for a model that is to serve.
+    """
+    events = AuditEvent.objects.filter(action="model.activate")
+    served = set(events.values_list("details__from", flat=True))
+    stored = Template.objects.order_by().values_list("embedding_version", flat=True).distinct()
+    return sorted((served & set(stored)) - {active_target().version})
+
+
+def drop(version: str) -> int:
+    """Drop a version's templates and index; how many templates. There is no way back to it.
+
+    Only under `exclusive`. Raises ValueError for the version that serves.
+    """
+    if version == active_target().version:
+        raise ValueError(f"{version} serves")
+    count, _ = Template.objects.filter(embedding_version=version).delete()
+    RecentProbe.objects.filter(embedding_version=version).delete()
+    indexes.drop(version)
+    return count

@@ -1,0 +1,173 @@
+"""Changing the model, or the key of the templates, without losing anybody.
+
+New templates are made beside the old ones, batch by batch and safe to repeat; the service goes on
+with the old ones until another version is activated, see recognition.model_change.activation.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import numpy as np
+from django.db import transaction
+from django.db.models import QuerySet
+
+from recognition.gallery import indexes
+from recognition.inference.arrays import Floats, Image
+from recognition.inference.pipeline import DetectedFace
+from recognition.models import Face, FaceCrop, Template, User
+from recognition.packs import engine, protection
+from recognition.packs.engine import Engine
+from recognition.privacy import crops
+from recognition.processes import spawned
+
+# Faces a transaction: few enough that deleting one of them never waits long.
+BATCH = 16
+# Where FacePipeline.surroundings puts the face, in shares of the crop's side: its box is about half
+# of it wide and in the middle. Turned heads lie up to a sixth off (lfw-a); a neighbour's face is
+# half a side away or more.
+_LEAST_SIDE, _FARTHEST = 0.25, 0.25
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the templates are to become."""
+
+    pack: str
+    template_key: str
+
+    @property
+    def version(self) -> str:
+        return engine.version_of(engine.pack(self.pack), self.template_key)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one face; `problem` is empty when it has its new template."""
+
+    face_id: str
+    problem: str = ""
+
+
+def missing(version: str) -> QuerySet[Face]:
+    """The faces that would be lost if this version were active."""
+    return Face.objects.exclude(templates__embedding_version=version)
+
+
+def reembed(target: Target, *, workers: int) -> Iterator[list[Outcome]]:
+    """Make what is missing, in `workers` processes; yields what became of each batch."""
+    pks = list(missing(target.version).order_by("pk").values_list("pk", flat=True))
+    batches = [pks[at : at + BATCH] for at in range(0, len(pks), BATCH)]
+    if workers == 1:
+        yield from (convert(batch, target) for batch in batches)
+        return
+    # Not forked: onnxruntime's threads and the database connection do not survive a fork.
+    count = len(batches)
+    with ProcessPoolExecutor(workers, get_context("spawn"), spawned.start) as pool:
+        try:
+            yield from pool.map(
+                spawned.convert,
+                batches,
+                [target.pack] * count,
+                [target.template_key] * count,
+            )
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def convert(pks: list[int], target: Target) -> list[Outcome]:
+    """Make the templates of some faces, from their templates under another key or their crops."""
+    new = engine.load(target.pack, target.template_key)
+    indexes.sketch(target.version, new.sketches.centre)
+    vectors = _from_other_keys(pks, new)
+    problems: dict[int, str] = {}
+    made = _from_crops([pk for pk in pks if pk not in vectors], new, problems)
+    templates = {pk: new.template(face) for pk, face in made.items()}
+    _store({**vectors, **templates}, made, new)
+    names = dict(Face.objects.filter(pk__in=pks).values_list("pk", "face_id"))
+    return [Outcome(name, problems.get(pk, "")) for pk, name in names.items()]
+
+
+def _from_other_keys(pks: list[int], new: Engine) -> dict[int, Floats]:
+    """Templates of the same model under a key that we have, turned to the new key."""
+    vectors = {}
+    known = {engine.version_of(new.pack, key): key for key in ["", *protection.key_ids()]}
+    rows = Template.objects.filter(face__in=pks, embedding_version__in=known)
+    for pk, version, embedding in rows.values_list("face_id", "embedding_version", "embedding"):
+        stored = np.array(embedding, np.float32)[None]
+        plain = protection.reveal(stored, known[version])
+        vectors[pk] = protection.protect(plain, new.template_key)[0]
+    return vectors
+
+
+def _from_crops(pks: list[int], new: Engine, problems: dict[int, str]) -> dict[int, DetectedFace]:
+    """The faces in the stored crops, embedded and described; why there is none goes into
+    `problems`."""
+    sealed = dict(FaceCrop.objects.filter(face__in=pks).values_list("face_id", "sealed"))
+    faces = {}
+    for pk in pks:
+        if pk not in sealed:
+            problems[pk] = "no crop was kept"
+            continue
+        try:
+            crop = crops.unseal(bytes(sealed[pk]))
+        except crops.UnreadableCropError as error:
+            problems[pk] = str(error)
+            continue
+        face = _kept_face(new.pipeline.detect(crop, rotate=False), crop)
+        if face:
+            (faces[pk],) = new.pipeline.describe(crop, [face], liveness=False)
+        else:
+            problems[pk] = "no face was found in the crop"
+    embedded = new.embed(list(faces.values()))
+    return dict(zip(faces, embedded, strict=True))
+
+
+def _kept_face(found: list[DetectedFace], crop: Image) -> DetectedFace | None:
+    """The face that a crop was kept for: in its middle and large. Others are bystanders."""
+    side = crop.shape[0]
+    middle = np.array([side, side]) / 2
+    fitting = [
+        (float(np.linalg.norm(face.centre - middle)), index)
+        for index, face in enumerate(found)
+        if face.area >= (_LEAST_SIDE * side) ** 2
+    ]
+    distance, index = min(fitting, default=(np.inf, 0))
+    return found[index] if distance <= _FARTHEST * side else None
+
+
+@transaction.atomic
+def _store(vectors: dict[int, Floats], seen: Mapping[int, DetectedFace], new: Engine) -> None:
+    # Locked, so that a face deleted meanwhile is either seen here or takes its template along;
+    # after the users, as everywhere.
+    owners = User.objects.filter(faces__in=list(vectors)).values("pk")
+    list(User.objects.filter(pk__in=owners).order_by("pk").select_for_update(no_key=True))
+    alive = list(Face.objects.filter(pk__in=vectors).select_for_update(no_key=True))
+    filled = [face for face in alive if face.pk in seen and _fill_in(face, seen[face.pk])]
+    Face.objects.bulk_update(filled, ["attributes"])
+    Template.objects.bulk_create(
+        [
+            Template(
+                face=face,
+                user_id=face.user_id,
+                embedding_version=new.template_version,
+                model_version=new.pack.model_version,
+                embedding=vectors[face.pk].tolist(),
+            )
+            for face in alive
+        ],
+        ignore_conflicts=True,  # another worker was here
+    )
+
+
+def _fill_in(face: Face, seen: DetectedFace) -> bool:
+    """Add what the model of the enrolment could not tell, and this one can. Whether it was any."""
+    estimates = {"estimated_age": seen.age, "estimated_gender": seen.gender}
+    new = {
+        name: value
+        for name, value in estimates.items()
+        if value is not None and face.attributes.get(name) is None
+    }
+    face.attributes = {**face.attributes, **new}
+    return bool(new)

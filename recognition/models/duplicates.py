@@ -1,0 +1,116 @@
+"""Users who may be one person, who were found to be one, and how far the search for them is."""
+
+from uuid import UUID
+
+from django.db import models
+from django.db.models import F, Q
+
+
+class DuplicateState(models.TextChoices):
+    OPEN = "open"
+    SAME_PERSON = "same_person"
+    DIFFERENT_PEOPLE = "different_people"
+
+
+class PossibleDuplicate(models.Model):
+    """Two users with a face each that strictly match; there is one row of a pair, whatever faces.
+
+    `user_a` has the smaller id. Of `same_person` one user is left, as `user_a`: the two are merged.
+    """
+
+    user_a = models.ForeignKey(
+        "recognition.User", on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    user_b = models.ForeignKey(
+        "recognition.User", on_delete=models.CASCADE, related_name="+", null=True
+    )
+    # An open row goes with either face: see recognition.enrolment.lookalikes. A decision stays.
+    face_a = models.ForeignKey(
+        "recognition.Face", on_delete=models.SET_NULL, related_name="+", null=True
+    )
+    face_b = models.ForeignKey(
+        "recognition.Face", on_delete=models.SET_NULL, related_name="+", null=True
+    )
+    confidence = models.FloatField()  # of the match, from 0 to 1
+    state = models.CharField(max_length=16, choices=DuplicateState, default=DuplicateState.OPEN)
+    found_at = models.DateTimeField(auto_now_add=True)
+    decided_by = models.CharField(max_length=110, blank=True)  # an actor: see recognition.audit
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            # Consumers also: the upsert of a pair, the merge and erasure of `user_a`.
+            models.UniqueConstraint(fields=["user_a", "user_b"], name="duplicate_once"),
+            models.CheckConstraint(
+                condition=Q(state="same_person", user_b=None)
+                | Q(state__in=("open", "different_people"), user_a__lt=F("user_b")),
+                name="duplicate_of_two",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="open", decided_at=None)
+                | (~Q(state="open") & Q(decided_at__isnull=False)),
+                name="duplicate_decided_once",
+            ),
+        ]
+        indexes = [
+            # Consumer: the list of those in one state, newest first.
+            models.Index(fields=["state", "id"], name="duplicate_by_state")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_a_id} and {self.user_b_id or 'a merged user'}"
+
+    @property
+    def users(self) -> tuple[UUID, ...]:
+        """Both, or the one who is left."""
+        return tuple(user for user in (self.user_a_id, self.user_b_id) if user)
+
+    def other_than(self, user_id: UUID) -> UUID | None:
+        return self.user_b_id if self.user_a_id == user_id else self.user_a_id
+
+    def put_user(self, was: UUID, now: UUID) -> None:
+        """In place of one of the two, with the same face; not saved."""
+        sides = [(self.user_a_id, self.face_a_id), (self.user_b_id, self.face_b_id)]
+        new = sorted((now if user == was else user, face) for user, face in sides if user)
+        (self.user_a_id, self.face_a_id), (self.user_b_id, self.face_b_id) = new
+
+    def forget_face_of(self, user_id: UUID) -> None:
+        """Which is no longer theirs; not saved."""
+        if self.user_a_id == user_id:
+            self.face_a = None
+        else:
+            self.face_b = None
+
+
+class MergedUser(models.Model):
+    """The id of a user who was merged into another: no user can be made under it again.
+
+    It outlives the user who stayed, who may be erased.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    into = models.ForeignKey(
+        "recognition.User", on_delete=models.SET_NULL, related_name="former_ids", null=True
+    )
+    at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class DuplicateSearch(models.Model):
+    """The one row that says how far `manage.py find_duplicates` is."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1, editable=False)
+    embedding_version = models.CharField(max_length=60)
+    last_template = models.BigIntegerField(default=0)  # all up to this one are searched for
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(id=1), name="duplicatesearch_has_one_row")
+        ]
+
+    def __str__(self) -> str:
+        return self.embedding_version

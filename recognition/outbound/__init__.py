@@ -1,0 +1,1 @@
+"""Requests to other services: before a deadline, and not to those that fail."""

@@ -1,0 +1,145 @@
+"""Brings the files of a pack into the data folder, from a folder, a mirror or their authors.
+
+Only `manage.py models pull` does: a serving process never downloads. A file gets its name when its
+SHA-256 is the one that the pack names, and an archive is opened only then, too.
+"""
+
+import errno
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+from recognition.inference.pack import weights
+from recognition.inference.pack.declaration import ModelPack, PackError
+from recognition.inference.pack.specs import Archive, ConvertedFile, DownloadedFile
+from recognition.packs import archives, transfer
+from recognition.packs.archives import ArchiveError
+from recognition.packs.transfer import Patience, TransferError
+
+
+class DownloadError(PackError):
+    """A file of a pack cannot be had; the message says what was tried."""
+
+
+def pull(pack: ModelPack, cache: Path, source: str = "", patience: Patience | None = None) -> None:
+    """Make or fetch the files of the pack that are missing in `cache`, showing progress.
+
+    `source` is asked first: a folder with the files or their archives, or the address of a mirror.
+    May be interrupted and run again, and by two processes at once. Raises PackError.
+    """
+    if weights.is_prepared(pack, cache):
+        return
+    puller = _Puller(cache / pack.name, source.rstrip("/"), patience or Patience())
+    try:
+        with weights.locked(pack, cache):
+            puller.run(pack, cache)
+    except OSError as error:
+        # What goes wrong on the network is a TransferError: this is the disk.
+        place = f"{error.filename or puller.folder}: {error.strerror}"
+        raise DownloadError(f"the pack {pack.name!r} cannot be prepared: {place}") from error
+
+
+@dataclass(frozen=True)
+class _Puller:
+    folder: Path  # where the files of the pack are kept
+    source: str
+    patience: Patience
+
+    def run(self, pack: ModelPack, cache: Path) -> None:
+        try:
+            for wanted in weights.missing(pack, cache):
+                target = weights.weight_path(pack, wanted, cache)
+                if isinstance(wanted, ConvertedFile):
+                    weights.convert(wanted, target)
+                else:
+                    self.get(wanted, target)
+        finally:
+            self._drop_archives(pack)
+
+    def get(self, wanted: DownloadedFile, target: Path) -> None:
+        """Try every source in turn. Raises DownloadError with what each of them said."""
+        problems: list[str] = []
+        for attempt in self._attempts(wanted, target):
+            try:
+                attempt()
+            except (TransferError, ArchiveError, PackError) as error:
+                problems.append(f"  {error}")
+            else:
+                return
+        problems = problems or ["  the pack names no address; set FACESVC_MODEL_SOURCE"]
+        raise DownloadError("\n".join([f"{wanted.file} cannot be had:", *problems]))
+
+    def _attempts(self, wanted: DownloadedFile, target: Path) -> Iterator[Callable[[], None]]:
+        archive = wanted.archive
+        if _is_address(self.source):
+            yield partial(self._download, f"{self.source}/{quote(wanted.file)}", wanted, target)
+            if archive:
+                url = f"{self.source}/{quote(archive.file)}"
+                yield partial(self._download_archive, url, archive, wanted, target)
+        elif self.source:
+            yield partial(self._take_from_folder, Path(self.source), wanted, target)
+        for url in wanted.urls:
+            yield partial(self._download, url, wanted, target)
+        if archive:
+            for url in archive.urls:
+                yield partial(self._download_archive, url, archive, wanted, target)
+
+    def _take_from_folder(self, source: Path, wanted: DownloadedFile, target: Path) -> None:
+        archive = wanted.archive
+        if (source / wanted.file).is_file():
+            with (source / wanted.file).open("rb") as data:
+                weights.install(wanted, data, target, origin=str(source / wanted.file))
+        elif archive and (source / archive.file).is_file():
+            _check(source / archive.file, archive)
+            archives.extract(source / archive.file, archive.member, wanted, target)
+        else:
+            names = f"{wanted.file} or {archive.file}" if archive else wanted.file
+            raise DownloadError(f"{source} does not hold {names}")
+
+    def _download_archive(
+        self, url: str, archive: Archive, wanted: DownloadedFile, target: Path
+    ) -> None:
+        path = self.folder / archive.file
+        # There when another file of the pack came out of it before, or a pull was killed.
+        if not path.is_file() or weights.digest_of(path) != archive.sha256:
+            self._download(url, archive, path)
+        archives.extract(path, archive.member, wanted, target)
+
+    def _download(self, url: str, wanted: DownloadedFile | Archive, target: Path) -> None:
+        part = weights.part_of(target)
+        is_resumed = part.exists()
+        try:
+            self._require_space(wanted.bytes - (part.stat().st_size if is_resumed else 0))
+            transfer.download(url, part, wanted.bytes, self.patience)
+            if is_resumed and weights.digest_of(part) != wanted.sha256:
+                # Perhaps only what was here before is wrong.
+                part.unlink()
+                transfer.download(url, part, wanted.bytes, self.patience)
+            _check(part, wanted, name=url)
+        except (OSError, DownloadError):
+            part.unlink(missing_ok=True)
+            raise
+        weights.publish(part, target)
+
+    def _require_space(self, size: int) -> None:
+        free = shutil.disk_usage(self.folder).free
+        if free < size:
+            missing = f"{size / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free"
+            raise OSError(errno.ENOSPC, f"No space left on device ({missing})", str(self.folder))
+
+    def _drop_archives(self, pack: ModelPack) -> None:
+        for wanted in pack.weight_files():
+            if isinstance(wanted, DownloadedFile) and wanted.archive:
+                (self.folder / wanted.archive.file).unlink(missing_ok=True)
+
+
+def _is_address(source: str) -> bool:
+    return source.startswith(("https://", "http://"))
+
+
+def _check(path: Path, wanted: DownloadedFile | Archive, name: str = "") -> None:
+    if weights.digest_of(path) != wanted.sha256:
+        raise DownloadError(f"{name or path} is not the file that the pack names")

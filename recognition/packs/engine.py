@@ -1,0 +1,249 @@
+"""The models that this process serves with.
+
+Which pack is active stands in the database, so that all processes change over at once. Whoever
+asks for the engine gets one that is consistent in itself: what it embeds is compared with templates
+of its own version only, even if the active pack changes in between.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from django.conf import settings
+
+from recognition.inference.arrays import Floats, Image
+from recognition.inference.detection.results import Detections
+from recognition.inference.images import decode
+from recognition.inference.pack import weights
+from recognition.inference.pack.declaration import (
+    Calibration,
+    ModelPack,
+    PackError,
+    load_pack,
+    pack_file,
+)
+from recognition.inference.pipeline import (
+    TEMPLATE_DIMENSIONS,
+    DetectedFace,
+    FacePipeline,
+    FacesOfPicture,
+)
+from recognition.models import ActiveModel
+from recognition.packs import protection
+from recognition.packs.scores import ScoreScale
+from recognition.packs.sketches import SketchGeometry
+from recognition.processes.capacity import turn
+from recognition.processes.stages import stage
+
+# The threads may miss each other once.
+_WARM_UPS = 2
+
+_loading = Lock()
+# The pack that the current request used, for its answer's metadata.
+_used: ContextVar[ModelPack | None] = ContextVar("used pack", default=None)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A pack with its pipeline, what its scores mean, and the key that protects its templates.
+
+    What computes takes a turn, and may raise BusyError: see recognition.processes.capacity.
+    """
+
+    pipeline: FacePipeline
+    scores: ScoreScale
+    template_key: str = protection.NO_KEY
+
+    @property
+    def pack(self) -> ModelPack:
+        return self.pipeline.pack
+
+    @property
+    def template_version(self) -> str:
+        return version_of(self.pack, self.template_key)
+
+    def look_at(self, image: bytes) -> FacesOfPicture:
+        """The faces of an encoded picture, main one first. Raises ImageError."""
+        return self.detect(self.decode(image))
+
+    def detect(self, image: Image) -> FacesOfPicture:
+        """The faces of a decoded picture, main one first."""
+        with turn(), stage("detect"):
+            return self.pipeline.detect(image, most=settings.FACESVC_MAX_FACES_PER_IMAGE)
+
+    def describe(self, image: Image, faces: Sequence[DetectedFace]) -> list[DetectedFace]:
+        """The same faces of a picture with age, gender and liveness, where the pack has them."""
+        with turn(), stage("describe"):
+            return self.pipeline.describe(image, faces)
+
+    def liveness(self, image: Image, face: DetectedFace) -> float | None:
+        """From 0 (spoof) to 1 (real); None when the pack has no anti-spoofing."""
+        with turn(), stage("describe"):
+            (described,) = self.pipeline.describe(image, [face], attributes=False)
+        return described.liveness
+
+    def decode(self, image: bytes) -> Image:
+        with turn(), stage("decode"):
+            return decode(
+                image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=settings.MAX_IMAGE_PIXELS
+            )
+
+    def embed(self, faces: Sequence[DetectedFace]) -> list[DetectedFace]:
+        with turn(), stage("embed"):
+            return self.pipeline.embed(list(faces))
+
+    def template(self, face: DetectedFace) -> Floats:
+        """(512,) the embedding of a face as it is stored and searched."""
+        protected: Floats = protection.protect(face.template[None], self.template_key)[0]
+        return protected
+
+    @cached_property
+    def sketches(self) -> SketchGeometry:
+        """What the differences between sketches of these templates mean."""
+        centre = centre_of(self.pack, self.template_key)
+        return SketchGeometry(
+            centre=centre,
+            # A key's rotation spreads an embedding over all of them.
+            bits=TEMPLATE_DIMENSIONS if self.template_key else self.pack.recogniser.dimensions,
+            deviation=self.scores.stranger_deviation / float(1 - centre @ centre),
+        )
+
+    def self_test(self) -> bool:
+        """Runs every model on a picture made in memory; whether what comes out is sound."""
+        image, faces = self._made_up()
+        self.pipeline.detect(image, rotate=False)
+        (face,) = self.pipeline.embed(self.pipeline.describe(image, faces))
+        return bool(np.isclose(np.linalg.norm(self.template(face)), 1, atol=1e-3))
+
+    def warm_up(self, at_once: int) -> None:
+        """Run the networks `at_once` times together on the most that they ever see.
+
+        The arena of onnxruntime then has what that takes, and keeps it. Otherwise it would grow
+        whenever large pictures happened to meet, over hours and under load.
+        """
+        side = self.pack.detector.largest_side
+        large = np.zeros((side, side, 3), np.uint8)
+        large[: side // 2] = 128  # or it would not be searched
+        image, faces = self._made_up()
+        faces *= self.pack.recogniser.input.batch
+
+        def work(_: int) -> None:
+            self.pipeline.detect(large, rotate=False)
+            self.pipeline.embed(self.pipeline.describe(image, faces))
+
+        with ThreadPoolExecutor(at_once) as threads:
+            for _ in range(_WARM_UPS):
+                list(threads.map(work, range(at_once)))
+
+    def _made_up(self) -> tuple[Image, list[DetectedFace]]:
+        """A pattern, and a face that fills it."""
+        side = self.pack.recogniser.size
+        grey = np.add.outer(np.arange(side), np.arange(side)) % 256
+        image = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
+        box, landmarks = np.array([[0.0, 0.0, side, side]]), self.pack.template[None]
+        return image, self.pipeline.look_at(image, Detections(box, np.ones(1), landmarks))
+
+
+def current() -> Engine:
+    """The active engine. Its models are loaded at first use (PackError if that fails)."""
+    row = active_model()
+    engine = load(row.pack, row.template_key)
+    _used.set(engine.pack)
+    return engine
+
+
+def active_model() -> ActiveModel:
+    """The row that says what is active, made with the first use of a new database."""
+    row = ActiveModel.objects.first()
+    if row is None:
+        defaults = {"pack": settings.FACESVC_PACK, "template_key": protection.newest_key()}
+        row, _ = ActiveModel.objects.get_or_create(pk=1, defaults=defaults)
+    return row
+
+
+def load(pack_name: str, template_key: str) -> Engine:
+    """The engine of any pack. Raises PackError."""
+    with _loading:
+        return _load(pack(pack_name), template_key)
+
+
+@lru_cache(maxsize=4)
+def _load(of: ModelPack, template_key: str) -> Engine:
+    protection.require(template_key)
+    return Engine(_pipeline(of), ScoreScale(calibration_of(of)), template_key)
+
+
+# The one that serves and the one that is to: others leave the memory.
+@lru_cache(maxsize=2)
+def _pipeline(of: ModelPack) -> FacePipeline:
+    return open_pipeline(of)
+
+
+def pack(name: str) -> ModelPack:
+    """A pack by name, as its pack.yaml is now, without its models. Raises PackError."""
+    path = pack_file(name, settings.PACK_FOLDERS)
+    status = path.stat()
+    return _read(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, changed: int, size: int) -> ModelPack:
+    return load_pack(path.parent)
+
+
+def version_of(of: ModelPack, template_key: str) -> str:
+    """The version of templates made by a pack and protected by a key."""
+    return f"{of.embedding_version}+{template_key}" if template_key else of.embedding_version
+
+
+def active_version() -> str:
+    """The version of the templates that are compared now. Loads no network. Raises PackError."""
+    row = active_model()
+    return version_of(pack(row.pack), row.template_key)
+
+
+def without_key(version: str) -> str:
+    """The version of the pack that made these templates."""
+    return version.partition("+")[0]
+
+
+def forget_used() -> None:
+    _used.set(None)
+
+
+def used() -> ModelPack:
+    """The pack that answered this request, or the configured one where none was needed."""
+    return _used.get() or pack(settings.FACESVC_PACK)
+
+
+def open_pipeline(of: ModelPack) -> FacePipeline:
+    """The pipeline of a pack; its files must be prepared."""
+    if not weights.is_prepared(of, settings.MODELS_DIR):
+        raise PackError(
+            f"the pack {of.name!r} is not prepared: run `manage.py models pull {of.name}`"
+        )
+    return FacePipeline(of, settings.MODELS_DIR, threads=settings.FACESVC_INFERENCE_THREADS)
+
+
+def centre_of(of: ModelPack, template_key: str) -> Floats:
+    """(512,) the mean of all people's templates by a pack, under a key."""
+    mean = np.zeros((1, TEMPLATE_DIMENSIONS), np.float32)
+    mean[0, : of.recogniser.dimensions] = calibration_of(of).mean_embedding
+    protected: Floats = protection.protect(mean, template_key)[0]
+    return protected
+
+
+def calibration_of(of: ModelPack) -> Calibration:
+    if of.calibration is None:
+        raise PackError(not_calibrated(of))
+    return of.calibration
+
+
+def not_calibrated(of: ModelPack) -> str:
+    advice = f"run `manage.py calibrate FOLDER --pack {of.name}`"
+    return f"the pack {of.name!r} is not calibrated: {advice}"

@@ -1,0 +1,96 @@
+"""Template protection: a secret rotation of the space that embeddings live in.
+
+A rotation leaves every cosine as it is, but a stolen table is not comparable with any other
+system's, nor with pictures, without the key. It is no encryption: somebody who has as many
+pairs of plain and rotated embeddings as these have dimensions (128 to 512) can compute it.
+"""
+
+import base64
+import binascii
+import hashlib
+from functools import cache
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from recognition.inference.arrays import Floats
+from recognition.inference.pack.declaration import PackError
+from recognition.inference.pipeline import TEMPLATE_DIMENSIONS
+
+NO_KEY = ""
+_KEY_BYTES = 32
+
+
+def key_ids() -> list[str]:
+    """The names of the keys in FACESVC_TEMPLATE_KEYS, the newest first."""
+    return list(_keys(settings.FACESVC_TEMPLATE_KEYS))
+
+
+def newest_key() -> str:
+    """The key for new databases, or NO_KEY."""
+    return next(iter(key_ids()), NO_KEY)
+
+
+def require(key_id: str) -> None:
+    """Raises PackError unless the key is there: nothing can be compared without."""
+    if key_id not in (NO_KEY, *key_ids()):
+        raise PackError(
+            f"the templates are protected by the key {key_id}, which FACESVC_TEMPLATE_KEYS lacks"
+        )
+
+
+def protect(vectors: Floats, key_id: str) -> Floats:
+    """(N, 512) plain vectors as they are stored under a key."""
+    if key_id == NO_KEY:
+        return vectors
+    rotated: Floats = (vectors @ _rotation(key_id).T).astype(np.float32)
+    return rotated
+
+
+def reveal(vectors: Floats, key_id: str) -> Floats:
+    """The inverse of protect."""
+    if key_id == NO_KEY:
+        return vectors
+    plain: Floats = (vectors @ _rotation(key_id)).astype(np.float32)
+    return plain
+
+
+@cache
+def _keys(configured: tuple[str, ...]) -> dict[str, bytes]:
+    """Keys by id: the beginning of a hash, which tells nothing about the key."""
+    keys = {}
+    for text in configured:
+        try:
+            key = base64.urlsafe_b64decode(text)
+        except (binascii.Error, ValueError):
+            key = b""
+        if len(key) != _KEY_BYTES:
+            raise ImproperlyConfigured(
+                "A key in FACESVC_TEMPLATE_KEYS is not 32 bytes in URL-safe base64."
+            )
+        keys[hashlib.sha256(b"facesvc template key" + key).hexdigest()[:8]] = key
+    return keys
+
+
+@cache
+def _rotation(key_id: str) -> Floats:
+    """The (512, 512) rotation of a key: a uniformly random orthogonal matrix.
+
+    Gaussian numbers from the ChaCha20 key stream, made orthogonal by QR with a positive diagonal,
+    which is unique, so that every machine gets the same matrix to rounding.
+    """
+    require(key_id)
+    keys = _keys(settings.FACESVC_TEMPLATE_KEYS)
+    secret = HKDF(SHA256(), length=32, salt=None, info=b"facesvc rotation").derive(keys[key_id])
+    size = TEMPLATE_DIMENSIONS
+    stream = Cipher(ChaCha20(secret, bytes(16)), mode=None).encryptor().update(bytes(16 * size**2))
+    uniform = (np.frombuffer(stream, "<u8").reshape(2, size, size) + 0.5) / 2.0**64
+    gaussian = np.sqrt(-2 * np.log(uniform[0])) * np.cos(2 * np.pi * uniform[1])  # Box-Muller
+    q, r = np.linalg.qr(gaussian)
+    rotation: Floats = q * np.sign(np.diag(r))
+    return rotation

@@ -1,0 +1,99 @@
+"""Cosine -> similarity, confidence, false match rate, operating points.
+
+The calibration of a pack says which cosine belongs to which false match rate (FMR). Confidence is
+the FMR on a scale for people, the same for every pack: 0.80 at 1e-3 and 0.05 more for each power
+of ten down to 1e-6.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from statistics import NormalDist
+
+from recognition.inference.pack.declaration import Calibration
+
+# Confidence at FMR 1e-3, and what each further power of ten adds.
+_ANCHOR_DECADES, _ANCHOR, _STEP = 3.0, 0.80, 0.05
+# From here (FMR 1e-6) confidence goes towards 1 without reaching it, at the same slope at first.
+_LAST_DECADES, _LAST = 6.0, 0.95
+# False match rates that are well measured, and far enough apart to tell the spread.
+_COMMON, _RARE = 0.3, 0.01
+
+
+class ScoreScale:
+    """The scores of one pack. All functions are strictly monotone where FMR is below 1."""
+
+    def __init__(self, calibration: Calibration) -> None:
+        self._zero = calibration.zero_cosine
+        self._cosines = [point.cosine for point in calibration.table]
+        self._decades = [-math.log10(point.fmr) for point in calibration.table]
+        self.duplicate_cosine = self.cosine_of_similarity(calibration.duplicate_similarity)
+        self._measured_until = max(
+            point.cosine for point in calibration.table if not point.extrapolated
+        )
+
+    @property
+    def stranger_deviation(self) -> float:
+        """The standard deviation of strangers' cosines, if they are normally distributed."""
+        apart = NormalDist().inv_cdf(1 - _RARE) - NormalDist().inv_cdf(1 - _COMMON)
+        return (self.cosine_of_fmr(_RARE) - self.cosine_of_fmr(_COMMON)) / apart
+
+    def similarity(self, cosine: float) -> float:
+        """Rescaled so that strangers are near 0; below that shown as 0."""
+        return max(0.0, min(1.0, (cosine - self._zero) / (1 - self._zero)))
+
+    def cosine_of_similarity(self, similarity: float) -> float:
+        return self._zero + similarity * (1 - self._zero)
+
+    def confidence(self, cosine: float) -> float:
+        """Between 0 (as good as any stranger) and 1 (never reached)."""
+        return _confidence(self._decades_at(cosine))
+
+    def cosine_of_confidence(self, confidence: float) -> float:
+        """The cosine needed; above 1 where the pack cannot give so much."""
+        return self._cosine_at(_decades(confidence))
+
+    def fmr(self, cosine: float) -> float:
+        return float(10 ** -self._decades_at(cosine))
+
+    def cosine_of_fmr(self, fmr: float) -> float:
+        """The cosine needed; above 1 where the pack cannot tell people apart so well."""
+        return self._cosine_at(-math.log10(fmr))
+
+    def is_extrapolated(self, cosine: float) -> bool:
+        """Whether the FMR at this cosine is below what the calibration could measure."""
+        return cosine > self._measured_until
+
+    def _decades_at(self, cosine: float) -> float:
+        return max(0.0, _interpolate(cosine, self._cosines, self._decades))
+
+    def _cosine_at(self, decades: float) -> float:
+        return _interpolate(decades, self._decades, self._cosines)
+
+
+def _interpolate(x: float, xs: list[float], ys: list[float]) -> float:
+    """Piecewise linear through (xs, ys), both rising; the outer pieces go on outside."""
+    left = min(max(bisect_right(xs, x) - 1, 0), len(xs) - 2)
+    share = (x - xs[left]) / (xs[left + 1] - xs[left])
+    return ys[left] + share * (ys[left + 1] - ys[left])
+
+
+def _confidence(decades: float) -> float:
+    if decades <= _ANCHOR_DECADES:
+        return _ANCHOR * decades / _ANCHOR_DECADES
+    if decades <= _LAST_DECADES:
+        return _ANCHOR + _STEP * (decades - _ANCHOR_DECADES)
+    # exp's slope at 0 is 1, so that the curve has no kink at _LAST_DECADES.
+    return 1 - (1 - _LAST) * math.exp(-(decades - _LAST_DECADES) * _STEP / (1 - _LAST))
+
+
+def _decades(confidence: float) -> float:
+    """The inverse of _confidence. Raises ValueError outside of [0, 1)."""
+    if not 0 <= confidence < 1:
+        raise ValueError("a confidence is at least 0 and below 1")
+    if confidence <= _ANCHOR:
+        return _ANCHOR_DECADES * confidence / _ANCHOR
+    if confidence <= _LAST:
+        return _ANCHOR_DECADES + (confidence - _ANCHOR) / _STEP
+    return _LAST_DECADES - math.log((1 - confidence) / (1 - _LAST)) * (1 - _LAST) / _STEP

@@ -1,0 +1,1 @@
+"""What is kept about people: encrypted, exported, erased, and dropped when it is old."""

@@ -1,0 +1,254 @@
+"""All that is held about a person, for the person: JSON, and the kept pictures of their faces."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.contrib.admin.models import LogEntry
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Q
+from django_q.models import Task
+
+from batch.models import (
+    Item,
+    Job,
+    Kind,
+    Picture,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookSecret,
+)
+from batch.privacy.erasure import tasks_about
+from management.erasure import about_in_admin_log
+from recognition import audit, people
+from recognition.errors import ServiceError
+from recognition.models import (
+    Attempt,
+    AuditEvent,
+    Face,
+    FaceCrop,
+    FailureCount,
+    Friendship,
+    IdempotencyKey,
+    Listing,
+    Membership,
+    MergedUser,
+    PossibleDuplicate,
+    PublicSketch,
+    RecentProbe,
+    Session,
+    Sketch,
+    Template,
+    User,
+)
+from recognition.privacy import sealing
+from recognition.privacy.erasure import ids_of
+from recognition.privacy.sealing import UnreadableError
+
+Row = dict[str, Any]
+NOT_SHOWN = "(not shown)"
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows of one model about a user. `hidden` columns are only mentioned: see ABOUT."""
+
+    name: str
+    model: type[models.Model]
+    about: Callable[[User], Q]
+    hidden: frozenset[str] = frozenset()
+    # What another person's row says about the user, where it speaks of others as well.
+    part: Callable[[Row, User], Row] = lambda row, user: row
+    more: tuple[str, ...] = ()  # columns of related rows
+
+    def rows(self, user: User) -> Iterator[Row]:
+        found = self.model._default_manager.filter(self.about(user)).order_by("pk")
+        columns = [field.attname for field in self.model._meta.concrete_fields]
+        shown = [name for name in columns if name not in self.hidden]
+        for row in found.values(*shown, *self.more):
+            yield self.part(row, user) | dict.fromkeys(sorted(self.hidden), NOT_SHOWN)
+
+
+def _names(user: User) -> list[str]:
+    return [str(each) for each in ids_of(user)]
+
+
+def _by(name: str) -> Callable[[User], Q]:
+    return lambda user: Q(**{name: user.pk})
+
+
+def _own_or_naming(user: User) -> Q:
+    ids = ids_of(user)
+    return Q(job__user_id__in=ids) | Q(user_ids__overlap=ids)
+
+
+def _on_behalf_of(user: User) -> Q:
+    return Q(options__on_behalf_of__in=_names(user))
+
+
+def _part_of_item(row: Row, user: User) -> Row:
+    """Of a search by somebody else only the hits."""
+    is_own = row.pop("job__user_id") == user.pk
+    if is_own or row["job__kind"] == Kind.REGISTER:
+        return row
+    found = [hit for each in ids_of(user) for hit in hits(row["result"], each)]
+    return {**row, "options": {}, "user_ids": [user.pk], "result": found}
+
+
+def _part_of_answer(row: Row, user: User) -> Row:
+    answer = json.loads(row["answer"])
+    if row["subject"] != str(user.pk):
+        answer = hits(answer, user.pk)
+    return {**row, "user_ids": [user.pk], "answer": answer}
+
+
+def hits(value: Any, user_id: UUID) -> list[Row]:
+    """The objects of an answer that are about the user."""
+    match value:
+        case dict() if value.get("user_id") == str(user_id):
+            return [value]
+        case dict():
+            return [hit for each in value.values() for hit in hits(each, user_id)]
+        case list():
+            return [hit for each in value for hit in hits(each, user_id)]
+    return []
+
+
+def _in_audit(user: User) -> Q:
+    ids = ids_of(user)
+    about = Q(user_id__in=ids) | Q(other_user_id__in=ids) | Q(viewer_id__in=ids)
+    return about | Q(actor__in=[f"user:{each}" for each in ids])
+
+
+def _part_of_event(row: Row, user: User) -> Row:
+    """The event as its user may read it: without the other person in it."""
+    ids = ids_of(user)
+    if row["other_user_id"] not in ids:
+        row = {**row, "other_user_id": None}
+    if row["user_id"] in ids or row["actor"] in [f"user:{each}" for each in ids]:
+        return row
+    return {**row, "user_id": None, "face_id": "", "details": {}}
+
+
+def _part_of_pair(row: Row, user: User) -> Row:
+    """The possible duplicate without the other person in it."""
+    other = "b" if row["user_a_id"] == user.pk else "a"
+    return {**row, f"user_{other}_id": None, f"face_{other}_id": None}
+
+
+SECTIONS = (
+    Section("user", User, _by("pk")),
+    Section("faces", Face, _by("user_id")),
+    Section("kept_pictures", FaceCrop, _by("face__user_id"), frozenset({"sealed"})),
+    Section("templates", Template, _by("user_id"), frozenset({"embedding"})),
+    Section("search_sketches", Sketch, _by("template__user_id"), frozenset({"bits"})),
+    Section("public_sketches", PublicSketch, _by("template__user_id"), frozenset({"bits"})),
+    Section("search_listings", Listing, _by("user_id")),
+    Section("friends", Friendship, _by("user_id")),
+    Section("groups", Membership, _by("user_id"), more=("group__name",)),
+    Section("sessions", Session, _by("user_id")),
+    Section("attempts", Attempt, _by("user_id")),
+    Section("faces_of_used_pictures", RecentProbe, _by("user_id"), frozenset({"embedding"})),
+    Section("failures", FailureCount, _by("user_id")),
+    Section("jobs", Job, lambda user: Q(user_id=user.pk) | _on_behalf_of(user)),
+    Section(
+        "results",
+        Item,
+        _own_or_naming,
+        part=_part_of_item,
+        more=("job__kind", "job__user_id"),
+    ),
+    Section(
+        "waiting_pictures",
+        Picture,
+        lambda user: Q(item__in=Item.objects.filter(_own_or_naming(user))),
+        frozenset({"sealed"}),
+    ),
+    Section("callbacks", WebhookDelivery, _by("job__user_id")),
+    Section("callback_attempts", WebhookAttempt, _by("delivery__job__user_id")),
+    Section("callback_addresses", WebhookEndpoint, lambda user: Q(client__in=_names(user))),
+    Section(
+        "callback_secrets",
+        WebhookSecret,
+        lambda user: Q(client__in=_names(user)),
+        frozenset({"sealed"}),
+    ),
+    Section(
+        "answers_for_repeated_requests",
+        IdempotencyKey,
+        lambda user: Q(subject=str(user.pk)) | Q(user_ids__contains=[user.pk]),
+        frozenset({"fingerprint"}),
+        part=_part_of_answer,
+    ),
+    Section("former_ids", MergedUser, _by("into")),
+    Section(
+        "possible_duplicates",
+        PossibleDuplicate,
+        lambda user: Q(user_a=user.pk) | Q(user_b=user.pk),
+        part=_part_of_pair,
+    ),
+    Section("audit_log", AuditEvent, _in_audit, part=_part_of_event),
+    Section("operators_log", LogEntry, about_in_admin_log),
+    Section("failed_tasks", Task, tasks_about, frozenset({"result", "args", "kwargs"})),
+)
+
+ABOUT = f"""\
+This archive has everything that the face recognition service holds about one user.
+
+data.json         one list for each kind of record. Times are UTC. `user_id` is the user's id;
+                  other ids are those of friends, groups, jobs and so on. `{NOT_SHOWN}` stands for
+                  what is left out, see below. What is about several people has this user's part.
+pictures/         the kept small pictures of the enrolled faces, by face_id, as JPEG. A picture
+                  whose key is lost cannot be read by anybody and is not here: its `file` is null.
+
+Left out, and why:
+- the templates of the faces, sketches of them and those of used pictures included: numbers that
+  only this service can compare, turned by a secret of the service, which they would give away
+  together with the pictures;
+- encrypted data as it is stored, secrets of callbacks, fingerprints of requests;
+- the text of failed internal tasks.
+Hashes of pictures and of device ids are keyed: nobody can tell a picture or a device from them.
+Pictures that wait in a job are listed, and deleted as soon as they are done.
+The service's own log files and backups are not part of the database, and not of this archive.
+"""
+
+
+def export(*, actor: str, user_id: UUID, asked_by: str) -> bytes:
+    """A zip archive. That it was asked for, and by whom, is in the audit log before it is made.
+
+    Raises user_not_found when nothing is held, user_merged.
+    """
+    people.require_not_merged(user_id)
+    user = User.objects.filter(pk=user_id).first() or User(pk=user_id)
+    if not any(next(section.rows(user), None) for section in SECTIONS):
+        raise ServiceError("user_not_found", "Nothing is held about such a user.")
+    audit.note(actor, "user.export", user_id=user_id, asked_by=asked_by)
+    data = {section.name: [*section.rows(user)] for section in SECTIONS}
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("README.txt", ABOUT)
+        pictures = dict(_pictures(user))
+        for row in data["kept_pictures"]:
+            row["file"] = None
+            if picture := pictures.get(row["face_id"]):
+                row["file"], content = picture
+                file.writestr(row["file"], content)
+        file.writestr("data.json", json.dumps(data, cls=DjangoJSONEncoder, indent=2))
+    return archive.getvalue()
+
+
+def _pictures(user: User) -> Iterator[tuple[int, tuple[str, bytes]]]:
+    """File names and JPEGs of the crops that a key opens, by the primary keys of faces."""
+    if not sealing.is_possible():
+        return
+    for crop in FaceCrop.objects.filter(face__user=user.pk).select_related("face").iterator(10):
+        try:
+            yield crop.face_id, (f"pictures/{crop.face}.jpg", sealing.unseal(bytes(crop.sealed)))
+        except UnreadableError:
+            continue

@@ -1,0 +1,82 @@
+"""What `manage.py purge` drops because it is old."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from recognition.api import idempotency
+from recognition.models import (
+    Attempt,
+    AuditEvent,
+    DailyCount,
+    FailureCount,
+    IdempotencyKey,
+    RateWindow,
+    Session,
+)
+from recognition.verification import recent_probes
+
+
+def drop_idempotency_keys() -> str:
+    count, _ = IdempotencyKey.objects.filter(created_at__lte=idempotency.oldest()).delete()
+    return f"{count} idempotency keys are dropped."
+
+
+def drop_sessions() -> str:
+    """And attempts, with what they know of pictures; failures, but no locks.
+
+    Of each device of a user the newest success stays, or the user's own phone would be a stranger.
+    """
+    before = timezone.now() - timedelta(days=settings.FACESVC_SESSION_RETENTION_DAYS)
+    successes = Attempt.objects.filter(result="success").exclude(device="")
+    newest = (
+        successes.order_by("user", "device", "-at", "-pk").distinct("user", "device").values("pk")
+    )
+    old_attempts = Attempt.objects.filter(at__lt=before)
+    with transaction.atomic():
+        kept = old_attempts.filter(pk__in=newest)
+        kept.update(session=None, picture_hash="", pixels_hash="")
+        attempts, _ = old_attempts.exclude(pk__in=newest).delete()
+    FailureCount.objects.filter(last_failure_at__lt=before, locked_at=None).delete()
+    old = Session.objects.filter(expires_at__lt=before)
+    count = old.count()
+    old.delete()
+    return f"{count} sessions and {attempts} attempts are dropped."
+
+
+def drop_rate_windows() -> str:
+    """Of tokens that were not used for an hour: as if they never were."""
+    before = timezone.now() - timedelta(hours=1)
+    old = RateWindow.objects.filter(hour_start__lt=before, minute_start__lt=before)
+    # Not those that a request counts in at this moment: it would be counted for nothing.
+    some = old.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    with transaction.atomic():
+        count, _ = RateWindow.objects.filter(pk__in=list(some)).delete()
+    return f"{count} windows of the rate limit are dropped."
+
+
+def drop_audit_events() -> str:
+    """The only way: the table's trigger lets nobody else delete, and nobody what is fresh."""
+    before = timezone.now() - timedelta(days=settings.FACESVC_AUDIT_RETENTION_DAYS)
+    with transaction.atomic(), connection.cursor() as cursor:
+        name = "facesvc.audit_purged_before"
+        cursor.execute("SELECT set_config(%s, %s, true)", [name, before.isoformat()])
+        count, _ = AuditEvent.objects.filter(at__lt=before).delete()
+        # Or a caller's longer transaction could go on deleting.
+        cursor.execute("SELECT set_config(%s, '', true)", [name])
+    return f"{count} events of the audit log are dropped."
+
+
+def drop_daily_counts() -> str:
+    """As old as the audit log: both tell of the same days."""
+    before = timezone.localdate() - timedelta(days=settings.FACESVC_AUDIT_RETENTION_DAYS)
+    count, _ = DailyCount.objects.filter(day__lt=before).delete()
+    return f"{count} counts of old days are dropped."
+
+
+# Each drops its rows and says how many. Other apps add theirs.
+RULES: list[Callable[[], str]] = [drop_idempotency_keys, drop_sessions]
+RULES += [recent_probes.drop_old, drop_rate_windows, drop_audit_events, drop_daily_counts]

@@ -1,0 +1,54 @@
+"""What there is to know of a picture besides whose face it shows: seen before, alive, genuine."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.utils.crypto import salted_hmac
+
+from recognition.inference.arrays import Image
+from recognition.inference.pipeline import DetectedFace
+from recognition.packs.engine import Engine
+from recognition.processes.stages import stage
+from recognition.verification.evidence.providers import UNCONFIGURED, Look, Outcome, providers
+
+_SALT = "recognition.inspection"
+
+
+@dataclass
+class Inspection:
+    """Of one picture. `begin` starts the checks, so that they run beside the embedding."""
+
+    encoded: bytes
+    user: str = ""  # for whose verification it is
+    pixels_hash: str = ""
+    _pending: dict[str, Callable[[], Outcome]] = field(default_factory=dict)
+
+    @property
+    def picture_hash(self) -> str:
+        return _keyed(hashlib.sha256(self.encoded).digest())
+
+    def begin(self, active: Engine, picture: Image, face: DetectedFace) -> None:
+        self.see(active, picture, face)
+        look = Look(active, picture, face, self.user)
+        self._pending = {check: each.begin(look) for check, each in providers().items()}
+
+    def see(self, active: Engine, picture: Image, face: DetectedFace) -> None:
+        """Only the pixels, which stay the same in another file format or with other metadata."""
+        digest = hashlib.sha256(str(picture.shape).encode())
+        digest.update(picture.data if picture.flags.c_contiguous else picture.tobytes())
+        self.pixels_hash = _keyed(digest.digest())
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """Waits for the checks, for as long as the setting says at most."""
+        with stage("checks"):
+            return {check: wait() for check, wait in self._pending.items()}
+
+
+def _keyed(digest: bytes) -> str:
+    """Whoever reads the table cannot tell whether a picture that they have is in it."""
+    return salted_hmac(_SALT, digest, algorithm="sha256").hexdigest()
+
+
+def outcome_of(json: dict[str, object] | None) -> Outcome:
+    return Outcome(**json) if json else UNCONFIGURED  # type: ignore[arg-type]

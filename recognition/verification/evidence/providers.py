@@ -1,0 +1,264 @@
+"""Anti-spoofing and deepfake checks: by the pack's own network, or by a service over HTTP.
+
+A provider only says how real a face looks; recognition.verification.risk decides what follows from
+it.
+"""
+
+import base64
+import json
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, Literal, Protocol, Self
+
+import numpy as np
+from django.conf import settings
+
+from recognition import strict_json
+from recognition.inference.arrays import Image
+from recognition.inference.pipeline import DetectedFace
+from recognition.outbound.breaker import Breaker
+from recognition.outbound.exchange import ExchangeError, post
+from recognition.packs.engine import Engine
+from recognition.verification.evidence.check_pictures import encode, picture_of
+
+logger = logging.getLogger(__name__)
+
+ANTISPOOFING, DEEPFAKE = "antispoofing", "deepfake"
+CHECKS = (ANTISPOOFING, DEEPFAKE)
+# What was heard of a service this long ago says nothing about now.
+PROBE_SECONDS = 10.0
+# Requests to a service that one process has open at once; more wait, within their budget.
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`missing`: no answer that can be used, for a `reason`. `score` is from 0 (fake) to 1."""
+
+    state: Literal["passed", "failed", "missing", "unconfigured"]
+    score: float | None = None
+    reason: str = ""
+
+    @classmethod
+    def of_score(cls, score: float, threshold: float) -> Self:
+        return cls("passed" if score >= threshold else "failed", round(score, 4))
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value not in (None, "")}
+
+
+UNCONFIGURED = Outcome("unconfigured")
+
+
+@dataclass(frozen=True)
+class Look:
+    """A face in a picture, and for whose verification it is."""
+
+    by: Engine
+    picture: Image
+    face: DetectedFace
+    user: str
+
+
+class Provider(Protocol):
+    """Starts a check, which may run beside other work; the result of `begin` waits for it."""
+
+    def begin(self, look: Look) -> Callable[[], Outcome]: ...
+
+
+class PackProvider:
+    """The anti-spoofing of the active pack, if it has one."""
+
+    def begin(self, look: Look) -> Callable[[], Outcome]:
+        # Now, while the request has its turn: later it could be refused another one.
+        outcome = self._check(look)
+        return lambda: outcome
+
+    def _check(self, look: Look) -> Outcome:
+        score = look.by.liveness(look.picture, look.face)
+        if score is None:
+            return UNCONFIGURED
+        if not math.isfinite(score):
+            return Outcome("missing", reason="malformed")
+        return Outcome.of_score(score, settings.FACESVC_LIVENESS_THRESHOLD)
+
+
+class NoProvider:
+    def begin(self, look: Look) -> Callable[[], Outcome]:
+        return lambda: UNCONFIGURED
+
+
+class HttpProvider:
+    """A service: docs/liveness.md describes its request and its response."""
+
+    def __init__(self, check: str, url: str) -> None:
+        self.breaker = Breaker()
+        self.health = Health(self._probe)
+        self._check = check
+        self._url = url
+        # Of its own, so that a slow service keeps nobody from asking the other one. Each request
+        # leaves it at its deadline, whatever the service does.
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=check)
+
+    def begin(self, look: Look) -> Callable[[], Outcome]:
+        deadline = _deadline()
+        if not self.breaker.allows():
+            return lambda: Outcome("missing", reason="breaker_open")
+        body = _body(self._check, look)
+        future = self._threads.submit(self._ask, body, look.user, deadline)
+        return lambda: self._wait(future, look.user, deadline)
+
+    def _ask(self, body: bytes, user: str, deadline: float) -> Outcome:
+        """Runs in a thread of its own, and touches no database."""
+        try:
+            try:
+                score = _score(post(self._url, body, deadline=deadline))
+            except ExchangeError as error:
+                if not error.may_retry:
+                    raise
+                score = _score(post(self._url, body, deadline=deadline))
+        except ExchangeError as error:
+            self._failed(error.reason, user)
+            return Outcome("missing", reason=error.reason)
+        if self.breaker.succeeded():
+            logger.info("The %s service answers again.", self._check)
+        self.health.heard(is_well=True)
+        return Outcome.of_score(score, _threshold(self._check))
+
+    def _failed(self, reason: str, user: str) -> None:
+        if self.breaker.failed(user):
+            logger.warning("The %s service fails (%s), and is left alone.", self._check, reason)
+            self.health.heard(is_well=False)
+
+    def _wait(self, future: "Future[Outcome]", user: str, deadline: float) -> Outcome:
+        try:
+            return future.result(max(0, deadline - time.monotonic()))
+        except FutureTimeoutError:
+            # One that has not begun must not begin, and says itself that the service is too slow;
+            # one that has begun ends at the same deadline, and counts its failure by itself.
+            if future.cancel():
+                self._failed("timeout", user)
+            return Outcome("missing", reason="timeout")
+
+    def state(self) -> str:
+        return "failing" if self.breaker.is_open else self.health.state()
+
+    def _probe(self) -> None:
+        """In the background. The breaker counts only what was asked for somebody."""
+        self._threads.submit(self._answer_probe, _deadline())
+
+    def _answer_probe(self, deadline: float) -> None:
+        try:
+            _score(post(self._url, _probe_body(self._check), deadline=deadline))
+        except ExchangeError as error:
+            logger.warning("The %s service fails a probe (%s).", self._check, error.reason)
+            self.health.heard(is_well=False)
+        else:
+            self.health.heard(is_well=True)
+
+
+class Health:
+    """What is known of a service; when that is old, whoever asks has it probed, and does not wait.
+
+    So a service that was left alone is found well again where nobody verifies, as while
+    /health/ready keeps them away.
+    """
+
+    def __init__(self, probe: Callable[[], None]) -> None:
+        self._probe = probe
+        self._lock = threading.Lock()
+        self._is_well: bool | None = None
+        self._heard_at = -math.inf
+
+    def heard(self, *, is_well: bool) -> None:
+        with self._lock:
+            self._is_well, self._heard_at = is_well, time.monotonic()
+
+    def state(self) -> str:
+        with self._lock:
+            state = {None: "unknown", True: "ok", False: "failing"}[self._is_well]
+            if is_old := time.monotonic() - self._heard_at > PROBE_SECONDS:
+                self._heard_at = time.monotonic()  # one probe at a time
+        if is_old:
+            self._probe()
+        return state
+
+
+def providers() -> dict[str, Provider]:
+    """The provider of each check, by the settings."""
+    own: Provider = PackProvider()
+    return {
+        check: http_provider(check, url) if (url := _url(check)) else own_or_none
+        for check, own_or_none in ((ANTISPOOFING, own), (DEEPFAKE, NoProvider()))
+    }
+
+
+def health() -> dict[str, str]:
+    """`ok`, `failing` or `unknown` (nobody has asked yet) for each check that a service makes.
+
+    As this process met it. It asks by itself, but does not wait for the answer.
+    """
+    return {check: http_provider(check, url).state() for check in CHECKS if (url := _url(check))}
+
+
+@lru_cache(maxsize=16)
+def http_provider(check: str, url: str) -> HttpProvider:
+    return HttpProvider(check, url)
+
+
+def _url(check: str) -> str:
+    url: str = {
+        ANTISPOOFING: settings.ANTISPOOFING_SERVICE_URL,
+        DEEPFAKE: settings.DEEPFAKE_DETECTION_SERVICE_URL,
+    }[check]
+    return url
+
+
+def _threshold(check: str) -> float:
+    threshold: float = {
+        ANTISPOOFING: settings.FACESVC_LIVENESS_THRESHOLD,
+        DEEPFAKE: settings.FACESVC_DEEPFAKE_THRESHOLD,
+    }[check]
+    return threshold
+
+
+def _deadline() -> float:
+    return time.monotonic() + settings.FACESVC_PROVIDER_SECONDS
+
+
+@lru_cache(maxsize=2)
+def _probe_body(check: str) -> bytes:
+    """A small grey picture: any score is a good answer."""
+    encoded = encode(np.full((64, 64, 3), 128, np.uint8))
+    face = {"box": {"x": 16, "y": 16, "width": 32, "height": 32}, "rotation": 0}
+    request = {"check": check, "probe": True, "image": _text(encoded), "face": face}
+    return json.dumps(request).encode()
+
+
+def _text(encoded: bytes) -> str:
+    return base64.b64encode(encoded).decode()
+
+
+def _body(check: str, look: Look) -> bytes:
+    picture = picture_of(look.picture, look.face)
+    face = {"box": picture.box, "rotation": 0}  # it is upright already
+    return json.dumps({"check": check, "image": _text(picture.encoded), "face": face}).encode()
+
+
+def _score(answer: bytes) -> float:
+    """Raises ExchangeError."""
+    try:
+        data = strict_json.loads(answer.decode())
+    except ValueError:
+        raise ExchangeError("malformed") from None
+    score = data.get("score") if isinstance(data, dict) else None
+    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+        raise ExchangeError("malformed")
+    return float(score)

@@ -1,0 +1,35 @@
+"""The verb compare: two pictures, and nobody who is stored."""
+
+from dataclasses import dataclass
+
+from recognition.errors import ServiceError
+from recognition.inference.pipeline import DetectedFace
+from recognition.packs import engine
+from recognition.packs.engine import Engine
+from recognition.packs.thresholds import level_confidence
+from recognition.processes.capacity import turn
+
+
+@dataclass(frozen=True)
+class Comparison:
+    by: Engine
+    face_a: DetectedFace
+    face_b: DetectedFace
+    cosine: float
+    is_match: bool
+
+
+def compare(*, image_a: bytes, image_b: bytes, level: str) -> Comparison:
+    """The main faces of two pictures. Raises ImageError, no_face (details: which picture)."""
+    faces = []
+    with turn():
+        active = engine.current()
+        for name, image in (("image_a", image_a), ("image_b", image_b)):
+            found = active.look_at(image)
+            if not found:
+                raise ServiceError("no_face", f"No face was found in {name}.", {"image": name})
+            faces.append(found[0])
+        face_a, face_b = active.embed(faces)
+    cosine = float(face_a.template @ face_b.template)
+    matches = active.scores.confidence(cosine) >= level_confidence(level)
+    return Comparison(active, face_a, face_b, cosine, matches)

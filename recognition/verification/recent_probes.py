@@ -1,0 +1,82 @@
+"""The pictures that were used for a user within a day, by their faces: copies are recognised.
+
+A copy that was compressed again, cropped or mirrored has other bytes and other pixels, and nearly
+the same embedding. Two photos of one person that were taken one after the other have not: see
+docs/risk.md for how often they do. What is kept is protected as templates are, and has their
+version, so that it is never compared with what another model or key made.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import F, QuerySet, Value
+from django.utils import timezone
+from pgvector.django import MaxInnerProduct
+
+from recognition.gallery.comparing import compare_with_user
+from recognition.gallery.statements import Vector
+from recognition.inference.arrays import Floats
+from recognition.inference.pipeline import DetectedFace
+from recognition.models import RecentProbe, Session
+from recognition.packs.engine import Engine
+from recognition.verification.matching import Verification
+
+
+def is_known(of: Verification, user_id: UUID) -> bool:
+    """Whether the probe, or its mirror image, is a stored picture of the user or a recent one.
+
+    What is kept of a call for its motion is none: a person who sits still looks the same.
+    """
+    duplicate = of.by.scores.duplicate_cosine
+    if of.compared and of.compared.face_cosine >= duplicate:
+        return True
+    faces = [face for face in (of.probe, of.mirrored) if face]
+    return any(_is_recent(of.by, user_id, face) for face in faces) or any(
+        # One face was asked for, or the mirror image is that of a stored picture.
+        (found := compare_with_user(of.by, user_id, face)) and found.face_cosine >= duplicate
+        for face in faces[0 if of.is_of_one_face else 1 :]
+    )
+
+
+def _is_recent(by: Engine, user_id: UUID, face: DetectedFace) -> bool:
+    return _like(by, user_id, by.template(face)).filter(at__gt=_oldest()).exists()
+
+
+def keep(by: Engine, user_id: UUID, face: DetectedFace) -> None:
+    """For a day, in the caller's transaction. A picture that is kept already is only newer now."""
+    template, now = by.template(face), timezone.now()
+    if _like(by, user_id, template).update(at=now):
+        return
+    RecentProbe.objects.filter(user=user_id, at__lte=_oldest()).delete()
+    create(by, user_id, template)
+
+
+def create(
+    by: Engine, user_id: UUID, template: Floats, session: Session | None = None
+) -> RecentProbe:
+    return RecentProbe.objects.create(
+        user_id=user_id,
+        session=session,
+        at=timezone.now(),
+        embedding_version=by.template_version,
+        embedding=template.tolist(),
+    )
+
+
+def drop_old() -> str:
+    count, _ = RecentProbe.objects.filter(at__lte=_oldest()).delete()
+    return f"{count} faces of used pictures are dropped."
+
+
+def _like(by: Engine, user_id: UUID, template: Floats) -> "QuerySet[RecentProbe]":
+    """The used pictures of a user that a template is practically the same as."""
+    distance = MaxInnerProduct(F("embedding"), Value(Vector.of(template)))
+    mine = RecentProbe.objects.filter(
+        user=user_id, session=None, embedding_version=by.template_version
+    )
+    return mine.alias(distance=distance).filter(distance__lte=-by.scores.duplicate_cosine)
+
+
+def _oldest() -> datetime:
+    return timezone.now() - timedelta(hours=settings.FACESVC_REPLAY_HOURS)

@@ -1,0 +1,133 @@
+"""Opening, finding and ending verification sessions."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from recognition import audit, people
+from recognition.access import Caller
+from recognition.errors import ServiceError
+from recognition.models import Session, User
+from recognition.models.sessions import Purpose, State
+from recognition.verification import lockout
+
+_OPEN = 3  # sessions that take frames, of one user by one client
+
+
+@transaction.atomic
+def open_session(
+    *, caller: Caller, user_id: UUID, purpose: str, level: str, device: str = ""
+) -> Session:
+    """Of those that take frames only the newest few stay open. Raises not_your_user,
+    user_not_found, user_merged, user_suspended."""
+    caller.require_own(user_id)
+    if not hold_user(user_id):
+        raise people.not_found(user_id)
+    if people.is_suspended(user_id):
+        raise people.suspended(is_told=caller.is_service)
+    session = Session.objects.create(
+        user_id=user_id,
+        purpose=purpose,
+        level=level,
+        client=caller.name,
+        device=lockout.device_key(device),
+        expires_at=timezone.now() + _lifetime(purpose),
+    )
+    if not session.is_single_use:
+        _end_oldest(session)
+    return session
+
+
+def _end_oldest(newest: Session) -> None:
+    """Each session has its own frame rate: without an end to them there would be none."""
+    with connection.cursor() as cursor:  # one at a time, who then sees the others'
+        name = f"{newest.user_id} {newest.client}"
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+    open_ones = Session.objects.filter(
+        user=newest.user_id, client=newest.client, ended_at=None, expires_at__gt=timezone.now()
+    ).exclude(purpose=Purpose.LOGIN)
+    old = [row.pk for row in open_ones.order_by("-created_at", "-pk")[_OPEN:]]
+    # Locked in the order of their keys, as by nobody else more than one of them.
+    locked = Session.objects.filter(pk__in=old).order_by("pk").select_for_update(no_key=True)
+    ids = [row.pk for row in locked if row.ended_at is None]
+    Session.objects.filter(pk__in=ids).update(state=State.ENDED, ended_at=timezone.now())
+
+
+def hold_user(user_id: UUID) -> bool:
+    """Whether the user exists, who then cannot be erased until the end of the transaction.
+
+    Before any other lock, so that the erasure never waits for somebody who waits for it. Changes of
+    the user do not wait: this is the lock that a new row with a foreign key takes, at the commit.
+    """
+    with connection.cursor() as cursor:
+        statement = "SELECT 1 FROM recognition_user WHERE id = %s FOR KEY SHARE"
+        cursor.execute(statement, [user_id])
+        return cursor.fetchone() is not None
+
+
+def _lifetime(purpose: str) -> timedelta:
+    if purpose == Purpose.LOGIN:
+        return timedelta(seconds=settings.FACESVC_LOGIN_SESSION_SECONDS)
+    return timedelta(minutes=settings.FACESVC_LIVE_SESSION_MINUTES)
+
+
+def session_of(caller: Caller, session_id: str, *, lock: bool = False) -> Session:
+    """Raises session_not_found, also for another user's session (that it exists is private) and,
+    to end users, for one of a suspended user."""
+    sessions: QuerySet[Session] = Session.objects.select_related("user")
+    if lock:
+        sessions = sessions.select_for_update(no_key=True, of=("self",))
+    session = sessions.filter(pk=number).first() if (number := _number(session_id)) else None
+    if session is None or not caller.speaks_for(session.user_id):
+        raise not_found()
+    if session.user.suspended_at and not caller.is_service:
+        raise not_found()
+    return session
+
+
+def not_found() -> ServiceError:
+    return ServiceError("session_not_found", "There is no such session.")
+
+
+def require_open(session: Session) -> None:
+    """Raises session_ended."""
+    if not session.is_open:
+        raise ServiceError(
+            "session_ended", "The session is over; open another.", {"state": session.shown_state}
+        )
+
+
+@transaction.atomic
+def end_session(*, caller: Caller, session_id: str) -> Session:
+    """For good; once more does nothing."""
+    session = session_of(caller, session_id, lock=True)
+    if session.is_open:
+        session.state, session.ended_at = State.ENDED, timezone.now()
+        session.save(update_fields=["state", "ended_at"])
+        audit.note(caller.name, "session.end", user_id=session.user_id)
+    return session
+
+
+def end_all(user_id: UUID) -> None:
+    """Of a user, in the caller's transaction; in the order in which several are locked here."""
+    open_ones = Session.objects.filter(user=user_id, ended_at=None)
+    rows = list(open_ones.order_by("pk").select_for_update(no_key=True))
+    ids = [row.pk for row in rows if row.is_open]
+    Session.objects.filter(pk__in=ids).update(state=State.ENDED, ended_at=timezone.now())
+
+
+def hold_for_erasure(sender: type[User], instance: User, **kwargs: Any) -> None:
+    """A receiver of pre_delete: see hold_user. Whoever erases takes this lock first of all."""
+    User.objects.select_for_update().filter(pk=instance.pk).first()
+
+
+def _number(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

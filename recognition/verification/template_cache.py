@@ -1,0 +1,91 @@
+"""One user's templates in memory, for those who are compared many times a minute.
+
+What is cached says from which templates it was made, and one lookup in the narrow table of listings
+gives those that may be used right now. Templates never change, and a deleted or suspended one is no
+longer listed: so nothing that is gone is ever compared, and it leaves the memory with the next look
+at its user, or when its time is over and anything else is cached. The values are made here from our
+own rows: nothing that a client sent is ever unpickled.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+
+from recognition.gallery.comparing import Compared
+from recognition.inference.arrays import Floats
+from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace
+from recognition.models import Listing, Template
+from recognition.packs.engine import Engine
+from recognition.processes.stages import stage
+
+
+class SweptCache(LocMemCache):
+    """Django's own drops what is over when it is asked for, and nobody asks for who is gone."""
+
+    _lock: Lock  # of the base class, as the next two
+    _expire_info: dict[str, float | None]
+    _delete: Callable[[str], bool]
+
+    def set(self, *args: Any, **options: Any) -> None:
+        with self._lock:
+            over = [key for key, at in self._expire_info.items() if at and at < time.time()]
+            for key in over:
+                self._delete(key)
+        super().set(*args, **options)
+
+
+@dataclass(frozen=True)
+class UserTemplates:
+    face_ids: list[str]
+    vectors: Floats  # (N, 512) unit vectors
+
+    def __bool__(self) -> bool:
+        return bool(self.face_ids)
+
+    def compared_with(self, probe: Floats) -> Compared:
+        """A probe (512,) with the nearest of at least one face, and with the mean of them."""
+        cosines, mean = self.vectors @ probe, self.vectors.mean(axis=0)
+        best = int(cosines.argmax())
+        return Compared(
+            self.face_ids[best],
+            face_cosine=float(cosines[best]),
+            mean_cosine=float(mean @ probe / np.linalg.norm(mean)),
+        )
+
+
+def compare(active: Engine, user_id: UUID, probe: DetectedFace) -> Compared | None:
+    """As matching.compare_with_user, from memory."""
+    with stage("search"):
+        templates = templates_of(user_id, active)
+        return templates.compared_with(active.template(probe)) if templates else None
+
+
+def templates_of(user_id: UUID, by: Engine) -> UserTemplates:
+    """Those of the engine's version that may be used at this moment."""
+    listings = Listing.objects.comparable_with(by.template_version).of_user(user_id)
+    ids = sorted(listings.values_list("pk", flat=True))
+    key = f"{user_id}-{hashlib.sha256(by.template_version.encode()).hexdigest()}"
+    if not ids:
+        caches["templates"].delete(key)
+        return UserTemplates([], np.empty((0, TEMPLATE_DIMENSIONS), np.float32))
+    made_from, face_ids, data = caches["templates"].get(key) or (None, [], b"")
+    if made_from != ids:
+        face_ids, data = _load(ids)
+        caches["templates"].set(key, (ids, face_ids, data))
+    vectors = np.frombuffer(data, np.float32).reshape(-1, TEMPLATE_DIMENSIONS)
+    return UserTemplates(face_ids, vectors)
+
+
+def _load(ids: list[int]) -> tuple[list[str], bytes]:
+    rows = Template.objects.filter(pk__in=ids).values_list("face__face_id", "embedding")
+    found = list(rows)
+    vectors = np.array([np.array(embedding, np.float32) for _, embedding in found], np.float32)
+    return [face_id for face_id, _ in found], vectors.tobytes()

@@ -1,0 +1,64 @@
+"""GET /models."""
+
+import pytest
+from pytest_django import Settings
+
+from recognition.models import ActiveModel
+from recognition.packs import engine
+from tests.support.builders import OWNER, Person, data_of, refusal, user_token
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_works(owner: Person) -> None:
+    models = {model["name"]: model for model in data_of(owner.get("models"))["models"]}
+    assert {"antelopev2", "buffalo_l", "buffalo_sc", "dlib", "opencv"} <= set(models)
+    dlib = models["dlib"]
+    points = dlib.pop("calibration")["operating_points"]
+    assert dlib == {
+        "name": "dlib",
+        "description": "dlib's ResNet embedder (128-d), CNN face detector and 5-point landmarks",
+        "licence": "CC0-1.0",
+        "embedding_version": "dlib_v1",
+        "model_version": "dlib_v1.0.0",
+        "active": True,
+        "prepared": True,
+        "calibrated": True,
+    }
+    assert [model["name"] for model in models.values() if model["active"]] == ["dlib"]
+    at_one_in_a_thousand = next(p for p in points if p["false_match_rate"] == 0.001)
+    assert at_one_in_a_thousand["confidence_score"] == 0.8
+    assert at_one_in_a_thousand["extrapolated"] is False
+    assert points[-1]["extrapolated"] is True
+    assert [p["similarity_score"] for p in points] == sorted(p["similarity_score"] for p in points)
+
+
+def test_a_pack_that_cannot_serve(owner: Person) -> None:
+    models = {model["name"]: model for model in data_of(owner.get("models"))["models"]}
+    assert models["antelopev2"]["calibrated"] is False
+    assert models["antelopev2"]["calibration"] is None
+    assert models["antelopev2"]["prepared"] is False
+    assert models["antelopev2"]["licence"] == "non-commercial research"
+
+
+def test_the_active_pack_is_that_of_the_database(owner: Person) -> None:
+    ActiveModel.objects.update_or_create(pk=1, defaults={"pack": "opencv"})
+    models = data_of(owner.get("models"))["models"]
+    assert [model["name"] for model in models if model["active"]] == ["opencv"]
+
+
+def test_it_needs_a_scope(owner: Person) -> None:
+    person = Person(user_token(OWNER, ["face:identify"]), owner.client)
+    assert refusal(person.get("models")) == (403, "insufficient_scope")
+
+
+def test_a_broken_pack_does_no_harm(
+    owner: Person, settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("packs")
+    (folder / "broken").mkdir()
+    (folder / "broken" / "pack.yaml").write_text("name: [")
+    settings.PACK_FOLDERS = [*settings.PACK_FOLDERS, folder]
+    names = [model["name"] for model in data_of(owner.get("models"))["models"]]
+    assert "dlib" in names and "broken" not in names
+    assert engine.pack("dlib").name == "dlib"

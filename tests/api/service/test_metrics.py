@@ -1,0 +1,197 @@
+"""GET /metrics."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+from pytest_django import Settings
+
+from batch.models import Job, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from facesvc import __version__
+from facesvc.monitoring import stored_metrics
+from recognition.models import User
+from recognition.packs import engine
+from tests.support.builders import (
+    OWNER,
+    PICTURE_BASE64,
+    PREFIX,
+    FakePipeline,
+    Person,
+    make_face,
+    make_user,
+    vector,
+)
+
+pytestmark = pytest.mark.django_db
+PROJECT = Path(__file__).parents[3]
+TOKEN = "s3cret-0123456789abcdef0123456789abcdef"
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored_metrics, "_remembered", (0.0, []))
+
+
+@pytest.fixture
+def opened(settings: Settings) -> None:
+    settings.FACESVC_METRICS_OPEN = True
+
+
+def scrape(client: Client) -> Samples:
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(answer.content.decode())
+        for sample in family.samples
+    }
+
+
+def value(of: Samples, name: str, **labels: str) -> float:
+    return of.get((f"facesvc_{name}", frozenset(labels.items())), 0)
+
+
+def test_it_works(client: Client, service: Person, fake: FakePipeline, opened: None) -> None:
+    make_face(make_user(OWNER, "public"), vector(1))
+    engine.active_model()
+    fake.show(vector(1))
+    before = scrape(client)
+    service.post("identify", image=PICTURE_BASE64)
+    service.post("identify", image="")
+    after = scrape(client)
+
+    def grown(name: str, **labels: str) -> float:
+        return value(after, name, **labels) - value(before, name, **labels)
+
+    route = f"{PREFIX}identify"
+    for status in ("200", "400"):
+        assert grown("requests_total", route=route, method="POST", status=status) == 1
+    assert grown("request_seconds_count", route=route) == 2
+    for stage in ("wait", "decode", "detect", "embed", "search"):
+        assert grown("stage_seconds_count", stage=stage) == 1, stage
+    assert value(after, "inference_computing") == value(after, "inference_waiting") == 0
+    assert value(after, "build_info", version=__version__) == 1
+    version = {"embedding_version": "dlib_v1", "searchable": "true"}
+    assert value(after, "gallery_templates", **version) == 1
+    assert value(after, "gallery_users") == value(after, "database_up") == 1
+    assert value(after, "active_model_info", pack="dlib", model_version="dlib_v1.0.0") == 1
+
+
+@pytest.mark.parametrize(
+    ("token", "sent", "status"),
+    [
+        ("", "", 404),
+        ("", "Bearer ", 404),
+        (TOKEN, "", 401),
+        (TOKEN, f"Bearer {TOKEN}x", 401),
+        (TOKEN, "Bearer é", 401),
+        (TOKEN, f"Bearer {TOKEN}", 200),
+    ],
+)
+def test_strangers_see_nothing(
+    client: Client, settings: Settings, token: str, sent: str, status: int
+) -> None:
+    settings.FACESVC_METRICS_TOKEN = token
+    answer = client.get("/metrics", headers={"Authorization": sent} if sent else {})
+    assert answer.status_code == status
+    assert (b"facesvc_requests_total" in answer.content) == (status == 200)
+
+
+def test_a_token_of_the_api_is_none_of_the_metrics(admin: Person, settings: Settings) -> None:
+    settings.FACESVC_METRICS_TOKEN = TOKEN
+    headers = {"Authorization": f"Bearer {admin.token}"}
+    assert admin.client.get("/metrics", headers=headers).status_code == 401
+
+
+def test_as_many_series_as_routes(client: Client, owner: Person, opened: None) -> None:
+    for number in range(20):
+        owner.get(f"users/0000000a-0000-4000-8000-{number:012}")
+        owner.get(f"nothing/{number}")
+        owner.client.generic(f"METHOD{number}", f"{PREFIX}users")
+        if not number:
+            before = scrape(client)
+            before = scrape(client)  # with what was counted for the first one
+    assert scrape(client).keys() == before.keys()
+
+
+def test_callbacks_by_outcome(client: Client, opened: None) -> None:
+    endpoint = WebhookEndpoint.objects.create(client="app", url="https://app.example/")
+    now = timezone.now()
+    job = Job.objects.create(kind="identify", scopes=[], options={}, total=0, deadline_at=now)
+    delivery = WebhookDelivery.objects.create(job=job, endpoint=endpoint, body="{}", state="dead")
+    for status in (200, 204, 500, None):
+        WebhookAttempt.objects.create(delivery=delivery, status=status, duration_ms=1)
+    samples = scrape(client)
+    found = {o: value(samples, "webhook_attempts", outcome=o) for o in ("success", "refused")}
+    assert found == {"success": 2, "refused": 1}
+    assert value(samples, "webhook_attempts", outcome="failed") == 1
+    assert value(samples, "webhook_deliveries", state="dead") == 1
+
+
+def test_without_a_database(client: Client, opened: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(User.objects, "count", broken)
+    samples = scrape(client)
+    assert value(samples, "database_up") == 0
+    assert ("facesvc_database_up", frozenset()) in samples
+    assert not any(name == "facesvc_gallery_users" for name, _ in samples)
+
+
+def test_every_metric_is_described(client: Client, service: Person, opened: None) -> None:
+    service.post("detect", image="nonsense")
+    text = client.get("/metrics").content.decode()
+    exposed = set(re.findall(r"^# TYPE (facesvc_\w+) ", text, re.MULTILINE))
+    exposed = {name for name in exposed if not name.endswith("_created")}
+    page = (PROJECT / "docs" / "operations.md").read_text()
+    described = set(re.findall(r"`(facesvc_\w+)`", page))
+    assert exposed == described
+
+
+COUNTING = """
+import os
+from facesvc.monitoring import metrics_folder
+metrics_folder.on_starting(None)
+folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]
+for _ in range(2):
+    if not (pid := os.fork()):
+        from recognition.processes import stages, turns
+        with stages.stage("detect"):
+            pass
+        turns._WAITING.inc()
+        os._exit(0)
+    os.waitpid(pid, 0)
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+registry = CollectorRegistry()
+MultiProcessCollector(registry)
+wanted = 'facesvc_stage_seconds_count{stage="detect"} 2.0', "facesvc_inference_waiting 2.0"
+text = generate_latest(registry).decode()
+assert all(line in text for line in wanted), text
+class Worker:
+    pass
+Worker.pid = pid
+metrics_folder.child_exit(None, Worker)
+text = generate_latest(registry).decode()
+assert wanted[0] in text and "facesvc_inference_waiting 1.0" in text, text
+metrics_folder.on_exit(None)
+assert not os.path.exists(folder)
+"""
+
+
+def test_processes_count_together() -> None:
+    subprocess.run(
+        [sys.executable, "-c", COUNTING],
+        cwd=PROJECT,
+        check=True,
+        env={"DJANGO_SETTINGS_MODULE": "facesvc.settings", "PATH": ""},
+    )

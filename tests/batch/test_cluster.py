@@ -1,0 +1,68 @@
+"""`manage.py qcluster`: what is left when one of its processes is killed with -9."""
+
+import os
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from cryptography.fernet import Fernet
+from django_q.conf import Conf
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+from pytest_django import Settings
+
+from tests.batch.test_batch_chaos import Cluster, clusters
+from tests.support.patience import PATIENCE, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def cluster(settings: Settings) -> Iterator[Cluster]:
+    settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
+    with clusters(1) as (started,):
+        wait_until(lambda: len(started.family()) == 5)
+        wait_until(is_idle)
+        yield started
+
+
+def is_idle() -> bool:
+    return not OrmQ.objects.exists()
+
+
+@pytest.mark.parametrize("which", ["worker", "monitor", "pusher"])
+def test_a_process_of_an_idle_cluster(cluster: Cluster, which: str) -> None:
+    """An idle worker holds the lock of the queue: without more ado nothing would ever run again."""
+    main, sentinel, *others = cluster.family()
+    victim = dict(zip(("worker", "monitor", "pusher"), sorted(others, key=age), strict=True))[which]
+    victim.kill()
+    psutil.wait_procs([victim], PATIENCE)
+    async_task("math.sqrt", 4)
+    wait_until(is_idle)
+    assert main.is_running() and sentinel.is_running()
+    wait_until(lambda: len(cluster.family()) == 5)
+    wait_until(lambda: gives_way(cluster))
+    assert cluster.starts == 1
+
+
+def gives_way(cluster: Cluster) -> bool:
+    """The worker alone; the new one after another one was killed, too."""
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    return sorted(each.nice() for each in cluster.family()) == [ours] * 4 + [max(10, ours)]
+
+
+def age(process: psutil.Process) -> float:
+    return process.create_time()
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["main", "sentinel"])
+def test_nothing_goes_on_without_its_parent(cluster: Cluster, which: int) -> None:
+    family = cluster.family()
+    family[which].kill()
+    _gone, alive = psutil.wait_procs(family, PATIENCE)
+    assert not alive
+
+
+def test_no_task_is_started_twice_while_it_runs() -> None:
+    assert Conf.RETRY > Conf.TIMEOUT > 0
+    assert Conf.ACK_FAILURES and Conf.MAX_ATTEMPTS == 1

@@ -1,0 +1,53 @@
+"""The simulated screens, and what MiniFASNet says of them."""
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks import liveness, screens
+from tests.support.photos import SHARED, astronaut, needs_shared
+from tests.support.real_packs import needs_models, open_real
+
+
+def random() -> np.random.Generator:
+    return np.random.default_rng(5)
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_it_works(close: bool) -> None:
+    seen = screens.as_screen(astronaut(), random(), close=close)
+    assert (seen.shape, seen.dtype) == ((screens.SIDE, screens.SIDE, 3), np.uint8)
+    assert np.array_equal(seen, screens.as_screen(astronaut(), random(), close=close))
+    # The photo is still to be recognised on it.
+    shown = cv2.resize(astronaut(), (screens.SIDE, screens.SIDE)).astype(np.float64)
+    assert (
+        np.corrcoef(seen[100:-100, 100:-100].ravel(), shown[100:-100, 100:-100].ravel())[0, 1]
+        > 0.25
+    )
+
+
+def test_the_frame_is_seen_or_not() -> None:
+    """A dark line between the photo and what is around it."""
+    framed, close = (
+        screens.as_screen(np.full((250, 250, 3), 200, np.uint8), random(), close=close)
+        for close in (False, True)
+    )
+    assert framed[240].min() < 45 < 90 < close[240].min()
+
+
+@pytest.mark.slow
+@needs_shared
+@needs_models
+def test_a_screen_looks_less_alive_than_a_face(capsys: pytest.CaptureFixture[str]) -> None:
+    photos = liveness.one_photo_a_person(SHARED / "lfw-a", 10)
+    assert len({photo.parent for photo in photos}) == 10
+    found: dict[str, list[float | None]] = {kind: [] for kind in liveness.KINDS}
+    for kind, score in liveness.scores(open_real("scrfd-arcface"), photos):
+        found[kind].append(score)
+    medians = {
+        kind: np.median([v for v in values if v is not None]) for kind, values in found.items()
+    }
+    assert medians["camera"] > 0.8 > 0.3 > medians["screen with frame"]
+    liveness.report(found)
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| 0.5 |")]
+    assert len(rows) == 1

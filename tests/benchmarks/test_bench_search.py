@@ -1,0 +1,166 @@
+"""The benchmark of the search: its reference and its measures are right, and the product passes."""
+
+import json
+import time
+from itertools import count
+from pathlib import Path
+from threading import Barrier
+
+import numpy as np
+import pytest
+
+from benchmarks.search import measure, sizing
+from benchmarks.search.peers.base import condition
+from benchmarks.search.people import Case, Gallery, cases
+from benchmarks.search.reference import Cut, answer, best_of_each_person, recall
+from benchmarks.search.runner import Effort, measure_gallery
+from benchmarks.templates import Numbers
+from recognition.packs.engine import calibration_of
+from tests.support.patience import PATIENCE
+
+ANYBODY = Cut("nearest 10", -1)
+
+
+@pytest.fixture(scope="module")
+def gallery() -> Gallery:
+    return Gallery.draw(600, seed=1)
+
+
+def case_named(name: str) -> Case:
+    return next(case for case in cases() if case.name == name)
+
+
+def test_a_gallery_has_as_many_templates_as_asked_for(gallery: Gallery) -> None:
+    assert gallery.vectors.shape == (600, 512) and gallery.vectors.dtype == np.float16
+    assert sorted(gallery.ranks) == pytest.approx(np.arange(gallery.size) / gallery.size)
+
+
+def test_who_may_be_found(gallery: Gallery) -> None:
+    assert gallery.allowed(case_named("public 1")).rows.all()
+    tenth = gallery.allowed(case_named("public 0.1"))
+    assert tenth.flags.mean() == pytest.approx(0.1, abs=0.01)
+    assert np.array_equal(tenth.rows, tenth.flags[gallery.people])
+    assert gallery.allowed(case_named("public 0.0001")).flags.sum() == 1
+    friends = gallery.allowed(case_named("20 friends"))
+    private = np.array([level == "private" for level in gallery.privacy(0.3)])
+    expected = set(gallery.friends(20)) - set(np.flatnonzero(private))
+    assert set(np.flatnonzero(friends.flags)) == expected
+    everything = gallery.allowed(case_named("whole rule"))
+    assert not everything.flags[private].any()
+    assert everything.flags[[p for p in gallery.members() if not private[p]]].all()
+
+
+def test_the_reference_finds_what_a_loop_finds(gallery: Gallery) -> None:
+    allowed = gallery.allowed(case_named("public 0.5"))
+    probes, whose = gallery.probes(allowed, 8)
+    right = answer(gallery, allowed, probes)
+    assert (whose[:6] >= 0).all() and (whose[6:] == -1).all()
+    assert allowed.flags[whose[:6]].all()
+    for number, probe in enumerate(probes):
+        best: dict[int, float] = {}
+        for row in np.flatnonzero(allowed.rows):
+            cosine = float(gallery.vectors[row].astype(np.float32) @ probe)
+            person = int(gallery.people[row])
+            best[person] = max(best.get(person, -1), cosine)
+        expected = sorted(best, key=lambda person: -best[person])[:10]
+        assert right.shown(number, ANYBODY) == expected
+        above = [person for person in expected if best[person] >= 0.1][:3]
+        assert right.shown(number, Cut("three", 0.1, 3)) == above
+
+
+def test_nobody_is_shown_who_may_not_be_found(gallery: Gallery) -> None:
+    allowed = gallery.allowed(case_named("public 0.0001"))
+    right = answer(gallery, allowed, gallery.probes(allowed, 4)[0])
+    only = int(np.flatnonzero(allowed.flags)[0])
+    assert [right.shown(number, ANYBODY) for number in range(4)] == [[only]] * 4
+
+
+def test_the_best_face_of_a_person_counts(gallery: Gallery) -> None:
+    probes = gallery.vectors[:50].astype(np.float32)
+    best = best_of_each_person(gallery, probes)
+    assert np.allclose(best[np.arange(50), gallery.people[:50]], 1, atol=1e-2)
+
+
+def test_recall_counts_what_should_have_been_found(gallery: Gallery) -> None:
+    allowed = gallery.allowed(case_named("public 1"))
+    probes, whose = gallery.probes(allowed, 4)
+    right = answer(gallery, allowed, probes)
+    everything = [right.shown(number, ANYBODY) for number in range(4)]
+    assert recall(right, everything, whose, ANYBODY).shown == 1
+    half = [people[:5] for people in everything]
+    assert recall(right, half, whose, ANYBODY).shown == 0.5
+    none: list[list[int]] = [[]] * 4
+    assert recall(right, none, whose, ANYBODY).mates == 0
+    assert recall(right, none, whose, Cut("too strict", 1.1)).shown is None
+
+
+def test_filters_of_other_stores_say_the_same(gallery: Gallery) -> None:
+    def rows_where(expression: str) -> Numbers:
+        people, ranks = gallery.people, gallery.ranks[gallery.people]
+        rows = zip(people.tolist(), ranks.tolist(), strict=True)
+        found = [eval(expression, {"person": person, "rank": rank}) for person, rank in rows]
+        return np.flatnonzero(found)
+
+    for case in cases():
+        allowed = gallery.allowed(case)
+        expression = condition(allowed, "person in [{}]")
+        assert bool(expression) is (case.name != "public 1")
+        if expression:
+            assert np.array_equal(rows_where(expression), np.flatnonzero(allowed.rows)), case.name
+
+
+def test_throughput_counts_all_clients() -> None:
+    left: list[int] = []
+    calls, together = count(), Barrier(4)
+
+    def search(probe: int) -> list[int]:
+        if next(calls) < 4:
+            together.wait(PATIENCE)  # breaks unless they are four at a time
+        time.sleep(0.01)
+        return []
+
+    rate = measure.throughput(search, 5, 4, seconds=0.3, leave=lambda: left.append(1))
+    assert 0 < rate <= 400
+    assert len(left) == 4
+
+
+def test_insertions_end_and_pass_errors_on() -> None:
+    done: list[int] = []
+    inserting = measure.Insertions(done.append, 50, lambda: done.append(-1))
+    inserting.run_for(0.2)
+    assert done == [*range(50), -1] and inserting.done == 50
+
+    def refuse(number: int) -> None:
+        raise ValueError("full")
+
+    with pytest.raises(ValueError, match="full"):
+        measure.Insertions(refuse, 50, lambda: None).run_for(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_the_product_finds_everybody_in_a_small_gallery(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks.search import product, report
+    from benchmarks.search.systems import Product
+
+    active = product.open_engine()
+    gallery = Gallery.draw(600, seed=1, mean=calibration_of(active.pack).mean_embedding)
+    effort = Effort(
+        probes=8, point=1, clients=0.05, deadline=time.monotonic() + 300, plans=True,
+        cuts=("default", "no FPR cut"),
+    )  # fmt: skip
+    results = {"galleries": [measure_gallery(gallery, [Product(active)], effort)]}
+    (measured,) = results["galleries"]
+    assert not measured["skipped"]
+    assert {row["case"] for row in measured["searches"]} == {case.name for case in cases()}
+    assert all(row["shown_found"] in (1, None) for row in measured["searches"])
+    assert all(row["cpu_ms"] > 0 for row in measured["searches"])
+    assert all(set(row["plans"]) == set(product.PLANS) for row in measured["plans"])
+    assert measured["insertions"][0]["alone_a_second"] > 0
+    report.print_gallery(measured)
+    assert "whole rule" in capsys.readouterr().out
+    report.write_json(results, tmp_path / "results.json")
+    assert "| 600 |" in sizing.tables(tmp_path / "results.json")
+    assert json.loads((tmp_path / "results.json").read_text()) == results

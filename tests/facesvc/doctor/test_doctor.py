@@ -1,0 +1,325 @@
+"""`manage.py doctor`: each line in both states, and that it says so when the database is away."""
+
+import json
+import shutil
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core import checks as django_checks
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
+from django_q.models import OrmQ, Schedule
+from django_q.tasks import async_task
+from pytest_django import Settings
+
+from batch.apps import SWEEP
+from batch.models import Job, Kind, WebhookDelivery, WebhookEndpoint
+from facesvc import __version__, machine
+from facesvc.doctor import checks, here, stored
+from facesvc.doctor.findings import Check, Finding, State, examine, failure, ok, warning
+from facesvc.running import gunicorn_conf
+from recognition.gallery import indexes
+from recognition.inference.pack import weights
+from recognition.models import ActiveModel, FaceCrop
+from recognition.packs import engine, protection
+from recognition.privacy import crops, sealing
+from tests.support.builders import OWNER, make_face, make_user, vector
+from tests.support.photos import astronaut
+
+pytestmark = pytest.mark.django_db
+OK, WARNING, FAILURE, UNKNOWN = State.OK, State.WARNING, State.FAILURE, State.UNKNOWN
+Patch = pytest.MonkeyPatch
+
+
+def new_key() -> str:
+    return Fernet.generate_key().decode()
+
+
+@pytest.fixture(autouse=True)
+def well(settings: Settings, monkeypatch: Patch) -> None:
+    """A worker looked just now, there is a key for pictures, and the machine is large."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1024**4))
+    monkeypatch.setattr(machine, "memory", lambda: 1024**4)
+    settings.FACESVC_CROP_KEYS = [new_key()]
+    Schedule.objects.filter(name=SWEEP).update(next_run=timezone.now() + timedelta(minutes=1))
+
+
+def doctor(*words: str) -> tuple[str, int]:
+    output = StringIO()
+    try:
+        call_command("doctor", *words, stdout=output)
+    except SystemExit as end:
+        return output.getvalue(), int(str(end.code))
+    return output.getvalue(), 0
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def test_it_works() -> None:
+    """In a fresh installation only that templates are not protected."""
+    text, code = doctor()
+    assert code == 0, text
+    assert text.startswith(f"facesvc {__version__}\n")
+    lines = [line for line in text.splitlines() if not line.startswith(" ")]
+    assert [line.split()[0] for line in lines].count("ok") == len(checks.CHECKS) - 1, text
+    assert "warning  template key" in text
+
+
+def test_for_programs(monkeypatch: Patch) -> None:
+    report = json.loads(doctor("--json")[0])
+    assert report["version"] == __version__
+    assert report["ok"] is True
+    assert [check["name"] for check in report["checks"]] == [each.name for each in checks.CHECKS]
+    monkeypatch.setattr(
+        "facesvc.management.commands.doctor.CHECKS",
+        (Check("a", lambda: failure("broken", "Mend it.")), Check("b", lambda: ok(""), ("a",))),
+    )
+    text, code = doctor("--json")
+    assert code == 1
+    assert json.loads(text) == {
+        "version": __version__,
+        "ok": False,
+        "checks": [
+            {"name": "a", "state": "failure", "text": "broken", "advice": "Mend it."},
+            {
+                **{"name": "b", "state": "unknown"},
+                **{"text": "not looked at, because of: a", "advice": ""},
+            },
+        ],
+    }
+
+
+def test_no_secret_is_shown(settings: Settings) -> None:
+    settings.FACESVC_TEMPLATE_KEYS = (new_key(),)
+    text = doctor()[0] + doctor("--json")[0]
+    for secret in (settings.SECRET_KEY, *settings.FACESVC_CROP_KEYS, settings.JWT_SECRET):
+        assert secret not in text
+    assert settings.FACESVC_TEMPLATE_KEYS[0] not in text
+
+
+def test_without_the_database(monkeypatch: Patch) -> None:
+    """It says so, and looks at the rest."""
+
+    def refused(*_: Any) -> Any:
+        raise OperationalError("connection refused\nDETAIL: not for you")
+
+    monkeypatch.setattr(connection, "cursor", refused)
+    text, code = doctor("--json")
+    report = json.loads(text)
+    states = {check["name"]: check["state"] for check in report["checks"]}
+    assert code == 1
+    assert states.pop("database") == "failure"
+    assert [name for name, state in states.items() if state == "ok"] == [
+        *("settings", "models", "inference", "disk", "memory")
+    ]
+    assert set(states.values()) == {"ok", "unknown"}
+    assert "connection refused" in text and "not for you" not in text
+
+
+def test_every_check_is_examined_with_its_needs() -> None:
+    names = [check.name for check in checks.CHECKS]
+    for number, check in enumerate(checks.CHECKS):
+        assert set(check.needs) <= set(names[:number]), check.name
+
+
+def test_what_cannot_be_looked_at_passes_on() -> None:
+    chain = [
+        Check("a", lambda: failure("no", "Mend it.")),
+        Check("b", lambda: ok("yes"), needs=("a",)),
+        Check("c", lambda: ok("yes"), needs=("b",)),
+        Check("d", lambda: warning("hm", "Look.")),
+    ]
+    found = dict(examine(chain))
+    assert [found[name].state for name in "abcd"] == [FAILURE, UNKNOWN, UNKNOWN, WARNING]
+
+
+def test_trouble_is_a_finding_and_a_fault_is_not() -> None:
+    def unreadable() -> Finding:
+        return ok(Path("/nowhere/at/all").read_text())
+
+    ((_, finding),) = examine([Check("a", unreadable)])
+    assert finding.state is FAILURE and "/nowhere/at/all" in finding.text
+    with pytest.raises(ZeroDivisionError):
+        list(examine([Check("a", lambda: ok(str(1 // 0)))]))
+
+
+def test_the_exit_code_of_a_warning(monkeypatch: Patch) -> None:
+    only = (Check("a", lambda: warning("hm", "Look at it.")),)
+    monkeypatch.setattr("facesvc.management.commands.doctor.CHECKS", only)
+    assert doctor() == (
+        f"facesvc {__version__}\nwarning  {'a':<13} hm\n{'':<22} -> Look at it.\n",
+        0,
+    )
+
+
+def test_unknown_words() -> None:
+    with pytest.raises(CommandError):
+        call_command("doctor", "--loudly")
+
+
+# --- the database ---------------------------------------------------------------------------------
+
+
+def test_database(monkeypatch: Patch) -> None:
+    finding = stored.database()
+    assert finding.state is OK and "pgvector 0.8" in finding.text
+    monkeypatch.setattr(indexes, "pgvector_version", lambda: (0, 7, 4))
+    assert stored.database().text == "only pgvector 0.7.4"
+    monkeypatch.setattr(indexes, "pgvector_version", lambda: None)
+    assert stored.database().state is FAILURE
+    monkeypatch.setattr(stored, "LEAST_POSTGRESQL", 99)
+    assert stored.database().advice == "It has to be 99."
+
+
+def test_a_read_only_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET transaction_read_only = on")
+    assert stored.database().text == "it is read-only"
+
+
+def test_migrations(monkeypatch: Patch) -> None:
+    assert stored.migrations().state is OK
+    monkeypatch.setattr(
+        stored.MigrationExecutor, "migration_plan", lambda self, targets: ["one", "two"]
+    )
+    assert stored.migrations() == failure("2 are missing", "Run `manage.py migrate`.")
+
+
+def test_a_database_from_before_the_first_release() -> None:
+    MigrationRecorder(connection).record_applied("batch", "0001_jobs")
+    finding = stored.migrations()
+    assert finding.state is FAILURE and "before the first release" in finding.text
+    assert finding.advice.startswith("Start with an empty database")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state"), [(0, OK), (10, WARNING), (-10, WARNING), (90, FAILURE)]
+)
+def test_clock(monkeypatch: Patch, seconds: int, state: State) -> None:
+    now = timezone.now
+    shifted = SimpleNamespace(now=lambda: now() + timedelta(seconds=seconds))
+    monkeypatch.setattr(stored, "timezone", shifted)
+    assert stored.clock().state is state
+
+
+def test_template_key(settings: Settings) -> None:
+    assert stored.template_key().state is WARNING
+    settings.FACESVC_TEMPLATE_KEYS = (new_key(),)
+    key = protection.newest_key()
+    ActiveModel.objects.update_or_create(pk=1, defaults={"pack": "dlib", "template_key": key})
+    assert stored.template_key().state is OK
+    settings.FACESVC_TEMPLATE_KEYS = (new_key(),)
+    finding = stored.template_key()
+    assert finding.state is FAILURE and key in finding.text
+
+
+def test_crop_key(settings: Settings) -> None:
+    assert stored.crop_key() == ok("it is there")
+    face = make_face(make_user(OWNER), vector(1))
+    FaceCrop.objects.create(face=face, sealed=crops.seal(astronaut()))
+    assert stored.crop_key().state is OK
+    settings.FACESVC_CROP_KEYS = [new_key()]
+    assert stored.crop_key().state is FAILURE
+    settings.FACESVC_CROP_KEYS = []
+    assert not sealing.is_possible() and stored.crop_key().state is WARNING
+
+
+def test_search() -> None:
+    engine.active_model()
+    assert stored.search().state is OK
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP INDEX {indexes.name_of('dlib_v1')}")
+    assert stored.search().state is FAILURE
+    ActiveModel.objects.all().delete()
+    assert stored.search().text == "nothing is prepared"
+
+
+def test_queue() -> None:
+    assert stored.queue().state is OK
+    sweep = Schedule.objects.filter(name=SWEEP)
+    sweep.update(next_run=timezone.now() - timedelta(minutes=7))
+    assert stored.queue().text == "no worker has looked for 7 minutes"
+    sweep.delete()
+    assert stored.queue().state is FAILURE
+
+
+def test_a_queue_that_is_long() -> None:
+    async_task("math.sqrt", 4)
+    assert stored.queue().state is OK
+    OrmQ.objects.update(lock=timezone.now() - timedelta(minutes=42))
+    finding = stored.queue()
+    assert (finding.state, finding.text) == (WARNING, "a task has waited for 42 minutes")
+
+
+def test_callbacks() -> None:
+    assert stored.callbacks().state is OK
+    end = timezone.now() + timedelta(hours=1)
+    job = Job.objects.create(
+        kind=Kind.IDENTIFY, subject="app", scopes=[], options={}, total=1, deadline_at=end
+    )
+    endpoint = WebhookEndpoint.objects.create(client="app", url="https://app.example/secret")
+    WebhookDelivery.objects.create(job=job, endpoint=endpoint, body="{}", state="dead")
+    finding = stored.callbacks()
+    assert (
+        finding.state is WARNING
+        and finding.text == "given up: 1; addresses that answered 410 Gone: 0"
+    )
+    assert "app.example" not in finding.text
+    WebhookEndpoint.objects.update(disabled_at=timezone.now())
+    assert stored.callbacks().text.endswith("410 Gone: 1")
+
+
+# --- this machine ---------------------------------------------------------------------------------
+
+
+def test_settings(monkeypatch: Patch, settings: Settings) -> None:
+    assert here.configuration().state is OK
+    settings.MIN_FACE_QUALITY = 7.0
+    finding = here.configuration()
+    assert finding.state is FAILURE and "MIN_FACE_QUALITY" in finding.text
+    monkeypatch.setattr(
+        django_checks, "run_checks", lambda: [django_checks.Error("No.", hint="Do this.")]
+    )
+    assert here.configuration() == failure("No.", "Do this.")
+
+
+def test_models(tmp_path: Path, settings: Settings) -> None:
+    assert here.models().state is OK
+    shutil.copytree(settings.MODELS_DIR, tmp_path / "models")
+    settings.MODELS_DIR = tmp_path / "models"
+    pack = engine.pack("dlib")
+    broken = weights.weight_path(pack, pack.weight_files()[0], settings.MODELS_DIR)
+    broken.write_bytes(b"something else")
+    finding = here.models()
+    assert finding.state is FAILURE and "not the file that the pack names" in finding.text
+    broken.unlink()
+    assert "is missing" in here.models().text
+
+
+def test_inference(monkeypatch: Patch) -> None:
+    assert here.inference().state is OK
+    monkeypatch.setattr(engine.Engine, "self_test", lambda self: False)
+    assert here.inference().state is FAILURE
+
+
+@pytest.mark.parametrize(("free", "state"), [(5000, OK), (1000, WARNING), (499, FAILURE)])
+def test_disk(monkeypatch: Patch, settings: Settings, free: int, state: State) -> None:
+    settings.FACESVC_FREE_DISK_MB = 500
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free * 1024**2))
+    assert here.disk().state is state
+
+
+@pytest.mark.parametrize(("memory", "state"), [(1801, OK), (1799, WARNING)])
+def test_memory(monkeypatch: Patch, settings: Settings, memory: int, state: State) -> None:
+    monkeypatch.setattr(gunicorn_conf, "workers", 2)
+    settings.FACESVC_TASK_WORKERS = 1
+    monkeypatch.setattr(machine, "memory", lambda: memory * 1024**2)
+    assert here.memory().state is state

@@ -1,0 +1,283 @@
+"""manage.py calibrate and manage.py evaluate: what they print, write and refuse."""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from facesvc.management.commands.calibrate import replace_calibration
+from recognition.inference.pack.declaration import find_pack, load_pack
+from recognition.measuring import folder_embedding
+from recognition.measuring.photo_embedding import EmbeddedPhoto
+from recognition.measuring.photos import Photo
+from tests.support.photos import SHARED, needs_shared
+
+PEOPLE, PHOTOS = 100, 3
+KEYS = {
+    "pack", "model_version", "photos", "people", "faces_missed", "mated_pairs", "non_mated_pairs",
+    "accuracy", "accuracy_std", "accuracy_threshold", "folds", "auc", "tar_at_fmr",
+    "cosine_at_fmr", "identification", "operating_points",
+}  # fmt: skip
+
+
+def fake_embed(photos: Sequence[Photo], *args: Any, **options: Any) -> Iterator[EmbeddedPhoto]:
+    """A face for each person, a little noise for each photo; none where the file's name says so."""
+    for photo in photos:
+        face = np.random.default_rng(list(photo.path.parent.name.encode())).normal(size=128)
+        noise = np.random.default_rng(list(photo.path.name.encode())).normal(size=128)
+        vector = (face + 0.5 * noise).astype(np.float32)
+        if "missed" in photo.path.name:
+            yield EmbeddedPhoto(photo, problem="No face was found.")
+        else:
+            yield EmbeddedPhoto(photo, vector / np.linalg.norm(vector), 0.9 - 0.1 * abs(noise[0]))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A hundred people with three photos each, and a network that finds them easy."""
+    monkeypatch.setattr(folder_embedding, "embed_photos", fake_embed)
+    for person in range(PEOPLE):
+        (tmp_path / "faces" / f"person{person}").mkdir(parents=True)
+        for photo in range(PHOTOS):
+            (tmp_path / "faces" / f"person{person}" / f"{person}_{photo}.jpg").touch()
+    return tmp_path / "faces"
+
+
+@pytest.fixture
+def pack(tmp_path: Path, settings: Settings) -> Path:
+    """A copy of the default pack that may be written to."""
+    original = next(f for f in settings.PACK_FOLDERS if (f / "dlib").is_dir())
+    shutil.copytree(original / "dlib", tmp_path / "packs" / "dlib")
+    settings.PACK_FOLDERS = [tmp_path / "packs"]
+    return tmp_path / "packs" / "dlib" / "pack.yaml"
+
+
+def run(command: str, *arguments: object) -> str:
+    output = StringIO()
+    call_command(command, *map(str, arguments), stdout=output)
+    return output.getvalue()
+
+
+def evaluate(folder: Path, *arguments: object) -> tuple[str, dict[str, Any]]:
+    report = folder.parent / "report.json"
+    printed = run("evaluate", folder, "--json", report, *arguments)
+    return printed, json.loads(report.read_text())
+
+
+# --- evaluate -------------------------------------------------------------------------------------
+
+
+def test_evaluate(folder: Path) -> None:
+    printed, report = evaluate(folder)
+    assert set(report) == KEYS
+    assert (report["pack"], report["photos"], report["people"]) == ("dlib", 300, 100)
+    assert (report["mated_pairs"], report["non_mated_pairs"]) == (300, 44550)
+    assert (report["accuracy"], report["auc"], report["folds"]) == (pytest.approx(1), 1, 10)
+    assert report["tar_at_fmr"] == {"1e-2": 1, "1e-3": 1, "1e-4": 1, "1e-5": None}
+    assert report["identification"]["rank1"] == 1
+    assert report["identification"]["fnir_at_fpir"] == {"0.01": 0, "0.001": None}
+    assert report["faces_missed"] == []
+    assert "accuracy (LFW protocol)  1.0000 ± 0.0000, 10 folds" in printed
+
+
+def test_evaluate_tells_the_rates_at_the_thresholds_of_the_service(folder: Path) -> None:
+    _, report = evaluate(folder)
+    points = report["operating_points"]
+    assert [points[name]["confidence"] for name in ("basic", "standard", "strict")] == [
+        0.8, 0.85, 0.95,
+    ]  # fmt: skip
+    # The default pack's thresholds are far too high for these faces.
+    assert points["basic"]["fmr"]["errors"] == 0
+    assert points["basic"]["fmr"]["trials"] == 44550
+    assert points["basic"]["fnmr"]["value"] > 0.9
+    assert points["strict"]["extrapolated"] is True
+
+
+def test_evaluate_a_list_of_pairs(folder: Path) -> None:
+    rows = ["path_a,path_b,same"]
+    for person in range(20):
+        rows.append(f"person{person}/{person}_0.jpg,person{person}/{person}_1.jpg,1")
+        rows.append(f"person{person}/{person}_0.jpg,person{person + 1}/{person + 1}_2.jpg,0")
+    # Said to be one person, and found to be two: one pair in 40 is judged wrongly.
+    rows[3] = f"person1/1_0.jpg,{folder}/person2/2_1.jpg,true"
+    (folder.parent / "pairs.csv").write_text("\n".join(rows))
+    _, report = evaluate(folder, "--pairs", folder.parent / "pairs.csv")
+    assert report["accuracy"] == pytest.approx(39 / 40)
+    assert report["photos"] == 59
+    assert report["mated_pairs"] > 20
+
+
+def test_evaluate_counts_missed_faces_as_failures(folder: Path) -> None:
+    for person in range(30):
+        (folder / f"person{person}" / f"{person}_missed.jpg").touch()
+    printed, report = evaluate(folder)
+    assert len(report["faces_missed"]) == 30
+    assert report["faces_missed"][0] == "person0/0_missed.jpg"
+    assert report["tar_at_fmr"]["1e-2"] == pytest.approx(300 / 390)
+    assert report["identification"]["rank1"] < 1
+    assert "30 without a face" in printed
+    assert "0_missed.jpg: No face was found." in printed
+
+
+def test_evaluate_a_pair_with_a_missed_face_is_different(folder: Path) -> None:
+    (folder / "person0" / "missed.jpg").touch()
+    pair = "person0/0_0.jpg,person0/0_1.jpg,1\nperson0/0_0.jpg,person1/1_1.jpg,0\n"
+    missed = "person0/0_0.jpg,person0/missed.jpg,1\nperson1/1_0.jpg,person0/missed.jpg,0\n"
+    (folder.parent / "pairs.csv").write_text(pair * 5 + missed * 5)
+    _, report = evaluate(folder, "--pairs", folder.parent / "pairs.csv")
+    assert report["accuracy"] == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--pairs", "{folder}/none.csv"], "No such file"),
+        (["--pairs", "{folder}/bad.csv"], "bad.csv, line 2: there is no photo 'gone.jpg'"),
+        (["--workers", "0"], "--workers must be at least 1"),
+        (["--pack", "none"], "no pack 'none'"),
+        (["--pack", "buffalo_l"], "models pull buffalo_l"),
+        (["--json", "{folder}/none/report.json"], "No such file"),
+    ],
+)
+def test_evaluate_refuses(folder: Path, arguments: list[str], message: str) -> None:
+    good = "person0/0_0.jpg,person0/0_1.jpg,1"
+    (folder / "bad.csv").write_text(f"{good}\ngone.jpg,person0/0_1.jpg,1\n")
+    with pytest.raises(CommandError, match=message):
+        run("evaluate", folder, *(argument.format(folder=folder) for argument in arguments))
+
+
+def test_evaluate_refuses_what_is_no_folder(folder: Path) -> None:
+    with pytest.raises(CommandError, match="is not a folder"):
+        run("evaluate", folder / "none")
+
+
+def test_evaluate_a_folder_without_photos(folder: Path) -> None:
+    (folder.parent / "empty").mkdir()
+    with pytest.raises(CommandError, match="has no photos"):
+        run("evaluate", folder.parent / "empty")
+
+
+def test_photos_that_name_nobody_are_left_out(folder: Path) -> None:
+    (folder / "IMG_0001.jpg").touch()
+    (folder / "IMG_0002.jpg").touch()
+    printed, report = evaluate(folder)
+    assert "2 photos are left out" in printed
+    assert report["photos"] == 300
+
+
+def test_evaluate_a_folder_without_faces(folder: Path) -> None:
+    (folder.parent / "none").mkdir()
+    (folder.parent / "none" / "missed.jpg").touch()
+    with pytest.raises(CommandError, match="No face was found"):
+        run("evaluate", folder.parent / "none")
+
+
+def test_evaluate_two_photos(folder: Path) -> None:
+    shutil.rmtree(folder)
+    (folder / "person0").mkdir(parents=True)
+    (folder / "person0" / "1.jpg").touch()
+    (folder / "person0" / "2.jpg").touch()
+    _, report = evaluate(folder)
+    assert (report["accuracy"], report["auc"], report["identification"]["rank1"]) == (None,) * 3
+
+
+@pytest.mark.slow
+@needs_shared
+def test_evaluate_real_photos_in_two_processes(tmp_path: Path) -> None:
+    people = sorted(path for path in (SHARED / "lfw-a").iterdir() if path.is_dir())
+    for person in [person for person in people if len(list(person.iterdir())) == 2][:20]:
+        (tmp_path / "faces" / person.name).mkdir(parents=True)
+        for photo in person.iterdir():
+            (tmp_path / "faces" / person.name / photo.name).symlink_to(photo)
+    _, report = evaluate(tmp_path / "faces", "--workers", 2)
+    assert (report["photos"], report["people"], report["faces_missed"]) == (40, 20, [])
+    assert report["accuracy"] > 0.9
+    assert report["auc"] > 0.98
+    assert report["tar_at_fmr"]["1e-2"] > 0.8
+
+
+# --- calibrate ------------------------------------------------------------------------------------
+
+
+def test_calibrate_writes_the_pack(folder: Path, pack: Path) -> None:
+    before = pack.read_text()
+    printed = run("calibrate", folder, "--data", "made up")
+    assert pack.read_text().startswith(before.split("\ncalibration:")[0])
+    calibration = load_pack(pack.parent).calibration
+    assert calibration and (calibration.data, calibration.photos) == ("made up", 300)
+    for point in calibration.table:
+        assert point.interval and 0 <= point.interval[0] <= point.interval[1] <= 1
+        assert point.extrapolated or point.interval[0] <= point.fmr <= point.interval[1]
+    assert any(point.extrapolated for point in calibration.table)
+    assert "extrapolated" in printed and f"Written into {pack}" in printed
+
+
+def test_calibrate_again_gives_the_same_file(folder: Path, pack: Path) -> None:
+    run("calibrate", folder)
+    first = pack.read_text()
+    run("calibrate", folder)
+    assert pack.read_text() == first
+    calibration = load_pack(pack.parent).calibration
+    assert calibration and replace_calibration(first, calibration) == first
+
+
+def test_calibrate_reports(folder: Path, pack: Path) -> None:
+    before, target = pack.read_text(), folder.parent / "a" / "report"
+    run("calibrate", folder, "--dry-run", "--report", target)
+    assert pack.read_text() == before
+    report = json.loads((target / "report.json").read_text())
+    point = report["table"][-1]
+    assert {
+        "fmr",
+        "cosine",
+        "similarity",
+        "confidence",
+        "pairs",
+        "extrapolated",
+        "interval",
+    } == set(point)
+    assert set(report["operating_points"]) == {"basic", "standard", "strict"}
+    steps = report["error_versus_discard"]["steps"]
+    assert [step["discarded"] for step in steps] == [0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3]
+    assert len(report["curve"]["fmr"]) == len(report["curve"]["fnmr"]) > 100
+    for name in ("det.png", "roc.png"):
+        picture = cv2.imread(str(target / name))
+        assert picture is not None and picture.shape == (700, 1000, 3)
+        assert (target / name).stat().st_size > 20_000
+
+
+def test_calibrate_names_photos_with_doubtful_labels(folder: Path, pack: Path) -> None:
+    other = folder / "not_person7" / "person7"
+    other.mkdir(parents=True)
+    (other / "again.jpg").touch()
+    printed = run("calibrate", folder, "--dry-run", "--report", folder.parent)
+    report = json.loads((folder.parent / "report.json").read_text())
+    pairs = [{pair["photo_a"], pair["photo_b"]} for pair in report["doubtful_labels"]]
+    assert pairs and all("not_person7/person7/again.jpg" in pair for pair in pairs)
+    assert "the labels are doubtful" in printed
+
+
+def test_calibrate_a_folder_that_is_too_small(folder: Path, pack: Path) -> None:
+    for person in range(60):
+        shutil.rmtree(folder / f"person{person}")
+    with pytest.raises(CommandError, match="too small"):
+        run("calibrate", folder)
+
+
+def test_a_table_without_intervals_is_read(pack: Path, settings: Settings) -> None:
+    head, _, block = pack.read_text().partition("\ncalibration:\n")
+    calibration = yaml.safe_load("calibration:\n" + block)
+    for point in calibration["calibration"]["table"]:
+        point.pop("interval", None)
+    pack.write_text(f"{head}\n{yaml.safe_dump(calibration)}")
+    found = find_pack("dlib", settings.PACK_FOLDERS).calibration
+    assert found and all(point.interval is None for point in found.table)

@@ -1,0 +1,1 @@
+"""Broken bodies and pictures by the thousand."""

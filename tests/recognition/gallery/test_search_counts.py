@@ -1,0 +1,169 @@
+"""Listings and counts follow every change of templates, faces and users."""
+
+from io import StringIO
+from threading import Thread
+from uuid import UUID
+
+import numpy as np
+import pytest
+from django.core.management import call_command
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Sum
+from django.utils import timezone
+
+from recognition.gallery import indexes
+from recognition.models import (
+    Face,
+    GalleryCount,
+    Listing,
+    PublicSketch,
+    Sketch,
+    SketchCentre,
+    Template,
+    User,
+)
+from tests.support.builders import FRIEND, OWNER, make_face, make_templates, make_user, vector
+
+pytestmark = pytest.mark.django_db
+
+
+def counted() -> dict[tuple[str, str, bool], int]:
+    """By the kept counts; that the public sketches are in order is looked at on the way."""
+    public = Listing.objects.filter(privacy_level="public", searchable=True, suspended=False)
+    sketches = Sketch.objects.filter(pk__in=public.values("pk"))
+    kept = PublicSketch.objects.order_by("pk").values_list("pk", "bits")
+    assert list(kept) == list(sketches.order_by("pk").values_list("pk", "bits"))
+    rows = GalleryCount.objects.values_list("privacy_level", "taggable", "shown")
+    sums = rows.annotate(sum=Sum("templates")).order_by()
+    return {(level, taggable, shown): n for level, taggable, shown, n in sums if n}
+
+
+def there() -> dict[tuple[str, str, bool], int]:
+    """The same, counted from users and faces."""
+    counts: dict[tuple[str, str, bool], int] = {}
+    for template in Template.objects.select_related("face", "user"):
+        face, user = template.face, template.user
+        shown = face.searchable and not face.suspended_at and not user.suspended_at
+        key = (user.privacy_level, face.taggable, shown)
+        counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def test_counts_follow_every_change() -> None:
+    owner, friend = make_user(OWNER, "public"), make_user(FRIEND)
+    faces = [make_face(user, vector(n)) for n, user in enumerate([owner, owner, friend])]
+    assert (
+        counted() == there() == {("public", "everyone", True): 2, ("friends", "everyone", True): 1}
+    )
+    Face.objects.filter(pk=faces[0].pk).update(searchable=False, taggable="nobody")
+    User.objects.filter(pk=FRIEND).update(privacy_level="public")
+    assert counted() == there()
+    User.objects.filter(pk=OWNER).update(suspended_at=timezone.now())
+    assert counted() == there()
+    Face.objects.filter(pk=faces[0].pk).update(suspended_at=timezone.now(), searchable=True)
+    User.objects.filter(pk=OWNER).update(suspended_at=None)
+    assert counted() == there()
+    faces[1].delete()
+    assert counted() == there()
+    owner.delete()
+    assert counted() == there() == {("public", "everyone", True): 1}
+    assert (Listing.objects.count(), Sketch.objects.count()) == (1, 1)
+
+
+@pytest.mark.slow
+def test_counts_are_summed_up_from_time_to_time() -> None:
+    owner = make_user(OWNER)
+    make_face(owner, vector(1))
+    for _ in range(600):
+        for level in ("public", "friends"):
+            User.objects.filter(pk=OWNER).update(privacy_level=level)
+    # Never in 1,200 tries has a chance of 6 in a million.
+    assert GalleryCount.objects.count() < 2400
+    assert counted() == there()
+
+
+def test_a_change_of_many_is_counted_at_once() -> None:
+    """Not row by row, which takes longer the more rows a transaction has changed."""
+    users = [make_user(UUID(int=n)) for n in range(1, 201)]
+    make_templates([(user, vector(1), "") for user in users])
+    before = GalleryCount.objects.count()
+    User.objects.update(privacy_level="public")
+    Face.objects.update(searchable=False)
+    assert GalleryCount.objects.count() <= before + 4
+    assert counted() == there() == {("public", "everyone", False): 200}
+
+
+def test_what_is_truncated_is_not_listed() -> None:
+    make_face(make_user(OWNER), vector(1))
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; TRUNCATE recognition_user CASCADE")
+    assert (Listing.objects.count(), Sketch.objects.count(), counted()) == (0, 0, {})
+
+
+def test_a_template_is_never_changed() -> None:
+    make_face(make_user(OWNER), vector(1))
+    with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
+        Template.objects.update(model_version="other")
+
+
+def test_everything_can_be_listed_anew() -> None:
+    make_face(make_user(OWNER, "public"), vector(1))
+    make_face(make_user(FRIEND), vector(2), searchable=False)
+    right = counted(), list(Listing.objects.order_by("pk").values())
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM recognition_listing; DELETE FROM recognition_sketch")
+    assert counted() == {}
+    call_command("list_anew", stdout=StringIO())
+    assert (counted(), list(Listing.objects.order_by("pk").values())) == right
+    assert Sketch.objects.count() == 2
+
+
+def test_a_listing_that_failed_is_made_again() -> None:
+    """The centre and the listings around it are there together or not at all."""
+    make_face(make_user(OWNER), vector(1))
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM recognition_listing; DELETE FROM recognition_sketch")
+        SketchCentre.objects.all().delete()
+        cursor.execute("ALTER TABLE recognition_sketch RENAME TO mislaid")
+        with pytest.raises(DatabaseError), transaction.atomic():
+            indexes.sketch("dlib_v1", np.zeros(512, np.float32))
+        assert not SketchCentre.objects.exists()
+        cursor.execute("ALTER TABLE mislaid RENAME TO recognition_sketch")
+    indexes.sketch("dlib_v1", np.zeros(512, np.float32))
+    assert (Listing.objects.count(), Sketch.objects.count()) == (1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_changes_at_once_are_both_counted() -> None:
+    """A face is deleted, and one hidden, while their users go public and back."""
+    users = [make_user(UUID(int=n)) for n in range(1, 5)]
+    faces = make_templates([(user, vector(n), "") for n, user in enumerate(users * 5)])
+
+    def change_users() -> None:
+        for level in ["private", "public"] * 20:
+            for user in users:
+                User.objects.filter(pk=user.pk).update(privacy_level=level)
+        connection.close()
+
+    def change_faces() -> None:
+        for number, face in enumerate(faces):
+            if number % 2:
+                Face.objects.get(pk=face.pk).delete()
+            else:
+                Face.objects.filter(pk=face.pk).update(searchable=False)
+        connection.close()
+
+    threads = [Thread(target=change_users), Thread(target=change_faces)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counted() == there() == {("public", "everyone", False): 10}
+
+
+def test_a_template_without_a_centre_is_refused() -> None:
+    face = make_face(make_user(OWNER), vector(1))
+    with pytest.raises(Exception, match="unknown_v1 has no sketch centre"), transaction.atomic():
+        Template.objects.create(
+            face=face, user=face.user, embedding_version="unknown_v1", embedding=[0.0] * 512
+        )

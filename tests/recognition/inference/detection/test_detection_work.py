@@ -1,0 +1,106 @@
+"""The work of one detection is bounded whatever the picture; large photos are shrunk by area."""
+
+import numpy as np
+import pytest
+
+from recognition.inference.arrays import Image
+from recognition.inference.detection.results import Detections
+from recognition.inference.images import reduced
+from recognition.inference.landmarks import mean_grey
+from recognition.inference.pipeline import FacePipeline
+from tests.support.photos import astronaut, coffee, resized
+
+Calls = list[tuple[tuple[int, ...], bool]]
+
+
+@pytest.fixture
+def calls(pipeline: FacePipeline, monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """The sizes of what the detector was given, and whether it was to be quick."""
+    seen: Calls = []
+    real = pipeline._detector.detect
+
+    def detect(image: Image, *, quick: bool = False) -> Detections:
+        seen.append((image.shape[:2], quick))
+        return real(image, quick=quick)
+
+    monkeypatch.setattr(pipeline._detector, "detect", detect)
+    return seen
+
+
+def test_it_works(pipeline: FacePipeline, calls: Calls) -> None:
+    assert len(pipeline.detect(astronaut())) == 1
+    assert calls == [((512, 512), False)]
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_a_blank_picture_is_not_searched(pipeline: FacePipeline, calls: Calls, grey: int) -> None:
+    image = np.full((3000, 4000, 3), grey, np.uint8)
+    image[::50, ::50] ^= 3
+    assert pipeline.detect(image) == []
+    assert calls == []
+
+
+def test_a_dark_face_is_searched(pipeline: FacePipeline, calls: Calls) -> None:
+    pipeline.detect((astronaut() * 0.1).astype(np.uint8))
+    assert calls
+
+
+def test_turned_searches_are_quick_and_small(pipeline: FacePipeline, calls: Calls) -> None:
+    large = resized(coffee(), 7)  # 2800 x 4200
+    assert pipeline.detect(large) == []
+    assert calls[0] == (large.shape[:2], False)
+    assert [quick for _, quick in calls] == [False, True, True, True]
+    assert max(max(shape) for shape, quick in calls if quick) <= 2560
+
+
+def test_only_so_many_faces_are_described(
+    pipeline: FacePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each costs two crops and the quality network."""
+    sides = np.arange(500) % 37 + 20.0
+    corners = np.zeros((500, 2)) + np.arange(500)[:, None] % 400
+    boxes = np.hstack([corners, corners + sides[:, None]])
+    landmarks = boxes[:, None, :2] + pipeline.pack.template / 150 * sides[:, None, None]
+    found = Detections(boxes, np.ones(500), landmarks)
+    monkeypatch.setattr(pipeline._detector, "detect", lambda *_, **__: found)
+    faces = pipeline.detect(astronaut(), most=10)
+    assert (len(faces), faces.found) == (10, 500)
+    assert min(face.area for face in faces[1:]) >= 55**2
+    assert len(pipeline.detect(astronaut())) == 500
+
+
+@pytest.mark.parametrize(
+    ("size", "factor"), [((100, 80), 1), ((2560, 24), 1), ((2561, 24), 2), ((5000, 8000), 6)]
+)
+def test_large_pictures_are_reduced_by_whole_factors(size: tuple[int, int], factor: int) -> None:
+    image = np.zeros((*size, 3), np.uint8)
+    small, by = reduced(image, 1280)
+    assert by == factor
+    assert small.shape[:2] == (size[0] // factor, size[1] // factor)
+    assert (small is image) == (factor == 1)
+
+
+def test_every_pixel_counts_in_a_reduced_picture() -> None:
+    image = np.arange(6 * 10 * 3, dtype=np.uint8).reshape(6, 10, 3)
+    small, factor = reduced(image, 3)
+    assert factor == 3
+    wanted = image[:, :9].reshape(2, 3, 3, 3, 3).mean(axis=(1, 3))
+    assert np.abs(small - wanted).max() <= 0.5
+
+
+def test_the_grey_of_all_colours() -> None:
+    image = np.random.default_rng(1).integers(0, 256, (50, 60, 3), np.uint8)
+    image[0, 0] = 255
+    assert np.array_equal(mean_grey(image), image.sum(axis=2, dtype=np.uint32) // 3)
+
+
+@pytest.mark.slow
+def test_a_face_in_a_large_and_noisy_photo(pipeline: FacePipeline) -> None:
+    """12 megapixels of noise, in which linear interpolation finds none of four such faces."""
+    chance = np.random.default_rng(1)
+    image = np.full((3000, 4000, 3), 90, np.int16)
+    image[1000:2536, 1500:3036] = resized(astronaut(), 3)
+    image += chance.normal(0, 120, image.shape).astype(np.int16)
+    (face,) = pipeline.detect(np.clip(image, 0, 255).astype(np.uint8))
+    x, y = face.centre
+    assert abs(x - 1500 - 3 * 223) < 90 and abs(y - 1000 - 3 * 118) < 90

@@ -1,0 +1,133 @@
+"""Our decoders against the detectors that their packs come from, on the same weights.
+
+InsightFace's modules are imported without the rest of the package, which needs more than is
+installed here.
+"""
+
+import importlib
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from recognition.inference.arrays import Floats, Image
+from recognition.inference.detection.anchors import AnchorDetector
+from recognition.inference.detection.decoders import decode_yunet
+from recognition.inference.detection.results import Detections
+from recognition.inference.pack.specs import YunetSpec
+from recognition.inference.pipeline import FacePipeline
+from recognition.inference.sessions import Model
+from tests.support.photos import SHARED, needs_shared, package_file, six_people
+from tests.support.real_packs import MODELS, needs_models, open_real
+
+pytestmark = [needs_models, needs_shared, pytest.mark.slow]
+PHOTOS = 50
+
+
+def photos() -> Iterator[Image]:
+    paths = sorted(SHARED.glob("lfw-a/*/*.jpg"))
+    for path in paths[:: len(paths) // PHOTOS][:PHOTOS]:
+        image = cv2.imread(str(path))
+        assert image is not None
+        yield image.astype(np.uint8)
+
+
+def iou(a: Floats, b: Floats) -> float:
+    sides = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)
+    shared = np.prod(sides)
+    return float(shared / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared))
+
+
+def check_same(found: Detections, boxes: Floats, scores: Floats, landmarks: Floats) -> None:
+    """One by one in the order of the scores."""
+    assert len(found) == len(boxes)
+    order = np.argsort(-scores, kind="stable")
+    assert found.scores == pytest.approx(scores[order], abs=1e-3)
+    for box, theirs in zip(found.boxes, boxes[order], strict=True):
+        assert iou(box, theirs) >= 0.98
+    assert found.landmarks == pytest.approx(landmarks[order], abs=0.5)
+
+
+# --- InsightFace ----------------------------------------------------------------------------------
+
+
+def insightface(module: str) -> types.ModuleType:
+    """A module of InsightFace, with its packages made without running their __init__."""
+    folder = package_file("insightface", ".")
+    for name in ("insightface", "insightface.model_zoo", "insightface.utils"):
+        if name not in sys.modules:
+            spec = ModuleSpec(name, None, is_package=True)
+            spec.submodule_search_locations = [str(folder.joinpath(*name.split(".")[1:]))]
+            sys.modules[name] = module_from_spec(spec)
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        pytest.skip(f"{module} needs {error.name}, which is not installed")
+
+
+@pytest.fixture(scope="module")
+def real() -> FacePipeline:
+    return open_real("scrfd-arcface")
+
+
+@pytest.fixture(scope="module")
+def their_scrfd() -> Any:
+    """With its defaults: two passes, at 128 and 640."""
+    return insightface("insightface.model_zoo.scrfd").SCRFD(str(MODELS / "scrfd_2.5g_kps.onnx"))
+
+
+def test_scrfd_is_that_of_insightface(real: FacePipeline, their_scrfd: Any) -> None:
+    for image in (*photos(), six_people()):
+        boxes, landmarks = their_scrfd.detect(image)
+        check_same(real._detector.detect(image), boxes[:, :4], boxes[:, 4], landmarks)
+
+
+def test_scrfd_of_odd_shapes_is_that_of_insightface(real: FacePipeline, their_scrfd: Any) -> None:
+    image = six_people()
+    for picture in (image[:, 400:800], image[100:500], image[3:, :777], image[::5, ::3]):
+        picture = np.ascontiguousarray(picture)
+        boxes, landmarks = their_scrfd.detect(picture)
+        check_same(real._detector.detect(picture), boxes[:, :4], boxes[:, 4], landmarks)
+
+
+def test_embeddings_are_those_of_insightface(real: FacePipeline, their_scrfd: Any) -> None:
+    theirs = insightface("insightface.model_zoo.arcface_onnx").ArcFaceONNX(
+        str(MODELS / "arcface_mobilefacenet_512.onnx")
+    )
+    for image in (*photos(), six_people()):
+        _, landmarks = their_scrfd.detect(image)
+        for face in real.embed(real.detect(image)):
+            nearest = min(landmarks, key=lambda points: np.abs(points - face.landmarks).sum())
+            vector = theirs.get(image, types.SimpleNamespace(kps=nearest))
+            assert face.embedding is not None
+            assert face.embedding @ vector / np.linalg.norm(vector) >= 0.999
+
+
+# --- OpenCV ---------------------------------------------------------------------------------------
+
+
+def test_yunet_is_that_of_opencv() -> None:
+    """Shown squares of 640, which both take as they are; OpenCV makes one pass only."""
+    spec = open_real("yunet-mobilefacenet").pack.detector
+    assert isinstance(spec, YunetSpec)
+    file = str(MODELS / "yunet_n_dynamic.onnx")
+    model = Model(Path(file), threads=1, outputs=spec.outputs.names())
+    ours = AnchorDetector(replace(spec, small_size=None), model, decode_yunet)
+    try:
+        theirs = cv2.FaceDetectorYN.create(file, "", (640, 640), spec.score_threshold, spec.nms_iou)
+    except cv2.error as error:
+        pytest.skip(f"this OpenCV does not load {file}: {error}")
+    for photo in photos():
+        image = cv2.resize(photo, (640, 640)).astype(np.uint8)
+        _, rows = theirs.detect(image)
+        rows = np.zeros((0, 15)) if rows is None else rows
+        boxes = np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:4]])
+        check_same(ours.detect(image), boxes, rows[:, 14], rows[:, 4:14].reshape(-1, 5, 2))

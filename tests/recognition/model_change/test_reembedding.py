@@ -1,0 +1,278 @@
+"""Another model, another key: nobody is lost, and versions never mix."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connection
+from pytest_django import Settings
+
+from recognition.enrolment import enrolling
+from recognition.gallery import indexes
+from recognition.gallery.scope import Scope
+from recognition.identification import identifying
+from recognition.inference.pipeline import FacePipeline
+from recognition.model_change import activation, reembedding
+from recognition.model_change.activation import MissingTemplatesError
+from recognition.model_change.reembedding import Target
+from recognition.models import ActiveModel, AuditEvent, Face, FaceCrop, Template
+from recognition.packs import engine
+from tests.support.builders import FRIEND, OWNER, Person, data_of, make_face, make_user, vector
+from tests.support.photos import astronaut, encode, six_people, tom_hanks
+
+pytestmark = pytest.mark.django_db
+PACKS = Path(__file__).parents[3] / "ml_models"
+CROP_KEY = "bW9kZWwgY2hhbmdlcyBhcmUgdGVzdGVkIHdpdGggaXQ="
+EVERYONE = Scope(viewer=None, everyone=True)
+
+
+@pytest.fixture(autouse=True)
+def with_crops(settings: Settings) -> None:
+    settings.FACESVC_CROP_KEYS, settings.STORE_FACE_CROPS = [CROP_KEY], True
+
+
+@pytest.fixture
+def other(settings: Settings, tmp_path: Path) -> Iterator[Target]:
+    """A second pack: the default one without the mirrored crop, under another version."""
+    text = (PACKS / "dlib" / "pack.yaml").read_text()
+    for old, new in (
+        ("name: dlib", "name: other"),
+        ("embedding_version: dlib_v1", "embedding_version: other_v1"),
+        ("model_version: dlib_v1.0.0", "model_version: other_v1.0.0"),
+        ("mirror: true", "mirror: false"),
+    ):
+        assert old in text
+        text = text.replace(old, new, 1)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "pack.yaml").write_text(text)
+    settings.PACK_FOLDERS = [*settings.PACK_FOLDERS, tmp_path]
+    models = settings.MODELS_DIR
+    shutil.copytree(models / "dlib", models / "other", dirs_exist_ok=True)
+    engine._read.cache_clear()
+    yield Target("other", "")
+    engine._read.cache_clear()
+    shutil.rmtree(models / "other")
+
+
+def enrol_two() -> list[Face]:
+    pictures = {OWNER: astronaut(), FRIEND: tom_hanks()}
+    return [
+        enrolling.enrol(actor="test", user_id=user, image=encode(image))
+        for user, image in pictures.items()
+    ]
+
+
+def make_all(target: Target, workers: int = 1) -> dict[str, str]:
+    batches = reembedding.reembed(target, workers=workers)
+    return {outcome.face_id: outcome.problem for batch in batches for outcome in batch}
+
+
+def found() -> tuple[str, set[str]]:
+    """The version that answers, and the faces found in the two pictures."""
+    results = [
+        identifying.identify(
+            scope=EVERYONE, image=encode(i), options=identifying.SearchOptions(0.8)
+        )
+        for i in (astronaut(), tom_hanks())
+    ]
+    (version,) = {result.by.template_version for result in results}
+    return version, {c.face_id for r in results for f in r.faces for c in f.candidates}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_works(other: Target) -> None:
+    faces = {face.face_id for face in enrol_two()}
+    assert make_all(other) == dict.fromkeys(faces, "")
+    assert found() == ("dlib_v1", faces)  # the old model goes on
+    assert activation.activate(other, actor="test") == "dlib_v1"
+    assert found() == ("other_v1", faces)
+    activation.activate(Target("dlib", ""), actor="test")
+    assert found() == ("dlib_v1", faces)
+    event = AuditEvent.objects.filter(action="model.activate").latest("pk")
+    assert event.details == {"from": "other_v1", "to": "dlib_v1", "faces_missing": 0}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_version_has_its_own_index(other: Target) -> None:
+    enrol_two()
+    make_all(other)
+    activation.activate(other, actor="test")
+    assert vector_indexes() >= {"dlib_v1", "other_v1"}
+    assert activation.retired_versions() == ["dlib_v1"]
+    assert activation.drop("dlib_v1") == 2
+    assert "other_v1" in vector_indexes()
+    assert "dlib_v1" not in vector_indexes()
+    assert set(Template.objects.values_list("embedding_version", flat=True)) == {"other_v1"}
+
+
+def vector_indexes() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexdef LIKE '%hnsw%'")
+        definitions = [row[0] for row in cursor.fetchall()]
+    return {re.search(r"embedding_version.* = '([^']+)'", text)[1] for text in definitions}  # type: ignore[index]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_run_has_nothing_to_do(other: Target) -> None:
+    enrol_two()
+    make_all(other)
+    assert make_all(other) == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_was_stopped_goes_on(other: Target) -> None:
+    first, second = enrol_two()
+    reembedding.convert([first.pk], other)
+    assert make_all(other) == {second.face_id: ""}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_on_the_same_faces(other: Target) -> None:
+    pks = [face.pk for face in enrol_two()]
+    reembedding.convert(pks, other)
+    reembedding.convert(pks, other)
+    assert Template.objects.filter(embedding_version="other_v1").count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_face_without_a_crop_is_named_and_keeps_the_old_model(other: Target) -> None:
+    first, second = enrol_two()
+    FaceCrop.objects.filter(face=second).delete()
+    assert make_all(other) == {first.face_id: "", second.face_id: "no crop was kept"}
+    with pytest.raises(MissingTemplatesError, match="1 faces"):
+        activation.activate(other, actor="test")
+    assert found()[0] == "dlib_v1"
+    activation.activate(other, actor="test", allow_missing=1)
+    assert found() == ("other_v1", {first.face_id})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_crop_under_a_lost_key(other: Target, settings: Settings) -> None:
+    faces = enrol_two()
+    settings.FACESVC_CROP_KEYS = ["YW5vdGhlciBrZXksIG9mIHRoaXJ0eS10d28gYnl0ZXM="]
+    problems = make_all(other)
+    assert set(problems) == {face.face_id for face in faces}
+    assert all("no key" in problem for problem in problems.values())
+    assert found()[1] == set(problems)  # searching needs no crops
+
+
+def test_a_bystander_is_never_taken_for_the_kept_face(pipeline: FacePipeline) -> None:
+    """The crop of one of six people side by side, with the right face painted over."""
+    faces = pipeline.detect(six_people())
+    for face in faces:
+        crop = pipeline.surroundings(six_people(), face).copy()
+        crop[48:208, 48:208] = 127
+        assert reembedding._kept_face(pipeline.detect(crop, rotate=False), crop) is None
+
+
+def test_only_one_changes_the_model_at_a_time() -> None:
+    with (
+        activation.exclusive(),
+        psycopg.connect(**connection.get_connection_params()) as other_process,
+    ):
+        taken = other_process.execute("SELECT pg_try_advisory_lock(%s)", [activation._LOCK])
+        assert taken.fetchone() == (False,)
+    with activation.exclusive():
+        pass
+
+
+def test_what_reembed_is_making_is_not_purged(other: Target) -> None:
+    make_face(make_user(OWNER), vector(0), version="other_v1")
+    assert activation.retired_versions() == []
+    with pytest.raises(ValueError, match="dlib_v1 serves"):
+        activation.drop("dlib_v1")
+
+
+def test_an_enrolment_during_the_change_begins_anew(
+    other: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.active_model()
+    answered: list[str] = []
+    real = activation.is_still_active
+
+    def change_first(serving: engine.Engine) -> bool:
+        if not answered:
+            indexes.sketch(other.version, np.zeros(512, np.float32))
+            ActiveModel.objects.update(pack="other")
+        answered.append(serving.pack.name)
+        return real(serving)
+
+    monkeypatch.setattr(activation, "is_still_active", change_first)
+    face = enrolling.enrol(actor="test", user_id=OWNER, image=encode(astronaut()))
+    assert answered == ["dlib", "other"]
+    (template,) = face.templates.all()
+    assert template.embedding_version == face.embedding_version == "other_v1"
+
+
+def test_versions_are_never_compared(other: Target) -> None:
+    make_face(make_user(OWNER, "public"), vector(0), version="other_v1")
+    result = identifying.identify(
+        scope=EVERYONE, image=encode(astronaut()), options=identifying.SearchOptions(0.8)
+    )
+    assert result.faces_searched == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_commands(other: Target, capsys: pytest.CaptureFixture[str]) -> None:
+    faces = enrol_two()
+    FaceCrop.objects.filter(face=faces[1]).delete()
+    call_command("reembed", "--pack", "other", "--workers", "1")
+    assert f"{faces[1].face_id}: no crop was kept" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="1 faces"):
+        call_command("models", "activate", "other")
+    call_command("models", "activate", "other", "--allow-missing", "1")
+    assert found()[0] == "other_v1"
+    call_command("purge")
+    assert "2 templates of dlib_v1 are dropped" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="no pack 'none'"):
+        call_command("reembed", "--pack", "none")
+
+
+# --- what a face says after the change ------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_face_says_what_it_is_compared_by(service: Person, other: Target) -> None:
+    first, second = enrol_two()
+    FaceCrop.objects.filter(face=second).delete()
+    assert versions(service, first) == ("dlib_v1", "dlib_v1.0.0")
+    make_all(other)
+    assert versions(service, first) == ("dlib_v1", "dlib_v1.0.0")  # not yet
+    activation.activate(other, actor="test", allow_missing=1)
+    assert versions(service, first) == ("other_v1", "other_v1.0.0")
+    assert versions(service, second) == (None, None)
+    listed = data_of(service.get(f"users/{first.user_id}/faces"))["faces"]
+    assert [face["embedding_version"] for face in listed] == ["other_v1"]
+
+
+def versions(service: Person, face: Face) -> tuple[str | None, str | None]:
+    answer = data_of(service.get(f"faces/{face.face_id}"))
+    return answer["embedding_version"], answer["model_version"]
+
+
+def test_attributes_that_the_new_model_has_are_filled_in(
+    service: Person, other: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the model of the enrolment told stays."""
+    unknown, known = enrol_two()
+    Face.objects.filter(pk=known.pk).update(
+        attributes={**known.attributes, "estimated_age": 61, "estimated_gender": "male"}
+    )
+
+    def describe(self: FacePipeline, image: Any, faces: Any, **options: bool) -> list[Any]:
+        return [replace(face, age=40, gender="female") for face in faces]
+
+    monkeypatch.setattr(FacePipeline, "describe", describe)
+    make_all(other)
+    for face, age, gender in ((unknown, 40, "female"), (known, 61, "male")):
+        attributes = data_of(service.get(f"faces/{face.face_id}"))["face_attributes"]
+        assert (attributes["estimated_age"], attributes["estimated_gender"]) == (age, gender)
+        assert attributes["face_landmarks"] == face.attributes["face_landmarks"]

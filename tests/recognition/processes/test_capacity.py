@@ -1,0 +1,246 @@
+"""Turns to compute: in order, a bounded number who wait, and none that gets lost."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from pytest_django import Settings
+
+from recognition.inference.arrays import Image
+from recognition.inference.detection.results import Detections
+from recognition.inference.pipeline import DetectedFace, FacePipeline
+from recognition.inference.sessions import Model
+from recognition.packs import engine
+from recognition.packs.scores import ScoreScale
+from recognition.processes import capacity
+from recognition.processes.capacity import Admission, BusyError, Bytes, Patience, Turns
+from tests.support.patience import PATIENCE
+
+UNLIMITED, REQUEST, HASTY = Patience(), Patience(30, takes_place=True), Patience(0.01, True)
+
+
+def queued(turns: Turns, threads: ThreadPoolExecutor, task: Callable[[], object]) -> Future[object]:
+    """The task in a thread, when it waits for its turn."""
+    before = len(turns._queue)
+    future = threads.submit(task)
+    while len(turns._queue) == before:
+        assert not future.done()
+    return future
+
+
+def test_it_works() -> None:
+    turns, order = Turns(1, places=3), []
+    turns.take(REQUEST)
+
+    def work(number: int) -> None:
+        turns.take(REQUEST)
+        order.append(number)
+        turns.give_back()
+
+    with ThreadPoolExecutor(3) as threads:
+        for number in range(3):
+            queued(turns, threads, lambda number=number: work(number))  # type: ignore[misc]
+        assert order == []
+        turns.give_back()
+    assert order == [0, 1, 2]
+    assert turns._free == 1
+
+
+def test_too_many_are_refused_at_once() -> None:
+    turns = Turns(1, places=1)
+    turns.take(REQUEST)
+    with ThreadPoolExecutor(2) as threads:
+        waiting = queued(turns, threads, lambda: turns.take(REQUEST))
+        with pytest.raises(BusyError):
+            turns.take(REQUEST)
+        # Who has few threads, or few batches, of its own needs no place.
+        job = queued(turns, threads, lambda: turns.take(UNLIMITED))
+        turns.give_back()
+        waiting.result()
+        turns.give_back()
+        job.result()
+    turns.give_back()
+    assert turns._free == 1
+
+
+def test_who_waited_too_long_leaves_the_place() -> None:
+    turns = Turns(1, places=1)
+    turns.take(REQUEST)
+    for _ in range(3):
+        with pytest.raises(BusyError):
+            turns.take(HASTY)
+    turns.give_back()
+    turns.take(HASTY)
+
+
+def patience_of(subject: str) -> Patience:
+    return Patience(PATIENCE, takes_place=True, subject=subject)
+
+
+def test_subjects_take_turns_one_after_the_other() -> None:
+    """A client with many requests delays nobody by more than one of them."""
+    turns, order = Turns(1, places=9), []
+    turns.take(patience_of("first"))
+
+    def work(name: str) -> None:
+        turns.take(patience_of(name[0]))
+        order.append(name)
+        turns.give_back()
+
+    with ThreadPoolExecutor(6) as threads:
+        for name in ("a1", "a2", "a3", "b1", "b2", "c1"):
+            queued(turns, threads, lambda name=name: work(name))  # type: ignore[misc]
+        turns.give_back()
+    assert order == ["a1", "b1", "c1", "a2", "b2", "a3"]
+    assert turns._free == 1
+
+
+def test_the_newest_of_who_has_most_places_makes_room() -> None:
+    turns = Turns(1, places=3)
+    turns.take(patience_of("first"))
+    with ThreadPoolExecutor(4) as threads:
+        loud = [queued(turns, threads, lambda: turns.take(patience_of("loud"))) for _ in range(3)]
+        with pytest.raises(BusyError):
+            turns.take(patience_of("loud"))
+        quiet = threads.submit(turns.take, patience_of("quiet"))
+        with pytest.raises(BusyError):
+            loud[2].result(PATIENCE)
+        # Two places of one and one of another are fair: a third subject has to come again.
+        turns.give_back()
+        loud[0].result(PATIENCE)
+        turns.give_back()
+        quiet.result(PATIENCE)
+        turns.give_back()
+        loud[1].result(PATIENCE)
+        turns.give_back()
+    assert turns._free == 1
+
+
+def test_nobody_makes_room_where_places_are_shared() -> None:
+    turns = Turns(1, places=2)
+    turns.take(patience_of("first"))
+    with ThreadPoolExecutor(2) as threads:
+        waiting = [
+            queued(turns, threads, lambda name=name: turns.take(patience_of(name)))  # type: ignore[misc]
+            for name in ("a", "b")
+        ]
+        with pytest.raises(BusyError):
+            turns.take(patience_of("c"))
+        for each in waiting:
+            turns.give_back()
+            each.result(PATIENCE)
+    turns.give_back()
+
+
+def test_threads_stay_free_for_probes(settings: Settings) -> None:
+    settings.WEB_THREADS, settings.FACESVC_INFERENCE_AT_ONCE = 5, 1
+    settings.FACESVC_INFERENCE_WAITING = 1
+    admission = Admission()
+    assert [admission.enter() for _ in range(5)] == [True, True, True, False, False]
+    admission.leave()
+    assert [admission.enter() for _ in range(2)] == [True, False]
+
+
+def test_a_turn_within_a_turn_is_the_same(settings: Settings) -> None:
+    settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING = 1, 0
+    with capacity.patience(HASTY):
+        with capacity.turn(), capacity.turn():
+            pass
+        with pytest.raises(ZeroDivisionError), capacity.turn():
+            _ = 1 / 0
+        with capacity.turn():  # which the failure gave back
+            pass
+
+
+def test_bytes_of_bodies() -> None:
+    bodies = Bytes()
+    bodies.take(500, 100)  # alone of any size: views have limits of their own
+    with pytest.raises(BusyError):
+        bodies.take(1, 100)
+    bodies.give_back(500)
+    bodies.take(60, 100)
+    with pytest.raises(BusyError):
+        bodies.take(41, 100)
+    bodies.take(40, 100)
+
+
+@pytest.mark.parametrize(("pack", "side", "batch"), [("dlib", 1280, 8), ("buffalo_l", 640, 8)])
+def test_warming_up_is_the_most_of_everything_together(pack: str, side: int, batch: int) -> None:
+    together: list[Barrier] = [Barrier(3), Barrier(3)]
+    shapes, batches = [], []
+
+    class Recorder:
+        def __init__(self) -> None:
+            self.pack = engine.pack(pack)
+
+        def detect(self, image: Image, *, rotate: bool) -> list[DetectedFace]:
+            together[0].wait(PATIENCE)  # breaks unless there are three at a time
+            shapes.append(image.shape)
+            return []
+
+        def look_at(self, image: Image, found: Detections) -> list[Detections]:
+            return [found]
+
+        def describe(self, image: Image, faces: list[Detections]) -> list[Detections]:
+            return faces
+
+        def embed(self, faces: list[Detections]) -> None:
+            together[1].wait(PATIENCE)
+            batches.append(len(faces))
+
+    scores = ScoreScale(engine.calibration_of(engine.pack("dlib")))
+    engine.Engine(Recorder(), scores).warm_up(3)  # type: ignore[arg-type]
+    assert set(shapes) == {(side, side, 3)}
+    assert set(batches) == {batch}
+
+
+def test_warming_up_is_as_much_as_a_network_sees(
+    pipeline: FacePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detected = shapes_seen(pipeline._detector._model, monkeypatch)  # type: ignore[union-attr]
+    embedded = shapes_seen(pipeline._embedder._model._model, monkeypatch)
+    scores = ScoreScale(engine.calibration_of(pipeline.pack))
+    engine.Engine(pipeline, scores).warm_up(1)
+    border = 22
+    assert max(detected) == (1, 3, 1280 + border, 1280 + border)
+    assert set(embedded) == {(8, 3, 150, 150)}
+
+
+def shapes_seen(network: Model, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    run, seen = network.run, list[tuple[int, ...]]()
+    monkeypatch.setattr(network, "run", lambda batch: (seen.append(batch.shape), run(batch))[1])
+    return seen
+
+
+def test_an_end_user_has_one_turn_at_a_time() -> None:
+    """The second request waits although a turn is free, which somebody else may have at once."""
+    turns = Turns(2, places=4)
+    user = Patience(PATIENCE, takes_place=True, subject="user", is_alone=True)
+    turns.take(user)
+    with ThreadPoolExecutor(2) as threads:
+        second = queued(turns, threads, lambda: turns.take(user))
+        turns.take(patience_of("app"))
+        app_waits = queued(turns, threads, lambda: turns.take(patience_of("app")))
+        turns.give_back("app")
+        app_waits.result(PATIENCE)
+        assert not second.done()
+        turns.give_back("user")
+        second.result(PATIENCE)
+        turns.give_back("user")
+        turns.give_back("app")
+    assert turns._free == 2 and not turns._computing
+
+
+def test_who_waits_for_the_own_turn_is_called_beside_the_next(settings: Settings) -> None:
+    turns = Turns(2, places=4)
+    user = Patience(PATIENCE, takes_place=True, subject="user", is_alone=True)
+    turns.take(user)
+    with ThreadPoolExecutor(1) as threads:
+        second = queued(turns, threads, lambda: turns.take(user))
+        turns.give_back("user")  # one turn was free all the time
+        second.result(PATIENCE)
+    turns.take(patience_of("app"))
+    assert turns._free == 0
+    turns.give_back("user")
+    turns.give_back("app")

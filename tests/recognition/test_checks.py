@@ -1,0 +1,57 @@
+"""What cannot work is an error at start."""
+
+import pytest
+from pytest_django import Settings
+
+from recognition import checks
+from recognition.gallery import indexes
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VERIFICATION_THRESHOLD", 0.96),
+        ("FACE_MATCH_THRESHOLD", 1.0),
+        ("MIN_FACE_QUALITY", -0.1),
+        ("FACESVC_HNSW_M", 1),
+        ("FACESVC_HNSW_M", 101),
+        ("FACESVC_HNSW_EF_CONSTRUCTION", 63),  # less than twice m
+        ("FACESVC_HNSW_EF_SEARCH", 40),
+        ("FACESVC_HNSW_EF_SEARCH", 1001),
+        ("FACESVC_LOGIN_SESSION_SECONDS", 0),
+        ("FACESVC_LIVE_SESSION_MINUTES", 0),
+        ("FACESVC_LIVE_GAP_SECONDS", 0),
+        ("FACESVC_LIVE_CHECK_SECONDS", -1),
+        ("FACESVC_LIVE_MOTION_SECONDS", 24 * 3600 + 1),  # the face is dropped before
+        ("FACESVC_REPLAY_HOURS", 24 * 30 + 1),  # purged before
+        ("FACESVC_SESSION_RETENTION_DAYS", 0),
+    ],
+)
+def test_numbers_out_of_range(settings: Settings, name: str, value: float) -> None:
+    assert checks.check_thresholds(None) == []
+    setattr(settings, name, value)
+    found = checks.check_thresholds(None)
+    assert found[0].id == "facesvc.E002" and name in found[0].msg
+
+
+def test_jobs_need_a_key(settings: Settings) -> None:
+    settings.FACESVC_CROP_KEYS = ["key"]
+    assert checks.check_jobs(None) == []
+    settings.FACESVC_CROP_KEYS = []
+    assert [warning.id for warning in checks.check_jobs(None)] == ["facesvc.W001"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("version", [None, (0, 7, 4)])
+def test_pgvector_missing_or_too_old(
+    monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...] | None
+) -> None:
+    assert checks.check_pgvector(None, ["default"]) == []
+    monkeypatch.setattr(indexes, "pgvector_version", lambda: version)
+    assert [error.id for error in checks.check_pgvector(None, ["default"])] == ["facesvc.E005"]
+
+
+@pytest.mark.django_db
+def test_the_version_of_pgvector_is_the_servers() -> None:
+    found = indexes.pgvector_version()
+    assert found and found >= (0, 8)

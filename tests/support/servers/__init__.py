@@ -1,0 +1,1 @@
+"""Servers and programs that stand for those of others."""
