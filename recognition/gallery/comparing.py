@@ -4,10 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from recognition.gallery.scope import ListingQuerySet
+from recognition.gallery.scope import ListingQuerySet, all_listings
 from recognition.gallery.statements import Vector
 from recognition.inference.pipeline import DetectedFace
-from recognition.models import Listing
 from recognition.packs.engine import Engine
 from recognition.processes.stages import stage
 
@@ -31,7 +30,7 @@ def compare_with_user(
     active: Engine, user_id: UUID, probe: DetectedFace, face_id: str | None = None
 ) -> Compared | None:
     """The probe against one user's faces, or only one of them; None if there are none."""
-    listings = Listing.objects.comparable_with(active.template_version).of_user(user_id)
+    listings = all_listings().comparable_with(active.template_version).of_user(user_id)
     if face_id is not None:
         listings = listings.filter(template__face__face_id=face_id)
     return _nearest(active, listings, probe)
@@ -41,7 +40,7 @@ def compare_with_all_of_user(
     active: Engine, user_id: UUID, probe: DetectedFace, *, without: Collection[str] = ()
 ) -> Compared | None:
     """Also with suspended faces, `without` some: only to tell whether a new one resembles any."""
-    listings = Listing.objects.comparable_with(active.template_version).filter(user_id=user_id)
+    listings = all_listings().comparable_with(active.template_version).filter(user_id=user_id)
     return _nearest(active, listings.exclude(template__face__face_id__in=without), probe)
 
 

@@ -7,7 +7,7 @@ PostgreSQL looks, never who may be found; recognition.gallery.search chooses amo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID, uuid4
 
 from django.contrib.postgres.aggregates import ArrayAgg
@@ -28,10 +28,16 @@ from django.db.models.functions import Cast, Concat, RowNumber
 from pgvector.django import BitField, HammingDistance, MaxInnerProduct
 
 from recognition.gallery.statements import Vector
-from recognition.models.graph import Friendship, Membership
-
-if TYPE_CHECKING:
-    from recognition.models import Listing  # noqa: F401  named in a string below
+from recognition.models import (
+    Face,
+    Friendship,
+    Listing,
+    Membership,
+    PublicSketch,
+    Sketch,
+    Template,
+    User,
+)
 
 _EMBEDDING = F("template__embedding")
 # A literal, so that the planner knows how many are public when it plans without the values.
@@ -109,8 +115,8 @@ class Relation:
         return Q(Exists(self.rows.filter(**{self.column: user})))
 
 
-class ListingQuerySet(models.QuerySet["Listing"]):
-    """Lazy and chained: `Listing.objects.comparable_with(v).visible_to(scope)`."""
+class ListingQuerySet(models.QuerySet[Listing]):
+    """Lazy and chained: `all_listings().comparable_with(v).visible_to(scope)`."""
 
     def comparable_with(self, embedding_version: str) -> ListingQuerySet:
         """Vectors of different models have nothing to do with each other."""
@@ -161,8 +167,6 @@ class ListingQuerySet(models.QuerySet["Listing"]):
 
     def near_by_sketch(self, sketch: str, bound: int) -> ListingQuerySet:
         """Only those whose sketch differs in at most `bound` bits from this one of 512."""
-        from recognition.models import Sketch  # which imports this module
-
         return self.filter(pk__in=_near(Sketch.objects.all(), sketch, bound))
 
     def near_public(
@@ -170,8 +174,6 @@ class ListingQuerySet(models.QuerySet["Listing"]):
     ) -> ListingQuerySet:
         """Of what is public only those near by their sketch, and of everybody in a relation those
         with a cosine of `least` or more."""
-        from recognition.models import PublicSketch, Template  # which import this module
-
         near = _near(PublicSketch.objects.all(), sketch, bound)
         owners = _related(scope)
         if owners:
@@ -197,8 +199,6 @@ class ListingQuerySet(models.QuerySet["Listing"]):
 
     def best_of_all(self, vector: Vector, *, least: float) -> Ranking:
         """The templates with a cosine of `least` or more, nearest first."""
-        from recognition.models import Face  # which imports this module
-
         near = self.by_distance(vector).filter(Q(distance__lte=-least)).order_by(_BY_DISTANCE)
         # Not by a join, which would look up the face of each one before the first are taken.
         face = Face.objects.filter(pk=OuterRef("template__face_id")).values("face_id")
@@ -240,10 +240,13 @@ class ListingQuerySet(models.QuerySet["Listing"]):
         return near.annotate(nearest=nearest).values_list("user_id", "nearest", "distance")
 
 
+def all_listings() -> ListingQuerySet:
+    """All of them: where every search begins."""
+    return ListingQuerySet(Listing)
+
+
 def _related(scope: Scope) -> list[Ids]:
     """The viewer, and all who are in a relation that the scope or tagging asks for, by kind."""
-    from recognition.models import User  # which imports this module
-
     if scope.viewer is None:
         return []
     viewer = User.objects.filter(pk=scope.viewer).values("pk")

@@ -18,10 +18,10 @@ from django.db.models import BooleanField, Count, ExpressionWrapper, Q, TextFiel
 from django.db.models.functions import Cast
 
 from recognition.gallery import indexes
-from recognition.gallery.scope import COLUMNS, ListingQuerySet, Scope, counted_for_all
+from recognition.gallery.scope import COLUMNS, ListingQuerySet, Scope, all_listings, counted_for_all
 from recognition.gallery.statements import Vector, fetched, for_graph
 from recognition.inference.arrays import Floats
-from recognition.models import GalleryCount, Listing, SketchCentre
+from recognition.models import GalleryCount, SketchCentre
 from recognition.packs.engine import Engine
 from recognition.packs.sketches import SketchGeometry, sketch_of
 
@@ -72,7 +72,7 @@ class Gallery:
 
     @classmethod
     def visible_to(cls, scope: Scope, by: Engine) -> Self:
-        visible = Listing.objects.comparable_with(by.template_version).visible_to(scope)
+        visible = all_listings().comparable_with(by.template_version).visible_to(scope)
         related = 0
         if not scope.everyone:
             related = _count(visible.related_to(scope).not_counted_for_all(scope))
@@ -91,12 +91,12 @@ class Gallery:
     def of_everybody(cls, by: Engine) -> Self:
         """All templates, also of who is suspended or not searchable: for moderators."""
         searched, stored = _counted(Q(), by.template_version)
-        listings = Listing.objects.comparable_with(by.template_version)
+        listings = all_listings().comparable_with(by.template_version)
         return cls(by, listings, None, searched, counted=stored)
 
     def of_others_than(self, user_id: UUID) -> Self:
         """`of_others` for one more user, with what is known of the gallery already."""
-        listings = Listing.objects.comparable_with(self.by.template_version).exclude(user=user_id)
+        listings = all_listings().comparable_with(self.by.template_version).exclude(user=user_id)
         other = replace(self, listings=listings)
         other.__dict__["centre"] = self.centre  # as the cached property keeps it
         return other

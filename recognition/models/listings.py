@@ -3,8 +3,6 @@
 from django.db import models
 from pgvector.django import BitField, HalfVectorField
 
-from recognition.gallery.scope import ListingQuerySet
-
 
 class SketchCentre(models.Model):
     """Around what the sketches of a template version are taken: about the mean of all people.
@@ -74,8 +72,6 @@ class Listing(models.Model):
     suspended = models.BooleanField()  # the user or the face
     searchable = models.BooleanField()
     taggable = models.CharField(max_length=12)
-
-    objects = ListingQuerySet.as_manager()
 
     class Meta:
         indexes = [

@@ -20,9 +20,10 @@ from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 
 from recognition.gallery.comparing import Compared
+from recognition.gallery.scope import all_listings
 from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace
-from recognition.models import Listing, Template
+from recognition.models import Template
 from recognition.packs.engine import Engine
 from recognition.processes.stages import stage
 
@@ -70,7 +71,7 @@ def compare(active: Engine, user_id: UUID, probe: DetectedFace) -> Compared | No
 
 def templates_of(user_id: UUID, by: Engine) -> UserTemplates:
     """Those of the engine's version that may be used at this moment."""
-    listings = Listing.objects.comparable_with(by.template_version).of_user(user_id)
+    listings = all_listings().comparable_with(by.template_version).of_user(user_id)
     ids = sorted(listings.values_list("pk", flat=True))
     key = f"{user_id}-{hashlib.sha256(by.template_version.encode()).hexdigest()}"
     if not ids:

@@ -9,12 +9,12 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from recognition.gallery import comparing
-from recognition.gallery.scope import Scope
+from recognition.gallery.scope import Scope, all_listings
 from recognition.gallery.search import Gallery, Plan
 from recognition.gallery.statements import Vector, statements
 from recognition.identification import identifying
 from recognition.inference.arrays import Floats
-from recognition.models import AuditEvent, Face, Listing
+from recognition.models import AuditEvent, Face
 from recognition.packs import engine
 from tests.support.builders import (
     FRIEND,
@@ -43,7 +43,7 @@ def padded(embedding: Floats) -> Floats:
 
 
 def visible(scope: Scope) -> set[UUID]:
-    return set(Listing.objects.visible_to(scope).values_list("user_id", flat=True))
+    return set(all_listings().visible_to(scope).values_list("user_id", flat=True))
 
 
 def nearest(
@@ -237,7 +237,7 @@ def test_building_and_reading_a_search(
         make_face(make_user(UUID(int=number), "public"), near(vector(1), 0.99))
     fake.show(vector(1))
     with django_assert_num_queries(0):
-        listings = Listing.objects.comparable_with(VERSION).visible_to(EVERYONE)
+        listings = all_listings().comparable_with(VERSION).visible_to(EVERYONE)
         listings.best_of_each_user(Vector.of(vector(1)), least=0.5, few=True)
     # The active model; a savepoint and its end, the planner's settings, the templates counted, the
     # centre of the sketches, the search; the users.

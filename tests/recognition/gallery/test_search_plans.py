@@ -12,11 +12,11 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from recognition.gallery import indexes
-from recognition.gallery.scope import Scope
+from recognition.gallery.scope import Scope, all_listings
 from recognition.gallery.search import Gallery, Plan
 from recognition.gallery.statements import for_graph, statements
 from recognition.inference.arrays import Floats
-from recognition.models import Face, Group, Listing, Membership, Sketch, User
+from recognition.models import Face, Group, Membership, Sketch, User
 from recognition.packs.engine import Engine
 from recognition.packs.sketches import sketch_of
 from tests.support.builders import (
@@ -232,7 +232,7 @@ def test_the_plan_follows_the_counts(
     searched: int, related: int, stored: int, least: float, plan: Plan
 ) -> None:
     gallery = Gallery(
-        fake_engine(), Listing.objects.all(), Scope(OWNER), searched, related, counted=stored
+        fake_engine(), all_listings(), Scope(OWNER), searched, related, counted=stored
     )
     assert gallery.plan(ordinary_probe(gallery.by), least) is plan
 
