@@ -18,11 +18,12 @@ class RecognitionConfig(AppConfig):
         from recognition.api import idempotency
         from recognition.enrolment import lookalikes
         from recognition.models import Face, User
-        from recognition.privacy import erasure
+        from recognition.privacy import erasure, retention
         from recognition.processes import connections
-        from recognition.verification import sessions
+        from recognition.verification import recent_probes, sessions
 
         connection_created.connect(connections.prepare)
+        retention.RULES.extend([idempotency.drop_old, recent_probes.drop_old])
         # After the receivers of `batch`, which comes first in INSTALLED_APPS: it locks its items
         # before the user, as its workers do.
         pre_delete.connect(sessions.hold_for_erasure, sender=User)

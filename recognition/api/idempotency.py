@@ -74,7 +74,7 @@ def idempotent(post: Post) -> Post:
         with transaction.atomic():
             _lock(caller.subject, key)
             rows = IdempotencyKey.objects.filter(subject=caller.subject, key=key)
-            row = rows.filter(created_at__gt=oldest()).first()
+            row = rows.filter(created_at__gt=_oldest()).first()
             if row is not None:
                 return _replay(row, fingerprint, caller, request)
             if refusal is not None:
@@ -133,7 +133,13 @@ def _in_progress() -> ServiceError:
     return ServiceError("request_in_progress", message)
 
 
-def oldest() -> datetime:
+def drop_old() -> str:
+    """A rule of recognition.privacy.retention."""
+    count, _ = IdempotencyKey.objects.filter(created_at__lte=_oldest()).delete()
+    return f"{count} idempotency keys are dropped."
+
+
+def _oldest() -> datetime:
     """Answers from before are not given again."""
     return timezone.now() - timedelta(hours=settings.FACESVC_IDEMPOTENCY_HOURS)
 

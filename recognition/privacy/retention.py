@@ -7,22 +7,14 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from recognition.api import idempotency
 from recognition.models import (
     Attempt,
     AuditEvent,
     DailyCount,
     FailureCount,
-    IdempotencyKey,
     RateWindow,
     Session,
 )
-from recognition.verification import recent_probes
-
-
-def drop_idempotency_keys() -> str:
-    count, _ = IdempotencyKey.objects.filter(created_at__lte=idempotency.oldest()).delete()
-    return f"{count} idempotency keys are dropped."
 
 
 def drop_sessions() -> str:
@@ -77,6 +69,11 @@ def drop_daily_counts() -> str:
     return f"{count} counts of old days are dropped."
 
 
-# Each drops its rows and says how many. Other apps add theirs.
-RULES: list[Callable[[], str]] = [drop_idempotency_keys, drop_sessions]
-RULES += [recent_probes.drop_old, drop_rate_windows, drop_audit_events, drop_daily_counts]
+# Each drops its rows and says how many. Who keeps something for a time adds a rule: see the apps.py
+# of each app.
+RULES: list[Callable[[], str]] = [
+    drop_sessions,
+    drop_rate_windows,
+    drop_audit_events,
+    drop_daily_counts,
+]
