@@ -13,8 +13,9 @@ class BatchConfig(AppConfig):
 
     def ready(self) -> None:
         from batch import models
-        from batch.privacy import erasure, merging, retention
+        from batch.privacy import erasure, export, merging, retention
         from recognition.models import Face, User
+        from recognition.privacy.export import SECTIONS
         from recognition.privacy.moves import face_moved, users_merging
         from recognition.privacy.retention import RULES
         from recognition.privacy.sealing import SEALED_MODELS
@@ -22,6 +23,7 @@ class BatchConfig(AppConfig):
         RULES.extend([retention.end_overdue_jobs, retention.drop_jobs])
         RULES.extend([retention.drop_addresses, retention.drop_secrets])
         RULES.extend([retention.drop_tasks, retention.drop_sessions])
+        SECTIONS.extend(export.SECTIONS)
         SEALED_MODELS.extend([models.Picture, models.WebhookSecret])
         pre_delete.connect(erasure.forget, sender=User)
         pre_delete.connect(erasure.forget_face, sender=Face)

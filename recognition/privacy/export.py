@@ -8,24 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.contrib.admin.models import LogEntry
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q
-from django_q.models import Task
 
-from batch.models import (
-    Item,
-    Job,
-    Kind,
-    Picture,
-    WebhookAttempt,
-    WebhookDelivery,
-    WebhookEndpoint,
-    WebhookSecret,
-)
-from batch.privacy.erasure import tasks_about
-from management.erasure import about_in_admin_log
 from recognition import audit, people
 from recognition.errors import ServiceError
 from recognition.models import (
@@ -75,30 +61,8 @@ class Section:
             yield self.part(row, user) | dict.fromkeys(sorted(self.hidden), NOT_SHOWN)
 
 
-def _names(user: User) -> list[str]:
-    return [str(each) for each in ids_of(user)]
-
-
-def _by(name: str) -> Callable[[User], Q]:
+def by(name: str) -> Callable[[User], Q]:
     return lambda user: Q(**{name: user.pk})
-
-
-def _own_or_naming(user: User) -> Q:
-    ids = ids_of(user)
-    return Q(job__user_id__in=ids) | Q(user_ids__overlap=ids)
-
-
-def _on_behalf_of(user: User) -> Q:
-    return Q(options__on_behalf_of__in=_names(user))
-
-
-def _part_of_item(row: Row, user: User) -> Row:
-    """Of a search by somebody else only the hits."""
-    is_own = row.pop("job__user_id") == user.pk
-    if is_own or row["job__kind"] == Kind.REGISTER:
-        return row
-    found = [hit for each in ids_of(user) for hit in hits(row["result"], each)]
-    return {**row, "options": {}, "user_ids": [user.pk], "result": found}
 
 
 def _part_of_answer(row: Row, user: User) -> Row:
@@ -142,43 +106,21 @@ def _part_of_pair(row: Row, user: User) -> Row:
     return {**row, f"user_{other}_id": None, f"face_{other}_id": None}
 
 
-SECTIONS = (
-    Section("user", User, _by("pk")),
-    Section("faces", Face, _by("user_id")),
-    Section("kept_pictures", FaceCrop, _by("face__user_id"), frozenset({"sealed"})),
-    Section("templates", Template, _by("user_id"), frozenset({"embedding"})),
-    Section("search_sketches", Sketch, _by("template__user_id"), frozenset({"bits"})),
-    Section("public_sketches", PublicSketch, _by("template__user_id"), frozenset({"bits"})),
-    Section("search_listings", Listing, _by("user_id")),
-    Section("friends", Friendship, _by("user_id")),
-    Section("groups", Membership, _by("user_id"), more=("group__name",)),
-    Section("sessions", Session, _by("user_id")),
-    Section("attempts", Attempt, _by("user_id")),
-    Section("faces_of_used_pictures", RecentProbe, _by("user_id"), frozenset({"embedding"})),
-    Section("failures", FailureCount, _by("user_id")),
-    Section("jobs", Job, lambda user: Q(user_id=user.pk) | _on_behalf_of(user)),
-    Section(
-        "results",
-        Item,
-        _own_or_naming,
-        part=_part_of_item,
-        more=("job__kind", "job__user_id"),
-    ),
-    Section(
-        "waiting_pictures",
-        Picture,
-        lambda user: Q(item__in=Item.objects.filter(_own_or_naming(user))),
-        frozenset({"sealed"}),
-    ),
-    Section("callbacks", WebhookDelivery, _by("job__user_id")),
-    Section("callback_attempts", WebhookAttempt, _by("delivery__job__user_id")),
-    Section("callback_addresses", WebhookEndpoint, lambda user: Q(client__in=_names(user))),
-    Section(
-        "callback_secrets",
-        WebhookSecret,
-        lambda user: Q(client__in=_names(user)),
-        frozenset({"sealed"}),
-    ),
+# Other apps add theirs: see the apps.py of each.
+SECTIONS = [
+    Section("user", User, by("pk")),
+    Section("faces", Face, by("user_id")),
+    Section("kept_pictures", FaceCrop, by("face__user_id"), frozenset({"sealed"})),
+    Section("templates", Template, by("user_id"), frozenset({"embedding"})),
+    Section("search_sketches", Sketch, by("template__user_id"), frozenset({"bits"})),
+    Section("public_sketches", PublicSketch, by("template__user_id"), frozenset({"bits"})),
+    Section("search_listings", Listing, by("user_id")),
+    Section("friends", Friendship, by("user_id")),
+    Section("groups", Membership, by("user_id"), more=("group__name",)),
+    Section("sessions", Session, by("user_id")),
+    Section("attempts", Attempt, by("user_id")),
+    Section("faces_of_used_pictures", RecentProbe, by("user_id"), frozenset({"embedding"})),
+    Section("failures", FailureCount, by("user_id")),
     Section(
         "answers_for_repeated_requests",
         IdempotencyKey,
@@ -186,7 +128,7 @@ SECTIONS = (
         frozenset({"fingerprint"}),
         part=_part_of_answer,
     ),
-    Section("former_ids", MergedUser, _by("into")),
+    Section("former_ids", MergedUser, by("into")),
     Section(
         "possible_duplicates",
         PossibleDuplicate,
@@ -194,9 +136,7 @@ SECTIONS = (
         part=_part_of_pair,
     ),
     Section("audit_log", AuditEvent, _in_audit, part=_part_of_event),
-    Section("operators_log", LogEntry, about_in_admin_log),
-    Section("failed_tasks", Task, tasks_about, frozenset({"result", "args", "kwargs"})),
-)
+]
 
 ABOUT = f"""\
 This archive has everything that the face recognition service holds about one user.
