@@ -1,6 +1,7 @@
 """Batch jobs with their items, and the callbacks that tell of their end."""
 
 import secrets
+from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -120,6 +121,12 @@ class Job(models.Model):
     @property
     def caller(self) -> Caller:
         return Caller(self.subject, self.user_id, frozenset(self.scopes))
+
+
+def skipped(of: Any) -> int:
+    """Pictures that were not done before the end of a Job with its counts."""
+    remaining: int = of.total - of.succeeded - of.failed
+    return remaining if of.finished_at else 0
 
 
 class ItemQuerySet(models.QuerySet["Item"]):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from batch.jobs.verbs import Json, result_item
-from batch.models import Item, Job
+from batch.models import Item, Job, skipped
 
 
 def job(of: Any) -> Json:
@@ -23,12 +23,6 @@ def job(of: Any) -> Json:
         "started_at": of.started_at,
         "finished_at": of.finished_at,
     }
-
-
-def skipped(of: Any) -> int:
-    """Pictures that were not done before the end of a Job with its counts."""
-    remaining: int = of.total - of.succeeded - of.failed
-    return remaining if of.finished_at else 0
 
 
 def results(of: Iterable[Item]) -> list[Json]:

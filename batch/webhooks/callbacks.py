@@ -14,12 +14,12 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
-from batch.jobs import answers
 from batch.models import (
     DeliveryState,
     WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
+    skipped,
 )
 from batch.queue import queueing
 from batch.webhooks import addresses, posting, signing
@@ -93,7 +93,7 @@ def _body(job: Any) -> str:
             "total": job.total,
             "succeeded": job.succeeded,
             "failed": job.failed,
-            "skipped": answers.skipped(job),
+            "skipped": skipped(job),
             "results_url": settings.FACESVC_PUBLIC_URL + path,
         },
     }
