@@ -1,6 +1,7 @@
 """What the layout promises and no other tool checks."""
 
 import ast
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,10 +29,18 @@ def test_it_works() -> None:
     assert "recognition/verification/matching.py" in map(named, MODULES)
 
 
-def test_the_management_app_holds_no_commands() -> None:
-    """Django would look for commands there; they live in the other apps."""
-    folders = {path.name for path in (PROJECT / "management").rglob("*") if path.is_dir()}
-    assert folders.isdisjoint({"management", "commands"})
+def test_all_commands_are_in_one_folder() -> None:
+    """The app called management holds none: Django would look for commands there as well."""
+    folders = {named(path.parent) for path in MODULES if path.parent.name == "commands"}
+    assert folders == {"facesvc/management/commands"}
+
+
+def test_no_folder_has_more_than_14_modules(tests: dict[str, ast.Module]) -> None:
+    """The folder of the commands may: each is named as one types it."""
+    names = [*map(named, MODULES), *tests]
+    sizes = Counter(str(Path(name).parent) for name in names if not name.endswith("__init__.py"))
+    del sizes["facesvc/management/commands"]
+    assert not {folder: size for folder, size in sizes.items() if size > 14}
 
 
 def codes_raised(path: Path) -> set[str]:

@@ -31,7 +31,7 @@ _LINK_KINDS = ("friendship", "membership")
 
 
 class Line(NamedTuple):
-    """A valid line, as the columns of the table that takes them all; see graph_import."""
+    """A valid line, as the columns of the table that takes them all."""
 
     number: int  # from 1
     kind: str

@@ -1,4 +1,4 @@
-"""The statements that load a graph, which the ORM cannot say; graph_import runs them in this order.
+"""The statements that load a graph, which the ORM cannot say, in the order of their use.
 
 All of them lock rows in the order of their unique keys, as management.friendships does.
 """

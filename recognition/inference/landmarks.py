@@ -14,7 +14,7 @@ from recognition.inference.arrays import Floats, Image
 class LandmarkCascade:
     """dlib's 5-point predictor: outer and inner corner of one eye, of the other, base of the nose.
 
-    Arrays as in dlib_format.ShapePredictor, for C cascades of T trees with S splits.
+    Arrays as in dlib.format.ShapePredictor, for C cascades of T trees with S splits.
     """
 
     def __init__(self, path: Path) -> None:

@@ -63,7 +63,7 @@ class UserTemplates:
 
 
 def compare(active: Engine, user_id: UUID, probe: DetectedFace) -> Compared | None:
-    """As matching.compare_with_user, from memory."""
+    """As comparing.compare_with_user, from memory."""
     with stage("search"):
         templates = templates_of(user_id, active)
         return templates.compared_with(active.template(probe)) if templates else None

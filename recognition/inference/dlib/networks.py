@@ -51,7 +51,7 @@ class _Graph:
 
 
 def build_model(layers: list[Layer], *, name: str) -> onnx.ModelProto:
-    """A network of dlib layers (see dlib_format.read_network) as a checked ONNX model.
+    """A network of dlib layers (see format.read_network) as a checked ONNX model.
 
     Input `input`: float32 (batch, 3, rows, columns), RGB 0-255; rows and columns are free for a
     network without a fixed input size. Output `output`.
