@@ -7,6 +7,7 @@ with the old ones until another version is activated, see recognition.model_chan
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from multiprocessing import get_context
 
 import numpy as np
@@ -20,7 +21,7 @@ from recognition.models import Face, FaceCrop, Template, User
 from recognition.packs import engine, protection
 from recognition.packs.engine import Engine
 from recognition.privacy import crops
-from recognition.processes import spawned
+from recognition.processes.spawned import start
 
 # Faces a transaction: few enough that deleting one of them never waits long.
 BATCH = 16
@@ -63,15 +64,9 @@ def reembed(target: Target, *, workers: int) -> Iterator[list[Outcome]]:
         yield from (convert(batch, target) for batch in batches)
         return
     # Not forked: onnxruntime's threads and the database connection do not survive a fork.
-    count = len(batches)
-    with ProcessPoolExecutor(workers, get_context("spawn"), spawned.start) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), start) as pool:
         try:
-            yield from pool.map(
-                spawned.convert,
-                batches,
-                [target.pack] * count,
-                [target.template_key] * count,
-            )
+            yield from pool.map(convert, batches, repeat(target))
         finally:
             pool.shutdown(cancel_futures=True)
 

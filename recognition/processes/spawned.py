@@ -1,26 +1,17 @@
-"""What the processes of `reembed` run.
+"""How a process begins that was spawned for work which needs Django.
 
-Nothing of Django is imported at the top: a spawned process loads this before Django is set up.
+Nothing of our own that needs Django is imported here: the process loads this first.
 """
 
 import os
-from typing import TYPE_CHECKING
 
 import django
 
 from recognition.processes.orphans import end_with_parent
 
-if TYPE_CHECKING:
-    from recognition.model_change.reembedding import Outcome
-
 
 def start() -> None:
+    """The initializer of a pool; Django is set up when the process unpickles its first task."""
     end_with_parent()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facesvc.settings")
     django.setup()
-
-
-def convert(pks: list[int], pack: str, template_key: str) -> "list[Outcome]":
-    from recognition.model_change.reembedding import Target, convert
-
-    return convert(pks, Target(pack, template_key))
