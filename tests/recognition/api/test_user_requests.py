@@ -182,11 +182,12 @@ def service() -> Iterator[Service]:
 
 
 def unfinished(service: Service, user: object) -> socket.socket:
-    """A request that is in progress for as long as its body does not come."""
+    """A request that is in progress for as long as its body does not come: a short one would be
+    waited for before the request begins."""
     client = socket.create_connection(("127.0.0.1", service.port), PATIENCE)
     head = [
         f"POST {PREFIX}/detect HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n",
-        f"Authorization: Bearer {user_token(user)}\r\nContent-Length: 1000\r\n\r\n",
+        f"Authorization: Bearer {user_token(user)}\r\nContent-Length: 1000000\r\n\r\n",
     ]
     client.sendall("".join(head).encode())
     return client
