@@ -48,7 +48,7 @@ def payload_too_large(request: HttpRequest) -> HttpResponse:
     return _page(
         413,
         "This is too long",
-        "A form of these pages takes 1 MB. Nothing was done; go back and send less.",
+        "A form of these pages takes 64 KB. Nothing was done; go back and send less.",
     )
 
 

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.middleware import common
 
@@ -89,9 +90,7 @@ class CommonMiddleware(common.CommonMiddleware):
         return super().process_request(request)
 
 
-# The forms of the admin pages are far below this.
-_MAX_FORM_BYTES = 1024**2
-# But for this one, which reads nothing before it knows the operator and the length.
+# The one form that may be long reads nothing before it knows the operator and the length.
 _PHOTO_FORM = "/admin/recognition/face/find-by-photo/"
 
 
@@ -99,7 +98,8 @@ class BodyLimitMiddleware:
     """Refuses what is too long for a form; the views of the API have limits of their own.
 
     Django's own limit holds for all of the service, and a batch needs much: without this anybody
-    could have hundreds of megabytes read at the login.
+    could have hundreds of megabytes read at the login. A form is read before it is known who sends
+    it, so it is no longer than what facesvc.running.web_worker waits for without a thread.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -109,6 +109,6 @@ class BodyLimitMiddleware:
         given = request.META.get("CONTENT_LENGTH") or ""
         length = int(given) if given.isdecimal() else 0
         may_be_long = request.path.startswith(_API) or request.path == _PHOTO_FORM
-        if length > _MAX_FORM_BYTES and not may_be_long:
+        if length > settings.BODY_ROOM_BYTES and not may_be_long:
             return failures.payload_too_large(request)
         return self._get_response(request)

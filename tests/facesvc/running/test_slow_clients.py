@@ -18,6 +18,10 @@ HEAD = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
 LAST = b"Connection: close\r\n\r\n"
 ALIVE = b'{"status": "alive"}'
 
+# Whoever has a cookie, of which any will do, has the form read before it is known who sends it.
+FORM = b"POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nCookie: csrftoken=" + b"x" * 32
+FORM += b"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000000\r\n\r\na"
+
 pytestmark = pytest.mark.slow
 
 
@@ -57,6 +61,7 @@ def put(length: int, *fields: str, token: str = "") -> bytes:
         pytest.param(HEAD, id="half a head"),
         pytest.param(HEAD + b"\r\n" + HEAD, id="half a head behind a request"),
         pytest.param(put(60_000) + b"{", id="half a body"),
+        pytest.param(FORM, id="half a form"),
         pytest.param(put(3_000_000, token="none") + b"{", id="half a body that is refused"),
     ],
 )
