@@ -11,7 +11,6 @@ from recognition.inference.pipeline import DetectedFace
 from recognition.packs import engine
 from recognition.packs.engine import Engine
 from recognition.packs.thresholds import BASIC
-from recognition.processes.capacity import turn
 from recognition.processes.stages import stage
 
 # Faces of a photo that are looked up, the main one first, and people shown for each.
@@ -44,10 +43,9 @@ class PhotoSearch:
 def find_by_photo(*, actor: str, image: bytes) -> PhotoSearch:
     """Everybody who resembles somebody on the photo, also the suspended and the unsearchable.
 
-    The photo is not kept. Raises ImageError, BusyError.
+    The photo is not kept. Raises ImageError, OverloadedError.
     """
-    with turn():
-        active = engine.current()
+    with engine.at_work() as active:
         probes = active.embed(active.look_at(image)[:_FACES])
     with stage("search"), statements():
         gallery = Gallery.of_everybody(active)

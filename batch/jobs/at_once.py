@@ -15,7 +15,7 @@ from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.identification import face_budget
 from recognition.processes import capacity
-from recognition.processes.capacity import BusyError
+from recognition.processes.capacity import OverloadedError
 
 # A process has few threads for all requests, and a batch takes its own for seconds. An end user has
 # one batch at a time in a process: two would leave no room for anybody else.
@@ -59,15 +59,16 @@ def _answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem])
     end = time.monotonic() + settings.FACESVC_BATCH_AT_ONCE_SECONDS
     results: list[Json] = []
     for item in items:
-        # The first picture waits for its turn as any request does. The others may do so until the
+        # The first picture waits for a slot as any request does. The others may do so until the
         # time is over: there are few batches at once.
         left = end - time.monotonic()
         if left < 0:
             break
         try:
-            with capacity.patience(capacity.for_seconds(left) if results else capacity.current()):
+            limit = capacity.limit_of_seconds(left) if results else capacity.current_limit()
+            with capacity.waiting(limit):
                 outcome = _outcome(caller, kind, options, item)
-        except BusyError:
+        except OverloadedError:
             if not results:
                 raise
             break

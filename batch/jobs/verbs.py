@@ -24,7 +24,7 @@ from recognition.identification import identifying
 from recognition.inference.images import ImageError
 from recognition.inference.pack.declaration import PackError
 from recognition.models import CountedKind
-from recognition.processes.capacity import BusyError
+from recognition.processes.capacity import OverloadedError
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def outcome_of(kind: str, caller: Caller, options: Json, image: bytes) -> Outcom
     """The verb on one picture. What is not about this picture is raised, to be tried again."""
     try:
         return _VERBS[Kind(kind)](caller, options, image)
-    except BusyError:
+    except OverloadedError:
         raise
     except (ServiceError, ImageError) as error:
         daily_counts.note(CountedKind.REFUSAL, error.code)

@@ -43,7 +43,7 @@ class RequestContextMiddleware:
         with (
             tracing.of_request(request) as answered,
             stages.collected() as spent,
-            capacity.patience(capacity.of_request()),
+            capacity.waiting(capacity.limit_of_request()),
         ):
             response = self._get_response(request)
             answered(response)

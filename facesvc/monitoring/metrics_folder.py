@@ -17,7 +17,7 @@ def on_starting(server: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """What a process counted stays; what it had at the moment, such as turns taken, does not."""
+    """What a process counted stays; what it had at the moment, such as slots taken, does not."""
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -16,7 +16,7 @@ from recognition.admin.kit import VIEW_PICTURES, actor_of
 from recognition.inference.images import ImageError
 from recognition.models import Face
 from recognition.processes import capacity
-from recognition.processes.capacity import BusyError
+from recognition.processes.capacity import OverloadedError
 
 _NEEDED = (VIEW_PICTURES, "recognition.view_user", "recognition.view_face")
 
@@ -40,7 +40,7 @@ def view(request: HttpRequest) -> HttpResponse:
         return _page(request, PhotoForm(), error=f"A photo may have {size} at most.", status=413)
     try:
         capacity.bodies.take(length, settings.MAX_BODIES_BYTES)
-    except BusyError as error:
+    except OverloadedError as error:
         return _page(request, PhotoForm(), error=str(error), status=503)
     try:
         return _read(request)
@@ -59,7 +59,7 @@ def _read(request: HttpRequest) -> HttpResponse:
         found = find_by_photo(actor=actor_of(request), image=form.cleaned_data["photo"].read())
     except ImageError as error:
         return _page(request, form, error=str(error), status=400)
-    except BusyError as error:
+    except OverloadedError as error:
         return _page(request, form, error=str(error), status=503)
     return _page(request, PhotoForm(), found=found)
 

@@ -39,7 +39,7 @@ class ServiceView(APIView):
         self._check_encoding(request)
         self._check_length(request)
         self._take_room(request)
-        capacity.be_of(self.caller.subject, is_alone=not self.caller.is_service)
+        capacity.wait_as(self.caller.subject, is_alone=not self.caller.is_service)
         if self.pictures and not self.caller.is_service:
             self._place = user_requests.in_progress.begin(self.caller.subject)
 

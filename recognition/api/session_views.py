@@ -10,7 +10,7 @@ from recognition.api import session_serializers as schemas
 from recognition.api.idempotency import idempotent
 from recognition.api.service_view import ServiceView
 from recognition.api.session_serializers import FrameRequest, SessionRequest
-from recognition.processes.capacity import BusyError
+from recognition.processes.capacity import OverloadedError
 from recognition.verification import frames, sessions
 
 
@@ -89,7 +89,7 @@ class FramesView(ServiceView):
 
     def handle_exception(self, exc: Exception) -> Response:
         """A refused frame counts for the token as any other request does, unless we are busy."""
-        if self.request.successful_authenticator and not isinstance(exc, BusyError):
+        if self.request.successful_authenticator and not isinstance(exc, OverloadedError):
             try:
                 super().check_throttles(self.request)
             except Throttled as throttled:

@@ -25,7 +25,6 @@ from recognition.api.service_view import ServiceView
 from recognition.enrolment import enrolling
 from recognition.identification import identifying
 from recognition.packs import engine
-from recognition.processes.capacity import turn
 from recognition.verification import attempts, pair_comparison
 
 VIEWER_HEADER = "X-On-Behalf-Of"
@@ -182,8 +181,7 @@ class DetectView(ServiceView):
     )
     def post(self, request: Request) -> Response:
         fields = self.fields(DetectRequest)
-        with turn():
-            active = engine.current()
+        with engine.at_work() as active:
             picture = active.decode(fields["image"])
             found = active.detect(picture)
             faces = active.describe(picture, found)

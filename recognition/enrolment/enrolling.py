@@ -20,7 +20,6 @@ from recognition.models import CountedKind, Face, FaceCrop, Template, User, new_
 from recognition.packs import engine
 from recognition.packs.engine import Engine
 from recognition.privacy import consent, crops
-from recognition.processes.capacity import turn
 
 
 def enrol(
@@ -66,8 +65,7 @@ def _look(
     image: bytes, face_index: int | None, *, check_quality: bool
 ) -> tuple[Engine, DetectedFace, Image | None]:
     """The face that is to be stored, embedded, by whom, and the picture of it that is kept."""
-    with turn():
-        active = engine.current()
+    with engine.at_work() as active:
         picture = active.decode(image)
         face = _only_face(active.detect(picture), face_index)
         if check_quality:

@@ -18,7 +18,6 @@ from recognition.model_change import activation
 from recognition.models import CountedKind, User
 from recognition.packs import engine
 from recognition.packs.engine import Engine
-from recognition.processes.capacity import turn
 from recognition.processes.stages import stage
 
 
@@ -74,8 +73,7 @@ def identify(
         options = replace(options, min_confidence=least)
     counted = 0
     while True:
-        with turn():
-            active = engine.current()
+        with engine.at_work() as active:
             found = active.look_at(image)
             probes = active.embed(found[:1] if largest_only else found)
         if _is_for_user(scope):

@@ -5,8 +5,9 @@ asks for the engine gets one that is consistent in itself: what it embeds is com
 of its own version only, even if the active pack changes in between.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -37,7 +38,7 @@ from recognition.models import ActiveModel
 from recognition.packs import protection
 from recognition.packs.scores import ScoreScale
 from recognition.packs.sketches import SketchGeometry
-from recognition.processes.capacity import turn
+from recognition.processes.capacity import slot
 from recognition.processes.stages import stage
 
 # The threads may miss each other once.
@@ -52,7 +53,7 @@ _used: ContextVar[ModelPack | None] = ContextVar("used pack", default=None)
 class Engine:
     """A pack with its pipeline, what its scores mean, and the key that protects its templates.
 
-    What computes takes a turn, and may raise BusyError: see recognition.processes.capacity.
+    A request takes it by `at_work`, with a slot to compute in.
     """
 
     pipeline: FacePipeline
@@ -71,31 +72,31 @@ class Engine:
         """The faces of an encoded picture, main one first. Raises ImageError."""
         return self.detect(self.decode(image))
 
+    @stage("detect")
     def detect(self, image: Image) -> FacesOfPicture:
         """The faces of a decoded picture, main one first."""
-        with turn(), stage("detect"):
-            return self.pipeline.detect(image, most=settings.FACESVC_MAX_FACES_PER_IMAGE)
+        return self.pipeline.detect(image, most=settings.FACESVC_MAX_FACES_PER_IMAGE)
 
+    @stage("describe")
     def describe(self, image: Image, faces: Sequence[DetectedFace]) -> list[DetectedFace]:
         """The same faces of a picture with age, gender and liveness, where the pack has them."""
-        with turn(), stage("describe"):
-            return self.pipeline.describe(image, faces)
+        return self.pipeline.describe(image, faces)
 
+    @stage("describe")
     def liveness(self, image: Image, face: DetectedFace) -> float | None:
         """From 0 (spoof) to 1 (real); None when the pack has no anti-spoofing."""
-        with turn(), stage("describe"):
-            (described,) = self.pipeline.describe(image, [face], attributes=False)
+        (described,) = self.pipeline.describe(image, [face], attributes=False)
         return described.liveness
 
+    @stage("decode")
     def decode(self, image: bytes) -> Image:
-        with turn(), stage("decode"):
-            return decode(
-                image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=settings.MAX_IMAGE_PIXELS
-            )
+        return decode(
+            image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=settings.MAX_IMAGE_PIXELS
+        )
 
+    @stage("embed")
     def embed(self, faces: Sequence[DetectedFace]) -> list[DetectedFace]:
-        with turn(), stage("embed"):
-            return self.pipeline.embed(list(faces))
+        return self.pipeline.embed(list(faces))
 
     def template(self, face: DetectedFace) -> Floats:
         """(512,) the embedding of a face as it is stored and searched."""
@@ -147,6 +148,16 @@ class Engine:
         image = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
         box, landmarks = np.array([[0.0, 0.0, side, side]]), self.pack.template[None]
         return image, self.pipeline.look_at(image, Detections(box, np.ones(1), landmarks))
+
+
+@contextmanager
+def at_work() -> Iterator[Engine]:
+    """The active engine, with a slot to compute in to the end of the block.
+
+    Nothing inside may wait for anybody else, or take a slot. Raises OverloadedError, PackError.
+    """
+    with slot():
+        yield current()
 
 
 def current() -> Engine:

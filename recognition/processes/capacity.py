@@ -1,10 +1,10 @@
 """How many pictures a process computes at once, and how many requests may wait for that.
 
-What decodes a picture or runs a network takes a turn. Callers get turns one after the other, so
-that nobody waits for all requests of somebody else. When too many requests wait, or one waited for
-too long, it is refused at once: a rush costs the callers a second try and never the service its
-memory or its threads. The bodies of requests have a bound together. recognition.api.user_requests
-counts those of an end user.
+What decodes a picture or runs a network does so in a slot. Callers get slots one after the other,
+so that nobody waits for all requests of somebody else. When too many requests wait, or one waited
+for too long, it is refused at once: a rush costs the callers a second try and never the service
+its memory or its threads. The bodies of requests have a bound together.
+recognition.api.user_requests counts those of an end user.
 """
 
 from collections.abc import Iterator
@@ -16,16 +16,15 @@ from threading import Lock
 
 from django.conf import settings
 
+from recognition.processes.slots import REFUSED
+from recognition.processes.slots import InferenceSlots as InferenceSlots
+from recognition.processes.slots import OverloadedError as OverloadedError
+from recognition.processes.slots import WaitLimit as WaitLimit
 from recognition.processes.stages import stage
-from recognition.processes.turns import REFUSED
-from recognition.processes.turns import BusyError as BusyError
-from recognition.processes.turns import Patience as Patience
-from recognition.processes.turns import Turns as Turns
 
 # Commands and the workers of jobs have few threads, and wait for as long as it takes.
-_ENDLESS = Patience()
-_patience: ContextVar[Patience] = ContextVar("patience", default=_ENDLESS)
-_has_turn: ContextVar[bool] = ContextVar("has a turn", default=False)
+_ENDLESS = WaitLimit()
+_limit: ContextVar[WaitLimit] = ContextVar("limit of waiting", default=_ENDLESS)
 
 
 class Bytes:
@@ -39,10 +38,10 @@ class Bytes:
         self._lock = Lock()
 
     def take(self, length: int, limit: int) -> None:
-        """Raises BusyError."""
+        """Raises OverloadedError."""
         with self._lock:
             if self._taken and self._taken + length > limit:
-                raise BusyError("bytes")
+                raise OverloadedError("bytes")
             self._taken += length
 
     def give_back(self, length: int) -> None:
@@ -85,59 +84,56 @@ class Admission:
 admission = Admission()
 
 
-# Two threads that come first would make one each.
-_turns_lock = Lock()
+# Two threads that come first would make them twice.
+_slots_lock = Lock()
 
 
 @lru_cache(maxsize=1)
-def _turns(at_once: int, places: int) -> Turns:
-    return Turns(at_once, places)
+def _slots(at_once: int, places: int) -> InferenceSlots:
+    return InferenceSlots(at_once, places)
 
 
 @contextmanager
-def turn() -> Iterator[None]:
-    """A turn from here to the end of the block, within another one the same. Raises BusyError.
+def slot() -> Iterator[None]:
+    """A slot from here to the end of the block. Raises OverloadedError.
 
-    Nothing inside may wait for anybody else, such as a service that checks the picture.
+    Nothing inside may wait for anybody else, such as a service that checks the picture, or for
+    another slot.
     """
-    if _has_turn.get():
-        yield
-        return
-    with _turns_lock:
-        turns = _turns(settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING)
-    patience = _patience.get()
+    with _slots_lock:
+        slots = _slots(settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING)
+    limit = _limit.get()
     with stage("wait"):
-        turns.take(patience)
-    token = _has_turn.set(True)
+        slots.take(limit)
     try:
         yield
     finally:
-        _has_turn.reset(token)
-        turns.give_back(patience.subject)
+        slots.give_back(limit.subject)
 
 
 @contextmanager
-def patience(of: Patience) -> Iterator[None]:
-    token = _patience.set(of)
+def waiting(limit: WaitLimit) -> Iterator[None]:
+    """Within the block, this thread waits for slots as the limit says."""
+    token = _limit.set(limit)
     try:
         yield
     finally:
-        _patience.reset(token)
+        _limit.reset(token)
 
 
-def of_request() -> Patience:
-    return Patience(settings.FACESVC_INFERENCE_WAIT_SECONDS, takes_place=True)
+def limit_of_request() -> WaitLimit:
+    return WaitLimit(settings.FACESVC_INFERENCE_WAIT_SECONDS, takes_place=True)
 
 
-def current() -> Patience:
-    return _patience.get()
+def current_limit() -> WaitLimit:
+    return _limit.get()
 
 
-def be_of(subject: str, *, is_alone: bool) -> None:
-    """From now on, the request waits as one of this subject's; to the end of `patience`."""
-    _patience.set(replace(_patience.get(), subject=subject, is_alone=is_alone))
+def wait_as(subject: str, *, is_alone: bool) -> None:
+    """From now on, the request waits as one of this subject's; to the end of `waiting`."""
+    _limit.set(replace(_limit.get(), subject=subject, is_alone=is_alone))
 
 
-def for_seconds(seconds: float) -> Patience:
-    """The patience of a request that has begun to compute: it needs no place to go on."""
-    return replace(_patience.get(), seconds=seconds, takes_place=False)
+def limit_of_seconds(seconds: float) -> WaitLimit:
+    """For a request that has begun to compute: it needs no place to go on."""
+    return replace(_limit.get(), seconds=seconds, takes_place=False)

@@ -16,7 +16,6 @@ from recognition.model_change import activation
 from recognition.models import Face
 from recognition.packs import engine, thresholds
 from recognition.packs.engine import Engine
-from recognition.processes.capacity import turn
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,7 @@ def verify(
     """
     compare = compare or partial(comparing.compare_with_user, face_id=face_id)
     while True:
-        with turn():
-            active = engine.current()
+        with engine.at_work() as active:
             picture = active.decode(image)
             faces = active.detect(picture)
             if face_id is not None:

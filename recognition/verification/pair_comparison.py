@@ -7,7 +7,6 @@ from recognition.inference.pipeline import DetectedFace
 from recognition.packs import engine
 from recognition.packs.engine import Engine
 from recognition.packs.thresholds import level_confidence
-from recognition.processes.capacity import turn
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,7 @@ class Comparison:
 def compare(*, image_a: bytes, image_b: bytes, level: str) -> Comparison:
     """The main faces of two pictures. Raises ImageError, no_face (details: which picture)."""
     faces = []
-    with turn():
-        active = engine.current()
+    with engine.at_work() as active:
         for name, image in (("image_a", image_a), ("image_b", image_b)):
             found = active.look_at(image)
             if not found:

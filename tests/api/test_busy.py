@@ -17,7 +17,7 @@ from batch.models import Item
 from recognition.api.user_requests import in_progress
 from recognition.models import RateWindow
 from recognition.processes import capacity
-from recognition.processes.capacity import Patience, Turns
+from recognition.processes.capacity import InferenceSlots, WaitLimit
 from tests.support.builders import (
     OWNER,
     PICTURE,
@@ -47,13 +47,13 @@ def gallery(fake: FakePipeline, settings: Settings) -> None:
 
 
 @pytest.fixture
-def rush() -> Iterator[Turns]:
-    """Somebody else has the only turn."""
-    turns = capacity._turns(1, 0)
-    turns.take(Patience())
-    yield turns
-    if not turns._free:
-        turns.give_back()
+def rush() -> Iterator[InferenceSlots]:
+    """Somebody else has the only slot."""
+    slots = capacity._slots(1, 0)
+    slots.take(WaitLimit())
+    yield slots
+    if not slots._free:
+        slots.give_back()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def rush() -> Iterator[Turns]:
     ],
 )
 def test_it_works(
-    service: Person, rush: Turns, fake: FakePipeline, path: str, fields: dict[str, Any]
+    service: Person, rush: InferenceSlots, fake: FakePipeline, path: str, fields: dict[str, Any]
 ) -> None:
     before = row_counts()
     headers = {"Idempotency-Key": "once"}
@@ -83,7 +83,7 @@ def test_it_works(
 
 
 def test_a_frame_comes_again_and_costs_no_request(
-    owner: Person, rush: Turns, settings: Settings
+    owner: Person, rush: InferenceSlots, settings: Settings
 ) -> None:
     opened = owner.post("sessions", user_id=OWNER, purpose="video_call")
     path = f"sessions/{data_of(opened, 201)['session_id']}/frames?sequence=1"
@@ -151,7 +151,9 @@ def test_requests_that_hang_leave_threads_for_probes(
     assert capacity.admission._inside == 1
 
 
-def test_what_needs_no_inference_answers(service: Person, client: Client, rush: Turns) -> None:
+def test_what_needs_no_inference_answers(
+    service: Person, client: Client, rush: InferenceSlots
+) -> None:
     assert client.get("/health/live").status_code == 200
     for path in (f"users/{OWNER}", f"users/{OWNER}/faces", "users", "batch-jobs", "models"):
         assert service.get(path).status_code == 200, path
@@ -160,15 +162,15 @@ def test_what_needs_no_inference_answers(service: Person, client: Client, rush: 
 
 
 def test_a_batch_at_once_goes_on_between_others(
-    service: Person, rush: Turns, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    service: Person, rush: InferenceSlots, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever had a turn for the first picture waits for the others until the time is over."""
+    """A batch that had a slot for the first picture waits for the others until the time is over."""
     settings.FACESVC_BATCH_AT_ONCE_SECONDS = 0.5
     once = at_once._outcome
 
     def then_a_rush(*args: Any) -> Any:
         outcome = once(*args)
-        rush.take(Patience())
+        rush.take(WaitLimit())
         return outcome
 
     rush.give_back()
@@ -215,7 +217,9 @@ def test_long_bodies_are_not_all_read_at_once(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_picture_of_a_job_waits_as_long_as_it_takes(service: Person, rush: Turns) -> None:
+def test_a_picture_of_a_job_waits_as_long_as_it_takes(
+    service: Person, rush: InferenceSlots
+) -> None:
     answer = service.post("batch-identify", images=IMAGES[:1], processing_options={"async": True})
     assert answer.status_code == 202
     Item.objects.update(attempts=1, claimed_until=timezone.now() + timedelta(minutes=1))

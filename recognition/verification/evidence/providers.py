@@ -77,7 +77,7 @@ class PackProvider:
     """The anti-spoofing of the active pack, if it has one."""
 
     def begin(self, look: Look) -> Callable[[], Outcome]:
-        # Now, while the request has its turn: later it could be refused another one.
+        # Now, while the request has its slot: later it could be refused another one.
         outcome = self._check(look)
         return lambda: outcome
 

@@ -164,10 +164,10 @@ metrics_folder.on_starting(None)
 folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]
 for _ in range(2):
     if not (pid := os.fork()):
-        from recognition.processes import stages, turns
+        from recognition.processes import slots, stages
         with stages.stage("detect"):
             pass
-        turns._WAITING.inc()
+        slots._WAITING.inc()
         os._exit(0)
     os.waitpid(pid, 0)
 from prometheus_client import CollectorRegistry, generate_latest

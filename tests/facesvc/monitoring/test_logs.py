@@ -14,7 +14,7 @@ from django.test import Client
 from facesvc.monitoring import logs
 from management import operations
 from recognition.processes import current_request
-from recognition.processes.capacity import BusyError
+from recognition.processes.capacity import OverloadedError
 from tests.support.builders import (
     OWNER,
     PICTURE_BASE64,
@@ -131,7 +131,7 @@ def test_that_we_are_busy_is_no_error(
     owner: Person, output: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def busy(*_: Any) -> None:
-        raise BusyError("full")
+        raise OverloadedError("full")
 
     monkeypatch.setattr(operations, "user_of", busy)
     owner.get(f"users/{OWNER}")

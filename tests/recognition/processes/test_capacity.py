@@ -1,4 +1,4 @@
-"""Turns to compute: in order, a bounded number who wait, and none that gets lost."""
+"""Slots to compute in: in order, a bounded number who wait, and none that gets lost."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,123 +14,131 @@ from recognition.inference.sessions import Model
 from recognition.packs import engine
 from recognition.packs.scores import ScoreScale
 from recognition.processes import capacity
-from recognition.processes.capacity import Admission, BusyError, Bytes, Patience, Turns
+from recognition.processes.capacity import (
+    Admission,
+    Bytes,
+    InferenceSlots,
+    OverloadedError,
+    WaitLimit,
+)
 from tests.support.patience import PATIENCE
 
-UNLIMITED, REQUEST, HASTY = Patience(), Patience(30, takes_place=True), Patience(0.01, True)
+UNLIMITED, REQUEST, HASTY = WaitLimit(), WaitLimit(30, takes_place=True), WaitLimit(0.01, True)
 
 
-def queued(turns: Turns, threads: ThreadPoolExecutor, task: Callable[[], object]) -> Future[object]:
-    """The task in a thread, when it waits for its turn."""
-    before = len(turns._queue)
+def queued(
+    slots: InferenceSlots, threads: ThreadPoolExecutor, task: Callable[[], object]
+) -> Future[object]:
+    """The task in a thread, when it waits for its slot."""
+    before = len(slots._queue)
     future = threads.submit(task)
-    while len(turns._queue) == before:
+    while len(slots._queue) == before:
         assert not future.done()
     return future
 
 
 def test_it_works() -> None:
-    turns, order = Turns(1, places=3), []
-    turns.take(REQUEST)
+    slots, order = InferenceSlots(1, places=3), []
+    slots.take(REQUEST)
 
     def work(number: int) -> None:
-        turns.take(REQUEST)
+        slots.take(REQUEST)
         order.append(number)
-        turns.give_back()
+        slots.give_back()
 
     with ThreadPoolExecutor(3) as threads:
         for number in range(3):
-            queued(turns, threads, lambda number=number: work(number))  # type: ignore[misc]
+            queued(slots, threads, lambda number=number: work(number))  # type: ignore[misc]
         assert order == []
-        turns.give_back()
+        slots.give_back()
     assert order == [0, 1, 2]
-    assert turns._free == 1
+    assert slots._free == 1
 
 
 def test_too_many_are_refused_at_once() -> None:
-    turns = Turns(1, places=1)
-    turns.take(REQUEST)
+    slots = InferenceSlots(1, places=1)
+    slots.take(REQUEST)
     with ThreadPoolExecutor(2) as threads:
-        waiting = queued(turns, threads, lambda: turns.take(REQUEST))
-        with pytest.raises(BusyError):
-            turns.take(REQUEST)
+        waiting = queued(slots, threads, lambda: slots.take(REQUEST))
+        with pytest.raises(OverloadedError):
+            slots.take(REQUEST)
         # Who has few threads, or few batches, of its own needs no place.
-        job = queued(turns, threads, lambda: turns.take(UNLIMITED))
-        turns.give_back()
+        job = queued(slots, threads, lambda: slots.take(UNLIMITED))
+        slots.give_back()
         waiting.result()
-        turns.give_back()
+        slots.give_back()
         job.result()
-    turns.give_back()
-    assert turns._free == 1
+    slots.give_back()
+    assert slots._free == 1
 
 
 def test_who_waited_too_long_leaves_the_place() -> None:
-    turns = Turns(1, places=1)
-    turns.take(REQUEST)
+    slots = InferenceSlots(1, places=1)
+    slots.take(REQUEST)
     for _ in range(3):
-        with pytest.raises(BusyError):
-            turns.take(HASTY)
-    turns.give_back()
-    turns.take(HASTY)
+        with pytest.raises(OverloadedError):
+            slots.take(HASTY)
+    slots.give_back()
+    slots.take(HASTY)
 
 
-def patience_of(subject: str) -> Patience:
-    return Patience(PATIENCE, takes_place=True, subject=subject)
+def limit_of(subject: str) -> WaitLimit:
+    return WaitLimit(PATIENCE, takes_place=True, subject=subject)
 
 
-def test_subjects_take_turns_one_after_the_other() -> None:
+def test_subjects_take_slots_one_after_the_other() -> None:
     """A client with many requests delays nobody by more than one of them."""
-    turns, order = Turns(1, places=9), []
-    turns.take(patience_of("first"))
+    slots, order = InferenceSlots(1, places=9), []
+    slots.take(limit_of("first"))
 
     def work(name: str) -> None:
-        turns.take(patience_of(name[0]))
+        slots.take(limit_of(name[0]))
         order.append(name)
-        turns.give_back()
+        slots.give_back()
 
     with ThreadPoolExecutor(6) as threads:
         for name in ("a1", "a2", "a3", "b1", "b2", "c1"):
-            queued(turns, threads, lambda name=name: work(name))  # type: ignore[misc]
-        turns.give_back()
+            queued(slots, threads, lambda name=name: work(name))  # type: ignore[misc]
+        slots.give_back()
     assert order == ["a1", "b1", "c1", "a2", "b2", "a3"]
-    assert turns._free == 1
+    assert slots._free == 1
 
 
 def test_the_newest_of_who_has_most_places_makes_room() -> None:
-    turns = Turns(1, places=3)
-    turns.take(patience_of("first"))
+    slots = InferenceSlots(1, places=3)
+    slots.take(limit_of("first"))
     with ThreadPoolExecutor(4) as threads:
-        loud = [queued(turns, threads, lambda: turns.take(patience_of("loud"))) for _ in range(3)]
-        with pytest.raises(BusyError):
-            turns.take(patience_of("loud"))
-        quiet = threads.submit(turns.take, patience_of("quiet"))
-        with pytest.raises(BusyError):
+        loud = [queued(slots, threads, lambda: slots.take(limit_of("loud"))) for _ in range(3)]
+        with pytest.raises(OverloadedError):
+            slots.take(limit_of("loud"))
+        quiet = threads.submit(slots.take, limit_of("quiet"))
+        with pytest.raises(OverloadedError):
             loud[2].result(PATIENCE)
         # Two places of one and one of another are fair: a third subject has to come again.
-        turns.give_back()
+        slots.give_back()
         loud[0].result(PATIENCE)
-        turns.give_back()
+        slots.give_back()
         quiet.result(PATIENCE)
-        turns.give_back()
+        slots.give_back()
         loud[1].result(PATIENCE)
-        turns.give_back()
-    assert turns._free == 1
+        slots.give_back()
+    assert slots._free == 1
 
 
 def test_nobody_makes_room_where_places_are_shared() -> None:
-    turns = Turns(1, places=2)
-    turns.take(patience_of("first"))
+    slots = InferenceSlots(1, places=2)
+    slots.take(limit_of("first"))
     with ThreadPoolExecutor(2) as threads:
         waiting = [
-            queued(turns, threads, lambda name=name: turns.take(patience_of(name)))  # type: ignore[misc]
+            queued(slots, threads, lambda name=name: slots.take(limit_of(name)))  # type: ignore[misc]
             for name in ("a", "b")
         ]
-        with pytest.raises(BusyError):
-            turns.take(patience_of("c"))
+        with pytest.raises(OverloadedError):
+            slots.take(limit_of("c"))
         for each in waiting:
-            turns.give_back()
+            slots.give_back()
             each.result(PATIENCE)
-    turns.give_back()
+    slots.give_back()
 
 
 def test_threads_stay_free_for_probes(settings: Settings) -> None:
@@ -142,25 +150,25 @@ def test_threads_stay_free_for_probes(settings: Settings) -> None:
     assert [admission.enter() for _ in range(2)] == [True, False]
 
 
-def test_a_turn_within_a_turn_is_the_same(settings: Settings) -> None:
+def test_a_failure_gives_the_slot_back(settings: Settings) -> None:
     settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING = 1, 0
-    with capacity.patience(HASTY):
-        with capacity.turn(), capacity.turn():
-            pass
-        with pytest.raises(ZeroDivisionError), capacity.turn():
+    with capacity.waiting(HASTY):
+        with pytest.raises(ZeroDivisionError), capacity.slot():
+            with pytest.raises(OverloadedError), capacity.slot():
+                pass
             _ = 1 / 0
-        with capacity.turn():  # which the failure gave back
+        with capacity.slot():
             pass
 
 
 def test_bytes_of_bodies() -> None:
     bodies = Bytes()
     bodies.take(500, 100)  # alone of any size: views have limits of their own
-    with pytest.raises(BusyError):
+    with pytest.raises(OverloadedError):
         bodies.take(1, 100)
     bodies.give_back(500)
     bodies.take(60, 100)
-    with pytest.raises(BusyError):
+    with pytest.raises(OverloadedError):
         bodies.take(41, 100)
     bodies.take(40, 100)
 
@@ -214,33 +222,33 @@ def shapes_seen(network: Model, monkeypatch: pytest.MonkeyPatch) -> list[tuple[i
 
 
 def test_an_end_user_has_one_turn_at_a_time() -> None:
-    """The second request waits although a turn is free, which somebody else may have at once."""
-    turns = Turns(2, places=4)
-    user = Patience(PATIENCE, takes_place=True, subject="user", is_alone=True)
-    turns.take(user)
+    """The second request waits although a slot is free, which somebody else may have at once."""
+    slots = InferenceSlots(2, places=4)
+    user = WaitLimit(PATIENCE, takes_place=True, subject="user", is_alone=True)
+    slots.take(user)
     with ThreadPoolExecutor(2) as threads:
-        second = queued(turns, threads, lambda: turns.take(user))
-        turns.take(patience_of("app"))
-        app_waits = queued(turns, threads, lambda: turns.take(patience_of("app")))
-        turns.give_back("app")
+        second = queued(slots, threads, lambda: slots.take(user))
+        slots.take(limit_of("app"))
+        app_waits = queued(slots, threads, lambda: slots.take(limit_of("app")))
+        slots.give_back("app")
         app_waits.result(PATIENCE)
         assert not second.done()
-        turns.give_back("user")
+        slots.give_back("user")
         second.result(PATIENCE)
-        turns.give_back("user")
-        turns.give_back("app")
-    assert turns._free == 2 and not turns._computing
+        slots.give_back("user")
+        slots.give_back("app")
+    assert slots._free == 2 and not slots._computing
 
 
 def test_who_waits_for_the_own_turn_is_called_beside_the_next(settings: Settings) -> None:
-    turns = Turns(2, places=4)
-    user = Patience(PATIENCE, takes_place=True, subject="user", is_alone=True)
-    turns.take(user)
+    slots = InferenceSlots(2, places=4)
+    user = WaitLimit(PATIENCE, takes_place=True, subject="user", is_alone=True)
+    slots.take(user)
     with ThreadPoolExecutor(1) as threads:
-        second = queued(turns, threads, lambda: turns.take(user))
-        turns.give_back("user")  # one turn was free all the time
+        second = queued(slots, threads, lambda: slots.take(user))
+        slots.give_back("user")  # one slot was free all the time
         second.result(PATIENCE)
-    turns.take(patience_of("app"))
-    assert turns._free == 0
-    turns.give_back("user")
-    turns.give_back("app")
+    slots.take(limit_of("app"))
+    assert slots._free == 0
+    slots.give_back("user")
+    slots.give_back("app")

@@ -1,4 +1,4 @@
-"""Turns to compute: so many at once, and the callers get them one after the other."""
+"""Slots to compute in: so many at once, and callers get them one after the other."""
 
 from collections import Counter as Tally
 from collections import OrderedDict, deque
@@ -11,14 +11,14 @@ from prometheus_client import Counter, Gauge
 from recognition.errors import ServiceError
 
 _COMPUTING = Gauge(
-    "facesvc_inference_computing", "Turns that are taken.", multiprocess_mode="livesum"
+    "facesvc_inference_computing", "Slots that are taken.", multiprocess_mode="livesum"
 )
-_WAITING = Gauge("facesvc_inference_waiting", "Who waits for a turn.", multiprocess_mode="livesum")
+_WAITING = Gauge("facesvc_inference_waiting", "Who waits for a slot.", multiprocess_mode="livesum")
 REFUSED = Counter("facesvc_inference_refused", "Requests refused for want of room.", ["reason"])
 
 
-class BusyError(ServiceError):
-    """No turn or no memory could be had; nothing was done, and the same may well succeed later."""
+class OverloadedError(ServiceError):
+    """There was no slot or no memory; nothing was done, and the same may well succeed later."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("unavailable", "Too many pictures are being worked on; try again.")
@@ -26,13 +26,13 @@ class BusyError(ServiceError):
 
 
 @dataclass(frozen=True)
-class Patience:
+class WaitLimit:
     """How long to wait, whether that needs a place in the waiting room, and who waits."""
 
     seconds: float | None = None
     takes_place: bool = False
     subject: str = ""  # of the token
-    is_alone: bool = False  # the subject has one turn at a time: an end user
+    is_alone: bool = False  # the subject has one slot at a time: an end user
 
 
 @dataclass
@@ -45,7 +45,7 @@ class _Waiting:
 
 
 class _Queue:
-    """Who waits, in the order of their turns: one of each subject, then the next of each."""
+    """Who waits, in the order of the slots: one of each subject, then the next of each."""
 
     def __init__(self) -> None:
         self._of: OrderedDict[str, deque[_Waiting]] = OrderedDict()
@@ -67,8 +67,8 @@ class _Queue:
             del self._of[waiting.subject]
 
     def pop(self, computing: Container[str]) -> _Waiting | None:
-        """The first of the next subject that may have a turn; the subject's next one comes after
-        all others'. None if all who wait have their one turn."""
+        """The first of the next subject that may have a slot; the subject's next one comes after
+        all others'. None if all who wait have their one slot."""
         for subject, queue in self._of.items():
             if not (queue[0].is_alone and subject in computing):
                 first = queue.popleft()
@@ -84,7 +84,7 @@ class _Queue:
         return next(each for each in reversed(self._of[subject]) if each.takes_place)
 
 
-class Turns:
+class InferenceSlots:
     """So many at once; of those who need a place to wait, at most `places` do."""
 
     def __init__(self, at_once: int, places: int) -> None:
@@ -94,19 +94,19 @@ class Turns:
         self._computing: Tally[str] = Tally()
         self._lock = Lock()
 
-    def take(self, patience: Patience) -> None:
-        """Raises BusyError."""
-        waiting = self._take_or_queue(patience)
+    def take(self, limit: WaitLimit) -> None:
+        """Raises OverloadedError."""
+        waiting = self._take_or_queue(limit)
         if waiting is None:
             return
-        called = waiting.called.wait(patience.seconds)
+        called = waiting.called.wait(limit.seconds)
         with self._lock:
             if waiting.is_displaced:
-                raise BusyError("displaced")
+                raise OverloadedError("displaced")
             if not called and not waiting.called.is_set():
                 self._queue.remove(waiting)
                 _WAITING.dec()
-                raise BusyError("waited")
+                raise OverloadedError("waited")
 
     def give_back(self, subject: str = "") -> None:
         """To the next in the queue: a request that comes just now is not quicker."""
@@ -115,7 +115,7 @@ class Turns:
             self._computing += Tally()  # drops who computes nothing
             self._free += 1
             _COMPUTING.dec()
-            # More than one may wait for a subject that had its one turn until now.
+            # More than one may wait for a subject that had its one slot until now.
             while self._free and (waiting := self._queue.pop(self._computing)):
                 self._begin(waiting.subject)
                 waiting.called.set()
@@ -126,26 +126,29 @@ class Turns:
         self._computing[subject] += 1
         _COMPUTING.inc()
 
-    def _take_or_queue(self, patience: Patience) -> _Waiting | None:
+    def _take_or_queue(self, limit: WaitLimit) -> _Waiting | None:
         with self._lock:
-            has_one = patience.is_alone and self._computing[patience.subject]
+            has_one = limit.is_alone and self._computing[limit.subject]
             if self._free and not has_one:
-                self._begin(patience.subject)
+                self._begin(limit.subject)
                 return None
-            if patience.takes_place and self._queue.in_places() >= self._places:
-                self._make_place(patience.subject)
-            waiting = _Waiting(patience.takes_place, patience.subject, patience.is_alone)
+            if limit.takes_place and self._queue.in_places() >= self._places:
+                self._make_place(limit.subject)
+            waiting = _Waiting(limit.takes_place, limit.subject, limit.is_alone)
             self._queue.append(waiting)
             _WAITING.inc()
             return waiting
 
     def _make_place(self, subject: str) -> None:
-        """Send away the newest of a subject that has clearly more places. Raises BusyError."""
+        """Send away the newest of a subject that has clearly more places.
+
+        Raises OverloadedError.
+        """
         if not self._places:
-            raise BusyError("full")
+            raise OverloadedError("full")
         last = self._queue.last_of_most()
         if self._queue.in_places(last.subject) < self._queue.in_places(subject) + 2:
-            raise BusyError("full")
+            raise OverloadedError("full")
         self._queue.remove(last)
         _WAITING.dec()
         last.is_displaced = True
