@@ -13,7 +13,7 @@ from facesvc.running import web_worker
 from tests.support.builders import OWNER, USER_SCOPES, user_token
 from tests.support.patience import PATIENCE
 
-THREADS = 4
+THREADS = 8  # more than drop refused bodies at once
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
 LAST = b"Connection: close\r\n\r\n"
 ALIVE = b'{"status": "alive"}'
