@@ -13,9 +13,9 @@ from recognition.inference.pack.declaration import PackError
 
 class State(StrEnum):
     OK = "ok"
-    WARNING = "warning"  # it works, and should be looked at
+    WARNING = "warning"  # it works, but needs attention
     FAILURE = "failure"  # something does not work
-    UNKNOWN = "unknown"  # it could not be looked at, because of another failure
+    UNKNOWN = "unknown"  # skipped, because a check that it needs failed
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Check:
 
 
 def examine(checks: Sequence[Check]) -> Iterator[tuple[str, Finding]]:
-    """The name and the finding of each check. One whose need has failed is not made."""
+    """Yields each check's name and finding. A check is skipped when one that it needs failed."""
     failed: set[str] = set()
     for check in checks:
         if missing := [need for need in check.needs if need in failed]:
-            finding = Finding(State.UNKNOWN, f"not looked at, because of: {missing[0]}")
+            finding = Finding(State.UNKNOWN, f"skipped, because these failed: {missing[0]}")
         else:
             finding = _looked(check)
         if finding.state in (State.FAILURE, State.UNKNOWN):
@@ -68,5 +68,5 @@ def _looked(check: Check) -> Finding:
 
 
 def _first_line(error: Exception) -> str:
-    """Without what PostgreSQL adds to an error, which may be a row."""
+    """The first line of an error: PostgreSQL's further lines may quote a row."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -19,7 +19,7 @@ _MB = 1024**2
 
 
 def configuration() -> Finding:
-    """What `manage.py check` finds. A SECRET_KEY that is missing or weak ends every command."""
+    """Reports what `manage.py check` finds. Every command ends at a missing or weak SECRET_KEY."""
     found = [each for each in django_checks.run_checks() if each.level >= django_checks.ERROR]
     if found:
         return failure(found[0].msg, found[0].hint or "`manage.py check` has all of it.")
@@ -39,17 +39,17 @@ def models() -> Finding:
 
 
 def inference() -> Finding:
-    """Loads the networks and runs them on a picture made in memory."""
+    """Loads the networks and runs them on a picture that is made in memory."""
     loaded = engine.load(*_active())
     began = time.monotonic()
     if not loaded.self_test():
         advice = "Have another pack serve: `manage.py models activate`."
-        return failure("the networks give what cannot be right", advice)
+        return failure("the networks return impossible values", advice)
     return ok(f"the networks run: {1000 * (time.monotonic() - began):.0f} ms for a small picture")
 
 
 def _active() -> tuple[str, str]:
-    """The pack that serves and its key; without a database, what a new one would begin with."""
+    """The active pack and its key; without a database, what a new one would begin with."""
     try:
         row = ActiveModel.objects.first()
     except (Error, DatabaseError):
@@ -69,7 +69,7 @@ def disk() -> Finding:
 
 
 def memory() -> Finding:
-    """What all processes of one machine take at most, beside what it has."""
+    """Compares the memory that all processes may take with the memory of this machine."""
     web, workers = gunicorn_conf.workers, settings.FACESVC_TASK_WORKERS
     needed = (web + workers) * gunicorn_conf.WORKER_BYTES // _MB
     there = machine.memory() // _MB

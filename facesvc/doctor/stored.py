@@ -26,7 +26,7 @@ A_KEY = "python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom
 
 
 def database() -> Finding:
-    """It answers, takes writes, and is new enough, as its extension is."""
+    """Checks that the database takes writes, and that it and pgvector are new enough."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('transaction_read_only')")
         if cursor.fetchone() != ("off",):
@@ -56,7 +56,7 @@ def migrations() -> Finding:
 
 
 def clock() -> Finding:
-    """The clock of the database beside ours."""
+    """Compares the clock of the database with the clock of this machine."""
     before = timezone.now()
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
@@ -72,7 +72,7 @@ def clock() -> Finding:
 
 
 def search() -> Finding:
-    """The index and the centre of the templates that are searched."""
+    """Checks the index and the centre of the templates that are searched."""
     if (row := ActiveModel.objects.first()) is None:
         return failure("nothing is prepared", "Run `manage.py migrate`.")
     version = engine.version_of(engine.pack(row.pack), row.template_key)
@@ -95,7 +95,7 @@ def template_key() -> Finding:
 
 
 def crop_key() -> Finding:
-    """Whether the newest and the oldest kept picture can be opened."""
+    """Checks that the newest and the oldest kept picture can be decrypted."""
     if not sealing.is_possible():
         text = "there is none: jobs, callbacks and a change of the model do not work"
         return warning(text, f"Set FACESVC_CROP_KEYS: {A_KEY}")
@@ -108,7 +108,7 @@ def crop_key() -> Finding:
 
 
 def queue() -> Finding:
-    """Whether a cluster looks at the schedule and takes tasks, on whatever machine."""
+    """Checks that a worker on any machine follows the schedule and takes tasks."""
     sweep = Schedule.objects.filter(name=SWEEP).first()
     if sweep is None:
         return failure("the schedule is missing", "Run `manage.py migrate`.")

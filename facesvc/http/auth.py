@@ -39,7 +39,7 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """The token has the scope, or all of them, that the view names in `required_scope`."""
+    """Requires the scope, or all scopes, that the view names in `required_scope`."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         caller: Any = request.user

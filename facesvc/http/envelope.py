@@ -21,7 +21,7 @@ def metadata(request: HttpRequest) -> dict[str, str]:
 
 
 class EnvelopeRenderer(JSONRenderer):
-    """Wraps what a view answers (`data`), or what exception_handler made of an error."""
+    """Wraps the answer of a view as `data`, or what exception_handler made of an error."""
 
     def render(
         self,

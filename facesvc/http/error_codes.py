@@ -16,7 +16,7 @@ MODERATION = "Moderation"
 BATCH = "Batches"
 SERVICE = "The service"
 
-# What any operation may answer; the other topics belong to some operations.
+# Any operation may answer a code of these topics; the other topics belong to some operations.
 EVERYWHERE = (REQUEST, CALLER, SERVICE)
 
 
@@ -30,20 +30,20 @@ class Code(NamedTuple):
 # Codes are part of the API and never change their meaning.
 CODES = {
     "invalid_request": Code(
-        *(400, REQUEST, "Fields are missing, or have values that are not taken."),
+        *(400, REQUEST, "Fields are missing or have values that are not allowed."),
         "Correct what `details.fields` or the message names.",
     ),
     "malformed_json": Code(
-        *(400, REQUEST, "The body is no JSON object."),
-        "Send one JSON object in UTF-8, without keys that stand there twice.",
+        *(400, REQUEST, "The body is not a JSON object."),
+        "Send one JSON object in UTF-8, without duplicate keys.",
     ),
     "unknown_field": Code(
         *(400, REQUEST, "The request has a field that the service does not know."),
         "Look for a misspelling; `details.known` lists the fields.",
     ),
     "invalid_cursor": Code(
-        *(400, REQUEST, "The cursor is not one of this list."),
-        "Take `next_cursor` of the page before, or begin again without a cursor.",
+        *(400, REQUEST, "The cursor does not belong to this list."),
+        "Use `next_cursor` of the previous page, or begin again without a cursor.",
     ),
     "not_found": Code(
         *(404, REQUEST, "The service has no such address."),
@@ -58,28 +58,28 @@ CODES = {
         "Send `Accept: application/json`, or leave the header out.",
     ),
     "idempotency_conflict": Code(
-        *(409, REQUEST, "The `Idempotency-Key` came with another request before."),
-        "Make a new key for each new request.",
+        *(409, REQUEST, "The `Idempotency-Key` was used for a different request before."),
+        "Use a new key for each new request.",
     ),
     "request_in_progress": Code(
         *(409, REQUEST, "A request with the same `Idempotency-Key` is being worked on."),
         "Send the same request again after `Retry-After`: it gets the first one's answer.",
     ),
     "length_required": Code(
-        *(411, REQUEST, "The body came without its length."),
+        *(411, REQUEST, "The request does not say how long its body is."),
         "Send `Content-Length` in place of `Transfer-Encoding: chunked`.",
     ),
     "payload_too_large": Code(
-        *(413, REQUEST, "The body, or what it has besides pictures, is too long."),
+        *(413, REQUEST, "The body, or its part without the pictures, is too long."),
         "Send fewer or smaller pictures; the message names the limit.",
     ),
     "unsupported_media_type": Code(
-        *(415, REQUEST, "The body has a `Content-Type` or `Content-Encoding` that is not taken."),
+        *(415, REQUEST, "The `Content-Type` or `Content-Encoding` of the body is not accepted."),
         "Send one of the types that the API description lists for the operation, not compressed.",
     ),
     "requests_in_progress": Code(
-        *(429, REQUEST, "Two requests with pictures of this user are being worked on, or a batch."),
-        "Send the next one after an answer.",
+        *(429, REQUEST, "Two requests with pictures, or a batch, of this user are in progress."),
+        "Send the next request after the answer to one of them.",
     ),
     "rate_limited": Code(
         *(429, REQUEST, "The token has made too many calls, or looked up too many faces."),
@@ -91,11 +91,11 @@ CODES = {
         "Send the header `Authorization: Bearer <token>`.",
     ),
     "invalid_token": Code(
-        *(401, CALLER, "The token is not one that the service can trust."),
+        *(401, CALLER, "The service cannot trust the token."),
         "Check its signature, `aud`, `iss` and `sub`, or get a new one.",
     ),
     "token_expired": Code(
-        *(401, CALLER, "The token was good and has expired."),
+        *(401, CALLER, "The token has expired."),
         "Get a new token and send the request again.",
     ),
     "insufficient_scope": Code(
@@ -111,16 +111,16 @@ CODES = {
         "Call from your server, with a service's token.",
     ),
     "invalid_base64": Code(
-        *(400, PICTURE, "The text in place of a picture is not base64."),
+        *(400, PICTURE, "The text of a picture is not base64."),
         "Encode the bytes of the file as base64, or send the file itself in a form.",
     ),
     "empty_image": Code(
-        *(400, PICTURE, "The picture has no bytes."),
+        *(400, PICTURE, "The picture is empty."),
         "Check that the file was read before it was sent.",
     ),
     "invalid_image": Code(
         *(400, PICTURE, "The picture cannot be decoded."),
-        "Save it once more with another program, or take another one.",
+        "Save it again with another program, or use another picture.",
     ),
     "truncated_image": Code(
         *(400, PICTURE, "The picture ends too early."),
@@ -144,14 +144,14 @@ CODES = {
     ),
     "duplicate_face": Code(
         *(409, FACE, "The user already has this picture."),
-        "Nothing is left to do: `details.face_id` is its face.",
+        "You need not do anything: `details.face_id` is its face.",
     ),
     "no_face": Code(
         *(422, FACE, "No face was found in the picture."),
         "Ask for a photo of the face from the front, in good light.",
     ),
     "multiple_faces": Code(
-        *(422, FACE, "The picture has several faces, and one is to be enrolled."),
+        *(422, FACE, "The picture has several faces, but only one can be enrolled."),
         "Crop it, or choose a face of `details.faces` with `face_index`.",
     ),
     "invalid_face_index": Code(
@@ -159,7 +159,7 @@ CODES = {
         "Count from 0, in the order in which detect lists the faces.",
     ),
     "low_quality": Code(
-        *(422, FACE, "The face is too dark, blurred, small or turned to be enrolled."),
+        *(422, FACE, "The face is too dark, blurred, small or far turned to be enrolled."),
         "Tell the user what `details.reasons` says, and take another photo.",
     ),
     "consent_required": Code(
@@ -167,23 +167,23 @@ CODES = {
         "Send `metadata.consent` with `given_at` and `text_version`.",
     ),
     "user_not_found": Code(
-        *(404, STORED, "There is no such user, or it is not yours to see."),
+        *(404, STORED, "There is no such user, or the caller may not see it."),
         "Check the id; `PUT /users/{user_id}` or an enrolment creates a user.",
     ),
     "user_merged": Code(
-        *(404, STORED, "The user was merged into another one; nothing can be done under this id."),
-        "Use the id of the user who stayed, which the app has chosen, and forget this one.",
+        *(404, STORED, "The user was merged into another one, and this id can no longer be used."),
+        "Use the id of the user who stayed and drop this one; your app chose which one stays.",
     ),
     "user_suspended": Code(
         *(403, STORED, "A moderator has suspended the user. Only services get this code."),
         "Wait until a moderator ends it: `POST /users/{user_id}/unsuspend`.",
     ),
     "face_not_found": Code(
-        *(404, STORED, "There is no such face, or it is not yours to see."),
+        *(404, STORED, "There is no such face, or the caller may not see it."),
         "`GET /users/{user_id}/faces` lists the faces of a user.",
     ),
     "session_not_found": Code(
-        *(404, SESSION, "There is no such session, or it is not yours to see."),
+        *(404, SESSION, "There is no such session, or the caller may not see it."),
         "Open a session with `POST /sessions`.",
     ),
     "session_ended": Code(
@@ -211,19 +211,19 @@ CODES = {
         "Send fewer; `FACESVC_LIVE_FRAMES_PER_SECOND` is the limit of a session.",
     ),
     "frames_in_progress": Code(
-        *(429, SESSION, "Earlier frames of the call are still being looked at."),
+        *(429, SESSION, "Earlier frames of the call are still in progress."),
         "Send the next frame after an answer.",
     ),
     "friendship_not_found": Code(
-        *(404, GRAPH, "The two are no friends, or it is not yours to see."),
+        *(404, GRAPH, "The two users are not friends, or the caller may not see it."),
         "`GET /users/{user_id}/friends` lists a user's friends.",
     ),
     "group_not_found": Code(
-        *(404, GRAPH, "There is no such group, or it is not yours to see."),
+        *(404, GRAPH, "There is no such group, or the caller may not see it."),
         "`PUT /groups/{name}` creates one.",
     ),
     "membership_not_found": Code(
-        *(404, GRAPH, "The user is no member of the group, or it is not yours to see."),
+        *(404, GRAPH, "The user is not a member of the group, or the caller may not see it."),
         "`GET /groups/{name}/members` lists the members.",
     ),
     "invalid_friendship": Code(
@@ -235,23 +235,23 @@ CODES = {
         "The message says which names are taken.",
     ),
     "invalid_graph": Code(
-        *(422, GRAPH, "Lines of the graph are wrong, and nothing was imported."),
-        "Correct the lines in `details.errors` and send all of it again.",
+        *(422, GRAPH, "Some lines of the graph are wrong, so nothing was imported."),
+        "Correct the lines that `details.errors` lists, and send the whole graph again.",
     ),
     "same_user": Code(
-        *(422, MODERATION, "The face belongs to this user already, or the two users are one."),
+        *(422, MODERATION, "The face already belongs to this user, or both ids are one user's."),
         "Name another user.",
     ),
     "duplicate_not_found": Code(
-        *(404, MODERATION, "There is no such possible duplicate, or no longer."),
-        "`GET /duplicates` lists them. One goes with either face, and with either user.",
+        *(404, MODERATION, "There is no such possible duplicate, or it no longer exists."),
+        "`GET /duplicates` lists them. An entry is deleted with either of its faces or users.",
     ),
     "already_decided": Code(
-        *(409, MODERATION, "Somebody has decided about this possible duplicate before."),
-        "Read it again: `details.state` says how.",
+        *(409, MODERATION, "This possible duplicate has already been decided."),
+        "`details.state` says how it was decided.",
     ),
     "job_not_found": Code(
-        *(404, BATCH, "There is no such job, or another client began it."),
+        *(404, BATCH, "There is no such job, or another client created it."),
         "`GET /batch-jobs` lists your jobs.",
     ),
     "too_many_images": Code(
@@ -259,15 +259,15 @@ CODES = {
         "Send several batches; `details.limit` is the limit of one.",
     ),
     "invalid_callback_url": Code(
-        *(422, BATCH, "No callback can go to this address."),
+        *(422, BATCH, "The service sends no callbacks to this address."),
         "The message says why; see docs/webhooks.md.",
     ),
     "internal_error": Code(
         *(500, SERVICE, "The service has a fault."),
-        "Tell the operator `metadata.request_id`: the fault is in the log under it.",
+        "Give `metadata.request_id` to the operator, who finds the fault in the log by it.",
     ),
     "unavailable": Code(
-        *(503, SERVICE, "The service has too much to do, or something that it needs is away."),
+        *(503, SERVICE, "The service is overloaded, or something that it needs is unavailable."),
         "Nothing was done: send the same request again after `Retry-After` seconds.",
     ),
     "encryption_not_set_up": Code(
@@ -291,5 +291,5 @@ def table(topic: str) -> str:
 
 
 def topics() -> list[str]:
-    """All of them, in the order of the table."""
+    """The topics in the order of the table."""
     return [*dict.fromkeys(each.topic for each in CODES.values())]

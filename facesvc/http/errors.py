@@ -1,4 +1,4 @@
-"""Errors to answers; facesvc/http/error_codes.py has the table of codes."""
+"""Turns errors into answers; facesvc/http/error_codes.py has the table of codes."""
 
 import logging
 from typing import Any
@@ -27,13 +27,13 @@ from recognition.processes import connections
 
 logger = logging.getLogger(__name__)
 
-# Seconds after which the same request may well succeed.
+# Seconds after which the same request is likely to succeed (`Retry-After`).
 _RETRY_AFTER = {"unavailable": "5", "request_in_progress": "1"}
 
-# What passes by itself, besides troubles of the database.
+# Errors that pass by themselves, as those of the database do.
 _AWAY = (tokens.KeysUnavailableError, PackError)
 
-# Codes of Django REST framework that we name otherwise.
+# Codes of Django REST framework that have another name here.
 _RENAMED = {
     "parse_error": "malformed_json",
     "throttled": "rate_limited",
@@ -47,7 +47,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     body = _describe(error)
     if body is None:
         return None
-    # Nothing of a refused request may stay, also where a view runs inside a transaction.
+    # A refused request must leave nothing behind, even where its view runs inside a transaction.
     set_rollback()
     daily_counts.note(CountedKind.REFUSAL, body["code"])
     response = Response(body, status=STATUS[body["code"]])
@@ -76,7 +76,7 @@ def _describe(error: Exception) -> dict[str, Any] | None:
         case RequestDataTooBig():
             return _body("payload_too_large", "The body is too long.")
         case UnreadablePostError():
-            return _body("invalid_request", "The body did not come to its end.")
+            return _body("invalid_request", "The body is incomplete.")
         case TooManyFilesSent():
             return _body("too_many_images", "The form has too many files.")
         case _ if connections.is_passing(error) or isinstance(error, _AWAY):

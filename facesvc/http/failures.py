@@ -1,4 +1,4 @@
-"""What goes wrong under /admin/ is answered by a page for people, and elsewhere as the API does."""
+"""Answers failures: under /admin/ with a page for people, elsewhere as the API does."""
 
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
@@ -11,7 +11,7 @@ _ADMIN = "/admin/"
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    # Another host than ours has no admin pages.
+    # Only this host has admin pages.
     if not _is_for_people(request) or isinstance(exception, DisallowedHost):
         return errors.bad_request(request, exception)
     return _page(
@@ -53,13 +53,13 @@ def payload_too_large(request: HttpRequest) -> HttpResponse:
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:
-    """The page has the headers of the API's answer: when to try again."""
+    """The page has the headers of the API's answer, which say when to try again."""
     answer = errors.unavailable(request)
     if not _is_for_people(request):
         return answer
     page = _page(
         503,
-        "The service has too much to do",
+        "The service is overloaded",
         "Nothing was done. Wait some seconds, and load the page again.",
     )
     page["Retry-After"] = answer["Retry-After"]
@@ -82,6 +82,6 @@ def _is_for_people(request: HttpRequest) -> bool:
 
 
 def _page(status: int, title: str, words: str) -> HttpResponse:
-    """Made without the request: its operator and messages are in the database, which may fail."""
+    """Renders without the request: its operator is in the database, which may be away."""
     page = render_to_string("operators/failure.html", {"title": title, "words": words})
     return HttpResponse(page, status=status)

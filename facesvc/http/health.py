@@ -16,7 +16,7 @@ from recognition.inference.pack.declaration import PackError
 from recognition.packs import engine
 from recognition.verification.evidence import providers
 
-# Anybody may ask, and an inference costs a tenth of a second.
+# Seconds that a passed inference counts: anybody may ask, and one costs a tenth of a second.
 _REMEMBERED_SECONDS = 10.0
 _OTHERS_WAIT = 1.0  # seconds
 
@@ -43,10 +43,10 @@ def ready(request: HttpRequest) -> JsonResponse:
 
 
 class _Remembered:
-    """A check that is not repeated for a while after it has passed, nor made by many at once.
+    """A check that counts as passed for a while, and that one thread makes at a time.
 
-    While one hangs, as with a database that does not answer, the others fail after a second: they
-    must not take all threads.
+    While it hangs, as when the database does not answer, other callers fail after a second, so that
+    they do not take all threads.
     """
 
     def __init__(self, check: Callable[[], bool], seconds: float) -> None:
@@ -68,7 +68,7 @@ class _Remembered:
 
 
 def _database() -> bool:
-    """It answers and takes writes: after a failover a standby or a fenced server is read-only."""
+    """Checks that the database answers and takes writes: a standby is read-only."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT current_setting('transaction_read_only')")
@@ -101,7 +101,7 @@ def _search() -> bool:
 
 _CHECKS: dict[str, _Remembered] = {
     "database": _Remembered(_database, 0),
-    # What is migrated stays so while this code runs.
+    # Migrations that are applied stay applied while this code runs.
     "migrations": _Remembered(_migrations, float("inf")),
     "search": _Remembered(_search, _REMEMBERED_SECONDS),
     "inference": _Remembered(_inference, _REMEMBERED_SECONDS),

@@ -1,4 +1,4 @@
-"""The login of the admin pages, at which nobody can guess for long."""
+"""The login of the admin pages, which limits how often passwords can be guessed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +12,14 @@ from django.http import HttpRequest
 
 from facesvc.http import throttling
 
-# Tries a minute and an hour: for a name from one address; for all names from there, since each try
-# costs a third of a second of a core, also of a name that nobody has; and, should a proxy not say
-# where a client is, for a name from anywhere.
+# Tries a minute and an hour: for one name from one address; for all names from one address, since
+# each try costs a third of a second of a core, even for a name that does not exist; and for one
+# name from anywhere, in case a proxy does not say where a client is.
 _OF_A_NAME = throttling.Limits(5, 30)
 _OF_AN_ADDRESS = throttling.Limits(30, 200)
 _THROUGH_THE_PROXY = throttling.Limits(60, 300)
 
-# However many addresses there are, a process computes one password at a time.
+# A process computes one password at a time, however many addresses try.
 _computing = BoundedSemaphore(1)
 _PATIENCE = 0.3  # seconds, of a thread of the web server
 
@@ -28,9 +28,9 @@ class LoginForm(AdminAuthenticationForm):
     def clean(self) -> dict[str, Any]:
         peer, client = _addresses(self.request)
         name = self.cleaned_data.get("username", "")
-        # In this order: whoever is refused for the address makes no rows for names.
+        # The address comes first: a client that is refused for it adds no rows for names.
         _count(f"login {client}", _OF_AN_ADDRESS)
-        # A stranger elsewhere cannot lock an operator out.
+        # The address is part of the key, so a stranger elsewhere cannot lock an operator out.
         _count(f"login {client} {name}", _OF_A_NAME)
         if peer != client:
             _count(f"login {peer} through {name}", _THROUGH_THE_PROXY)
@@ -39,7 +39,7 @@ class LoginForm(AdminAuthenticationForm):
 
 
 def _addresses(request: HttpRequest | None) -> tuple[str, str]:
-    """Whoever speaks to us, and the client: behind the proxy the last one that it has added."""
+    """The address of the peer, and of the client as the proxy before us names it."""
     meta = request.META if request else {}
     peer = meta.get("REMOTE_ADDR", "")
     said = meta.get("HTTP_X_FORWARDED_FOR", "") if settings.FACESVC_BEHIND_TLS_PROXY else ""

@@ -1,7 +1,7 @@
 """GET /metrics for Prometheus: what this machine's web processes counted, and what is stored.
 
 The processes of one gunicorn count together in a folder, see facesvc.monitoring.metrics_folder.
-What is stored is the same whoever of them answers, on whatever machine.
+What is stored is the same from each process and each machine.
 """
 
 import os
@@ -32,7 +32,7 @@ from facesvc.monitoring.logs import method_of, route_of
 _REQUESTS = Counter("facesvc_requests", "Requests answered.", ["route", "method", "status"])
 _SECONDS = Histogram(
     "facesvc_request_seconds",
-    "Time from the first byte of a request's head to its answer, without the way of either.",
+    "Time from the first byte of a request's head to its answer, without the time on the network.",
     ["route"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )

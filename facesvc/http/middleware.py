@@ -1,5 +1,4 @@
-"""What every request carries: an id, its starting time and its line in the log; how much it may
-carry."""
+"""Gives every request an id, a starting time and a line in the log, and limits its size."""
 
 import re
 import time
@@ -15,10 +14,10 @@ from facesvc.monitoring import logs, tracing
 from recognition.packs import engine
 from recognition.processes import capacity, current_request, stages
 
-# Whatever is longer or stranger does not belong in a log line or a header.
+# An id that is longer, or has other characters, does not belong in a log line or a header.
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _API = "/api/v1/"
-# What probes and Prometheus ask for.
+# The paths that probes and Prometheus ask for.
 PAST_THE_PROXY = ("/health", "/health/live", "/health/ready", "/metrics")
 
 
@@ -34,7 +33,7 @@ class RequestContextMiddleware:
         try:
             return self._answer(request, request_id)
         finally:
-            # The thread may log something next that belongs to no request, such as a broken one.
+            # The next line that this thread logs may belong to no request, or to a broken one.
             current_request.request_id.reset(token)
 
     def _answer(self, request: HttpRequest, request_id: str) -> HttpResponse:
@@ -51,7 +50,7 @@ class RequestContextMiddleware:
         for name, value in request.META.get("facesvc.rate_limit", {}).items():
             response[name] = value
         if request.path.startswith(_API):
-            # People's faces: for whoever asked, and for no browser's or proxy's memory.
+            # Answers are about people's faces: no browser or proxy may keep them.
             response.setdefault("Cache-Control", "no-store")
         seconds = time.perf_counter() - request.META["facesvc.started"]
         metrics.observe(request, response, seconds)
@@ -61,7 +60,7 @@ class RequestContextMiddleware:
 
 
 class AdmissionMiddleware:
-    """Refuses at once what the threads of this process have no room for.
+    """Refuses requests at once when the threads of this process have no room for them.
 
     Probes pass: a process whose requests all wait for the database is alive, and says so.
     """
@@ -81,8 +80,10 @@ class AdmissionMiddleware:
 
 
 class CommonMiddleware(common.CommonMiddleware):
-    """Django's own, which asks whether the host is one of ALLOWED_HOSTS, but not of probes and
-    Prometheus: they come past the proxy, to the address of a pod, which no setting can name."""
+    """Skips Django's check of ALLOWED_HOSTS for probes and Prometheus.
+
+    They come past the proxy, to the address of a pod, which no setting can name.
+    """
 
     def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
         if request.path in PAST_THE_PROXY:
@@ -95,11 +96,12 @@ _PHOTO_FORM = "/admin/recognition/face/find-by-photo/"
 
 
 class BodyLimitMiddleware:
-    """Refuses what is too long for a form; the views of the API have limits of their own.
+    """Refuses a body that is too long for a form; the views of the API have limits of their own.
 
-    Django's own limit holds for all of the service, and a batch needs much: without this anybody
-    could have hundreds of megabytes read at the login. A form is read before it is known who sends
-    it, so it is no longer than what facesvc.running.web_worker waits for without a thread.
+    Django's own limit holds for the whole service, and a batch needs a large one: without this
+    class anybody could make the login read hundreds of megabytes. The service reads a form before
+    it knows who sent it, so this limit is what facesvc.running.web_worker waits for without a
+    thread.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

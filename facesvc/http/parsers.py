@@ -44,8 +44,11 @@ class RawImageParser(BaseParser):
 
 
 class FormParser(BaseParser):
-    """Forms. Clients differ in what they send as a file: a picture is taken without a file name,
-    and any other field, such as a list in JSON, with one."""
+    """Forms. Clients differ in what they send as a file.
+
+    So a picture may come without a file name, and any other field, such as a list in JSON, with
+    one.
+    """
 
     media_type = "multipart/form-data"
 
@@ -57,7 +60,7 @@ class FormParser(BaseParser):
         except MultiPartParserError as error:
             raise ParseError(f"The form is broken: {error}") from error
         data: MultiValueDict[str, Any] = MultiValueDict()
-        others = 0  # bytes that are no picture's
+        others = 0  # bytes beside the pictures
         for name, raw in _parts(texts):
             is_picture = name in _PICTURES
             others += 0 if is_picture else len(raw)
@@ -74,7 +77,7 @@ class FormParser(BaseParser):
 
 
 class _Form(MultiPartParser):
-    """Texts and names come as latin-1, which loses no byte of what is a picture or UTF-8."""
+    """Reads texts and names as latin-1, which loses no byte of a picture or of UTF-8."""
 
     def sanitize_file_name(self, file_name: str) -> str | None:
         return super().sanitize_file_name(file_name.encode("latin-1").decode(errors="replace"))
@@ -97,5 +100,5 @@ def _utf8(name: str) -> str:
 
 
 def _too_long(most: int) -> ServiceError:
-    message = f"Besides the pictures, the body has more than {most} bytes."
+    message = f"Beside the pictures, the body has more than {most} bytes."
     return ServiceError("payload_too_large", message)

@@ -14,9 +14,10 @@ from recognition.access import Caller
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module
 
-# One statement, which the ORM cannot say: counts this request in both windows, unless one of them
-# is full, so that refusals use nothing up. A window starts with its first request, and again with
-# the first one after its end. One that starts far ahead is of a clock that was set back since.
+# One statement that the ORM cannot express: it counts this request in both windows, unless one of
+# them is full, so that refusals use nothing up. A window starts with its first request, and again
+# with the first request after its end. A window that starts far in the future was made before the
+# clock was set back.
 _MINUTE, _HOUR = (
     f"(w.{name}_start > now() - interval '1 {name}'"
     f" AND w.{name}_start < now() + interval '1 minute')"
@@ -34,7 +35,7 @@ WHERE (NOT {_MINUTE} OR w.minute_count < %(minute)s) AND (NOT {_HOUR} OR w.hour_
 RETURNING minute_count, extract(epoch FROM minute_start + interval '1 minute' - now())::float,
     hour_count, extract(epoch FROM hour_start + interval '1 hour' - now())::float
 """
-# For somebody who was refused; a window that is over holds nothing.
+# Reads both windows after a refusal; a window that is over counts as empty.
 _LOOK = """
 SELECT CASE WHEN minute_left > 0 THEN minute_count ELSE 0 END, minute_left,
     CASE WHEN hour_left > 0 THEN hour_count ELSE 0 END, hour_left
@@ -49,7 +50,7 @@ _NO_LIMIT = 2**31 - 1
 
 
 class Limits(NamedTuple):
-    """How often in a minute and in an hour; 0 for no limit."""
+    """Requests a minute and an hour; 0 for no limit."""
 
     minute: int
     hour: int
@@ -58,13 +59,16 @@ class Limits(NamedTuple):
 class Window(NamedTuple):
     limit: int
     remaining: int
-    left: float  # seconds to its end
+    left: float  # seconds to the end of the window
     name: str
 
 
 def count(what: str, limits: Limits) -> tuple[bool, list[Window]]:
-    """Count one more if both windows have room. Whether they had, and those with a limit."""
-    # Not the text itself: whoever reads the table must not be able to use a token.
+    """Count one request if both windows have room.
+
+    Returns whether they had room, and the windows that have a limit.
+    """
+    # The key is a digest: a reader of the table must not be able to use a token.
     key = hashlib.sha256(what.encode()).hexdigest()
     most = {"minute": limits.minute or _NO_LIMIT, "hour": limits.hour or _NO_LIMIT}
     with connection.cursor() as cursor:
@@ -73,7 +77,7 @@ def count(what: str, limits: Limits) -> tuple[bool, list[Window]]:
         has_room = found is not None
         if not has_room:
             cursor.execute(_LOOK, {"key": key})
-            found = cursor.fetchone() or (0, 0.0, 0, 0.0)  # somebody has just dropped the row
+            found = cursor.fetchone() or (0, 0.0, 0, 0.0)  # the row has just been deleted
     windows = [
         Window(limit, max(0, limit - used), max(0.0, left), name)
         for limit, used, left, name in zip(
@@ -93,7 +97,7 @@ class TokenThrottle(BaseThrottle):
         if not any(limits):
             return True
         has_room, windows = count(str(request.auth), limits)
-        # The one that is hit next, and the one that holds longest of those that are full.
+        # The window that is full soonest, and the full window that lasts longest.
         nearest = min(windows, key=lambda window: (window.remaining, -window.left))
         request.META["facesvc.rate_limit"] = {
             "RateLimit-Limit": str(nearest.limit),

@@ -15,9 +15,9 @@ from typing import Any
 from gunicorn.http.errors import ParseException
 
 _CHUNK = 64 * 1024  # bytes
-# A thread is busy with it. A client that needs longer gets a closed connection.
+# Seconds that a thread may take for it. A client that needs longer gets a closed connection.
 SECONDS = 10.0
-# So many threads of a process at most: strangers may send a body that never ends, too.
+# The most threads of a process that drop bodies: a stranger's body may never end.
 _places = BoundedSemaphore(6)
 _PLACE_SECONDS = 0.2
 

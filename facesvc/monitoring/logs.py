@@ -1,7 +1,7 @@
-"""The log: what every line carries, and the line of each request, in JSON or for people.
+"""Configures the log, in JSON or for people: what every line carries, and one line a request.
 
-Nothing of what a caller sends or is answered gets in: no picture, vector, token or body, no user's
-id in a path.
+The log holds nothing that a caller sends or is answered: no picture, vector, token or body, and no
+user's id in a path.
 """
 
 import logging
@@ -16,7 +16,7 @@ from facesvc.monitoring import terminal
 from recognition.processes.current_request import request_id
 
 if TYPE_CHECKING:
-    # Not at run time: gunicorn's own process, which logs as well, needs no Django.
+    # Only for type checks: gunicorn's own process logs as well, and needs no Django.
     from django.http import HttpRequest, HttpResponse
 
 logger = logging.getLogger("facesvc.requests")
@@ -24,12 +24,12 @@ logger = logging.getLogger("facesvc.requests")
 STYLES = ("auto", "json", "text")
 _STATIC = "/static/"
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-# What PostgreSQL adds to an error may be a row, with the vector in it.
+# PostgreSQL may add a row, with its vector, to the message of an error.
 _DETAIL = re.compile(r"^(DETAIL|CONTEXT): .*(\n|$)", re.MULTILINE)
 
 
 def configuration(level: str, style: str) -> dict[str, Any]:
-    """For logging.config.dictConfig. Raises ValueError if `style` is not auto, json or text."""
+    """The argument of logging.config.dictConfig. ValueError: `style` is not auto, json or text."""
     if style not in STYLES:
         raise ValueError(f"FACESVC_LOG_FORMAT must be {', '.join(STYLES)}, not {style}.")
     if style == "auto":
@@ -65,7 +65,7 @@ def configuration(level: str, style: str) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django.request": {"level": "ERROR"},
-            # Anybody may send any host, and the line of the request says that it was refused.
+            # Anybody may send any host; the line of the request already says that it was refused.
             "django.security.DisallowedHost": {"level": "CRITICAL"},
             "gunicorn.error": {"handlers": ["stderr"], "propagate": False, "level": level},
             **(_quiet(level) if style == "text" else {}),
@@ -74,7 +74,7 @@ def configuration(level: str, style: str) -> dict[str, Any]:
 
 
 def _quiet(level: str) -> dict[str, Any]:
-    """For people: of what is none of our requests only warnings, unless everything is wanted."""
+    """Limits other loggers to warnings in the log for people, unless everything is wanted."""
     least = "WARNING" if level == "INFO" else level
     gunicorn = {"handlers": ["stderr"], "propagate": False, "level": least}
     housekeeping = {name: {"level": least} for name in ("django-q", "batch.tasks")}
@@ -90,10 +90,10 @@ class RequestIdFilter(logging.Filter):
 
 
 class FailureFilter(logging.Filter):
-    """Of Django's lines about requests that failed.
+    """Replaces the path by the route in Django's lines about failed requests.
 
-    They name the path, in which may be the id of a user; the route takes its place. And that we are
-    too busy is no error of its own: the line of the request says so, thousands of times in a rush.
+    A path may hold the id of a user. Lines that say that the service is overloaded are dropped: the
+    line of the request says it, thousands of times in a rush.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -117,14 +117,14 @@ class TextFormatter(_WithoutRows, terminal.Formatter):
     """One line for people."""
 
     def format(self, record: logging.LogRecord) -> str:
-        record.exc_text = None  # what another formatter made of it may have rows
+        record.exc_text = None  # another formatter's text may have rows
         return super().format(record)
 
 
 def route_of(request: "HttpRequest") -> str:
-    """The template of the path, as `/api/v1/face-recognition/users/<user_id:user_id>`.
+    """The route, such as `/api/v1/face-recognition/users/<user_id:user_id>`.
 
-    There are few of them, whatever is asked for.
+    There are few routes, whatever paths clients ask for.
     """
     if request.path.startswith(_STATIC):
         return "static"
@@ -138,7 +138,7 @@ def method_of(request: "HttpRequest") -> str:
 def caller_of(request: "HttpRequest") -> str:
     """The kind of the caller: user, service, operator (of the admin pages) or nobody."""
     known: str | None = request.META.get("facesvc.caller")
-    # Only if somebody asked for it: it would be read from the database now.
+    # Only if a view has read it: otherwise this would query the database.
     operator = getattr(request, "_cached_user", None)
     return known or ("operator" if operator and operator.is_authenticated else "nobody")
 
@@ -146,7 +146,7 @@ def caller_of(request: "HttpRequest") -> str:
 def request_line(
     request: "HttpRequest", response: "HttpResponse", total_ms: float, stages: Mapping[str, float]
 ) -> None:
-    """`stages` are milliseconds by name of the field."""
+    """Logs the line of a request; `stages` maps the name of a field to milliseconds."""
     failure = getattr(response, "data", None) if response.status_code >= 400 else None
     fields: dict[str, Any] = {
         "route": route_of(request),

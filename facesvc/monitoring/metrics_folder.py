@@ -1,7 +1,7 @@
-"""Where the processes of one gunicorn count together; only for its configuration.
+"""The folder in which the processes of one gunicorn count together; its configuration uses it.
 
 prometheus_client decides when it is first imported, so the folder is named before any process is
-forked. It is a new one at every start: what former processes counted is over.
+forked. Every start makes a new folder, so the counts of former processes are gone.
 """
 
 import os
@@ -17,7 +17,7 @@ def on_starting(server: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """What a process counted stays; what it had at the moment, such as slots taken, does not."""
+    """Keeps the counters of a process that ended, and drops its gauges, such as slots in use."""
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What the database tells of the service as a whole: the gallery, jobs, callbacks."""
+"""Metrics of the whole service, read from the database: the gallery, jobs, callbacks."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ _remembered: tuple[float, list[Metric]] = (0.0, [])
 
 
 def collect() -> list[Metric]:
-    """Not older than some seconds; only that the database is away when it is."""
+    """Yields metrics at most some seconds old; if the database is away, only that it is."""
     global _remembered
     with _lock:
         at, metrics = _remembered
@@ -69,7 +69,7 @@ def _gallery() -> Iterator[Metric]:
         (version, str(shown).lower()): count
         for version, shown, count in counts.annotate(Sum("templates")).order_by()
     }
-    text = "Templates, and whether they can be found by anybody."
+    text = "Templates, and whether anybody can find them."
     yield _by("facesvc_gallery_templates", text, ["embedding_version", "searchable"], templates)
     yield _gauge("facesvc_gallery_users", "Users.", User.objects.count())
     locked = FailureCount.objects.exclude(locked_at=None).values("user_id").distinct().count()
@@ -84,7 +84,7 @@ def _model() -> Iterator[Metric]:
         except PackError:
             version = "unknown"  # its folder is not on this machine
         active[row.pack, version] = 1
-    text = "The model pack that answers; always 1."
+    text = "The active model pack; always 1."
     yield _by("facesvc_active_model_info", text, ["pack", "model_version"], active)
 
 
@@ -92,10 +92,10 @@ def _jobs() -> Iterator[Metric]:
     jobs = _by_choice(Job.objects.all(), "status", Status)
     yield _by("facesvc_batch_jobs", "Jobs that are kept, by status.", ["status"], jobs)
     waiting = Item.objects.pending().aggregate(count=Count("pk"), oldest=Min("job__created_at"))
-    text = "Pictures that wait for a worker."
+    text = "Pictures of jobs that wait for a worker."
     yield _gauge("facesvc_batch_items_pending", text, waiting["count"])
     age = (timezone.now() - waiting["oldest"]).total_seconds() if waiting["oldest"] else 0
-    text = "Seconds since the oldest job was made of which pictures wait."
+    text = "Age in seconds of the oldest job with pictures that wait."
     yield _gauge("facesvc_batch_oldest_pending_seconds", text, age)
     yield _gauge("facesvc_tasks_queued", "Tasks of the workers.", OrmQ.objects.count())
 
@@ -116,7 +116,7 @@ def _callbacks() -> Iterator[Metric]:
 
 
 def _by_choice(rows: "QuerySet[Any]", field: str, choices: type[TextChoices]) -> Values:
-    """How many rows have each of the choices, also none."""
+    """The number of rows for each choice; 0 where there is none."""
     found = dict(rows.order_by().values_list(field).annotate(Count("pk")))
     return {(choice.value,): found.get(choice.value, 0) for choice in choices}
 

@@ -1,7 +1,7 @@
-"""What people see in a terminal: short lines of the log, in colours, and the steps of a start.
+"""The log for people in a terminal: short lines, in colours, and the steps of a start.
 
-The log has the same content as in JSON, less what only programs read; facesvc.monitoring.logs says
-what never gets in.
+It has the content of the log in JSON, less what only programs read;
+facesvc.monitoring.logs says what no log holds.
 """
 
 import logging
@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TextIO
 
-# Asked now: Django sets the process to UTC when it is set up.
+# Read at import: Django switches the process to UTC later.
 _ZONE = datetime.now().astimezone().tzinfo
 _API = "/api/v1/face-recognition"
-# What browsers and probes ask for by themselves, again and again.
+# Paths that browsers and probes ask for by themselves, again and again.
 _UNSEEN = {
     *("/health", "/health/live", "/health/ready", "/metrics", "static", "none"),
     *("/admin/jsi18n/", "/admin/recognition/face/picture/<str:signed>/"),
@@ -30,7 +30,7 @@ _COLOURS = {1: CYAN, 2: GREEN, 3: CYAN, 4: YELLOW, 5: RED}
 
 
 def in_colour(stream: TextIO) -> bool:
-    """Whether to colour: on a terminal, unless NO_COLOR is set (https://no-color.org).
+    """Whether to use colours: on a terminal, unless NO_COLOR is set (https://no-color.org).
 
     FORCE_COLOR is set where a parent passes the lines on to a terminal.
     """
@@ -46,7 +46,7 @@ def painted(text: str, colour: str, *, really: bool = True) -> str:
 
 
 class LineFilter(logging.Filter):
-    """Leaves out what is asked for by itself, unless it fails."""
+    """Leaves out the requests of browsers and probes, unless they fail."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         fields = record.__dict__
@@ -54,7 +54,7 @@ class LineFilter(logging.Filter):
 
 
 class Formatter(logging.Formatter):
-    """One aligned line: the time, and of a request its status, milliseconds, caller and route."""
+    """Formats an aligned line: the time; a request's status, milliseconds, caller and route."""
 
     def __init__(self, colour: bool) -> None:
         super().__init__()
@@ -97,9 +97,9 @@ def route_for_people(route: str) -> str:
 
 @contextmanager
 def step(text: str) -> Iterator[None]:
-    """Says what begins and, when it took more than a second, how long it took.
+    """Prints what begins and, if it took more than a second, how long it took.
 
-    What this process logs until then is shown below that line, and not in its middle.
+    Lines that this process logs until then come after that line, and not in its middle.
     """
     print(text, end="", flush=True)
     began, heard = time.monotonic(), _Heard()

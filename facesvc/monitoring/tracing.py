@@ -1,4 +1,4 @@
-"""OpenTelemetry, if its usual variables are set; nothing of it is imported otherwise.
+"""OpenTelemetry, which is imported only if its usual variables are set.
 
 A span for each request, named by its route, and one for each of its stages. Paths, ids and
 statements stay here.
@@ -28,7 +28,7 @@ def is_wanted(environment: "os._Environ[str] | dict[str, str]") -> bool:
 
 
 def start() -> None:
-    """In each process that answers, after it was forked."""
+    """Starts tracing in a process that answers requests, after its fork."""
     if not is_wanted(os.environ):
         return
     try:
@@ -46,21 +46,21 @@ def start() -> None:
 
 
 def use(provider: Any) -> None:
-    """From now on, everything is traced by the provider."""
+    """Trace everything with this provider from now on."""
     global _tracer
     _tracer = provider.get_tracer("facesvc")
     stages.around = _span
 
 
 def _span(name: str, **options: Any) -> Any:
-    # The message of an exception may hold what the log leaves out.
+    # An exception's message may hold what the log leaves out, so it is not recorded.
     silent = {"record_exception": False, "set_status_on_exception": False}
     return _tracer.start_as_current_span(name, **silent, **options)
 
 
 @contextmanager
 def of_request(request: HttpRequest) -> Iterator[Callable[[HttpResponse], None]]:
-    """What is yielded is to be told of the answer."""
+    """Yields a function that you call with the answer."""
     if _tracer is None:
         yield lambda response: None
         return

@@ -12,10 +12,10 @@ from rest_framework.request import Request
 
 
 class DescriptionView(SpectacularAPIView):
-    """Open to all, without the limits that are kept for each token.
+    """Serves the description to everybody, so no token limits how often.
 
-    So it is made once for each format, whatever else a request has in its query or headers: that
-    takes a tenth of a second, and strangers could take all of the cores.
+    Making it takes a tenth of a second. It is made once for each format, whatever a request has in
+    its query or headers, so that strangers cannot occupy the cores.
     """
 
     throttle_classes = []

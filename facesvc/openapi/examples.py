@@ -1,4 +1,4 @@
-"""The examples of the API description: they succeed when they are sent, and fit together.
+"""The examples of the API description. They succeed when you send them, and fit together.
 
 A new operation needs its body in BODIES, and its path's parameters in PATH.
 """
@@ -13,22 +13,22 @@ _FACE = base64.b64encode(PICTURE).decode()
 _USER = "5f4c9c52-6f0b-4f35-9d36-0d9b6bd0a001"
 _OTHER = "5f4c9c52-6f0b-4f35-9d36-0d9b6bd0a002"
 
-# Where each id in a path comes from, and one to begin with. An id that the service makes has none.
+# Where each id in a path comes from, and an example unless the service makes the id.
 PATH: dict[str, tuple[str, str | None]] = {
     "user_id": ("The id that your app gives this user; register and PUT create the user.", _USER),
-    "other_id": ("Another user: the example of `POST /graph` creates both.", _OTHER),
+    "other_id": ("Another user. The example of `POST /graph` creates both.", _OTHER),
     "name": ("The name of a group: `PUT /groups/{name}` creates one.", "hiking"),
-    "face_id": ("As register and `GET /users/{user_id}/faces` answer it.", None),
-    "session_id": ("As `POST /sessions` answers it.", None),
-    "duplicate_id": ("As `GET /duplicates` answers it.", None),
-    "job_id": ("As batch-register and `GET /batch-jobs` answer it.", None),
+    "face_id": ("An id from the answer of register or `GET /users/{user_id}/faces`.", None),
+    "session_id": ("An id from the answer of `POST /sessions`.", None),
+    "duplicate_id": ("An id from the answer of `GET /duplicates`.", None),
+    "job_id": ("An id from the answer of batch-register or `GET /batch-jobs`.", None),
 }
 
 _CONSENT = {"given_at": "2026-01-20T10:30:00Z", "text_version": "2026-01"}
 
 _WHY = {"reason": "Reported by three people."}
 
-# The body of each operation that has one, as JSON; forms are filled from it.
+# The JSON body of each operation that has one; forms are filled from it.
 BODIES: dict[str, dict[str, Any]] = {
     "register": {
         "user_id": _USER,

@@ -1,4 +1,4 @@
-"""How drf-spectacular reads our views: answers in their envelope, the token, strict bodies."""
+"""Extends drf-spectacular for our views: answers in their envelope, the token, strict bodies."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ class TextScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-ca
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> Schema:
         schema = _as_usual(auto_schema._map_serializer_field, self.target, direction)
-        # Blanks at the ends are cut off.
+        # Leading and trailing blanks are removed.
         return schema if self.target.allow_blank else schema | {"pattern": r"\S"}
 
 
@@ -77,7 +77,7 @@ def _as_usual(mapping: Any, target: Any, direction: Any) -> Schema:
 
 
 class EnvelopeSchema(AutoSchema):
-    """Wraps the answers; a body that is the picture itself is offered where there is only one."""
+    """Wraps the answers, and offers the bare picture as a body where there is only one picture."""
 
     def _get_request_body(self, direction: Any = "request") -> Any:
         body = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
@@ -90,7 +90,7 @@ class EnvelopeSchema(AutoSchema):
         return body
 
     def get_description(self) -> str:  # type: ignore[override]
-        """With the scopes that the view needs."""
+        """The description with the scopes that the view needs."""
         view: Any = self.view
         scopes = " and ".join(f"`{scope}`" for scope in view.required_scope.split())
         about: Any = super().get_description()

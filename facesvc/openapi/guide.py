@@ -1,4 +1,4 @@
-"""What the API description says before and beside its operations."""
+"""The texts of the API description before and beside its operations."""
 
 from facesvc.http.error_codes import (
     BATCH,
@@ -34,7 +34,7 @@ these:
 
 
 def text() -> str:
-    """The page's beginning, in Markdown."""
+    """The introduction of the page, in Markdown."""
     return "\n".join([_START, *map(_folded, EVERYWHERE)])
 
 
@@ -42,7 +42,7 @@ def _folded(topic: str) -> str:
     return f"<details><summary>{topic}</summary>\n\n{table(topic)}\n\n</details>\n"
 
 
-# In the order of the page: what each kind of operation is for, and whose codes it may answer.
+# In the order of the page: the purpose of each kind of operation, and the topic of its codes.
 _KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "recognition": ("Enrol, verify, identify, detect, compare.", (FACE, STORED, SESSION)),
     "users and faces": ("What is stored of people, and its erasure.", (FACE, STORED)),
@@ -59,7 +59,7 @@ TAGS = [{"name": name, "description": about} for name, (about, _) in _KINDS.item
 
 
 def refusals(tag: str, *, has_pictures: bool) -> str:
-    """The codes of one kind of operation, as a list in Markdown."""
+    """Lists the codes of one kind of operation in Markdown."""
     topics = (PICTURE, *_KINDS[tag][1]) if has_pictures else _KINDS[tag][1]
     lines = [
         f"- `{code}` ({each.status}): {each.meaning}"

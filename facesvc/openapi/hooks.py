@@ -1,4 +1,4 @@
-"""What drf-spectacular cannot see by itself is put into the finished API description here."""
+"""Adds to the finished API description what drf-spectacular cannot see by itself."""
 
 import json
 from collections.abc import Iterator
@@ -54,8 +54,10 @@ _BUSY: Schema = {
 
 
 def complete(result: Schema, **kwargs: Any) -> Schema:
-    """A drf-spectacular hook: addresses, forms, examples, and the failures of every operation."""
-    result["servers"] = [{"url": "/", "description": "Where this description came from"}]
+    """A hook of drf-spectacular: adds addresses, forms, examples, and the failures."""
+    result["servers"] = [
+        {"url": "/", "description": "The address that this description was loaded from"}
+    ]
     if settings.FACESVC_PUBLIC_URL:
         result["servers"].append({"url": settings.FACESVC_PUBLIC_URL})
     shapes: Schema = result["components"]["schemas"]
@@ -68,7 +70,7 @@ def complete(result: Schema, **kwargs: Any) -> Schema:
             content[JSON]["example"] = example
         _describe_path(operation)
         said = guide.refusals(operation["tags"][0], has_pictures=_has_files(content, shapes))
-        # The page calls a status undocumented that only a range, such as 4XX, is for.
+        # The page calls a status undocumented if only a range, such as 4XX, includes it.
         failures = {"503": _BUSY, "default": {"description": said, "content": _FAILURE}}
         operation["responses"] |= failures
     return result
@@ -88,7 +90,7 @@ def _describe_path(operation: Schema) -> None:
 
 
 def _describe_form(content: Schema, shapes: Schema, example: Schema) -> None:
-    """Give the form a shape of its own, and let it come first where it has files."""
+    """Give the form its own schema, and put it first where it has files."""
     if FORM not in content:
         return
     name = _named(content[FORM]["schema"])
@@ -111,7 +113,7 @@ def _describe_form(content: Schema, shapes: Schema, example: Schema) -> None:
 def _as_field(key: str, schema: Schema, shapes: Schema, example: Schema) -> Schema:
     """A property as a field of a form: pictures are files, objects are JSON as text.
 
-    The page fills each field in: with the example, or else with nothing, which leaves it out.
+    The page fills each field with the example; an empty field is not sent.
     """
     if "contentEncoding" in schema:
         return {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP or BMP."}
@@ -131,7 +133,7 @@ def _as_field(key: str, schema: Schema, shapes: Schema, example: Schema) -> Sche
 
 
 def _beside_file(item: Schema) -> Schema:
-    """What is said of a picture of a batch beside its file, which has a name."""
+    """The properties of a picture of a batch beside its file, which has a name."""
     return {name: value for name, value in item.items() if name not in ("image", "image_id")}
 
 

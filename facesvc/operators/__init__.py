@@ -1,1 +1,1 @@
-"""The pages of the operators as a whole: the site, its first page, ready groups."""
+"""The operators' site: its first page, its pages of no single app, and ready groups."""

@@ -25,7 +25,7 @@ _ACTORS = {
     "command": "commands on the server",
     "system": "the service itself",
 }
-# People with a name, in a search of the log.
+# How many people of that name a search of the log considers.
 _MOST_PEOPLE = 200
 
 
@@ -92,7 +92,7 @@ class AuditEventAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[t
 
 
 def _about(text: str) -> Q:
-    """Each way has an index, but those by actor and by request read the log."""
+    """Filters the log. Each filter has an index, except those by actor and by request."""
     kind, _, _ = text.partition(":")
     if kind in _ACTORS:
         return Q(actor=text)
@@ -108,7 +108,7 @@ def _about(text: str) -> Q:
 
 @admin.register(ActiveModel)
 class ActiveModelAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    """One page in place of a list: the row says little without its pack."""
+    """Shows one page in place of a list: the row says little without its pack."""
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -128,7 +128,7 @@ class ActiveModelAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
             raise PermissionDenied
 
 
-# Imported, it has registered its own page.
+# This import registers Django's own page, which is replaced here.
 admin.site.unregister(Account)
 
 

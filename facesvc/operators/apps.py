@@ -6,7 +6,7 @@ from django.db.models.signals import post_migrate, pre_migrate
 
 
 class SiteConfig(AdminConfig):
-    """In place of django.contrib.admin."""
+    """Replaces the configuration of django.contrib.admin."""
 
     default_site = "facesvc.operators.site.OperatorSite"
 
@@ -19,7 +19,7 @@ class OperatorsConfig(AppConfig):
         from facesvc.postgres import former
 
         _call_accounts_operators()
-        # Signals of the app that has the first and the last of the permissions that are granted.
+        # The signals of the first and the last app whose permissions are granted.
         recognition = apps.get_app_config("recognition")
         pre_migrate.connect(former.refuse, sender=recognition)
         pre_migrate.connect(roles.remember, sender=recognition)
@@ -27,7 +27,7 @@ class OperatorsConfig(AppConfig):
 
 
 def _call_accounts_operators() -> None:
-    """A user is a person whose face is enrolled; who logs in here is an operator."""
+    """Names the accounts operators: a user is a person whose face is enrolled."""
     auth = apps.get_app_config("auth")
     auth.verbose_name = "Operators and their rights"
     options = auth.get_model("User")._meta

@@ -1,4 +1,4 @@
-"""Links to the years, months and days of a long list, without reading it."""
+"""Links to the years, months and days of a long list, made without reading the list."""
 
 from calendar import monthrange
 from datetime import date
@@ -42,7 +42,7 @@ class DatedList(UncountedList):
 
 
 def choices(first: date, last: date, *chosen: int) -> list[tuple[str, tuple[int, ...]]]:
-    """What each link says, and the year, month and day that it leads to. The first leads up."""
+    """The text of each link, and the year, month and day that it leads to. The first leads up."""
     if not chosen:
         return [(str(year), (year,)) for year in range(last.year, first.year - 1, -1)]
     year, month = chosen[0], (*chosen, 0)[1]

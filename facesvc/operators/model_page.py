@@ -1,4 +1,4 @@
-"""The page of the active model: what its scores mean, which templates there are, how to change."""
+"""The page of the active model: what its scores mean, its templates, how to change the model."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from recognition.packs import catalogue, engine, protection, thresholds
 from recognition.packs.catalogue import Entry
 from recognition.packs.scores import ScoreScale
 
-# A face without a kept picture is looked for up to here; there may be as many as faces.
+# Count faces without a kept picture up to this number; every face may be one.
 _MOST_FACES = 1000
 _MOST_PEOPLE = 20
 
@@ -24,7 +24,7 @@ class Level:
     name: str
     confidence: float
     similarity: float
-    one_in: int  # strangers of whom one is taken for the person
+    one_in: int  # one of so many strangers is accepted as the person
     is_extrapolated: bool
 
 
@@ -38,7 +38,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Lacking:
-    """Faces from whose picture no other model can make a template, since none is kept."""
+    """Faces without a kept picture, from which no other model can make a template."""
 
     faces: int
     people: list[str]  # links
@@ -48,7 +48,7 @@ class Lacking:
 
 @dataclass(frozen=True)
 class Other:
-    """A pack that could serve, and the commands that lead there."""
+    """A pack that could become active, and the commands for it."""
 
     entry: Entry
     commands: list[str]

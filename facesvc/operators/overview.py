@@ -1,7 +1,7 @@
-"""What the first page shows: what waits for an operator, and what happened in 30 days.
+"""The data of the first page: what waits for an operator, and what happened in 30 days.
 
-No count of a big table: the days come from recognition.daily_counts, and what waits is looked for
-in indexes that hold nothing else, up to `MOST`.
+Nothing counts a big table: the days come from recognition.daily_counts, and what waits is counted
+up to `MOST` in partial indexes that hold nothing else.
 """
 
 from collections import Counter
@@ -60,13 +60,13 @@ def _up_to_most(rows: "QuerySet[Any]") -> int:
 
 @dataclass(frozen=True)
 class _Look:
-    """Where it is looked: rows that an index finds, and the query of the list that shows them."""
+    """The rows of a need, which an index finds, and the query of the list that shows them."""
 
     name: str
     rows: "QuerySet[Any]"
     words: str
     query: str = ""
-    shown_as: type[Model] | None = None  # in whose list, if not in their own
+    shown_as: type[Model] | None = None  # the model of the list, if it is another one
     is_for_you: bool = True
 
     @property
@@ -177,7 +177,7 @@ def activity(today: date | None = None) -> list[Plot]:
 def _plot(
     title: str, days: list[date], counts: "Counter[tuple[str, date]]", names: dict[str, str]
 ) -> Plot:
-    """A series for each label that has a name; one that came without is shown by itself."""
+    """One series for each label; a label without a name is shown as it is."""
     labels = {label for label, _ in counts}
     known = [label for label in names if label in labels] or list(names)[:1]
     series = [
@@ -188,7 +188,7 @@ def _plot(
 
 
 def _refusals(days: list[date], counts: "Counter[tuple[str, date]]") -> Plot:
-    """The most frequent codes each for itself, all others together."""
+    """A series for each of the most frequent codes, and one for all others."""
     sums: Counter[str] = Counter()
     for (label, _), count in counts.items():
         sums[label] += count

@@ -1,4 +1,4 @@
-"""Bars for each day as inline SVG: the geometry; templates/operators/plot.html draws it.
+"""The geometry of bars for each day; templates/operators/plot.html draws it as inline SVG.
 
 No script and no style attribute: the content security policy allows neither. Colours are classes of
 operators.css, which knows light and dark.
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from math import ceil, log10
 
-# In units of the drawing, which scales with the page.
+# Units of the drawing, which scales with the page.
 WIDTH, HEIGHT = 300, 80
-_SHARE = 0.76  # of a day's width that its bar takes
+_SHARE = 0.76  # share of a day's width that its bar takes
 # A count of one must not vanish beside a thousand.
 _LEAST = 1.5
 
@@ -46,7 +46,7 @@ class Day:
     counts: list[int]
     words: str
     bars: list[Bar]
-    x: float  # of the day's whole width, on which a pointer finds the words
+    x: float  # the day's whole width, over which a pointer shows the words
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _day(
 
 
 def _round_up(count: int) -> int:
-    """A few times a power of ten, at least the count."""
+    """The count rounded up to a small multiple of a power of ten."""
     if count <= 1:
         return 1
     power: int = 10 ** int(log10(count))

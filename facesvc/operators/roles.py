@@ -1,7 +1,7 @@
 """Three groups that operators can be put into: viewer, moderator and administrator.
 
-`migrate` makes those that are missing. To one that is there it adds only permissions that did not
-exist before: what an operator took away or added stays so.
+`migrate` makes those that are missing. To an existing group it adds only permissions that did not
+exist before, so it keeps what operators changed.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from recognition.admin.kit import ERASE, MODERATE, VIEW_PICTURES
 
-# Beside looking at everything but pictures.
+# Permissions in addition to viewing everything but pictures.
 _MODERATOR = (
     *(VIEW_PICTURES, MODERATE, ERASE),
     "batch.change_webhookdelivery",  # send a callback again, enable an address
@@ -23,11 +23,11 @@ _OUR_APPS = ("recognition", "batch", "management")
 _VERBS = ("view", "add", "change", "delete")
 _OPERATORS = {f"auth.{verb}_{model}" for model in ("user", "group") for verb in _VERBS}
 
-_known: set[str] | None = None  # before the migration that runs now
+_known: set[str] | None = None  # the permissions before the migration that runs now
 
 
 def viewer() -> set[str]:
-    """May look at every page, and at no picture."""
+    """The permissions to view every page, and no picture."""
     pages = {
         f"{model._meta.app_label}.view_{model._meta.model_name}"
         for model in admin.site._registry
@@ -37,7 +37,7 @@ def viewer() -> set[str]:
 
 
 def groups() -> dict[str, set[str]]:
-    """What each group is made with."""
+    """The permissions that each group gets when it is created."""
     moderator = viewer() | set(_MODERATOR)
     return {
         "viewer": viewer(),
@@ -61,7 +61,7 @@ def prepare(using: str, apps: Any = installed, **kwargs: Any) -> None:
     from django.contrib.auth.models import Group
 
     if Group._meta.db_table not in _tables(using):
-        return  # migrated to before there were groups
+        return  # migrated back to before there were groups
     for label in (*_OUR_APPS, "auth"):
         # Django makes them app by app, some after this.
         create_permissions(installed.get_app_config(label), verbosity=0, using=using, apps=apps)

@@ -1,4 +1,4 @@
-"""The admin site: its names, its login, and its first page with how the service is."""
+"""The admin site: its names, its login, and its first page with the state of the service."""
 
 from functools import wraps
 from typing import Any
@@ -25,7 +25,7 @@ class OperatorSite(AdminSite):
     index_template = "operators/index.html"
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Refuses what no page can mean and the database does not take, in place of a failure."""
+        """Refuses a query that no page makes and the database cannot take."""
         answered = super().admin_view(view, cacheable)
 
         @wraps(answered)
@@ -52,14 +52,14 @@ class OperatorSite(AdminSite):
 
 
 def _is_sane(name: str, value: str) -> bool:
-    """Whether a part of a query may be given to the database, and to Django's filters by date."""
+    """Whether the database, and Django's filters by date, can take this part of a query."""
     if name.endswith(("__year", "__month", "__day")):
         return value.isdecimal() and 1 <= int(value[:5]) <= 9999
     return "\0" not in name + value
 
 
 def cookies_are_lost(request: HttpRequest) -> bool:
-    """Whether a browser drops our cookies, as it does over http but for this machine itself.
+    """Whether a browser drops our cookies, as it does over http from another machine.
 
     Without them nobody can log in. A proxy that speaks TLS says so, even one that we do not trust.
     """
@@ -71,7 +71,7 @@ def cookies_are_lost(request: HttpRequest) -> bool:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """In place of Django's page: what happened, and what to do about it."""
+    """Replaces Django's page: says what happened, and what to do about it."""
     context = {
         "title": "This form was not accepted",
         "cookies_are_lost": cookies_are_lost(request),

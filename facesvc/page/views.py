@@ -1,6 +1,6 @@
 """GET /: a page to enrol, log in, tag and call on, made of static files and the public API.
 
-It holds nothing about anybody: the browser gets all of that with the visitor's own token.
+It holds nothing about people: the browser loads that with the visitor's own token.
 """
 
 from django.conf import settings
@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-# For this page alone, and for no other origin that it may hold.
+# Allows the camera to this page alone, and to no other origin within it.
 _PERMISSIONS = "camera=(self), microphone=(), geolocation=(), display-capture=()"
 
 

@@ -1,6 +1,6 @@
 """Django's PostgreSQL backend on the embedded server, which starts with the first connection.
 
-So importing the settings, as mypy's plugin and `manage.py check` do, starts nothing.
+Importing the settings, as mypy's plugin and `manage.py check` do, therefore starts nothing.
 """
 
 from typing import Any

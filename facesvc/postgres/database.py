@@ -1,8 +1,9 @@
 """The embedded PostgreSQL server, for when DATABASE_URL is not set.
 
 It lives in the data folder, starts with its first user and stops with its last. A user is a process
-that holds the shared lock `locks/users`; the kernel counts, so neither kill -9 nor fork can get the
-number wrong. `facesvc.postgres.keeper` is the parent of the server and waits for the last to leave.
+that holds the shared lock `locks/users`. The kernel counts them, so the number is right even after
+kill -9 and
+fork. `facesvc.postgres.keeper` is the parent of the server and waits for the last to leave.
 """
 
 import logging
@@ -31,8 +32,8 @@ _handles: dict[Path, int] = {}
 def join(data_dir: Path) -> int:
     """Have the server run until this process ends or calls `release`.
 
-    Returns the descriptor of the lock: children that inherit it keep the server as well.
-    Cheap when all is well, and starts the server again when it has died.
+    Returns the descriptor of the lock: children that inherit it keep the server running as well. A
+    call is cheap while the server runs, and starts it again when it has died.
     """
     data_dir = data_dir.resolve()
     if data_dir not in _handles or not is_running(data_dir):
@@ -51,7 +52,7 @@ def release(data_dir: Path) -> bool:
     users, server = _lock(data_dir, "users"), _lock(data_dir, "server")
     os.close(_handles.pop(data_dir))
     while not locks.is_free(server):
-        # The keeper, once it knows that it is alone, lets nobody share.
+        # Once the keeper is alone, it holds the lock exclusively.
         if not locks.is_free(users) and locks.is_free(users, locks.SHARED):
             return locks.is_free(server)
         time.sleep(0.05)
@@ -71,7 +72,7 @@ def embedded_url(data_dir: Path, name: str = NAME) -> str:
 
 
 def is_running(data_dir: Path) -> bool:
-    """Whether anything listens there; a tenth of a millisecond."""
+    """Whether anything listens on the socket; asking takes a tenth of a millisecond."""
     with socket.socket(socket.AF_UNIX) as client:
         try:
             client.connect(str(cluster.socket_path(data_dir)))
@@ -85,9 +86,9 @@ def _lock(data_dir: Path, name: str) -> Path:
 
 
 def _start(data_dir: Path) -> None:
-    """Start the server and wait until it answers. Only under the start lock."""
+    """Start the server and wait until it answers. The caller holds the start lock."""
     try:
-        # Also held by server processes that survived a kill -9 of their parent for a moment.
+        # Server processes that outlive a kill -9 of their parent hold this lock for a moment, too.
         with locks.held(_lock(data_dir, "server"), locks.EXCLUSIVE, timeout=60) as descriptor:
             cluster.prepare(data_dir)
             _start_keeper(data_dir, descriptor)
@@ -105,7 +106,7 @@ def _start(data_dir: Path) -> None:
 def _start_keeper(data_dir: Path, server_lock: int) -> None:
     account = cluster.owner(data_dir)
     log_file = cluster.log_file(data_dir)
-    log_file.touch(mode=0o600)  # failed statements are quoted in it
+    log_file.touch(mode=0o600)  # the log quotes failed statements
     with log_file.open("ab") as log:
         subprocess.run(
             [
@@ -122,7 +123,7 @@ def _start_keeper(data_dir: Path, server_lock: int) -> None:
             stdout=log,
             stderr=log,
             pass_fds=[server_lock],
-            start_new_session=True,  # Ctrl-C in the terminal is not for the database
+            start_new_session=True,  # Ctrl-C in the terminal must not reach the database
         )
 
 

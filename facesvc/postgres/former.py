@@ -1,6 +1,6 @@
 """Databases from before the first release, whose migrations are no longer there.
 
-Each app's migrations were then written as if for the first time, and none leads from the former
+Each app's migrations were then written again from the beginning, and none leads from the former
 ones to these.
 """
 
@@ -10,7 +10,7 @@ from django.core.management import CommandError
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
 
-# The first of them: every such database has one.
+# The first of the former migrations: every such database has it.
 _FIRST = {("batch", "0001_jobs"), ("recognition", "0002_active_model")}
 WHY = "was made before the first release, and this version cannot bring it up to date"
 ADVICE = (
@@ -33,6 +33,6 @@ def is_saved(migrations: str) -> bool:
 
 
 def refuse(using: str, **kwargs: Any) -> None:
-    """A receiver of pre_migrate, so that nothing is half migrated."""
+    """A receiver of pre_migrate: it refuses before anything is half migrated."""
     if is_former(using):
         raise CommandError(f"The database {WHY}. {ADVICE}")

@@ -20,7 +20,7 @@ STOP_TIMEOUT = 60
 
 
 def _stop_when_unused(users: Path, server: subprocess.Popen[bytes]) -> None:
-    # Never released: whoever comes now waits until this process, and so the server, is gone.
+    # Never released: a new user waits until this process, and so the server, is gone.
     locks.acquire(users, locks.EXCLUSIVE)
     server.send_signal(signal.SIGINT)  # "fast": ends the connections and writes a checkpoint
     try:
@@ -38,14 +38,14 @@ def main() -> None:
     options = parser.parse_args()
 
     if os.fork():
-        os._exit(0)  # an orphan from here on: nobody has to wait for the keeper
+        os._exit(0)  # an orphan from here on: no process has to wait for the keeper
     uid, gid = options.owner or (None, None)
     server = subprocess.Popen(
         options.command,
         user=uid,
         group=gid,
         extra_groups=None if gid is None else [],
-        # Every process of the server holds the lock as well, even those that outlive a killed one.
+        # Every process of the server holds this lock, even those that outlive a killed keeper.
         pass_fds=[options.server_lock],
         preexec_fn=die_with_parent(signal.SIGINT),
     )

@@ -1,4 +1,4 @@
-"""File locks of the data folder. The kernel drops them with their holder, also after kill -9."""
+"""File locks of the data folder. The kernel releases them with their holder, even after kill -9."""
 
 import fcntl
 import os
@@ -13,13 +13,13 @@ EXCLUSIVE = fcntl.LOCK_EX
 
 
 class LockedError(Exception):
-    """Somebody else holds the lock."""
+    """Another process holds the lock."""
 
 
 def acquire(path: Path, mode: int, *, timeout: float | None = None) -> int:
     """Lock the file and return its descriptor; the lock lasts until all copies of it are closed.
 
-    Forked children own such a copy. `timeout` None waits for ever, 0 not at all.
+    Forked children own such a copy. `timeout` is in seconds: None waits for ever, 0 does not wait.
     """
     path.parent.mkdir(exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -91,7 +91,7 @@ def test_for_programs(monkeypatch: Patch) -> None:
             {"name": "a", "state": "failure", "text": "broken", "advice": "Mend it."},
             {
                 **{"name": "b", "state": "unknown"},
-                **{"text": "not looked at, because of: a", "advice": ""},
+                **{"text": "skipped, because these failed: a", "advice": ""},
             },
         ],
     }

@@ -116,7 +116,7 @@ def test_a_service_with_too_much_to_do_is_said_to_people(
     answer = operator.get("/admin/")
     assert answer.status_code == 503 and answer["Retry-After"] == "5"
     assert answer["Content-Type"].startswith("text/html")
-    assert "too much to do" in text_of(answer)
+    assert "overloaded" in text_of(answer)
     elsewhere = operator.get("/api/v1/face-recognition/users")
     assert elsewhere.status_code == 503 and elsewhere["Retry-After"] == "5"
     assert elsewhere.json()["error"]["code"] == "unavailable"
