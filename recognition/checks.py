@@ -50,7 +50,7 @@ def check_public_key(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_providers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    names = ("ANTISPOOFING_SERVICE_URL", "DEEPFAKE_DETECTION_SERVICE_URL")
+    names = ("ANTISPOOFING_SERVICE_URL", "DEEPFAKE_DETECTION_SERVICE_URL", "JWT_JWKS_URL")
     errors: list[CheckMessage] = [
         Error(f"{name} is no http or https address.", id="facesvc.E006")
         for name in names

@@ -4,20 +4,19 @@ An address is resolved once, every address that its name has is checked, and the
 one of those: a name that means something else a moment later cannot matter.
 """
 
-import contextlib
 import re
-import socket
-import threading
-from dataclasses import dataclass
+import time
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from recognition.outbound import lookup
+from recognition.outbound.exchange import DEFAULT_PORTS, Target, path_of
+
 _MAX_LENGTH = 2000
 _RESOLVE_SECONDS = 5.0
 _NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?")
-_DEFAULT_PORTS = {"https": 443, "http": 80}
 # Addresses that carry an IPv4 address which a gateway on the way takes out again.
 _CARRIERS = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
@@ -31,23 +30,6 @@ _METADATA = {IPv4Address("168.63.129.16")}
 
 class RefusedError(Exception):
     """A callback must not or cannot go there; the message is for the caller."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A checked address; `ips` are where its host is, in the resolver's order."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str  # with the query
-    ips: tuple[str, ...]
-
-    @property
-    def authority(self) -> str:
-        """The Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 def check(url: str) -> Target:
@@ -85,8 +67,8 @@ def _parse(url: str) -> tuple[str, str, int, str]:
         raise RefusedError("Credentials do not belong into an address.")
     if not _is_host(host, bracketed="[" in parts.netloc):
         raise RefusedError("The host is not valid.")
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return parts.scheme, host, _DEFAULT_PORTS[parts.scheme] if port is None else port, path
+    port = DEFAULT_PORTS[parts.scheme] if port is None else port
+    return parts.scheme, host, port, path_of(parts)
 
 
 def _is_host(host: str, *, bracketed: bool) -> bool:
@@ -100,18 +82,11 @@ def _is_host(host: str, *, bracketed: bool) -> bool:
 
 def _resolve(host: str, port: int) -> tuple[str, ...]:
     """None if there are none in time. The C library reads 127.1, 0x7f000001 and their like, too."""
-    found: list[str] = []
-
-    def ask() -> None:
-        with contextlib.suppress(OSError, UnicodeError):
-            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            found.extend(str(entry[4][0]) for entry in entries)
-
-    # It has no timeout of its own; somebody's name server may be silent.
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(_RESOLVE_SECONDS)
-    return tuple(dict.fromkeys(found))
+    try:
+        # Somebody's name server may be silent.
+        return tuple(lookup.addresses_of(host, port, deadline=time.monotonic() + _RESOLVE_SECONDS))
+    except OSError:
+        return ()
 
 
 def is_public(ip: str) -> bool:

@@ -22,11 +22,12 @@ from batch.models import (
     skipped,
 )
 from batch.queue import queueing
-from batch.webhooks import addresses, posting, signing
+from batch.webhooks import addresses, signing
 from batch.webhooks.addresses import RefusedError
-from batch.webhooks.posting import PostError
 from recognition import audit
 from recognition.errors import ServiceError
+from recognition.outbound import exchange
+from recognition.outbound.exchange import ExchangeError
 from recognition.privacy import sealing
 
 logger = logging.getLogger(__name__)
@@ -45,8 +46,10 @@ THREADS = 4
 _PER_ENDPOINT = 2
 # A task begins no further tries after so many seconds: it gives way to others.
 _SLICE = 5.0
+# That a receiver has to accept a callback and to answer it.
+TOTAL_SECONDS = 15.0
 # After this a try is taken for lost, with the process that made it.
-_LOST_AFTER = timedelta(seconds=3 * posting.TOTAL_SECONDS)
+_LOST_AFTER = timedelta(seconds=3 * TOTAL_SECONDS)
 _GONE = 410
 _CLAIM_LOCK = 0x686F6F6B  # of claims: "hook"
 
@@ -151,7 +154,7 @@ def _try(delivery: WebhookDelivery, attempt: WebhookAttempt) -> None:
     started = time.monotonic()
     try:
         attempt.status, attempt.error = _post(delivery), ""
-    except (RefusedError, PostError, sealing.UnreadableError) as error:
+    except (RefusedError, ExchangeError, sealing.UnreadableError) as error:
         attempt.error = str(error)[:200]
     except Exception as error:
         # Whatever it is, it is this try's: the others and the next one go on.
@@ -167,7 +170,8 @@ def _post(delivery: WebhookDelivery) -> int:
     body = delivery.body.encode()
     headers = signing.headers(delivery.endpoint.client, delivery.message_id, body)
     headers |= {"Content-Type": "application/json", "User-Agent": f"facesvc/{settings.VERSION}"}
-    return posting.post(target, body, headers)
+    deadline = time.monotonic() + TOTAL_SECONDS
+    return exchange.send("POST", target, headers, body, deadline=deadline).status
 
 
 @transaction.atomic

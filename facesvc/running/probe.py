@@ -2,24 +2,27 @@
 1."""
 
 import sys
-from http.client import HTTPConnection, HTTPException
+import time
+
+from recognition.outbound.exchange import MOST_BYTES, ExchangeError, Target, send
 
 SECONDS = 4.0
 
 
-def main(port: int = 8000) -> int:
-    connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+def readiness(host: str, port: int) -> tuple[bool, str]:
+    """Whether a web server of this machine is ready, and what it says of it."""
+    target = Target("http", host, port, "/health/ready", (host,))
     try:
-        connection.request("GET", "/health/ready", headers={"Host": "localhost"})
-        response = connection.getresponse()
-        answer = f"{response.status} {response.read(1000).decode(errors='replace')}"
-    except (OSError, HTTPException) as error:
-        print(error)
-        return 1
-    finally:
-        connection.close()
-    print(answer)  # what `docker inspect` shows
-    return 0 if response.status == 200 else 1
+        answer = send("GET", target, deadline=time.monotonic() + SECONDS, most=MOST_BYTES)
+    except ExchangeError as error:
+        return False, str(error)
+    return answer.status == 200, f"{answer.status} {answer.body.decode(errors='replace')}"
+
+
+def main(port: int = 8000) -> int:
+    is_ready, answer = readiness("127.0.0.1", port)
+    print(answer[:1000])  # what `docker inspect` shows
+    return 0 if is_ready else 1
 
 
 if __name__ == "__main__":

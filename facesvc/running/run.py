@@ -4,7 +4,6 @@ Database, migrations, model pack, web server, workers, in this order; Ctrl-C und
 """
 
 import argparse
-import http.client
 import os
 import shlex
 import signal
@@ -24,6 +23,7 @@ from facesvc.monitoring import terminal
 from facesvc.postgres import cluster, database, locks
 from facesvc.postgres.cluster import DatabaseError
 from facesvc.processes import MALLOC, die_with_parent
+from facesvc.running.probe import readiness
 from facesvc.running.reviver import Reviver
 from facesvc.running.supervisor import GaveUpError, Supervisor, say
 
@@ -181,25 +181,11 @@ def _manage(*arguments: str, environment: Mapping[str, str]) -> str:
 
 def _wait_until_ready(supervisor: Supervisor, host: str, port: int) -> None:
     deadline = time.monotonic() + READY_TIMEOUT
-    while (answer := _readiness(host, port)) != "ready":
+    while not (answer := readiness(local_host(host), port))[0]:
         if time.monotonic() > deadline:
             last = supervisor.last_output()
-            raise RunError(f"not ready after {READY_TIMEOUT} s: {answer}\n{last}")
+            raise RunError(f"not ready after {READY_TIMEOUT} s: {answer[1]}\n{last}")
         supervisor.step()
-
-
-def _readiness(host: str, port: int) -> str:
-    """ "ready", or what is wrong. Never by a proxy, unlike urllib."""
-    connection = http.client.HTTPConnection(local_host(host), port, timeout=5)
-    try:
-        connection.request("GET", "/health/ready")
-        response = connection.getresponse()
-        body = response.read().decode(errors="replace")
-    except (OSError, http.client.HTTPException) as error:
-        return str(error)
-    finally:
-        connection.close()
-    return "ready" if response.status == 200 else f"{response.status} {body}"
 
 
 def _announce(url: str, environment: Mapping[str, str]) -> None:

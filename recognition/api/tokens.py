@@ -1,10 +1,10 @@
 """JSON Web Tokens: made with our secret for trying out, or by the app's identity provider."""
 
+import json
 import re
 import time
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from json import JSONDecodeError
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.conf import settings
 
 from recognition.access import Caller
+from recognition.outbound import exchange
 
 _SIGNED_BY_KEY = {"RS256", "ES256", "EdDSA"}
 MOST_CALLS_PER_MINUTE = 100_000
@@ -54,7 +55,7 @@ def read(token: str) -> Caller:
         )
     except jwt.ExpiredSignatureError:
         raise TokenError("token_expired", "The token has expired.") from None
-    except (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, JSONDecodeError) as error:
+    except jwt.PyJWKClientConnectionError as error:
         raise KeysUnavailableError(str(error)) from error
     except jwt.PyJWTError:  # also an algorithm that the key is not for
         raise TokenError("invalid_token", "The token is not valid.") from None
@@ -147,10 +148,11 @@ class _Keys(jwt.PyJWKClient):
         if time.monotonic() < self._asked_again_at:
             raise jwt.PyJWKClientConnectionError("It did not answer a moment ago.")
         try:
-            return super().fetch_data()
-        except Exception:
+            keys = json.loads(exchange.fetch(self.uri, deadline=time.monotonic() + self.timeout))
+            return jwt.PyJWKSet.from_dict(self._as_jwk_set_payload(keys))
+        except (exchange.ExchangeError, ValueError, jwt.PyJWTError) as error:
             self._asked_again_at = time.monotonic() + self.PAUSE
-            raise
+            raise jwt.PyJWKClientConnectionError(str(error)) from error
 
 
 @cache

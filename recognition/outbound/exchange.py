@@ -1,4 +1,7 @@
-"""One POST of JSON to an address of the operator, over before a deadline: no proxy, no redirect."""
+"""One request to another service, over before a deadline: no proxy, no redirect.
+
+A deadline is a time of time.monotonic().
+"""
 
 import base64
 import contextlib
@@ -7,78 +10,135 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import unquote, urlsplit
+from typing import NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from recognition.outbound import lookups
+from recognition.outbound import lookup
 
-_MOST_BYTES = 64 * 1024  # of an answer
+DEFAULT_PORTS = {"https": 443, "http": 80}
+MOST_BYTES = 1024 * 1024  # of an answer
 _MOST_ADDRESSES = 3  # of a name, that are tried
+_CONNECT_SECONDS = 5.0  # at most, for each of them
 
 
 class ExchangeError(Exception):
-    """No usable answer; `reason` is one word. `may_retry`: another try may well succeed."""
+    """No usable answer. The message is for operators; `reason` is one word of it. `may_retry`:
+    another try may well succeed."""
 
-    def __init__(self, reason: str, *, may_retry: bool = False) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, message: str = "", *, may_retry: bool = False) -> None:
+        super().__init__(message or reason)
         self.reason = reason
         self.may_retry = may_retry
 
 
+@dataclass(frozen=True)
+class Target:
+    """Where a request goes: to one of `ips`, in this order, whatever the host's name means by then.
+    A certificate has to be the host's."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str  # with the query
+    ips: tuple[str, ...]
+
+    @property
+    def authority(self) -> str:
+        """The Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes
+
+
 def is_address(url: str) -> bool:
-    """Whether `post` can use it: in ASCII, with a name that a name server can be asked for."""
+    """Whether `fetch` can use it: in ASCII, with a name that a name server can be asked for."""
     try:
         parts = urlsplit(url)
         (parts.hostname or "").encode("idna")
         is_plain = url.isascii() and url.isprintable() and " " not in url
         return (
-            is_plain
-            and parts.scheme in {"http", "https"}
-            and bool(parts.hostname)
-            and parts.port != 0
+            is_plain and parts.scheme in DEFAULT_PORTS and bool(parts.hostname) and parts.port != 0
         )
     except ValueError:
         return False
 
 
-def post(url: str, body: bytes, *, deadline: float) -> bytes:
-    """The body of a 200. `deadline` is a time of time.monotonic(). Raises ExchangeError."""
-    if _left(deadline) <= 0:
-        raise ExchangeError("timeout")
-    connection = _Connection(url, deadline)
+def fetch(url: str, body: bytes | None = None, *, deadline: float) -> bytes:
+    """The body of a 200 from an address of the operator: a POST of JSON, or a GET without `body`.
+
+    The address may be inside our network, and may have a name and a password. Raises ExchangeError.
+    """
+    parts, began = urlsplit(url), time.monotonic()
+    host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
     try:
-        connection.request("POST", _target(url), body, _headers(url))
+        ips = lookup.addresses_of(host, port, deadline=deadline)
+    except OSError as error:
+        raise _explained(error, began, deadline) from error
+    target = Target(parts.scheme, host, port, path_of(parts), tuple(ips))
+    headers = _credentials(parts) | ({"Content-Type": "application/json"} if body else {})
+    method = "POST" if body else "GET"
+    answer = send(method, target, headers, body, deadline=deadline, most=MOST_BYTES)
+    if answer.status != 200:
+        raise ExchangeError(f"status_{answer.status}", may_retry=answer.status >= 500)
+    return answer.body
+
+
+def send(
+    method: str,
+    target: Target,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    *,
+    deadline: float,
+    most: int = 0,
+) -> Answer:
+    """The answer, whatever its status; its body is read if it may have `most` bytes.
+
+    Raises ExchangeError.
+    """
+    began = time.monotonic()
+    connection = _Connection(target, deadline)
+    try:
+        if began >= deadline:
+            raise TimeoutError("timed out")
+        all_headers = {"Host": target.authority, **(headers or {})}
+        connection.request(method, target.path, body, all_headers)
         response = connection.getresponse()
-        answer = response.read(_MOST_BYTES + 1)
+        answer = Answer(response.status, response.read(most + 1) if most else b"")
+        if time.monotonic() >= deadline:
+            raise TimeoutError("timed out")  # what was read may be the half of it
     except (OSError, http.client.HTTPException) as error:
-        if _left(deadline) <= 0 or isinstance(error, TimeoutError):
-            raise ExchangeError("timeout") from error
-        raise ExchangeError("unreachable", may_retry=True) from error
+        raise _explained(error, began, deadline, connection) from error
     finally:
         connection.end()
-    if _left(deadline) <= 0:
-        raise ExchangeError("timeout")  # what was read may be the half of it
-    if response.status != 200:
-        raise ExchangeError(f"status_{response.status}", may_retry=response.status >= 500)
-    if len(answer) > _MOST_BYTES or not _is_whole(response, answer):
+    if most and (len(answer.body) > most or not _is_whole(response, answer.body)):
         raise ExchangeError("malformed")
     return answer
+
+
+def path_of(parts: SplitResult) -> str:
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 class _Connection(http.client.HTTPConnection):
     """That ends at the deadline, whatever it waits for then."""
 
-    def __init__(self, url: str, deadline: float) -> None:
-        parts = urlsplit(url)
-        self._is_tls = parts.scheme == "https"
-        self.default_port = 443 if self._is_tls else 80
-        super().__init__(parts.hostname or "", parts.port or self.default_port)
-        self._deadline = deadline
+    def __init__(self, target: Target, deadline: float) -> None:
+        super().__init__(target.host, target.port)
+        self._target, self._deadline = target, deadline
         self._timer: threading.Timer | None = None
+        self.is_connected = False
 
     def connect(self) -> None:
-        sock = _first_that_answers(self.host, self.port, self._deadline)
-        if self._is_tls:
+        sock = _first_that_answers(self._target, self._deadline)
+        if self._target.scheme == "https":
             # The handshake comes after the timer, which needs the socket that it is done on.
             sock = _tls().wrap_socket(
                 sock, server_hostname=self.host, do_handshake_on_connect=False
@@ -86,11 +146,12 @@ class _Connection(http.client.HTTPConnection):
         self.sock = sock
         # Timeouts of sockets are for each read: who drips would hold us for hours. The connection
         # forgets its socket as soon as the head of an answer is read, so it is cut by itself.
-        self._timer = threading.Timer(max(0, _left(self._deadline)), _cut, [sock])
+        self._timer = threading.Timer(max(0, self._deadline - time.monotonic()), _cut, [sock])
         self._timer.daemon = True
         self._timer.start()
         if isinstance(sock, ssl.SSLSocket):
             sock.do_handshake()
+        self.is_connected = True
 
     def end(self) -> None:
         if self._timer:
@@ -98,20 +159,20 @@ class _Connection(http.client.HTTPConnection):
         self.close()
 
 
-def _first_that_answers(host: str, port: int, deadline: float) -> socket.socket:
+def _first_that_answers(target: Target, deadline: float) -> socket.socket:
     """Each address has its share of the time. Raises OSError."""
-    addresses = lookups.addresses_of(host, port, deadline=deadline)[:_MOST_ADDRESSES]
+    ips = target.ips[:_MOST_ADDRESSES]
     error: OSError = OSError("no address")
-    for number, address in enumerate(addresses):
-        share = _left(deadline) / (len(addresses) - number)
+    for number, ip in enumerate(ips):
+        share = (deadline - time.monotonic()) / (len(ips) - number)
         if share <= 0:
             raise TimeoutError("timed out")
         try:
-            sock = socket.create_connection((address, port), share)
+            sock = socket.create_connection((ip, target.port), min(share, _CONNECT_SECONDS))
         except OSError as caught:
             error = caught
         else:
-            sock.settimeout(max(0.001, _left(deadline)))
+            sock.settimeout(max(0.001, deadline - time.monotonic()))
             return sock
     raise error
 
@@ -122,23 +183,12 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _left(deadline: float) -> float:
-    return deadline - time.monotonic()
-
-
-def _target(url: str) -> str:
-    parts = urlsplit(url)
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-
-
-def _headers(url: str) -> dict[str, str]:
-    """With the name and password of the address, if it has any."""
-    parts = urlsplit(url)
-    headers = {"Content-Type": "application/json"}
-    if parts.username:
-        credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-        headers["Authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
-    return headers
+def _credentials(parts: SplitResult) -> dict[str, str]:
+    """A header for the name and password of an address, if it has any."""
+    if not parts.username:
+        return {}
+    credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    return {"Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
 
 
 def _cut(sock: socket.socket) -> None:
@@ -146,6 +196,23 @@ def _cut(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
         # Not SSLSocket's own method, which changes the object under the other thread.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def _explained(
+    error: Exception, began: float, deadline: float, connection: _Connection | None = None
+) -> ExchangeError:
+    """For operators, who want to know on which side it was."""
+    now = time.monotonic()
+    # Once the deadline is over, whatever the error is, it is of our own making.
+    if now >= deadline or isinstance(error, TimeoutError):
+        missing = "answer" if connection and connection.is_connected else "connection"
+        seconds = max(0, min(now, deadline) - began)
+        return ExchangeError("timeout", f"no {missing} within {seconds:.2g} seconds")
+    if isinstance(error, (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)):
+        message = "the receiver closed the connection without an answer"
+    else:
+        message = f"{type(error).__name__}: {error}"[:200]
+    return ExchangeError("unreachable", message, may_retry=True)
 
 
 def _is_whole(response: http.client.HTTPResponse, answer: bytes) -> bool:

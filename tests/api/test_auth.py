@@ -5,7 +5,9 @@ import hashlib
 import hmac
 import json
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -21,6 +23,7 @@ from pytest_django import Settings
 
 from recognition.api import tokens
 from tests.support.builders import OWNER, PREFIX, Person, make_user, refusal, user_token
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.django_db
 
@@ -265,6 +268,7 @@ class KeyServer(HTTPServer):
     body = published(RSA_KEY, "first")
     status = 200
     asked = 0
+    drips = False
 
 
 @pytest.fixture
@@ -274,6 +278,10 @@ def key_server(settings: Settings) -> Iterator[KeyServer]:
             server.asked += 1
             self.send_response(server.status)
             self.end_headers()
+            with suppress(OSError):  # they hang up, as they should
+                while server.drips:
+                    self.wfile.write(b" ")
+                    time.sleep(0.05)
             self.wfile.write(server.body)
 
         def log_message(self, *_: Any) -> None:
@@ -347,6 +355,20 @@ def test_a_provider_that_does_not_answer(client: Client, settings: Settings) -> 
     assert refusal(answer) == (503, "unavailable")
     assert answer["Retry-After"]
     assert "127.0.0.1" not in answer.content.decode()
+
+
+def test_a_provider_that_drips(
+    client: Client, key_server: KeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody else waits for the keys as well."""
+    key_server.drips = True
+    monkeypatch.setattr(tokens._jwks(django_settings.JWT_JWKS_URL), "timeout", 0.3)
+    in_the_end = threading.Timer(PATIENCE, setattr, [key_server, "drips", False])
+    in_the_end.start()
+    answer = ask(client, signed(RSA_KEY, "RS256", kid="first"))
+    assert key_server.drips and refusal(answer) == (503, "unavailable")
+    in_the_end.cancel()
+    key_server.drips = False
 
 
 def test_a_provider_that_is_away_is_asked_now_and_then(

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,10 +28,11 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from batch import tasks
 from batch.jobs import work
 from batch.models import Job, Picture, WebhookDelivery, WebhookEndpoint, WebhookSecret
-from batch.webhooks import addresses, callbacks, posting, signing
+from batch.webhooks import addresses, callbacks, signing
 from batch.webhooks.callbacks import DELAYS
 from facesvc import __version__
 from recognition.models import AuditEvent
+from recognition.outbound import exchange
 from tests.support.builders import (
     PICTURE_BASE64,
     FakePipeline,
@@ -405,7 +407,7 @@ def test_a_receiver_without_an_answer(
     error: str,
 ) -> None:
     if behaviour == "drip":
-        monkeypatch.setattr(posting, "TOTAL_SECONDS", 0.5)
+        monkeypatch.setattr(callbacks, "TOTAL_SECONDS", 0.5)
     with receiving(behaviour) as receiver:
         delivery = finished_job(service, allow(settings, receiver))
         run_tasks()
@@ -420,9 +422,9 @@ def test_a_receiver_without_an_answer(
 def test_a_receiver_that_accepts_and_is_silent(
     service: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch, cut: bool
 ) -> None:
-    monkeypatch.setattr(posting, "TOTAL_SECONDS", 0.3)
+    monkeypatch.setattr(callbacks, "TOTAL_SECONDS", 0.3)
     if not cut:
-        monkeypatch.setattr(posting._Connection, "cut", lambda connection: None)
+        monkeypatch.setattr(exchange, "_cut", lambda sock: None)
     with socket.create_server(("127.0.0.1", 0)) as server:
         silent = Receiver(port=server.getsockname()[1])
         delivery = finished_job(service, allow(settings, silent))
@@ -461,9 +463,10 @@ def test_the_certificate_counts(
     """It must be the host's, and signed by whom this machine trusts."""
     authority, other = Authority(tmp_path), Authority(tmp_path, "other")
     monkeypatch.setenv("SSL_CERT_FILE", str((authority if known else other).path))
+    monkeypatch.setattr(exchange, "_tls", ssl.create_default_context)
     real = socket.getaddrinfo
     at_home = lambda name, *args, **options: real("127.0.0.1", *args, **options)  # noqa: E731
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", at_home)
+    monkeypatch.setattr(socket, "getaddrinfo", at_home)
     with receiving(200, tls=authority.server(host)) as receiver:
         settings.WEBHOOK_ALLOWED_HOSTS = [f"app.lan:{receiver.port}"]
         data_of(submit(service, f"https://app.lan:{receiver.port}/"), 202)
@@ -578,7 +581,7 @@ def test_a_worker_killed_during_a_try(
 ) -> None:
     delivery = finished_job(service, receiver)
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(posting, "post", lambda *args: exit(9))
+        patch.setattr(exchange, "send", lambda *args, **options: exit(9))
         run_tasks()
     work.sweep()
     assert run_tasks() == 0  # it may still be at it
@@ -595,7 +598,7 @@ def test_workers_killed_at_every_try(
 ) -> None:
     """A lost try takes its place in the list of delays, so there is an end."""
     delivery = finished_job(service, receiver)
-    monkeypatch.setattr(posting, "post", lambda *args: exit(9))
+    monkeypatch.setattr(exchange, "send", lambda *args, **options: exit(9))
     delays = []
     for _ in range(len(DELAYS) + 1):
         work.sweep()
@@ -665,12 +668,12 @@ def test_pictures_are_worked_on_during_a_slow_callback(
     data_of(submit(service, ""), 202)
     done: list[int] = []
 
-    def slow(*args: Any) -> int:
+    def slow(*args: Any, **options: Any) -> exchange.Answer:
         wait_until(lambda: not Picture.objects.exists())
         done.append(Picture.objects.count())
-        return 200
+        return exchange.Answer(200, b"")
 
-    monkeypatch.setattr(posting, "post", slow)
+    monkeypatch.setattr(exchange, "send", slow)
     tasks.deliver()
     assert done == [0]
     assert WebhookDelivery.objects.get().state == "delivered"
@@ -696,7 +699,7 @@ def test_a_name_that_moves_inside(
         assert host == "app.example"
         return [(socket.AF_INET, 1, 6, "", (ip, port)) for ip in answers.pop(0)]
 
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     data_of(submit(service, f"http://app.example:{receiver.port}/"), 202)
     work.work()
     run_tasks()
@@ -718,7 +721,7 @@ def test_the_checked_address_is_the_one_that_is_used(
             host = "127.0.0.1"
         return real(host, port, *args, **options)
 
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     data_of(submit(service, f"http://app.lan:{receiver.port}/"), 202)
     work.work()
     asked.clear()

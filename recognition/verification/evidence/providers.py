@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol, Self
@@ -24,7 +23,7 @@ from recognition import strict_json
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
 from recognition.outbound.breaker import Breaker
-from recognition.outbound.exchange import ExchangeError, post
+from recognition.outbound.exchange import ExchangeError, fetch
 from recognition.packs.engine import Engine
 from recognition.verification.evidence.check_pictures import encode, picture_of
 
@@ -119,11 +118,11 @@ class HttpProvider:
         """Runs in a thread of its own, and touches no database."""
         try:
             try:
-                score = _score(post(self._url, body, deadline=deadline))
+                score = _score(fetch(self._url, body, deadline=deadline))
             except ExchangeError as error:
                 if not error.may_retry:
                     raise
-                score = _score(post(self._url, body, deadline=deadline))
+                score = _score(fetch(self._url, body, deadline=deadline))
         except ExchangeError as error:
             self._failed(error.reason, user)
             return Outcome("missing", reason=error.reason)
@@ -140,7 +139,7 @@ class HttpProvider:
     def _wait(self, future: "Future[Outcome]", user: str, deadline: float) -> Outcome:
         try:
             return future.result(max(0, deadline - time.monotonic()))
-        except FutureTimeoutError:
+        except TimeoutError:
             # One that has not begun must not begin, and says itself that the service is too slow;
             # one that has begun ends at the same deadline, and counts its failure by itself.
             if future.cancel():
@@ -156,7 +155,7 @@ class HttpProvider:
 
     def _answer_probe(self, deadline: float) -> None:
         try:
-            _score(post(self._url, _probe_body(self._check), deadline=deadline))
+            _score(fetch(self._url, _probe_body(self._check), deadline=deadline))
         except ExchangeError as error:
             logger.warning("The %s service fails a probe (%s).", self._check, error.reason)
             self.health.heard(is_well=False)

@@ -476,6 +476,7 @@ def test_strict_may_be_the_threshold_alone(owner: Person, settings: Settings) ->
     assert verify(owner, "strict") == ("success", [])
 
 
+@pytest.mark.parametrize("name", ["DEEPFAKE_DETECTION_SERVICE_URL", "JWT_JWKS_URL"])
 @pytest.mark.parametrize(
     "url",
     [
@@ -483,8 +484,8 @@ def test_strict_may_be_the_threshold_alone(owner: Person, settings: Settings) ->
         *("http://a..example", "http://a.example/prüfung", "http://a.example/a b"),
     ],
 )
-def test_an_address_that_is_none(settings: Settings, url: str) -> None:
-    settings.DEEPFAKE_DETECTION_SERVICE_URL = url
+def test_an_address_that_is_none(settings: Settings, name: str, url: str) -> None:
+    setattr(settings, name, url)
     assert [error.id for error in checks.check_providers(None)] == ["facesvc.E006"]
 
 

@@ -12,7 +12,7 @@ _lock = threading.Lock()
 def addresses_of(host: str, port: int, *, deadline: float) -> list[str]:
     """`deadline` is a time of time.monotonic(). Raises OSError, of which TimeoutError is one.
 
-    Of one name there is one lookup at a time, which all wait for: a name server that is silent
+    Each name has one lookup at a time, and all who ask wait for it: a name server that is silent
     holds a single thread, however many ask.
     """
     with _lock:
@@ -24,11 +24,17 @@ def addresses_of(host: str, port: int, *, deadline: float) -> list[str]:
 
 
 def _ask(host: str, port: int, found: "Future[list[str]]") -> None:
+    addresses: list[str] = []
+    error: OSError | None = None
     try:
         entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        found.set_result(list(dict.fromkeys(str(entry[4][0]) for entry in entries)))
-    except OSError as error:
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+    except (OSError, UnicodeError) as caught:  # UnicodeError: no name server can be asked for it
+        error = caught if isinstance(caught, OSError) else OSError(str(caught))
+    # Before the answer: who asks after it was given asks a name server.
+    with _lock:
+        del _asked[host, port]
+    if error:
         found.set_exception(error)
-    finally:
-        with _lock:
-            del _asked[host, port]
+    else:
+        found.set_result(addresses)
