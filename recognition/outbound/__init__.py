@@ -1,1 +1,1 @@
-"""Requests to other services: before a deadline, and not to those that fail."""
+"""Requests to other services, over before a deadline."""

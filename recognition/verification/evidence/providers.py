@@ -8,7 +8,6 @@ import base64
 import json
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,17 +21,15 @@ from django.conf import settings
 from recognition import strict_json
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
-from recognition.outbound.breaker import Breaker
 from recognition.outbound.exchange import ExchangeError, fetch
 from recognition.packs.engine import Engine
 from recognition.verification.evidence.check_pictures import encode, picture_of
+from recognition.verification.evidence.service_health import ServiceHealth
 
 logger = logging.getLogger(__name__)
 
 ANTISPOOFING, DEEPFAKE = "antispoofing", "deepfake"
 CHECKS = (ANTISPOOFING, DEEPFAKE)
-# What was heard of a service this long ago says nothing about now.
-PROBE_SECONDS = 10.0
 # Requests to a service that one process has open at once; more wait, within their budget.
 _AT_ONCE = 16
 
@@ -98,8 +95,7 @@ class HttpProvider:
     """A service: docs/liveness.md describes its request and its response."""
 
     def __init__(self, check: str, url: str) -> None:
-        self.breaker = Breaker()
-        self.health = Health(self._probe)
+        self.health = ServiceHealth(self._probe)
         self._check = check
         self._url = url
         # Of its own, so that a slow service keeps nobody from asking the other one. Each request
@@ -108,7 +104,7 @@ class HttpProvider:
 
     def begin(self, look: Look) -> Callable[[], Outcome]:
         deadline = _deadline()
-        if not self.breaker.allows():
+        if not self.health.allows():
             return lambda: Outcome("missing", reason="breaker_open")
         body = _body(self._check, look)
         future = self._threads.submit(self._ask, body, look.user, deadline)
@@ -126,15 +122,13 @@ class HttpProvider:
         except ExchangeError as error:
             self._failed(error.reason, user)
             return Outcome("missing", reason=error.reason)
-        if self.breaker.succeeded():
+        if self.health.succeeded():
             logger.info("The %s service answers again.", self._check)
-        self.health.heard(is_well=True)
         return Outcome.of_score(score, _threshold(self._check))
 
     def _failed(self, reason: str, user: str) -> None:
-        if self.breaker.failed(user):
+        if self.health.failed(user):
             logger.warning("The %s service fails (%s), and is left alone.", self._check, reason)
-            self.health.heard(is_well=False)
 
     def _wait(self, future: "Future[Outcome]", user: str, deadline: float) -> Outcome:
         try:
@@ -146,11 +140,7 @@ class HttpProvider:
                 self._failed("timeout", user)
             return Outcome("missing", reason="timeout")
 
-    def state(self) -> str:
-        return "failing" if self.breaker.is_open else self.health.state()
-
     def _probe(self) -> None:
-        """In the background. The breaker counts only what was asked for somebody."""
         self._threads.submit(self._answer_probe, _deadline())
 
     def _answer_probe(self, deadline: float) -> None:
@@ -158,36 +148,9 @@ class HttpProvider:
             _score(fetch(self._url, _probe_body(self._check), deadline=deadline))
         except ExchangeError as error:
             logger.warning("The %s service fails a probe (%s).", self._check, error.reason)
-            self.health.heard(is_well=False)
+            self.health.probed(is_well=False)
         else:
-            self.health.heard(is_well=True)
-
-
-class Health:
-    """What is known of a service; when that is old, whoever asks has it probed, and does not wait.
-
-    So a service that was left alone is found well again where nobody verifies, as while
-    /health/ready keeps them away.
-    """
-
-    def __init__(self, probe: Callable[[], None]) -> None:
-        self._probe = probe
-        self._lock = threading.Lock()
-        self._is_well: bool | None = None
-        self._heard_at = -math.inf
-
-    def heard(self, *, is_well: bool) -> None:
-        with self._lock:
-            self._is_well, self._heard_at = is_well, time.monotonic()
-
-    def state(self) -> str:
-        with self._lock:
-            state = {None: "unknown", True: "ok", False: "failing"}[self._is_well]
-            if is_old := time.monotonic() - self._heard_at > PROBE_SECONDS:
-                self._heard_at = time.monotonic()  # one probe at a time
-        if is_old:
-            self._probe()
-        return state
+            self.health.probed(is_well=True)
 
 
 def providers() -> dict[str, Provider]:
@@ -204,7 +167,9 @@ def health() -> dict[str, str]:
 
     As this process met it. It asks by itself, but does not wait for the answer.
     """
-    return {check: http_provider(check, url).state() for check in CHECKS if (url := _url(check))}
+    return {
+        check: http_provider(check, url).health.state() for check in CHECKS if (url := _url(check))
+    }
 
 
 @lru_cache(maxsize=16)

@@ -22,9 +22,8 @@ from pytest_django import Settings
 
 from management import moderation
 from recognition.models import Attempt, Face, FailureCount, RecentProbe, Session, User
-from recognition.outbound import breaker
 from recognition.verification import frame_places
-from recognition.verification.evidence import providers
+from recognition.verification.evidence import providers, service_health
 from recognition.verification.evidence.inspection import Inspection
 from tests.support.builders import (
     FRIEND,
@@ -539,7 +538,7 @@ def test_strict_without_an_answer_is_not_verified(owner: Person, settings: Setti
         call = Call(owner, verification_level="strict")
         verified(call)
         checker.moods = [404]
-        states = [call.state() for _ in range(breaker.FAILURES)]
+        states = [call.state() for _ in range(service_health.FAILURES)]
     assert states[:3] == ["verified", "verified", "lost"]
     assert not FailureCount.objects.exists()
 

@@ -16,8 +16,9 @@ from pytest_django import Settings
 from facesvc.http import health
 from recognition import checks
 from recognition.models import Attempt, FailureCount, RecentProbe
-from recognition.outbound import breaker, exchange
-from recognition.verification.evidence import providers
+from recognition.outbound import exchange
+from recognition.verification.evidence import providers, service_health
+from recognition.verification.evidence.service_health import ServiceHealth
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -74,7 +75,7 @@ UNANSWERED = ["liveness_missing", "check_unanswered"]
 @pytest.fixture
 def one_user_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """To open the breaker, which takes failures with the pictures of several."""
-    monkeypatch.setattr(breaker, "USERS", 1)
+    monkeypatch.setattr(service_health, "USERS", 1)
 
 
 def forget_attempts() -> None:
@@ -216,7 +217,7 @@ def test_a_silent_name_server_holds_one_thread(
     settings.ANTISPOOFING_SERVICE_URL = "http://silent.example/check"
     settings.FACESVC_PROVIDER_SECONDS = 0.05
     try:
-        for _ in range(breaker.FAILURES):
+        for _ in range(service_health.FAILURES):
             assert verify(owner, "strict") == ("rejected", UNANSWERED)
         assert asked == [1]
         wait_until(lambda: state_of(client) == "failing")
@@ -321,7 +322,7 @@ def test_the_breaker_opens_and_closes_again(
     owner: Person, service_of: Checker, client: Client
 ) -> None:
     service_of.moods = [404]
-    for _ in range(breaker.FAILURES):
+    for _ in range(service_health.FAILURES):
         verify(owner)
     asked = len(service_of.asked)
     assert verify(owner, "strict") == ("rejected", UNANSWERED)
@@ -329,7 +330,7 @@ def test_the_breaker_opens_and_closes_again(
     assert len(service_of.asked) == asked  # it was left alone
     assert client.get("/health/ready").json()["providers"] == {"antispoofing": "failing"}
     service_of.moods = [0.9]
-    providers.http_provider("antispoofing", service_of.url).breaker._closed_again_at = 0
+    providers.http_provider("antispoofing", service_of.url).health._tried_again_at = 0
     assert verify(owner, "strict") == ("success", [])
     assert verify(owner, "strict") == ("success", [])
     assert client.get("/health/ready").json()["providers"] == {"antispoofing": "ok"}
@@ -338,7 +339,7 @@ def test_the_breaker_opens_and_closes_again(
 def test_one_user_does_not_open_the_breaker(owner: Person, service_of: Checker) -> None:
     """Whose pictures the service cannot stand: a fake of somebody else's would go unchecked."""
     service_of.moods = [404]
-    for _ in range(3 * breaker.FAILURES):
+    for _ in range(3 * service_health.FAILURES):
         verify(owner)
     friend = make_user(FRIEND)
     make_face(friend, vector(1))
@@ -350,22 +351,22 @@ def test_one_user_does_not_open_the_breaker(owner: Person, service_of: Checker) 
 
 
 def test_three_users_do() -> None:
-    one = breaker.Breaker()
+    one = ServiceHealth(lambda: None)
     opened = [one.failed(user) for user in ("ann", "bob", "ann", "bob", "ann", "carl", "ann")]
     assert opened == [False] * 5 + [True] * 2
-    assert one.is_open
+    assert not one.allows() and one.state() == "failing"
 
 
 def test_after_the_pause_only_one_tries() -> None:
-    one = breaker.Breaker()
-    for number in range(breaker.FAILURES):
+    one = ServiceHealth(lambda: None)
+    for number in range(service_health.FAILURES):
         one.failed(f"user {number}")
-    assert one.is_open and not one.allows()
-    one._closed_again_at = time.monotonic()
+    assert one.state() == "failing" and not one.allows()
+    one._tried_again_at = time.monotonic()
     assert [one.allows() for _ in range(3)] == [True, False, False]
     one.failed("ann")
     assert not one.allows()
-    one._closed_again_at = time.monotonic()
+    one._tried_again_at = time.monotonic()
     assert one.allows()
     one.succeeded()
     assert [one.allows() for _ in range(3)] == [True, True, True]
@@ -386,7 +387,7 @@ def test_a_process_that_never_asked_finds_out(
     assert state_of(client) == state
     (request,) = service_of.asked
     assert (request["check"], request["probe"]) == ("antispoofing", True)
-    assert not providers.http_provider("antispoofing", service_of.url).breaker.is_open
+    assert providers.http_provider("antispoofing", service_of.url).health.allows()
 
 
 def state_of(client: Client) -> str:
@@ -399,14 +400,14 @@ def test_a_service_that_is_back_is_found_by_readiness(
     owner: Person, service_of: Checker, monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
     """After the pause it is probed, and until it answered it is failing."""
-    monkeypatch.setattr(breaker, "OPEN_SECONDS", 0.5)
-    monkeypatch.setattr(providers, "PROBE_SECONDS", 0.5)
+    monkeypatch.setattr(service_health, "OPEN_SECONDS", 0.5)
+    monkeypatch.setattr(service_health, "PROBE_SECONDS", 0.5)
     service_of.moods = [404]
-    for _ in range(breaker.FAILURES):
+    for _ in range(service_health.FAILURES):
         verify(owner)
     time.sleep(0.6)
     assert state_of(client) == "failing"
-    wait_until(lambda: len(service_of.asked) == breaker.FAILURES + 1)
+    wait_until(lambda: len(service_of.asked) == service_health.FAILURES + 1)
     assert state_of(client) == "failing"
     service_of.moods = [0.9]
     wait_until(lambda: state_of(client) == "ok")
@@ -416,11 +417,11 @@ def test_a_service_that_is_back_is_found_by_readiness(
 def test_the_log_says_when_a_service_fails(
     owner: Person, service_of: Checker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    service_of.moods = [404] * breaker.FAILURES + [0.9]  # type: ignore[list-item]
+    service_of.moods = [404] * service_health.FAILURES + [0.9]  # type: ignore[list-item]
     caplog.set_level(logging.INFO, "recognition.verification.evidence.providers")
-    for _ in range(breaker.FAILURES):
+    for _ in range(service_health.FAILURES):
         verify(owner)
-    providers.http_provider("antispoofing", service_of.url).breaker._closed_again_at = 0
+    providers.http_provider("antispoofing", service_of.url).health._tried_again_at = 0
     verify(owner)
     own = [
         record
@@ -437,7 +438,7 @@ def test_the_log_says_when_a_service_fails(
 def test_readiness_by_setting(owner: Person, settings: Settings, client: Client) -> None:
     with checking(404) as checker:
         settings.ANTISPOOFING_SERVICE_URL = checker.url
-        for _ in range(breaker.FAILURES):
+        for _ in range(service_health.FAILURES):
             verify(owner)
         assert client.get("/health/ready").status_code == 200
         settings.FACESVC_READY_NEEDS_PROVIDERS = True
