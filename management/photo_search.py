@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from recognition import audit
+from recognition.gallery import plans
 from recognition.gallery.search import Candidate, Gallery
 from recognition.gallery.statements import statements
 from recognition.identification import identifying
@@ -51,7 +52,9 @@ def find_by_photo(*, actor: str, image: bytes) -> PhotoSearch:
         gallery = Gallery.of_everybody(active)
         least = active.scores.cosine_of_confidence(BASIC)
         found = [
-            FoundFace(probe, gallery.nearest(active.template(probe), least=least, limit=_PEOPLE))
+            FoundFace(
+                probe, plans.nearest(gallery, active.template(probe), least=least, limit=_PEOPLE)
+            )
             for probe in probes
         ]
     sure = identifying.cut(active, SearchOptions(min_confidence=BASIC), gallery.searched)

@@ -12,7 +12,7 @@ from benchmarks.resampled import Resampled
 from benchmarks.search import loading
 from benchmarks.search.product import engine_of
 from benchmarks.templates import Floats
-from recognition.gallery import indexes
+from recognition.gallery import indexes, plans
 from recognition.gallery.scope import Scope
 from recognition.gallery.search import Gallery
 from recognition.gallery.statements import statements
@@ -73,7 +73,9 @@ class OpenGallery:
             ]
 
             def first(probe: Floats) -> tuple[UUID | None, float]:
-                found = gallery.nearest(_padded(probe), least=min(cuts), limit=1, by_user=by_user)
+                found = plans.nearest(
+                    gallery, _padded(probe), least=min(cuts), limit=1, by_user=by_user
+                )
                 return (found[0].user_id, found[0].cosine) if found else (None, -1.0)
 
             strangers = [first(probe)[1] for probe in self._strangers]

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from benchmarks.search.reference import CUTS, Cut
 from benchmarks.templates import Floats
-from recognition.gallery import indexes
+from recognition.gallery import indexes, plans
 from recognition.gallery.scope import Scope
-from recognition.gallery.search import Gallery, Plan
+from recognition.gallery.search import Gallery, Search
 from recognition.gallery.statements import statements
 from recognition.identification import identifying
 from recognition.inference.pack.declaration import ModelPack
@@ -22,7 +22,8 @@ from recognition.packs.scores import ScoreScale
 PACK = "scrfd-arcface"
 
 # Plans that can be forced, to compare them.
-PLANS = tuple(plan.value for plan in Plan)
+_BY_NAME = {plan.name: plan for plan in plans.PLANS}
+PLANS = tuple(_BY_NAME)
 
 
 class _NoPipeline:
@@ -75,12 +76,12 @@ def search(
     active: Engine, scope: Scope, cut: Cut, plan: str | None = None
 ) -> Callable[[Floats], list[UUID]]:
     """A search as a request does it, counting included; by the named plan if one is given."""
-    forced = Plan(plan) if plan else None
+    forced = _BY_NAME[plan] if plan else None
 
     def one(probe: Floats) -> list[UUID]:
         with statements():
             gallery = Gallery.visible_to(scope, active)
-            found = gallery.nearest(probe, least=cut.cosine, limit=cut.limit, plan=forced)
+            found = plans.nearest(gallery, probe, least=cut.cosine, limit=cut.limit, plan=forced)
         return [candidate.user_id for candidate in found]
 
     return one
@@ -88,4 +89,5 @@ def search(
 
 def chosen_plan(active: Engine, scope: Scope, cut: Cut, probe: Floats) -> str:
     """The plan that such a search begins with when none is forced."""
-    return Gallery.visible_to(scope, active).plan(probe, cut.cosine).value
+    gallery = Gallery.visible_to(scope, active)
+    return plans.cheapest(Search(gallery, probe, cut.cosine, cut.limit)).name

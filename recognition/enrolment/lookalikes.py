@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from recognition.gallery import plans
 from recognition.gallery.search import Candidate, Gallery
 from recognition.gallery.statements import statements
 from recognition.inference.arrays import Floats
@@ -66,12 +67,12 @@ def note(active: Engine, face: int, user_id: UUID, template: Floats) -> None:
 
 
 def _matches(others: Gallery, template: Floats) -> list[Candidate]:
-    scores = others.by.scores
+    scores = others.engine.scores
     least = max(
         scores.cosine_of_confidence(STRICT),
         scores.cosine_of_fmr(_BACKGROUND_FPIR / max(others.searched, 1)),
     )
-    return others.nearest(template, least=least, limit=_MOST)
+    return plans.nearest(others, template, least=least, limit=_MOST)
 
 
 def _keep(active: Engine, face: int, user_id: UUID, matches: Sequence[Candidate]) -> None:

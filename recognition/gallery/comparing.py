@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
+from recognition.gallery import ranking
 from recognition.gallery.scope import ListingQuerySet, all_listings
 from recognition.gallery.statements import Vector
 from recognition.inference.pipeline import DetectedFace
@@ -29,7 +30,7 @@ class Compared:
 def compare_with_user(
     active: Engine, user_id: UUID, probe: DetectedFace, face_id: str | None = None
 ) -> Compared | None:
-    """The probe against one user's faces, or only one of them; None if there are none."""
+    """Compare the probe with one user's faces, or only one of them; None if there are none."""
     listings = all_listings().comparable_with(active.template_version).of_user(user_id)
     if face_id is not None:
         listings = listings.filter(template__face__face_id=face_id)
@@ -39,14 +40,15 @@ def compare_with_user(
 def compare_with_all_of_user(
     active: Engine, user_id: UUID, probe: DetectedFace, *, without: Collection[str] = ()
 ) -> Compared | None:
-    """Also with suspended faces, `without` some: only to tell whether a new one resembles any."""
+    """Compare with suspended faces as well: to see whether a new face resembles any other."""
     listings = all_listings().comparable_with(active.template_version).filter(user_id=user_id)
     return _nearest(active, listings.exclude(template__face__face_id__in=without), probe)
 
 
 def _nearest(active: Engine, listings: ListingQuerySet, probe: DetectedFace) -> Compared | None:
     with stage("search"):
-        nearest = listings.nearest_and_mean(Vector.of(active.template(probe))).first()
+        vector = Vector.of(active.template(probe))
+        nearest = ranking.nearest_and_mean(listings, vector).first()
     if nearest is None:
         return None
     face, distance, mean_distance = nearest

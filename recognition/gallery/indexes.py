@@ -84,8 +84,7 @@ def drop(version: str) -> None:
 
 
 def creation_of(version: str, *, concurrently: bool) -> str:
-    """The statement that makes the index. Consumer: the plan GRAPH of
-    recognition.gallery.search."""
+    """The statement that makes the index. Consumer: GRAPH of recognition.gallery.plans."""
     return (
         f"CREATE INDEX {'CONCURRENTLY' if concurrently else ''} {name_of(version)} "
         f"ON recognition_template USING hnsw (embedding halfvec_ip_ops) WITH "

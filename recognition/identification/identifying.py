@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 
 from recognition import daily_counts
+from recognition.gallery import plans
 from recognition.gallery.scope import Scope
 from recognition.gallery.search import Candidate, Gallery
 from recognition.gallery.statements import statements
@@ -94,7 +95,8 @@ def _search(
         gallery = Gallery.visible_to(scope, active)
         threshold = cut(active, options, gallery.searched)
         nearest = partial(
-            gallery.nearest,
+            plans.nearest,
+            gallery,
             least=threshold.cosine,
             limit=options.max_candidates,
             by_user=options.match_on == "user",

@@ -8,9 +8,10 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from recognition.gallery import comparing
+from recognition.gallery import comparing, plans, ranking
+from recognition.gallery.plans import PLANS, Plan
 from recognition.gallery.scope import Scope, all_listings
-from recognition.gallery.search import Gallery, Plan
+from recognition.gallery.search import Gallery
 from recognition.gallery.statements import Vector, statements
 from recognition.identification import identifying
 from recognition.inference.arrays import Floats
@@ -56,7 +57,7 @@ def nearest(
 ) -> list[tuple[UUID, float]]:
     with statements():
         gallery = Gallery.visible_to(scope, fake_engine())
-        found = gallery.nearest(padded(embedding), least=least, limit=limit, plan=plan)
+        found = plans.nearest(gallery, padded(embedding), least=least, limit=limit, plan=plan)
     return [(candidate.user_id, round(candidate.cosine, 3)) for candidate in found]
 
 
@@ -75,7 +76,7 @@ def clean_index() -> None:
         cursor.execute("REINDEX TABLE recognition_template")
 
 
-@pytest.fixture(params=Plan, ids=lambda plan: plan.value)
+@pytest.fixture(params=PLANS, ids=lambda plan: plan.name)
 def plan(request: pytest.FixtureRequest, clean_index: None) -> Plan:
     chosen: Plan = request.param
     return chosen
@@ -191,7 +192,7 @@ def test_an_exact_search_compares_every_template(of_one_user: bool) -> None:
         assert found and found.face_cosine == pytest.approx(0, abs=1e-3)
     else:
         scope = Scope(viewer=OWNER, groups=frozenset())
-        assert nearest(vector(1), scope=scope, plan=Plan.OWNERS) == [(OWNER, 0)]
+        assert nearest(vector(1), scope=scope, plan=plans.OWNERS) == [(OWNER, 0)]
 
 
 # --- statements -----------------------------------------------------------------------------------
@@ -212,7 +213,7 @@ def test_vectors_do_not_leave_the_database(people: None) -> None:
         assert not any(column.endswith('."embedding"') for column in columns), columns
 
 
-@pytest.mark.parametrize("plan", Plan)
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)
 def test_the_settings_of_a_search_end_with_it(people: None, plan: Plan) -> None:
     def settings_now() -> list[str]:
         with connection.cursor() as cursor:
@@ -238,7 +239,7 @@ def test_building_and_reading_a_search(
     fake.show(vector(1))
     with django_assert_num_queries(0):
         listings = all_listings().comparable_with(VERSION).visible_to(EVERYONE)
-        listings.best_of_each_user(Vector.of(vector(1)), least=0.5, few=True)
+        ranking.best_of_each_user(listings, Vector.of(vector(1)), least=0.5, few=True)
     # The active model; a savepoint and its end, the planner's settings, the templates counted, the
     # centre of the sketches, the search; the users.
     with django_assert_num_queries(8):

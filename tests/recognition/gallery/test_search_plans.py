@@ -11,9 +11,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
-from recognition.gallery import indexes
+from recognition.gallery import indexes, plans
+from recognition.gallery.plans import PLANS, Plan
 from recognition.gallery.scope import Scope, all_listings
-from recognition.gallery.search import Gallery, Plan
+from recognition.gallery.search import Gallery, Search
 from recognition.gallery.statements import for_graph, statements
 from recognition.inference.arrays import Floats
 from recognition.models import Face, Group, Membership, Sketch, User
@@ -89,7 +90,7 @@ def statement(scope: Scope, plan: Plan, probe: Floats) -> tuple[str, list[Any]]:
 
     with connection.execute_wrapper(note), statements():
         gallery = Gallery.visible_to(scope, fake_engine())
-        gallery.nearest(probe, least=0.95, limit=10, plan=plan)
+        plans.nearest(gallery, probe, least=0.95, limit=10, plan=plan)
     return made[0]
 
 
@@ -125,10 +126,10 @@ def test_each_plan_looks_where_it_should(crowd: Floats, generic: bool) -> None:
     friends = Scope(viewer=user_id(0), groups=frozenset(["friends"]))
     scans = {}
     for plan, scope in (
-        (Plan.OWNERS, friends),
-        (Plan.PUBLIC, Scope(viewer=user_id(0))),
-        (Plan.SKETCHES, Scope(viewer=user_id(0))),
-        (Plan.SCAN, EVERYONE),
+        (plans.OWNERS, friends),
+        (plans.PUBLIC, Scope(viewer=user_id(0))),
+        (plans.SKETCHES, Scope(viewer=user_id(0))),
+        (plans.SCAN, EVERYONE),
     ):
         found = explained(*statement(scope, plan, probe), generic=generic)
         scans[plan] = set(nodes(json.loads(found)))
@@ -136,22 +137,22 @@ def test_each_plan_looks_where_it_should(crowd: Floats, generic: bool) -> None:
     with connection.cursor() as cursor:
         of_template = index(cursor, "recognition_template")
     by_user = next(n for n, c in of_template.items() if c["columns"] == ["user_id"] and c["index"])
-    for plan in (Plan.OWNERS, Plan.PUBLIC):
+    for plan in (plans.OWNERS, plans.PUBLIC):
         assert ("Index Scan", by_user) in scans[plan], plan
         assert ("Index Only Scan", "friendship_once") in scans[plan], plan
-    assert ("Seq Scan", "recognition_sketch") in scans[Plan.SKETCHES]
-    assert ("Seq Scan", "recognition_publicsketch") in scans[Plan.PUBLIC]
-    for plan in (Plan.PUBLIC, Plan.SKETCHES):
+    assert ("Seq Scan", "recognition_sketch") in scans[plans.SKETCHES]
+    assert ("Seq Scan", "recognition_publicsketch") in scans[plans.PUBLIC]
+    for plan in (plans.PUBLIC, plans.SKETCHES):
         assert ("Index Scan", "recognition_template_pkey") in scans[plan], plan
-    assert ("Seq Scan", "recognition_template") in scans[Plan.SCAN]
-    for plan in (Plan.OWNERS, Plan.PUBLIC, Plan.SKETCHES):
+    assert ("Seq Scan", "recognition_template") in scans[plans.SCAN]
+    for plan in (plans.OWNERS, plans.PUBLIC, plans.SKETCHES):
         assert ("Seq Scan", "recognition_template") not in scans[plan], plan
     for plan, used in scans.items():
         assert not any("hnsw" in name for _, name in used), plan
 
 
 @pytest.mark.parametrize("generic", [False, True], ids=["as called", "generic"])
-@pytest.mark.parametrize("plan", [Plan.PUBLIC, Plan.SKETCHES])
+@pytest.mark.parametrize("plan", [plans.PUBLIC, plans.SKETCHES])
 def test_only_near_ones_are_looked_up(crowd: Floats, plan: Plan, generic: bool) -> None:
     """Not the listings of all who are public, although these have an index."""
     scope = Scope(viewer=user_id(0), groups=frozenset(["public"]))
@@ -184,13 +185,13 @@ def test_those_in_a_relation_are_counted_from_an_index(
 
 @pytest.mark.parametrize("generic", [False, True], ids=["as called", "generic"])
 def test_the_graph_is_searched_through_its_index(crowd: Floats, generic: bool) -> None:
-    sql, params = statement(EVERYONE, Plan.GRAPH, wide(crowd[5]))
+    sql, params = statement(EVERYONE, plans.GRAPH, wide(crowd[5]))
     with statements(), for_graph():
         scans = set(nodes(json.loads(explained(sql, params, generic=generic))))
     assert ("Index Scan", indexes.name_of(VERSION)) in scans
 
 
-@pytest.mark.parametrize("plan", Plan)
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)
 def test_only_searches_stay_prepared(crowd: Floats, plan: Plan) -> None:
     """Also when a savepoint is rolled back. Of others, with faces in them, not even the text is."""
 
@@ -201,7 +202,7 @@ def test_only_searches_stay_prepared(crowd: Floats, plan: Plan) -> None:
 
     with statements():
         gallery = Gallery.visible_to(Scope(viewer=user_id(0)), fake_engine())
-        gallery.nearest(wide(crowd[5]), least=0.95, limit=7, plan=plan)
+        plans.nearest(gallery, wide(crowd[5]), least=0.95, limit=7, plan=plan)
     before = prepared()
     assert any("<#>" in statement for statement in before)
     with transaction.atomic():
@@ -215,17 +216,17 @@ def test_only_searches_stay_prepared(crowd: Floats, plan: Plan) -> None:
 @pytest.mark.parametrize(
     ("searched", "related", "stored", "least", "plan"),
     [
-        (30, 0, 1_000_000, 0.95, Plan.OWNERS),
-        (100, 0, 1_000_000, 0.99, Plan.PUBLIC),
-        (300, 300, 1_000_000, 0.92, Plan.OWNERS),
-        (3000, 3000, 1_000_000, 0.92, Plan.OWNERS),
-        (3000, 100, 1_000_000, 0.99, Plan.PUBLIC),
-        (30_000, 300, 100_000, 0.99, Plan.PUBLIC),
-        (30_000, 29_000, 100_000, 0.99, Plan.SKETCHES),
-        (100_000, 0, 100_000, 0.99, Plan.SKETCHES),
-        (100_000, 0, 100_000, 0.5, Plan.SCAN),
-        (5_000_000, 0, 5_000_000, 0.999, Plan.GRAPH),
-        (5_000_000, 0, 5_000_000, 0.85, Plan.SCAN),
+        (30, 0, 1_000_000, 0.95, plans.OWNERS),
+        (100, 0, 1_000_000, 0.99, plans.PUBLIC),
+        (300, 300, 1_000_000, 0.92, plans.OWNERS),
+        (3000, 3000, 1_000_000, 0.92, plans.OWNERS),
+        (3000, 100, 1_000_000, 0.99, plans.PUBLIC),
+        (30_000, 300, 100_000, 0.99, plans.PUBLIC),
+        (30_000, 29_000, 100_000, 0.99, plans.SKETCHES),
+        (100_000, 0, 100_000, 0.99, plans.SKETCHES),
+        (100_000, 0, 100_000, 0.5, plans.SCAN),
+        (5_000_000, 0, 5_000_000, 0.999, plans.GRAPH),
+        (5_000_000, 0, 5_000_000, 0.85, plans.SCAN),
     ],
 )
 def test_the_plan_follows_the_counts(
@@ -234,7 +235,8 @@ def test_the_plan_follows_the_counts(
     gallery = Gallery(
         fake_engine(), all_listings(), Scope(OWNER), searched, related, counted=stored
     )
-    assert gallery.plan(ordinary_probe(gallery.by), least) is plan
+    probe = ordinary_probe(gallery.engine)
+    assert plans.cheapest(Search(gallery, probe, least, limit=10)) is plan
 
 
 def ordinary_probe(by: Engine) -> Floats:
@@ -254,11 +256,11 @@ def test_a_graph_full_of_forbidden_lookalikes_is_not_believed(crowd: Floats) -> 
     make_face(make_user(OWNER, "public"), turned(probe, 0.96, 451))
     with statements():
         gallery = Gallery.visible_to(Scope(viewer=None), fake_engine())
-        found = gallery.nearest(wide(probe), least=0.9, limit=10, plan=Plan.GRAPH)
+        found = plans.nearest(gallery, wide(probe), least=0.9, limit=10, plan=plans.GRAPH)
     assert [candidate.user_id for candidate in found] == [OWNER]
 
 
-@pytest.mark.parametrize("plan", [Plan.OWNERS, Plan.PUBLIC, Plan.SKETCHES, Plan.SCAN])
+@pytest.mark.parametrize("plan", [plans.OWNERS, plans.PUBLIC, plans.SKETCHES, plans.SCAN])
 def test_somebody_with_very_many_faces_stands_in_nobodys_way(plan: Plan) -> None:
     probe = random_faces(CROWD + 1)[-1]
     owner, friend = make_user(OWNER, "public"), make_user(FRIEND, "public")
@@ -266,7 +268,7 @@ def test_somebody_with_very_many_faces_stands_in_nobodys_way(plan: Plan) -> None
     make_face(friend, turned(probe, 0.5, 121))
     with statements():
         gallery = Gallery.visible_to(Scope(viewer=None), fake_engine())
-        found = gallery.nearest(wide(probe), least=0.4, limit=2, plan=plan)
+        found = plans.nearest(gallery, wide(probe), least=0.4, limit=2, plan=plan)
     assert [candidate.user_id for candidate in found] == [OWNER, FRIEND]
 
 

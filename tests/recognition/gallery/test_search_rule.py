@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from management import moderation
-from recognition.gallery import search
+from recognition.gallery import plans
 from recognition.gallery.scope import Scope
-from recognition.gallery.search import Gallery, Plan
+from recognition.gallery.search import Gallery
 from recognition.gallery.statements import statements
 from recognition.inference.arrays import Floats
 from recognition.models import Face, Friendship, Group, Membership, User
@@ -283,7 +283,7 @@ def test_every_plan_answers_as_the_rule_says(
     changes: list[Change],
 ) -> None:
     # As in large galleries: the graph may have more than it is asked for.
-    monkeypatch.setattr(search, "_WANTED", wanted)
+    monkeypatch.setattr(plans, "_FIRST_LOOK", wanted)
     with transaction.atomic():
         store(world)
         for change in changes:
@@ -310,8 +310,9 @@ def ask(world: World, question: Question) -> None:
         gallery = Gallery.visible_to(scope, fake_engine())
         assert gallery.searched == searched
         assert gallery.stored == len(world.faces)
-        for plan in (None, *Plan):
-            found = gallery.nearest(
+        for plan in (None, *plans.PLANS):
+            found = plans.nearest(
+                gallery,
                 padded(vector(question.person)),
                 least=question.least,
                 limit=question.limit,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.open_set import RATES, rows_of
+from recognition.gallery import plans
 from recognition.gallery.scope import Scope
 from recognition.gallery.search import Gallery
 from recognition.gallery.statements import statements
@@ -45,7 +46,7 @@ def test_strangers_match_as_rarely_as_was_asked_for(
         cut = identifying.cut(by, options, gallery.searched).cosine
         for stranger in strangers:
             probe = np.pad(stranger, (0, 512 - len(stranger)))
-            found += bool(gallery.nearest(probe, least=cut, limit=1))
+            found += bool(plans.nearest(gallery, probe, least=cut, limit=1))
     assert least <= found / len(strangers) <= most
 
 

@@ -1,0 +1,252 @@
+"""Five ways to search a gallery, each with its cost: a search takes the cheapest.
+
+They differ in where PostgreSQL looks. OWNERS and SCAN compare the probe with all visible templates;
+docs/decisions/0004-search-plans.md says what the others may miss, half a percent at most.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet, Value
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Cast
+from pgvector.django import BitField, HammingDistance
+
+from recognition.gallery import indexes, ranking
+from recognition.gallery.ranking import Ranking
+from recognition.gallery.scope import PUBLIC as IS_PUBLIC
+from recognition.gallery.scope import Ids, ListingQuerySet, Scope
+from recognition.gallery.search import Candidate, Gallery, Search
+from recognition.gallery.statements import fetched, for_graph
+from recognition.inference.arrays import Floats
+from recognition.models import Listing, PublicSketch, Sketch, Template
+
+# Milliseconds of the database for one template, by benchmarks/search at 100,000 faces: to find it
+# by its user and compare it; to compare its sketch; to look it up because its sketch is near; to
+# compare it in a scan of all.
+_MS_BY_USER, _MS_SKETCH, _MS_NEAR_SKETCH, _MS_SCANNED = 0.0028, 0.00009, 0.0014, 0.00048
+# Milliseconds of a search by the HNSW index that may find every template.
+_MS_GRAPH = 50.0
+# Below this many milliseconds for all, and for those who are public, OWNERS is taken at once: to
+# estimate the other plans would take longer than they can save.
+_MS_SMALL, _MS_SMALL_PUBLIC = 1.0, 0.1
+# Templates that a first look asks for.
+_FIRST_LOOK = 100
+# With a smaller share of strangers at the cosine, hardly any template reaches it.
+_SMALL_SHARE = 0.05
+# Strangers in the whole gallery who may reach the cosine, for the HNSW index to find enough.
+_MOST_LOOKALIKES = 1.0
+
+
+class Plan(ABC):
+    """A way to answer a search."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def is_possible(self, search: Search) -> bool:
+        return True
+
+    @abstractmethod
+    def cost(self, search: Search) -> float:
+        """Milliseconds of the database; infinite if the plan would miss too much."""
+
+    @abstractmethod
+    def narrowed(self, search: Search) -> ListingQuerySet:
+        """The gallery's listings, or a part of them that has everybody who is to be found."""
+
+    def find(self, search: Search) -> list[Candidate]:
+        listings, vector, least = self.narrowed(search), search.vector, search.least
+        if search.by_user:
+            means = ranking.mean_of_each_user(listings, vector, least=least)
+            return _candidates(means, search.limit)
+        few = search.share_of_strangers < _SMALL_SHARE
+        if not few:
+            # Where much of the gallery reaches the cosine, the nearest templates are found ten
+            # times as fast as everybody is ranked; mostly they are of enough users.
+            wanted = max(_FIRST_LOOK, 4 * search.limit)
+            nearest = _candidates(ranking.best_of_all(listings, vector, least=least), wanted)
+            best = _best_of_each_user(nearest)
+            if len(nearest) < wanted or len(best) >= search.limit:
+                return best[: search.limit]
+        users = ranking.best_of_each_user(listings, vector, least=least, few=few)
+        return _candidates(users, search.limit)
+
+
+class _Scan(Plan):
+    """All templates in sequence."""
+
+    def cost(self, search: Search) -> float:
+        return search.gallery.stored * _MS_SCANNED
+
+    def narrowed(self, search: Search) -> ListingQuerySet:
+        return search.gallery.listings
+
+
+class _Sketches(Plan):
+    """All sketches in sequence, then the templates of those that are near."""
+
+    def cost(self, search: Search) -> float:
+        return search.gallery.stored * _ms_by_sketch(search)
+
+    def narrowed(self, search: Search) -> ListingQuerySet:
+        return _among(_near(Sketch.objects.all(), search), search)
+
+
+class _ByOwner(Plan):
+    """A plan for galleries of which an index has the users."""
+
+    def is_possible(self, search: Search) -> bool:
+        return search.gallery.is_by_owner
+
+    def narrowed(self, search: Search) -> ListingQuerySet:
+        assert search.gallery.scope  # as is_possible says
+        return self.narrowed_to(search.gallery.scope, search)
+
+    @abstractmethod
+    def narrowed_to(self, scope: Scope, search: Search) -> ListingQuerySet:
+        """`narrowed` to what the scope allows."""
+
+
+class _Owners(_ByOwner):
+    """All templates of the users who may be found, by the index on users."""
+
+    def cost(self, search: Search) -> float:
+        return search.gallery.searched * _MS_BY_USER
+
+    def narrowed_to(self, scope: Scope, search: Search) -> ListingQuerySet:
+        owners = scope.related_users()
+        if scope.has_public:
+            shown = Listing.objects.filter(searchable=True, suspended=False)
+            owners.append(shown.filter(privacy_level=IS_PUBLIC).values("user"))
+        if not owners:
+            return search.gallery.listings.none()
+        return search.gallery.listings.filter(template__user_id__in=_all_of(owners))
+
+
+class _Public(_ByOwner):
+    """As SKETCHES for those who are public, and as OWNERS for the others who may be found."""
+
+    def cost(self, search: Search) -> float:
+        gallery = search.gallery
+        return gallery.public * _ms_by_sketch(search) + gallery.related * _MS_BY_USER
+
+    def narrowed_to(self, scope: Scope, search: Search) -> ListingQuerySet:
+        near = _near(PublicSketch.objects.all(), search)
+        if owners := scope.related_users():
+            # Compared here: the ranking would first look up each by its key.
+            own = Template.objects.filter(user_id__in=_all_of(owners))
+            own = own.annotate(distance=ranking.distance(F("embedding"), search.vector))
+            # All faces of somebody count in their mean.
+            least = -1 if search.by_user else search.least
+            near = near.union(ranking.within(own, least).values("pk"))
+        return _among(near, search)
+
+
+class _Graph(Plan):
+    """The HNSW index, until it has given enough templates that may be found."""
+
+    def is_possible(self, search: Search) -> bool:
+        # The index ranks single templates and no means.
+        return not search.by_user and search.gallery.searched > 0
+
+    def cost(self, search: Search) -> float:
+        gallery = search.gallery
+        # The index finds people whom nobody else resembles, and loses some of many lookalikes.
+        if gallery.stored * search.share_of_strangers > _MOST_LOOKALIKES:
+            return math.inf
+        seen = settings.FACESVC_HNSW_EF_SEARCH * gallery.searched / gallery.stored
+        return _MS_GRAPH * max(1, _FIRST_LOOK / seen)
+
+    def narrowed(self, search: Search) -> ListingQuerySet:
+        # A literal: without the values PostgreSQL could not know that it is the index's version.
+        version = indexes.quoted(search.gallery.engine.template_version).replace("%", "%%")
+        return search.gallery.listings.filter(template__embedding_version=RawSQL(version, []))
+
+    def find(self, search: Search) -> list[Candidate]:
+        """By another plan where the index may have more than the templates it was asked for."""
+        with for_graph():
+            by_index = ranking.by_index(self.narrowed(search), search.vector)
+            nearest = _candidates(by_index, _FIRST_LOOK)
+        best = _best_of_each_user(found for found in nearest if found.cosine >= search.least)
+        is_all = len(nearest) >= search.gallery.searched
+        is_past = len(nearest) == _FIRST_LOOK and nearest[-1].cosine < search.least
+        if is_all or is_past or len(best) >= search.limit:
+            return best[: search.limit]
+        return cheapest(search, [plan for plan in PLANS if plan is not self]).find(search)
+
+
+OWNERS, PUBLIC = _Owners("owners"), _Public("public")
+SKETCHES, SCAN, GRAPH = _Sketches("sketches"), _Scan("scan"), _Graph("graph")
+# The first of those with the same cost is taken.
+PLANS: tuple[Plan, ...] = (SKETCHES, SCAN, OWNERS, PUBLIC, GRAPH)
+
+
+def nearest(
+    gallery: Gallery,
+    probe: Floats,
+    *,
+    least: float,
+    limit: int,
+    by_user: bool = False,
+    plan: Plan | None = None,
+) -> list[Candidate]:
+    """The users with a cosine of `least` or more to the probe (512,), best first.
+
+    Each user counts with the best of the visible faces or, `by_user`, with their mean. A `plan`
+    that is possible is taken at any cost: for tests and benchmarks.
+    """
+    search = Search(gallery, probe, least, limit, by_user)
+    chosen = plan if plan and plan.is_possible(search) else cheapest(search)
+    return chosen.find(search)
+
+
+def cheapest(search: Search, plans: Sequence[Plan] = PLANS) -> Plan:
+    """The possible plan with the least cost."""
+    gallery = search.gallery
+    is_small = gallery.searched * _MS_BY_USER < _MS_SMALL
+    if is_small and gallery.public * _MS_BY_USER < _MS_SMALL_PUBLIC and gallery.is_by_owner:
+        return OWNERS
+    possible = (plan for plan in plans if plan.is_possible(search))
+    return min(possible, key=lambda plan: plan.cost(search))
+
+
+def _ms_by_sketch(search: Search) -> float:
+    """Milliseconds for a template that is found by its sketch, on the average of all sketches."""
+    return _MS_SKETCH + search.share_by_sketch * _MS_NEAR_SKETCH
+
+
+def _near(sketches: QuerySet[Any, Any], search: Search) -> Ids:
+    """The ids of the templates whose sketch is near enough to the probe's."""
+    own = Cast(Value(search.sketch), BitField(length=512))
+    differing = sketches.annotate(differing=HammingDistance("bits", own))
+    # Two bounds for the planner, see ranking.within.
+    near: Ids = differing.filter(Q(differing__range=(0, search.most_differing)))
+    return near.values("pk")
+
+
+def _among(templates: Ids, search: Search) -> ListingQuerySet:
+    """The listings of these templates or, `by_user`, all listings of their users."""
+    near = search.gallery.listings.filter(pk__in=templates)
+    return search.gallery.listings.filter(user__in=near.values("user")) if search.by_user else near
+
+
+def _all_of(users: Sequence[Ids]) -> Ids:
+    return users[0].union(*users[1:])
+
+
+def _candidates(ranked: Ranking, count: int) -> list[Candidate]:
+    rows = fetched(ranked[:count])
+    return [Candidate(user_id, face_id, -distance) for user_id, face_id, distance in rows]
+
+
+def _best_of_each_user(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The first of each user."""
+    best: dict[UUID, Candidate] = {}
+    for candidate in candidates:
+        best.setdefault(candidate.user_id, candidate)
+    return list(best.values())
