@@ -82,54 +82,9 @@ def check_threads(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register()
-def check_thresholds(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    return [
-        Error(f"{name} must be from {low} to {high}.", id="facesvc.E002")
-        for name, (low, high) in _limits().items()
-        if not low <= getattr(settings, name) <= high
-    ]
-
-
-def _limits() -> dict[str, tuple[float, float]]:
-    """The least and the greatest value of settings that are numbers."""
-    return {
-        # Between `basic` and `strict`, or the levels would not be in order.
-        "VERIFICATION_THRESHOLD": (0.80, 0.95),
-        "FACE_MATCH_THRESHOLD": (0.0, 0.9999),
-        "FACESVC_NEW_FACE_HOURS": (0, 24 * 365),
-        "FACESVC_FACES_PER_HOUR": (0, 1_000_000_000),
-        "MIN_FACE_QUALITY": (0.0, 1.0),
-        # pgvector's limits, but for the least ef_search: fewer than a search asks for.
-        "FACESVC_HNSW_M": (2, 100),
-        "FACESVC_HNSW_EF_CONSTRUCTION": (max(4, 2 * settings.FACESVC_HNSW_M), 1000),
-        "FACESVC_HNSW_EF_SEARCH": (100, 1000),
-        "FACESVC_LIVENESS_THRESHOLD": (0.0, 1.0),
-        "FACESVC_DEEPFAKE_THRESHOLD": (0.0, 1.0),
-        "FACESVC_LIVE_FRAMES_PER_SECOND": (0.1, 1000),
-        "FACESVC_LIVE_FRAME_MEGAPIXELS": (0.01, 1000),
-        # In two frames an alternation would be the state that changes with each of them.
-        "FACESVC_LIVE_WINDOW": (3, 100),
-        "FACESVC_PROVIDER_SECONDS": (0.01, 60),
-        "FACESVC_TASK_NICE": (0, 19),
-        "JWT_LEEWAY_SECONDS": (0, 300),
-        # gunicorn takes a process for stuck after a minute.
-        "FACESVC_STATEMENT_SECONDS": (1, 50),
-        "FACESVC_LOCK_SECONDS": (0.1, 50),
-        "FACESVC_LOGIN_SESSION_SECONDS": (1, 3600),
-        "FACESVC_LIVE_SESSION_MINUTES": (1, 24 * 60),
-        "FACESVC_LIVE_GAP_SECONDS": (0.1, 3600),
-        "FACESVC_LIVE_CHECK_SECONDS": (0, 3600),
-        # The face that others are compared with is kept for no longer.
-        "FACESVC_LIVE_MOTION_SECONDS": (1, 3600 * settings.FACESVC_REPLAY_HOURS),
-        "FACESVC_SESSION_RETENTION_DAYS": (1, 3650),
-        "FACESVC_INFERENCE_AT_ONCE": (1, 1000),
-        "FACESVC_INFERENCE_WAITING": (0, 10_000),
-        "FACESVC_INFERENCE_WAIT_SECONDS": (0.01, 50),
-        # The database keeps the youngest 30 days in any case.
-        "FACESVC_AUDIT_RETENTION_DAYS": (30, 36500),
-        # What is purged is not found again.
-        "FACESVC_REPLAY_HOURS": (1, 24 * settings.FACESVC_SESSION_RETENTION_DAYS),
-    }
+def check_ranges(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    refused = [setting.out_of_range(settings) for setting in settings.DECLARED]
+    return [Error(sentence, id="facesvc.E002") for sentence in refused if sentence]
 
 
 @register(Tags.database)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from django.core.management import get_commands, load_command_class
 
-from facesvc.settings_page import PROJECT
+from facesvc.settings.table import BASE_DIR
 
-PAGES = [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").rglob("*.md"))]
+PAGES = [*sorted(BASE_DIR.glob("*.md")), *sorted((BASE_DIR / "docs").rglob("*.md"))]
 # A link or a picture of Markdown, as far as it leads to a file of the repository.
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]*)\)")
 BLOCK = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
@@ -24,7 +24,7 @@ GENERATED = {"settings.md", "errors.md"}
 
 
 def named(path: Path) -> str:
-    return str(path.relative_to(PROJECT))
+    return str(path.relative_to(BASE_DIR))
 
 
 def anchors(page: str) -> set[str]:
@@ -57,14 +57,14 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
 
 
 def test_the_contents_name_every_page() -> None:
-    contents = PROJECT / "docs" / "README.md"
+    contents = BASE_DIR / "docs" / "README.md"
     linked = {(contents.parent / target).resolve() for target in LINK.findall(contents.read_text())}
     pages = {page for page in PAGES if page.is_relative_to(contents.parent)} - {contents}
     assert sorted(pages - linked) == []
 
 
 def test_readme_is_short() -> None:
-    assert len((PROJECT / "README.md").read_text().splitlines()) <= README_LINES
+    assert len((BASE_DIR / "README.md").read_text().splitlines()) <= README_LINES
 
 
 @cache
@@ -102,7 +102,7 @@ def made(page: str) -> set[str]:
 
 
 def test_targets_of_make_exist() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (BASE_DIR / "Makefile").read_text(), re.MULTILINE))
     shown = {named(page): made(page.read_text()) for page in PAGES}
     assert {page: strange for page, found in shown.items() if (strange := found - targets)} == {}
     assert {"run", "test", "doctor"} <= shown["README.md"]

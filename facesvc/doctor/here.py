@@ -10,7 +10,6 @@ from django.db import Error
 from facesvc import machine
 from facesvc.doctor.findings import Finding, failure, ok, warning
 from facesvc.postgres.cluster import DatabaseError
-from facesvc.running import gunicorn_conf
 from recognition.inference.pack import weights
 from recognition.models import ActiveModel
 from recognition.packs import engine
@@ -70,8 +69,8 @@ def disk() -> Finding:
 
 def memory() -> Finding:
     """Compares the memory that all processes may take with the memory of this machine."""
-    web, workers = gunicorn_conf.workers, settings.FACESVC_TASK_WORKERS
-    needed = (web + workers) * gunicorn_conf.WORKER_BYTES // _MB
+    web, workers = settings.WEB_WORKERS, settings.FACESVC_TASK_WORKERS
+    needed = (web + workers) * settings.WORKER_BYTES // _MB
     there = machine.memory() // _MB
     text = f"{web} web processes and {workers} of the workers take up to {needed:,} MB of {there:,}"
     if needed > there:

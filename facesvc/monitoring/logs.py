@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("facesvc.requests")
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 STYLES = ("auto", "json", "text")
 _STATIC = "/static/"
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -29,9 +30,7 @@ _DETAIL = re.compile(r"^(DETAIL|CONTEXT): .*(\n|$)", re.MULTILINE)
 
 
 def configuration(level: str, style: str) -> dict[str, Any]:
-    """The argument of logging.config.dictConfig. ValueError: `style` is not auto, json or text."""
-    if style not in STYLES:
-        raise ValueError(f"FACESVC_LOG_FORMAT must be {', '.join(STYLES)}, not {style}.")
+    """The argument of logging.config.dictConfig, for one of LEVELS and one of STYLES."""
     if style == "auto":
         style = "text" if sys.stderr.isatty() else "json"
     return {

@@ -3,43 +3,28 @@
 The address comes from the command line: see facesvc/running/run.py.
 """
 
+import os
 from tempfile import TemporaryFile
 from typing import Any
 
-from facesvc import machine
-from facesvc.environment import env
+from django.conf import settings
+
 from facesvc.http import unread_body
-from facesvc.monitoring import logs, metrics_folder
+from facesvc.monitoring import metrics_folder
 from recognition.api import user_requests
 
-# What a process takes with the default pack under load, and some room.
-WORKER_BYTES = 600 * 1024**2
-_MOST_WORKERS = 8
-
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facesvc.settings")
 wsgi_app = "facesvc.wsgi"
 worker_class = "facesvc.running.web_worker.Worker"
-# --- The web server -------------------------------------------------------------------------------
-# A process for each core, each with the networks: they compute outside the interpreter lock, but
-# reading pictures and answering does not. In a container, as many as fit into its memory.
-#: Processes that answer, see docs/deployment.md.
-#: Default: as many as cores, at most 8, and no more than fit into the memory at 600 MB each
-workers = env.int(
-    "WEB_WORKERS",
-    max(1, min(machine.cpus(), _MOST_WORKERS, machine.memory() // WORKER_BYTES)),
-)
-# Far more than compute at once: the others wait for their turn or refuse with 503, which takes no
-# time, see recognition.processes.capacity. Connections beyond them wait unseen, so these must be
-# enough to refuse what comes.
-threads = env.int("WEB_THREADS", 12)
+workers = settings.WEB_WORKERS
+threads = settings.WEB_THREADS
 timeout = 60
 graceful_timeout = 30
 # Longer than a proxy keeps its connections (nginx: 60), or it would send into one that just closes.
 keepalive = 75
 accesslog = None
 errorlog = "-"
-logconfig_dict = logs.configuration(
-    env.str("LOG_LEVEL", "INFO"), env.str("FACESVC_LOG_FORMAT", "auto")
-)
+logconfig_dict = settings.LOGGING
 # A server of its own would make a socket in the home folder.
 control_socket_disable = True
 child_exit = metrics_folder.child_exit
@@ -59,7 +44,6 @@ def post_worker_init(worker: Any) -> None:
     What is missing here does not end the process: /health/ready says what it is. Too little memory
     does: the networks take here the most that they will, and not some day under load.
     """
-    from django.conf import settings
     from django.db import Error, connection
 
     from facesvc.postgres.cluster import DatabaseError
@@ -83,7 +67,5 @@ def post_worker_init(worker: Any) -> None:
 
 def post_request(worker: Any, request: Any, environ: dict[str, Any], response: Any) -> None:
     """After the answer: a body that was refused unread must not break the connection."""
-    from django.conf import settings
-
     if "wsgi.input" in environ:
         unread_body.drop(environ, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)

@@ -5,41 +5,51 @@ from typing import Any
 from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 
-from facesvc.environment import env
+from facesvc.settings.table import Topic
 
 _YEAR = 365 * 24 * 3600
 
-# --- Addresses ------------------------------------------------------------------------------------
-#: Host names of the service. Requests for another name get 400, but for probes and metrics.
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
-#: Such as `https://faces.example.com`: stands before the path of the results in a callback, and is
-#: needed for the admin pages behind a proxy that speaks TLS.
-FACESVC_PUBLIC_URL = env.str("FACESVC_PUBLIC_URL", "").rstrip("/")
-#: The page at `/` to try things on, see docs/page.md. It uses the public API and shows
-#: nothing without a token.
-FACESVC_PAGE = env.bool("FACESVC_PAGE", True)
-#: Django's own pages for errors; never where others can reach it.
-DEBUG = env.bool("DEBUG", False)
+addresses = Topic("Addresses")
+ALLOWED_HOSTS = addresses.texts("ALLOWED_HOSTS", "localhost", "127.0.0.1", "[::1]").says(
+    "Host names of the service. Requests for another name get 400, but for probes and metrics."
+)
+FACESVC_PUBLIC_URL = addresses.text("FACESVC_PUBLIC_URL").says(
+    "Such as `https://faces.example.com`: stands before the path of the results in a callback, and "
+    "is needed for the admin pages behind a proxy that speaks TLS."
+)
+FACESVC_PUBLIC_URL = FACESVC_PUBLIC_URL.rstrip("/")
+FACESVC_PAGE = addresses.flag("FACESVC_PAGE", True).says(
+    "The page at `/` to try things on, see docs/page.md. It uses the public API and shows nothing "
+    "without a token."
+)
+DEBUG = addresses.flag("DEBUG", False).says(
+    "Django's own pages for errors; never where others can reach it."
+)
 
-# --- TLS ------------------------------------------------------------------------------------------
-#: A proxy in front speaks TLS, and sets `X-Forwarded-Proto` itself, whatever a client sends.
-FACESVC_BEHIND_TLS_PROXY = env.bool("FACESVC_BEHIND_TLS_PROXY", False)
+tls = Topic("TLS")
+FACESVC_BEHIND_TLS_PROXY = tls.flag("FACESVC_BEHIND_TLS_PROXY", False).says(
+    "A proxy in front speaks TLS, and sets `X-Forwarded-Proto` itself, whatever a client sends."
+)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if FACESVC_BEHIND_TLS_PROXY else None
 SECURE_SSL_REDIRECT = FACESVC_BEHIND_TLS_PROXY
 # Probes and Prometheus come past the proxy.
 SECURE_REDIRECT_EXEMPT = [r"^health(/|$)", r"^metrics$"]
-#: Seconds that browsers keep to https.
-#: Default: a year behind the proxy, else `0`
-SECURE_HSTS_SECONDS = env.int("FACESVC_HSTS_SECONDS", _YEAR if FACESVC_BEHIND_TLS_PROXY else 0)
-#: Whether they keep to https for the subdomains, too.
-SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("FACESVC_HSTS_SUBDOMAINS", False)
+SECURE_HSTS_SECONDS = tls.whole(
+    "FACESVC_HSTS_SECONDS",
+    _YEAR if FACESVC_BEHIND_TLS_PROXY else 0,
+    shown="a year behind the proxy, else `0`",
+).says("Seconds that browsers keep to https.")
+SECURE_HSTS_INCLUDE_SUBDOMAINS = tls.flag("FACESVC_HSTS_SUBDOMAINS", False).says(
+    "Whether they keep to https for the subdomains, too."
+)
 # That all subdomains speak TLS only, and for ever, is for the owner of the domain to decide.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
-# --- Cookies, which only the admin pages have -----------------------------------------------------
-#: Operators may log in over http, and anybody in the network between can read their passwords:
-#: only where you trust that network. `http://localhost` works without.
-FACESVC_ADMIN_OVER_HTTP = env.bool("FACESVC_ADMIN_OVER_HTTP", False)
+cookies = Topic("Cookies, which only the admin pages have")
+FACESVC_ADMIN_OVER_HTTP = cookies.flag("FACESVC_ADMIN_OVER_HTTP", False).says(
+    "Operators may log in over http, and anybody in the network between can read their passwords: "
+    "only where you trust that network. `http://localhost` works without."
+)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not (DEBUG or FACESVC_ADMIN_OVER_HTTP)
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600
@@ -62,10 +72,11 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
     }
 }
 
-# --- Pages of other origins -----------------------------------------------------------------------
-#: Such as `https://app.example.com`: origins whose scripts may call the API. A token is needed all
-#: the same, and cookies are never taken.
-CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [])
+origins = Topic("Pages of other origins")
+CORS_ALLOWED_ORIGINS = origins.texts("CORS_ALLOWED_ORIGINS").says(
+    "Such as `https://app.example.com`: origins whose scripts may call the API. A token is needed "
+    "all the same, and cookies are never taken."
+)
 CORS_URLS_REGEX = r"^/api/v1/"
 CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "x-on-behalf-of", "x-request-id"]
 CORS_EXPOSE_HEADERS = [

@@ -28,9 +28,9 @@ from recognition.gallery import indexes
     ],
 )
 def test_numbers_out_of_range(settings: Settings, name: str, value: float) -> None:
-    assert checks.check_thresholds(None) == []
+    assert checks.check_ranges(None) == []
     setattr(settings, name, value)
-    found = checks.check_thresholds(None)
+    found = checks.check_ranges(None)
     assert found[0].id == "facesvc.E002" and name in found[0].msg
 
 

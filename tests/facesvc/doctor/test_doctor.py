@@ -24,7 +24,6 @@ from batch.models import Job, Kind, WebhookDelivery, WebhookEndpoint
 from facesvc import __version__, machine
 from facesvc.doctor import checks, here, stored
 from facesvc.doctor.findings import Check, Finding, State, examine, failure, ok, warning
-from facesvc.running import gunicorn_conf
 from recognition.gallery import indexes
 from recognition.inference.pack import weights
 from recognition.models import ActiveModel, FaceCrop
@@ -319,7 +318,7 @@ def test_disk(monkeypatch: Patch, settings: Settings, free: int, state: State) -
 
 @pytest.mark.parametrize(("memory", "state"), [(1801, OK), (1799, WARNING)])
 def test_memory(monkeypatch: Patch, settings: Settings, memory: int, state: State) -> None:
-    monkeypatch.setattr(gunicorn_conf, "workers", 2)
+    settings.WEB_WORKERS = 2
     settings.FACESVC_TASK_WORKERS = 1
     monkeypatch.setattr(machine, "memory", lambda: memory * 1024**2)
     assert here.memory().state is state

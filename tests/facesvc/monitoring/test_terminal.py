@@ -190,11 +190,6 @@ def test_which_style(
     assert handler["formatter"] == formatter
 
 
-def test_a_style_that_is_none() -> None:
-    with pytest.raises(ValueError, match="FACESVC_LOG_FORMAT must be auto, json, text, not plain"):
-        logs.configuration("INFO", "plain")
-
-
 # --- make run -------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,80 @@
+"""Where the data is, and what is logged and measured."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+from facesvc.monitoring import logs
+from facesvc.settings.table import BASE_DIR, Topic
+
+stored = Topic("Data")
+DATA_DIR = Path(
+    stored.text("FACESVC_DATA", str(BASE_DIR / "data"), shown="`data`").says(
+        "The folder for the database and the converted models."
+    )
+)
+MODELS_DIR = DATA_DIR / "models"
+_folders = stored.text(
+    "FACESVC_PACKS", shown="`ml_models`, `tests/packs`, and `packs` in `FACESVC_DATA`"
+).says("Folders with model packs, separated as in `PATH`; the first that has a pack counts.")
+PACK_FOLDERS = [Path(folder) for folder in _folders.split(os.pathsep) if folder] or [
+    BASE_DIR / "ml_models",
+    BASE_DIR / "tests" / "packs",
+    DATA_DIR / "packs",
+]
+FACESVC_MODEL_SOURCE = stored.text("FACESVC_MODEL_SOURCE").says(
+    "What `models pull` asks before the addresses in the packs: a folder that holds the weight "
+    "files, or their zip archives, under the names that the packs give them; or the https address "
+    "of such a folder."
+)
+
+DATABASE_URL = stored.text("DATABASE_URL", shown="the embedded PostgreSQL in `FACESVC_DATA`").says(
+    "A PostgreSQL with pgvector 0.8, such as `postgresql://facesvc:password@host/facesvc`."
+)
+DATABASES: dict[str, dict[str, Any]]
+if DATABASE_URL:
+    DATABASES = {"default": dict(dj_database_url.parse(DATABASE_URL))}
+else:
+    DATABASES = {"default": {"ENGINE": "facesvc.postgres", "NAME": "facesvc"}}
+DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+# A database that drops packets must hold up nobody for minutes.
+DATABASES["default"]["OPTIONS"] = {"connect_timeout": 10} | DATABASES["default"].get("OPTIONS", {})
+# gunicorn takes a process for stuck after a minute.
+FACESVC_STATEMENT_SECONDS = stored.number("FACESVC_STATEMENT_SECONDS", 30, (1, 50)).says(
+    "Seconds that a statement of a request may take; then the request gets 503."
+)
+FACESVC_LOCK_SECONDS = stored.number("FACESVC_LOCK_SECONDS", 5, (0.1, 50)).says(
+    "Seconds that a request, or a task of a worker, waits for what another one has locked; then "
+    "the request gets 503."
+)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # In the memory of each process, and never compared after an erasure: it goes with the next look
+    # at its user, or with whatever is cached after the timeout; see
+    # recognition.verification.template_cache.
+    "templates": {
+        "BACKEND": "recognition.verification.template_cache.SweptCache",
+        "LOCATION": "templates",
+        "TIMEOUT": 300,
+        "OPTIONS": {"MAX_ENTRIES": 1000},
+    },
+}
+
+logged = Topic("Logs and metrics")
+LOG_LEVEL = logged.text("LOG_LEVEL", "INFO", logs.LEVELS).says(
+    "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`: how much is logged."
+)
+FACESVC_LOG_FORMAT = logged.text("FACESVC_LOG_FORMAT", "auto", logs.STYLES).says(
+    "`json`, or `text` for people; `auto` is `text` on a terminal and `json` elsewhere."
+)
+LOGGING = logs.configuration(LOG_LEVEL, FACESVC_LOG_FORMAT)
+FACESVC_METRICS_TOKEN = logged.secret("FACESVC_METRICS_TOKEN").says(
+    "Whoever scrapes `/metrics` sends it as a bearer token; without it nobody may, unless it is "
+    "open."
+)
+FACESVC_METRICS_OPEN = logged.flag("FACESVC_METRICS_OPEN", False).says(
+    "Everybody may see `/metrics`: where only your own network reaches the port."
+)
