@@ -12,9 +12,9 @@ from recognition.privacy import erasure
 
 
 def events(wanted: Mapping[str, str]) -> QuerySet[AuditEvent]:
-    """Those of a user and of the ids that were merged into theirs, of one action, or since a time.
+    """The events of a user and of ids merged into it, of one action, or since a time.
 
-    All three are texts. Raises invalid_request.
+    All three arguments are texts. Raises invalid_request.
     """
     found = AuditEvent.objects.all()
     if (text := wanted.get("user_id")) is not None:

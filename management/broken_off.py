@@ -1,6 +1,6 @@
-"""Work that somebody else's came between is done once more, from the beginning.
+"""Repeats a transaction from the beginning when another one interfered.
 
-The database breaks it off, or the work itself sees that what it began with has changed.
+Either the database broke it off, or the work itself saw that its input had changed.
 """
 
 from collections.abc import Callable
@@ -11,18 +11,18 @@ from django.db import IntegrityError, OperationalError, transaction
 from recognition.errors import ServiceError
 
 _Done = TypeVar("_Done")
-# PostgreSQL sees a deadlock after a second.
+# Tries; PostgreSQL sees a deadlock after a second.
 _TRIES = 20
-# What that ends in: both wait for each other, a new row refers to the user, or the user was merged.
+# The errors of it: a deadlock, a new row that refers to the user, or a user who was merged.
 _BROKEN_OFF = ("40P01", "23503", "40001")
 
 
 class ChangedError(Exception):
-    """What the work began with is no longer so."""
+    """The data that the work began with have changed."""
 
 
 def whole(work: Callable[[], _Done]) -> _Done:
-    """In one transaction, which holds no lock of an earlier try. Raises unavailable."""
+    """Runs work in one transaction, which holds no lock of an earlier try. Raises unavailable."""
     for _ in range(_TRIES):
         try:
             with transaction.atomic():
@@ -32,4 +32,4 @@ def whole(work: Callable[[], _Done]) -> _Done:
         except (OperationalError, IntegrityError) as error:
             if getattr(error.__cause__, "sqlstate", None) not in _BROKEN_OFF:
                 raise
-    raise ServiceError("unavailable", "Too much is happening with this user; try again.")
+    raise ServiceError("unavailable", "Too many changes of this user at once; try again.")

@@ -1,4 +1,4 @@
-"""Erasing a person: everything goes, and a receipt stays in the audit log."""
+"""Erases a person: all their data goes, and a receipt stays in the audit log."""
 
 import json
 import secrets
@@ -33,7 +33,8 @@ class Receipt:
 
 def erase_for(*, caller: Caller, user_id: UUID) -> Receipt:
     """Raises user_not_found, also for another user and to one who is suspended; user_merged,
-    unavailable."""
+    unavailable.
+    """
     if not caller.may_act_for(user_id):
         raise people.unknown()
     return erase(actor=caller.name, user_id=user_id)

@@ -1,7 +1,7 @@
 """Who is friends with whom.
 
-Only services make friends: a user who could befriend others could find them. Users may look at
-their own friends and part from them; what belongs to somebody else looks like what is not there.
+Only services make friends: a user who could befriend others could find them. Users may list their
+own friends and end a friendship; what belongs to others looks as if it did not exist.
 """
 
 from uuid import UUID
@@ -31,17 +31,17 @@ def friendship_of(caller: Caller, user_id: UUID, other_id: UUID) -> Friendship:
 
 @transaction.atomic
 def befriend(*, caller: Caller, user_id: UUID, other_id: UUID) -> tuple[Friendship, bool]:
-    """Make two users friends; the second value says whether they were not.
+    """Make two users friends; the second value says whether the friendship is new.
 
     Raises user_not_found, user_merged, service_only, invalid_friendship.
     """
     user_of(caller, user_id)
     caller.require_service()
     if user_id == other_id:
-        raise ServiceError("invalid_friendship", "Nobody is a friend of their own.")
+        raise ServiceError("invalid_friendship", "A user cannot be their own friend.")
     both = sorted((user_id, other_id))
-    # Locked, so that none is erased meanwhile and a second call waits; in one order everywhere,
-    # or two calls could wait for each other.
+    # Locked, so that neither is erased and a second call waits. All code locks in one order, or two
+    # calls could wait for each other.
     users = User.objects.filter(pk__in=both).order_by("pk").select_for_update(no_key=True)
     for missing in set(both) - {user.pk for user in users}:
         raise people.not_found(missing)
@@ -59,7 +59,7 @@ def unfriend(*, caller: Caller, user_id: UUID, other_id: UUID) -> None:
     """End a friendship. Raises user_not_found, friendship_not_found."""
     user_of(caller, user_id)
     both_rows = Q(user=user_id, friend=other_id) | Q(user=other_id, friend=user_id)
-    # In the order in which they are made.
+    # Deleted in the order in which they are made.
     rows = Friendship.objects.filter(both_rows).order_by("user_id", "friend_id").select_for_update()
     if not rows:
         raise _not_found()
@@ -68,7 +68,7 @@ def unfriend(*, caller: Caller, user_id: UUID, other_id: UUID) -> None:
 
 
 def _note(caller: Caller, action: str, user_id: UUID, other_id: UUID) -> None:
-    """In the history of both."""
+    """Note the change in the history of both users."""
     for a, b in ((user_id, other_id), (other_id, user_id)):
         audit.note(caller.name, action, user_id=a, friend_id=str(b))
 

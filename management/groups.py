@@ -1,7 +1,7 @@
 """Groups and their members.
 
-Only services make them. A member sees the group and their own membership, and may leave; to all
-other users a group looks like one that does not exist.
+Only services make them. A member sees the group and their own membership, and may leave. To all
+other users it looks as if the group did not exist.
 """
 
 from typing import Any
@@ -25,8 +25,8 @@ def all_groups(caller: Caller) -> QuerySet[Group]:
 
 
 def group_of(caller: Caller, name: str) -> Group:
-    """Raises group_not_found, also for a group of others."""
-    # A text that cannot be a name may hold what the database does not take.
+    """The group. Raises group_not_found, even for a group that the user is no member of."""
+    # A text that cannot be a name may hold characters that the database refuses.
     group = Group.objects.filter(name=name).first() if is_group_name(name) else None
     if group is None or not (caller.is_service or members_of(caller, group).exists()):
         raise ServiceError("group_not_found", "There is no such group.")
@@ -34,7 +34,7 @@ def group_of(caller: Caller, name: str) -> Group:
 
 
 def members_of(caller: Caller, group: Group) -> QuerySet[Membership]:
-    """The members that the caller may know of: of end users only themselves."""
+    """The members that the caller may see: an end user sees only their own membership."""
     members = Membership.objects.filter(group=group)
     if caller.is_service:
         return members
@@ -77,7 +77,7 @@ def delete_group(*, caller: Caller, name: str) -> None:
     """Remove a group with all memberships. Raises group_not_found, service_only."""
     group = group_of(caller, name)
     caller.require_service()
-    # Who joins meanwhile waits here, or is waited for.
+    # Waits for users who are joining now; later ones wait for this.
     if not Group.objects.select_for_update().filter(pk=group.pk):
         raise ServiceError("group_not_found", "There is no such group.")
     count, _ = Membership.objects.filter(group=group).delete()
@@ -87,7 +87,7 @@ def delete_group(*, caller: Caller, name: str) -> None:
 
 @transaction.atomic
 def join(*, caller: Caller, name: str, user_id: UUID) -> tuple[Membership, bool]:
-    """Make a user a member; the second value says whether they were not.
+    """Make a user a member; the second value says whether the membership is new.
 
     Raises group_not_found, membership_not_found, service_only, user_not_found.
     """
@@ -95,7 +95,7 @@ def join(*, caller: Caller, name: str, user_id: UUID) -> tuple[Membership, bool]
     if not caller.may_act_for(user_id):
         raise _not_a_member()
     caller.require_service()
-    # Locked, so that neither is removed meanwhile.
+    # Locked, so that neither is removed before the membership is stored.
     if not Group.objects.select_for_update(no_key=True).filter(pk=group.pk):
         raise ServiceError("group_not_found", "There is no such group.")
     if not User.objects.select_for_update(no_key=True).filter(pk=user_id):
@@ -111,7 +111,7 @@ def leave(*, caller: Caller, name: str, user_id: UUID) -> None:
     """End a membership. Raises group_not_found, membership_not_found."""
     membership = membership_of(caller, name, user_id)
     count, _ = Membership.objects.filter(pk=membership.pk).delete()
-    if not count:  # somebody was faster
+    if not count:  # another request was faster
         raise _not_a_member()
     _note(caller, "membership.delete", name, user_id)
 

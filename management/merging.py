@@ -1,6 +1,7 @@
-"""Two users become one: all that the one has goes over to the other, whose id stays.
+"""Merges two users: all data of one moves to the other, whose id stays.
 
-The merged id is remembered (MergedUser): no user can be made under it, and it answers user_merged.
+The merged id is remembered (MergedUser): no user can be created with it, and it answers
+user_merged.
 """
 
 from typing import Any
@@ -30,7 +31,7 @@ from recognition.verification import sessions
 
 _MILDEST_FIRST = (PrivacyLevel.PUBLIC, PrivacyLevel.FRIENDS, PrivacyLevel.PRIVATE)
 
-# Links that both have stay as the survivor has them. In the order of their unique keys, as
+# Links that both have stay as the survivor's. Inserted in the order of their unique keys, as
 # everywhere; the rows of the merged user are locked.
 _FRIENDSHIPS = """
 INSERT INTO recognition_friendship (user_id, friend_id, created_at)
@@ -47,7 +48,7 @@ SELECT group_id, %(into)s, created_at FROM recognition_membership WHERE id = ANY
 ORDER BY group_id
 ON CONFLICT (group_id, user_id) DO NOTHING
 """
-# The stricter of two counts stays: a merge is no way to begin again.
+# The stricter of two counts stays: a merge must not reset failed attempts.
 _FAILURES = """
 INSERT INTO recognition_failurecount AS kept
     (user_id, source, failures, parts, blocked_until, locked_at, last_failure_at)
@@ -61,14 +62,14 @@ ON CONFLICT (user_id, source) DO UPDATE SET
     last_failure_at = greatest(kept.last_failure_at, excluded.last_failure_at)
 """
 _REMOVE_FAILURES = "DELETE FROM recognition_failurecount WHERE user_id = %(was)s"
-# Past the receivers of pre_delete, which would forget what was handed over.
+# Deleted without the receivers of pre_delete, which would erase what was moved.
 _REMOVE_USER = "DELETE FROM recognition_user WHERE id = %(was)s"
 
 
 def merge(
     actor: str, user_id: UUID, into: UUID, *, privacy_level: str | None = None, **noted: Any
 ) -> User:
-    """In the caller's transaction; the answer is who stays. `noted` goes into the audit log.
+    """Merge in the caller's transaction; returns who stays. `noted` goes into the audit log.
 
     Raises same_user, user_not_found, user_merged.
     """
@@ -80,7 +81,7 @@ def merge(
         if each not in users:
             raise people.not_found(each)
     goes, stays = users[user_id], users[into]
-    # First, while it still shows what is whose.
+    # First, while the rows still show whose they are.
     sessions.end_all(user_id)
     idempotency.forget_user(user_id)
     faces = Face.objects.filter(user=user_id).values_list("pk", flat=True)
@@ -96,7 +97,7 @@ def merge(
 
 
 def _settle(goes: User, stays: User, privacy_level: str | None) -> None:
-    """The stricter of both, unless a level is given; a name where there was none."""
+    """Set the stricter privacy level, unless a level is given, and fill in a missing name."""
     stricter = max(goes.privacy_level, stays.privacy_level, key=_MILDEST_FIRST.index)
     stays.privacy_level = privacy_level or stricter
     if goes.suspended_at and not stays.suspended_at:
@@ -108,7 +109,7 @@ def _settle(goes: User, stays: User, privacy_level: str | None) -> None:
 
 
 def _hand_over_links(was: UUID, into: UUID) -> dict[str, int]:
-    """Friendships and memberships; how many there are more."""
+    """Move friendships and memberships; returns how many are new."""
     friends = Friendship.objects.filter(Q(user=was) | Q(friend=was))
     friends = friends.order_by("user_id", "friend_id").select_for_update()
     rows = [row.pk for row in friends]
@@ -122,7 +123,7 @@ def _hand_over_links(was: UUID, into: UUID) -> dict[str, int]:
 
 
 def _hand_over_history(was: UUID, into: UUID) -> None:
-    """Sessions, attempts (with the known devices), used pictures and counts of failures."""
+    """Move sessions, attempts (with the known devices), used pictures and counts of failures."""
     named = {"user": into}
     for model, column in ((Session, "client"), (Attempt, "source")):
         by_name = Replace(column, Value(f"user:{was}"), Value(f"user:{into}"))

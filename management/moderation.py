@@ -1,7 +1,7 @@
-"""What moderators do, for the API and the admin pages alike.
+"""What moderators do, for both the API and the admin pages.
 
-Each function is one transaction with one audit event. `actor` is spelled as recognition.audit says,
-`viewer_id` is on whose behalf the actor acts. The user in question is locked first, as everywhere.
+Each function is one transaction with one audit event. `actor` is spelled as recognition.audit says;
+`viewer_id` is the user that the actor acts for. The user concerned is locked first, as everywhere.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ DECISIONS = (DuplicateState.SAME_PERSON.value, DuplicateState.DIFFERENT_PEOPLE.v
 def suspend_user(
     *, actor: str, user_id: UUID, reason: str = "", viewer_id: UUID | None = None
 ) -> User:
-    """Hide a user with all their faces, and end their sessions; once more changes nothing.
+    """Hide a user with all their faces, and end their sessions; a repeated call changes nothing.
 
     Raises user_not_found, user_merged.
     """
@@ -48,7 +48,7 @@ def suspend_user(
 def unsuspend_user(
     *, actor: str, user_id: UUID, reason: str = "", viewer_id: UUID | None = None
 ) -> User:
-    """Faces that were suspended by themselves stay so. Raises user_not_found, user_merged."""
+    """Faces that were suspended themselves stay so. Raises user_not_found, user_merged."""
     user = locked_user(user_id)
     if user.suspended_at is not None:
         user.suspended_at = None
@@ -62,7 +62,7 @@ def unsuspend_user(
 def suspend_face(
     *, actor: str, face_id: str, reason: str = "", viewer_id: UUID | None = None
 ) -> Face:
-    """Compare one face with nobody any more; once more changes nothing. Raises face_not_found."""
+    """Exclude a face from all comparisons; again changes nothing. Raises face_not_found."""
     face = _face(face_id)
     if face.suspended_at is None:
         face.suspended_at = timezone.now()
@@ -97,7 +97,7 @@ def _save_face(actor: str, action: str, face: Face, reason: str, viewer_id: UUID
 
 @transaction.atomic
 def unlock(*, actor: str, user_id: UUID, reason: str = "", viewer_id: UUID | None = None) -> int:
-    """Forget the failed attempts: of how many counts. Raises user_not_found, user_merged."""
+    """Forget the failed attempts; returns how many counts. Raises user_not_found, user_merged."""
     locked_user(user_id)
     return lockout.unlock(user_id, actor=actor, viewer_id=viewer_id, **_because(reason))
 
@@ -123,7 +123,7 @@ def move_face(
 def _move(actor: str, face_id: str, to: UUID, reason: str, viewer_id: UUID | None) -> Face:
     was = _face_now(face_id).user_id
     if was == to:
-        raise ServiceError("same_user", "The face belongs to this user already.")
+        raise ServiceError("same_user", "The face already belongs to this user.")
     users = moves.lock_users(was, to)
     if to not in users:
         raise people.not_found(to)
@@ -155,9 +155,9 @@ def merge_users(
     reason: str = "",
     viewer_id: UUID | None = None,
 ) -> User:
-    """Make one user of two; the answer is `into`, who stays. See management.merging.
+    """Merge two users; returns `into`, who stays. See management.merging.
 
-    Without a `privacy_level` the stricter one of both holds. Raises same_user, user_not_found,
+    Without a `privacy_level` the stricter of both holds. Raises same_user, user_not_found,
     user_merged (of either), unavailable.
     """
     because = {"viewer_id": viewer_id, **_because(reason)}
@@ -175,10 +175,9 @@ def decide(
     reason: str = "",
     viewer_id: UUID | None = None,
 ) -> PossibleDuplicate:
-    """`different_people` is remembered of the two users, whatever faces of theirs are alike.
+    """Decide that a pair is `different_people`, for all of their faces, or `same_person`.
 
-    `same_person` merges them: `into` stays, which must be one of the two; without it the user who
-    was there first. Raises duplicate_not_found, already_decided, invalid_request, unavailable.
+    `same_person` merges the two: `into` stays, one of the two, by default the older user. Raises duplicate_not_found, already_decided, invalid_request, unavailable.
     """
     because = {"viewer_id": viewer_id, **_because(reason)}
     if decision == DuplicateState.DIFFERENT_PEOPLE:
@@ -215,7 +214,7 @@ def _merge_pair(
 
 
 def open_duplicate(duplicate_id: int) -> PossibleDuplicate:
-    """Locked. Raises duplicate_not_found, already_decided."""
+    """The open pair, locked. Raises duplicate_not_found, already_decided."""
     rows = PossibleDuplicate.objects.select_for_update(of=("self",))
     return _require_open(rows.filter(pk=duplicate_id).first())
 
@@ -224,7 +223,7 @@ def _require_open(row: PossibleDuplicate | None) -> PossibleDuplicate:
     if row is None:
         raise ServiceError("duplicate_not_found", "There is no such possible duplicate.")
     if row.state != DuplicateState.OPEN:
-        raise ServiceError("already_decided", "It is decided already.", {"state": row.state})
+        raise ServiceError("already_decided", "The pair is already decided.", {"state": row.state})
     return row
 
 
@@ -243,7 +242,7 @@ def _face_now(face_id: str) -> Face:
 
 
 def _face(face_id: str) -> Face:
-    """Locked, after its user. Raises face_not_found."""
+    """The face, locked after its user. Raises face_not_found."""
     while True:
         owner = _face_now(face_id).user_id
         locked(owner)

@@ -1,4 +1,4 @@
-"""Changing and removing what is stored, with its audit trail."""
+"""Changes and deletes users and faces, with the audit trail."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +15,7 @@ from recognition.privacy import consent
 
 
 def face_of(caller: Caller, face_id: str) -> Face:
-    """Raises face_not_found, also for another user's face (that it exists is private) and, to end
-    users, for a suspended one."""
+    """The face. Raises face_not_found, even if it is another user's, or suspended (end users)."""
     face = Face.objects.filter(face_id=face_id).first()
     if face is None or not caller.may_act_for(face.user_id):
         raise _no_face()
@@ -30,13 +29,13 @@ def _no_face() -> ServiceError:
 
 
 def faces_of(caller: Caller, user_id: UUID) -> QuerySet[Face]:
-    """Users do not see those of theirs that are suspended. Raises user_not_found, user_merged."""
+    """Without suspended faces for the user themselves. Raises user_not_found, user_merged."""
     faces = Face.objects.filter(user=user_of(caller, user_id))
     return faces if caller.is_service else faces.filter(suspended_at=None)
 
 
 def locked_face_of(caller: Caller, face_id: str) -> Face:
-    """The same, to be changed: locked, after its user as everywhere. Raises face_not_found."""
+    """The face, locked for a change, after its user as everywhere. Raises face_not_found."""
     while True:
         owner = face_of(caller, face_id).user_id
         locked(owner)
@@ -45,7 +44,7 @@ def locked_face_of(caller: Caller, face_id: str) -> Face:
 
 
 def locked(user_id: UUID) -> User | None:
-    """A user to be changed. Others may still name it in a row of theirs (no_key)."""
+    """Users, locked for a change; other rows may still refer to them (no_key)."""
     return User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
 
 
@@ -58,8 +57,7 @@ def locked_user(user_id: UUID) -> User:
 
 
 def user_of(caller: Caller, user_id: UUID) -> User:
-    """Raises user_not_found, also for another user and, to end users, for a suspended one;
-    user_merged."""
+    """Raises user_not_found, even for another user or a suspended one (end users); user_merged."""
     if not caller.speaks_for(user_id):
         raise people.unknown()
     user = User.objects.filter(pk=user_id).first()
@@ -78,7 +76,7 @@ def all_users(caller: Caller) -> QuerySet[User]:
 
 @transaction.atomic
 def change_face(*, caller: Caller, face_id: str, changes: Mapping[str, Any]) -> Face:
-    """Change face_group, metadata and privacy_settings; what is left out stays."""
+    """Change face_group, metadata and privacy_settings; a missing field stays as it is."""
     face = locked_face_of(caller, face_id)
     fields = {name: value for name, value in changes.items() if name != "privacy_settings"}
     fields |= changes.get("privacy_settings", {})
@@ -95,7 +93,7 @@ def change_face(*, caller: Caller, face_id: str, changes: Mapping[str, Any]) -> 
 
 @transaction.atomic
 def delete_face(*, caller: Caller, face_id: str) -> None:
-    """Remove a face and its templates; what remains is the audit row."""
+    """Delete a face and its templates; only the audit row stays."""
     face = locked_face_of(caller, face_id)
     audit.note(caller.name, "face.delete", user_id=face.user_id, face_id=face_id)
     face.delete()
@@ -103,8 +101,11 @@ def delete_face(*, caller: Caller, face_id: str) -> None:
 
 @transaction.atomic
 def put_user(*, caller: Caller, user_id: UUID, changes: Mapping[str, Any]) -> tuple[User, bool]:
-    """Create or change a user; the second value says whether it is new. Raises user_merged, and
-    user_not_found when they are erased meanwhile or, to themselves, suspended."""
+    """Create or change a user; the second value says whether it is new.
+
+    Raises user_merged, and user_not_found when they are erased at the same time or, for themselves,
+    suspended.
+    """
     caller.require_own(user_id)
     people.require_not_merged(user_id)
     if not caller.may_act_for(user_id):

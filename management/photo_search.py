@@ -1,4 +1,4 @@
-"""Whose face is on a photo, of everybody: the search of the moderators."""
+"""The moderators' search by photo, among all people."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ from recognition.packs.engine import Engine
 from recognition.packs.thresholds import BASIC
 from recognition.processes.stages import stage
 
-# Faces of a photo that are looked up, the main one first, and people shown for each.
+# The most faces of a photo that are looked up, the main one first, and people shown for each.
 _FACES, _PEOPLE = 4, 12
 
 
 @dataclass(frozen=True)
 class FoundFace:
-    """A face of the photo, and who resembles it, best first."""
+    """A face of the photo, and the people who resemble it, best first."""
 
     face: DetectedFace
     candidates: list[Candidate]
@@ -37,12 +37,12 @@ class PhotoSearch:
         return candidate.cosine >= self.sure.cosine
 
     def strangers(self, candidate: Candidate) -> float:
-        """How many strangers in this gallery can be expected to resemble the face as much."""
+        """The expected number of strangers in this gallery who resemble the face as much."""
         return self.by.scores.fmr(candidate.cosine) * self.searched
 
 
 def find_by_photo(*, actor: str, image: bytes) -> PhotoSearch:
-    """Everybody who resembles somebody on the photo, also the suspended and the unsearchable.
+    """Everybody who resembles a face on the photo, including suspended and unsearchable people.
 
     The photo is not kept. Raises ImageError, OverloadedError.
     """

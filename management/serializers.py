@@ -18,7 +18,7 @@ class PrivacySettings(NestedSerializer):
 
 
 class FaceRequest(StrictSerializer):
-    """What is left out stays, with PUT as with PATCH: nobody's privacy changes silently."""
+    """A missing field stays as it is, with PUT as with PATCH: privacy never changes silently."""
 
     face_group = TextField(max_length=64, required=False)
     metadata = FaceMetadataField(required=False)
@@ -32,4 +32,4 @@ class UserRequest(StrictSerializer):
 
 
 class NoFields(StrictSerializer):
-    """The path says it all; a field would be ignored silently."""
+    """The path says everything; a field is refused, since it would be ignored silently."""

@@ -1,6 +1,6 @@
-"""The moderators' pages about people: who is held, with which faces, and what can be done.
+"""The moderators' pages about people and their faces, and what a moderator can do.
 
-Every change goes through management.moderation and management.erasure, as the API's do.
+Every change goes through management.moderation and management.erasure, as in the API.
 """
 
 from management.admin.duplicates import DuplicateAdmin as DuplicateAdmin

@@ -1,7 +1,8 @@
-"""What a moderator can do to a person, each on a page of its own that says what will happen.
+"""What a moderator can do to a person; each action has a page that says what will happen.
 
-The pages ask, management.moderation and management.erasure act. HISTORY and "Recent actions" note
-each act beside the person; they never name a second one, so that an erasure finds all about both.
+The pages ask, and management.moderation and management.erasure act. HISTORY and "Recent actions"
+note each act with its person. They never name a second person, so that an erasure finds all
+entries.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +30,7 @@ View = Callable[..., HttpResponse]
 class ReasonForm(forms.Form):
     reason = forms.CharField(
         max_length=moderation.MAX_REASON,
-        help_text="Goes into the audit log, which is kept for years: name nobody in it.",
+        help_text="Goes into the audit log, which is kept for years: do not name anybody.",
         widget=forms.TextInput(attrs={"size": 60}),
     )
 
@@ -40,7 +41,7 @@ class SureForm(forms.Form):
 
 @dataclass(frozen=True)
 class Question:
-    """A page that asks before something is done. `run` gets what the form holds."""
+    """A page that asks before something is done. `run` gets the values of the form."""
 
     title: str
     explains: Sequence[str]
@@ -76,7 +77,7 @@ def ask(request: HttpRequest, question: Question) -> HttpResponse:
 
 
 def on_a_person(permission: str) -> Callable[[Callable[[HttpRequest, User], HttpResponse]], View]:
-    """For a view of an existing person. The page of one who is gone says what became of them."""
+    """Gives a view an existing person. The page of a former person says what became of them."""
 
     def decorate(view: Callable[[HttpRequest, User], HttpResponse]) -> View:
         def wrapped(request: HttpRequest, user_id: UUID) -> HttpResponse:
@@ -112,9 +113,9 @@ def suspend(request: HttpRequest, user: User) -> HttpResponse:
         return done(request, user.pk, f"Suspended: {said['reason']}")
 
     explains = (
-        "Nobody finds this person any more, and the person can neither enrol, be verified nor log"
-        " in. Everything is kept, and you can undo it at any time.",
-        "Only services learn why; end users are answered as for a stranger.",
+        "No search finds this person any more, and the person can neither enrol, be verified nor"
+        " log in. Everything is kept, and you can undo it at any time.",
+        "Only services learn why; end users get the same answer as for an unknown person.",
     )
     question = Question(f"Suspend {user}?", explains, "Suspend", run, user, ReasonForm, True)
     return ask(request, question)
@@ -137,7 +138,7 @@ def unlock(request: HttpRequest, user: User) -> HttpResponse:
         moderation.unlock(actor=actor_of(request), user_id=user.pk)
         return done(request, user.pk, "Unlocked: the failed attempts are forgotten")
 
-    explains = ("All failed attempts for this person are forgotten, whoever made them.",)
+    explains = ("All failed attempts for this person are forgotten, from every source.",)
     return ask(request, Question(f"Unlock {user}?", explains, "Unlock", run, user))
 
 
@@ -179,16 +180,16 @@ def merge(request: HttpRequest, user: User) -> HttpResponse:
 def erase(request: HttpRequest, user: User) -> HttpResponse:
     def run(_: dict[str, Any]) -> HttpResponse:
         receipt = erasure.erase(actor=actor_of(request), user_id=user.pk)
-        # Without a trace of the person.
+        # The title does not name the person.
         what = f"A person was erased: {receipt.receipt_id}"
         account: Any = request.user
         LogEntry.objects.create(user=account, action_flag=DELETION, object_repr=what)
         return HttpResponseRedirect(reverse("admin:recognition_user_receipt", args=[user.pk]))
 
     explains = (
-        "All that is held about this person goes: faces with their templates and pictures,"
-        " friendships, memberships, sessions, attempts, jobs and what other records say.",
-        "You get a receipt. Only the id stays, in the audit log. Nobody can undo it; to hide a"
+        "All data about this person will be deleted: faces with their templates and pictures,"
+        " friendships, memberships, sessions, attempts, jobs, and mentions in other records.",
+        "You get a receipt. Only the id stays, in the audit log. You cannot undo this; to hide a"
         " person for a while, suspend instead.",
     )
     question = Question(f"Erase {user}?", explains, "Erase for ever", run, user, SureForm, True)
@@ -196,7 +197,7 @@ def erase(request: HttpRequest, user: User) -> HttpResponse:
 
 
 def receipt(request: HttpRequest, user_id: UUID) -> HttpResponse:
-    """What was removed of a person, for those who may erase."""
+    """The receipt of an erasure, for those who may erase."""
     if not request.user.has_perm(ERASE):
         raise PermissionDenied
     found = erasure.receipt_of(user_id)

@@ -1,4 +1,4 @@
-"""A page to choose a person on, by the same search as the list of people."""
+"""A page to choose a person, with the same search as the list of people."""
 
 from uuid import UUID
 
@@ -11,12 +11,12 @@ from recognition.admin import finding
 from recognition.admin.kit import address_of
 from recognition.models import Face, User
 
-# More hits than this are for a better search.
+# Hits that are shown; more call for a better search.
 _HITS = 20
 
 
 def chosen(request: HttpRequest) -> User | None:
-    """The person that the address names."""
+    """The person that the address of the page names, if any."""
     try:
         user_id = UUID(request.GET.get("person", ""))
     except ValueError:
@@ -25,7 +25,7 @@ def chosen(request: HttpRequest) -> User | None:
 
 
 def page(request: HttpRequest, title: str, about: User | Face, *, without: User) -> HttpResponse:
-    """Every hit leads back to the same address, with the person in it."""
+    """Shows the search. Every hit links to the same address with that person in it."""
     text = request.GET.get("q", "").strip()
     people = finding.people(User.objects.exclude(pk=without.pk), text) if text else None
     hits = list(people.order_by("-created_at", "-pk")[: _HITS + 1]) if people is not None else []

@@ -1,4 +1,4 @@
-"""Pairs of people who may be one person: side by side, to be decided."""
+"""Pairs of people who may be one person, side by side, for a decision."""
 
 from typing import Any
 from uuid import UUID
@@ -35,7 +35,7 @@ _STATES = {
 
 
 class StateFilter(admin.SimpleListFilter):
-    """The open ones, unless others are asked for."""
+    """Shows the open pairs, unless the filter asks for others."""
 
     title, parameter_name = "state", "state"
 
@@ -59,7 +59,10 @@ class DecisionForm(forms.Form):
     def __init__(self, pair: PossibleDuplicate, data: Any = None) -> None:
         super().__init__(data)
         self.fields["decision"].choices = [  # type: ignore[attr-defined]
-            ("different", "Different people: they stay as they are, and are never listed again"),
+            (
+                "different",
+                "Different people: both stay as they are, and the pair is never listed again",
+            ),
             (str(pair.user_a_id), f"The same person: {pair.user_b} is merged into {pair.user_a}"),
             (str(pair.user_b_id), f"The same person: {pair.user_a} is merged into {pair.user_b}"),
         ]
@@ -105,7 +108,7 @@ class DuplicateAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[ty
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Both crops side by side, and below them the form of the decision."""
+        """Shows both crops side by side, and below them the form of the decision."""
         if not self.has_view_permission(request) or request.method != "GET":
             raise PermissionDenied
         pair = self.get_object(request, object_id)
@@ -130,19 +133,19 @@ def _may_decide(request: HttpRequest, pair: PossibleDuplicate) -> bool:
 
 
 def _gone(request: HttpRequest) -> HttpResponse:
-    messages.warning(request, "There is no such pair any more: one of the two is gone.")
+    messages.warning(request, "There is no such pair any more: one of the two people is gone.")
     return HttpResponseRedirect(reverse("admin:recognition_possibleduplicate_changelist"))
 
 
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
-    """What the form sends. An answer that cannot be taken leads back to the pair."""
+    """Handles the form. An answer that is not possible leads back to the pair."""
     if not request.user.has_perms([MODERATE, "recognition.view_possibleduplicate"]):
         raise PermissionDenied
     pair = PossibleDuplicate.objects.select_related("user_a", "user_b").filter(pk=pk).first()
     if pair is None:
         return _gone(request)
     if pair.state != DuplicateState.OPEN:
-        messages.error(request, "It is decided already.")
+        messages.error(request, "The pair has already been decided.")
         return HttpResponseRedirect(address_of(pair))
     form = DecisionForm(pair, request.POST)
     if request.method != "POST" or not form.is_valid():
@@ -171,7 +174,7 @@ def _decide(request: HttpRequest, pair: PossibleDuplicate, decision: str) -> Htt
 
 
 def _people(request: HttpRequest, pair: PossibleDuplicate) -> list[dict[str, Any]]:
-    """Each with the face that resembles the other's, and with the newest others."""
+    """Both people, each with the face that resembles the other's and the newest others."""
     known = {face.pk: face for face in _resembling(pair)}
     shown = person_page.side_by_side(request, filter(None, (pair.user_a, pair.user_b)))
     for each, face in zip(shown, (pair.face_a_id, pair.face_b_id), strict=False):

@@ -1,4 +1,4 @@
-"""What a moderator can do to a single face; see management.admin.actions."""
+"""What a moderator can do to one face; see management.admin.actions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from recognition.models import Face
 
 
 def _on_a_face(view: Callable[[HttpRequest, Face], HttpResponse]) -> View:
-    """For a view of an existing face, by who may moderate."""
+    """Gives a view an existing face, if the operator may moderate."""
 
     def wrapped(request: HttpRequest, pk: int) -> HttpResponse:
         if not request.user.has_perms([MODERATE, "recognition.view_user", "recognition.view_face"]):
@@ -60,7 +60,7 @@ def unsuspend(request: HttpRequest, face: Face) -> HttpResponse:
 
     question = Question(
         f"End the suspension of this face of {face.user}?",
-        ("It is used again as its settings say.",),
+        ("The face is used again as its settings say.",),
         "End the suspension",
         run,
         face,
@@ -83,8 +83,8 @@ def move(request: HttpRequest, face: Face) -> HttpResponse:
     question = Question(
         f"Move this face from {face.user} to {to}?",
         (
-            f"Verification and searches count it as a face of {to} from then on.",
-            "What was verified with it before stays where it is.",
+            f"Verification and searches will count it as a face of {to} from then on.",
+            "Earlier verifications with it stay where they are.",
         ),
         "Move the face",
         run,

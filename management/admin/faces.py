@@ -28,7 +28,7 @@ _VIEW = "view"  # in the address: a grid, or a list
 
 
 class FaceList(UncountedList):
-    """Knows how the faces are shown, too."""
+    """A list that also knows whether to show a grid."""
 
     def get_filters_params(self, params: Any = None) -> Any:
         found = super().get_filters_params(params)
@@ -52,7 +52,7 @@ class FaceAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-ar
     list_select_related = ["user"]
     list_per_page = 48
     search_fields = ["face_id"]
-    search_help_text = "A face id or its beginning, or whose it is: a name, an id."
+    search_help_text = "A face id or its beginning, or the name or id of its person."
     ordering = ["-pk"]
     actions = None
     change_list_template = "people/faces.html"
@@ -88,7 +88,7 @@ class FaceAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-ar
         wrap = self.admin_site.admin_view
         own = [
             path("find-by-photo/", wrap(find_by_photo.view), name="recognition_face_find_by_photo"),
-            # The view itself says that nobody may keep the answer.
+            # The view itself forbids browsers and proxies to keep the answer.
             path(
                 "picture/<str:signed>/",
                 wrap(pictures.view, cacheable=True),
@@ -104,7 +104,7 @@ class FaceAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-ar
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Looking at a page of pictures is audited, as one event."""
+        """Shows the list; looking at a page of pictures is one event of the audit log."""
         answer = super().changelist_view(request, extra_context)
         if isinstance(answer, TemplateResponse) and answer.context_data:
             changes = answer.context_data.get("cl")

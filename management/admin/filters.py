@@ -1,4 +1,4 @@
-"""Filters of the lists; where few rows fit, an index finds them."""
+"""Filters of the lists. An index finds the rows where few fit."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class SuspendedFilter(admin.SimpleListFilter):
 
 
 class LockedFilter(admin.SimpleListFilter):
-    """Whether too many attempts failed, so that a moderator has to unlock."""
+    """People whom a moderator has to unlock after too many failed attempts."""
 
     title, parameter_name = "failed attempts", "locked"
 

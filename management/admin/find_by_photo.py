@@ -1,4 +1,4 @@
-"""The page on which a moderator finds people by a photo."""
+"""The page to find people by a photo."""
 
 from typing import Any
 
@@ -23,12 +23,12 @@ _NEEDED = (VIEW_PICTURES, "recognition.view_user", "recognition.view_face")
 
 class PhotoForm(forms.Form):
     photo = forms.FileField(
-        help_text="JPEG, PNG, WebP or BMP. It is searched with and not kept.",
+        help_text="JPEG, PNG, WebP or BMP. The photo is used for the search and not kept.",
         widget=forms.FileInput(attrs={"accept": "image/*"}),
     )
 
 
-# The token of the form is in the body, and no body is read before it is known who asks.
+# The token of the form is in the body, which is read only after the operator is known.
 @csrf_exempt
 def view(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perms(_NEEDED):
@@ -85,7 +85,7 @@ def _page(
 
 
 def _groups(request: HttpRequest, found: PhotoSearch) -> list[dict[str, Any]]:
-    """For each face of the photo: which one it is, and the cards of who resembles it."""
+    """For each face of the photo: which one it is, and the cards of the people who resemble it."""
     ids = [candidate.face_id for each in found.faces for candidate in each.candidates]
     faces = pictures.with_pictures(Face.objects.filter(face_id__in=ids).select_related("user"))
     known = {face.face_id: face for face in faces}

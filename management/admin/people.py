@@ -22,7 +22,7 @@ from recognition.models import Face, MergedUser, PrivacyLevel, User
 
 
 def _number_of_faces() -> Coalesce:
-    """For the rows on the page only, by the index of a person's faces."""
+    """Counts faces for the rows of the page only, by the index of a person's faces."""
     own = Face.objects.filter(user=OuterRef("pk")).order_by().values("user")
     return Coalesce(Subquery(own.annotate(number=Count("pk")).values("number")), 0)
 
@@ -76,7 +76,7 @@ class PersonAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """All that a moderator needs to know of a person; each look at it is audited."""
+        """Shows what a moderator needs to know of a person; each look is audited."""
         user = self.get_object(request, object_id)
         if not self.has_view_permission(request, user):
             raise PermissionDenied
@@ -96,7 +96,7 @@ class PersonAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-
 
 
 def _gone(request: HttpRequest, object_id: str) -> HttpResponse:
-    """For an old bookmark: the receipt, or the person that this one became by a merge."""
+    """Answers an old bookmark: with the receipt, or the person that this one was merged into."""
     try:
         user_id = UUID(object_id)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the page of a person shows. A dozen statements, each by an index and with a limit."""
+"""The data of a person's page: a dozen statements, each with an index and a limit."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -24,12 +24,12 @@ from recognition.models import (
 
 # Rows of each kind on the page.
 FACES, ROWS = 24, 15
-# Faces of each person where two are compared.
+# Faces of each person on a page that compares two people.
 _COMPARED = 6
 
 
 def sections(request: HttpRequest, user: User) -> dict[str, Any]:
-    """For the template; a kind of rows that the operator may not view is None."""
+    """The context of the template; a kind of rows that the operator may not view is None."""
 
     def may(model: str) -> bool:
         return request.user.has_perm(f"recognition.view_{model}")
@@ -57,7 +57,7 @@ def sections(request: HttpRequest, user: User) -> dict[str, Any]:
 
 
 def side_by_side(request: HttpRequest, people: Iterable[User]) -> list[dict[str, Any]]:
-    """Each person with the newest faces, to be compared; each is audited as looked at."""
+    """Each person with the newest faces, for a comparison. Audits that each was viewed."""
     shown = []
     for user in people:
         audit.note(actor_of(request), "user.view", user_id=user.pk)
@@ -67,7 +67,7 @@ def side_by_side(request: HttpRequest, people: Iterable[User]) -> list[dict[str,
 
 
 def face_cards(request: HttpRequest, faces: Iterable[Face]) -> list[dict[str, Any]]:
-    """Each face with its picture and in words, for `people/face_cards.html`."""
+    """Each face with its picture and its description, for `people/face_cards.html`."""
     return [
         {
             "face": face,
@@ -85,7 +85,7 @@ def _faces(user: User) -> list[Face]:
 
 
 def _open_duplicates(user: User) -> list[dict[str, Any]]:
-    """Who else the person may be, undecided yet."""
+    """The open duplicates of the person."""
     pairs = PossibleDuplicate.objects.filter(Q(user_a=user) | Q(user_b=user), state="open")
     return [
         {

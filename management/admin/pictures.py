@@ -1,7 +1,7 @@
-"""Thumbnails of enrolled faces, decrypted for each request and kept by nobody on the way.
+"""Thumbnails of enrolled faces, decrypted for each request; browsers and proxies keep none.
 
 Their addresses are signed for one operator and an hour, and only pages that write an audit event
-give them out. So nobody sees pictures without a trace by making addresses up.
+show them. So every look at a picture leaves a trace.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from recognition.privacy import sealing
 
 _signer = signing.TimestampSigner(salt="management.admin.pictures")
 _SECONDS = 3600
-# An SVG: a picture for the place of one, which says why there is none.
+# An SVG in the place of a missing picture, which says why it is missing.
 _UNREADABLE = b"""<svg xmlns="http://www.w3.org/2000/svg" width="256" height="256" role="img">
 <title>No key opens this picture</title><rect width="256" height="256" fill="#e4e4e7"/>
 <g fill="#3f3f46" font-family="sans-serif" font-size="20" text-anchor="middle">
@@ -29,19 +29,19 @@ _UNREADABLE = b"""<svg xmlns="http://www.w3.org/2000/svg" width="256" height="25
 
 @dataclass(frozen=True)
 class Picture:
-    """An address, or why there is none."""
+    """The address of a picture, or why there is none."""
 
     address: str = ""
     why_not: str = ""
 
 
 def with_pictures(faces: QuerySet[Face]) -> QuerySet[Face]:
-    """The faces, each with `has_picture`."""
+    """The faces, annotated with `has_picture`."""
     return faces.annotate(has_picture=Exists(FaceCrop.objects.filter(face=OuterRef("pk"))))
 
 
 def picture_of(request: HttpRequest, face: Face) -> Picture:
-    """The picture of a face from `with_pictures`, for a page that is audited."""
+    """The picture of a face of `with_pictures`, for a page that writes an audit event."""
     if not may_see(request):
         return Picture(why_not="You have no permission to see pictures.")
     if not face.has_picture:  # type: ignore[attr-defined]
@@ -51,7 +51,7 @@ def picture_of(request: HttpRequest, face: Face) -> Picture:
             else "Pictures are not kept: STORE_FACE_CROPS is off."
         )
     if not sealing.is_possible():
-        return Picture(why_not="There is no key to open it: set FACESVC_CROP_KEYS.")
+        return Picture(why_not="No key decrypts it: set FACESVC_CROP_KEYS.")
     return Picture(reverse("admin:recognition_face_picture", args=[_signed(request, face.pk)]))
 
 

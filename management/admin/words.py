@@ -1,4 +1,4 @@
-"""What is stored about people, in words for a moderator."""
+"""Stored facts about people in words for a moderator."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from recognition.models import Face, User
 _PRIVACY = {
     "public": "Public: everybody may find this person",
     "friends": "Friends: friends and members of the same groups may find this person",
-    "private": "Private: nobody else may find this person",
+    "private": "Private: only the person may find this person",
 }
 _TAGGABLE = {
     "everyone": "anybody may tag it",
     "friends_only": "only friends may tag it",
-    "nobody": "nobody may tag it",
+    "nobody": "no other person may tag it",
 }
 _COMPONENTS = {
     "size": "Size of the face",
@@ -26,9 +26,9 @@ _COMPONENTS = {
     "pose": "Looks at the camera",
     "detection": "Surely a face",
     "border": "Wholly in the picture",
-    "network": "As the quality network judges it",
+    "network": "Score of the quality network",
 }
-# From here on a score is called good: that of an ordinary portrait.
+# A score is called good from here on; an ordinary portrait has it.
 _GOOD = 0.7
 
 
@@ -50,7 +50,7 @@ def found_by(face: Face) -> str:
 
 
 def quality_of(face: Face) -> str:
-    """The score, what it means, and what speaks against the picture."""
+    """The score, what it means, and what is wrong with the picture."""
     score = face.quality_score
     rank = "good" if score >= _GOOD else "usable" if score >= settings.MIN_FACE_QUALITY else "poor"
     reasons = reasons_of(face)
@@ -58,7 +58,7 @@ def quality_of(face: Face) -> str:
 
 
 def reasons_of(face: Face) -> list[str]:
-    """As at the enrolment, the worst first."""
+    """The reasons of a low quality as at the enrolment, the worst first."""
     known = {k: v for k, v in face.quality_components.items() if k in quality.REASONS}
     if not known:
         return []
@@ -66,13 +66,13 @@ def reasons_of(face: Face) -> list[str]:
 
 
 def components_of(face: Face) -> list[tuple[str, float]]:
-    """What the quality score is made of, each from 0 to 1, by its name."""
+    """The components of the quality score from 0 to 1, by their names."""
     known = face.quality_components
     return [(name, known[key]) for key, name in _COMPONENTS.items() if key in known]
 
 
 def facts_of(metadata: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """What an app stored with a face, one line a value."""
+    """The metadata that an app stored with a face, one line a value."""
     if not isinstance(metadata, dict):
         return [(prefix or "value", in_words(metadata))]
     lines: list[tuple[str, str]] = []
@@ -84,5 +84,8 @@ def facts_of(metadata: Any, prefix: str = "") -> list[tuple[str, str]]:
 
 
 def confidence(value: float) -> str:
-    """Never as a certainty: 0.80 is one stranger in a thousand, each 0.05 more a tenth of that."""
+    """A confidence as a chance, never as a certainty.
+
+    0.80 is one stranger in a thousand, and each 0.05 more is a tenth of that.
+    """
     return "above 0.99" if value >= 0.995 else f"{value:.2f}"

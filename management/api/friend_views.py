@@ -39,7 +39,7 @@ class FriendView(ServiceView):
 
     @extend_schema(
         operation_id="get_friend",
-        summary="Say since when two users are friends",
+        summary="Say since when two users have been friends",
         responses={200: schemas.Friend},
         tags=["friends and groups"],
     )
@@ -54,7 +54,7 @@ class FriendView(ServiceView):
         tags=["friends and groups"],
     )
     def put(self, request: Request, user_id: UUID, other_id: UUID) -> Response:
-        """Make the two friends; both must exist."""
+        """Make the two users friends; both must exist."""
         self.fields(NoFields)
         friendship, is_new = friendships.befriend(
             caller=self.caller, user_id=user_id, other_id=other_id

@@ -30,7 +30,7 @@ _EXAMPLE = """\
 
 
 class Body(io.RawIOBase):
-    """A request's body as a file that must be as long as it was said to be."""
+    """A request's body as a file; it must be as long as Content-Length says."""
 
     def __init__(self, stream: Any, length: int) -> None:
         self._stream = stream
@@ -46,7 +46,7 @@ class Body(io.RawIOBase):
             data = b""
         self._left -= len(data)
         if not data and self._left:
-            # Its end is missing, and half a graph must not be taken for the whole.
+            # The end is missing, and half a graph must not pass for a whole one.
             raise ServiceError("invalid_request", f"The body ended {self._left} bytes too early.")
         buffer[: len(data)] = data
         return len(data)
@@ -63,7 +63,7 @@ class LinesParser(BaseParser):
 
 
 class GraphView(ServiceView):
-    """Many users, friendships, groups and memberships at once: all of them, or none."""
+    """Loads many users, friendships, groups and memberships at once: all of them or none."""
 
     required_scope = "face:manage"
     parser_classes = [LinesParser]
@@ -84,14 +84,14 @@ class GraphView(ServiceView):
         tags=["friends and groups"],
     )
     def post(self, request: Request) -> Response:
-        """One JSON object a line, in any order; of several about one thing the last counts.
+        """Send one JSON object a line, in any order; the last of several about one thing counts.
 
-        A user's fields are those of PUT. Only friendships and memberships can be removed. A second
+        A user has the fields of PUT. Only friendships and memberships can be removed. A second
         import of the same lines changes nothing. `invalid_graph` names the lines.
         """
         self.caller.require_service()
         if "Idempotency-Key" in request.headers:
-            message = "No Idempotency-Key is taken here: the same lines may simply be sent again."
+            message = "This operation takes no Idempotency-Key: send the same lines again."
             raise ServiceError("invalid_request", message)
         lines: Any = request.data
         if not isinstance(lines, Iterator):

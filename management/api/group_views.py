@@ -95,7 +95,7 @@ class MemberView(ServiceView):
 
     @extend_schema(
         operation_id="get_member",
-        summary="Say since when a user is a member",
+        summary="Say since when a user has been a member",
         responses={200: schemas.Member},
         tags=["friends and groups"],
     )

@@ -6,12 +6,12 @@ from recognition.models import PrivacyLevel
 
 
 class ReasonRequest(StrictSerializer):
-    # Comments, since docstrings would stand in the API description of every body.
+    # Comments, since docstrings would appear in the API description of every body.
     reason = TextField(
         max_length=MAX_REASON,
         allow_blank=True,
         default="",
-        help_text="For the audit log, which forgets it when the person is erased.",
+        help_text="Kept in the audit log until the person is erased.",
     )
 
 
@@ -24,10 +24,10 @@ class MergeRequest(ReasonRequest):
     privacy_level = ChoiceField(
         PrivacyLevel.values,
         required=False,
-        help_text="Of who stays; without it the stricter one of both.",
+        help_text="The privacy level of the user who stays; by default the stricter of both.",
     )
 
 
 class DecisionRequest(ReasonRequest):
     decision = ChoiceField(DECISIONS)
-    into = IdField(required=False, help_text="Who stays of `same_person`: one of the two.")
+    into = IdField(required=False, help_text="For `same_person`: which of the two users stays.")

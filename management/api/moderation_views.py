@@ -36,7 +36,7 @@ class ModerationView(ServiceView):
         self.caller.require_service()
 
     def asked(self, kind: type[StrictSerializer]) -> dict[str, Any]:
-        """The body, with who asks for it, on whose behalf and why: arguments of a function."""
+        """The body with the actor, on whose behalf they act and why, as arguments of a function."""
         viewer_id = viewer_of(self.request, {})
         return {"actor": self.caller.name, "viewer_id": viewer_id, **self.fields(kind)}
 
@@ -54,7 +54,8 @@ class SuspendUserView(ModerationView):
     )
     def post(self, request: Request, user_id: UUID) -> Response:
         """The user can no longer be found, tagged, verified or enrolled, and all their sessions
-        end. Services are answered `user_suspended`; end users learn nothing of it."""
+        end. Services get the code `user_suspended`; end users are answered as for an unknown user.
+        """
         user = moderation.suspend_user(user_id=user_id, **self.asked(ReasonRequest))
         return Response(recognition_answers.user(user))
 
@@ -71,8 +72,7 @@ class UnsuspendUserView(ModerationView):
         tags=_TAGS,
     )
     def post(self, request: Request, user_id: UUID) -> Response:
-        """Everything is as before, but for the sessions that ended. Faces that were suspended by
-        themselves stay so."""
+        """Restores all but the sessions. Faces that were suspended themselves stay suspended."""
         user = moderation.unsuspend_user(user_id=user_id, **self.asked(ReasonRequest))
         return Response(recognition_answers.user(user))
 
@@ -89,7 +89,7 @@ class UnlockUserView(ModerationView):
         tags=_TAGS,
     )
     def post(self, request: Request, user_id: UUID) -> Response:
-        """After `locked`, or to end a delay at once."""
+        """Use it after `locked`, or to end a delay at once."""
         count = moderation.unlock(user_id=user_id, **self.asked(ReasonRequest))
         return Response({"user_id": str(user_id), "counts_forgotten": count})
 
@@ -106,8 +106,9 @@ class MergeUserView(ModerationView):
         tags=_TAGS,
     )
     def post(self, request: Request, user_id: UUID) -> Response:
-        """Faces, friends, groups, consent, jobs and the history go over to `into`. The user of the
-        path is no more: the id answers `user_merged` from then on, and cannot be used again."""
+        """Moves faces, friends, groups, consent, jobs and the history to `into`. The user in the
+        path no longer exists: the id answers `user_merged` from then on, and cannot be used again.
+        """
         user = moderation.merge_users(user_id=user_id, **self.asked(MergeRequest))
         return Response(recognition_answers.user(user))
 
@@ -124,7 +125,7 @@ class SuspendFaceView(ModerationView):
         tags=_TAGS,
     )
     def post(self, request: Request, face_id: str) -> Response:
-        """It is compared with nobody any more. To its user it looks like one that is not there."""
+        """The face takes no part in any comparison any more. To its user it looks deleted."""
         face = moderation.suspend_face(face_id=face_id, **self.asked(ReasonRequest))
         return Response(recognition_answers.stored_face(face))
 
@@ -141,7 +142,7 @@ class UnsuspendFaceView(ModerationView):
         tags=_TAGS,
     )
     def post(self, request: Request, face_id: str) -> Response:
-        """It is compared again, unless its user is suspended."""
+        """The face takes part in comparisons again, unless its user is suspended."""
         face = moderation.unsuspend_face(face_id=face_id, **self.asked(ReasonRequest))
         return Response(recognition_answers.stored_face(face))
 
@@ -158,7 +159,7 @@ class MoveFaceView(ModerationView):
         tags=_TAGS,
     )
     def post(self, request: Request, face_id: str) -> Response:
-        """With its settings, its consent and its kept picture; the id stays."""
+        """Moves the face with its settings, its consent and its kept picture; the id stays."""
         face = moderation.move_face(face_id=face_id, **self.asked(MoveRequest))
         return Response(recognition_answers.stored_face(face))
 
@@ -188,7 +189,7 @@ class DuplicatesView(ModerationView):
         tags=_TAGS,
     )
     def get(self, request: Request) -> Response:
-        """Newest first. They are found at each enrolment, and by `manage.py find_duplicates`."""
+        """Newest first. Each enrolment looks for them, and so does `manage.py find_duplicates`."""
         state = request.query_params.get("state", DuplicateState.OPEN.value)
         if state not in DuplicateState.values:
             message = f"state must be one of {', '.join(DuplicateState.values)}."
@@ -211,8 +212,9 @@ class DuplicateView(ModerationView):
         tags=_TAGS,
     )
     def post(self, request: Request, duplicate_id: int) -> Response:
-        """`different_people` is remembered: the two are never listed again. `same_person` merges
-        them; `into` says who stays, and without it the user who was there first does."""
+        """`different_people` is remembered: the pair is never listed again. `same_person` merges
+        the two: `into` says who stays, by default the older user.
+        """
         asked = self.asked(DecisionRequest)
         return Response(answers.duplicate(moderation.decide(duplicate_id=duplicate_id, **asked)))
 
@@ -221,12 +223,18 @@ class AuditPages(NewestFirst):
     filters = ("user_id", "action", "since")
     parameters = [
         *NewestFirst.parameters,
-        OpenApiParameter("user_id", UUID, description="About this user, or a former id of theirs."),
-        OpenApiParameter("action", str, description="Only this action, as `face.register`."),
+        OpenApiParameter(
+            "user_id",
+            UUID,
+            description="Only events about this user, or about an id that was merged into it.",
+        ),
+        OpenApiParameter(
+            "action", str, description="Only events of this action, such as `face.register`."
+        ),
         OpenApiParameter(
             "since",
             {"type": "string", "format": "date-time"},
-            description="From this time on, which has its zone.",
+            description="Only events from this time on; the time needs a zone.",
         ),
     ]
 
@@ -242,7 +250,7 @@ class AuditView(ModerationView):
         tags=_TAGS,
     )
     def get(self, request: Request) -> Response:
-        """Who did what to whom, newest first; never a picture or a vector."""
+        """Lists who did what to which user, newest first; never a picture or a vector."""
         events = audit_log.events(request.query_params)
         pages = AuditPages()
         page = pages.paginate_queryset(events, request, view=self)

@@ -15,7 +15,7 @@ class FaceIdConverter:
 
 
 class AnyCaseUUIDConverter(UUIDConverter):
-    """Bodies take UUIDs in capitals as well."""
+    """Takes UUIDs in capitals too, as bodies do."""
 
     regex = "[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}"
 

@@ -35,7 +35,7 @@ class UsersView(ServiceView):
 
 
 class UserView(ServiceView):
-    """One user: name, picture and privacy level, and the erasure of all that is held."""
+    """One user: name, picture and privacy level, and the erasure of all their data."""
 
     required_scope = "face:manage"
 
@@ -56,20 +56,22 @@ class UserView(ServiceView):
         tags=["users and faces"],
     )
     def put(self, request: Request, user_id: UUID) -> Response:
-        """Create the user, or change what is given and keep the rest."""
+        """Create the user, or change the given fields and keep the rest."""
         changes = self.fields(UserRequest)
         user, is_new = operations.put_user(caller=self.caller, user_id=user_id, changes=changes)
         return Response(answers.user(user), status=201 if is_new else 200)
 
     @extend_schema(
         operation_id="erase_user",
-        summary="Erase all that is held about a user",
+        summary="Erase all data about a user",
         responses={200: Erased},
         tags=["users and faces"],
     )
     def delete(self, request: Request, user_id: UUID) -> Response:
-        """Erase all that is held about the user, and answer the receipt; once more answers the
-        same one. The audit log keeps the id, who did what and when, and nothing else."""
+        """Erase all data about the user, and answer a receipt; a repeated request gets the same.
+
+        The audit log keeps the id, who did what and when, and nothing else.
+        """
         receipt = erasure.erase_for(caller=self.caller, user_id=user_id)
         return Response(erased(receipt))
 
@@ -95,7 +97,7 @@ class UserFacesView(ServiceView):
 
 
 class ModelsView(ServiceView):
-    """The model packs: which one answers, and at which scores which share of strangers matches."""
+    """The model packs: the active one, and the share of strangers who match at each score."""
 
     required_scope = "face:manage"
 
@@ -131,7 +133,7 @@ class FaceView(ServiceView):
         tags=["users and faces"],
     )
     def put(self, request: Request, face_id: str) -> Response:
-        """Change what is given and keep the rest."""
+        """Change the given fields and keep the rest."""
         changes = self.fields(FaceRequest)
         face = operations.change_face(caller=self.caller, face_id=face_id, changes=changes)
         return Response(answers.stored_face(face))

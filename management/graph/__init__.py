@@ -1,1 +1,1 @@
-"""A whole social graph, loaded at once."""
+"""Loads a whole social graph at once."""

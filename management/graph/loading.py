@@ -1,12 +1,13 @@
 """Loading a social graph: all of it or nothing, in one transaction.
 
-1. The lines are validated and copied, as they come, into a temporary table.
+1. The lines are validated, and copied into a temporary table as they arrive.
 2. Users and groups are created and changed.
 3. Everybody whom a friendship or membership names must exist now.
 4. Friendships and memberships are removed and created.
 
-The result is that of the lines one after the other: of several lines about one thing, the last
-counts, and of a user each field by itself. What stays as it is, is not touched.
+The result is as if the lines were applied one after the other. If several lines are about one
+thing, the last counts; for a user, the last value of each field. Rows that do not change are not
+touched.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,37 +22,37 @@ from management.graph.statements import Links
 from recognition import audit
 from recognition.models import PrivacyLevel
 
-# Of lines that name somebody unknown, so many are told.
+# How many lines with unknown users or groups to report.
 _ERRORS_SHOWN = 10
 # Links stored by one statement: until it ends, PostgreSQL remembers each row for the checks of
 # foreign keys, in memory.
 _CHUNK = 200_000
-_LOCK = 0x67726170  # of imports: "grap"
+_LOCK = 0x67726170  # the lock of imports: "grap"
 
 Counts = dict[str, int]
-Watch = Callable[[str, int, int], None]  # what is stored, how much of it is, and how much there is
+Watch = Callable[[str, int, int], None]  # what is stored, how much so far, and how much in all
 
 
 def import_graph(
     *, actor: str, lines: Iterable[bytes], watch: Watch = lambda what, done, total: None
 ) -> dict[str, Any]:
-    """Load a graph from its lines; what was created, changed and removed of each kind.
+    """Load a graph from its lines; returns how much of each kind was created, changed and removed.
 
-    Raises invalid_graph; then nothing is stored. Whatever `lines` raises goes through.
+    Raises invalid_graph, and then stores nothing. An error from `lines` is passed on.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        # The lines come as slowly as the caller sends them.
+        # No time limit: the caller may send the lines slowly.
         cursor.execute("SET LOCAL work_mem = '64MB'; SET LOCAL statement_timeout = 0")
         count = _copy(cursor, lines)
-        # One after the other: two at once would be no faster, and could wait for each other.
+        # One import at a time: two would be no faster, and could wait for each other.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         counts: dict[str, Any] = {"lines": count}
         _require(cursor, "user_merged", statements.MERGED_USERS, "User {} was merged into another.")
         counts["users"] = _store_users(cursor)
         counts["groups"] = _store_groups(cursor)
         _require_known(cursor)
-        # At the end of each statement; left to the end of all, the checks of foreign keys would
-        # pile up in the server's memory.
+        # Check foreign keys after each statement; checks at the end would pile up in the server's
+        # memory.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         counts["friendships"] = _store_links(cursor, "friendship", statements.FRIENDSHIPS, watch)
         counts["memberships"] = _store_links(cursor, "membership", statements.MEMBERSHIPS, watch)
@@ -63,7 +64,7 @@ def import_graph(
 
 
 def _copy(cursor: CursorWrapper, lines: Iterable[bytes]) -> int:
-    """Into the table of lines; how many."""
+    """Copy the lines into their table; returns how many."""
     cursor.execute(statements.LINES)
     count = 0
     with cursor.copy(f"COPY graph_line ({', '.join(Line._fields)}) FROM STDIN") as copy:
@@ -104,7 +105,7 @@ def _require_known(cursor: CursorWrapper) -> None:
 
 
 def _require(cursor: CursorWrapper, code: str, statement: str, message: str) -> None:
-    """That a statement finds no line with a fault."""
+    """Raises invalid_graph if the statement finds lines with a fault."""
     cursor.execute(statement, {"limit": _ERRORS_SHOWN})
     errors = [
         {"line": number, "code": code, "message": message.format(name)}
@@ -117,7 +118,7 @@ def _require(cursor: CursorWrapper, code: str, statement: str, message: str) -> 
 def _store_links(cursor: CursorWrapper, kind: str, links: Links, watch: Watch) -> Counts:
     cursor.execute(links.last_lines)
     total = cursor.rowcount
-    # Each chunk would read the whole table otherwise.
+    # Without it each chunk would read the whole table.
     cursor.execute(f"CREATE UNIQUE INDEX ON graph_{kind} (place)")
     cursor.execute(f"ANALYZE graph_{kind}")
     changed = {"created": 0, "removed": 0}

@@ -7,7 +7,7 @@
     {"remove": {"friendship": ["<user id>", "<user id>"]}}
     {"remove": {"membership": {"group": "hiking", "user_id": "..."}}}
 
-Users and groups are removed by their own endpoints only, since they take more along.
+Users and groups are removed by their own endpoints only, since that removes much more.
 """
 
 import re
@@ -24,14 +24,14 @@ from recognition.models.graph import is_group_name
 
 MAX_LINE_BYTES = 64 * 1024
 
-# Ten million lines may come: a pattern is five times as fast as uuid.UUID.
+# A pattern is five times as fast as uuid.UUID; a graph may have ten million lines.
 _UUID = re.compile("[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _USER = UserRequest()  # keeps nothing of what it validates
 _LINK_KINDS = ("friendship", "membership")
 
 
 class Line(NamedTuple):
-    """A valid line, as the columns of the table that takes them all."""
+    """A valid line, as the columns of the table of lines."""
 
     number: int  # from 1
     kind: str
@@ -45,12 +45,12 @@ class Line(NamedTuple):
 
 
 def read(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a file, of one that is too long its beginning."""
+    """Yields the lines of a stream; an overlong line is cut off."""
     return iter(lambda: stream.readline(MAX_LINE_BYTES + 1), b"")
 
 
 def parse(number: int, text: bytes) -> Line:
-    """Raises invalid_graph, with the number of the line and what is wrong with it."""
+    """Parses a line. Raises invalid_graph with its number and what is wrong with it."""
     try:
         return _parse(number, text)
     except ServiceError as error:
@@ -102,7 +102,7 @@ def _friendship(number: int, value: Any, removed: bool = False) -> Line:
         raise _wrong("A friendship is a list of two user ids.")
     a, b = sorted(map(_user_id, value))
     if a == b:
-        raise ServiceError("invalid_friendship", "Nobody is a friend of their own.")
+        raise ServiceError("invalid_friendship", "A user cannot be their own friend.")
     return Line(number, "friendship", removed, a, b)
 
 

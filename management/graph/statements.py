@@ -1,6 +1,6 @@
-"""The statements that load a graph, which the ORM cannot say, in the order of their use.
+"""The statements that load a graph, in the order of their use; the ORM cannot express them.
 
-All of them lock rows in the order of their unique keys, as management.friendships does.
+All lock rows in the order of their unique keys, as management.friendships does.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ SELECT id, coalesce(display_name, ''), coalesce(profile_image, ''),
 FROM graph_user ORDER BY id
 ON CONFLICT (id) DO NOTHING
 """
-# Those just created do not differ.
+# Users that were just created do not differ.
 CHANGE_USERS = """
 WITH changed AS MATERIALIZED (
     SELECT u.id, coalesce(g.display_name, u.display_name) AS display_name,
@@ -57,7 +57,7 @@ ON CONFLICT (name) DO NOTHING
 
 # --- who must exist -------------------------------------------------------------------------------
 
-# Locked as foreign keys lock them, so that nobody found here is erased before the end.
+# Locked as foreign keys lock them, so that no user found here is erased before the end.
 UNKNOWN_GROUPS = """
 WITH named AS MATERIALIZED (
     SELECT group_name AS name, min(number) AS number FROM graph_line
@@ -99,12 +99,12 @@ JOIN recognition_mergeduser USING (id) GROUP BY id ORDER BY 1 LIMIT %(limit)s
 
 @dataclass(frozen=True)
 class Links:
-    """How one kind of links is stored, from a table with the last line about each of them."""
+    """How to store one kind of links, from a table with the last line about each link."""
 
     last_lines: str  # columns place (from 1), a, b, removed
     remove: str
     create: str
-    rows: int  # of one link
+    rows: int  # rows that store one link
 
 
 FRIENDSHIPS = Links(

@@ -1,6 +1,6 @@
-"""Landmarks to a canonical crop: pure geometry.
+"""From landmarks to a canonical crop: pure geometry.
 
-Pixel centres have whole coordinates, as in OpenCV and dlib.
+Pixel centres have integer coordinates, as in OpenCV and dlib.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 
 from recognition.inference.arrays import Floats, Image
 
-# Bilinear sampling skips pixels beyond this reduction, so the picture is halved first.
+# Bilinear sampling skips pixels at a greater reduction, so the picture is halved first.
 _LARGEST_REDUCTION = 2.0
 
 
@@ -57,11 +57,11 @@ def _reduce(image: Image, matrix: Floats, size: int) -> tuple[Image, Floats]:
 
 
 def _cut(image: Image, matrix: Floats, size: int, *, margin: float) -> tuple[Image, Floats]:
-    """The part of the picture that a crop comes from: one face must not cost the whole picture."""
+    """The part of the picture that a crop needs, so that a face does not cost the whole picture."""
     corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64)
     places = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
     limits = np.array([image.shape[1], image.shape[0]])
-    # At least a pixel, also where a face lies outside of the picture.
+    # At least a pixel, even where a face lies outside of the picture.
     low = np.clip(np.floor(places.min(axis=0) - margin), 0, limits - 1).astype(int)
     high = np.clip(np.ceil(places.max(axis=0) + margin), low + 1, limits).astype(int)
     shifted = matrix.copy()

@@ -1,4 +1,4 @@
-"""The array types that cross the modules of the pipeline."""
+"""The array types that the modules of the pipeline pass to each other."""
 
 import numpy as np
 import numpy.typing as npt

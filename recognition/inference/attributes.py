@@ -1,4 +1,4 @@
-"""Age and gender, as far as a pack has a network for them."""
+"""Estimates age and gender, if the pack has a network for them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from recognition.inference.arrays import Floats, Image
 from recognition.inference.pack.specs import AlignedAttributesSpec, AttributesSpec
 from recognition.inference.sessions import CropModel, Model, Tensor
 
-# Index of the output -> what it stands for, in both of InsightFace's models.
+# The meaning of each index of the output, in both of InsightFace's models.
 _GENDERS = ("female", "male")
 _AGES = 100
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """None where the pack does not offer an estimate."""
+    """Age and gender of a face; None where the pack has no estimate."""
 
     age: float | None = None  # years
     gender: str | None = None  # "female" or "male"
@@ -31,7 +31,7 @@ class AttributeEstimator:
         self._model = CropModel(spec.input, model)
 
     def estimate(self, image: Image, boxes: Floats, landmarks: Floats) -> list[Attributes]:
-        """For each of N > 0 faces with boxes (N, 4) and landmarks (N, 5, 2)."""
+        """The attributes of each of N > 0 faces with boxes (N, 4) and landmarks (N, 5, 2)."""
         spec, size = self._spec, self._spec.input.size
         if isinstance(spec, AlignedAttributesSpec):
             template = np.array(spec.template)

@@ -1,4 +1,4 @@
-"""Aligned crops to unit vectors; no distances."""
+"""From aligned crops to unit vectors; computes no distances."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class Embedder:
         self._model = CropModel(spec.input, model)
 
     def embed(self, crops: list[Image]) -> Floats:
-        """(N, dimensions) unit vectors, float32; with `mirror`, of the crop and its mirror image.
+        """(N, dimensions) unit vectors, float32; with `mirror`, the sum for the crop and its mirror
+        image.
 
         Raises ValueError when the model's output is not what the pack declares.
         """

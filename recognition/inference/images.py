@@ -1,4 +1,4 @@
-"""Bytes to an upright BGR array, with every limit checked before any pixel is decoded.
+"""From bytes to an upright BGR array; every limit is checked before any pixel is decoded.
 
 Formats: JPEG, PNG, WebP, BMP. The size and the work that decoding takes are read from the file's
 structure, so that a picture that is small as a file and huge in memory, or slow to decode, is
@@ -21,22 +21,22 @@ from recognition.inference.formats.header import ImageError as ImageError
 from recognition.inference.formats.header import invalid, truncated
 from recognition.inference.formats.orientation import orientation, upright
 
-# Below this no detector finds anything, and degenerate pictures cost error handling everywhere.
+# Pixels: no detector finds a face in a smaller picture, and later code need not handle tiny ones.
 MIN_SIDE = 24
 
 _STARTS = (b"\xff\xd8", png.SIGNATURE, b"RIFF", b"BM")
 _FORMATS = {"jpeg": jpeg, "png": png, "webp": webp, "bmp": bmp}
-# Rows that are put over white at once: the memory that this takes does not grow with the picture.
+# Rows that are blended with white at once, so that the memory does not grow with the picture.
 _ROWS = 256
 
 
 def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Image:
-    """The picture, upright by its EXIF orientation. Raises ImageError."""
+    """The picture, turned upright by its EXIF orientation. Raises ImageError."""
     return _decode_pixels(data, check(data, max_bytes=max_bytes, max_pixels=max_pixels))
 
 
 def check(data: bytes, *, max_bytes: int, max_pixels: int) -> Header:
-    """What is known of a picture before any pixel is decoded. Raises ImageError."""
+    """The header of a picture within all limits; decodes no pixel. Raises ImageError."""
     if not data:
         raise ImageError("empty_image", "The picture is empty.")
     if len(data) > max_bytes:
@@ -57,10 +57,10 @@ def check(data: bytes, *, max_bytes: int, max_pixels: int) -> Header:
 
 
 def reduced(image: Image, side: int) -> tuple[Image, int]:
-    """The picture shrunk by a whole factor to twice so many pixels at most, and the factor.
+    """The picture shrunk by an integer factor, its longer side below `2 * side`, and the factor.
 
-    Every pixel counts (the mean of an area): the linear interpolation that detectors shrink with
-    looks at four of them, and takes the noise of a large photo for detail.
+    It takes the mean of each area. The linear interpolation that detectors shrink with looks at
+    four pixels, and takes the noise of a large photo for detail.
     """
     factor = (max(image.shape[:2]) - 1) // side
     if factor < 2:
@@ -73,12 +73,12 @@ def reduced(image: Image, side: int) -> tuple[Image, int]:
 
 
 def shrinking(factor: int) -> int:
-    """How OpenCV is to shrink what `reduced` gave further: as finely, if that was a large photo."""
+    """The interpolation to shrink what `reduced` returned: by area for a large photo."""
     return cv2.INTER_AREA if factor > 1 else cv2.INTER_LINEAR
 
 
 def is_known(data: bytes) -> bool:
-    """Whether the bytes begin as those of a picture do, also of a format that is not taken."""
+    """Whether the bytes begin like a picture, even one in an unsupported format."""
     return data.startswith(_STARTS) or others.named(data) is not None
 
 
@@ -88,7 +88,7 @@ def turned(image: Image, degrees: int) -> Image:
 
 
 def read_header(data: bytes) -> Header:
-    """Format and size without decoding. Raises ImageError when it is none of the formats."""
+    """The header, read without decoding. Raises ImageError for an unsupported format."""
     try:
         if data.startswith(b"\xff\xd8"):
             return jpeg.read(data)
@@ -106,7 +106,7 @@ def read_header(data: bytes) -> Header:
 def _decode_pixels(data: bytes, header: Header) -> Image:
     try:
         encoded = np.frombuffer(_FORMATS[header.format].for_decoder(data), np.uint8)
-        # OpenCV drops the transparency, or keeps it and leaves the picture as it lies.
+        # OpenCV drops the transparency, or keeps it and ignores the orientation.
         keeps_alpha = header.has_alpha
         image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED if keeps_alpha else cv2.IMREAD_COLOR)
     except struct.error as error:
@@ -116,7 +116,7 @@ def _decode_pixels(data: bytes, header: Header) -> Image:
     if image is None:
         raise invalid("The picture cannot be decoded.") if header.has_end else truncated()
     if sorted(image.shape[:2]) != sorted((header.height, header.width)):
-        # The decoder and the header disagree, so the limits above were checked on a lie.
+        # The decoder and the header disagree, so the limits were checked on a false size.
         raise invalid("The picture's header contradicts its contents.")
     if keeps_alpha:
         exif = png.exif(data) if header.format == "png" else webp.exif(data)
@@ -125,8 +125,9 @@ def _decode_pixels(data: bytes, header: Header) -> Image:
 
 
 def _over_white(decoded: npt.NDArray[Any]) -> Image:
-    """(rows, columns, 3) as a browser shows it on a white page: what is transparent is not seen,
-    whatever colours it has."""
+    """The (rows, columns, 3) picture as a browser shows it on a white page. Transparent pixels
+    become white, whatever colour they hold.
+    """
     seen = np.empty((*decoded.shape[:2], 3), np.uint8)
     for first in range(0, len(decoded), _ROWS):
         rows = decoded[first : first + _ROWS]
@@ -137,7 +138,7 @@ def _over_white(decoded: npt.NDArray[Any]) -> Image:
 
 def _rows_over_white(rows: Image) -> Image:
     if rows.ndim == 2:
-        return rows[..., None]  # grey, which fills all three colours
+        return rows[..., None]  # grey, copied into all three colours
     if rows.shape[2] == 3:
         return rows
     share = cv2.cvtColor(np.ascontiguousarray(rows[..., 3]), cv2.COLOR_GRAY2BGR)

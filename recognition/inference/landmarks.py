@@ -1,4 +1,4 @@
-"""Five landmarks by a cascade of regression trees (Kazemi and Sullivan, CVPR 2014)."""
+"""Finds five landmarks by a cascade of regression trees (Kazemi and Sullivan, CVPR 2014)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recognition.inference.arrays import Floats, Image
 
 
 class LandmarkCascade:
-    """dlib's 5-point predictor: outer and inner corner of one eye, of the other, base of the nose.
+    """dlib's 5-point predictor: outer and inner corner of each eye, base of the nose.
 
     Arrays as in dlib.format.ShapePredictor, for C cascades of T trees with S splits.
     """

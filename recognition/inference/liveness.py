@@ -1,4 +1,4 @@
-"""Passive anti-spoofing by MiniFASNet: how much a face looks like a living one. No decision."""
+"""Passive anti-spoofing by MiniFASNet: scores how much a face looks alive, and decides nothing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from recognition.inference.sessions import CropModel, Model, Tensor
 
 class LivenessEstimator:
     def __init__(self, spec: LivenessSpec, models: list[Model]) -> None:
-        """`models` are those of spec.networks, in this order."""
+        """`models` are the loaded spec.networks, in the same order."""
         self._spec = spec
         self._models = [CropModel(spec.input, model) for model in models]
 
     def estimate(self, image: Image, boxes: Floats) -> list[float]:
-        """From 0 (spoof) to 1 (real) for each of N > 0 faces with boxes (N, 4)."""
+        """Scores from 0 (spoof) to 1 (real) for each of N > 0 faces with boxes (N, 4)."""
         size = self._spec.input.size
         chances = [
             softmax(
@@ -32,8 +32,8 @@ class LivenessEstimator:
 def context_crop(image: Image, box: Floats, scale: float, size: int) -> Image:
     """(size, size, 3): the box, enlarged `scale` times and shifted into the picture.
 
-    Where the picture has no room for that, it is enlarged less, which keeps its proportions: the
-    rule that the networks were trained with (CropImage of Silent-Face-Anti-Spoofing).
+    Where the picture is too small for that, the box is enlarged less and keeps its proportions. The
+    networks were trained with this rule (CropImage of Silent-Face-Anti-Spoofing).
     """
     limits = np.array([image.shape[1], image.shape[0]], dtype=np.float64)
     sides = np.maximum(box[2:] - box[:2], 1)
@@ -47,7 +47,7 @@ def context_crop(image: Image, box: Floats, scale: float, size: int) -> Image:
 
 
 def softmax(logits: Tensor) -> Tensor:
-    """Along the last axis."""
+    """The softmax along the last axis."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     chances: Tensor = powers / powers.sum(axis=-1, keepdims=True)
     return chances

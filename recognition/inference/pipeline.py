@@ -1,6 +1,6 @@
-"""A picture to its faces: detection, landmarks, pose, quality, embeddings.
+"""From a picture to its faces: detection, landmarks, pose, quality, embeddings.
 
-`FacePipeline` and `DetectedFace` are what the rest of the service knows of inference.
+The rest of the service uses `FacePipeline` and `DetectedFace` only.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ from recognition.inference.pose import Pose, PoseEstimator, eye_distance
 from recognition.inference.quality import Quality, QualityNetwork, assess
 from recognition.inference.sessions import Model
 
-# One column holds the templates of all packs.
+# Dimensions of the column that holds the templates of all packs.
 TEMPLATE_DIMENSIONS = 512
-# Pixels of a kept crop, and the share of it that is the recogniser's crop: 154 pixels, when the
-# recognisers at hand take 112 to 150.
+# Pixels of a kept crop, and the share of it that is the recogniser's crop: 154 pixels, while our
+# recognisers take 112 to 150.
 _KEPT_SIZE, _KEPT_SHARE = 256, 0.6
-# Sides that differ by less count as equal: one step of the default detector's pyramid.
+# Faces whose sides differ by a smaller factor count as equal: one step of the default detector's
+# pyramid.
 _SAME_SIZE = 0.699
 
-# A picture whose grey values differ by less in all of its cells has nothing to be found.
+# A picture holds no face if its grey values differ by less within each of its cells.
 _CELLS, _BLANK = 64, 4
-# Cosine of 30 degrees: people hold their heads up to there.
+# Cosine of 30 degrees: people tilt their heads up to this angle.
 _COMMON_TILT = 0.866
 
 
@@ -45,8 +46,8 @@ _COMMON_TILT = 0.866
 class DetectedFace:
     """One face, in pixels of the picture after its `rotation`.
 
-    What a pack has no network for, or what nobody asked for, is None. Raises ValueError when
-    shapes do not fit.
+    A value is None if the pack has no network for it, or the caller did not ask for it. Raises
+    ValueError when shapes do not fit.
     """
 
     box: Floats  # (4,) x1, y1, x2, y2; may reach over the border
@@ -71,7 +72,7 @@ class DetectedFace:
 
     @property
     def template(self) -> Floats:
-        """(512,) the embedding as it is stored: padded with zeros, which leaves cosines alone.
+        """(512,) the embedding as it is stored: padded with zeros, which does not change cosines.
 
         Raises ValueError when the face was not embedded.
         """
@@ -92,7 +93,7 @@ class DetectedFace:
 
 
 class FacesOfPicture(list[DetectedFace]):
-    """Those that count, the main one first; `found` is how many the picture has."""
+    """The faces that count, the main one first; `found` is how many the picture has."""
 
     def __init__(self, faces: Iterable[DetectedFace] = (), found: int | None = None) -> None:
         super().__init__(faces)
@@ -128,11 +129,11 @@ class FacePipeline:
     def detect(
         self, image: Image, *, rotate: bool = True, most: int | None = None
     ) -> FacesOfPicture:
-        """The faces without embeddings, the main one first, then by size; `most` of them at most.
+        """At most `most` faces without embeddings, the main one first, then by size.
 
-        Where no face surely stands upright the picture is also searched turned, if the pack says
-        so; `rotate=False` saves that, which is up to half of the time for a picture without a
-        face. A blank picture is not searched at all.
+        Where no face is surely upright the turned picture is also searched, if the pack says so.
+        `rotate=False` skips that, which is up to half of the time for a picture without a face. A
+        blank picture is not searched at all.
         """
         small, _ = reduced(image, self.pack.detector.largest_side)
         if _is_blank(small):
@@ -145,7 +146,7 @@ class FacePipeline:
     def look_at(
         self, image: Image, found: Detections, rotation: int = 0, *, most: int | None = None
     ) -> FacesOfPicture:
-        """The faces at known places of the picture turned by `rotation`, as `detect` gives them."""
+        """Describes faces at known places of the picture turned by `rotation`, as `detect` does."""
         image = turned(image, rotation)
         count = len(found)
         found = found.take(_by_prominence(found.boxes, image)[:most])
@@ -184,8 +185,8 @@ class FacePipeline:
     def surroundings(self, image: Image, face: DetectedFace) -> Image:
         """(256, 256, 3) the upright face of a picture with enough around it to be found again.
 
-        The recogniser's crop is the middle of it, so little is lost for the pack itself, and other
-        packs, which want the landmarks elsewhere, can detect and align the face anew.
+        The recogniser's crop is the middle of it, so the pack itself loses little. Other packs,
+        which want the landmarks elsewhere, can detect and align the face again.
         """
         size = self.pack.recogniser.size
         middle = _KEPT_SIZE * _KEPT_SHARE
@@ -202,12 +203,12 @@ class FacePipeline:
         return self._embedder.embed(crops)
 
     def _upright(self, image: Image, small: Image, found: Detections) -> tuple[Detections, int]:
-        """`found`, or what surely stands upright in a turned picture, and its rotation.
+        """`found`, or the surely upright faces of a turned picture, and its rotation.
 
-        Having no face is too late a reason to turn the picture: every detector here finds most of
-        the faces that lie on their side or stand on their head, but with the landmarks of an
-        upright one, and the embedding is that of nobody (cosine 0.0 with the same photo upright).
-        The turns are searched quickly in the `small` picture, and the best one once more in full.
+        The picture is turned even if faces were found. Every detector here finds most faces that
+        lie on their side or stand on their head, but with the landmarks of an upright one, and the
+        embedding matches no person (cosine 0.0 with the same photo upright). The turns are searched
+        quickly in the `small` picture, and the best one again in full.
         """
         needed = self.pack.detector.upright_score
         if self._sureness(found) >= needed:
@@ -223,7 +224,7 @@ class FacePipeline:
         return (again, best) if self._sureness(again) >= needed else (found, 0)
 
     def _sureness(self, found: Detections) -> float:
-        """The score of the surest face, less if its landmarks lie askew; -1 without a face."""
+        """The score of the surest face, lowered if its landmarks are tilted; -1 without a face."""
         if not len(found):
             return -1.0
         roll = np.radians(self._pose.estimate(found.landmarks[0]).roll)
@@ -245,9 +246,9 @@ class FacePipeline:
         return DetectedFace(box, float(score), landmarks, pose, quality, crop)
 
     def _with_network(self, image: Image, faces: list[DetectedFace]) -> list[DetectedFace]:
-        """With the opinion of the pack's quality network.
+        """The faces with the score of the pack's quality network included.
 
-        It is part of every score, whoever asks: one threshold must mean the same everywhere.
+        It is part of every quality score, so that one threshold means the same everywhere.
         """
         spec = self.pack.quality
         if not faces or not self._quality or not spec:
@@ -261,17 +262,17 @@ class FacePipeline:
 
 
 def _is_blank(small: Image) -> bool:
-    """Whether a picture is so even that there can be no face in it."""
+    """Whether a picture is so uniform that it can hold no face."""
     cells = cv2.resize(small, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
     return bool((np.ptp(cells.reshape(-1, 3), axis=0) < _BLANK).all())
 
 
 def _by_prominence(boxes: Floats, image: Image) -> list[int]:
-    """Indices of the boxes, that of the main face first: the largest, or among those of about its
-    size the most central.
+    """Indices of the boxes, that of the main face first: the largest, or the most central of those
+    of about its size.
 
     Detectors that search a pyramid give many faces the very same size. On LFW, choosing by size
-    alone took a bystander often enough to cost 1.6% of the mated pairs at FMR 1e-3.
+    alone often took a bystander, which cost 1.6% of the mated pairs at FMR 1e-3.
     """
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     order = [int(index) for index in np.argsort(-areas, kind="stable")]

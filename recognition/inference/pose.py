@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from recognition.inference.arrays import Floats
 
-# How far a landmark lies behind the plane of the eye corners, in units of the distance between
-# the eye centres (63 mm in adults). Proportions of an average head: Farkas, Anthropometry of the
+# Depth of each landmark behind the plane of the eye corners, in units of the distance between the
+# eye centres (63 mm in adults). Proportions of an average head: Farkas, Anthropometry of the
 # Head and Face, 1994.
 _DEPTH = {
     "left_eye": 0.0,
@@ -34,9 +34,9 @@ _PITCHES = np.arange(-50.0, 50.1, 2.0)
 class Pose:
     """Degrees; 0 is upright and facing the camera.
 
-    Yaw is positive when the face turns to the picture's right, pitch when it looks down, roll
-    when it tilts clockwise. `pitch` is None where the landmarks do not tell: eyes and nose alone
-    look the same at two pitches, about 0 and 50 degrees.
+    Yaw is positive when the face turns to the picture's right, pitch when it looks down, roll when
+    it tilts clockwise. `pitch` is None where the landmarks cannot show it: eyes and nose alone look
+    the same at two pitches, about 0 and 50 degrees.
     """
 
     yaw: float
@@ -56,9 +56,9 @@ def eye_distance(landmarks: Floats, names: tuple[str, ...]) -> float:
 class PoseEstimator:
     """Compares landmarks with a head of average proportions, turned in steps of 2 degrees.
 
-    The template (5, 2), that of the recogniser, is the frontal face; `names` give each point its
-    depth. An exhaustive search over 81 x 51 views (81 where pitch cannot be told) has no wrong
-    local minimum and costs a tenth of a millisecond.
+    The recogniser's template (5, 2) is the frontal face; `names` give each point its depth. An
+    exhaustive search over 81 x 51 views (81 where pitch cannot be estimated) has no wrong local
+    minimum and costs a tenth of a millisecond.
     """
 
     def __init__(self, template: Floats, names: tuple[str, ...]) -> None:
@@ -73,13 +73,14 @@ class PoseEstimator:
         self._views = views / np.linalg.norm(views, axis=1, keepdims=True)
 
     def estimate(self, landmarks: Floats) -> Pose:
-        """Pose of a face; ValueError when its landmarks (5, 2) all coincide."""
+        """The pose of a face. Raises ValueError when its landmarks (5, 2) all coincide."""
         points = landmarks @ np.array([1, 1j])
         points -= points.mean()
         length = np.linalg.norm(points)
         if length == 0:
             raise ValueError("the points coincide")
-        # Not by @: OpenBLAS would start threads for it, which then spin: 30 ms of CPU a face.
+        # A sum in place of @, for which OpenBLAS would start threads that spin, 30 ms of CPU a
+        # face.
         fit = (self._views.conj() * (points / length)).sum(axis=1)
         best = int(np.abs(fit).argmax())
         yaw, pitch = self._angles[best]

@@ -1,8 +1,8 @@
-"""How usable a face is: components from 0 to 1, reasons for the bad ones, and one score.
+"""Rates how usable a face is: components from 0 to 1, reasons for the bad ones, and one score.
 
-The measures are analytic, and a pack's network may add its opinion. The figures behind the ramps
-are ours, chosen on ordinary photos so that a good passport photo reaches 1 and a face that no
-recogniser can use reaches 0. Whether a score is good enough is decided elsewhere.
+The measures are analytic, and a pack's network may add its score. The figures behind the ramps are
+ours, chosen on ordinary photos so that a good passport photo reaches 1 and a face that no
+recogniser can use reaches 0. Other modules decide whether a score is good enough.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from recognition.inference.pack.specs import QualitySpec
 from recognition.inference.pose import Pose
 from recognition.inference.sessions import CropModel, Model
 
-# Crops are compared at one size, so that sharpness means the same for every recogniser.
+# Pixels: crops are compared at one size, so that sharpness means the same for every recogniser.
 _CROP_SIDE = 112
-# Below this a component is named as a reason.
+# A component below this is named as a reason.
 _BAD = 0.4
-# Five landmarks tell pitch badly: a laughing mouth looks like a lowered head. At full weight that
+# Five landmarks show pitch badly: a laughing mouth looks like a lowered head. At full weight that
 # alone refused 2% of the photos of Labeled Faces in the Wild.
 _PITCH_WEIGHT = 0.75
 # Luminance (0-255) this close to black or white carries no detail.
@@ -48,7 +48,7 @@ class Quality:
     reasons: tuple[str, ...]
 
     def with_network(self, value: float) -> Quality:
-        """With the opinion of a network, from 0 to 1, as one more component."""
+        """The quality with the score of a network, from 0 to 1, as one more component."""
         return combine({**self.components, "network": round(value, 4)})
 
 
@@ -60,7 +60,7 @@ class QualityNetwork:
         self._model = CropModel(spec.input, model)
 
     def estimate(self, crops: list[Image]) -> list[float]:
-        """From 0 to 1 for each crop, aligned as the network's spec says."""
+        """Scores from 0 to 1 for each crop, aligned as the network's spec says."""
         values = self._model.run(crops).reshape(len(crops))
         return [_ramp(float(value), *self._range) for value in values]
 
@@ -75,7 +75,7 @@ def assess(
     detection_score: float,
     score_range: tuple[float, float],
 ) -> Quality:
-    """Quality of one face; `crop` is its aligned crop, `eyes` the pixels between its eyes."""
+    """The quality of one face; `crop` is its aligned crop, `eyes` the pixels between its eyes."""
     grey = cv2.cvtColor(
         cv2.resize(crop, (_CROP_SIDE, _CROP_SIDE), interpolation=cv2.INTER_AREA),
         cv2.COLOR_BGR2GRAY,
@@ -99,7 +99,7 @@ def combine(components: dict[str, float]) -> Quality:
     """The geometric mean of the worst component and of the mean of all.
 
     One fatal defect must not be hidden by six good components, and several small ones count too.
-    Never falls when a component rises.
+    The score never falls when a component rises.
     """
     values = list(components.values())
     score = float(np.sqrt(min(values) * np.mean(values)))

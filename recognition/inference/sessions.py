@@ -1,4 +1,4 @@
-"""onnxruntime sessions; knows nothing of faces."""
+"""Wraps onnxruntime sessions; knows nothing of faces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import onnxruntime
 from recognition.inference.arrays import Image
 from recognition.inference.pack.specs import InputSpec
 
-# In order of preference; the others that a build may offer need setting up of their own.
+# In order of preference; other providers of a build need a set-up of their own.
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 Tensor = npt.NDArray[np.float32]
@@ -26,18 +26,18 @@ class Model:
     """One ONNX model. `run` may be called from several threads at once."""
 
     def __init__(self, path: Path, *, threads: int, outputs: Sequence[str] = ()) -> None:
-        """`outputs` names what `run` gives, in this order; by default everything.
+        """`outputs` names what `run` returns, in this order; by default all outputs.
 
         Raises ValueError when the model has no such output.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Spinning threads of concurrent requests take the cores from each other: measured on two
-        # busy cores, 29.5 ms a run with spinning and 7.5 ms without.
+        # Spinning threads of concurrent requests compete for the cores: on two busy cores a run
+        # took 29.5 ms with spinning and 7.5 ms without.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # What is between the layers: from one arena for all models, and not planned for each shape
-        # of input, of which pictures have no end: as fast, and an eighth less memory.
+        # All models take their intermediate tensors from one arena, without a plan for each of the
+        # many shapes of input. It is as fast, and takes an eighth less memory.
         with _arena_lock:
             _make_arena()
         options.add_session_config_entry("session.use_env_allocators", "1")
@@ -54,14 +54,14 @@ class Model:
             raise ValueError(f"{path.name} has no outputs named {', '.join(missing)}")
 
     def run(self, batch: Tensor) -> list[Tensor]:
-        """The outputs for a batch in the layout that the model takes."""
+        """The outputs for a batch in the input layout of the model."""
         outputs: list[Tensor] = self._session.run(self._outputs, {self._input: batch})
         return outputs
 
 
 @lru_cache
 def _make_arena() -> None:
-    """Once in a process: onnxruntime raises RuntimeError for a second one."""
+    """Makes the arena once in a process: onnxruntime raises RuntimeError for a second one."""
     memory = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
@@ -69,7 +69,7 @@ def _make_arena() -> None:
 
 
 class CropModel:
-    """A model that sees squares of one size, and of which one output counts."""
+    """A model that takes squares of one size, and of which one output counts."""
 
     def __init__(self, spec: InputSpec, model: Model) -> None:
         self._spec = spec
@@ -83,7 +83,7 @@ class CropModel:
 
 
 def to_input(images: list[Image], spec: InputSpec) -> Tensor:
-    """BGR pictures of one size as the batch that a network takes."""
+    """Turns BGR pictures of one size into the batch that a network takes."""
     batch = to_tensor(images, rgb=spec.rgb, mean=spec.mean, scale=spec.scale)
     return batch if spec.layout == "nchw" else np.ascontiguousarray(batch.transpose(0, 2, 3, 1))
 
@@ -91,7 +91,7 @@ def to_input(images: list[Image], spec: InputSpec) -> Tensor:
 def to_tensor(
     images: list[Image], *, rgb: bool, mean: Sequence[float], scale: Sequence[float]
 ) -> Tensor:
-    """BGR pictures of one size as a batch (N, 3, H, W) of (value - mean) / scale."""
+    """Turns BGR pictures of one size into a batch (N, 3, H, W) of (value - mean) / scale."""
     batch = np.stack(images)
     if rgb:
         batch = batch[..., ::-1]

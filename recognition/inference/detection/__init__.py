@@ -1,1 +1,1 @@
-"""Detectors: a picture to boxes, scores and landmarks."""
+"""Detectors: from a picture to boxes, scores and landmarks."""

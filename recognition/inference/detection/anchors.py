@@ -16,9 +16,11 @@ from recognition.inference.pack.specs import AnchorSpec
 from recognition.inference.sessions import Model, to_input
 
 Spec = TypeVar("Spec", bound=AnchorSpec)
-# Outputs, spec, side of the square input -> faces above the threshold, not suppressed.
+# Takes outputs, spec, side of the square input; returns faces above the threshold, before
+# suppression.
 Decode = Callable[[list[Floats], Spec, int], Detections]
-# A picture made to have a face in every cell must not cost seconds: the surest count.
+# Only this many faces of the highest scores count: a picture made to have a face in every cell must
+# not cost seconds.
 _MOST_CANDIDATES = 5000
 
 
@@ -34,7 +36,7 @@ class AnchorDetector(Generic[Spec]):
         spec = self._spec
         sizes = [spec.small_size, spec.input.size]
         if quick:
-            # In a network of one size each search costs the same.
+            # In a network with one input size each search costs the same.
             sizes = sizes[1:] if spec.fixed_size else [spec.small_size, spec.input.size // 2]
         found = joined([self._search(image, size) for size in sizes if size])
         surest = np.argsort(-found.scores, kind="stable")[:_MOST_CANDIDATES]
@@ -43,7 +45,7 @@ class AnchorDetector(Generic[Spec]):
     def _search(self, image: Image, size: int) -> Detections:
         """The faces of the picture fitted into a square of this size, in the picture's pixels."""
         spec = self._spec
-        # Large faces are large whatever the noise, and were measured with linear interpolation.
+        # Noise does not hide large faces, and they were measured with linear interpolation.
         image, factor = (image, 1) if size == spec.small_size else reduced(image, size)
         rows, columns = image.shape[:2]
         longest = max(rows, columns)
@@ -56,5 +58,5 @@ class AnchorDetector(Generic[Spec]):
             image, (width, height), interpolation=shrinking(factor)
         )
         outputs: list[Floats] = list(self._model.run(to_input([canvas], spec.input)))
-        # One factor for both sides, also as InsightFace does; rounding makes them differ by 0.3%.
+        # One factor for both sides, as in InsightFace; rounding makes the sides differ by 0.3%.
         return self._decode(outputs, spec, side).scaled(factor * rows / height)

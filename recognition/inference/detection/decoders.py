@@ -1,8 +1,8 @@
-"""Outputs of detection networks to boxes, scores and landmarks; pure functions.
+"""From outputs of detection networks to boxes, scores and landmarks; pure functions.
 
-All coordinates are pixels of the network's input, a square with a side of `side` pixels. Cell
-(row, column) of an output with stride s stands for the pixels around (s * column, s * row) of the
-input; outputs list the cells row by row.
+All coordinates are pixels of the network's input, a square with a side of `side` pixels. Cell (row,
+column) of an output with stride s stands for the pixels around (s * column, s * row) of the input;
+outputs list the cells row by row.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from recognition.inference.pack.specs import RetinaFaceSpec, ScrfdSpec, YunetSpe
 
 
 def decode_scrfd(outputs: Sequence[Floats], spec: ScrfdSpec, side: int) -> Detections:
-    """Outputs: for each stride the scores (K, 1), then so the boxes (K, 4), the landmarks (K, 10).
+    """Outputs: scores (K, 1) for each stride, then boxes (K, 4) for each, then landmarks (K, 10).
 
-    Boxes are distances from the cell to the four sides, landmarks offsets from it, both in
-    strides: distance2bbox and distance2kps of the authors' code.
+    Boxes are distances from the cell to the four sides, landmarks offsets from it, both in strides:
+    distance2bbox and distance2kps of the authors' code.
     """
     scores, boxes, points = _by_kind(outputs, len(spec.strides), kinds=3)
     found = []
@@ -36,10 +36,10 @@ def decode_scrfd(outputs: Sequence[Floats], spec: ScrfdSpec, side: int) -> Detec
 
 
 def decode_yunet(outputs: Sequence[Floats], spec: YunetSpec, side: int) -> Detections:
-    """Outputs: for each stride the classes (1, K, 1), then so objects, boxes, landmarks.
+    """Outputs: classes (1, K, 1) for each stride, then likewise objects, boxes, landmarks.
 
-    Centres and landmarks are offsets from the cell in strides, sizes the logarithm of strides:
-    FaceDetectorYN of OpenCV, whose score is the geometric mean of class and object, too.
+    Centres and landmarks are offsets from the cell in strides, sizes the logarithm of strides: as
+    in FaceDetectorYN of OpenCV. The score is the geometric mean of class and object, as there.
     """
     classes, objects, boxes, points = _by_kind(outputs, len(spec.strides), kinds=4)
     found = []
@@ -60,7 +60,8 @@ def decode_retinaface(outputs: Sequence[Floats], spec: RetinaFaceSpec, side: int
     """Outputs: scores (1, K, 2) after softmax, boxes (1, K, 4), landmarks (1, K, 10).
 
     All are relative to prior boxes: centres and landmarks in their sides, sizes as a logarithm,
-    both times a variance. Second score: a face (decode and decode_landm of the authors' code).
+    both times a variance. The second score is that of a face (decode and decode_landm of the
+    authors' code).
     """
     scores, boxes, points = outputs
     best = scores.reshape(-1, 2)[:, 1]
@@ -87,7 +88,10 @@ def prior_boxes(spec: RetinaFaceSpec, side: int) -> Floats:
 
 
 def suppress(found: Detections, iou: float) -> Detections:
-    """The best of faces that overlap by more than `iou` (intersection over union), best first."""
+    """The faces, best first, without those that overlap a better one by more than `iou`.
+
+    `iou` is the intersection over the union of two boxes.
+    """
     found = found.take(np.argsort(-found.scores, kind="stable"))
     areas = np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1)
     kept: list[int] = []

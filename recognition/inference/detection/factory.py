@@ -1,4 +1,4 @@
-"""The detector that a pack declares."""
+"""Opens the detector that a pack declares."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from recognition.inference.sessions import Model
 def open_detector(
     spec: DetectorSpec, path: Callable[[WeightFile], Path], *, threads: int
 ) -> Detector:
-    """Loads its networks; `path` says where the files are. ValueError: an output is missing."""
+    """Loads the networks; `path` finds a file. Raises ValueError if an output is missing."""
     file = path(spec.weights)
     if isinstance(spec, MmodSpec):
         cascade = LandmarkCascade(path(spec.landmark_weights))

@@ -16,8 +16,8 @@ from recognition.inference.sessions import Model, to_tensor
 class MmodDetector:
     """dlib's max-margin CNN detector: one window size, run over a pyramid of the picture.
 
-    The network sees the picture with a border of the mean colour; output cell i has its window's
-    centre at pixel 8 i + 14 of that. Both figures follow from its layers (three convolutions
+    The network sees the picture with a border of the mean colour. The window of output cell i has
+    its centre at pixel 8 i + 14 of that. Both figures follow from its layers (three convolutions
     5x5/2 without padding).
     """
 
@@ -25,7 +25,8 @@ class MmodDetector:
     _MEAN_BGR = (104.298, 117.001, 122.782)
     # The least side of a level for which the three convolutions have an output.
     _LEAST = 7
-    # A picture made to have thousands of faces must not cost minutes: the surest count.
+    # Only this many faces of the highest scores count: a picture made to have thousands of faces
+    # must not cost minutes.
     _MOST_CANDIDATES, _MOST_FACES = 2000, 200
     # Windows that reach over the border are found down to about this share of the window.
     _SMALLEST_LEVEL = 0.6
@@ -36,7 +37,7 @@ class MmodDetector:
         self._cascade = cascade
 
     def detect(self, image: Image, *, quick: bool = False) -> Detections:
-        """Looks for smaller faces, at a higher cost, only when there is no face otherwise."""
+        """Looks for smaller faces, which costs more, only if it finds no other face."""
         spec = self._spec
         small, factor = reduced(image, spec.largest_side)
         scale = self._scale(small, spec.min_face / factor)
@@ -50,13 +51,13 @@ class MmodDetector:
         boxes, scores = boxes[best], scores[best]
         keep = suppress_mmod(boxes, scores, self._spec.nms_overlap)[: self._MOST_FACES]
         boxes, scores = boxes[keep], scores[keep]
-        # Of the whole picture: a pixel of a reduced one is too coarse for the landmarks.
+        # The grey of the whole picture: a pixel of a reduced one is too coarse for the landmarks.
         grey = mean_grey(image) if len(boxes) else None
         landmarks = [self._cascade.predict(grey, box) for box in boxes if grey is not None]
         return Detections(boxes, scores, np.array(landmarks).reshape(-1, 5, 2))
 
     def _scale(self, image: Image, min_face: float) -> float:
-        """At which faces of that size are found, or as near to it as pictures of that size go."""
+        """The scale at which faces of that size are found, within the limits of the picture."""
         height, width = image.shape[:2]
         scale: float = min(self._spec.window / min_face, self._spec.max_side / max(height, width))
         return scale
@@ -97,8 +98,8 @@ class MmodDetector:
 def suppress_mmod(boxes: Floats, scores: Floats, overlap: float) -> list[int]:
     """Indices of the boxes to keep, best first.
 
-    A box goes when it lies wholly inside a better one (or around it), or when their intersection
-    is more than `overlap` of the smallest rectangle around both: dlib's test_box_overlap.
+    A box goes when it lies wholly inside a better one (or around it), or when their intersection is
+    more than `overlap` of the smallest rectangle around both: dlib's test_box_overlap.
     """
     kept: list[int] = []
     for index in np.argsort(-scores, kind="stable"):

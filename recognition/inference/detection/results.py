@@ -1,4 +1,4 @@
-"""What detectors give, and what makes something a detector."""
+"""The result of a detector, and the interface of all detectors."""
 
 from __future__ import annotations
 
@@ -39,5 +39,8 @@ def joined(parts: list[Detections]) -> Detections:
 
 class Detector(Protocol):
     def detect(self, image: Image, *, quick: bool = False) -> Detections:
-        """Best first. `quick` leaves out what costs most and finds least: the smallest faces, or
-        those that fill the picture, or a second search where nothing is found."""
+        """Returns faces, best first.
+
+        `quick` skips what costs most and finds least: the smallest faces, faces that fill the
+        picture, or a second search where nothing is found.
+        """

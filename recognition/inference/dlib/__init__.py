@@ -1,1 +1,1 @@
-"""dlib's files and networks, converted to ONNX."""
+"""Reads dlib's files and converts its networks to ONNX."""

@@ -1,8 +1,8 @@
 """Reader for dlib's serialization format: networks and shape predictors.
 
 dlib writes integers and floats in a compact portable form (a control byte, then little-endian
-bytes), so that nothing can be memory-mapped: the files are parsed once and the result is cached
-as ONNX and arrays (see dlib_convert). Only the layer types that the two face networks use are
+bytes), so that nothing can be memory-mapped: the files are parsed once and the result is cached as
+ONNX and arrays (see dlib/networks.py). Only the layer types that the two face networks use are
 known; anything else is an error, never skipped.
 """
 
@@ -22,7 +22,7 @@ _NEGATIVE = 0x80
 
 
 class DlibFormatError(ValueError):
-    """The bytes are not a dlib file of the expected kind."""
+    """The bytes are not a dlib file of the expected kind; the message says where."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Reader:
         return np.array(self.reals(rows * columns), dtype=np.float32).reshape(rows, columns)
 
     def finish(self) -> None:
-        """Raise if anything is left: a format understood only in part is not understood."""
+        """Raise DlibFormatError if bytes are left: then the format was not understood."""
         if self._at != len(self._data):
             raise DlibFormatError(f"{len(self._data) - self._at} bytes left over")
 
@@ -128,8 +128,8 @@ class Reader:
 def read_network(data: bytes) -> list[Layer]:
     """The layers of a network, input first; tags and the loss carry nothing and are left out.
 
-    Per-layer versions come outermost first (2 layer, 1 tag, 3 innermost with its input layer),
-    the layers' contents innermost first.
+    Per-layer versions come outermost first (2 layer, 1 tag, 3 innermost with its input layer), the
+    layers' contents innermost first.
     """
     reader = Reader(data)
     if reader.integer() != 1:
@@ -140,7 +140,7 @@ def read_network(data: bytes) -> list[Layer]:
         versions.append(reader.integer())
         if versions[-1] not in (1, 2, 3):
             raise DlibFormatError(f"layer of version {versions[-1]}")
-    layers = [_read_layer(reader)]  # the input layer has no state behind it
+    layers = [_read_layer(reader)]  # the input layer has no state after it
     for version in reversed(versions):
         if version == 1:
             layers.append(Layer("tag"))
@@ -171,7 +171,7 @@ def _read_loss(reader: Reader) -> None:
 
 
 def _read_mmod_options(reader: Reader) -> None:
-    """The options of max-margin object detection; what matters of them is in pack.yaml."""
+    """Skips the options of max-margin object detection; pack.yaml has those that matter."""
     if reader.integer() != 1:
         raise DlibFormatError("unknown version of the detector's options")
     reader.integers(2)  # window
@@ -192,12 +192,12 @@ def _con(reader: Reader) -> Layer:
 def _affine(reader: Reader) -> Layer:
     params = reader.tensor().ravel()
     gamma, beta = _split(params, reader.alias(), reader.alias())
-    reader.integer()  # mode: per channel or per value; told by the shapes
+    reader.integer()  # mode: per channel or per value; the shapes show which
     return Layer("affine", params={"gamma": gamma.ravel(), "beta": beta.ravel()})
 
 
 def _batch_norm(reader: Reader) -> Layer:
-    """Batch normalisation with running statistics, turned into the affine map that it is."""
+    """Batch normalisation with running statistics, as the affine map that it is."""
     params = reader.tensor().ravel()
     gamma, beta = _split(params, reader.alias(), reader.alias())
     reader.tensor(), reader.tensor()  # statistics of the last batch

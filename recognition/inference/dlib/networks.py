@@ -1,4 +1,4 @@
-"""dlib's two face networks as ONNX models.
+"""Converts dlib's two face networks to ONNX models.
 
 Normalisation layers and the input scaling are folded into the convolutions (exactly, since the
 first convolution has no padding), so that the models take plain RGB values from 0 to 255.
@@ -23,7 +23,7 @@ Shape = tuple[int, int, int]  # channels, rows, columns
 
 
 class _Graph:
-    """Collects nodes; `x` is the name of the current tensor, `shape` its size where fixed."""
+    """Collects nodes; `x` is the name of the current tensor, `shape` its size where it is fixed."""
 
     def __init__(self, shape: Shape | None) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -41,7 +41,7 @@ class _Graph:
         return name
 
     def pad(self, name: str, shape: Shape, to: Shape) -> str:
-        """`name` with zeros behind, in channels and in space, as add_prev adds unequal tensors."""
+        """`name` padded with zeros in channels and in space, as add_prev adds unequal tensors."""
         if shape == to:
             return name
         more = [b - a for a, b in zip(shape, to, strict=True)]
@@ -86,7 +86,7 @@ def _value(name: str, shape: list[int | str]) -> onnx.ValueInfoProto:
 
 
 def _fold(layers: list[Layer]) -> list[Layer]:
-    """The layers behind the input, with every affine layer and the input scaling in a con."""
+    """The layers after the input; each affine layer and the input scaling is folded into a con."""
     head, *rest = layers
     if head.kind != "input" or not rest or rest[0].kind != "con":
         raise DlibFormatError("expected an input layer and a convolution")
@@ -110,7 +110,7 @@ def _fold_input(con: Layer, mean: np.ndarray[tuple[int, ...], np.dtype[np.float6
 
 def _fold_affine(con: Layer, affine: Layer) -> Layer:
     if con.kind != "con":
-        raise DlibFormatError(f"an affine layer behind {con.kind}")
+        raise DlibFormatError(f"an affine layer after {con.kind}")
     gamma = affine.params["gamma"].astype(np.float64)
     weights = con.params["weights"] * gamma[:, None, None, None]
     return _with_params(con, weights, con.params["bias"] * gamma + affine.params["beta"])

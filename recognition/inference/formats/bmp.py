@@ -1,4 +1,4 @@
-"""BMP: the size, and whether all pixels are there."""
+"""BMP: reads the size, and checks that all pixels are there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import struct
 
 from recognition.inference.formats.header import Header, truncated
 
-# Kinds of compression in which the pixels lie as they are, with or without masks of the colours.
+# Values of `compression` for uncompressed pixels, with or without colour masks.
 _PLAIN = (0, 3)
 
 
@@ -17,7 +17,7 @@ def read(data: bytes) -> Header:
 
 
 def for_decoder(data: bytes) -> bytes:
-    """The picture, which is all there. Raises ImageError, struct.error."""
+    """The picture, if it is complete. Raises ImageError, struct.error."""
     (start,) = struct.unpack_from("<I", data, 10)
     width, height, _, depth, compression = struct.unpack_from("<iiHHI", data, 18)
     row = (abs(width) * depth + 31) // 32 * 4

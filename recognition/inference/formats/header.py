@@ -1,4 +1,4 @@
-"""What the modules of the formats share."""
+"""The header and the error that all formats share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Format = Literal["jpeg", "png", "webp", "bmp"]
 
 
 class ImageError(ValueError):
-    """The bytes are no acceptable picture; `code` says why."""
+    """The bytes are not an acceptable picture; `code` says why."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -20,8 +20,9 @@ class ImageError(ValueError):
 class Header:
     """Format and size in pixels.
 
-    `has_alpha`: some pixels may be transparent. `has_end`: whether the file's end is there; if not,
-    what cannot be decoded was cut off. `weight`: how many pixels of usual depth one of these costs.
+    `has_alpha`: some pixels may be transparent. `has_end`: the file's end is there; if not, a
+    failure to decode means that it was cut off. `weight`: the cost of a pixel in pixels of usual
+    depth.
     """
 
     format: Format

@@ -1,4 +1,4 @@
-"""JPEG: the walk over its segments, which bounds what a decoder has to do.
+"""JPEG: walks over the segments, which bounds the work of the decoder.
 
 A decoder does work for every scan, however few bytes the scan has. It fills missing pixels with
 grey, so the end marker has to be there; see `_Walk.end` for the one exception.
@@ -11,20 +11,20 @@ import struct
 
 from recognition.inference.formats.header import Header, ImageError, invalid, truncated
 
-# The next marker, which is none of stuffing (0), a restart (D0 to D7) or filling (FF). The pattern
-# has no repetition, so the search is linear whatever the bytes.
+# The next marker other than stuffing (0), a restart (D0 to D7) or filling (FF). The pattern has no
+# repetition, so the search is linear for any bytes.
 _MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _FRAMES = {0xC0 + n for n in range(16)} - {0xC4, 0xC8, 0xCC}
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
 # Photos have some dozen segments; a colour profile or a description of 10 MB has 160.
 _MAX_SEGMENTS = 1000
-# Encoders write 1 to 12 scans. A scan takes up to 1.5 ns a pixel, also when it has no data, so what
-# the second allows takes less than a second. See docs/decisions/0007.
+# Encoders write 1 to 12 scans. A scan takes up to 1.5 ns a pixel, even without data, so what the
+# second limit allows takes less than a second. See docs/decisions/0007.
 _MAX_SCANS = 100
 _MAX_SCANNED_PIXELS = 600_000_000
-# The decoder reads 8 bytes ahead. What it finds there stands for missing data of the last block,
-# and for no more: it then wants more bytes, and gives up.
+# The decoder reads 8 bytes ahead. What it finds there can replace missing data of the last block
+# only: it then needs more bytes, and gives up.
 _READ_AHEAD = bytes(16)
 
 
@@ -35,7 +35,7 @@ def read(data: bytes) -> Header:
 
 
 def for_decoder(data: bytes) -> bytes | memoryview:
-    """The picture without what follows it. Raises ImageError."""
+    """The picture without any bytes after its end. Raises ImageError."""
     walk = _Walk(data)
     if walk.scans > 1 and walk.scans * walk.width * walk.height > _MAX_SCANNED_PIXELS:
         raise _too_many_scans()
@@ -44,8 +44,11 @@ def for_decoder(data: bytes) -> bytes | memoryview:
 
 
 class _Walk:
-    """The segments up to the end. Only real segments are walked, so the end of a thumbnail inside
-    one does not count. Raises ImageError, struct.error."""
+    """The segments up to the end.
+
+    The walk jumps from segment to segment, so the end of a thumbnail inside one does not count.
+    Raises ImageError, struct.error.
+    """
 
     def __init__(self, data: bytes) -> None:
         self.width = self.height = self.end = self.scans = self._frame = self._components = 0
@@ -70,7 +73,7 @@ class _Walk:
         self.end = len(data) if marker is None else marker.start() + 2 * self.has_end
 
     def _see(self, kind: int, data: bytes, at: int) -> None:
-        """One segment of this kind, whose length stands at `at`."""
+        """Check one segment of this kind, whose length is at `at`."""
         if kind < 0xC0 or kind == _START:
             # Decoders disagree with this walk on how long such a segment is.
             raise invalid("The JPEG has a segment that no encoder writes.")
@@ -84,7 +87,8 @@ class _Walk:
             # Decoders take the first, so the limits would be checked on the wrong one.
             raise invalid("The JPEG has two frames.")
         if kind not in (_BASELINE, _EXTENDED, _PROGRESSIVE):
-            # Arithmetic decoding goes on without data, and browsers know none of these either.
+            # Arithmetic decoding goes on without data, and browsers do not support these kinds
+            # either.
             message = "The JPEG is arithmetic-coded, lossless or hierarchical; send a plain one."
             raise ImageError("unsupported_format", message)
         self._frame = kind
@@ -96,8 +100,8 @@ class _Walk:
         self.scans += 1
         if self.scans > _MAX_SCANS:
             raise _too_many_scans()
-        # One scan of all components in sequence has all pixels: nothing behind it is needed, and
-        # some cameras leave out the end marker. The decoder itself then tells whether pixels miss.
+        # One scan of all components in sequence has all pixels: nothing after it is needed, and
+        # some cameras leave out the end marker. The decoder itself then reports missing pixels.
         is_whole = self._frame != _PROGRESSIVE and data[at + 2] == self._components
         self.end = at if is_whole and self.scans == 1 else 0
 

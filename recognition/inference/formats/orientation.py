@@ -1,6 +1,6 @@
-"""How a picture has to be turned to be upright, as the camera wrote it into the EXIF data.
+"""Turns a picture upright as its EXIF data say.
 
-OpenCV does this by itself, but not where it keeps the transparency.
+OpenCV does this by itself, except where it keeps the transparency.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MAX_ENTRIES = 100
 
 
 def orientation(exif: bytes) -> int:
-    """From 1 (upright) to 8; 1 where nothing sound is said."""
+    """The EXIF orientation, from 1 (upright) to 8; 1 where the data are missing or wrong."""
     exif = exif.removeprefix(b"Exif\0\0")
     order = _ORDERS.get(exif[:4])
     if order is None:
@@ -30,12 +30,12 @@ def orientation(exif: bytes) -> int:
             if tag == _ORIENTATION:
                 return value if 1 <= value <= 8 else 1
     except struct.error:
-        pass  # the rest is missing, and nothing that is there says how to turn the picture
+        pass  # the data are cut off before any orientation
     return 1
 
 
 def upright(image: Image, value: int) -> Image:
-    """The picture turned, and mirrored, as an orientation from 1 to 8 asks."""
+    """The picture turned and mirrored for an orientation from 1 to 8."""
     if value >= 5:
         image = image.transpose(1, 0, 2)
     if value in (2, 3, 6, 7):

@@ -1,4 +1,4 @@
-"""Formats that are not taken, by name, with what to do."""
+"""Refuses unsupported formats by their name, and says what to do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 def refusal(data: bytes) -> ImageError:
-    """unsupported_format, naming the format where the first bytes tell."""
+    """An error unsupported_format that names the format, if the first bytes show it."""
     if name := named(data):
         advice = _CAMERA if name in ("HEIC", "AVIF") else _SEND
         return ImageError("unsupported_format", f"The picture is {name}, not taken: {advice}.")
@@ -33,9 +33,9 @@ def refusal(data: bytes) -> ImageError:
 
 
 def named(data: bytes) -> str | None:
-    """The name of a format that is known and not taken."""
+    """The name of a format that is known but not supported."""
     if data[4:8] == b"ftyp":
-        # The first brand, then those that it is compatible with, up to the end of the box.
+        # The major brand, then the compatible brands up to the end of the box.
         end = min(int.from_bytes(data[:4], "big"), 256)
         brands = [data[8:12], *(data[at : at + 4] for at in range(16, end, 4))]
         if any(brand in _AVIF for brand in brands):

@@ -1,7 +1,7 @@
-"""PNG: the walk over its chunks, and the size of what its pixels inflate to.
+"""PNG: walks over the chunks, and checks the size that the pixels inflate to.
 
-A few bytes inflate to a thousand times as many, and decoders inflate whatever is there: rows behind
-the last one, texts, colour profiles. So the decoder gets only the chunks that make the picture, and
+A few bytes can inflate to a thousand times as many, and decoders inflate everything: rows after the
+last one, texts, colour profiles. So the decoder gets only the chunks that make the picture, and
 only if they hold as much as the picture needs.
 """
 
@@ -14,17 +14,17 @@ from collections.abc import Iterable, Iterator
 from recognition.inference.formats.header import Header, invalid, truncated
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# Writers cut the pixels into chunks of 8 KB or more; libpng complains of every odd one.
+# Writers cut the pixels into chunks of 8 KB or more; libpng prints a warning for each odd one.
 _MAX_CHUNKS = 5000
 _KEPT = (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND")
 # Samples of a pixel by colour type: grey, colours, palette, grey and alpha, colours and alpha.
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-# First column, first row, step of columns, step of rows of the seven passes (Adam7).
+# For each of the seven passes (Adam7): first column, first row, column step, row step.
 _PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
 _PASSES += [(0, 1, 1, 2)]
-# Bytes behind the last row that are forgiven.
+# Bytes after the last row that are allowed.
 _SLACK = 64 * 1024
-# Bytes that are inflated at once, and that are kept of it at a time.
+# Bytes that are inflated at once, and bytes of the result that are kept at a time.
 _STEP, _PIECE = 64 * 1024, 1024 * 1024
 
 
@@ -49,12 +49,12 @@ def for_decoder(data: bytes) -> bytes:
 
 
 def exif(data: bytes) -> bytes:
-    """What a camera said of the picture, if anything. Raises ImageError, struct.error."""
+    """The EXIF data, or nothing. Raises ImageError, struct.error."""
     return next((bytes(chunk[8:-4]) for kind, chunk in _chunks(data) if kind == b"eXIf"), b"")
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Kind and whole chunk, up to the last one. Raises ImageError, struct.error."""
+    """Yields kind and bytes of each chunk up to the last. Raises ImageError, struct.error."""
     view, at = memoryview(data), len(SIGNATURE)
     for _ in range(_MAX_CHUNKS):
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -66,7 +66,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def bytes_of_rows(data: bytes) -> int:
-    """How many bytes the rows have, with the byte before each that says how it is filtered."""
+    """The number of bytes of all rows, including the filter byte before each."""
     width, height, depth, colours, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
     passes = _PASSES if interlaced else [(0, 0, 1, 1)]
     total = 0
@@ -78,7 +78,7 @@ def bytes_of_rows(data: bytes) -> int:
 
 
 def _require(pixels: Iterable[memoryview], needed: int) -> None:
-    """Raises ImageError unless so many bytes come out, and hardly more."""
+    """Raises ImageError unless the pixels inflate to `size` bytes, or hardly more."""
     unpacker, done = zlib.decompressobj(), 0
     for piece in _cut(pixels):
         rest: bytes | memoryview = piece
@@ -87,17 +87,17 @@ def _require(pixels: Iterable[memoryview], needed: int) -> None:
                 done += len(unpacker.decompress(rest, _PIECE))
             except zlib.error:
                 if done >= needed:
-                    return  # a wrong check sum, behind the last row
+                    return  # a wrong checksum after the last row
                 raise invalid("The PNG's pixels cannot be unpacked.") from None
             rest = unpacker.unconsumed_tail
             if done > needed + _SLACK:
-                raise invalid("The PNG has more behind its pixels.")
+                raise invalid("The PNG has more data after its pixels.")
     if done < needed:
         raise truncated()
 
 
 def _cut(pixels: Iterable[memoryview]) -> Iterator[memoryview]:
-    """In pieces of some size: what is not unpacked at once is copied."""
+    """Yields pieces of limited size: zlib copies what it does not unpack at once."""
     for chunk in pixels:
         for at in range(0, len(chunk), _STEP):
             yield chunk[at : at + _STEP]

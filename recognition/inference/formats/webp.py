@@ -1,4 +1,4 @@
-"""WebP: the size out of its first chunk. Decoders take the first frame of an animation."""
+"""WebP: reads the size from the first chunk. Decoders take the first frame of an animation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from recognition.inference.formats.header import Header, invalid, truncated
 
 # Flags of the extended format and of the lossless one.
 _HAS_ALPHA, _ALPHA_IS_USED = 0x10, 1 << 28
-# Two or three in a picture, and one for each frame of an animation.
+# The most chunks: a picture has two or three, and an animation one for each frame.
 _MAX_CHUNKS = 1000
 
 
@@ -33,12 +33,12 @@ def read(data: bytes) -> Header:
 
 
 def for_decoder(data: bytes) -> memoryview:
-    """The picture without what follows it."""
+    """The picture without any bytes after its end."""
     return memoryview(data)[: _end(data)]
 
 
 def exif(data: bytes) -> bytes:
-    """What a camera said of the picture, if anything. Raises struct.error."""
+    """The EXIF data, or nothing. Raises struct.error."""
     at = 12
     for _ in range(_MAX_CHUNKS):
         if at + 8 > _end(data):

@@ -1,1 +1,1 @@
-"""What a pack declares about its networks, and its files."""
+"""A model pack: what it declares about its networks, and its files."""

@@ -1,4 +1,4 @@
-"""pack.yaml to a frozen ModelPack: what a model expects is declared, never guessed."""
+"""Reads pack.yaml into a frozen ModelPack: what a model expects is declared, never guessed."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class PackError(ValueError):
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A row of the table cosine -> FMR.
+    """A row of the table from cosine to FMR.
 
-    `pairs` false matches stand behind it, and `interval` is the 95% interval of the FMR that they
-    tell. Where the point is extrapolated they are too few to say more than whether it can be true.
+    `pairs` false matches were measured there; `interval` is the 95% interval of the FMR that
+    follows. For an extrapolated point they are too few: they only show whether it can be true.
     """
 
     fmr: float
@@ -64,7 +64,10 @@ class Calibration:
 
 @dataclass(frozen=True)
 class ModelPack:
-    """Of the networks below `recogniser` a pack may have none: nothing is estimated then."""
+    """A pack as its pack.yaml declares it.
+
+    The networks below `recogniser` are optional: without one its estimate is None.
+    """
 
     name: str
     description: str
@@ -73,7 +76,7 @@ class ModelPack:
     model_version: str
     detector: DetectorSpec
     recogniser: RecogniserSpec
-    terms: str = ""  # to be accepted before the files are downloaded
+    terms: str = ""  # operators accept it before the files are downloaded
     quality: QualitySpec | None = None
     attributes: AttributesSpec | None = None
     liveness: LivenessSpec | None = None
@@ -123,12 +126,12 @@ def pack_file(name: str, search: list[Path]) -> Path:
 
 
 def pack_names(search: list[Path]) -> list[str]:
-    """The packs that there are, by name; their pack.yaml may still be wrong."""
+    """The names of all packs; a pack.yaml may still be wrong."""
     return sorted({path.parent.name for folder in search for path in folder.glob("*/pack.yaml")})
 
 
 def _check(pack: ModelPack, folder: str) -> None:
-    """What types cannot say. Raises SchemaError."""
+    """Checks what types cannot express. Raises SchemaError."""
     if pack.name != folder:
         raise SchemaError(f"the name {pack.name!r} is not that of its folder")
     if not 1 <= pack.recogniser.dimensions <= 512:
@@ -145,7 +148,7 @@ def _check(pack: ModelPack, folder: str) -> None:
 
 
 def _check_file_name(name: str) -> None:
-    """It becomes part of a path in the cache folder."""
+    """Refuses folders in the name, which becomes part of a path in the cache folder."""
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise SchemaError(f"{name!r} must be a file name without folders")
 
@@ -161,7 +164,7 @@ def _check_download(weights: DownloadedFile) -> None:
 
 
 def _check_strides(detector: DetectorSpec) -> None:
-    """Sizes must fit the strides, and what is declared for each stride must be there for each."""
+    """Checks that sizes are multiples of the strides, and lists have a value for each stride."""
     if isinstance(detector, MmodSpec):
         return
     if isinstance(detector, ScrfdSpec):

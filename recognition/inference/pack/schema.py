@@ -1,4 +1,4 @@
-"""Plain YAML values to frozen dataclasses. Strict: nothing is guessed, nothing is ignored."""
+"""Turns plain YAML values into frozen dataclasses, strictly: it guesses and ignores nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 
 class SchemaError(ValueError):
-    """A value does not fit what is declared; the message says where."""
+    """A value does not fit its declaration; the message says where."""
 
 
 def build(kind: Any, value: Any, where: str) -> Any:
@@ -33,7 +33,7 @@ def build(kind: Any, value: Any, where: str) -> Any:
 
 
 def _build_union(arguments: tuple[Any, ...], value: Any, where: str) -> Any:
-    """Of several dataclasses the one that `decoder` names or, without decoders, the keys fit."""
+    """Picks the dataclass that `decoder` names or, without decoders, that the keys fit."""
     if value is None and type(None) in arguments:
         return None
     kinds = [kind for kind in arguments if kind is not type(None)]
@@ -52,7 +52,7 @@ def _build_union(arguments: tuple[Any, ...], value: Any, where: str) -> Any:
 
 
 def _decoders(kind: Any) -> tuple[str, ...]:
-    """The names that a dataclass answers to: its field `decoder` is a Literal."""
+    """The values of the dataclass's field `decoder`, which is a Literal."""
     return typing.get_args(typing.get_type_hints(kind).get("decoder"))
 
 

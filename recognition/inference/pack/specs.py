@@ -1,4 +1,4 @@
-"""What pack.yaml declares about the networks of a pack: files, inputs, outputs, decoders."""
+"""The dataclasses of pack.yaml: files, inputs, outputs and decoders of a pack's networks."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Point = tuple[float, float]
-# As the pack's landmark_names order them, in pixels of an aligned crop.
+# Landmarks in pixels of an aligned crop, in the order of the pack's landmark_names.
 Template = tuple[Point, Point, Point, Point, Point]
-# From the person's side: in the picture of a face the left eye is on the right.
+# Left and right are the person's: in the picture of a face the left eye is on the right.
 Landmark = Literal[
     "left_eye",
     "left_eye_outer",
@@ -30,7 +30,7 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Source:
-    """A file that an installed Python package carries, and the conversion it needs."""
+    """A file in an installed Python package, and the conversion that it needs."""
 
     package: str
     path: str
@@ -41,7 +41,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ConvertedFile:
-    """Made out of a file of an installed package, under this name."""
+    """A file of this name that is made from a file of an installed package."""
 
     file: str
     licence: str
@@ -59,13 +59,13 @@ class Archive:
 
     @property
     def file(self) -> str:
-        """Its name in a folder or on a mirror."""
+        """The archive's name in a folder or on a mirror."""
         return self.urls[0].rpartition("/")[2]
 
 
 @dataclass(frozen=True)
 class DownloadedFile:
-    """Fetched as it is, from `urls` in this order or out of `archive`; or given in a folder."""
+    """A file fetched from `urls`, in this order, or from `archive`; or given in a folder."""
 
     file: str
     licence: str
@@ -80,14 +80,14 @@ WeightFile = ConvertedFile | DownloadedFile
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a network takes: squares of `size` pixels, (value - mean) / scale in each channel."""
+    """The input of a network: squares of `size` pixels, (value - mean) / scale in each channel."""
 
     size: int
     rgb: bool  # else BGR
     mean: Triple  # of 0 to 255, in the network's order of channels
     scale: Triple
     layout: Literal["nchw", "nhwc"] = "nchw"
-    batch: int = 1  # pictures in one run; networks exported for one picture take no more
+    batch: int = 1  # pictures in one run; 1 for networks exported for one picture
 
 
 # --- Detectors ------------------------------------------------------------------------------------
@@ -107,23 +107,23 @@ class MmodSpec:
     max_side: float  # larger pictures are searched at this size
     pyramid_step: float
     score_threshold: float
-    score_range: tuple[float, float]  # scores at which the quality component is 0 and 1
+    score_range: tuple[float, float]  # scores for which the quality component is 0 and 1
     nms_overlap: float
-    rotate: bool  # look at a picture turned, too, when no face surely stands upright in it
-    upright_score: float  # what a face that surely does scores at least
+    rotate: bool  # also search the turned picture when no face is surely upright
+    upright_score: float  # a face is surely upright from this score on
 
     @property
     def largest_side(self) -> int:
-        """Of what the network ever sees, in pixels."""
+        """The largest side of an input of the network, in pixels."""
         return round(self.max_side)
 
 
 @dataclass(frozen=True)
 class AnchorSpec:
-    """What the detectors with one output cell for each patch of the picture have in common.
+    """The common part of detectors with one output cell for each patch of the picture.
 
-    The picture is fitted into a square of input.size, top left. With `small_size` it is searched
-    at that size, too, where faces that fill the picture are no larger than the network knows.
+    The picture is fitted into a square of input.size, top left. With `small_size` it is also
+    searched at that size, where faces that fill the picture are as small as the network knows them.
     """
 
     weights: WeightFile
@@ -133,14 +133,14 @@ class AnchorSpec:
     landmark_names: Names
     strides: tuple[int, ...]
     score_threshold: float
-    score_range: tuple[float, float]  # scores at which the quality component is 0 and 1
+    score_range: tuple[float, float]  # scores for which the quality component is 0 and 1
     nms_iou: float
-    rotate: bool  # look at a picture turned, too, when no face surely stands upright in it
-    upright_score: float  # what a face that surely does scores at least
+    rotate: bool  # also search the turned picture when no face is surely upright
+    upright_score: float  # a face is surely upright from this score on
 
     @property
     def largest_side(self) -> int:
-        """Of what the network ever sees, in pixels."""
+        """The largest side of an input of the network, in pixels."""
         return self.input.size
 
 
@@ -216,7 +216,7 @@ DetectorSpec = MmodSpec | ScrfdSpec | RetinaFaceSpec | YunetSpec
 
 @dataclass(frozen=True)
 class RecogniserSpec:
-    """Aligned crop to embedding."""
+    """The network from an aligned crop to an embedding."""
 
     weights: WeightFile
     input: InputSpec
@@ -232,7 +232,10 @@ class RecogniserSpec:
 
 @dataclass(frozen=True)
 class QualitySpec:
-    """Aligned crop to one figure that rises with quality; `range` is where it counts 0 and 1."""
+    """The network from an aligned crop to a figure that rises with quality.
+
+    `range` gives the figures that count as 0 and 1.
+    """
 
     weights: WeightFile
     input: InputSpec
@@ -251,7 +254,7 @@ class AlignedAttributesSpec:
     weights: WeightFile
     input: InputSpec
     template: Template
-    estimates: tuple[Estimate, ...]  # what of it is good enough to be shown
+    estimates: tuple[Estimate, ...]  # the estimates that are good enough to be shown
 
 
 @dataclass(frozen=True)
@@ -270,7 +273,7 @@ AttributesSpec = AlignedAttributesSpec | BoxAttributesSpec
 
 @dataclass(frozen=True)
 class LivenessNetwork:
-    """The crop is the box, enlarged `crop_scale` times around its centre."""
+    """A network whose crop is the box, enlarged `crop_scale` times around its centre."""
 
     weights: WeightFile
     crop_scale: float

@@ -1,6 +1,6 @@
-"""The files of a pack in the cache folder: where they are, how they are checked and converted.
+"""The files of a pack in the cache folder: finds, checks and converts them.
 
-recognition.packs.downloads brings them there.
+recognition.packs.downloads fetches them.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 GOOD = "good"
 
-# Part of the converted file's name, so that a changed conversion is never mixed up with an old
-# file. Raise it with every change of the converted contents.
+# Part of a converted file's name, so that a changed conversion never uses an old file. Raise it
+# with every change of the converted contents.
 _CONVERTER_VERSION = 1
 _CHUNK = 1 << 20
 
 
 def weight_path(pack: ModelPack, weights: WeightFile, cache: Path) -> Path:
-    """Where the file is, or will be when it is pulled.
+    """The path of the file, even before it is pulled.
 
-    The name carries the hash that the pack asks for: a pack.yaml with another hash must never be
-    served with the old file.
+    The name holds the hash that the pack names: a pack.yaml with another hash must never use the
+    old file.
     """
     name = Path(weights.file)
     if isinstance(weights, DownloadedFile):
@@ -48,7 +48,7 @@ def weight_path(pack: ModelPack, weights: WeightFile, cache: Path) -> Path:
 
 
 def missing(pack: ModelPack, cache: Path) -> list[WeightFile]:
-    """The files that have to be made or fetched, each of them once."""
+    """The files that have to be converted or fetched, each once."""
     files = dict.fromkeys(pack.weight_files())
     return [weights for weights in files if not weight_path(pack, weights, cache).is_file()]
 
@@ -58,15 +58,15 @@ def is_prepared(pack: ModelPack, cache: Path) -> bool:
 
 
 def convert(weights: ConvertedFile, target: Path) -> None:
-    """Make the file out of its source. Raises PackError. The caller holds the lock."""
+    """Convert the file from its source. The caller holds the lock. Raises PackError."""
     with _replacing(target) as file:
         _convert_into(file, weights, target.stem)
 
 
 def install(weights: DownloadedFile, data: IO[bytes], target: Path, *, origin: str) -> None:
-    """Write `data` to `target`. Raises PackError when it is not the file that the pack names.
+    """Write `data` to `target`. The caller holds the lock.
 
-    The caller holds the lock.
+    Raises PackError if `data` is not the file that the pack names.
     """
     digest, size = hashlib.sha256(), 0
     with _replacing(target) as file:
@@ -79,7 +79,7 @@ def install(weights: DownloadedFile, data: IO[bytes], target: Path, *, origin: s
 
 
 def verify(pack: ModelPack, cache: Path) -> dict[str, str]:
-    """What became of each file: GOOD, or what is wrong with it. Reads every byte."""
+    """Yields each file with GOOD or what is wrong with it. Reads every byte."""
     return {
         weights.file: _verdict(weights, weight_path(pack, weights, cache))
         for weights in pack.weight_files()
@@ -92,7 +92,7 @@ def _verdict(weights: WeightFile, path: Path) -> str:
     if isinstance(weights, DownloadedFile):
         wanted = weights.sha256
     else:
-        # What a conversion gives is not pinned: it is the same whenever it is done again.
+        # A converted file has no pinned hash: converting again gives the same file.
         again = BytesIO()
         _convert_into(again, weights, path.stem)
         wanted = hashlib.sha256(again.getbuffer()).hexdigest()
@@ -110,7 +110,8 @@ def _convert_into(file: IO[bytes], weights: ConvertedFile, name: str) -> None:
 
 
 def _read_source(source: Source) -> bytes:
-    # The package is located but not imported: its __init__ needs pkg_resources, which is gone.
+    # The package is located but not imported: its __init__ needs pkg_resources, which no longer
+    # exists.
     spec = importlib.util.find_spec(source.package)
     if spec is None or not spec.submodule_search_locations:
         raise PackError(f"the Python package {source.package} is not installed")
@@ -143,7 +144,7 @@ _CONVERTERS: dict[str, Callable[[bytes, IO[bytes], str], None]] = {
 
 @contextmanager
 def locked(pack: ModelPack, cache: Path) -> Iterator[None]:
-    """Only one process at a time writes the files of a pack; the kernel frees what is killed."""
+    """Lets one process at a time write the files of a pack; the kernel unlocks after a kill."""
     folder = cache / pack.name
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
@@ -152,7 +153,7 @@ def locked(pack: ModelPack, cache: Path) -> Iterator[None]:
 
 
 def part_of(target: Path) -> Path:
-    """Where a file is written until it is complete. Whoever writes holds the lock."""
+    """The path of a file until it is complete. The writer holds the lock."""
     return target.with_name(f"{target.name}.part")
 
 
@@ -169,7 +170,7 @@ def _replacing(target: Path) -> Iterator[IO[bytes]]:
 
 
 def publish(part: Path, target: Path) -> None:
-    """Give a complete file its name, once it is on disk."""
+    """Sync a complete file to disk, then rename it to `target`."""
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(target)
