@@ -1,4 +1,4 @@
-"""What django-q2 calls; it pickles arguments into the database, so there are none."""
+"""The tasks that django-q2 calls, without arguments: it would pickle them into the database."""
 
 import logging
 
@@ -13,12 +13,12 @@ logger = logging.getLogger(__name__)
 
 
 def work() -> None:
-    # While one item waits for the database another is computed.
+    # While one item waits for the database, another one is computed.
     threads.run(settings.FACESVC_TASK_THREADS, working.work)
 
 
 def deliver() -> None:
-    # A slow receiver must not keep the pictures waiting.
+    # A slow receiver of callbacks must not delay the pictures.
     threads.run(callbacks.THREADS, callbacks.deliver_due, meanwhile=working.work)
     callbacks.call_if_due()
 
@@ -28,6 +28,6 @@ def sweep() -> None:
 
 
 def purge() -> None:
-    """As `manage.py purge`, but for the templates of former models: that has no way back."""
+    """Like `manage.py purge`, but keeps the templates of former models: their deletion is final."""
     for rule in retention.RULES:
         logger.info(rule())

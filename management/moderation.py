@@ -177,7 +177,8 @@ def decide(
 ) -> PossibleDuplicate:
     """Decide that a pair is `different_people`, for all of their faces, or `same_person`.
 
-    `same_person` merges the two: `into` stays, one of the two, by default the older user. Raises duplicate_not_found, already_decided, invalid_request, unavailable.
+    `same_person` merges the two: `into` stays, one of the two, by default the older user.
+    Raises duplicate_not_found, already_decided, invalid_request, unavailable.
     """
     because = {"viewer_id": viewer_id, **_because(reason)}
     if decision == DuplicateState.DIFFERENT_PEOPLE:

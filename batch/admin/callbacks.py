@@ -1,4 +1,4 @@
-"""Callbacks and their addresses for the operators: to look at, and to send again. No secret."""
+"""Callbacks and their addresses: operators can view them and send them again. Shows no secret."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ class WebhookDeliveryAdmin(Rows):
     list_filter = ["state"]
     list_select_related = ["job", "endpoint"]
     search_fields = ["message_id__startswith", "job__job_id__startswith"]
-    search_help_text = "The beginning of a message's or of a job's id."
+    search_help_text = "The beginning of the id of a message or a job."
     readonly_fields = ["message_id", "of_job", "address", "shown_state", "shown_tries"]
     readonly_fields += ["next_try", "made"]
     fields = [*readonly_fields]
@@ -82,7 +82,7 @@ class WebhookDeliveryAdmin(Rows):
 
     @admin.display(description="tries")
     def shown_tries(self, delivery: Any) -> str:
-        """All of them, including those before a replay, which begins to count again."""
+        """All tries, including those before a replay, which starts the count again."""
         if not delivery.all_tries:
             return "none yet"
         return f"{len(delivery.all_tries)}, the last one: {_outcome(delivery.all_tries[-1])}"

@@ -1,12 +1,12 @@
-"""Jobs for the operators: to look at, and to cancel.
+"""Jobs: operators can view and cancel them.
 
-No picture, and no result: who was found in a search is for its caller to know.
+The pages show no picture and no result: only the caller of a search may know who was found.
 """
 
 from collections import Counter
 from typing import Any
 
-# Registers its models, of which a schedule could call any function there is.
+# This import registers its models, of which a schedule could call any function there is.
 import django_q.admin  # noqa: F401
 from django.contrib import admin
 from django.db.models import Count, F, QuerySet
@@ -28,10 +28,10 @@ for _model in (Failure, OrmQ, Schedule, Success):
 
 
 class EndedFilter(admin.SimpleListFilter):
-    title, parameter_name = "whether it has ended", "ended"
+    title, parameter_name = "state of the job", "ended"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("no", "Waits or is worked on"), ("yes", "Has ended")]
+        return [("no", "Waiting or in progress"), ("yes", "Has ended")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() not in ("no", "yes"):
@@ -53,7 +53,7 @@ class ItemsOfJob(Part):
         return shown
 
     def outcome(self, item: Any) -> str:
-        """The error in words; of a success nothing more than that."""
+        """The error in words, or only that the item succeeded."""
         if item.state == State.ERROR:
             return f"{item.code}: {item.message}"
         return {"pending": "waits", "success": "done", "skipped": "skipped: the job ended before"}[
@@ -67,7 +67,7 @@ class JobAdmin(Rows):
     list_filter = [EndedFilter, "status", "kind"]
     list_select_related = ["delivery__endpoint"]
     search_fields = ["job_id__startswith", "subject__startswith"]
-    search_help_text = "The beginning of a job's id, or of the app that handed it in."
+    search_help_text = "The beginning of the id of a job, or of the name of its app."
     readonly_fields = ["job_id", "kind", "state", "asked_by", "progress", "callback"]
     readonly_fields += ["callback_address", "made", "started", "ended", "deadline"]
     fields = [*readonly_fields]
@@ -138,10 +138,10 @@ class JobAdmin(Rows):
 
     @admin.action(description="Cancel the selected jobs", permissions=["cancel"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
-        """Asks first: what a job did not come to is lost to it."""
+        """Cancels after a confirmation: the rest of a job's pictures is dropped."""
         wanted = list(queryset.filter(finished_at=None).order_by("pk"))
         if not wanted:
-            self.message_user(request, "These jobs have ended already: nothing was cancelled.")
+            self.message_user(request, "These jobs have already ended: nothing was cancelled.")
             return None
         if "confirmed" not in request.POST:
             context = {

@@ -1,4 +1,4 @@
-"""What the admin pages of jobs and callbacks share."""
+"""The common parts of the admin pages of jobs and callbacks."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from recognition.admin.kit import LargeTable, ReadOnly
 
 
 class Rows(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    """Each row's page has a button for what the list's action does, while that makes sense."""
+    """The page of each row has a button for the list's action, while that makes sense."""
 
     ordering = ["-pk"]
     change_form_template = "batch/row.html"
 
     def button(self, row: Any) -> str:
-        """What it says; empty for none. It is that of the first action."""
+        """The text of the button for the first action; empty for no button."""
         return ""
 
     def change_view(
@@ -41,7 +41,7 @@ class Rows(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 class Part(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
-    """What belongs to a row, for all who may look at the row."""
+    """The parts of a row, for all who may view the row."""
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         of = self.parent_model._meta

@@ -9,7 +9,7 @@ from batch.models import Item, Job, skipped
 
 
 def job(of: Any) -> Json:
-    """`of` is a Job with its counts."""
+    """The JSON of a job; `of` is a Job with its counts."""
     return {
         "job_id": of.job_id,
         "job_type": of.kind,
@@ -26,8 +26,7 @@ def job(of: Any) -> Json:
 
 
 def results(of: Iterable[Item]) -> list[Json]:
-    """Of items that are done, or any of a job that has ended: what a worker still has of it then is
-    not stored."""
+    """Items that are done, or any item of a finished job, whose late results are discarded."""
     return [result_item(item.image_id, item.state, item.result) for item in of]
 
 

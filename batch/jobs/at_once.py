@@ -1,4 +1,4 @@
-"""A batch without a job: every result in one answer, and nothing is stored."""
+"""Answers a batch without a job: every result in one answer; nothing is stored."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -17,15 +17,15 @@ from recognition.identification import face_budget
 from recognition.processes import capacity
 from recognition.processes.capacity import OverloadedError
 
-# A process has few threads for all requests, and a batch takes its own for seconds. An end user has
-# one batch at a time in a process: two would leave no room for anybody else.
+# A process has few threads, and a batch takes one for seconds. An end user has one batch at a time
+# in a process: two would leave no room for others.
 _room = BoundedSemaphore(2)
 _users: set[str] = set()
 _users_lock = Lock()
 
 
 def answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:
-    """Raises unavailable, requests_in_progress."""
+    """The results of all pictures. Raises unavailable, requests_in_progress."""
     with _only_one_of(caller):
         if not _room.acquire(blocking=False):
             message = "Other batches are being answered; try again, or with `async`: true."
@@ -39,7 +39,7 @@ def answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) 
 
 @contextmanager
 def _only_one_of(caller: Caller) -> Iterator[None]:
-    """Raises requests_in_progress to an end user who has a batch here already."""
+    """Raises requests_in_progress for an end user who already has a batch in this process."""
     if caller.is_service:
         yield
         return

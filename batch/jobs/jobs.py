@@ -1,7 +1,7 @@
-"""The life of a job: submitted, ended, cancelled. Its items are worked on in batch.jobs.work.
+"""The life of a job: submitted, ended, cancelled; batch.jobs.work works on its items.
 
-Whatever a function here does is one transaction, the tasks that it queues included: django-q2 keeps
-them in the same database.
+Each function here is one transaction, including the tasks that it queues: django-q2 keeps them in
+the same database.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,8 +27,8 @@ from recognition.errors import ServiceError
 from recognition.privacy import sealing
 
 _TASK = "batch.tasks.work"
-# A task works on whatever waits, so a few of them keep every worker busy; more would only stand in
-# the way of callbacks.
+# A task works on any item that waits, so a few tasks keep every worker busy; more would only delay
+# callbacks.
 _MOST_TASKS = 8
 _ITEMS_PER_TASK = 10
 _MOST_ITEMS = _MOST_TASKS * _ITEMS_PER_TASK
@@ -37,7 +37,7 @@ _LOOK_AGAIN = timedelta(seconds=2)
 
 @dataclass(frozen=True)
 class NewItem:
-    """A picture, or why it could not even be read."""
+    """A picture, or why it could not be read."""
 
     image_id: str
     picture: bytes | Outcome
@@ -57,11 +57,11 @@ def submit(
     items: Sequence[NewItem],
     callback_url: str = "",
 ) -> Job:
-    """Accept a batch; the job comes with its counts.
+    """Accept a batch; returns the job with its counts.
 
-    The callback's address has passed `webhooks.require_allowed`: that may take seconds, and this
-    may be inside a transaction. Raises encryption_not_set_up, unavailable, invalid_callback_url
-    (it was stopped).
+    The caller has checked the callback's address with `webhooks.require_allowed`, which may take
+    seconds: too long for a transaction. Raises encryption_not_set_up, unavailable,
+    invalid_callback_url (the address was stopped).
     """
     if not sealing.is_possible():
         message = "Pictures that wait are encrypted: the server needs FACESVC_CROP_KEYS."
@@ -102,7 +102,7 @@ def _store(caller: Caller, job: Job, items: Sequence[NewItem]) -> None:
 
 
 def _store_pictures(pictures: Iterable[tuple[int, bytes]]) -> None:
-    """One after the other and in binary: each is some megabytes, and twice that as SQL text."""
+    """Store one after the other, in binary: a picture of some megabytes is twice that as text."""
     statement = "COPY batch_picture (item_id, sealed) FROM STDIN (FORMAT BINARY)"
     with (
         connection.wrap_database_errors,
@@ -115,7 +115,7 @@ def _store_pictures(pictures: Iterable[tuple[int, bytes]]) -> None:
 
 
 def _hold_users(job: Job, items: Sequence[NewItem]) -> None:
-    """Whoever erases one of them, whose and for whom it is, waits until the job is there."""
+    """Lock the users of the job, so that their erasure waits until the job is stored."""
     viewer = job.options.get("on_behalf_of")
     ids = {user_id for item in items for user_id in item.user_ids}
     ids |= {each for each in (job.user_id, UUID(viewer) if viewer else None) if each}
@@ -139,8 +139,8 @@ def _row(job: Job, item: NewItem) -> Item:
 def call_for_workers() -> None:
     """Queue tasks for the items that wait, unless enough are queued.
 
-    When others have all of them, one task for the moment when the first may be free again: whoever
-    has it may be killed.
+    If other workers hold all items, queue one task for the time when the first may be free again:
+    its worker may have been killed.
     """
     if free := _free_items():
         _queue_tasks(free)
@@ -158,9 +158,9 @@ def _queue_tasks(items: int) -> None:
 
 @transaction.atomic
 def _free_items() -> int:
-    """How many could be claimed now, of the first ones."""
+    """How many of the first items could be claimed now."""
     now = timezone.now()
-    # As in batch.jobs.work: a reservation far ahead is of a clock that was set back since.
+    # As in batch.jobs.work: a reservation far in the future was made before the clock was set back.
     reserved = Q(claimed_until__gt=now, claimed_until__lte=now + timedelta(hours=1))
     free = Item.objects.wanted().exclude(reserved).select_for_update(skip_locked=True, of=("self",))
     locked = free.order_by("pk").values_list("pk", flat=True)
@@ -168,7 +168,7 @@ def _free_items() -> int:
 
 
 def of(caller: Caller, job_id: str) -> Job:
-    """With counts. Raises job_not_found, also for another's: that it exists is private."""
+    """The job with its counts. Raises job_not_found, even for another client's job."""
     job = Job.objects.of(caller).filter(job_id=job_id).first()
     if job is None:
         raise ServiceError("job_not_found", "There is no such job.")
@@ -178,9 +178,9 @@ def of(caller: Caller, job_id: str) -> Job:
 
 
 def start(pk: int) -> None:
-    """Its first item is being worked on: the time that it may take runs from here.
+    """Note that the first item is in progress: the deadline of the work runs from here.
 
-    Until then it is the time that its pictures may wait.
+    Before, the deadline is how long its pictures may wait.
     """
     now = timezone.now()
     deadline = now + timedelta(seconds=settings.ASYNC_PROCESSING_TIMEOUT)
@@ -191,7 +191,7 @@ def start(pk: int) -> None:
 
 @transaction.atomic
 def cancel(*, caller: Caller, job_id: str) -> Job:
-    """End a job with what it has; one that has ended stays as it is. Raises job_not_found."""
+    """End a job with the results so far; a finished job stays as it is. Raises job_not_found."""
     job = of(caller, job_id)
     cancel_any(job, actor=caller.name)
     return of(caller, job_id)
@@ -199,7 +199,7 @@ def cancel(*, caller: Caller, job_id: str) -> Job:
 
 @transaction.atomic
 def cancel_any(job: Job, *, actor: str) -> bool:
-    """The same for a job of anybody's. Whether it was still open."""
+    """Cancel any client's job; returns whether it was still open."""
     if is_open := not job.finished_at:
         _note(actor, "job.cancel", job)
     finish(job.pk, cancelled=True)
@@ -210,11 +210,11 @@ def cancel_any(job: Job, *, actor: str) -> bool:
 def finish(pk: int, *, cancelled: bool = False) -> None:
     """End the job if it is done, overdue or cancelled.
 
-    A worker that has an item at this moment finds the job ended when it wants to store the result
-    (batch.jobs.work takes the job's lock before it does), so nothing changes after the callback.
+    A worker that holds an item finds the job ended when it stores the result, since batch.jobs.work
+    takes the job's lock first. So nothing changes after the callback.
     """
     job = Job.objects.select_for_update().filter(pk=pk).first()
-    if job is None or job.finished_at:  # erased with its user, or ended
+    if job is None or job.finished_at:  # the job was erased with its user, or has ended
         return
     pending = Item.objects.pending().filter(job=job)
     if not pending.exists():
@@ -234,7 +234,7 @@ def finish(pk: int, *, cancelled: bool = False) -> None:
 
 @transaction.atomic
 def skip_pending_of_ended_jobs(pk: int | None = None) -> None:
-    """Not those that a worker has at this moment, which notices for itself."""
+    """Skip pending items, except those that a worker holds: it notices the end itself."""
     ended = Item.objects.pending().filter(job__finished_at__isnull=False)
     if pk is not None:
         ended = ended.filter(job=pk)

@@ -1,9 +1,9 @@
-"""Whether another batch may wait: its pictures and their bytes, and the disk that they need.
+"""Checks the room for another batch: its pictures, their bytes, and the space on the disk.
 
-Nothing is locked from here until the batch is stored: to write one takes seconds, and the threads
-of all others would wait. So batches that come in at the same moment do not count each other. What
-goes beyond a limit is at most what the web processes hold of bodies at once: MAX_BODIES_BYTES
-each, in as many pictures as these are. A disk that is full for all that is answered 503, too.
+Nothing is locked until the batch is stored: that takes seconds, and all other threads would wait.
+So batches that arrive together do not count each other. The limits can be exceeded by the bodies
+that the web processes hold at once, MAX_BODIES_BYTES each. If the disk is full after all, the
+answer is 503, too.
 """
 
 import shutil
@@ -18,12 +18,12 @@ from recognition.access import Caller
 from recognition.errors import ServiceError
 
 _MB = 1024**2
-# A picture is written to the log of the database and to its table, each a little larger than it is.
+# A picture is written to the log of the database and to its table, each time a little larger.
 _ON_DISK = 3
 
 
 def require(caller: Caller, *, pictures: int, length: int) -> None:
-    """Raises unavailable unless there is room for so many pictures of `length` bytes together."""
+    """Raises unavailable unless there is room for the pictures, of `length` bytes together."""
     waiting = Job.objects.unfinished().aggregate(
         pictures=Sum("total", default=0),
         bytes=Sum("picture_bytes", default=0),
@@ -36,7 +36,7 @@ def require(caller: Caller, *, pictures: int, length: int) -> None:
     }
     for name, (needed, unit) in limits.items():
         if needed > getattr(settings, name) * unit:
-            message = f"Too many pictures wait ({name} is the limit); try again later."
+            message = f"Too many pictures are waiting ({name} is the limit); try again later."
             raise ServiceError("unavailable", message)
     free = free_bytes()
     if free is not None and free < settings.FACESVC_FREE_DISK_MB * _MB + _ON_DISK * length:
@@ -49,7 +49,7 @@ def free_bytes() -> int | None:
     if not connection.connection.info.host.startswith("/"):
         return None
     with connection.cursor() as cursor:
-        # Empty without the rights to see it.
+        # Empty if the role may not read it.
         cursor.execute("SELECT setting FROM pg_settings WHERE name = 'data_directory'")
         row = cursor.fetchone()
     return shutil.disk_usage(row[0]).free if row and Path(row[0]).is_dir() else None

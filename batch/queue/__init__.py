@@ -1,1 +1,1 @@
-"""django-q2's cluster, and the tasks that it is woken by."""
+"""django-q2's cluster, and the tasks that wake it."""

@@ -1,7 +1,7 @@
-"""django-q2's cluster, made to survive kill -9 of any of its processes.
+"""django-q2's cluster, changed to survive kill -9 of any of its processes.
 
-As it comes, a worker that is killed while it waits for work takes the lock of the queue with it,
-and the cluster stands still for ever; of a killed cluster the children go on unsupervised.
+Unchanged, a worker that is killed while it waits for work keeps the lock of the queue, and the
+cluster stands still for ever; the children of a killed cluster go on unsupervised.
 """
 
 import logging
@@ -22,12 +22,12 @@ from recognition.processes import orphans
 
 logger = logging.getLogger(__name__)
 
-# The lock of a worker's timer is held for microseconds; longer, its holder was killed.
+# Seconds. A worker holds its timer's lock for microseconds; if it takes longer, it was killed.
 _LOCK_SECONDS = 10
 
 
 def die_with_parent() -> None:
-    """From now on, forked processes are killed by the kernel when their parent is gone (Linux)."""
+    """Have the kernel kill processes that are forked from now on with their parent (Linux)."""
     parent = 0
 
     def before() -> None:
@@ -41,7 +41,7 @@ def die_with_parent() -> None:
 
 
 class _TimerLock:
-    """Not kept for ever by a killed worker: the sentinel ends instead, and with it the cluster."""
+    """A lock that no killed worker keeps for ever: the sentinel, and so the cluster, ends."""
 
     def __init__(self) -> None:
         self._lock = get_mp_context().RLock()
@@ -62,11 +62,11 @@ class _TimerLock:
 
 
 class Sentinel(cluster.Sentinel):  # type: ignore[misc]
-    """Starts all processes and queues of its cluster anew when one of them was killed."""
+    """Restarts all processes and queues of its cluster when one of them was killed."""
 
     def spawn_cluster(self) -> None:
         try:
-            # What the last processes of this or another cluster left undone.
+            # Take up work that former processes of this or another cluster left.
             async_task("batch.tasks.sweep", broker=self.broker)
         except (DatabaseError, InterfaceError):
             logger.exception("no sweep at the start; the schedule has one every minute")
@@ -77,7 +77,7 @@ class Sentinel(cluster.Sentinel):  # type: ignore[misc]
         process = self.spawn_process(
             cluster.worker, self.task_queue, self.result_queue, timer, self.timeout
         )
-        # Jobs can wait, and requests cannot. Threads that it starts from now on inherit it.
+        # Requests have priority over jobs. Threads that start from now on inherit the niceness.
         nice = max(settings.FACESVC_TASK_NICE, os.getpriority(os.PRIO_PROCESS, 0))
         with suppress(ProcessLookupError):
             os.setpriority(os.PRIO_PROCESS, process.pid, nice)
@@ -85,10 +85,10 @@ class Sentinel(cluster.Sentinel):  # type: ignore[misc]
     def reincarnate(self, process: Any) -> None:
         helpers = (self.monitor, self.pusher)
         if process not in (*self.pool, *helpers):
-            return  # of before the new start
+            return  # from before the restart
         # What ran into its timeout is alive, or ended by itself.
         if process.exitcode is not None and process.exitcode < 0:
-            logger.critical("%s was killed: starting the cluster's processes anew", process.name)
+            logger.critical("%s was killed: restarting the cluster's processes", process.name)
             self._start_anew()
         else:
             super().reincarnate(process)
@@ -97,7 +97,7 @@ class Sentinel(cluster.Sentinel):  # type: ignore[misc]
         for process in (*self.pool, self.monitor, self.pusher):
             process.kill()
             process.join()
-        # Any lock of the old ones may have been held.
+        # A killed process may have held any of the old locks.
         self.task_queue = Queue(maxsize=Conf.QUEUE_LIMIT)
         self.result_queue = Queue()
         self.event_out = get_mp_context().Event()

@@ -1,4 +1,4 @@
-"""Tasks of django-q2, without arguments: whatever waits in our tables is theirs to do."""
+"""Queues tasks of django-q2 without arguments: they do what waits in our tables."""
 
 from datetime import datetime
 from typing import Any
@@ -9,12 +9,12 @@ from django_q.brokers.orm import ORM
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
-# There are never many; should somebody queue more, this must not become slow.
+# There are never many; this limit keeps the count fast if there are.
 _LOOKED_AT = 200
 
 
 class _Later(ORM):  # type: ignore[misc]
-    """A broker whose tasks are taken at a time of their own at the earliest."""
+    """A broker for tasks that are not taken before a given time."""
 
     def __init__(self, at: datetime) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class _Later(ORM):  # type: ignore[misc]
 
 
 def waiting(func: str) -> int:
-    """How many tasks of that function wait and are not taken yet."""
+    """The number of tasks of that function that wait."""
     return _count(func, OrmQ.objects.filter(lock__lte=timezone.now()))
 
 
@@ -34,8 +34,8 @@ def call(func: str) -> None:
 
 
 def call_later(func: str, at: datetime) -> None:
-    """Unless one is to come before."""
-    # The lock of a task that is being worked on ends much later: see `retry` in Q_CLUSTER.
+    """Queue the task for that time, unless an earlier one waits."""
+    # The lock of a running task ends much later: see `retry` in Q_CLUSTER.
     if not _count(func, OrmQ.objects.filter(lock__gt=timezone.now(), lock__lte=at)):
         async_task(func, broker=_Later(at))
 

@@ -1,4 +1,4 @@
-"""The same function in several threads, each with a database connection of its own."""
+"""Runs one function in several threads, each with its own database connection."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait

@@ -1,7 +1,7 @@
 """The log for people in a terminal: short lines, in colours, and the steps of a start.
 
-It has the content of the log in JSON, less what only programs read;
-facesvc.monitoring.logs says what no log holds.
+It has the content of the log in JSON, less what only programs read; facesvc.monitoring.logs says
+what no log holds.
 """
 
 import logging

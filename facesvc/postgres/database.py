@@ -2,8 +2,8 @@
 
 It lives in the data folder, starts with its first user and stops with its last. A user is a process
 that holds the shared lock `locks/users`. The kernel counts them, so the number is right even after
-kill -9 and
-fork. `facesvc.postgres.keeper` is the parent of the server and waits for the last to leave.
+kill -9 and fork. `facesvc.postgres.keeper` is the parent of the server and waits for the last to
+leave.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Pages about sessions and attempts, and what the admin pages of all apps share."""
+"""Admin pages about sessions and attempts, and the common parts of all apps' admin pages."""
 
 from recognition.admin import sessions
 

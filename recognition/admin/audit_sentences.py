@@ -1,7 +1,7 @@
-"""An event of the audit log as a sentence, with links to the person and the face.
+"""Writes an event of the audit log as a sentence, with links to the person and the face.
 
-An action without a sentence of its own is shown by its name. What a sentence does not say of the
-details stands behind it, so that nothing of an event is hidden.
+An action without a sentence is shown by its name. Details that the sentence does not mention follow
+it, so that nothing of an event is hidden.
 """
 
 from collections.abc import Iterable, Mapping
@@ -54,22 +54,22 @@ SENTENCES = {
     "webhook.enable": "{actor} enabled the address {address} of {client}",
     "webhook.replay": "{actor} sent the callback {message_id} again",
 }
-# In place of what an erasure took out of an event.
+# Shown in place of what an erasure removed from an event.
 _GONE = "…"
-# Where the details of an event name a second person.
+# Keys of the details that name a second person.
 _OTHER = "friend_id"
 
 
 @dataclass(frozen=True)
 class Names:
-    """The people and faces that some events speak of, as far as they are still there."""
+    """The people and faces of some events, if they still exist."""
 
     users: Mapping[str, User]
     faces: Mapping[str, Face]
 
     @classmethod
     def of(cls, events: Iterable[AuditEvent]) -> "Names":
-        """Two statements, however many events."""
+        """Loads the names with two statements, however many events there are."""
         events = list(events)
         ids = {each for event in events for each in _ids_in(event)}
         face_ids = {event.face_id for event in events if event.face_id}
@@ -78,7 +78,7 @@ class Names:
         return cls({str(pk): user for pk, user in users.items()}, faces)
 
     def person(self, user_id: Any) -> str:
-        """A link with the name, or the id of a person who is gone."""
+        """A link with the name, or the id of a deleted person."""
         if not user_id:
             return "nobody"
         if user := self.users.get(str(user_id)):
@@ -117,7 +117,7 @@ def _other(event: AuditEvent) -> Any:
 
 
 def sentence(event: AuditEvent, names: Names) -> SafeString:
-    """Safe HTML: names, links, and what else is known of the event."""
+    """The event as safe HTML, with names, links and all other details."""
     text = SENTENCES.get(event.action, "{actor}: {action}")
     values = _values(event, names)
     used = {name for _, name, _, _ in Formatter().parse(text) if name}
@@ -128,7 +128,7 @@ def sentence(event: AuditEvent, names: Names) -> SafeString:
 
 
 def label(action: str) -> str:
-    """What was done, whoever did it to whom: for lists of actions."""
+    """The action without its people, for lists of actions."""
     text = SENTENCES[action].removeprefix("{actor} ").partition(":")[0].partition(";")[0]
     text = text.partition(" (")[0]
     words = {"person": "a person", "other": "another person", "face": "a face"}
@@ -149,7 +149,7 @@ def _values(event: AuditEvent, names: Names) -> dict[str, Any]:
 
 
 def _rest(event: AuditEvent, names: Names, used: set[str]) -> SafeString:
-    """What the sentence left out: a reason first, then on whose behalf, then the details."""
+    """What the sentence does not say: the reason, then on whose behalf, then the details."""
     parts: list[tuple[str, Any]] = []
     if reason := event.details.get("reason"):
         parts.append(("because", _said(reason)))
@@ -168,10 +168,10 @@ def _rest(event: AuditEvent, names: Names, used: set[str]) -> SafeString:
 
 
 def _worded(key: str, value: Any) -> str:
-    """An id stays as it is, or nobody could search for it."""
+    """A detail in words; an id stays as it is, so that one can search for it."""
     return str(value) if key.endswith("_id") else _said(value)
 
 
 def _said(value: Any) -> str:
-    """Codes, such as names of fields, in words."""
+    """A code, such as the name of a field, in words."""
     return in_words(value, lambda text: spaced(text) if text.isidentifier() else text)

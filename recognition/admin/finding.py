@@ -1,4 +1,4 @@
-"""Who is meant by what a moderator types."""
+"""Finds the people and faces that a moderator's search text means."""
 
 import re
 from uuid import UUID
@@ -7,14 +7,14 @@ from django.db.models import Q, QuerySet
 
 from recognition.models import Face, User
 
-# An id or how one begins, without its dashes.
+# An id or its beginning, without dashes.
 _ID = re.compile(r"[0-9a-f]{6,32}")
 
 
 def people(among: QuerySet[User], text: str) -> QuerySet[User]:
-    """By an id or its first six digits, by a face id, or by parts of the name, in any order.
+    """People by an id or its first six digits, by a face id, or by parts of the name in any order.
 
-    Each way has its index: the keys, `user_by_part_of_name`, and the unique one of face ids.
+    Each way has an index: the keys, `user_by_part_of_name`, and the unique one of face ids.
     """
     text = text.strip()
     if text.startswith("face_"):
@@ -28,7 +28,7 @@ def people(among: QuerySet[User], text: str) -> QuerySet[User]:
 
 
 def faces(among: QuerySet[Face], text: str) -> QuerySet[Face]:
-    """By the beginning of a face id, or by whose they are."""
+    """Faces by the beginning of a face id, or by their person."""
     text = text.strip()
     if text.startswith("face_"):
         return among.filter(face_id__startswith=text)

@@ -1,4 +1,4 @@
-"""What the admin pages of all apps share: who may act, lists of large tables, links and times."""
+"""The common parts of all admin pages: rights, lists of large tables, links and times."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -20,18 +20,18 @@ from django.utils.text import capfirst, get_text_list
 from recognition import audit
 from recognition.models import User
 
-# What the ready groups are made of, beside Django's own permissions to view each model.
+# The permissions of the ready groups, beside Django's own permissions to view each model.
 VIEW_PICTURES = "recognition.view_pictures"
 MODERATE = "recognition.moderate_user"
 ERASE = "recognition.erase_user"
 
-# Pages of a list. What stands further back is found by a search or a filter: to go past n rows
-# takes PostgreSQL as long as to read them.
+# The most pages of a list. A search or a filter finds later rows: to skip rows takes PostgreSQL as
+# long as to read them.
 _MOST_PAGES = 100
 
 
 class ReadOnly:
-    """The rows of these models are only looked at: Django's forms add, change and delete none."""
+    """Makes the rows read-only: Django's forms add, change and delete none."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -91,7 +91,7 @@ class LargeTable:
         return UncountedList
 
     def prepare(self, rows: list[Any]) -> None:
-        """Look up what a page of rows shows beside them: once for all, and not for each."""
+        """Look up what a page shows beside its rows: once for the page, and not for each row."""
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -124,7 +124,7 @@ def actor_of(request: HttpRequest) -> str:
 
 
 def note_in_history(request: HttpRequest, rows: Iterable[Model], words: str) -> None:
-    """What the operator did to the rows, for their HISTORY and for "Recent actions"."""
+    """Note what the operator did to the rows, in their HISTORY and "Recent actions"."""
     if noted := list(rows):
         LogEntry.objects.log_actions(
             request.user.pk,  # type: ignore[arg-type]
@@ -135,9 +135,9 @@ def note_in_history(request: HttpRequest, rows: Iterable[Model], words: str) -> 
 
 
 def note_about_person(request: HttpRequest, user_id: UUID, words: str) -> None:
-    """The same of a person, unless the person is being erased."""
+    """Note the same about a person, unless the person is being erased."""
     with transaction.atomic():
-        # An erasure waits for this lock, and takes the entry with it.
+        # An erasure waits for this lock, and deletes the entry too.
         rows = User.objects.select_for_update(no_key=True).filter(pk=user_id)
         note_in_history(request, rows, words)
 
@@ -148,7 +148,7 @@ def spaced(code: str) -> str:
 
 
 def in_words(value: Any, spell: Callable[[str], str] = str) -> str:
-    """A value of JSON without its signs; `spell` says how the texts in it are written."""
+    """A JSON value without its punctuation; `spell` gives the form of its texts."""
     if isinstance(value, dict):
         parts = [f"{spaced(key)} {in_words(each, spell)}" for key, each in value.items()]
         return ", ".join(parts) or "nothing"
@@ -170,7 +170,7 @@ def address_of(row: Model, page: str = "change") -> str:
 
 
 def link(row: Model | None, text: str = "") -> str:
-    """To the admin page of a row, by its name."""
+    """A link to the admin page of a row, with its name."""
     if row is None:
         return "–"
     return format_html('<a href="{}">{}</a>', address_of(row), text or str(row))

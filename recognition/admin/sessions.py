@@ -1,4 +1,4 @@
-"""Sessions, attempts and failures for the moderators: to look at, and to unlock. No hashes."""
+"""Sessions, attempts and failures: moderators can view and unlock. Shows no hashes."""
 
 import re
 from typing import Any
@@ -30,7 +30,7 @@ _ACTOR = re.compile(r"own|(user|service|command|operator):.*")
 
 
 class OfAPerson(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows that each belong to a person, who is named with a link."""
+    """Rows that each belong to a person; a link names the person."""
 
     list_select_related = ["user"]
     search_fields = ["user__display_name"]
@@ -57,7 +57,7 @@ class SessionAdmin(OfAPerson):
     list_display = ["opened", "person", "purpose", "level", "shown_state", "client", "ends"]
     list_filter = ["purpose", "state", one_of("level", LEVELS)]
     asked_by = "client"
-    # By the index of the purge.
+    # Uses the index of the purge.
     ordering = ["-expires_at", "-pk"]
     fields = ["id", "person", "purpose", "level", "shown_state", "client", "opened", "ends"]
     fields += ["ended_at", "verified_at", "shown_risk", "frames", "last_frame_at"]
@@ -119,7 +119,7 @@ class AttemptAdmin(OfAPerson):
 
 
 def in_words(level: str, factors: list[str]) -> str:
-    """A risk and what speaks for it."""
+    """A risk and its reasons in words."""
     named = ", ".join(map(spaced, factors))
     return f"{level}: {named}" if named else level or "–"
 

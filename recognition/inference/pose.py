@@ -10,8 +10,8 @@ import numpy.typing as npt
 from recognition.inference.arrays import Floats
 
 # Depth of each landmark behind the plane of the eye corners, in units of the distance between the
-# eye centres (63 mm in adults). Proportions of an average head: Farkas, Anthropometry of the
-# Head and Face, 1994.
+# eye centres (63 mm in adults). Proportions of an average head: Farkas, Anthropometry of the Head
+# and Face, 1994.
 _DEPTH = {
     "left_eye": 0.0,
     "right_eye": 0.0,

@@ -1,1 +1,1 @@
-"""Other templates for everybody: another model, or another key. No request waits for it."""
+"""Replaces all templates, for another model or another key; no request waits for it."""

@@ -1,6 +1,6 @@
-"""Which version of the templates serves, and the end of those that no longer do.
+"""Decides which version of the templates is active, and deletes former versions.
 
-Everything that changes this runs alone, under `exclusive`; enrolments look with `is_still_active`.
+Everything that changes this runs alone, under `exclusive`; enrolments check `is_still_active`.
 """
 
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ from recognition.models import ActiveModel, AuditEvent, Face, RecentProbe, Templ
 from recognition.packs import engine
 from recognition.packs.engine import Engine
 
-# Any number that nothing else in this database uses for an advisory lock.
+# The number of the advisory lock; nothing else in this database uses it.
 _LOCK = 7_262_001
-# Faces enrolled since `reembed` that activating converts by itself.
+# The most faces enrolled since `reembed` that `activate` converts itself.
 _REMAINDER = 20 * reembedding.BATCH
 
 
@@ -38,8 +38,8 @@ class BusyError(Exception):
 def exclusive() -> Iterator[None]:
     """Raises BusyError while another process changes the model, its key or its templates.
 
-    The lock belongs to the connection, so it ends with a killed process, but not before the server
-    has finished what that process had asked for (such as an index).
+    The lock belongs to the connection. It ends with a killed process, but not before the server has
+    finished that process's statement (such as building an index).
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
@@ -57,19 +57,19 @@ def active_target() -> Target:
 
 
 def lost_by(target: Target) -> QuerySet[Face]:
-    """The faces that are found now and would not be with the target."""
+    """The faces that searches find now and would not find with the target."""
     now = active_target().version
     return reembedding.missing(target.version).filter(templates__embedding_version=now)
 
 
 def activate(target: Target, *, actor: str, allow_missing: int = 0) -> str:
-    """Serve with the target from now on; the answer is the version that served before.
+    """Activate the target; returns the version that was active before. Only under `exclusive`.
 
-    Only under `exclusive`. Converts what was enrolled since `reembed`. Enrolments that run at this
-    moment either come before, and are converted, or notice the change and begin anew. Raises
-    MissingTemplatesError when more than `allow_missing` faces would be lost, and PackError.
+    Converts faces that were enrolled since `reembed`. A concurrent enrolment is either stored
+    before, and converted, or notices the change and starts again. Raises MissingTemplatesError when
+    more than `allow_missing` faces would be lost, and PackError.
     """
-    # What cannot be loaded must not become active.
+    # A pack that cannot be loaded must not become active.
     loaded = engine.load(target.pack, target.template_key)
     indexes.sketch(target.version, loaded.sketches.centre)
     indexes.ensure(target.version)
@@ -102,7 +102,7 @@ def is_active(serving: Engine) -> bool:
 
 
 def is_still_active(serving: Engine) -> bool:
-    """Whether an engine is the active one, and will be until the end of the transaction."""
+    """Whether an engine is the active one, and stays so until the end of the transaction."""
     # A shared lock, which the ORM cannot ask for: enrolments do not wait for each other.
     (row,) = ActiveModel.objects.raw("SELECT * FROM recognition_activemodel FOR SHARE")
     return Target(row.pack, row.template_key) == _target_of(serving)
@@ -113,9 +113,9 @@ def _target_of(serving: Engine) -> Target:
 
 
 def retired_versions() -> list[str]:
-    """The stored template versions that served once and do not now.
+    """The stored template versions that were active once and are not now.
 
-    Not those that `reembed` is making for a model that is to serve.
+    Versions that `reembed` is making for a future model are not among them.
     """
     events = AuditEvent.objects.filter(action="model.activate")
     served = set(events.values_list("details__from", flat=True))
@@ -124,9 +124,9 @@ def retired_versions() -> list[str]:
 
 
 def drop(version: str) -> int:
-    """Drop a version's templates and index; how many templates. There is no way back to it.
+    """Delete a version's templates and index for good; returns how many templates.
 
-    Only under `exclusive`. Raises ValueError for the version that serves.
+    Only under `exclusive`. Raises ValueError for the active version.
     """
     if version == active_target().version:
         raise ValueError(f"{version} serves")

@@ -1,7 +1,7 @@
-"""Changing the model, or the key of the templates, without losing anybody.
+"""Makes the templates for another model or key, without losing a face.
 
-New templates are made beside the old ones, batch by batch and safe to repeat; the service goes on
-with the old ones until another version is activated, see recognition.model_change.activation.
+New templates are made beside the old ones, batch by batch; you can repeat it safely. The service
+uses the old ones until recognition.model_change.activation activates another version.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ from recognition.packs.engine import Engine
 from recognition.privacy import crops
 from recognition.processes.spawned import start
 
-# Faces a transaction: few enough that deleting one of them never waits long.
+# Faces in one transaction: few enough that deleting one of them never waits long.
 BATCH = 16
 # Where FacePipeline.surroundings puts the face, in shares of the crop's side: its box is about half
 # of it wide and in the middle. Turned heads lie up to a sixth off (lfw-a); a neighbour's face is
@@ -33,7 +33,7 @@ _LEAST_SIDE, _FARTHEST = 0.25, 0.25
 
 @dataclass(frozen=True)
 class Target:
-    """What the templates are to become."""
+    """The pack and key that the templates are made for."""
 
     pack: str
     template_key: str
@@ -45,7 +45,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one face; `problem` is empty when it has its new template."""
+    """The result for one face; `problem` is empty when it has its new template."""
 
     face_id: str
     problem: str = ""
@@ -57,13 +57,13 @@ def missing(version: str) -> QuerySet[Face]:
 
 
 def reembed(target: Target, *, workers: int) -> Iterator[list[Outcome]]:
-    """Make what is missing, in `workers` processes; yields what became of each batch."""
+    """Make the missing templates in `workers` processes; yields the results of each batch."""
     pks = list(missing(target.version).order_by("pk").values_list("pk", flat=True))
     batches = [pks[at : at + BATCH] for at in range(0, len(pks), BATCH)]
     if workers == 1:
         yield from (convert(batch, target) for batch in batches)
         return
-    # Not forked: onnxruntime's threads and the database connection do not survive a fork.
+    # Spawned, since onnxruntime's threads and the database connection do not survive a fork.
     with ProcessPoolExecutor(workers, get_context("spawn"), start) as pool:
         try:
             yield from pool.map(convert, batches, repeat(target))
@@ -85,7 +85,7 @@ def convert(pks: list[int], target: Target) -> list[Outcome]:
 
 
 def _from_other_keys(pks: list[int], new: Engine) -> dict[int, Floats]:
-    """Templates of the same model under a key that we have, turned to the new key."""
+    """Templates of the same model under another known key, rotated to the new key."""
     vectors = {}
     known = {engine.version_of(new.pack, key): key for key in ["", *protection.key_ids()]}
     rows = Template.objects.filter(face__in=pks, embedding_version__in=known)
@@ -97,8 +97,7 @@ def _from_other_keys(pks: list[int], new: Engine) -> dict[int, Floats]:
 
 
 def _from_crops(pks: list[int], new: Engine, problems: dict[int, str]) -> dict[int, DetectedFace]:
-    """The faces in the stored crops, embedded and described; why there is none goes into
-    `problems`."""
+    """The faces in the stored crops, embedded and described; `problems` gets why one is missing."""
     sealed = dict(FaceCrop.objects.filter(face__in=pks).values_list("face_id", "sealed"))
     faces = {}
     for pk in pks:
@@ -120,7 +119,7 @@ def _from_crops(pks: list[int], new: Engine, problems: dict[int, str]) -> dict[i
 
 
 def _kept_face(found: list[DetectedFace], crop: Image) -> DetectedFace | None:
-    """The face that a crop was kept for: in its middle and large. Others are bystanders."""
+    """The face that a crop was kept for: large and in its middle. Others are bystanders."""
     side = crop.shape[0]
     middle = np.array([side, side]) / 2
     fitting = [
@@ -134,8 +133,8 @@ def _kept_face(found: list[DetectedFace], crop: Image) -> DetectedFace | None:
 
 @transaction.atomic
 def _store(vectors: dict[int, Floats], seen: Mapping[int, DetectedFace], new: Engine) -> None:
-    # Locked, so that a face deleted meanwhile is either seen here or takes its template along;
-    # after the users, as everywhere.
+    # Locked, so that a face that is being deleted is either missing here or takes its new template
+    # along; after the users, as everywhere.
     owners = User.objects.filter(faces__in=list(vectors)).values("pk")
     list(User.objects.filter(pk__in=owners).order_by("pk").select_for_update(no_key=True))
     alive = list(Face.objects.filter(pk__in=vectors).select_for_update(no_key=True))
@@ -157,7 +156,7 @@ def _store(vectors: dict[int, Floats], seen: Mapping[int, DetectedFace], new: En
 
 
 def _fill_in(face: Face, seen: DetectedFace) -> bool:
-    """Add what the model of the enrolment could not tell, and this one can. Whether it was any."""
+    """Add estimates that the model of the enrolment lacked. Returns whether there were any."""
     estimates = {"estimated_age": seen.age, "estimated_gender": seen.gender}
     new = {
         name: value

@@ -1,1 +1,1 @@
-"""Model packs: where their files come from, and the engine that serves with one."""
+"""Model packs: where their files come from, and the engine that loads the active one."""

@@ -1,4 +1,4 @@
-"""One declared file out of a zip archive. No name in the archive ever becomes a path."""
+"""Extracts one declared file from a zip archive. No name in the archive becomes a path."""
 
 import stat
 import zipfile
@@ -12,11 +12,11 @@ _ENCRYPTED = 0x1  # of ZipInfo.flag_bits
 
 
 class ArchiveError(Exception):
-    """The archive is damaged, or made to do harm; the message says how."""
+    """The archive is damaged or malicious; the message says how."""
 
 
 def extract(archive: Path, member: str, wanted: DownloadedFile, target: Path) -> None:
-    """Write `member` to `target`. Raises ArchiveError, and PackError when it is the wrong file."""
+    """Write `member` to `target`. Raises ArchiveError, or PackError when it is the wrong file."""
     try:
         with zipfile.ZipFile(archive) as opened:
             for info in opened.infolist():
@@ -29,7 +29,7 @@ def extract(archive: Path, member: str, wanted: DownloadedFile, target: Path) ->
 
 
 def _check_name(name: str, archive: Path) -> None:
-    """An archive that would write outside of its folder is not trusted in anything else."""
+    """Refuses an archive with any member that would be written outside of its folder."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in name:
         raise ArchiveError(f"{archive} has a member that leaves its folder: {name!r}")
@@ -44,7 +44,7 @@ def _member(opened: zipfile.ZipFile, name: str, wanted: DownloadedFile) -> zipfi
         raise ArchiveError(f"{name} in {opened.filename} is encrypted")
     if info.is_dir() or stat.S_ISLNK(info.external_attr >> 16):
         raise ArchiveError(f"{name} in {opened.filename} is not a file")
-    # Before a byte is unpacked: what a zip bomb claims, or hides, does not fit.
+    # Checked before a byte is unpacked: a zip bomb does not have the declared size.
     if info.file_size != wanted.bytes:
         sizes = f"{info.file_size} bytes, not {wanted.bytes}"
         raise ArchiveError(f"{name} in {opened.filename} has {sizes}")

@@ -1,4 +1,4 @@
-"""The packs that this installation knows, and what state they are in."""
+"""Lists the packs that this installation knows, with their state."""
 
 import logging
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 class Entry:
     pack: ModelPack
     active: bool
-    prepared: bool  # its files are here
+    prepared: bool  # its files are present
 
     @property
     def calibrated(self) -> bool:
@@ -41,7 +41,7 @@ def entries() -> list[Entry]:
 
 
 def active_name() -> str:
-    """The pack that serves; the one that will, as long as there is no database."""
+    """The active pack; without a database, the one that will be active."""
     try:
         row = ActiveModel.objects.first()
     except DatabaseError:

@@ -1,7 +1,7 @@
-"""Brings the files of a pack into the data folder, from a folder, a mirror or their authors.
+"""Fetches the files of a pack into the data folder, from a folder, a mirror or their authors.
 
-Only `manage.py models pull` does: a serving process never downloads. A file gets its name when its
-SHA-256 is the one that the pack names, and an archive is opened only then, too.
+Only `manage.py models pull` does it: a serving process never downloads. A file gets its name only
+if it has the SHA-256 that the pack names; an archive is opened only then, too.
 """
 
 import errno
@@ -21,14 +21,14 @@ from recognition.packs.transfer import Patience, TransferError
 
 
 class DownloadError(PackError):
-    """A file of a pack cannot be had; the message says what was tried."""
+    """A file of a pack could not be fetched; the message says what was tried."""
 
 
 def pull(pack: ModelPack, cache: Path, source: str = "", patience: Patience | None = None) -> None:
     """Make or fetch the files of the pack that are missing in `cache`, showing progress.
 
-    `source` is asked first: a folder with the files or their archives, or the address of a mirror.
-    May be interrupted and run again, and by two processes at once. Raises PackError.
+    `source` is tried first: a folder with the files or their archives, or the address of a mirror.
+    You can interrupt it and run it again, even in two processes at once. Raises PackError.
     """
     if weights.is_prepared(pack, cache):
         return
@@ -37,7 +37,7 @@ def pull(pack: ModelPack, cache: Path, source: str = "", patience: Patience | No
         with weights.locked(pack, cache):
             puller.run(pack, cache)
     except OSError as error:
-        # What goes wrong on the network is a TransferError: this is the disk.
+        # An OSError is about the disk; errors of the network are TransferErrors.
         place = f"{error.filename or puller.folder}: {error.strerror}"
         raise DownloadError(f"the pack {pack.name!r} cannot be prepared: {place}") from error
 
@@ -60,7 +60,7 @@ class _Puller:
             self._drop_archives(pack)
 
     def get(self, wanted: DownloadedFile, target: Path) -> None:
-        """Try every source in turn. Raises DownloadError with what each of them said."""
+        """Try every source in turn. Raises DownloadError with the error of each source."""
         problems: list[str] = []
         for attempt in self._attempts(wanted, target):
             try:
@@ -70,7 +70,7 @@ class _Puller:
             else:
                 return
         problems = problems or ["  the pack names no address; set FACESVC_MODEL_SOURCE"]
-        raise DownloadError("\n".join([f"{wanted.file} cannot be had:", *problems]))
+        raise DownloadError("\n".join([f"{wanted.file} could not be fetched:", *problems]))
 
     def _attempts(self, wanted: DownloadedFile, target: Path) -> Iterator[Callable[[], None]]:
         archive = wanted.archive
@@ -103,7 +103,7 @@ class _Puller:
         self, url: str, archive: Archive, wanted: DownloadedFile, target: Path
     ) -> None:
         path = self.folder / archive.file
-        # There when another file of the pack came out of it before, or a pull was killed.
+        # The archive is present if another file of the pack needed it, or a pull was killed.
         if not path.is_file() or weights.digest_of(path) != archive.sha256:
             self._download(url, archive, path)
         archives.extract(path, archive.member, wanted, target)
@@ -115,7 +115,7 @@ class _Puller:
             self._require_space(wanted.bytes - (part.stat().st_size if is_resumed else 0))
             transfer.download(url, part, wanted.bytes, self.patience)
             if is_resumed and weights.digest_of(part) != wanted.sha256:
-                # Perhaps only what was here before is wrong.
+                # Perhaps only the part from an earlier try is wrong.
                 part.unlink()
                 transfer.download(url, part, wanted.bytes, self.patience)
             _check(part, wanted, name=url)

@@ -1,8 +1,8 @@
 """Template protection: a secret rotation of the space that embeddings live in.
 
-A rotation leaves every cosine as it is, but a stolen table is not comparable with any other
-system's, nor with pictures, without the key. It is no encryption: somebody who has as many
-pairs of plain and rotated embeddings as these have dimensions (128 to 512) can compute it.
+A rotation keeps every cosine, but without the key a stolen table cannot be compared with another
+system's table or with pictures. It is no encryption: an attacker with as many pairs of plain and
+rotated embeddings as these have dimensions (128 to 512) can compute it.
 """
 
 import base64
@@ -37,7 +37,7 @@ def newest_key() -> str:
 
 
 def require(key_id: str) -> None:
-    """Raises PackError unless the key is there: nothing can be compared without."""
+    """Raises PackError unless the key is set: without it nothing can be compared."""
     if key_id not in (NO_KEY, *key_ids()):
         raise PackError(
             f"the templates are protected by the key {key_id}, which FACESVC_TEMPLATE_KEYS lacks"
@@ -45,7 +45,7 @@ def require(key_id: str) -> None:
 
 
 def protect(vectors: Floats, key_id: str) -> Floats:
-    """(N, 512) plain vectors as they are stored under a key."""
+    """Turns (N, 512) plain vectors into what is stored under a key."""
     if key_id == NO_KEY:
         return vectors
     rotated: Floats = (vectors @ _rotation(key_id).T).astype(np.float32)
@@ -62,7 +62,7 @@ def reveal(vectors: Floats, key_id: str) -> Floats:
 
 @cache
 def _keys(configured: tuple[str, ...]) -> dict[str, bytes]:
-    """Keys by id: the beginning of a hash, which tells nothing about the key."""
+    """The keys by id: the beginning of a hash, which reveals nothing about the key."""
     keys = {}
     for text in configured:
         try:

@@ -1,8 +1,8 @@
-"""Cosine -> similarity, confidence, false match rate, operating points.
+"""Converts cosines to similarity, confidence, false match rate and operating points.
 
-The calibration of a pack says which cosine belongs to which false match rate (FMR). Confidence is
-the FMR on a scale for people, the same for every pack: 0.80 at 1e-3 and 0.05 more for each power
-of ten down to 1e-6.
+The calibration of a pack relates cosines to false match rates (FMR). Confidence is the FMR on a
+scale for people, the same for every pack: 0.80 at 1e-3 and 0.05 more for each power of ten down to
+1e-6.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from statistics import NormalDist
 
 from recognition.inference.pack.declaration import Calibration
 
-# Confidence at FMR 1e-3, and what each further power of ten adds.
+# Confidence at FMR 1e-3, and the step for each further power of ten.
 _ANCHOR_DECADES, _ANCHOR, _STEP = 3.0, 0.80, 0.05
-# From here (FMR 1e-6) confidence goes towards 1 without reaching it, at the same slope at first.
+# From FMR 1e-6 on confidence approaches 1 without reaching it, at the same slope at first.
 _LAST_DECADES, _LAST = 6.0, 0.95
-# False match rates that are well measured, and far enough apart to tell the spread.
+# False match rates that are well measured, and far enough apart to estimate the deviation.
 _COMMON, _RARE = 0.3, 0.01
 
 
@@ -40,25 +40,25 @@ class ScoreScale:
         return (self.cosine_of_fmr(_RARE) - self.cosine_of_fmr(_COMMON)) / apart
 
     def similarity(self, cosine: float) -> float:
-        """Rescaled so that strangers are near 0; below that shown as 0."""
+        """The cosine rescaled so that strangers are near 0; lower values are shown as 0."""
         return max(0.0, min(1.0, (cosine - self._zero) / (1 - self._zero)))
 
     def cosine_of_similarity(self, similarity: float) -> float:
         return self._zero + similarity * (1 - self._zero)
 
     def confidence(self, cosine: float) -> float:
-        """Between 0 (as good as any stranger) and 1 (never reached)."""
+        """The confidence between 0 (like any stranger) and 1 (never reached)."""
         return _confidence(self._decades_at(cosine))
 
     def cosine_of_confidence(self, confidence: float) -> float:
-        """The cosine needed; above 1 where the pack cannot give so much."""
+        """The cosine needed; above 1 where the pack cannot reach the confidence."""
         return self._cosine_at(_decades(confidence))
 
     def fmr(self, cosine: float) -> float:
         return float(10 ** -self._decades_at(cosine))
 
     def cosine_of_fmr(self, fmr: float) -> float:
-        """The cosine needed; above 1 where the pack cannot tell people apart so well."""
+        """The cosine needed; above 1 where the pack cannot reach the FMR."""
         return self._cosine_at(-math.log10(fmr))
 
     def is_extrapolated(self, cosine: float) -> bool:
@@ -73,7 +73,7 @@ class ScoreScale:
 
 
 def _interpolate(x: float, xs: list[float], ys: list[float]) -> float:
-    """Piecewise linear through (xs, ys), both rising; the outer pieces go on outside."""
+    """Interpolates linearly between (xs, ys), both rising; the outer pieces continue outside."""
     left = min(max(bisect_right(xs, x) - 1, 0), len(xs) - 2)
     share = (x - xs[left]) / (xs[left + 1] - xs[left])
     return ys[left] + share * (ys[left + 1] - ys[left])

@@ -1,4 +1,4 @@
-"""One file over HTTP: resumed after a broken connection, and never more bytes than expected."""
+"""Downloads a file over HTTP: resumes after a broken connection, never reads too many bytes."""
 
 import re
 import time
@@ -14,9 +14,9 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from tqdm import tqdm
 
 _CHUNK = 1 << 20
-# What a connection must bring before it breaks, not to count as a failure.
+# Bytes that a connection must bring before it breaks, so that it does not count as a failure.
 _PROGRESS = 1 << 20
-# Answers of a server that may do better later.
+# Statuses of a server that may succeed later.
 _PASSING = {
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.TOO_EARLY,
@@ -29,11 +29,11 @@ _PASSING = {
 
 
 class TransferError(Exception):
-    """An address does not give the file; the message says why."""
+    """An address does not serve the file; the message says why."""
 
 
 class _BrokenError(Exception):
-    """One connection ended too early; another may bring the rest."""
+    """A connection ended too early; another one may bring the rest."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Patience:
 
 
 class _SafeRedirects(HTTPRedirectHandler):
-    """Follows to https; to http only from http."""
+    """Follows redirects to https, and to http only from http."""
 
     def redirect_request(
         self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
@@ -58,7 +58,7 @@ _opener = build_opener(_SafeRedirects)
 
 
 def download(url: str, part: Path, size: int, patience: Patience) -> None:
-    """Bring `part` to `size` bytes; what it holds already is not fetched again.
+    """Download `part` up to `size` bytes; bytes that it already holds are not fetched again.
 
     Raises TransferError, which leaves `part` for another try, and OSError when it cannot be
     written.
@@ -85,7 +85,7 @@ def _size_of(part: Path) -> int:
 
 
 def _fetch(url: str, part: Path, size: int, bar: "tqdm[NoReturn]", timeout: float) -> None:
-    """One connection. Raises _BrokenError unless it brings all that is missing."""
+    """Fetch over one connection. Raises _BrokenError unless it brings all missing bytes."""
     if (start := _size_of(part)) > size:
         part.unlink()
         start = 0
@@ -106,7 +106,7 @@ def _fetch(url: str, part: Path, size: int, bar: "tqdm[NoReturn]", timeout: floa
 
 
 def _open(url: str, part: Path, start: int, timeout: float) -> HTTPResponse:
-    # The part may be of another version of the file: its SHA-256 will tell, so that the server's
+    # The part may belong to another version of the file. The SHA-256 shows that, so the server's
     # ETag need not be kept.
     headers = {"User-Agent": "facesvc"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
@@ -115,7 +115,7 @@ def _open(url: str, part: Path, start: int, timeout: float) -> HTTPResponse:
         error.close()
         if start and error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             part.unlink()
-            raise _BrokenError("the server has nothing behind what is here already") from error
+            raise _BrokenError("the server's file ends before the expected size") from error
         if error.code in _PASSING:
             raise _BrokenError(f"HTTP {error.code}") from error
         raise TransferError(f"{url}: HTTP {error.code}") from error
@@ -130,7 +130,7 @@ def _continues(response: HTTPResponse, start: int) -> bool:
 
 
 def _read(response: HTTPResponse, size: int) -> bytes:
-    """What there is of the next `size` bytes, so that nothing is lost when the rest never comes."""
+    """Up to `size` bytes that have arrived, so that none is lost if the rest never comes."""
     try:
         return response.read1(size)
     except (OSError, HTTPException) as error:

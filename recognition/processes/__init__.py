@@ -1,1 +1,1 @@
-"""The care for a process: how much it computes at once, its connections, its timing."""
+"""What a process limits and measures: concurrent computing, connections, timing."""

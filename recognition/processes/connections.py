@@ -1,4 +1,4 @@
-"""What every connection to PostgreSQL is set to, and which of its errors pass by themselves."""
+"""Sets the parameters of connections to PostgreSQL, and knows which errors pass by themselves."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# What the code relies on, in case the server, its database or the role is set to something else.
+# The code relies on these parameters, whatever the server, its database or the role sets.
 _RELIED_ON = {
     # psycopg reads dates, intervals and bytes in these forms only.
     "DateStyle": "ISO, MDY",
@@ -14,10 +14,10 @@ _RELIED_ON = {
     "bytea_output": "hex",
     "extra_float_digits": "1",
     "standard_conforming_strings": "on",
-    # Locks are taken first and rows read after: what others committed in between must be seen.
+    # Locks are taken before rows are read: what others committed in between must be visible.
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
-    # A search asks for generic plans by itself. Other statements are planned for their values.
+    # A search sets generic plans itself. Other statements are planned for their values.
     "plan_cache_mode": "auto",
 }
 # The sorts and hashes of a search fit into this.
@@ -30,16 +30,16 @@ _limits: dict[str, str] = {}
 
 
 def limit(*, statement_seconds: float, lock_seconds: float) -> None:
-    """Bound what a statement of this process takes, and what it waits for a lock.
+    """Limit how long a statement of this process runs, and how long it waits for a lock.
 
-    For processes that serve. A command takes as long as it takes.
+    Only serving processes call this; a command has no limit.
     """
     _limits["statement_timeout"] = f"{statement_seconds * 1000:.0f}"
     _limits["lock_timeout"] = f"{lock_seconds * 1000:.0f}"
 
 
 def prepare(sender: Any, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    """A receiver of connection_created: set what is relied on and the limits."""
+    """A receiver of connection_created: sets the parameters and the limits."""
     _set(connection, _RELIED_ON | _limits)
 
 
@@ -56,7 +56,7 @@ def _set(connection: BaseDatabaseWrapper, parameters: Mapping[str, str]) -> None
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether the database cannot do it now, and may well do it in a moment."""
+    """Whether the error is likely to pass, so that a repetition may succeed."""
     if isinstance(error, (OperationalError, InterfaceError)):
         return True
     return isinstance(error, DatabaseError) and (

@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, also when that is killed."""
+"""Ends a process with its parent, even if the parent is killed."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def signal_at_end_of(parent: int, signum: int) -> None:
-    """In a forked process: the kernel sends it the signal when its parent is gone (Linux)."""
+    """In a forked process: have the kernel send the signal when its parent is gone (Linux)."""
     if _libc is None:
         return
     _libc.prctl(_PR_SET_PDEATHSIG, signum)
@@ -22,7 +22,7 @@ def signal_at_end_of(parent: int, signum: int) -> None:
 
 
 def end_with_parent() -> None:
-    """Watch from a thread: a pool's process would wait for work for ever otherwise."""
+    """Watch the parent from a thread: without it a pool's process would wait for work for ever."""
     parent = os.getppid()
 
     def watch() -> None:

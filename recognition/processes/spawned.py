@@ -1,6 +1,6 @@
-"""How a process begins that was spawned for work which needs Django.
+"""Starts a process that was spawned for work that needs Django.
 
-Nothing of our own that needs Django is imported here: the process loads this first.
+This module imports nothing that needs Django: the process loads it first.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""How long the stages of a request take: for its line in the log, and for the metrics."""
+"""Measures how long the stages of a request take, for its line in the log and the metrics."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +9,7 @@ from prometheus_client import Histogram
 
 _SECONDS = Histogram(
     "facesvc_stage_seconds",
-    "Time that a stage of a request or of a batch's picture took.",
+    "Time that a stage of a request, or of a picture of a batch, took.",
     ["stage"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
@@ -21,7 +21,7 @@ around: Callable[[str], AbstractContextManager[object]] = nullcontext
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Counts what happens inside as the stage, also when it fails."""
+    """Counts the time inside as the stage, even if it fails."""
     started = time.perf_counter()
     try:
         with around(name):
@@ -36,7 +36,7 @@ def stage(name: str) -> Iterator[None]:
 
 @contextmanager
 def collected() -> Iterator[Mapping[str, float]]:
-    """The seconds that each stage inside takes altogether, as it fills."""
+    """Yields a dictionary that fills with the total seconds of each stage inside."""
     spent: dict[str, float] = {}
     token = _spent.set(spent)
     try:
@@ -46,5 +46,5 @@ def collected() -> Iterator[Mapping[str, float]]:
 
 
 def milliseconds(spent: Mapping[str, float]) -> dict[str, float]:
-    """As a line of the log has them: `detect_ms` and so on."""
+    """The stages as fields of a line of the log: `detect_ms` and so on."""
     return {f"{name}_ms": round(seconds * 1000, 1) for name, seconds in spent.items()}

@@ -161,7 +161,7 @@ def test_every_failure_is_told(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(DownloadError) as refusal:
         pull(wanted, tmp_path, source=str(tmp_path / "folder"))
     assert str(refusal.value).splitlines() == [
-        "det_500m.onnx cannot be had:",
+        "det_500m.onnx could not be fetched:",
         f"  {tmp_path}/folder does not hold det_500m.onnx",
         f"  {server.url}/gone: HTTP 404",
         f"  {server.url}/it is not the file that the pack names",

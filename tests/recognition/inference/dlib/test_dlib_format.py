@@ -174,7 +174,7 @@ def test_a_first_convolution_with_padding() -> None:
 
 
 def test_a_normalisation_behind_no_convolution() -> None:
-    with pytest.raises(DlibFormatError, match="behind relu"):
+    with pytest.raises(DlibFormatError, match="after relu"):
         build_model([INPUT, CON, Layer("relu"), Layer("affine")], name="x")
 
 
