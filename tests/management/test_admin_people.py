@@ -276,7 +276,7 @@ def test_why_there_is_no_picture(moderator: Client, face: Face, settings: Settin
     answer = moderator.get(address)
     assert answer["Content-Type"] == "image/svg+xml" and b"No key opens" in answer.content
     settings.FACESVC_CROP_KEYS = []
-    assert "There is no key" in text_of(moderator.get(page_of(face)))
+    assert "No key decrypts" in text_of(moderator.get(page_of(face)))
     FaceCrop.objects.all().delete()
     assert "No picture was kept" in text_of(moderator.get(page_of(face)))
     settings.STORE_FACE_CROPS = False
@@ -547,7 +547,7 @@ def test_different_people(moderator: Client, pair: PossibleDuplicate) -> None:
     for user in User.objects.all():
         assert "is another person" in history(moderator, user)
     answer = moderator.post(decide, {"decision": "different"}, follow=True)
-    assert "decided already" in text_of(answer)
+    assert "already been decided" in text_of(answer)
 
 
 @pytest.mark.parametrize("kept", [OWNER, FRIEND])
@@ -560,7 +560,7 @@ def test_the_same_person(moderator: Client, pair: PossibleDuplicate, kept: UUID)
     assert "Your decision" not in text_of(moderator.get(page))
     for late in ("different", str(OWNER), "None"):
         answer = moderator.post(f"{DUPLICATES}{pair.pk}/decide/", {"decision": late}, follow=True)
-        assert "decided already" in text_of(answer)
+        assert "already been decided" in text_of(answer)
 
 
 def test_a_pair_of_whom_one_is_gone(moderator: Client, pair: PossibleDuplicate) -> None:
