@@ -1,18 +1,17 @@
 """Encryption at rest, with the keys of FACESVC_CROP_KEYS.
 
-What is sealed begins with a byte that says how. Today that is AES-256-GCM under a key of its own,
-derived (HKDF-SHA256) from the newest key and a random salt, so that no number of pictures wears
-out a nonce. What begins with 0x80 is an older token of Fernet, which took 40 ms for a large
-picture; it can be read, and `manage.py rotate_keys` replaces it.
+What is sealed begins with a byte that says how: by AES-256-GCM under a key of its own, derived
+(HKDF-SHA256) from the newest key and a random salt, so that no number of pictures wears out a
+nonce.
 """
 
 import base64
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -41,13 +40,11 @@ def seal(data: bytes) -> bytes:
 
 def unseal(sealed: bytes) -> bytes:
     """Raises UnreadableError; ImproperlyConfigured without a key."""
-    keys = _keys()
-    try:
-        if sealed[:1] == _GCM:
-            return _open(sealed, keys)
-        return MultiFernet(map(Fernet, keys)).decrypt(base64.urlsafe_b64encode(sealed))
-    except (InvalidToken, InvalidTag):
-        raise UnreadableError("no key in FACESVC_CROP_KEYS opens this") from None
+    kind, salt, content = sealed[:1], sealed[1 : 1 + _SALT], memoryview(sealed)[1 + _SALT :]
+    for key in _keys():
+        with suppress(InvalidTag):
+            return _cipher(key, salt).decrypt(_NONCE, content, kind)
+    raise UnreadableError("no key in FACESVC_CROP_KEYS opens this")
 
 
 def can_open(sealed: bytes) -> bool:
@@ -58,17 +55,6 @@ def can_open(sealed: bytes) -> bool:
     except UnreadableError:
         return False
     return True
-
-
-def _open(sealed: bytes, keys: list[str]) -> bytes:
-    """Raises InvalidTag."""
-    salt, content = sealed[1 : 1 + _SALT], memoryview(sealed)[1 + _SALT :]
-    for key in keys:
-        try:
-            return _cipher(key, salt).decrypt(_NONCE, content, _GCM)
-        except InvalidTag:
-            continue
-    raise InvalidTag
 
 
 def _cipher(key: str, salt: bytes) -> AESGCM:
