@@ -1,34 +1,28 @@
-"""Error curves as pictures.
-
-Drawn with OpenCV, which the service has anyway: two plain charts do not pay for a plotting library
-with its ten dependencies in every installation.
-"""
-
-from __future__ import annotations
+"""Error curves as SVG, which browsers show and for which nothing has to be installed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 
-import cv2
-import numpy as np
-
-from recognition.inference.arrays import Floats, Image
+from recognition.inference.arrays import Floats
 from recognition.measuring.evaluation import Curve
 
-# Drawn larger and then reduced, which smooths lines and letters alike.
-_OVERSAMPLING = 2
+# Pixels, from the upper left corner.
 _WIDTH, _HEIGHT = 1000, 700
-_LEFT, _RIGHT, _TOP, _BOTTOM = 90, 40, 100, 80
-# Blue, green, red.
-_BLACK, _GREY, _PALE, _SHADE = (30, 30, 30), (120, 120, 120), (225, 225, 225), (244, 244, 244)
-_CURVE, _POINT = (170, 90, 20), (30, 60, 200)
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_LEFT, _RIGHT, _TOP, _BOTTOM = 90, 960, 100, 620
+_STYLE = """
+text { font: 14px sans-serif; fill: #1e1e1e } .title { font-size: 20px } .note { fill: #777 }
+.middle { text-anchor: middle } .end { text-anchor: end } .legend { fill: #c83c1e }
+polyline { fill: none; stroke: #e1e1e1 } .frame { stroke: #1e1e1e } .few { fill: #f4f4f4 }
+.level { stroke: #777; stroke-dasharray: 6 } .curve { stroke: #145aaa; stroke-width: 2 }
+.bar { stroke: #c83c1e; stroke-width: 1.5 } circle { fill: #c83c1e }
+"""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A threshold with the false match rate that was measured at it, and its interval."""
+    """The false match rate that was measured at a threshold, and its interval."""
 
     fmr: float
     low: float
@@ -42,12 +36,12 @@ class Plot:
     curve: Curve
     points: Sequence[Point]
     levels: dict[str, float]  # name of an operating point to its target FMR
-    measured_from: float  # below this FMR the errors are too few to be called measured
+    measured_from: float  # below this FMR there are too few errors for a measurement
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """Values to pixels of the finished picture, along one side."""
+    """Values to pixels, along one side."""
 
     low: float
     high: float
@@ -56,12 +50,12 @@ class _Axis:
     logarithmic: bool
 
     def at(self, value: float) -> float:
-        """Values beyond the ends are put there."""
+        """The place of a value; values beyond an end are put there."""
         low, value, high = (
             math.log10(v) if self.logarithmic else v
             for v in (self.low, min(max(value, self.low), self.high), self.high)
         )
-        return self.start + (self.end - self.start) * (value - low) / (high - low)
+        return round(self.start + (self.end - self.start) * (value - low) / (high - low), 1)
 
     def ticks(self) -> list[float]:
         if self.logarithmic:
@@ -69,120 +63,80 @@ class _Axis:
             return [10.0**decade for decade in decades]
         return [self.low + (self.high - self.low) * step / 10 for step in range(11)]
 
-    def label(self, value: float) -> str:
-        if not self.logarithmic:
-            return f"{value:.3g}"
-        return f"{value:g}" if value >= 0.01 else f"1e{math.log10(value):.0f}"
 
-
-def draw_det(plot: Plot) -> Image:
+def det(plot: Plot) -> str:
     """Detection error trade-off: false non-match rate over false match rate, both logarithmic."""
-    positive = plot.curve.fnmr[plot.curve.fnmr > 0]
-    y = _vertical(10.0 ** math.floor(math.log10(positive.min(initial=0.1))), logarithmic=True)
-    return _draw(plot, y, plot.curve.fnmr, [p.fnmr for p in plot.points], "False non-match rate")
+    least = float(plot.curve.fnmr[plot.curve.fnmr > 0].min(initial=0.1))
+    y = _Axis(10.0 ** math.floor(math.log10(least)), 1.0, _BOTTOM, _TOP, logarithmic=True)
+    points = [point.fnmr for point in plot.points]
+    return _chart(plot, y, plot.curve.fnmr, points, "False non-match rate")
 
 
-def draw_roc(plot: Plot) -> Image:
+def roc(plot: Plot) -> str:
     """Receiver operating characteristic: true accept rate over the logarithm of the FMR."""
     accepted = 1 - plot.curve.fnmr
-    # What few errors stand behind would squeeze the rest of a good pack's curve into a line.
-    least = accepted[plot.curve.fmr >= plot.measured_from].min(initial=1.0)
-    y = _vertical(min(0.9, math.floor(10 * float(least)) / 10), logarithmic=False)
-    return _draw(plot, y, accepted, [1 - p.fnmr for p in plot.points], "True accept rate")
+    # The part with few errors would squeeze the rest of a good pack's curve into a line.
+    least = float(accepted[plot.curve.fmr >= plot.measured_from].min(initial=1.0))
+    y = _Axis(min(0.9, math.floor(10 * least) / 10), 1.0, _BOTTOM, _TOP, logarithmic=False)
+    return _chart(plot, y, accepted, [1 - point.fnmr for point in plot.points], "True accept rate")
 
 
-def _vertical(low: float, *, logarithmic: bool) -> _Axis:
-    return _Axis(low, 1.0, _HEIGHT - _BOTTOM, _TOP, logarithmic)
-
-
-def _draw(plot: Plot, y: _Axis, rates: Floats, heights: Sequence[float], name: str) -> Image:
+def _chart(plot: Plot, y: _Axis, rates: Floats, heights: Sequence[float], name: str) -> str:
     least = 10.0 ** math.floor(math.log10(plot.curve.fmr.min()))
-    x = _Axis(least, 1.0, _LEFT, _WIDTH - _RIGHT, logarithmic=True)
-    canvas = _Canvas()
-    canvas.shade(x.start, y.end, x.at(plot.measured_from), y.start)
-    _draw_axes(canvas, x, y)
-    canvas.text(plot.title, _LEFT, 32, size=20)
-    canvas.text(name, 20, _TOP - 22, size=15)
-    canvas.text("False match rate", _WIDTH / 2, _HEIGHT - 20, size=15, anchor=0.5)
-    for level, fmr in plot.levels.items():
-        if fmr >= least:
-            canvas.line([(x.at(fmr), y.start), (x.at(fmr), y.end)], _GREY, dashed=True)
-            canvas.text(level, x.at(fmr), _TOP - 8, size=14, colour=_GREY, anchor=0.5)
-    if x.at(plot.measured_from) - x.start > 60:
-        canvas.text("too few errors", x.start + 6, y.start - 24, size=12, colour=_GREY)
-        canvas.text("to be measured", x.start + 6, y.start - 8, size=12, colour=_GREY)
+    x = _Axis(least, 1.0, _LEFT, _RIGHT, logarithmic=True)
     shown = [pair for pair in zip(plot.curve.fmr, rates, strict=True) if pair[1] >= y.low]
-    canvas.line([(x.at(fmr), y.at(rate)) for fmr, rate in shown], _CURVE, width=2)
-    for point, height in zip(plot.points, heights, strict=True):
-        if height < y.low:
-            continue
-        bar = [(x.at(point.low), y.at(height)), (x.at(point.high), y.at(height))]
-        canvas.line(bar, _POINT, width=1.5)
-        canvas.dot(x.at(point.fmr), y.at(height), _POINT)
-    canvas.text("bars: 95% interval", _WIDTH - _RIGHT, 60, size=13, colour=_POINT, anchor=1)
-    return canvas.picture()
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}">',
+        f'<style>{_STYLE}</style><rect width="100%" height="100%" fill="#fff"/>',
+        *_unmeasured(x, plot.measured_from),
+        *_axes(x, y),
+        _text("title", _LEFT, 32, plot.title),
+        _text("", 20, _TOP - 22, name),
+        _text("middle", _WIDTH / 2, _HEIGHT - 20, "False match rate"),
+        *_levels(x, plot.levels),
+        _line("curve", *((x.at(fmr), y.at(rate)) for fmr, rate in shown)),
+        *_points(x, y, zip(plot.points, heights, strict=True)),
+        _text("legend end", _RIGHT, 60, "bars: 95% interval"),
+        "</svg>",
+    ]
+    return "\n".join(parts)
 
 
-def _draw_axes(canvas: _Canvas, x: _Axis, y: _Axis) -> None:
+def _unmeasured(x: _Axis, measured_from: float) -> Iterable[str]:
+    width = x.at(measured_from) - _LEFT
+    yield (f'<rect class="few" x="{_LEFT}" y="{_TOP}" width="{width}" height="{_BOTTOM - _TOP}"/>')
+    if width > 60:
+        yield _text("note", _LEFT + 6, _BOTTOM - 24, "too few errors")
+        yield _text("note", _LEFT + 6, _BOTTOM - 8, "to be measured")
+
+
+def _axes(x: _Axis, y: _Axis) -> Iterable[str]:
     for tick in x.ticks():
-        canvas.line([(x.at(tick), y.start), (x.at(tick), y.end)], _PALE)
-        canvas.text(x.label(tick), x.at(tick), y.start + 24, size=14, anchor=0.5)
+        yield _line("", (x.at(tick), _BOTTOM), (x.at(tick), _TOP))
+        yield _text("middle", x.at(tick), _BOTTOM + 24, f"{tick:g}")
     for tick in y.ticks():
-        canvas.line([(x.start, y.at(tick)), (x.end, y.at(tick))], _PALE)
-        canvas.text(y.label(tick), x.start - 10, y.at(tick) + 5, size=14, anchor=1)
-    frame = [(x.start, y.end), (x.start, y.start), (x.end, y.start)]
-    canvas.line(frame, _BLACK, width=1.5)
+        yield _line("", (_LEFT, y.at(tick)), (_RIGHT, y.at(tick)))
+        yield _text("end", _LEFT - 10, y.at(tick) + 5, f"{tick:.3g}")
+    yield _line("frame", (_LEFT, _TOP), (_LEFT, _BOTTOM), (_RIGHT, _BOTTOM))
 
 
-class _Canvas:
-    """A white picture; positions and sizes are in pixels of the finished one."""
+def _levels(x: _Axis, levels: dict[str, float]) -> Iterable[str]:
+    for name, fmr in levels.items():
+        if fmr >= x.low:
+            yield _line("level", (x.at(fmr), _BOTTOM), (x.at(fmr), _TOP))
+            yield _text("note middle", x.at(fmr), _TOP - 8, name)
 
-    def __init__(self) -> None:
-        size = (_HEIGHT * _OVERSAMPLING, _WIDTH * _OVERSAMPLING, 3)
-        self._image = np.full(size, 255, np.uint8)
 
-    def line(
-        self,
-        points: Sequence[tuple[float, float]],
-        colour: tuple[int, int, int],
-        *,
-        width: float = 1,
-        dashed: bool = False,
-    ) -> None:
-        pixels = np.round(np.array(points) * _OVERSAMPLING).astype(np.int32)
-        pieces = [pixels]
-        if dashed:
-            count = max(2, int(np.abs(pixels[1] - pixels[0]).max()) // (6 * _OVERSAMPLING))
-            steps = np.linspace(pixels[0], pixels[1], count).round().astype(np.int32)
-            pieces = [steps[at : at + 2] for at in range(0, count - 1, 2)]
-        thickness = round(width * _OVERSAMPLING)
-        cv2.polylines(self._image, pieces, False, colour, thickness, cv2.LINE_AA)
+def _points(x: _Axis, y: _Axis, points: Iterable[tuple[Point, float]]) -> Iterable[str]:
+    for point, height in points:
+        if height >= y.low:
+            yield _line("bar", (x.at(point.low), y.at(height)), (x.at(point.high), y.at(height)))
+            yield f'<circle cx="{x.at(point.fmr)}" cy="{y.at(height)}" r="4"/>'
 
-    def dot(self, x: float, y: float, colour: tuple[int, int, int]) -> None:
-        centre = (round(x * _OVERSAMPLING), round(y * _OVERSAMPLING))
-        cv2.circle(self._image, centre, 4 * _OVERSAMPLING, colour, cv2.FILLED, cv2.LINE_AA)
 
-    def shade(self, left: float, top: float, right: float, bottom: float) -> None:
-        corners = [round(v * _OVERSAMPLING) for v in (left, top, right, bottom)]
-        cv2.rectangle(self._image, corners[:2], corners[2:], _SHADE, cv2.FILLED)
+def _line(kind: str, *places: tuple[float, float]) -> str:
+    return f'<polyline class="{kind}" points="{" ".join(f"{x},{y}" for x, y in places)}"/>'
 
-    def text(
-        self,
-        text: str,
-        x: float,
-        y: float,
-        *,
-        size: float,
-        colour: tuple[int, int, int] = _BLACK,
-        anchor: float = 0,
-    ) -> None:
-        """On the base line `y`; `anchor` is the share of the text that is left of `x`."""
-        # A scale of 1 is about 22 pixels from the base line to the top of a capital.
-        scale = size * _OVERSAMPLING / 30
-        width = cv2.getTextSize(text, _FONT, scale, _OVERSAMPLING)[0][0]
-        corner = (round(x * _OVERSAMPLING - anchor * width), round(y * _OVERSAMPLING))
-        cv2.putText(self._image, text, corner, _FONT, scale, colour, _OVERSAMPLING, cv2.LINE_AA)
 
-    def picture(self) -> Image:
-        size = (_WIDTH, _HEIGHT)
-        return cv2.resize(self._image, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+def _text(kind: str, x: float, y: float, text: str) -> str:
+    return f'<text class="{kind}" x="{x}" y="{y}">{escape(text)}</text>'

@@ -1,4 +1,4 @@
-"""What `calibrate` and `evaluate` found, as JSON and as pictures."""
+"""What `calibrate` and `evaluate` measured, as JSON and as charts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from recognition.inference.arrays import Image
 from recognition.inference.pack.declaration import Calibration, ModelPack
 from recognition.measuring import plots
 from recognition.measuring.calibration import Discard
@@ -212,13 +210,13 @@ def _name(path: Path, root: Path) -> str:
     return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
-# --- Pictures -------------------------------------------------------------------------------------
+# --- Charts ---------------------------------------------------------------------------------------
 
 
 def write_plots(
     folder: Path, title: str, pairs: Pairs, calibration: Calibration, found: Sequence[Level]
 ) -> None:
-    """det.png and roc.png."""
+    """Write det.svg and roc.svg."""
     points = [
         plots.Point(point.pairs / calibration.non_mated_pairs, *point.interval, fnmr)
         for point in calibration.table
@@ -232,10 +230,5 @@ def write_plots(
         {level.name: level.target_fmr for level in found},
         ERRORS_NEEDED / calibration.non_mated_pairs,
     )
-    _write(folder / "det.png", plots.draw_det(plot))
-    _write(folder / "roc.png", plots.draw_roc(plot))
-
-
-def _write(path: Path, image: Image) -> None:
-    # Not imwrite: it only warns where nothing can be written.
-    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    (folder / "det.svg").write_text(plots.det(plot), encoding="utf-8")
+    (folder / "roc.svg").write_text(plots.roc(plot), encoding="utf-8")

@@ -35,7 +35,7 @@ class Command(BaseCommand):
             "--report",
             type=Path,
             metavar="DIR",
-            help="write report.json, det.png and roc.png there",
+            help="write report.json, det.svg and roc.svg there",
         )
         parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
         parser.add_argument("--dry-run", action="store_true", help="leave pack.yaml as it is")
