@@ -2,7 +2,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.apps import apps as installed
-from django.db.models.signals import post_migrate, pre_delete
+from django.db.models.signals import post_migrate
 
 SWEEP, PURGE = "batch: sweep", "batch: purge"
 
@@ -12,23 +12,10 @@ class BatchConfig(AppConfig):
     verbose_name = "Jobs and callbacks"
 
     def ready(self) -> None:
-        from batch import models
-        from batch.privacy import erasure, export, merging, retention
-        from recognition.models import Face, User
-        from recognition.privacy.export import SECTIONS
-        from recognition.privacy.moves import face_moved, users_merging
-        from recognition.privacy.retention import RULES
-        from recognition.privacy.sealing import SEALED_MODELS
+        from batch import keeps
+        from recognition.privacy.keeping import KEEPS
 
-        RULES.extend([retention.end_overdue_jobs, retention.drop_jobs])
-        RULES.extend([retention.drop_addresses, retention.drop_secrets])
-        RULES.extend([retention.drop_tasks, retention.drop_sessions])
-        SECTIONS.extend(export.SECTIONS)
-        SEALED_MODELS.extend([models.Picture, models.WebhookSecret])
-        pre_delete.connect(erasure.forget, sender=User)
-        pre_delete.connect(erasure.forget_face, sender=Face)
-        face_moved.connect(erasure.forget_moved_face, sender=Face)
-        users_merging.connect(merging.hand_over, sender=User)
+        KEEPS.append(keeps.KEEPS)
         post_migrate.connect(_schedule_tasks, sender=self)
 
 

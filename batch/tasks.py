@@ -7,7 +7,7 @@ from django.conf import settings
 from batch.jobs import work as working
 from batch.queue import threads
 from batch.webhooks import callbacks
-from recognition.privacy import retention
+from recognition.privacy.keeping import retention_rules
 
 logger = logging.getLogger(__name__)
 
@@ -29,5 +29,5 @@ def sweep() -> None:
 
 def purge() -> None:
     """Like `manage.py purge`, but keeps the templates of former models: their deletion is final."""
-    for rule in retention.RULES:
+    for rule in retention_rules():
         logger.info(rule())

@@ -7,8 +7,8 @@ from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
 from recognition.errors import ServiceError
-from recognition.models import AuditEvent, User
-from recognition.privacy import erasure
+from recognition.models import AuditEvent
+from recognition.privacy.keeping import ids_of
 
 
 def events(wanted: Mapping[str, str]) -> QuerySet[AuditEvent]:
@@ -18,7 +18,7 @@ def events(wanted: Mapping[str, str]) -> QuerySet[AuditEvent]:
     """
     found = AuditEvent.objects.all()
     if (text := wanted.get("user_id")) is not None:
-        ids = erasure.ids_of(User(pk=_id(text)))
+        ids = ids_of(_id(text))
         found = found.filter(Q(user_id__in=ids) | Q(other_user_id__in=ids))
     if (action := wanted.get("action")) is not None:
         if "\0" in action:

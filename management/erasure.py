@@ -3,16 +3,14 @@
 import json
 import secrets
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.apps import apps
-from django.contrib.admin.models import LogEntry
 from django.db import connection
-from django.db.models import Q
-from django.db.models.signals import pre_delete
 
 from management import broken_off
 from recognition import audit, people
@@ -66,32 +64,28 @@ def _new_receipt_id() -> str:
 
 def _erase(actor: str, user_id: UUID) -> Receipt:
     people.require_not_merged(user_id)
-    # Also of one who is no user something may be held, such as jobs. The row is not locked here:
-    # see batch.privacy.erasure for the order.
-    user, is_new = User.objects.get_or_create(pk=user_id)
-    removed = _remove(user)
+    # Somebody who is no user may have jobs. The row keeps a registration from coming between.
+    _, is_new = User.objects.get_or_create(pk=user_id)
+    gone = erasure.erase(user_id)
+    removed = _named(gone.removed)
     if is_new:
         del removed["users"]
     if not removed:
         return _former_receipt(user_id)
     details: dict[str, Any] = {"receipt_id": _new_receipt_id(), "removed": removed}
-    for former in erasure.ids_of(user)[1:]:
+    for former in gone.person.ids[1:]:
         # A backup of before the merge still has them: see facesvc.backup.
         audit.note(actor, erasure.ERASED, user_id=former, **{**details, "removed": {}})
     return _receipt(audit.note(actor, erasure.ERASED, user_id=user_id, **details))
 
 
-def _remove(user: User) -> dict[str, int]:
-    # The receivers once before Django looks for what belongs to the user: they take the locks after
-    # which nothing more is added.
-    pre_delete.send(sender=User, instance=user, origin=user)
-    _, removed = user.delete()
-    erasure.note(user, removed)
-    counts = erasure.removed_so_far(user)
-    counts[Friendship._meta.label] //= 2  # each has two rows
+def _named(counts: Mapping[str, int]) -> dict[str, int]:
+    """Rows by the name of what they are, from rows by the label of their model."""
     named: Counter[str] = Counter()
     for label, count in counts.items():
         model = apps.get_model(label)
+        if model is Friendship:
+            count //= 2  # each has two rows
         # The API calls people users, as it does everywhere; the admin pages call them people.
         name = "users" if model is User else str(model._meta.verbose_name_plural)
         named[name.lower().replace(" ", "_")] += count
@@ -117,18 +111,3 @@ def _receipt(event: AuditEvent) -> Receipt:
         raise ValueError("an erasure without a user")
     details = event.details
     return Receipt(details["receipt_id"], event.user_id, event.at, details["removed"])
-
-
-def forget_admin_log(sender: type[User], instance: User, **kwargs: Any) -> None:
-    """A receiver of pre_delete."""
-    _, removed = LogEntry.objects.filter(about_in_admin_log(instance)).delete()
-    erasure.note(instance, removed)
-
-
-def about_in_admin_log(user: User) -> Q:
-    """What the admin pages noted has the name of what was changed."""
-    about = Q()
-    for trace in erasure.traces_of(user):
-        about |= Q(object_id=trace) | Q(object_repr__icontains=trace)
-        about |= Q(change_message__icontains=trace)
-    return about

@@ -27,6 +27,7 @@ from recognition.models import (
     User,
 )
 from recognition.privacy import moves
+from recognition.privacy.keeping import KEEPS
 from recognition.verification import sessions
 
 _MILDEST_FIRST = (PrivacyLevel.PUBLIC, PrivacyLevel.FRIENDS, PrivacyLevel.PRIVATE)
@@ -62,7 +63,7 @@ ON CONFLICT (user_id, source) DO UPDATE SET
     last_failure_at = greatest(kept.last_failure_at, excluded.last_failure_at)
 """
 _REMOVE_FAILURES = "DELETE FROM recognition_failurecount WHERE user_id = %(was)s"
-# Deleted without the receivers of pre_delete, which would erase what was moved.
+# Deleted without the receiver of pre_delete, which would erase what was moved.
 _REMOVE_USER = "DELETE FROM recognition_user WHERE id = %(was)s"
 
 
@@ -75,7 +76,8 @@ def merge(
     """
     if user_id == into:
         raise ServiceError("same_user", "A user is not merged into itself.")
-    moves.users_merging.send(sender=User, user_id=user_id, into=into)
+    for keeps in KEEPS:
+        keeps.hand_over(user_id, into)
     users = moves.lock_users(user_id, into)
     for each in (user_id, into):
         if each not in users:

@@ -13,12 +13,12 @@ from django.utils import timezone
 from management import broken_off, merging
 from management.operations import locked, locked_user
 from recognition import audit, people
-from recognition.api import idempotency
 from recognition.enrolment import lookalikes
 from recognition.errors import ServiceError
 from recognition.models import Attempt, Face, User
 from recognition.models.duplicates import DuplicateState, PossibleDuplicate
 from recognition.privacy import moves
+from recognition.privacy.keeping import KEEPS
 from recognition.verification import lockout, sessions
 
 MAX_REASON = 500  # characters
@@ -130,12 +130,11 @@ def _move(actor: str, face_id: str, to: UUID, reason: str, viewer_id: UUID | Non
     face = Face.objects.select_for_update().filter(face_id=face_id).first()
     if face is None or face.user_id != was:  # moved or deleted in between
         raise broken_off.ChangedError
-    idempotency.forget_face(Face, face)
     Attempt.objects.filter(user=was, face=face).update(face=None)
     moves.move([face.pk], to)
     face.refresh_from_db()
-    lookalikes.follow_move(face, was)
-    moves.face_moved.send(sender=Face, face=face, was=was)
+    for keeps in KEEPS:
+        keeps.move_face(face, was)
     about: dict[str, Any] = {
         "user_id": was,
         "other_user_id": to,

@@ -4,7 +4,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.db import connections as databases
 from django.db.backends.signals import connection_created
-from django.db.models.signals import post_delete, post_migrate, pre_delete
+from django.db.models.signals import post_migrate, pre_delete
 
 logger = logging.getLogger(__name__)
 
@@ -14,25 +14,19 @@ class RecognitionConfig(AppConfig):
     verbose_name = "People and recognition"
 
     def ready(self) -> None:
-        from recognition import checks  # noqa: F401  registers the system checks
-        from recognition.api import idempotency
-        from recognition.enrolment import lookalikes
+        from recognition import (
+            checks,  # noqa: F401  registers the system checks
+            keeps,
+        )
         from recognition.models import Face, User
-        from recognition.privacy import erasure, retention
+        from recognition.privacy import erasure
+        from recognition.privacy.keeping import KEEPS
         from recognition.processes import connections
-        from recognition.verification import recent_probes, sessions
 
         connection_created.connect(connections.prepare)
-        retention.RULES.extend([idempotency.drop_old, recent_probes.drop_old])
-        # After the receivers of `batch`, which comes first in INSTALLED_APPS: it locks its items
-        # before the user, as its workers do.
-        pre_delete.connect(sessions.hold_for_erasure, sender=User)
-        pre_delete.connect(idempotency.forget, sender=User)
-        pre_delete.connect(lookalikes.forget, sender=User)
-        pre_delete.connect(erasure.forget_faces, sender=User)
-        pre_delete.connect(idempotency.forget_face, sender=Face)
-        pre_delete.connect(lookalikes.forget_face, sender=Face)
-        post_delete.connect(erasure.forget_in_audit, sender=User)
+        KEEPS.insert(0, keeps.KEEPS)  # first in an export
+        pre_delete.connect(erasure.before_user, sender=User)
+        pre_delete.connect(erasure.before_face, sender=Face)
         post_migrate.connect(_prepare_search, sender=self)
 
 

@@ -1,15 +1,9 @@
-"""What batches keep of a user or a face goes with it, in the same transaction.
-
-Locks are taken in the order of the workers, who have an item when they come to its job and its
-user: items first, then jobs, then the user. So whoever locks a user before erasing them may wait
-for a worker that waits for them; the database then ends one of the two, and both may be tried
-again.
-"""
+"""What batches keep of a user or a face goes with it, in the same transaction."""
 
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django_q.models import Task
 
 from batch.models import (
@@ -22,55 +16,58 @@ from batch.models import (
     WebhookSecret,
     erased_image_id,
 )
-from recognition.models import Face, User
-from recognition.privacy import erasure
+from recognition.models import Face
+from recognition.privacy.keeping import Erasure, Person
 
 
-def forget(sender: type[User], instance: User, **kwargs: Any) -> None:
-    """A receiver of pre_delete. Pending pictures, own jobs, and the name in others' results."""
-    erasure.traces_of(instance)  # while there are faces
-    ids = erasure.ids_of(instance)
-    own = Item.objects.filter(job__user_id__in=ids)
-    # Waits for the workers that have one of them. None takes another: claims skip what is locked.
+def lock(erasure: Erasure) -> None:
+    """Own items and then jobs, as the workers, who have an item when they come to its job."""
+    lock_items_of(erasure.person.ids)
+    _forget_viewer(erasure)
+
+
+def lock_items_of(user_ids: list[UUID]) -> None:
+    """Wait for the workers that have an item of these users' jobs.
+
+    None takes another one: claims skip what is locked.
+    """
+    own = Item.objects.filter(job__user_id__in=user_ids)
     list(own.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
-    _forget_viewer(instance)
-    # Waits for those who are storing a result with the user in it; later ones find nobody.
-    User.objects.select_for_update().filter(pk=instance.pk).first()
-    _delete(instance, Job.objects.filter(user_id__in=ids))
+
+
+def forget(erasure: Erasure) -> None:
+    """Own jobs with all that belongs to them, and the name in others' results."""
+    ids = erasure.person.ids
     clients = [str(each) for each in ids]
-    _delete(instance, WebhookEndpoint.objects.filter(client__in=clients))
-    _delete(instance, WebhookSecret.objects.filter(client__in=clients))
-    _forget_in_items(instance)
-    _delete(instance, Task.objects.filter(tasks_about(instance)))
+    erasure.delete(Job.objects.filter(user_id__in=ids))
+    erasure.delete(WebhookEndpoint.objects.filter(client__in=clients))
+    erasure.delete(WebhookSecret.objects.filter(client__in=clients))
+    _forget_in_items(erasure)
+    erasure.delete(Task.objects.filter(tasks_about(erasure.person)))
 
 
-def tasks_about(user: User) -> Q:
+def tasks_about(person: Person) -> Q:
     """A failed task's traceback may quote a row. It is pickled, so that all are looked through."""
-    traces = erasure.traces_of(user)
     failed = Task.objects.filter(success=False).iterator()
-    return Q(pk__in=[task.pk for task in failed if any(t in str(task.result) for t in traces)])
+    found = [task.pk for task in failed if any(t in str(task.result) for t in person.traces)]
+    return Q(pk__in=found)
 
 
-def _delete(user: User, rows: "QuerySet[Any]") -> None:
-    _, removed = rows.delete()
-    erasure.note(user, removed)
-
-
-def _forget_viewer(user: User) -> None:
+def _forget_viewer(erasure: Erasure) -> None:
     """Jobs of services on behalf of the user: what waits is not looked at any more."""
-    viewers = [str(each) for each in erasure.ids_of(user)]
+    viewers = [str(each) for each in erasure.person.ids]
     theirs = Job.objects.filter(options__on_behalf_of__in=viewers)
     for job in theirs.select_for_update(no_key=True).order_by("pk"):
-        _delete(user, Picture.objects.filter(item__job=job, item__state=State.PENDING))
+        erasure.delete(Picture.objects.filter(item__job=job, item__state=State.PENDING))
         job.options = {**job.options, "on_behalf_of": None}
         job.save(update_fields=["options"])
 
 
-def _forget_in_items(user: User) -> None:
-    ids = erasure.ids_of(user)
+def _forget_in_items(erasure: Erasure) -> None:
+    ids = erasure.person.ids
     named = Item.objects.filter(user_ids__overlap=ids).order_by("pk")
     # Whoever works on one of them finds that the picture is gone, and stores nothing.
-    _delete(user, Picture.objects.filter(item__in=named.pending()))
+    erasure.delete(Picture.objects.filter(item__in=named.pending()))
     # Not those that a worker has: it may be waiting for the lock of this user.
     for item in named.pending().select_for_update(skip_locked=True):
         item.image_id, item.options, item.user_ids = erased_image_id(), {}, []
@@ -96,17 +93,15 @@ def _forget_in(item: Item, ids: list[UUID]) -> None:
     item.save(update_fields=["image_id", "result", "options", "user_ids"])
 
 
-def forget_face(sender: type[Face], instance: Face, origin: Any = None, **kwargs: Any) -> None:
-    """A receiver of pre_delete: its id, landmarks and age. With a user, `forget` has done it."""
-    if isinstance(origin, User) or (isinstance(origin, QuerySet) and origin.model is User):
-        return
-    # As above: waits for those who are storing a result with the face in it.
-    Face.objects.select_for_update().filter(pk=instance.pk).first()
-    forget_moved_face(sender, instance, instance.user_id)
+def forget_face(face: Face) -> None:
+    """Its id, landmarks and age."""
+    # Waits for those who are storing a result with the face in it; later ones do not find it.
+    Face.objects.select_for_update().filter(pk=face.pk).first()
+    forget_moved_face(face, face.user_id)
 
 
-def forget_moved_face(sender: type[Face], face: Face, was: UUID, **kwargs: Any) -> None:
-    """A receiver of face_moved: the results that name it as a face of its former user."""
+def forget_moved_face(face: Face, was: UUID) -> None:
+    """The results that name it as a face of its former user."""
     named = Item.objects.done().filter(user_ids__contains=[was])
     for item in named.select_for_update():
         result = without(item.result, "face_id", face.face_id)

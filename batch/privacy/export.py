@@ -14,35 +14,34 @@ from batch.models import (
     WebhookSecret,
 )
 from batch.privacy.erasure import tasks_about
-from recognition.models import User
-from recognition.privacy.erasure import ids_of
-from recognition.privacy.export import Row, Section, by, hits
+from recognition.privacy.export import hits
+from recognition.privacy.keeping import Person, Row, Section, by
 
 
-def _names(user: User) -> list[str]:
-    return [str(each) for each in ids_of(user)]
+def _names(person: Person) -> list[str]:
+    return [str(each) for each in person.ids]
 
 
-def _own_or_naming(user: User) -> Q:
-    ids = ids_of(user)
+def _own_or_naming(person: Person) -> Q:
+    ids = person.ids
     return Q(job__user_id__in=ids) | Q(user_ids__overlap=ids)
 
 
-def _on_behalf_of(user: User) -> Q:
-    return Q(options__on_behalf_of__in=_names(user))
+def _on_behalf_of(person: Person) -> Q:
+    return Q(options__on_behalf_of__in=_names(person))
 
 
-def _part_of_item(row: Row, user: User) -> Row:
+def _part_of_item(row: Row, person: Person) -> Row:
     """A search by another person has only this user's hits."""
-    is_own = row.pop("job__user_id") == user.pk
+    is_own = row.pop("job__user_id") == person.id
     if is_own or row["job__kind"] == Kind.REGISTER:
         return row
-    found = [hit for each in ids_of(user) for hit in hits(row["result"], each)]
-    return {**row, "options": {}, "user_ids": [user.pk], "result": found}
+    found = [hit for each in person.ids for hit in hits(row["result"], each)]
+    return {**row, "options": {}, "user_ids": [person.id], "result": found}
 
 
 SECTIONS = [
-    Section("jobs", Job, lambda user: Q(user_id=user.pk) | _on_behalf_of(user)),
+    Section("jobs", Job, lambda person: Q(user_id=person.id) | _on_behalf_of(person)),
     Section(
         "results",
         Item,
@@ -53,16 +52,16 @@ SECTIONS = [
     Section(
         "waiting_pictures",
         Picture,
-        lambda user: Q(item__in=Item.objects.filter(_own_or_naming(user))),
+        lambda person: Q(item__in=Item.objects.filter(_own_or_naming(person))),
         frozenset({"sealed"}),
     ),
     Section("callbacks", WebhookDelivery, by("job__user_id")),
     Section("callback_attempts", WebhookAttempt, by("delivery__job__user_id")),
-    Section("callback_addresses", WebhookEndpoint, lambda user: Q(client__in=_names(user))),
+    Section("callback_addresses", WebhookEndpoint, lambda person: Q(client__in=_names(person))),
     Section(
         "callback_secrets",
         WebhookSecret,
-        lambda user: Q(client__in=_names(user)),
+        lambda person: Q(client__in=_names(person)),
         frozenset({"sealed"}),
     ),
     Section("failed_tasks", Task, tasks_about, frozenset({"result", "args", "kwargs"})),

@@ -32,7 +32,6 @@ from recognition.access import Caller
 from recognition.api.service_view import ServiceView
 from recognition.errors import ServiceError
 from recognition.models import Face, IdempotencyKey, User
-from recognition.privacy import erasure
 
 _KEY = re.compile(r"[!-~]{1,255}")
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -173,14 +172,6 @@ def _named_in(answer: Any) -> set[UUID]:
     return set()
 
 
-def forget(sender: type[User], instance: User, **kwargs: Any) -> None:
-    """A receiver of pre_delete: what the user was answered, and what names the user."""
-    # Waits for those who are storing an answer with the user in it; later ones find nobody.
-    User.objects.select_for_update().filter(pk=instance.pk).first()
-    for user_id in erasure.ids_of(instance):
-        erasure.note(instance, forget_user(user_id))
-
-
 def forget_user(user_id: UUID) -> dict[str, int]:
     """What somebody was answered, and what names them; the user is locked."""
     about = Q(subject=str(user_id)) | Q(user_ids__contains=[user_id])
@@ -190,10 +181,10 @@ def forget_user(user_id: UUID) -> dict[str, int]:
     return removed
 
 
-def forget_face(sender: type[Face], instance: Face, **kwargs: Any) -> None:
-    """A receiver of pre_delete: the answer to its registration has its landmarks and age."""
-    named = IdempotencyKey.objects.filter(user_ids__contains=[instance.user_id])
-    named.filter(answer__contains=instance.face_id).delete()
+def forget_face(face: Face, was: UUID) -> None:
+    """The answer to the registration of a face of the user `was` has its landmarks and age."""
+    named = IdempotencyKey.objects.filter(user_ids__contains=[was])
+    named.filter(answer__contains=face.face_id).delete()
 
 
 def _replay(row: IdempotencyKey, fingerprint: str, caller: Caller, request: Request) -> Response:

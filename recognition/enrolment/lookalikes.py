@@ -13,11 +13,10 @@ from recognition.gallery import plans
 from recognition.gallery.search import Candidate, Gallery
 from recognition.gallery.statements import statements
 from recognition.inference.arrays import Floats
-from recognition.models import Face, Template, User
+from recognition.models import Face, Template
 from recognition.models.duplicates import DuplicateSearch, DuplicateState, PossibleDuplicate
 from recognition.packs.engine import Engine
 from recognition.packs.thresholds import STRICT
-from recognition.privacy import erasure
 from recognition.processes.stages import stage
 
 # A stranger may match in this share of the searches for one face under two users.
@@ -135,17 +134,10 @@ def _to_come(search: DuplicateSearch) -> QuerySet[Template]:
 # --- when users change ----------------------------------------------------------------------------
 
 
-def forget(sender: type[User], instance: User, **kwargs: object) -> None:
-    """A receiver of pre_delete, before the faces go: decisions as well."""
-    about = Q(user_a=instance) | Q(user_b=instance)
-    _, removed = PossibleDuplicate.objects.filter(about).delete()
-    erasure.note(instance, removed)
-
-
-def forget_face(sender: type[Face], instance: Face, **kwargs: object) -> None:
-    """A receiver of pre_delete: what is not decided cannot be shown without both faces."""
+def forget_face(face: Face) -> None:
+    """What is not decided cannot be shown without both faces."""
     open_ones = PossibleDuplicate.objects.filter(state=DuplicateState.OPEN)
-    open_ones.filter(Q(face_a=instance) | Q(face_b=instance)).delete()
+    open_ones.filter(Q(face_a=face) | Q(face_b=face)).delete()
 
 
 def follow_move(face: Face, was: UUID) -> None:

@@ -1,68 +1,67 @@
-"""What every app needs to let go of a person: their traces in texts, and what was removed.
+"""Erasing a person: all that is kept goes, in one order, wherever the deletion began."""
 
-A user is erased by deleting the row: receivers of pre_delete remove what no foreign key reaches.
-They note on the instance what they removed, for the receipt; see management.erasure.
-"""
-
-from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import Q, QuerySet
 
-from recognition.models import AuditEvent, Face, MergedUser, User
+from recognition.models import AuditEvent, Face, User
+from recognition.privacy.keeping import KEEPS, Erasure, Person
 
 ERASED = "user.erase"
 
 
-def note(user: User, removed: Mapping[str, int]) -> None:
-    """Rows by the label of their model, as `delete` returns them."""
-    removed_so_far(user).update(removed)
+class _Erased(QuerySet[User]):
+    """Users of whom only the row and its foreign keys are left: the receivers leave them alone."""
 
 
-def removed_so_far(user: User) -> Counter[str]:
-    counts: Counter[str] = user.__dict__.setdefault("_removed", Counter())
-    return counts
+@transaction.atomic
+def erase(user_id: UUID) -> Erasure:
+    """Remove a user with all that is kept of the person. The user need not have a row.
 
-
-def ids_of(user: User) -> list[UUID]:
-    """The user's id, and then the ids of those who were merged into the user.
-
-    All that were there whenever this was asked for: they no longer lead to whom is erased.
+    A worker has an item of a batch when it comes to its user. So the locks of the apps come first,
+    and the user after them.
     """
-    ids: dict[UUID, None] = user.__dict__.setdefault("_ids", {user.pk: None})
-    former = MergedUser.objects.filter(into=user.pk).order_by("pk").values_list("pk", flat=True)
-    ids.update(dict.fromkeys(former))
-    return [*ids]
+    erasure = Erasure(Person.of(user_id))
+    for keeps in KEEPS:
+        keeps.lock(erasure)
+    # Waits for those who are storing a row that names the user; later ones find nobody.
+    User.objects.select_for_update().filter(pk=user_id).first()
+    # Faces were enrolled while this waited, or another user was merged into this one.
+    erasure.person = Person.of(user_id)
+    for keeps in KEEPS:
+        keeps.forget(erasure)
+    erasure.delete(_Erased(User).filter(pk=user_id))  # with all that foreign keys lead to
+    _forget_in_audit(erasure)
+    return erasure
 
 
-def traces_of(user: User) -> list[str]:
-    """What a text that is about the user has in it: an id in both spellings, or ids of faces.
+def _forget_in_audit(erasure: Erasure) -> None:
+    """Of people who are gone the log keeps when, who and what, and the id.
 
-    All that were there whenever this was asked for: the faces go before the user.
+    The names of groups, the faces and who was merged go. The database allows just this change, and
+    only when the user is gone.
     """
-    traces: dict[str, None] = user.__dict__.setdefault("_traces", {})
-    ids = [text for each in ids_of(user) for text in (str(each), each.hex)]
-    faces = Face.objects.filter(user=user.pk).values_list("face_id", flat=True)
-    traces.update(dict.fromkeys([*ids, *faces]))
-    return [*traces]
-
-
-def forget_faces(sender: type[User], instance: User, **kwargs: Any) -> None:
-    """A receiver of pre_delete, after those that lock the user: also of faces that were enrolled
-    while they waited, since Django has looked for what belongs to the user before."""
-    _, removed = Face.objects.filter(user=instance.pk).delete()
-    note(instance, removed)
-
-
-def forget_in_audit(sender: type[User], instance: User, **kwargs: Any) -> None:
-    """A receiver of post_delete: of who is gone the log keeps when, who and what, and the id.
-
-    The names of groups, the faces and who was merged go. The database allows just this change.
-    """
-    ids = ids_of(instance)
+    ids = erasure.person.ids
     about = Q(user_id__in=ids) | Q(other_user_id__in=ids)
     rows = AuditEvent.objects.filter(about).exclude(action=ERASED)
     rows = rows.exclude(face_id="", details={}, other_user_id=None)
     rows.update(face_id="", details={}, other_user_id=None)
+
+
+def before_user(sender: type[User], instance: User, origin: Any, **kwargs: Any) -> None:
+    """The receiver of pre_delete: a user who is deleted from anywhere is erased.
+
+    Django finds nothing left then of what it had collected.
+    """
+    if not isinstance(origin, _Erased):
+        erase(instance.pk)
+
+
+def before_face(sender: type[Face], instance: Face, origin: Any, **kwargs: Any) -> None:
+    """The receiver of pre_delete of faces. With the user, `erase` does more than this."""
+    if isinstance(origin, User) or (isinstance(origin, QuerySet) and origin.model is User):
+        return
+    for keeps in KEEPS:
+        keeps.forget_face(instance)

@@ -3,13 +3,11 @@
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import models
 from django.db.models import Q
 
 from recognition import audit, people
@@ -34,42 +32,15 @@ from recognition.models import (
     User,
 )
 from recognition.privacy import sealing
-from recognition.privacy.erasure import ids_of
+from recognition.privacy.keeping import NOT_SHOWN, Person, Row, Section, by, sections
 from recognition.privacy.sealing import UnreadableError
 
-Row = dict[str, Any]
-NOT_SHOWN = "(not shown)"
 
-
-@dataclass(frozen=True)
-class Section:
-    """Rows of one model about a user. `hidden` columns are only mentioned: see ABOUT."""
-
-    name: str
-    model: type[models.Model]
-    about: Callable[[User], Q]
-    hidden: frozenset[str] = frozenset()
-    # What another person's row says about the user, where it speaks of others as well.
-    part: Callable[[Row, User], Row] = lambda row, user: row
-    more: tuple[str, ...] = ()  # columns of related rows
-
-    def rows(self, user: User) -> Iterator[Row]:
-        found = self.model._default_manager.filter(self.about(user)).order_by("pk")
-        columns = [field.attname for field in self.model._meta.concrete_fields]
-        shown = [name for name in columns if name not in self.hidden]
-        for row in found.values(*shown, *self.more):
-            yield self.part(row, user) | dict.fromkeys(sorted(self.hidden), NOT_SHOWN)
-
-
-def by(name: str) -> Callable[[User], Q]:
-    return lambda user: Q(**{name: user.pk})
-
-
-def _part_of_answer(row: Row, user: User) -> Row:
+def _part_of_answer(row: Row, person: Person) -> Row:
     answer = json.loads(row["answer"])
-    if row["subject"] != str(user.pk):
-        answer = hits(answer, user.pk)
-    return {**row, "user_ids": [user.pk], "answer": answer}
+    if row["subject"] != str(person.id):
+        answer = hits(answer, person.id)
+    return {**row, "user_ids": [person.id], "answer": answer}
 
 
 def hits(value: Any, user_id: UUID) -> list[Row]:
@@ -84,15 +55,15 @@ def hits(value: Any, user_id: UUID) -> list[Row]:
     return []
 
 
-def _in_audit(user: User) -> Q:
-    ids = ids_of(user)
+def _in_audit(person: Person) -> Q:
+    ids = person.ids
     about = Q(user_id__in=ids) | Q(other_user_id__in=ids) | Q(viewer_id__in=ids)
     return about | Q(actor__in=[f"user:{each}" for each in ids])
 
 
-def _part_of_event(row: Row, user: User) -> Row:
+def _part_of_event(row: Row, person: Person) -> Row:
     """The event as its user may read it: without the other person in it."""
-    ids = ids_of(user)
+    ids = person.ids
     if row["other_user_id"] not in ids:
         row = {**row, "other_user_id": None}
     if row["user_id"] in ids or row["actor"] in [f"user:{each}" for each in ids]:
@@ -100,13 +71,12 @@ def _part_of_event(row: Row, user: User) -> Row:
     return {**row, "user_id": None, "face_id": "", "details": {}}
 
 
-def _part_of_pair(row: Row, user: User) -> Row:
+def _part_of_pair(row: Row, person: Person) -> Row:
     """The possible duplicate without the other person in it."""
-    other = "b" if row["user_a_id"] == user.pk else "a"
+    other = "b" if row["user_a_id"] == person.id else "a"
     return {**row, f"user_{other}_id": None, f"face_{other}_id": None}
 
 
-# Other apps add theirs: see the apps.py of each.
 SECTIONS = [
     Section("user", User, by("pk")),
     Section("faces", Face, by("user_id")),
@@ -124,7 +94,7 @@ SECTIONS = [
     Section(
         "answers_for_repeated_requests",
         IdempotencyKey,
-        lambda user: Q(subject=str(user.pk)) | Q(user_ids__contains=[user.pk]),
+        lambda person: Q(subject=str(person.id)) | Q(user_ids__contains=[person.id]),
         frozenset({"fingerprint"}),
         part=_part_of_answer,
     ),
@@ -132,7 +102,7 @@ SECTIONS = [
     Section(
         "possible_duplicates",
         PossibleDuplicate,
-        lambda user: Q(user_a=user.pk) | Q(user_b=user.pk),
+        lambda person: Q(user_a=person.id) | Q(user_b=person.id),
         part=_part_of_pair,
     ),
     Section("audit_log", AuditEvent, _in_audit, part=_part_of_event),
@@ -165,15 +135,15 @@ def export(*, actor: str, user_id: UUID, asked_by: str) -> bytes:
     Raises user_not_found when nothing is held, user_merged.
     """
     people.require_not_merged(user_id)
-    user = User.objects.filter(pk=user_id).first() or User(pk=user_id)
-    if not any(next(section.rows(user), None) for section in SECTIONS):
+    person = Person.of(user_id)
+    if not any(next(section.rows(person), None) for section in sections()):
         raise ServiceError("user_not_found", "Nothing is held about such a user.")
     audit.note(actor, "user.export", user_id=user_id, asked_by=asked_by)
-    data = {section.name: [*section.rows(user)] for section in SECTIONS}
+    data = {section.name: [*section.rows(person)] for section in sections()}
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("README.txt", ABOUT)
-        pictures = dict(_pictures(user))
+        pictures = dict(_pictures(user_id))
         for row in data["kept_pictures"]:
             row["file"] = None
             if picture := pictures.get(row["face_id"]):
@@ -183,11 +153,11 @@ def export(*, actor: str, user_id: UUID, asked_by: str) -> bytes:
     return archive.getvalue()
 
 
-def _pictures(user: User) -> Iterator[tuple[int, tuple[str, bytes]]]:
+def _pictures(user_id: UUID) -> Iterator[tuple[int, tuple[str, bytes]]]:
     """File names and JPEGs of the crops that a key opens, by the primary keys of faces."""
     if not sealing.is_possible():
         return
-    for crop in FaceCrop.objects.filter(face__user=user.pk).select_related("face").iterator(10):
+    for crop in FaceCrop.objects.filter(face__user=user_id).select_related("face").iterator(10):
         try:
             yield crop.face_id, (f"pictures/{crop.face}.jpg", sealing.unseal(bytes(crop.sealed)))
         except UnreadableError:

@@ -4,15 +4,8 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import connection
-from django.dispatch import Signal
 
 from recognition.models import Face, User
-
-# Before any lock is taken: a receiver may take those that come before the users', then both users
-# by `lock_users`, and then hand over what it keeps. Arguments: user_id, into.
-users_merging = Signal()
-# The users and the face are locked. Arguments: face, with its new user, and `was`, the former one.
-face_moved = Signal()
 
 # A template never changes, and its listing neither changes its user: both are made again, by the
 # triggers of recognition.migrations, and so are the sketches and the counts.

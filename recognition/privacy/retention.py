@@ -1,6 +1,5 @@
-"""What `manage.py purge` drops because it is old."""
+"""What `manage.py purge` drops because it is old: the rules of this app."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
@@ -67,13 +66,3 @@ def drop_daily_counts() -> str:
     before = timezone.localdate() - timedelta(days=settings.FACESVC_AUDIT_RETENTION_DAYS)
     count, _ = DailyCount.objects.filter(day__lt=before).delete()
     return f"{count} counts of old days are dropped."
-
-
-# Each drops its rows and says how many. Who keeps something for a time adds a rule: see the apps.py
-# of each app.
-RULES: list[Callable[[], str]] = [
-    drop_sessions,
-    drop_rate_windows,
-    drop_audit_events,
-    drop_daily_counts,
-]

@@ -19,9 +19,6 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 
-# What `manage.py rotate_keys` encrypts anew: rows with a column `sealed`. Apps add their own.
-SEALED_MODELS: list[type[Model]] = []
-
 _GCM = b"\x81"
 _SALT = 32  # bytes
 # A key encrypts one message only.

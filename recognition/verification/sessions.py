@@ -1,7 +1,6 @@
 """Opening, finding and ending verification sessions."""
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -12,7 +11,7 @@ from django.utils import timezone
 from recognition import audit, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.models import Session, User
+from recognition.models import Session
 from recognition.models.sessions import Purpose, State
 from recognition.verification import lockout
 
@@ -119,11 +118,6 @@ def end_all(user_id: UUID) -> None:
     rows = list(open_ones.order_by("pk").select_for_update(no_key=True))
     ids = [row.pk for row in rows if row.is_open]
     Session.objects.filter(pk__in=ids).update(state=State.ENDED, ended_at=timezone.now())
-
-
-def hold_for_erasure(sender: type[User], instance: User, **kwargs: Any) -> None:
-    """A receiver of pre_delete: see hold_user. Whoever erases takes this lock first of all."""
-    User.objects.select_for_update().filter(pk=instance.pk).first()
 
 
 def _number(text: str) -> UUID | None:

@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from recognition.model_change import activation
 from recognition.model_change.activation import BusyError
-from recognition.privacy import retention
+from recognition.privacy.keeping import retention_rules
 
 
 class Command(BaseCommand):
@@ -14,7 +14,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for rule in retention.RULES:
+        for rule in retention_rules():
             self.stdout.write(rule())
         try:
             with activation.exclusive():

@@ -3,7 +3,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models import Model
 from tqdm import tqdm
 
 from facesvc.management.commands.reembed import run
@@ -14,6 +13,7 @@ from recognition.model_change.reembedding import Target
 from recognition.models import FaceCrop
 from recognition.packs import protection
 from recognition.privacy import sealing
+from recognition.privacy.keeping import sealed_models
 
 
 class Command(BaseCommand):
@@ -51,8 +51,7 @@ class Command(BaseCommand):
     def _rotate_sealed(self) -> list[str]:
         """Crops, and what else is sealed with their keys; how many of what no key opens."""
         unreadable = []
-        kinds: list[type[Model]] = [FaceCrop, *sealing.SEALED_MODELS]
-        for kind in kinds:
+        for kind in sealed_models():
             total = kind._default_manager.count()
             name = "crops" if kind is FaceCrop else str(kind._meta.verbose_name_plural)
             done = list(tqdm(sealing.rotate(kind), total=total, desc=name))

@@ -20,7 +20,7 @@ from pytest_django import Settings
 
 from batch.jobs import work
 from batch.models import Item, Job, Picture
-from management import erasure
+from management import erasure, moderation
 from recognition import daily_counts
 from recognition.enrolment import enrolling
 from recognition.models import (
@@ -32,7 +32,9 @@ from recognition.models import (
     Template,
     User,
 )
+from recognition.privacy import erasure as forgetting
 from recognition.privacy import retention
+from recognition.privacy.keeping import Keeps
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -186,6 +188,40 @@ def assert_everything_is_filled(dumped: Dump) -> None:
     assert tables_with(dumped, spelled(ZOE)) == HOLD_THE_ID
     assert set(dumped) == HOLD_THE_ID | HOLD_WHAT_IS_HERS | HOLD_NOBODY | EMPTY
     assert {table for table in dumped if is_empty(dumped, table)} == EMPTY
+
+
+def test_a_delete_from_anywhere_erases(life: Life) -> None:
+    """The log of the moderators and the audit log, too, which no foreign key reaches."""
+    hers = belongings()
+    User.objects.filter(pk=ZOE).delete()
+    after = dump()
+    assert tables_with(after, spelled(ZOE)) == {AUDIT}
+    assert not {what for what, needle in hers.items() if tables_with(after, [needle])}
+    assert not AuditEvent.objects.filter(user_id=ZOE).exclude(face_id="", details={}).exists()
+
+
+@pytest.mark.parametrize("way", ["erase", "delete", "delete a query"])
+def test_each_step_is_taken_once_and_all_locks_first(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entries of the list may stand in any order."""
+    make_face(make_user(OWNER), vector(1))
+    steps: list[str] = []
+
+    def noting(app: str) -> Keeps:
+        return Keeps(
+            lock=lambda erasing: steps.append(f"{app} locks"),
+            forget=lambda erasing: steps.append(f"{app} forgets"),
+            forget_face=lambda face: steps.append(f"{app} forgets a face"),
+        )
+
+    monkeypatch.setattr(forgetting, "KEEPS", [noting("b"), noting("a")])
+    if way == "erase":
+        erasure.erase(actor="test", user_id=OWNER)
+    else:
+        (User.objects.get() if way == "delete" else User.objects.all()).delete()
+    assert steps == ["b locks", "a locks", "b forgets", "a forgets"]
+    assert not Face.objects.exists()
 
 
 def test_others_keep_what_is_theirs(life: Life) -> None:
@@ -372,6 +408,24 @@ def test_a_job_that_is_just_being_stored(
         data_of(owner.post("batch-identify", **fields), 202)
         assert erasing[0].result(PATIENCE).removed["jobs"] == 1
     assert not Job.objects.exists() and not Picture.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_comes_while_the_erasure_waits(fake: FakePipeline) -> None:
+    """A face is enrolled and another user is merged: the erasure finds both."""
+    make_user(OWNER), make_user(FRIEND)
+    AuditEvent.objects.create(actor="a", action="b", user_id=FRIEND, details={"of": NAME})
+    with ThreadPoolExecutor(1) as threads, transaction.atomic():
+        User.objects.select_for_update().get(pk=OWNER)
+        run = lambda: erasure.erase(actor="test", user_id=OWNER)  # noqa: E731
+        erasing = threads.submit(closing_connection, run)
+        wait_for_a_lock()
+        make_face(User(pk=OWNER), vector(1))
+        moderation.merge_users(actor="test", user_id=FRIEND, into=OWNER)
+    assert erasing.result(PATIENCE).removed == {"faces": 1, "templates": 1, "users": 1}
+    assert not AuditEvent.objects.filter(action="b").exclude(details={}).exists()
+    erased = AuditEvent.objects.filter(action="user.erase")
+    assert {event.user_id for event in erased} == {OWNER, FRIEND}
 
 
 def closing_connection(task: Any) -> Any:

@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from batch.jobs import work
 from recognition.models import AuditEvent
-from recognition.privacy import export
+from recognition.privacy import keeping
 from tests.recognition.privacy.test_erasure import HOLD_THE_ID, HOLD_WHAT_IS_HERS
 from tests.support.builders import FRIEND, OWNER, STRANGER, FakePipeline, make_user
 from tests.support.everywhere import CONSENT, NAME, ZOE, Life, allow
@@ -46,7 +46,7 @@ def exported(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 def test_it_works(life: Life, tmp_path: Path) -> None:
     data, files = exported(tmp_path)
-    assert {section.name for section in export.SECTIONS} == set(data)
+    assert {section.name for section in keeping.sections()} == set(data)
     assert not [name for name, rows in data.items() if not rows]
     assert data["user"][0]["display_name"] == NAME
     assert all(face["metadata"]["consent"] == CONSENT for face in data["faces"][:2])
@@ -63,7 +63,7 @@ def test_it_works(life: Life, tmp_path: Path) -> None:
 
 
 def test_every_table_that_holds_something_is_in_it() -> None:
-    tables = {section.model._meta.db_table for section in export.SECTIONS}
+    tables = {section.model._meta.db_table for section in keeping.sections()}
     assert tables == HOLD_THE_ID | HOLD_WHAT_IS_HERS
 
 

@@ -1,0 +1,25 @@
+"""What this app keeps of people: see recognition.privacy.keeping."""
+
+from django.contrib.admin.models import LogEntry
+from django.db.models import Q
+
+from recognition.privacy.keeping import Erasure, Keeps, Person, Section
+
+
+def _about_in_admin_log(person: Person) -> Q:
+    """What the admin pages noted has the name of what was changed."""
+    about = Q()
+    for trace in person.traces:
+        about |= Q(object_id=trace) | Q(object_repr__icontains=trace)
+        about |= Q(change_message__icontains=trace)
+    return about
+
+
+def _forget(erasure: Erasure) -> None:
+    erasure.delete(LogEntry.objects.filter(_about_in_admin_log(erasure.person)))
+
+
+KEEPS = Keeps(
+    forget=_forget,
+    sections=(Section("operators_log", LogEntry, _about_in_admin_log),),
+)

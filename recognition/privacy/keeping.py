@@ -1,0 +1,128 @@
+"""What is kept of people, and how it goes: one list, to which each app adds one entry.
+
+Erasing, exporting, merging, purging and the rotation of keys go through the list. The entry of an
+app is in its `keeps.py`, and its `apps.py` adds it. What an app has to say about a person is one of
+the fields of `Keeps`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Model, Q, QuerySet
+
+from recognition.models import Face, MergedUser
+
+Row = dict[str, Any]
+NOT_SHOWN = "(not shown)"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who is looked for: `ids` are the user's id and then those that were merged into it.
+
+    A text that is about the person has one of `traces` in it: an id in both spellings, or the id of
+    a face.
+    """
+
+    id: UUID
+    ids: list[UUID]
+    traces: list[str]
+
+    @classmethod
+    def of(cls, user_id: UUID) -> "Person":
+        """As the database knows the person now."""
+        ids = ids_of(user_id)
+        faces = Face.objects.filter(user=user_id).values_list("face_id", flat=True)
+        spelled = [text for each in ids for text in (str(each), each.hex)]
+        return cls(user_id, ids, [*spelled, *faces])
+
+
+def ids_of(user_id: UUID) -> list[UUID]:
+    """The id itself, and then the ids of those who were merged into this user."""
+    former = MergedUser.objects.filter(into=user_id).order_by("pk").values_list("pk", flat=True)
+    return [user_id, *former]
+
+
+@dataclass
+class Erasure:
+    """The erasure of a person while it runs. `removed` counts rows by the label of their model."""
+
+    person: Person
+    removed: Counter[str] = field(default_factory=Counter)
+
+    def note(self, removed: Mapping[str, int]) -> None:
+        """Count rows, as the ORM's `delete` returns them."""
+        self.removed.update(removed)
+
+    def delete(self, rows: "QuerySet[Any]") -> None:
+        self.note(rows.delete()[1])
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows of one model about a person. `hidden` columns are only mentioned in an export."""
+
+    name: str
+    model: type[Model]
+    about: Callable[[Person], Q]
+    hidden: frozenset[str] = frozenset()
+    # What another person's row says about this one, where it speaks of others as well.
+    part: Callable[[Row, Person], Row] = lambda row, person: row
+    more: tuple[str, ...] = ()  # columns of related rows
+
+    def rows(self, person: Person) -> Iterator[Row]:
+        found = self.model._default_manager.filter(self.about(person)).order_by("pk")
+        columns = [column.attname for column in self.model._meta.concrete_fields]
+        shown = [name for name in columns if name not in self.hidden]
+        for row in found.values(*shown, *self.more):
+            yield self.part(row, person) | dict.fromkeys(sorted(self.hidden), NOT_SHOWN)
+
+
+def by(name: str) -> Callable[[Person], Q]:
+    return lambda person: Q(**{name: person.id})
+
+
+def _nothing(*args: Any) -> None:
+    """An app that keeps nothing of the kind."""
+
+
+@dataclass(frozen=True)
+class Keeps:
+    """What one app keeps of people. Each step runs in the transaction of what it belongs to.
+
+    `lock` takes the locks that come before the user's. What is done under them alone is done here.
+    `forget` removes what no foreign key reaches. The user is locked, so nothing is added any more.
+    `forget_face(face)`: a face is about to be deleted, and its user stays.
+    `move_face(face, was)`: a face has another user. Both users and the face are locked.
+    `hand_over(user_id, into)`: `user_id` is merged into `into`. No lock is taken yet.
+    """
+
+    lock: Callable[[Erasure], None] = _nothing
+    forget: Callable[[Erasure], None] = _nothing
+    forget_face: Callable[[Face], None] = _nothing
+    move_face: Callable[[Face, UUID], None] = _nothing
+    hand_over: Callable[[UUID, UUID], None] = _nothing
+    sections: Sequence[Section] = ()
+    # Each rule drops rows that are old, and says how many.
+    retain: Sequence[Callable[[], str]] = ()
+    # Models with an encrypted column `sealed`.
+    sealed: Sequence[type[Model]] = ()
+
+
+# The order matters to no lock: `lock` runs for all entries before `forget` runs for any.
+KEEPS: list[Keeps] = []
+
+
+def sections() -> list[Section]:
+    return [section for keeps in KEEPS for section in keeps.sections]
+
+
+def retention_rules() -> list[Callable[[], str]]:
+    return [rule for keeps in KEEPS for rule in keeps.retain]
+
+
+def sealed_models() -> list[type[Model]]:
+    return [model for keeps in KEEPS for model in keeps.sealed]
