@@ -20,13 +20,13 @@ then is not told the result: of many at once no more than 5 learn anything.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Greatest
+from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
@@ -44,46 +44,19 @@ DELAYED, OTHERS_DELAYED, LOCKED = 5, 25, 50
 _USERS_WITHIN, _NEWEST_OF_CLIENT = timedelta(hours=1), 200
 # A failure has so many parts: a frame of a call that shows somebody else is one of them.
 PARTS = 5
-# Seconds; doubled with every further failure, up to the longest.
-DELAY, LONGEST_DELAY = 30, 3600
-# Seconds without a failure after which one is forgotten.
-FORGIVEN_AFTER = 3600
-# What is left of the failures, in SQL.
-_FAILURES = f"""CASE WHEN c.source <> '{OTHERS}' THEN greatest(0, c.failures - greatest(0,
-        floor(extract(epoch FROM clock_timestamp() - c.last_failure_at) / {FORGIVEN_AFTER})))::int
-    WHEN c.last_failure_at < clock_timestamp() - interval '1 day' THEN 0 ELSE c.failures END"""
+# Doubled with every further failure, up to the longest.
+DELAY, LONGEST_DELAY = timedelta(seconds=30), timedelta(hours=1)
+# After so long without a failure one is forgotten, and all of those of strangers together.
+_FORGIVEN_AFTER, _STRANGERS_FORGIVEN_AFTER = timedelta(hours=1), timedelta(days=1)
 
-# Seconds to wait. A delay that is longer than any is of a clock that was set back since.
-_WAIT = f"""CASE WHEN c.blocked_until <= clock_timestamp() + interval '{LONGEST_DELAY} seconds'
-    THEN extract(epoch FROM c.blocked_until - clock_timestamp())::float END"""
-
-# One statement, which the ORM cannot say: counts a failure, or a part of one, unless the source is
-# blocked. The strangers together are delayed, and never locked: that would be too cheap. In the
-# order of the sources, so that two at once wait for each other and never both.
-_COUNT = f"""
+# Makes each row, or locks the one that is there, which the ORM cannot do at once. In the order of
+# the sources, so that of two attempts at once only one waits for the other.
+_LOCK = """
 INSERT INTO recognition_failurecount AS c (user_id, source, failures, parts, last_failure_at)
-SELECT %(user)s, source, %(parts)s::int / {PARTS}, mod(%(parts)s::int, {PARTS}), clock_timestamp()
-FROM unnest(%(sources)s::text[]) AS source
+SELECT %(user)s, source, 0, 0, clock_timestamp() FROM unnest(%(sources)s::text[]) AS source
 ORDER BY source
-ON CONFLICT (user_id, source) DO UPDATE SET
-    failures = {_FAILURES} + (c.parts + %(parts)s::int) / {PARTS},
-    parts = mod(c.parts + %(parts)s::int, {PARTS}),
-    last_failure_at = clock_timestamp(),
-    blocked_until = CASE WHEN c.parts + %(parts)s::int < {PARTS} THEN c.blocked_until
-        WHEN {_FAILURES} + 1 >= {{delayed}} THEN clock_timestamp()
-        + least({LONGEST_DELAY}, {DELAY} * 2 ^ ({_FAILURES} + 1 - {{delayed}}))
-        * interval '1 second' END,
-    locked_at = CASE WHEN c.parts + %(parts)s::int >= {PARTS} AND {_FAILURES} + 1 >= {LOCKED}
-        AND c.source <> '{OTHERS}' THEN clock_timestamp() END
-WHERE c.locked_at IS NULL AND coalesce({_WAIT} <= 0, true)
-RETURNING source, parts
-""".format(delayed=f"CASE c.source WHEN '{OTHERS}' THEN {OTHERS_DELAYED} ELSE {DELAYED} END")
-
-# FOR UPDATE locks in this order, too.
-_READ = f"""
-SELECT id, source, {_FAILURES}, locked_at IS NOT NULL, {_WAIT}
-FROM recognition_failurecount c WHERE user_id = %(user)s AND source = ANY (%(sources)s::text[])
-ORDER BY source
+ON CONFLICT (user_id, source) DO UPDATE SET source = c.source
+RETURNING *, clock_timestamp() AS now
 """
 
 
@@ -171,14 +144,13 @@ def failed(source: Source, *, parts: int = PARTS) -> bool:
 
     Raises too_many_attempts, locked.
     """
-    values: dict[str, Any] = {"user": source.user_id, "sources": source.counted_as, "parts": parts}
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT, values)
-        counted = dict(cursor.fetchall())
-    if len(counted) < len(source.counted_as):
-        require_free(source)
-        raise _too_many(1)  # the delay ended between the two statements
-    return parts == PARTS or counted[source.counted_as[0]] == 0
+    values = {"user": source.user_id, "sources": source.counted_as}
+    counts = [_Count(row, row.now) for row in FailureCount.objects.raw(_LOCK, values)]  # type: ignore[attr-defined]
+    _judge(counts)
+    whole = {count.row.source: count.add(parts) for count in counts}
+    fields = ["failures", "parts", "last_failure_at", "blocked_until", "locked_at"]
+    FailureCount.objects.bulk_update([count.row for count in counts], fields)
+    return whole[source.counted_as[0]]
 
 
 def succeeded(source: Source) -> None:
@@ -186,36 +158,64 @@ def succeeded(source: Source) -> None:
     counts = _read(source.user_id, source.counted_as, lock=True)
     _judge(counts)
     # Only what is locked here: any other row might be waited for in another order.
-    mine = [count for count in counts if count.source == source.counted_as[0]]
+    mine = [count for count in counts if count.row.source == source.counted_as[0]]
     if source.is_the_users or all(count.failures <= 1 for count in mine):
-        FailureCount.objects.filter(pk__in=[count.id for count in mine]).delete()
+        FailureCount.objects.filter(pk__in=[count.row.pk for count in mine]).delete()
     if source.is_the_users or not any(count.failures for count in mine):
         return
-    left = [count.id for count in counts if count.failures > 1 or count not in mine]
+    left = [count.row.pk for count in counts if count.failures > 1 or count not in mine]
     rows = FailureCount.objects.filter(pk__in=left)
     rows.update(failures=Greatest(F("failures") - 1, 0), blocked_until=None)
 
 
-class _Count(NamedTuple):
-    id: int
-    source: str
-    failures: int
-    is_locked: bool
-    wait: float | None  # seconds
+@dataclass(frozen=True)
+class _Count:
+    """The failures of a source, by the clock of the database."""
+
+    row: FailureCount
+    now: datetime
+
+    @property
+    def failures(self) -> int:
+        """What is left of them."""
+        age = self.now - self.row.last_failure_at
+        if self.row.source == OTHERS:
+            return 0 if age > _STRANGERS_FORGIVEN_AFTER else self.row.failures
+        return max(0, self.row.failures - max(0, age // _FORGIVEN_AFTER))
+
+    @property
+    def wait(self) -> float:
+        """Seconds. A delay that is longer than any is of a clock that was set back since."""
+        left = (self.row.blocked_until or self.now) - self.now
+        return left.total_seconds() if left <= LONGEST_DELAY else 0
+
+    def add(self, parts: int) -> bool:
+        """Count parts of a failure; whether they made a whole one.
+
+        The strangers together are delayed, and never locked: that would be too cheap.
+        """
+        row, is_others = self.row, self.row.source == OTHERS
+        is_whole, row.parts = divmod(row.parts + parts, PARTS)
+        row.failures, row.last_failure_at = self.failures + is_whole, self.now
+        if is_whole:
+            doubled = row.failures - (OTHERS_DELAYED if is_others else DELAYED)
+            delay = min(LONGEST_DELAY, DELAY * 2 ** min(doubled, 10)) if doubled >= 0 else None
+            row.blocked_until = self.now + delay if delay else None
+            row.locked_at = self.now if row.failures >= LOCKED and not is_others else None
+        return bool(is_whole)
 
 
 def _read(user_id: UUID, sources: list[str], *, lock: bool = False) -> list[_Count]:
-    with connection.cursor() as cursor:
-        statement = _READ + ("FOR UPDATE" if lock else "")
-        cursor.execute(statement, {"user": user_id, "sources": sources})
-        return [_Count(*row) for row in cursor.fetchall()]
+    rows = FailureCount.objects.filter(user=user_id, source__in=sources).order_by("source")
+    rows = rows.select_for_update() if lock else rows
+    return [_Count(row, row.now) for row in rows.annotate(now=Now())]
 
 
 def _judge(counts: list[_Count]) -> int:
     """The most failures of any. Raises too_many_attempts, locked."""
-    if any(count.is_locked for count in counts):
+    if any(count.row.locked_at for count in counts):
         raise ServiceError("locked", "Too many attempts failed; a moderator has to unlock.")
-    wait = max((count.wait or 0 for count in counts), default=0)
+    wait = max((count.wait for count in counts), default=0)
     if wait > 0:
         raise _too_many(wait)
     return max((count.failures for count in counts), default=0)

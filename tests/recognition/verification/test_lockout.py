@@ -1,6 +1,5 @@
 """5 failures in a row: a delay that grows. 50: locked until a moderator unlocks."""
 
-import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from pytest_django import Settings
 from recognition.errors import ServiceError
 from recognition.models import Attempt, AuditEvent, FailureCount, Session, User
 from recognition.verification import lockout
+from tests.support import processes
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -405,33 +405,46 @@ def test_of_16_at_once_5_are_told(settings: Settings) -> None:
     assert Attempt.objects.count() == 5
 
 
-# Nothing but a connection of its own and the statement, as often as the statement lets it.
-WORKER = """
-import json, sys, psycopg
-parameters, statement, values = json.load(sys.stdin)
-with psycopg.connect(**parameters, autocommit=True) as connection:
-    print(sum(len(connection.execute(statement, values).fetchall()) for _ in range(10)))
+# Nothing but a connection of its own and the count, as often as it is counted.
+WORKERS = """
+import multiprocessing, sys, uuid
+import django
+
+django.setup()
+
+from django.db import transaction
+from recognition.errors import ServiceError
+from recognition.verification import lockout
+
+
+def count(_):
+    source, counted = lockout.Source(uuid.UUID(sys.argv[1]), "", "", is_own=True), 0
+    for _ in range(10):
+        try:
+            with transaction.atomic():
+                counted += lockout.failed(source)
+        except ServiceError:
+            pass
+    return counted
+
+
+with multiprocessing.get_context("fork").Pool(16) as processes:
+    print(sum(processes.map(count, range(16), chunksize=1)))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_16_processes_count_right() -> None:
-    parameters = connection.get_connection_params()
-    plain = {name: parameters[name] for name in ("host", "port", "user", "dbname")}
-    values = {"user": str(OWNER), "sources": ["own"], "parts": lockout.PARTS}
-    work = json.dumps([plain, lockout._COUNT, values])
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(16)
-    ]
-    counted = [int(process.communicate(work, timeout=PATIENCE)[0]) for process in processes]
-    assert sum(counted) == FailureCount.objects.get().failures == 5
+    done = subprocess.run(
+        [sys.executable, "-c", WORKERS, str(OWNER)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=processes.environment(DJANGO_SETTINGS_MODULE="facesvc.settings"),
+        cwd=processes.PROJECT,
+        timeout=PATIENCE,
+    )
+    assert int(done.stdout) == FailureCount.objects.get().failures == 5
 
 
 @pytest.mark.slow
@@ -443,7 +456,7 @@ def test_of_16_processes_5_attempts_are_told() -> None:
     for _ in range(3):
         FailureCount.objects.all().delete()
         answers, seconds = hammer(guesses, RATE_LIMIT_PER_MINUTE="0", RATE_LIMIT_PER_HOUR="0")
-        if seconds < lockout.DELAY:  # after it a sixth attempt is due
+        if seconds < lockout.DELAY.total_seconds():  # after it a sixth attempt is due
             break
     assert sorted(answer.status for answer in answers) == [200] * 5 + [429] * 59
     count = FailureCount.objects.get()
