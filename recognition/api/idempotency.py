@@ -218,12 +218,10 @@ def _add(digest: Any, value: Any) -> None:
     """Every part with its kind and length, so that no two values look the same."""
     match value:
         case MultiValueDict():
-            _add(digest, {name: value.getlist(name) for name in value})
+            _add(digest, dict(value.lists()))
         case Mapping():
-            digest.update(b"{%d" % len(value))
-            for name in sorted(value):
-                _add(digest, name)
-                _add(digest, value[name])
+            digest.update(b"{")
+            _add(digest, [part for pair in sorted(value.items()) for part in pair])
         case list():
             digest.update(b"[%d" % len(value))
             for each in value:
@@ -238,9 +236,8 @@ def _add(digest: Any, value: Any) -> None:
             digest.update(b"b%d:" % len(value))
             digest.update(value)  # not copied: it may be a picture
         case str():
-            text = value.encode()
-            digest.update(b"s%d:" % len(text))
-            digest.update(text)
+            digest.update(b"s")
+            _add(digest, value.encode())
         case _:
-            text = json.dumps(value).encode()
-            digest.update(b"j%d:" % len(text) + text)
+            digest.update(b"j")
+            _add(digest, json.dumps(value).encode())
