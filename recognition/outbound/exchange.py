@@ -206,8 +206,8 @@ def _explained(
     # Once the deadline is over, whatever the error is, it is of our own making.
     if now >= deadline or isinstance(error, TimeoutError):
         missing = "answer" if connection and connection.is_connected else "connection"
-        seconds = max(0, min(now, deadline) - began)
-        return ExchangeError("timeout", f"no {missing} within {seconds:.2g} seconds")
+        seconds = round(max(0, min(now, deadline) - began), 1)
+        return ExchangeError("timeout", f"no {missing} within {seconds:g} seconds")
     if isinstance(error, (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)):
         message = "the receiver closed the connection without an answer"
     else:
