@@ -23,7 +23,7 @@ import django
 from cryptography.fernet import Fernet
 
 from benchmarks.service import prepared, worker
-from facesvc.processes import MALLOC
+from facesvc.running.run import MALLOC
 
 if TYPE_CHECKING:
     from recognition.access import Caller

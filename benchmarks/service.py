@@ -20,7 +20,8 @@ from pathlib import Path
 
 import psutil
 
-from facesvc.processes import MALLOC, die_with_parent
+from facesvc.running.run import MALLOC
+from recognition.processes.orphans import die_with_parent
 
 PROJECT = Path(__file__).parents[1]
 PREFIX = "/api/v1/face-recognition"

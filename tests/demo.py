@@ -81,8 +81,8 @@ def running(data_dir: Path) -> str:
 
 def run(host: str, port: int) -> int:
     """The service, with the people in it once it is ready. Ctrl-C ends both."""
-    from facesvc.processes import die_with_parent
     from facesvc.running.run import address
+    from recognition.processes.orphans import die_with_parent
 
     command = [sys.executable, "-m", "facesvc.running.run", "--host", host, "--port", str(port)]
     end = die_with_parent(signal.SIGTERM)

@@ -6,7 +6,6 @@ cluster stands still for ever; the children of a killed cluster go on unsupervis
 
 import logging
 import os
-import signal
 from contextlib import suppress
 from typing import Any
 
@@ -18,26 +17,10 @@ from django_q.conf import Conf
 from django_q.queues import Queue
 from django_q.tasks import async_task
 
-from recognition.processes import orphans
-
 logger = logging.getLogger(__name__)
 
 # Seconds. A worker holds its timer's lock for microseconds; if it takes longer, it was killed.
 _LOCK_SECONDS = 10
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill processes that are forked from now on with their parent (Linux)."""
-    parent = 0
-
-    def before() -> None:
-        nonlocal parent
-        parent = os.getpid()
-
-    def in_child() -> None:
-        orphans.signal_at_end_of(parent, signal.SIGKILL)
-
-    os.register_at_fork(before=before, after_in_child=in_child)
 
 
 class _TimerLock:

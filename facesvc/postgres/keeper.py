@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 
 from facesvc.postgres import locks
-from facesvc.processes import die_with_parent
+from recognition.processes.orphans import die_with_parent
 
 STOP_TIMEOUT = 60
 

@@ -22,14 +22,16 @@ from django.conf import settings
 from facesvc.monitoring import terminal
 from facesvc.postgres import cluster, database, locks
 from facesvc.postgres.cluster import DatabaseError
-from facesvc.processes import MALLOC, die_with_parent
 from facesvc.running.probe import readiness
 from facesvc.running.reviver import Reviver
 from facesvc.running.supervisor import GaveUpError, Supervisor, say
+from recognition.processes.orphans import die_with_parent
 
 READY_TIMEOUT = 120  # seconds
 TOKEN_HOURS = 2
 TOKEN_CALLS = 600  # a minute: somebody who tries things out is alone
+# For glibc, as in the image: see docs/deployment.md.
+MALLOC = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "262144"}
 # As it was given to us: Django sets TZ in ours.
 _ENVIRONMENT = dict(os.environ)
 

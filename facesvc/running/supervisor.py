@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from facesvc.processes import die_with_parent
+from recognition.processes.orphans import die_with_parent
 
 MAX_RESTARTS = 5
 RESTART_WINDOW = 60  # seconds

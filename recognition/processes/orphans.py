@@ -2,9 +2,12 @@
 
 import ctypes
 import os
+import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 _SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
@@ -12,7 +15,26 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def signal_at_end_of(parent: int, signum: int) -> None:
+def die_with_parent(signum: int) -> Callable[[], None]:
+    """A `preexec_fn`: the kernel sends `signum` to the child when its parent is gone (Linux)."""
+    return partial(_signal_at_end_of, os.getpid(), signum)
+
+
+def kill_forked_with_parent() -> None:
+    """From now on, the kernel kills forked processes when their parent is gone (Linux)."""
+    parent = 0
+
+    def before() -> None:
+        nonlocal parent
+        parent = os.getpid()
+
+    def in_child() -> None:
+        _signal_at_end_of(parent, signal.SIGKILL)
+
+    os.register_at_fork(before=before, after_in_child=in_child)
+
+
+def _signal_at_end_of(parent: int, signum: int) -> None:
     """In a forked process: have the kernel send the signal when its parent is gone (Linux)."""
     if _libc is None:
         return

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from facesvc import processes
 from facesvc.postgres import database
+from facesvc.running import run
 from tests.facesvc.running.test_run import free_port
 from tests.support.patience import PATIENCE, wait_until
 from tests.support.photos import astronaut, jpeg
@@ -139,4 +139,4 @@ def wait_for_the_probe(target: Path, environment: Mapping[str, str], port: int) 
 
 
 def test_memory_is_handled_as_in_make_run() -> None:
-    assert processes.MALLOC.items() <= environment_of_the_image(Path("/opt")).items()
+    assert run.MALLOC.items() <= environment_of_the_image(Path("/opt")).items()

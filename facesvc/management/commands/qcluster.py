@@ -4,15 +4,15 @@ from django.conf import settings
 from django_q import cluster
 from django_q.management.commands import qcluster
 
-from batch.queue.cluster import Sentinel, die_with_parent
-from recognition.processes import connections
+from batch.queue.cluster import Sentinel
+from recognition.processes import connections, orphans
 
 
 class Command(qcluster.Command):  # type: ignore[misc]
     """django-q2's own command, with processes that may be killed."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        die_with_parent()
+        orphans.kill_forked_with_parent()
         # A task ends after this; what it purges may take long.
         connections.limit(
             statement_seconds=settings.TASK_SECONDS, lock_seconds=settings.FACESVC_LOCK_SECONDS
