@@ -26,6 +26,7 @@ from recognition.measuring.comparisons import (
     threshold_at,
 )
 from recognition.measuring.intervals import Rate
+from recognition.measuring.photos import PhotosError
 
 # FMRs of the table. 1 is the least similar pair of strangers.
 _POINTS = (1.0, 0.3, 0.1, 0.03, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6, 1e-7, 1e-8)
@@ -41,17 +42,13 @@ _SQUEEZED = 0.1
 _DISCARDED = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 
 
-class TooFewPhotosError(ValueError):
-    """The folder has too few people or photos to calibrate on."""
-
-
 def calibrate(embeddings: Floats, people: Numbers, *, data: str, model_version: str) -> Calibration:
-    """The calibration of a pack from one embedding (unit, D) a photo. Raises TooFewPhotosError."""
+    """The calibration of a pack from one embedding (unit, D) a photo. Raises PhotosError."""
     pairs = all_pairs(embeddings, people)
     if len(pairs.non_mated) < _PAIRS_NEEDED or not len(pairs.mated):
-        raise TooFewPhotosError(
-            f"{len(pairs.mated)} pairs of photos of one person and {len(pairs.non_mated)} of "
-            f"different people; at least 1 and {_PAIRS_NEEDED} are needed"
+        raise PhotosError(
+            f"The folder is too small: {len(pairs.mated)} pairs of photos of one person and "
+            f"{len(pairs.non_mated)} of different people; at least 1 and {_PAIRS_NEEDED} are needed"
         )
     mean = float(pairs.non_mated.mean(dtype=np.float64))
     zero = round(mean, 4) if mean > _SQUEEZED else 0.0

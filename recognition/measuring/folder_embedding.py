@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from django.conf import settings
-from django.core.management.base import CommandError, OutputWrapper
+from django.core.management.base import OutputWrapper
 from tqdm import tqdm
 
 from recognition.inference.arrays import Floats
@@ -18,7 +18,7 @@ from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import ModelPack, PackError, find_pack
 from recognition.measuring.comparisons import Numbers, found_faces
 from recognition.measuring.photo_embedding import EmbeddedPhoto, Limits, embed_photos
-from recognition.measuring.photos import Photo, find_photos
+from recognition.measuring.photos import Photo, PhotosError, find_photos
 from recognition.packs import downloads
 
 
@@ -50,29 +50,24 @@ class EmbeddedFolder:
 def open_pack(name: str) -> ModelPack:
     """A pack with its files in the data folder, as far as they are on this machine.
 
-    Raises CommandError.
+    Raises PackError.
     """
-    try:
-        pack = find_pack(name, settings.PACK_FOLDERS)
-        if pack.terms and not weights.is_prepared(pack, settings.MODELS_DIR):
-            # They are shown and accepted there.
-            raise PackError(
-                f"the pack {name!r} is not prepared: run `manage.py models pull {name}`"
-            )
-        downloads.pull(pack, settings.MODELS_DIR, settings.FACESVC_MODEL_SOURCE)
-    except PackError as error:
-        raise CommandError(str(error)) from error
+    pack = find_pack(name, settings.PACK_FOLDERS)
+    if pack.terms and not weights.is_prepared(pack, settings.MODELS_DIR):
+        # The command shows the terms, and takes the consent.
+        raise PackError(f"the pack {name!r} is not prepared: run `manage.py models pull {name}`")
+    downloads.pull(pack, settings.MODELS_DIR, settings.FACESVC_MODEL_SOURCE)
     return pack
 
 
 def find_labelled(folder: Path, output: OutputWrapper) -> list[Photo]:
-    """The photos of a folder that say who is in them. Raises CommandError."""
+    """The photos of a folder that say who is in them. Raises PhotosError."""
     if not folder.is_dir():
-        raise CommandError(f"{folder} is not a folder.")
+        raise PhotosError(f"{folder} is not a folder.")
     photos = list(find_photos(folder))
     labelled = [photo for photo in photos if photo.person]
     if not labelled:
-        raise CommandError(f"{folder} has no photos that say who is in them.")
+        raise PhotosError(f"{folder} has no photos that say who is in them.")
     if len(labelled) < len(photos):
         output.write(
             f"{len(photos) - len(labelled)} photos are left out: neither a folder nor the file's "
@@ -82,9 +77,9 @@ def find_labelled(folder: Path, output: OutputWrapper) -> list[Photo]:
 
 
 def embed(photos: Sequence[Photo], pack: ModelPack, *, workers: int) -> EmbeddedFolder:
-    """The folder's faces, people told apart by name, with a progress bar. Raises CommandError."""
+    """The folder's faces, people told apart by name, with a progress bar. Raises PhotosError."""
     if workers < 1:
-        raise CommandError("--workers must be at least 1.")
+        raise PhotosError("--workers must be at least 1.")
     limits = Limits(settings.MAX_IMAGE_BYTES, settings.MAX_IMAGE_PIXELS)
     results = embed_photos(photos, pack, settings.MODELS_DIR, limits, workers=workers)
     try:
@@ -92,9 +87,9 @@ def embed(photos: Sequence[Photo], pack: ModelPack, *, workers: int) -> Embedded
             tqdm(results, total=len(photos), unit="photo", desc=f"Embedding ({pack.name})")
         )
     except (PackError, BrokenProcessPool) as error:
-        raise CommandError(f"The photos could not be embedded: {error}") from error
+        raise PhotosError(f"The photos could not be embedded: {error}") from error
     if all(face.embedding is None for face in faces):
-        raise CommandError(f"No face was found in any photo. {photos[0].path}: {faces[0].problem}")
+        raise PhotosError(f"No face was found in any photo. {photos[0].path}: {faces[0].problem}")
     return _collect(faces, pack.recogniser.dimensions)
 
 

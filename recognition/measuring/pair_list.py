@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from recognition.measuring.comparisons import Numbers
-from recognition.measuring.photos import Photo, person_of
+from recognition.measuring.photos import Photo, PhotosError, person_of
 
 _SAME = {"1": True, "true": True, "0": False, "false": False}
 _COLUMNS = ["path_a", "path_b", "same"]
 
 
-class PairListError(ValueError):
+class PairListError(PhotosError):
     """The list cannot be used; the message names the file and the line."""
 
 

@@ -15,6 +15,10 @@ _CAMERA = re.compile(
 )
 
 
+class PhotosError(ValueError):
+    """The photos cannot be measured; the message says why."""
+
+
 @dataclass(frozen=True)
 class Photo:
     path: Path

@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
 
-from recognition.inference.pack.declaration import Calibration, ModelPack
+from facesvc.management.service_command import ServiceCommand
+from recognition.inference.pack.declaration import Calibration
 from recognition.measuring import calibration, reports
-from recognition.measuring.calibration import TooFewPhotosError
 from recognition.measuring.comparisons import all_pairs
 from recognition.measuring.evaluation import error_curve
 from recognition.measuring.folder_embedding import EmbeddedFolder, embed, find_labelled, open_pack
@@ -19,7 +18,7 @@ from recognition.packs.scores import ScoreScale
 _NAMED = 20
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     # The checks complain of a pack that is not ready, which this is to make.
     requires_system_checks = []
     help = (
@@ -45,7 +44,12 @@ class Command(BaseCommand):
         pack = open_pack(options["pack"])
         labelled = find_labelled(folder, self.stdout)
         photos = embed(labelled, pack, workers=options["workers"])
-        measured = _measure(photos.found(), pack, options["data"] or folder.resolve().name)
+        measured = calibration.calibrate(
+            photos.found().embeddings,
+            photos.found().people,
+            data=options["data"] or folder.resolve().name,
+            model_version=pack.model_version,
+        )
         levels = reports.levels(photos.found(), ScoreScale(measured))
         report = {
             **reports.describe_folder(pack, photos, folder),
@@ -130,22 +134,10 @@ class Command(BaseCommand):
             f"{report['pack']} on {measured.data}: {measured.photos:,} photos of "
             f"{measured.identities:,} people"
         )
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            reports.write_json(target / "report.json", report)
-            reports.write_plots(target, title, pairs, measured, levels)
-        except OSError as error:
-            raise CommandError(f"{target}: {error.strerror}") from error
+        target.mkdir(parents=True, exist_ok=True)
+        reports.write_json(target / "report.json", report)
+        reports.write_plots(target, title, pairs, measured, levels)
         self.stdout.write(f"The report is in {target}.")
-
-
-def _measure(found: EmbeddedFolder, pack: ModelPack, data: str) -> Calibration:
-    try:
-        return calibration.calibrate(
-            found.embeddings, found.people, data=data, model_version=pack.model_version
-        )
-    except TooFewPhotosError as error:
-        raise CommandError(f"The folder is too small: {error}.") from error
 
 
 def _pack_file(name: str) -> Path:

@@ -3,11 +3,10 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from facesvc import __version__
 from facesvc.doctor.checks import CHECKS
 from facesvc.doctor.findings import Finding, State, examine
+from facesvc.management.service_command import ServiceCommand
 from facesvc.monitoring import terminal
 
 _COLOURS = {
@@ -18,7 +17,7 @@ _COLOURS = {
 }
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     # What they find is one of the findings.
     requires_system_checks = []
     help = (

@@ -5,15 +5,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 from tqdm import tqdm
 
+from facesvc.management.service_command import ServiceCommand
 from recognition import people
 from recognition.enrolment import enrolling
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
-from recognition.inference.pack.declaration import PackError
 from recognition.measuring.photos import Photo, find_photos
 from recognition.models import Face, PrivacyLevel, User
 from recognition.packs import engine
@@ -23,7 +23,7 @@ from recognition.privacy import consent
 _NAMESPACE = uuid.UUID("6b1c2f0e-8a51-4f0c-9d52-4f6a1de0c0de")
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Enrol a folder of photos: one subfolder a person, or the name in the file name. "
         "May be stopped and run again: photos that are enrolled already are left alone."
@@ -48,10 +48,7 @@ class Command(BaseCommand):
         if not folder.is_dir():
             raise CommandError(f"{folder} is not a folder.")
         metadata = _consent(options["consent_given_at"], options["consent_text_version"])
-        try:
-            engine.current()
-        except PackError as error:
-            raise CommandError(f"{error}.") from error
+        engine.current()  # a pack that cannot serve is reported before the first photo
         photos = list(find_photos(folder))
         outcomes: Counter[str] = Counter()
         for photo in tqdm(photos, unit="photo", desc="Enrolling", disable=not self._is_terminal()):

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from facesvc.management.service_command import ServiceCommand
 from management import erasure
 from recognition.errors import ServiceError
 
@@ -15,7 +16,7 @@ _NOTHING_HELD = {
 }
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = "Erase all that is held about users, as DELETE /users/ID; prints the receipts."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

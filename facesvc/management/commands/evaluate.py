@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from facesvc.management.service_command import ServiceCommand
 from recognition.inference.pack.declaration import ModelPack
 from recognition.measuring import reports
 from recognition.measuring.comparisons import all_pairs, cosines_of
@@ -20,7 +21,6 @@ from recognition.measuring.evaluation import (
 from recognition.measuring.folder_embedding import EmbeddedFolder, embed, find_labelled, open_pack
 from recognition.measuring.pair_list import (
     ListedPair,
-    PairListError,
     people_of,
     photos_of,
     read_pairs,
@@ -33,7 +33,7 @@ from recognition.packs.scores import ScoreScale
 _NAMED = 20
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     # The checks complain of a pack that is not calibrated, which does not matter here.
     requires_system_checks = []
     help = (
@@ -80,10 +80,7 @@ class Command(BaseCommand):
                 "identification": reports.describe_identification(identified),
                 "operating_points": reports.describe_levels(levels),
             }
-            try:
-                reports.write_json(options["json"], report)
-            except OSError as error:
-                raise CommandError(f"{options['json']}: {error.strerror}") from error
+            reports.write_json(options["json"], report)
 
     def _with_people(self, folder: EmbeddedFolder, listed: list[ListedPair]) -> EmbeddedFolder:
         """People as the list and the names of folders or files tell."""
@@ -144,10 +141,7 @@ class Command(BaseCommand):
 def _read_pairs(path: Path, root: Path) -> list[ListedPair]:
     if not root.is_dir():
         raise CommandError(f"{root} is not a folder.")
-    try:
-        return read_pairs(path, root)
-    except PairListError as error:
-        raise CommandError(f"{error}.") from error
+    return read_pairs(path, root)
 
 
 def _folds(folder: EmbeddedFolder, listed: list[ListedPair]) -> list[Fold]:

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from recognition.errors import ServiceError
+from facesvc.management.service_command import ServiceCommand
 from recognition.privacy import export
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Write all that is held about a user into a zip archive: JSON, and the kept pictures. The "
         "audit log notes who asked."
@@ -26,11 +26,8 @@ class Command(BaseCommand):
         path: Path = options["output"] or Path(f"export_{user_id}.zip")
         if not options["asked_by"].strip():
             raise CommandError("--asked-by is empty.")
-        try:
-            # For this account only, and never in the place of something else.
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise CommandError(f"{path}: {error.strerror}.") from error
+        # For this account only, and never in the place of something else.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(
@@ -40,9 +37,7 @@ class Command(BaseCommand):
                         asked_by=options["asked_by"].strip()[:200],
                     )
                 )
-        except BaseException as error:
+        except BaseException:
             path.unlink()
-            if isinstance(error, ServiceError):
-                raise CommandError(str(error)) from error
             raise
         self.stdout.write(f"{path} has all that is held about {user_id}, and says what it is.")

@@ -1,25 +1,21 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from facesvc.management.service_command import ServiceCommand
 from recognition.enrolment import lookalikes
-from recognition.inference.pack.declaration import PackError
 from recognition.models import PossibleDuplicate
 from recognition.packs import engine
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Look through the whole gallery for users who may be one person, as each enrolment does. "
         "May be stopped and run again: it goes on where it was. `GET /duplicates` lists the pairs."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            active = engine.current()
-        except PackError as error:
-            raise CommandError(f"{error}.") from error
+        active = engine.current()
         to_come = lookalikes.begin_search(active)
         with tqdm(total=to_come, unit="face", desc="Possible duplicates") as bar:
             while done := lookalikes.search_some(active):

@@ -3,15 +3,15 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from facesvc.management.service_command import ServiceCommand
 from recognition.gallery.scope import Scope
 from recognition.identification import identifying
 from recognition.inference.images import ImageError
-from recognition.inference.pack.declaration import PackError
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = "Print who is in a photo, among everybody who is enrolled."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -24,12 +24,8 @@ class Command(BaseCommand):
                 image=options["file"].read_bytes(),
                 options=identifying.SearchOptions(settings.FACE_MATCH_THRESHOLD, max_candidates=1),
             )
-        except OSError as error:
-            raise CommandError(f"{options['file']}: {error.strerror}.") from error
         except ImageError as error:
             raise CommandError(f"{options['file']}: {error}") from error
-        except PackError as error:
-            raise CommandError(f"{error}.") from error
         scores = result.by.scores
         for identified in result.faces:
             x1, y1, x2, y2 = (round(float(value)) for value in identified.face.box)

@@ -6,15 +6,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from tqdm import tqdm
 
+from facesvc.management.service_command import ServiceCommand
 from management.graph import ndjson
 from management.graph.loading import import_graph
 from recognition.errors import ServiceError
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Load users, friendships, groups and memberships: JSON objects, one a line, as for "
         "POST /graph. All of them or none; a second import of the same file changes nothing."
@@ -25,10 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with ExitStack() as stack:
-            try:
-                file, size = _open(options["file"], stack)
-            except OSError as error:
-                raise CommandError(f"{options['file']}: {error.strerror}.") from error
+            file, size = _open(options["file"], stack)
             reading = stack.enter_context(
                 tqdm(total=size, unit="B", unit_scale=True, desc="Reading")
             )

@@ -3,15 +3,16 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from facesvc.management.service_command import ServiceCommand
 from recognition.access import SCOPES
 from recognition.api import tokens
 
 _USER_SCOPES = "face:register face:verify face:identify face:manage"
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = "Print a token, signed with the service's own secret, and nothing else."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -45,10 +46,5 @@ class Command(BaseCommand):
             message = f"--calls-per-minute must be from 1 to {tokens.MOST_CALLS_PER_MINUTE}."
             raise CommandError(message)
         subject = str(options["user"] or options["service"])
-        try:
-            token = tokens.issue(
-                subject, scopes, minutes=options["minutes"], calls_per_minute=calls
-            )
-        except tokens.NotTheIssuerError as error:
-            raise CommandError(str(error)) from error
-        self.stdout.write(token)
+        minutes = options["minutes"]
+        self.stdout.write(tokens.issue(subject, scopes, minutes=minutes, calls_per_minute=calls))

@@ -1,12 +1,11 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from facesvc.management.service_command import ServiceCommand
 from recognition.gallery import indexes
 from recognition.models import Listing
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Make what searches read (listings, sketches and counts) once more from the templates, for "
         "a database that was filled without its triggers, as by pg_restore --data-only "

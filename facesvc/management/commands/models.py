@@ -2,17 +2,18 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from facesvc.management.service_command import ServiceCommand
 from recognition.inference.pack import weights
-from recognition.inference.pack.declaration import ModelPack, PackError
+from recognition.inference.pack.declaration import ModelPack
 from recognition.model_change import activation
-from recognition.model_change.activation import BusyError, MissingTemplatesError
+from recognition.model_change.activation import MissingTemplatesError
 from recognition.model_change.reembedding import Target
 from recognition.packs import catalogue, downloads, engine
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     # The checks complain of a pack that cannot serve, which this is to change.
     requires_system_checks = []
     help = "List the model packs, bring one's files here, check them, or have another one serve."
@@ -30,19 +31,16 @@ class Command(BaseCommand):
         _add_activate(actions.add_parser("activate", help="serve with this pack from now on"))
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            match options["action"]:
-                case "list":
-                    self._list()
-                case "pull":
-                    pack = engine.pack(options["name"] or catalogue.active_name())
-                    self._pull(pack, options["accept_license"])
-                case "verify":
-                    self._verify(engine.pack(options["name"]))
-                case "activate":
-                    self._activate(options["name"], options["allow_missing"])
-        except PackError as error:
-            raise CommandError(str(error)) from error
+        match options["action"]:
+            case "list":
+                self._list()
+            case "pull":
+                pack = engine.pack(options["name"] or catalogue.active_name())
+                self._pull(pack, options["accept_license"])
+            case "verify":
+                self._verify(engine.pack(options["name"]))
+            case "activate":
+                self._activate(options["name"], options["allow_missing"])
 
     def _list(self) -> None:
         for entry in catalogue.entries():
@@ -90,8 +88,6 @@ class Command(BaseCommand):
                 before = activation.activate(
                     target, actor="command:models", allow_missing=allow_missing
                 )
-        except BusyError as error:
-            raise CommandError(f"{error}.") from error
         except MissingTemplatesError as error:
             raise CommandError(
                 f"{error}; nobody would find them. Run `manage.py reembed --pack {name}`, or "

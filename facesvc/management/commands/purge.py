@@ -1,13 +1,11 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
+from facesvc.management.service_command import ServiceCommand
 from recognition.model_change import activation
-from recognition.model_change.activation import BusyError
 from recognition.privacy.keeping import retention_rules
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Drop what is older than the settings say, and the templates of models that served once. "
         "There is no rollback after it."
@@ -16,10 +14,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for rule in retention_rules():
             self.stdout.write(rule())
-        try:
-            with activation.exclusive():
-                for version in activation.retired_versions():
-                    count = activation.drop(version)
-                    self.stdout.write(f"{count} templates of {version} are dropped.")
-        except BusyError as error:
-            raise CommandError(f"{error}.") from error
+        with activation.exclusive():
+            for version in activation.retired_versions():
+                count = activation.drop(version)
+                self.stdout.write(f"{count} templates of {version} are dropped.")

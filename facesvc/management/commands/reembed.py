@@ -7,13 +7,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from recognition.inference.pack.declaration import PackError
+from facesvc.management.service_command import ServiceCommand
 from recognition.model_change import reembedding
 from recognition.model_change.reembedding import Target
 from recognition.packs import engine
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Make the templates of another model pack beside the present ones, from the stored crops. "
         "May be stopped and run again. `models activate` then changes over."
@@ -26,11 +26,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["workers"] < 1:
             raise CommandError("--workers must be at least 1.")
-        try:
-            target = Target(options["pack"], engine.active_model().template_key)
-            left = run(self, target, options["workers"])
-        except PackError as error:
-            raise CommandError(str(error)) from error
+        target = Target(options["pack"], engine.active_model().template_key)
+        left = run(self, target, options["workers"])
         advice = f"Now run `manage.py models activate {target.pack}`." if not left else ""
         self.stdout.write(f"{left} faces have no template of {target.version}. {advice}".rstrip())
 

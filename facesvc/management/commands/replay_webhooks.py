@@ -1,17 +1,18 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models import Q, QuerySet
 
 from batch.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from batch.webhooks import callbacks
+from facesvc.management.service_command import ServiceCommand
 
 _ACTOR = "command:replay_webhooks"
 _ALL = ""
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Send callbacks again: those that were given up, those that were stopped because the "
         "receiver answered 410 Gone, or the named ones."

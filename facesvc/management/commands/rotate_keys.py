@@ -2,13 +2,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from facesvc.management.commands.reembed import run
-from recognition.inference.pack.declaration import PackError
+from facesvc.management.service_command import ServiceCommand
 from recognition.model_change import activation
-from recognition.model_change.activation import BusyError, MissingTemplatesError
+from recognition.model_change.activation import MissingTemplatesError
 from recognition.model_change.reembedding import Target
 from recognition.models import FaceCrop
 from recognition.packs import protection
@@ -16,7 +16,7 @@ from recognition.privacy import sealing
 from recognition.privacy.keeping import sealed_models
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Encrypt the stored crops, waiting pictures and webhook secrets with the newest of "
         "FACESVC_CROP_KEYS, and protect the templates with the newest of FACESVC_TEMPLATE_KEYS. "
@@ -37,8 +37,6 @@ class Command(BaseCommand):
         try:
             with activation.exclusive():
                 self._rotate_templates(options)
-        except (BusyError, PackError) as error:
-            raise CommandError(f"{error}.") from error
         except MissingTemplatesError as error:
             raise CommandError(
                 f"{error.count} faces would be lost: nothing is changed over. "

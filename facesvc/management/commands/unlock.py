@@ -2,13 +2,14 @@ from argparse import ArgumentParser
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from facesvc.management.service_command import ServiceCommand
 from recognition.models import User
 from recognition.verification import lockout
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = "Let a user be verified again after too many failed attempts."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

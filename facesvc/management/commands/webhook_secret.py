@@ -2,13 +2,14 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from batch.webhooks import signing
+from facesvc.management.service_command import ServiceCommand
 from recognition.privacy import sealing
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = "Print the secret that callbacks to a client are signed with, and nothing else."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -24,7 +25,4 @@ class Command(BaseCommand):
         if not sealing.is_possible():
             raise CommandError("Secrets are stored encrypted: set FACESVC_CROP_KEYS.")
         find = signing.rotate if options["rotate"] else signing.current
-        try:
-            self.stdout.write(find(options["client"]))
-        except sealing.UnreadableError as error:
-            raise CommandError(f"The stored secret: {error}.") from error
+        self.stdout.write(find(options["client"]))

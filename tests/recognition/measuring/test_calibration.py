@@ -10,8 +10,9 @@ import yaml
 from recognition.inference.arrays import Floats
 from recognition.inference.pack.declaration import Calibration
 from recognition.inference.pack.schema import build
-from recognition.measuring.calibration import TooFewPhotosError, calibrate, to_yaml
+from recognition.measuring.calibration import calibrate, to_yaml
 from recognition.measuring.comparisons import Pairs, all_pairs
+from recognition.measuring.photos import PhotosError
 from recognition.packs.scores import ScoreScale
 
 People = npt.NDArray[np.int64]
@@ -148,5 +149,5 @@ def test_yaml_and_back(measured: Calibration) -> None:
 
 @pytest.mark.parametrize(("people", "photos"), [(1, 1), (20, 2), (1, 400), (400, 1)])
 def test_too_few_photos(people: int, photos: int) -> None:
-    with pytest.raises(TooFewPhotosError, match="pairs of photos"):
+    with pytest.raises(PhotosError, match="pairs of photos"):
         calibrate(*embeddings(people, photos), data="x", model_version="x")
