@@ -8,16 +8,13 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from django.http import HttpRequest, HttpResponse
 from pythonjsonlogger.json import JsonFormatter
 
 from facesvc.monitoring import terminal
 from recognition.processes.current_request import request_id
-
-if TYPE_CHECKING:
-    # Only for type checks: gunicorn's own process logs as well, and needs no Django.
-    from django.http import HttpRequest, HttpResponse
 
 logger = logging.getLogger("facesvc.requests")
 
@@ -120,7 +117,7 @@ class TextFormatter(_WithoutRows, terminal.Formatter):
         return super().format(record)
 
 
-def route_of(request: "HttpRequest") -> str:
+def route_of(request: HttpRequest) -> str:
     """The route, such as `/api/v1/face-recognition/users/<user_id:user_id>`.
 
     There are few routes, whatever paths clients ask for.
@@ -130,11 +127,11 @@ def route_of(request: "HttpRequest") -> str:
     return f"/{request.resolver_match.route}" if request.resolver_match else "none"
 
 
-def method_of(request: "HttpRequest") -> str:
+def method_of(request: HttpRequest) -> str:
     return request.method if request.method and request.method in _METHODS else "other"
 
 
-def caller_of(request: "HttpRequest") -> str:
+def caller_of(request: HttpRequest) -> str:
     """The kind of the caller: user, service, operator (of the admin pages) or nobody."""
     known: str | None = request.META.get("facesvc.caller")
     # Only if a view has read it: otherwise this would query the database.
@@ -143,7 +140,7 @@ def caller_of(request: "HttpRequest") -> str:
 
 
 def request_line(
-    request: "HttpRequest", response: "HttpResponse", total_ms: float, stages: Mapping[str, float]
+    request: HttpRequest, response: HttpResponse, total_ms: float, stages: Mapping[str, float]
 ) -> None:
     """Logs the line of a request; `stages` maps the name of a field to milliseconds."""
     failure = getattr(response, "data", None) if response.status_code >= 400 else None
