@@ -29,12 +29,12 @@ SPECIFIED = {
     "ANTISPOOFING_SERVICE_URL": "",
     "DEEPFAKE_DETECTION_SERVICE_URL": "",
 }
-# What is written like a setting: variables of other programs, of the tests and of the scripts.
+# What is written like a setting: variables of Django, of other programs, of tests and of scripts.
 OTHERS = {
     *("MALLOC_ARENA_MAX", "NO_COLOR", "POSTGRES_PASSWORD", "POSTGRES_USER"),
     *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_SERVICE_NAME"),
     *("OTEL_TRACES_SAMPLER", "SSL_CERT_FILE", "FACESVC_FUZZ_SEED", "NAME_FILE"),
-    *("MIGRATE_SECONDS", "ROLLOUT_SECONDS", "USER_ID", "IVF_PQ", "HNSW_SQ"),
+    *("MIGRATE_SECONDS", "ROLLOUT_SECONDS", "USER_ID", "IVF_PQ", "HNSW_SQ", "INSTALLED_APPS"),
 }
 NAME = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 TEXTS = [BASE_DIR / "README.md", *sorted((BASE_DIR / "docs").rglob("*.md"))] + [
