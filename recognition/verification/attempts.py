@@ -125,7 +125,7 @@ def _settle(
         return compared
     if session and session.is_single_use:
         _one_at_a_time(source.user_id)
-    history = history_of(source, inspection, compared, session)
+    history = history_of(source, inspection, compared)
     attempt = attempt_of(compared, session, outcomes, has_device=bool(source.device))
     assessment = risk.assess(attempt, history)
     result = "rejected" if assessment.is_refused else compared.result
@@ -182,9 +182,7 @@ def attempt_of(
     )
 
 
-def history_of(
-    source: Source, inspection: Inspection, compared: Verification, session: Session | None
-) -> risk.History:
+def history_of(source: Source, inspection: Inspection, compared: Verification) -> risk.History:
     """Raises too_many_attempts, locked."""
     now, seen_before = timezone.now(), Attempt.objects.filter(user=source.user_id)
     same = Q(picture_hash=inspection.picture_hash) | Q(pixels_hash=inspection.pixels_hash)

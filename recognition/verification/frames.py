@@ -176,7 +176,7 @@ def _judge(source: Source, session: Session, seen: _Seen) -> tuple[str, risk.Ass
     shown = {frame["pixels"] for frame in session.window}
     history = risk.History()
     if session.state != State.VERIFIED:
-        history = attempts.history_of(source, seen.inspection, seen.compared, session)
+        history = attempts.history_of(source, seen.inspection, seen.compared)
     if seen.inspection.pixels_hash in shown:
         history = replace(history, is_replayed=True)
     attempt = attempts.attempt_of(

@@ -10,7 +10,8 @@ from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
 from recognition.packs.engine import Engine
 from recognition.processes.stages import stage
-from recognition.verification.evidence.providers import UNCONFIGURED, Look, Outcome, providers
+from recognition.verification.evidence import providers
+from recognition.verification.evidence.providers import UNCONFIGURED, Look, Outcome
 
 _SALT = "recognition.inspection"
 
@@ -30,8 +31,7 @@ class Inspection:
 
     def begin(self, active: Engine, picture: Image, face: DetectedFace) -> None:
         self.see(active, picture, face)
-        look = Look(active, picture, face, self.user)
-        self._pending = {check: each.begin(look) for check, each in providers().items()}
+        self._pending = providers.begin(Look(active, picture, face, self.user))
 
     def see(self, active: Engine, picture: Image, face: DetectedFace) -> None:
         """Only the pixels, which stay the same in another file format or with other metadata."""

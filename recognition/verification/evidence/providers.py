@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from django.conf import settings
@@ -61,34 +61,6 @@ class Look:
     picture: Image
     face: DetectedFace
     user: str
-
-
-class Provider(Protocol):
-    """Starts a check, which may run beside other work; the result of `begin` waits for it."""
-
-    def begin(self, look: Look) -> Callable[[], Outcome]: ...
-
-
-class PackProvider:
-    """The anti-spoofing of the active pack, if it has one."""
-
-    def begin(self, look: Look) -> Callable[[], Outcome]:
-        # Now, while the request has its slot: later it could be refused another one.
-        outcome = self._check(look)
-        return lambda: outcome
-
-    def _check(self, look: Look) -> Outcome:
-        score = look.by.liveness(look.picture, look.face)
-        if score is None:
-            return UNCONFIGURED
-        if not math.isfinite(score):
-            return Outcome("missing", reason="malformed")
-        return Outcome.of_score(score, settings.FACESVC_LIVENESS_THRESHOLD)
-
-
-class NoProvider:
-    def begin(self, look: Look) -> Callable[[], Outcome]:
-        return lambda: UNCONFIGURED
 
 
 class HttpProvider:
@@ -153,13 +125,25 @@ class HttpProvider:
             self.health.probed(is_well=True)
 
 
-def providers() -> dict[str, Provider]:
-    """The provider of each check, by the settings."""
-    own: Provider = PackProvider()
+def begin(look: Look) -> dict[str, Callable[[], Outcome]]:
+    """Start all checks, which may run beside other work; each result waits for its check."""
     return {
-        check: http_provider(check, url) if (url := _url(check)) else own_or_none
-        for check, own_or_none in ((ANTISPOOFING, own), (DEEPFAKE, NoProvider()))
+        check: http_provider(check, url).begin(look) if (url := _url(check)) else _own(check, look)
+        for check in CHECKS
     }
+
+
+def _own(check: str, look: Look) -> Callable[[], Outcome]:
+    """The anti-spoofing of the active pack, if it has one. It has no deepfake check."""
+    # Now, while the request has its slot: later it could be refused another one.
+    score = look.by.liveness(look.picture, look.face) if check == ANTISPOOFING else None
+    if score is None:
+        outcome = UNCONFIGURED
+    elif not math.isfinite(score):
+        outcome = Outcome("missing", reason="malformed")
+    else:
+        outcome = Outcome.of_score(score, _threshold(check))
+    return lambda: outcome
 
 
 def health() -> dict[str, str]:
