@@ -119,14 +119,15 @@ class Job(models.Model):
         return not self.finished_at and not self.is_overdue
 
     @property
+    def skipped(self) -> int:
+        """Pictures that were not done before the end; for a job with its counts."""
+        counted: Any = self
+        remaining: int = self.total - counted.succeeded - counted.failed
+        return remaining if self.finished_at else 0
+
+    @property
     def caller(self) -> Caller:
         return Caller(self.subject, self.user_id, frozenset(self.scopes))
-
-
-def skipped(of: Any) -> int:
-    """Pictures that were not done before the end of a Job with its counts."""
-    remaining: int = of.total - of.succeeded - of.failed
-    return remaining if of.finished_at else 0
 
 
 class ItemQuerySet(models.QuerySet["Item"]):

@@ -1,6 +1,7 @@
-from django.urls import path, register_converter
+from django.urls import register_converter
 
 from batch.api import views
+from recognition.api import service_view
 
 
 class JobIdConverter:
@@ -15,17 +16,7 @@ class JobIdConverter:
 
 register_converter(JobIdConverter, "job_id")
 
-urlpatterns = [
-    path("batch-identify", views.BatchIdentifyView.as_view(), name="batch-identify"),
-    path("batch-register", views.BatchRegisterView.as_view(), name="batch-register"),
-    path("batch-jobs", views.JobsView.as_view(), name="batch-jobs"),
-    path("batch-jobs/<job_id:job_id>", views.JobView.as_view(), name="batch-job"),
-    path(
-        "batch-jobs/<job_id:job_id>/results",
-        views.JobResultsView.as_view(),
-        name="batch-job-results",
-    ),
-    path(
-        "batch-jobs/<job_id:job_id>/cancel", views.CancelJobView.as_view(), name="batch-job-cancel"
-    ),
-]
+router = service_view.router()
+router.register("", views.BatchViewSet, "batches")
+router.register("batch-jobs", views.JobViewSet, "batch-job")
+urlpatterns = router.urls

@@ -3,18 +3,19 @@
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from batch.api import schemas
+from batch.api import answers, forms
 from batch.api.serializers import (
     MOST_OF_EACH,
     BatchIdentifyRequest,
     BatchRegisterRequest,
     BatchRequest,
 )
-from batch.jobs import answers, at_once, jobs, verbs
+from batch.jobs import at_once, jobs, verbs
 from batch.jobs.jobs import NewItem
 from batch.models import Item, Job, Kind, Status
 from batch.webhooks import callbacks
@@ -22,13 +23,16 @@ from recognition import audit
 from recognition.api.idempotency import idempotent
 from recognition.api.pagination import NewestFirst
 from recognition.api.serializers import refuse_unknown
-from recognition.api.service_view import ServiceView
+from recognition.api.service_view import ServiceViewSet, operation
 from recognition.api.views import is_tagging, viewer_of, viewer_parameter
 from recognition.errors import ServiceError
 
 
-class BatchView(ServiceView):
-    body: type[BatchRequest]
+class BatchViewSet(ServiceViewSet):
+    """Many pictures in one request. `body` of an action is what `prepare` reads."""
+
+    tag = "batches"
+    body: type[BatchRequest] = BatchRequest
     pictures = settings.MAX_BATCH_SIZE
 
     def max_body_bytes(self) -> int:
@@ -60,28 +64,27 @@ class BatchView(ServiceView):
             items=items,
             callback_url=self.callback_url,
         )
-        return Response(answers.job(job), status=202)
-
-
-class BatchIdentifyView(BatchView):
-    """Who is in each of many pictures: at once, or as a job."""
-
-    required_scope = "face:identify face:batch"
-    body = BatchIdentifyRequest
+        return Response(answers.Job.of(job), status=202)
 
     @idempotent
-    @extend_schema(
-        operation_id="batch_identify",
-        summary="Find who is in each of many pictures",
-        request={
+    @operation(
+        "batch_identify",
+        "Find who is in each of many pictures",
+        {200: answers.AtOnce, 202: answers.Job},
+        body={
             "application/json": BatchIdentifyRequest,
-            "multipart/form-data": schemas.BatchIdentifyForm,
+            "multipart/form-data": forms.BatchIdentifyForm,
         },
         parameters=[viewer_parameter],
-        responses={200: schemas.AtOnce, 202: schemas.Job},
-        tags=["batches"],
     )
-    def post(self, request: Request) -> Response:
+    @action(
+        detail=False,
+        methods=["post"],
+        url_path="batch-identify",
+        required_scope="face:identify face:batch",
+        body=BatchIdentifyRequest,
+    )
+    def identify(self, request: Request) -> Response:
         """`processing_options.async` answers 202 with a job, else everything comes in one answer;
         so does a corrupt picture, as the error of its item."""
         fields, caller = self.read, self.caller
@@ -91,28 +94,29 @@ class BatchIdentifyView(BatchView):
             audit.note(caller.name, "identify.everyone", viewer_id=viewer)
         items = [NewItem(image["image_id"], image["image"], {}) for image in fields["images"]]
         if not fields["processing_options"]["async"]:
-            return Response(at_once.answer(caller, Kind.IDENTIFY, options, items))
+            done = at_once.answer(caller, Kind.IDENTIFY, options, items)
+            return Response(answers.AtOnce.of(done))
         return self.submit(Kind.IDENTIFY, options, items)
 
-
-class BatchRegisterView(BatchView):
-    """Enrol many faces, as a job."""
-
-    required_scope = "face:register face:batch"
-    body = BatchRegisterRequest
-
     @idempotent
-    @extend_schema(
-        operation_id="batch_register",
-        summary="Enrol many faces, as a job",
-        request={
+    @operation(
+        "batch_register",
+        "Enrol many faces, as a job",
+        {202: answers.Job},
+        body={
             "application/json": BatchRegisterRequest,
-            "multipart/form-data": schemas.BatchRegisterForm,
+            "multipart/form-data": forms.BatchRegisterForm,
         },
-        responses={202: schemas.Job},
-        tags=["batches"],
     )
-    def post(self, request: Request) -> Response:
+    @action(
+        detail=False,
+        methods=["post"],
+        url_path="batch-register",
+        required_scope="face:register face:batch",
+        body=BatchRegisterRequest,
+    )
+    def register(self, request: Request) -> Response:
+        """Enrol many faces, as a job."""
         for image in self.read["images"]:
             self.caller.require_own(image["user_id"])
         items = [
@@ -134,26 +138,43 @@ class JobPages(NewestFirst):
     ]
 
 
-class JobsView(ServiceView):
-    """The caller's jobs, newest first."""
+class InOrder(NewestFirst):
+    ordering = "id"
 
+
+class JobViewSet(ServiceViewSet):
     required_scope = "face:batch"
+    tag = "batches"
+    lookup_field = lookup_value_converter = "job_id"
 
-    @extend_schema(
-        operation_id="list_batch_jobs",
-        summary="List your jobs",
-        parameters=JobPages.parameters,
-        responses={200: schemas.JobList},
-        tags=["batches"],
-    )
-    def get(self, request: Request) -> Response:
-        pages = JobPages()
+    @operation("list_batch_jobs", "List your jobs", answers.JobList, pages=JobPages)
+    def list(self, request: Request) -> Response:
+        """The caller's jobs, newest first."""
         mine = Job.objects.of(self.caller).with_counts()
         if (status := request.query_params.get("status")) is not None:
             mine = mine.filter(status=known_status(status))
-        return Response(
-            answers.page(pages.paginate_queryset(mine, request, view=self)) | pages.cursors()
-        )
+        return self.page("jobs", mine, answers.Job.each, JobPages())
+
+    @operation("get_batch_job", "Show a job and how far it is", answers.Job)
+    def retrieve(self, request: Request, job_id: str) -> Response:
+        """One job: its status and how many of its pictures are done."""
+        return Response(answers.Job.of(jobs.of(self.caller, job_id)))
+
+    @operation("list_batch_results", "List the results of a job", answers.Results, pages=InOrder)
+    @action(detail=True)
+    def results(self, request: Request, job_id: str) -> Response:
+        """The results so far, in the order of the pictures; all of them when the job has ended."""
+        job = jobs.of(self.caller, job_id)
+        items = Item.objects.filter(job=job)
+        done = items if job.finished_at else items.done()
+        counts = answers.Counts.of(job)
+        return self.page("results", done, answers.Item.each, InOrder(), beside=counts)
+
+    @operation("cancel_batch_job", "Cancel a job", answers.Job)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, job_id: str) -> Response:
+        """End a job with what it has; the pictures that wait are dropped."""
+        return Response(answers.Job.of(jobs.cancel(caller=self.caller, job_id=job_id)))
 
 
 def known_status(text: str) -> str:
@@ -162,62 +183,3 @@ def known_status(text: str) -> str:
         message = f"status must be one of {', '.join(Status.values)}."
         raise ServiceError("invalid_request", message)
     return text
-
-
-class JobView(ServiceView):
-    """One job: its status and how many of its pictures are done."""
-
-    required_scope = "face:batch"
-
-    @extend_schema(
-        operation_id="get_batch_job",
-        summary="Show a job and how far it is",
-        responses={200: schemas.Job},
-        tags=["batches"],
-    )
-    def get(self, request: Request, job_id: str) -> Response:
-        return Response(answers.job(jobs.of(self.caller, job_id)))
-
-
-class InOrder(NewestFirst):
-    ordering = "id"
-
-
-class JobResultsView(ServiceView):
-    """The results so far, in the order of the pictures; all of them when the job has ended."""
-
-    required_scope = "face:batch"
-
-    @extend_schema(
-        operation_id="list_batch_results",
-        summary="List the results of a job",
-        parameters=InOrder.parameters,
-        responses={200: schemas.Results},
-        tags=["batches"],
-    )
-    def get(self, request: Request, job_id: str) -> Response:
-        job = jobs.of(self.caller, job_id)
-        items = Item.objects.filter(job=job)
-        pages = InOrder()
-        page = pages.paginate_queryset(
-            items if job.finished_at else items.done(), request, view=self
-        )
-        names = ("status", "total", "succeeded", "failed", "skipped")
-        counts = {name: each for name, each in answers.job(job).items() if name in names}
-        return Response({**counts, "results": answers.results(page or []), **pages.cursors()})
-
-
-class CancelJobView(ServiceView):
-    """End a job with what it has; the pictures that wait are dropped."""
-
-    required_scope = "face:batch"
-
-    @extend_schema(
-        operation_id="cancel_batch_job",
-        summary="Cancel a job",
-        request=None,
-        responses={200: schemas.Job},
-        tags=["batches"],
-    )
-    def post(self, request: Request, job_id: str) -> Response:
-        return Response(answers.job(jobs.cancel(caller=self.caller, job_id=job_id)))

@@ -4,10 +4,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import BoundedSemaphore, Lock
+from typing import NamedTuple
 
 from django.conf import settings
 
-from batch.jobs import answers, verbs
+from batch.jobs import verbs
 from batch.jobs.jobs import NewItem
 from batch.jobs.verbs import Json, Outcome
 from batch.models import Kind, State, Status
@@ -24,7 +25,39 @@ _users: set[str] = set()
 _users_lock = Lock()
 
 
-def answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:
+class Result(NamedTuple):
+    image_id: str
+    state: State
+    result: Json | None
+
+
+class Done(NamedTuple):
+    """What became of a batch."""
+
+    status: Status
+    results: list[Result]
+
+    @property
+    def total(self) -> int:
+        return len(self.results)
+
+    @property
+    def succeeded(self) -> int:
+        return self._count(State.SUCCESS)
+
+    @property
+    def failed(self) -> int:
+        return self._count(State.ERROR)
+
+    @property
+    def skipped(self) -> int:
+        return self._count(State.SKIPPED)
+
+    def _count(self, state: State) -> int:
+        return sum(result.state == state for result in self.results)
+
+
+def answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Done:
     """The results of all pictures. Raises unavailable, requests_in_progress."""
     with _only_one_of(caller):
         if not _room.acquire(blocking=False):
@@ -55,9 +88,9 @@ def _only_one_of(caller: Caller) -> Iterator[None]:
             _users.remove(caller.subject)
 
 
-def _answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Json:
+def _answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Done:
     end = time.monotonic() + settings.FACESVC_BATCH_AT_ONCE_SECONDS
-    results: list[Json] = []
+    results: list[Result] = []
     for item in items:
         # The first picture waits for a slot as any request does. The others may do so until the
         # time is over: there are few batches at once.
@@ -72,10 +105,10 @@ def _answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem])
             if not results:
                 raise
             break
-        results.append(verbs.result_item(item.image_id, outcome.state, outcome.result))
+        results.append(Result(item.image_id, outcome.state, outcome.result))
     undone = items[len(results) :]
-    results += [verbs.result_item(item.image_id, State.SKIPPED, None) for item in undone]
-    return answers.at_once(Status.TIMED_OUT if undone else Status.COMPLETED, results)
+    results += [Result(item.image_id, State.SKIPPED, None) for item in undone]
+    return Done(Status.TIMED_OUT if undone else Status.COMPLETED, results)
 
 
 def _outcome(caller: Caller, kind: Kind, options: Json, item: NewItem) -> Outcome:

@@ -97,7 +97,7 @@ def _identify(caller: Caller, options: Json, image: bytes) -> Outcome:
     found = [candidate for face in result.faces for candidate in face.candidates]
     users = sorted({candidate.user_id for candidate in found})
     faces = sorted({candidate.face_id for candidate in found})
-    answer = answers.identified(result)
+    answer = answers.Identified.of(result)
     # The same for all pictures, and an erased viewer's id must stand in no result.
     del answer["search_stats"]["scope"]["viewer"]
     return Outcome(State.SUCCESS, answer, users, faces)
@@ -115,18 +115,10 @@ def _register(caller: Caller, options: Json, image: bytes) -> Outcome:
         check_quality=options["metadata"].get("quality_check", True) or not caller.is_service,
         metadata=options["metadata"],
     )
-    return Outcome(State.SUCCESS, answers.registered(face), [user_id], [face.face_id])
+    return Outcome(State.SUCCESS, answers.Registered.of(face), [user_id], [face.face_id])
 
 
 _VERBS = {Kind.IDENTIFY: _identify, Kind.REGISTER: _register}
-
-
-def result_item(image_id: str, state: str, result: Json | None) -> Json:
-    """`result` None: the batch has ended before the picture was done."""
-    if result is None:
-        return {"image_id": image_id, "status": State.SKIPPED.value}
-    name = "result" if state == State.SUCCESS else "error"
-    return {"image_id": image_id, "status": state, name: result}
 
 
 def search_options(fields: Mapping[str, Any], viewer: UUID | None, *, tagging: bool) -> Json:

@@ -19,7 +19,6 @@ from batch.models import (
     WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
-    skipped,
 )
 from batch.queue import queueing
 from batch.webhooks import addresses, signing
@@ -96,7 +95,7 @@ def _body(job: Any) -> str:
             "total": job.total,
             "succeeded": job.succeeded,
             "failed": job.failed,
-            "skipped": skipped(job),
+            "skipped": job.skipped,
             "results_url": settings.FACESVC_PUBLIC_URL + path,
         },
     }

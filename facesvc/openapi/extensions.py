@@ -96,6 +96,14 @@ class EnvelopeSchema(AutoSchema):
         about: Any = super().get_description()
         return f"{about or ''}\n\nNeeds the scope {scopes}.".strip()
 
+    def get_tags(self) -> list[str]:
+        view: Any = self.view
+        return [view.tag]
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        """Lists are pages, which are objects."""
+        return False
+
     def _get_response_for_code(self, *args: Any, **kwargs: Any) -> Any:
         response = super()._get_response_for_code(*args, **kwargs)  # type: ignore[no-untyped-call]
         for media in response.get("content", {}).values():

@@ -36,10 +36,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "COMPONENT_SPLIT_REQUEST": False,
     "ENUM_NAME_OVERRIDES": {
         "JobStatus": "batch.models.Status.values",
-        "ItemStatus": "batch.api.schemas.ITEM_STATUS",
+        "ItemStatus": "batch.api.answers.ITEM_STATUS",
         "DuplicateState": "recognition.models.duplicates.DuplicateState.values",
         "SessionState": "recognition.models.sessions.SHOWN_STATES",
-        "FrameStatus": "recognition.api.session_serializers.FRAME_STATUS",
+        "FrameStatus": "recognition.api.session_answers.FRAME_STATUS",
     },
     "WEBHOOKS": ["batch.api.callback_schema.JOB_ENDED"],
     "SCHEMA_PATH_PREFIX": "/api/v1/face-recognition",

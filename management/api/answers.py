@@ -1,69 +1,269 @@
-"""The social graph and what moderators see, as the JSON of the API."""
+"""The answers about people, their faces, friends and groups, about moderation and the models."""
 
-from uuid import UUID
+from collections.abc import Sequence
+from typing import Any
 
-from management.erasure import Receipt
-from recognition.api.answers import Answer
-from recognition.models import AuditEvent, Friendship, Group, Membership, PossibleDuplicate
+from rest_framework import serializers as s
 
+from recognition import models
+from recognition.api.answers import Attributes
+from recognition.api.rendering import (
+    Confidence,
+    Serializer,
+    ShownScores,
+    Similarity,
+    TextOrNull,
+    Value,
+)
+from recognition.inference.pack.declaration import Calibration as MeasuredScores
+from recognition.models import PrivacyLevel, Taggable
+from recognition.models.duplicates import DuplicateState
+from recognition.packs import engine
+from recognition.packs.scores import ScoreScale
 
-def erased(of: Receipt) -> Answer:
-    return {
-        "receipt_id": of.receipt_id,
-        "user_id": str(of.user_id),
-        "erased_at": of.erased_at,
-        "removed": of.removed,
-    }
-
-
-def duplicate(of: PossibleDuplicate) -> Answer:
-    sides = [(of.user_a_id, of.face_a), (of.user_b_id, of.face_b)]
-    if of.user_b_id is None:
-        sides = [(of.user_a_id, of.face_a), (of.user_a_id, of.face_b)]
-    return {
-        "duplicate_id": of.pk,
-        "faces": [
-            {"user_id": str(user_id), "face_id": face.face_id if face else None}
-            for user_id, face in sides
-        ],
-        "confidence_score": of.confidence,
-        "state": of.state,
-        "found_at": of.found_at,
-        "decided_by": of.decided_by or None,
-        "decided_at": of.decided_at,
-    }
+_SUSPENDED = "Since when a moderator has suspended it; end users never see such a one."
 
 
-def event(of: AuditEvent) -> Answer:
-    return {
-        "event_id": of.pk,
-        "at": of.at,
-        "actor": of.actor,
-        "action": of.action,
-        "user_id": _id(of.user_id),
-        "other_user_id": _id(of.other_user_id),
-        "face_id": of.face_id or None,
-        "viewer_id": _id(of.viewer_id),
-        "request_id": of.request_id or None,
-        "details": of.details,
-    }
+class Page(Serializer):
+    next_cursor = s.CharField(allow_null=True)
 
 
-def _id(of: UUID | None) -> str | None:
-    return str(of) if of else None
+class OperatingPoint(Serializer):
+    false_match_rate = s.FloatField(
+        source="fmr", help_text="Share of strangers that reach these scores."
+    )
+    extrapolated = s.BooleanField(help_text="Too rare to be measured on the calibration's data.")
+    similarity_score = Similarity()
+    confidence_score = Confidence()
 
 
-def friend(of: Friendship) -> Answer:
-    return {"user_id": str(of.friend_id), "since": of.created_at}
+class Calibration(Serializer):
+    data_set = s.CharField(source="data")
+    measured_on = s.DateField()
+    operating_points = OperatingPoint(many=True, source="table")
+
+    @classmethod
+    def of(cls, row: MeasuredScores, shown: Any = None) -> Value:
+        return super().of(row, ShownScores(ScoreScale(row)))
 
 
-def group(of: Group) -> Answer:
-    return {"name": of.name, "created_at": of.created_at}
+class Model(Serializer):
+    name = s.CharField(source="pack.name")
+    description = s.CharField(source="pack.description")
+    licence = s.CharField(source="pack.licence")
+    embedding_version = s.CharField(source="pack.embedding_version")
+    model_version = s.CharField(source="pack.model_version")
+    active = s.BooleanField(help_text="Answers requests.")
+    prepared = s.BooleanField(help_text="Its files are on this machine.")
+    calibrated = s.BooleanField(help_text="It is known what its scores mean.")
+    calibration = Calibration(source="pack.calibration", allow_null=True)
 
 
-def member(of: Membership) -> Answer:
-    return {"user_id": str(of.user_id), "since": of.created_at}
+class ModelList(Serializer):
+    models = Model(many=True)
 
 
-def group_joined(of: Membership) -> Answer:
-    return {"name": of.group.name, "since": of.created_at}
+class Privacy(Serializer):
+    searchable = s.BooleanField()
+    taggable = s.ChoiceField(Taggable.values)
+
+
+class Face(Serializer):
+    face_id = s.CharField()
+    user_id = s.UUIDField()
+    face_group = s.CharField()
+    face_quality_score = s.FloatField(source="quality_score")
+    quality_components = s.DictField(child=s.FloatField())
+    face_attributes = Attributes(source="attributes")
+    metadata = s.DictField()
+    privacy_settings = Privacy(source="*")
+    suspended_at = s.DateTimeField(allow_null=True, help_text=_SUSPENDED)
+    embedding_version = s.CharField(
+        allow_null=True,
+        help_text="Of the template that is compared now. Null: the face is compared with nobody "
+        "until it is enrolled again.",
+    )
+    model_version = s.CharField(allow_null=True, help_text="What computed that template.")
+    verification_count = s.IntegerField()
+    last_verified_at = s.DateTimeField(allow_null=True)
+    created_at = s.DateTimeField()
+    updated_at = s.DateTimeField()
+
+    @classmethod
+    def of(cls, row: models.Face, shown: Any = None) -> Value:
+        (value,) = cls.each([row])
+        return value
+
+    @classmethod
+    def each(cls, rows: Sequence[models.Face], shown: Any = None) -> list[Value]:
+        # A face has no template that is compared now after a change to a model that it could not be
+        # taken over to.
+        version = engine.active_version()
+        compared = models.Template.objects.filter(face__in=rows, embedding_version=version)
+        versions = dict(compared.values_list("face_id", "model_version"))
+        shown = engine.without_key(version)
+        values = []
+        for row in rows:
+            model_version = versions.get(row.pk)
+            compared_by = {
+                "embedding_version": shown if model_version else None,
+                "model_version": model_version,
+            }
+            values.append(super().of(row) | compared_by)
+        return values
+
+
+class FaceList(Serializer):
+    faces = Face(many=True)
+    next_cursor = s.CharField(allow_null=True)
+
+
+class User(Serializer):
+    user_id = s.UUIDField(source="pk")
+    display_name = s.CharField(allow_blank=True)
+    profile_image = s.CharField(allow_blank=True)
+    privacy_level = s.ChoiceField(PrivacyLevel.values)
+    suspended_at = s.DateTimeField(allow_null=True, help_text=_SUSPENDED)
+    created_at = s.DateTimeField()
+
+
+class Deleted(Serializer):
+    face_id = s.CharField()
+    deleted = s.BooleanField()
+
+
+class UserList(Page):
+    users = User(many=True)
+
+
+class Erased(Serializer):
+    """The receipt of an erasure."""
+
+    receipt_id = s.CharField(help_text="Also in the audit log, which keeps the receipt.")
+    user_id = s.UUIDField()
+    erased_at = s.DateTimeField()
+    removed = s.DictField(
+        child=s.IntegerField(), help_text="What was removed, in rows of each kind there was."
+    )
+
+
+class Unlocked(Serializer):
+    user_id = s.UUIDField()
+    counts_forgotten = s.IntegerField(help_text="0: there was no failed attempt.")
+
+
+class DuplicateFace(Serializer):
+    user_id = s.UUIDField(help_text="Of `same_person` both are of the user who stayed.")
+    face_id = s.CharField(allow_null=True, help_text="Null when the face is gone.")
+
+
+class Duplicate(Serializer):
+    duplicate_id = s.IntegerField(source="pk")
+    faces = DuplicateFace(many=True, source="sides")
+    confidence_score = s.FloatField(source="confidence", min_value=0, max_value=1)
+    state = s.ChoiceField(DuplicateState.values)
+    found_at = s.DateTimeField()
+    decided_by = TextOrNull(help_text="Spelled as `actor` of the audit log.")
+    decided_at = s.DateTimeField(allow_null=True)
+
+
+class DuplicateList(Page):
+    duplicates = Duplicate(many=True)
+
+
+class AuditEvent(Serializer):
+    event_id = s.IntegerField(source="pk")
+    at = s.DateTimeField()
+    actor = s.CharField(
+        help_text="`user:<id>`, `service:<name>`, `command:<name>`, `operator:<name>` of the admin "
+        "pages, or `system`."
+    )
+    action = s.CharField()
+    user_id = s.UUIDField(allow_null=True)
+    other_user_id = s.UUIDField(
+        allow_null=True, help_text="Who stayed of a merge, or who got a moved face."
+    )
+    face_id = TextOrNull()
+    viewer_id = s.UUIDField(allow_null=True, help_text="On whose behalf.")
+    request_id = TextOrNull()
+    details = s.DictField()
+
+
+class AuditEventList(Page):
+    events = AuditEvent(many=True)
+
+
+class Friend(Serializer):
+    user_id = s.UUIDField(source="friend_id")
+    since = s.DateTimeField(source="created_at")
+
+
+class FriendList(Page):
+    friends = Friend(many=True)
+
+
+class Unfriended(Serializer):
+    user_id = s.UUIDField()
+    deleted = s.BooleanField()
+
+
+class Group(Serializer):
+    name = s.CharField()
+    created_at = s.DateTimeField()
+
+
+class GroupList(Page):
+    groups = Group(many=True)
+
+
+class GroupDeleted(Serializer):
+    name = s.CharField()
+    deleted = s.BooleanField()
+
+
+class Member(Serializer):
+    user_id = s.UUIDField()
+    since = s.DateTimeField(source="created_at")
+
+
+class MemberList(Page):
+    members = Member(many=True)
+
+
+class MemberDeleted(Serializer):
+    user_id = s.UUIDField()
+    deleted = s.BooleanField()
+
+
+class GroupJoined(Serializer):
+    name = s.CharField(source="group.name")
+    since = s.DateTimeField(source="created_at")
+
+
+class GroupsJoined(Page):
+    groups = GroupJoined(many=True)
+
+
+class UsersImported(Serializer):
+    created = s.IntegerField()
+    changed = s.IntegerField()
+    unchanged = s.IntegerField()
+
+
+class GroupsImported(Serializer):
+    created = s.IntegerField()
+    unchanged = s.IntegerField()
+
+
+class LinksImported(Serializer):
+    created = s.IntegerField()
+    removed = s.IntegerField()
+    unchanged = s.IntegerField()
+
+
+class GraphImported(Serializer):
+    lines = s.IntegerField(help_text="Lines read, without empty ones.")
+    users = UsersImported()
+    groups = GroupsImported()
+    friendships = LinksImported()
+    memberships = LinksImported()

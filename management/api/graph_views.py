@@ -12,10 +12,10 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from management.api import schemas
+from management.api.answers import GraphImported
 from management.graph import ndjson
 from management.graph.loading import import_graph
-from recognition.api.service_view import ServiceView
+from recognition.api.service_view import ServiceViewSet
 from recognition.errors import ServiceError
 
 MEDIA_TYPE = "application/x-ndjson"
@@ -62,10 +62,11 @@ class LinesParser(BaseParser):
         return ndjson.read(io.BufferedReader(Body(stream, length), 64 * 1024))
 
 
-class GraphView(ServiceView):
+class GraphViewSet(ServiceViewSet):
     """Loads many users, friendships, groups and memberships at once: all of them or none."""
 
     required_scope = "face:manage"
+    tag = "friends and groups"
     parser_classes = [LinesParser]
     is_read_by_lines = True
 
@@ -77,13 +78,12 @@ class GraphView(ServiceView):
         operation_id="import_graph",
         summary="Load many users, friendships and groups at once",
         request={MEDIA_TYPE: OpenApiTypes.STR},
-        responses={200: schemas.GraphImported},
+        responses={200: GraphImported},
         examples=[
             OpenApiExample("Lines", _EXAMPLE, media_type=MEDIA_TYPE, request_only=True),
         ],
-        tags=["friends and groups"],
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Send one JSON object a line, in any order; the last of several about one thing counts.
 
         A user has the fields of PUT. Only friendships and memberships can be removed. A second

@@ -2,6 +2,7 @@ from django.urls import path, register_converter
 from django.urls.converters import UUIDConverter
 
 from management.api import friend_views, graph_views, group_views, moderation_views, views
+from recognition.api import service_view
 
 
 class FaceIdConverter:
@@ -23,40 +24,18 @@ class AnyCaseUUIDConverter(UUIDConverter):
 register_converter(FaceIdConverter, "face_id")
 register_converter(AnyCaseUUIDConverter, "user_id")
 
-urlpatterns = [
-    path("users", views.UsersView.as_view(), name="users"),
-    path("users/<user_id:user_id>", views.UserView.as_view(), name="user"),
-    path("users/<user_id:user_id>/faces", views.UserFacesView.as_view(), name="user-faces"),
-    path("faces/<face_id:face_id>", views.FaceView.as_view(), name="face"),
-    path(
-        "users/<user_id:user_id>/friends", friend_views.FriendsView.as_view(), name="user-friends"
-    ),
-    path(
-        "users/<user_id:user_id>/friends/<user_id:other_id>",
-        friend_views.FriendView.as_view(),
-        name="user-friend",
-    ),
-    path(
-        "users/<user_id:user_id>/groups", group_views.UserGroupsView.as_view(), name="user-groups"
-    ),
-    path("groups", group_views.GroupsView.as_view(), name="groups"),
-    path("groups/<str:name>", group_views.GroupView.as_view(), name="group"),
-    path("groups/<str:name>/members", group_views.MembersView.as_view(), name="group-members"),
-    path(
-        "groups/<str:name>/members/<user_id:user_id>",
-        group_views.MemberView.as_view(),
-        name="group-member",
-    ),
-    path("graph", graph_views.GraphView.as_view(), name="graph"),
-    path("models", views.ModelsView.as_view(), name="models"),
-    path("users/<user_id:user_id>/suspend", moderation_views.SuspendUserView.as_view()),
-    path("users/<user_id:user_id>/unsuspend", moderation_views.UnsuspendUserView.as_view()),
-    path("users/<user_id:user_id>/unlock", moderation_views.UnlockUserView.as_view()),
-    path("users/<user_id:user_id>/merge", moderation_views.MergeUserView.as_view()),
-    path("faces/<face_id:face_id>/suspend", moderation_views.SuspendFaceView.as_view()),
-    path("faces/<face_id:face_id>/unsuspend", moderation_views.UnsuspendFaceView.as_view()),
-    path("faces/<face_id:face_id>/move", moderation_views.MoveFaceView.as_view()),
-    path("duplicates", moderation_views.DuplicatesView.as_view()),
-    path("duplicates/<int:duplicate_id>", moderation_views.DuplicateView.as_view()),
-    path("audit", moderation_views.AuditView.as_view()),
-]
+router = service_view.router()
+router.register("users", views.UserViewSet, "users")
+router.register("users", moderation_views.UserModerationViewSet, "users-moderation")
+router.register("users/<user_id:user_id>/friends", friend_views.FriendViewSet, "friends")
+router.register("faces", views.FaceViewSet, "faces")
+router.register("faces", moderation_views.FaceModerationViewSet, "faces-moderation")
+router.register("groups", group_views.GroupViewSet, "groups")
+router.register("groups/<str:name>/members", group_views.MemberViewSet, "members")
+router.register("graph", graph_views.GraphViewSet, "graph")
+router.register("models", views.ModelViewSet, "models")
+router.register("duplicates", moderation_views.DuplicateViewSet, "duplicates")
+router.register("audit", moderation_views.AuditViewSet, "audit")
+
+decide = moderation_views.DuplicateViewSet.as_view({"post": "decide"}, detail=True)
+urlpatterns = [*router.urls, path("duplicates/<int:duplicate_id>", decide)]

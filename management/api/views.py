@@ -1,160 +1,111 @@
-"""Users and faces over HTTP: parse, call one function, answer."""
+"""Users, their faces, and the models over HTTP: parse, call one function, answer."""
 
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from management import erasure, operations
-from management.api.answers import erased
-from management.api.schemas import Erased, UserList
+from management import erasure, groups, operations
+from management.api import answers
 from management.serializers import FaceRequest, UserRequest
-from recognition.api import answers, schemas
 from recognition.api.pagination import ByUser, NewestFirst
-from recognition.api.service_view import ServiceView
+from recognition.api.service_view import ServiceViewSet, operation
 from recognition.packs import catalogue
 
 
-class UsersView(ServiceView):
-    """All users, in the order of their ids; for services."""
-
+class UserViewSet(ServiceViewSet):
     required_scope = "face:manage"
+    tag = "users and faces"
+    lookup_field = lookup_value_converter = "user_id"
 
-    @extend_schema(
-        operation_id="list_users",
-        summary="List all users",
-        parameters=ByUser.parameters,
-        responses={200: UserList},
-        tags=["users and faces"],
+    @operation("list_users", "List all users", answers.UserList, pages=ByUser)
+    def list(self, request: Request) -> Response:
+        """All users, in the order of their ids; for services."""
+        users = operations.all_users(self.caller)
+        return self.page("users", users, answers.User.each, ByUser("id"))
+
+    @operation("get_user", "Show a user", answers.User)
+    def retrieve(self, request: Request, user_id: UUID) -> Response:
+        """One user: name, picture and privacy level, and the erasure of all their data."""
+        return Response(answers.User.of(operations.user_of(self.caller, user_id)))
+
+    @operation(
+        "put_user",
+        "Create or change a user",
+        {200: answers.User, 201: answers.User},
+        body=UserRequest,
     )
-    def get(self, request: Request) -> Response:
-        pages = ByUser("id")
-        page = pages.paginate_queryset(operations.all_users(self.caller), request, view=self)
-        return Response({"users": [*map(answers.user, page or [])]} | pages.cursors())
-
-
-class UserView(ServiceView):
-    """One user: name, picture and privacy level, and the erasure of all their data."""
-
-    required_scope = "face:manage"
-
-    @extend_schema(
-        operation_id="get_user",
-        summary="Show a user",
-        responses={200: schemas.User},
-        tags=["users and faces"],
-    )
-    def get(self, request: Request, user_id: UUID) -> Response:
-        return Response(answers.user(operations.user_of(self.caller, user_id)))
-
-    @extend_schema(
-        operation_id="put_user",
-        summary="Create or change a user",
-        request=UserRequest,
-        responses={200: schemas.User, 201: schemas.User},
-        tags=["users and faces"],
-    )
-    def put(self, request: Request, user_id: UUID) -> Response:
+    def update(self, request: Request, user_id: UUID) -> Response:
         """Create the user, or change the given fields and keep the rest."""
         changes = self.fields(UserRequest)
         user, is_new = operations.put_user(caller=self.caller, user_id=user_id, changes=changes)
-        return Response(answers.user(user), status=201 if is_new else 200)
+        return Response(answers.User.of(user), status=201 if is_new else 200)
 
-    @extend_schema(
-        operation_id="erase_user",
-        summary="Erase all data about a user",
-        responses={200: Erased},
-        tags=["users and faces"],
-    )
-    def delete(self, request: Request, user_id: UUID) -> Response:
+    @operation("erase_user", "Erase all data about a user", answers.Erased)
+    def destroy(self, request: Request, user_id: UUID) -> Response:
         """Erase all data about the user, and answer a receipt; a repeated request gets the same.
 
         The audit log keeps the id, who did what and when, and nothing else.
         """
-        receipt = erasure.erase_for(caller=self.caller, user_id=user_id)
-        return Response(erased(receipt))
+        return Response(answers.Erased.of(erasure.erase_for(caller=self.caller, user_id=user_id)))
 
+    @operation("list_faces", "List the faces of a user", answers.FaceList, pages=NewestFirst)
+    @action(detail=True)
+    def faces(self, request: Request, user_id: UUID) -> Response:
+        """The faces of one user, newest first."""
+        return self.page("faces", operations.faces_of(self.caller, user_id), answers.Face.each)
 
-class UserFacesView(ServiceView):
-    """The faces of one user, newest first."""
-
-    required_scope = "face:manage"
-
-    @extend_schema(
-        operation_id="list_faces",
-        summary="List the faces of a user",
-        parameters=NewestFirst.parameters,
-        responses={200: schemas.FaceList},
-        tags=["users and faces"],
+    @operation(
+        "list_groups_of_user",
+        "List the groups of a user",
+        answers.GroupsJoined,
+        pages=NewestFirst,
+        tags=["friends and groups"],
     )
-    def get(self, request: Request, user_id: UUID) -> Response:
-        pages = NewestFirst()
-        faces = operations.faces_of(self.caller, user_id)
-        faces = pages.paginate_queryset(faces, request, view=self)
-        page = {"faces": answers.stored_faces(faces or [])}
-        return Response(page | pages.cursors())
+    @action(detail=True)
+    def groups(self, request: Request, user_id: UUID) -> Response:
+        """The groups of one user, the newest membership first."""
+        return self.page("groups", groups.groups_of(self.caller, user_id), answers.GroupJoined.each)
 
 
-class ModelsView(ServiceView):
-    """The model packs: the active one, and the share of strangers who match at each score."""
-
-    required_scope = "face:manage"
-
-    @extend_schema(
-        operation_id="list_models",
-        summary="List the models, and what their scores mean",
-        responses={200: schemas.ModelList},
-        tags=["models"],
-    )
-    def get(self, request: Request) -> Response:
-        return Response(answers.models(catalogue.entries()))
-
-
-class FaceView(ServiceView):
+class FaceViewSet(ServiceViewSet):
     """One face: its settings, and its removal."""
 
     required_scope = "face:manage"
+    tag = "users and faces"
+    lookup_field = lookup_value_converter = "face_id"
 
-    @extend_schema(
-        operation_id="get_face",
-        summary="Show a face",
-        responses={200: schemas.Face},
-        tags=["users and faces"],
-    )
-    def get(self, request: Request, face_id: str) -> Response:
-        return Response(answers.stored_face(operations.face_of(self.caller, face_id)))
+    @operation("get_face", "Show a face", answers.Face)
+    def retrieve(self, request: Request, face_id: str) -> Response:
+        return Response(answers.Face.of(operations.face_of(self.caller, face_id)))
 
-    @extend_schema(
-        operation_id="put_face",
-        summary="Change the settings of a face",
-        request=FaceRequest,
-        responses={200: schemas.Face},
-        tags=["users and faces"],
-    )
-    def put(self, request: Request, face_id: str) -> Response:
+    @operation("put_face", "Change the settings of a face", answers.Face, body=FaceRequest)
+    def update(self, request: Request, face_id: str) -> Response:
         """Change the given fields and keep the rest."""
         changes = self.fields(FaceRequest)
         face = operations.change_face(caller=self.caller, face_id=face_id, changes=changes)
-        return Response(answers.stored_face(face))
+        return Response(answers.Face.of(face))
 
-    @extend_schema(
-        operation_id="patch_face",
-        summary="Change the settings of a face, as PUT does",
-        request=FaceRequest,
-        responses={200: schemas.Face},
-        tags=["users and faces"],
+    @operation(
+        "patch_face", "Change the settings of a face, as PUT does", answers.Face, body=FaceRequest
     )
-    def patch(self, request: Request, face_id: str) -> Response:
+    def partial_update(self, request: Request, face_id: str) -> Response:
         """The same as PUT."""
-        return self.put(request, face_id)
+        return self.update(request, face_id)
 
-    @extend_schema(
-        operation_id="delete_face",
-        summary="Delete a face",
-        responses={200: schemas.Deleted},
-        tags=["users and faces"],
-    )
-    def delete(self, request: Request, face_id: str) -> Response:
+    @operation("delete_face", "Delete a face", answers.Deleted)
+    def destroy(self, request: Request, face_id: str) -> Response:
         operations.delete_face(caller=self.caller, face_id=face_id)
         return Response({"face_id": face_id, "deleted": True})
+
+
+class ModelViewSet(ServiceViewSet):
+    """The model packs: the active one, and the share of strangers who match at each score."""
+
+    required_scope = "face:manage"
+    tag = "models"
+
+    @operation("list_models", "List the models, and what their scores mean", answers.ModelList)
+    def list(self, request: Request) -> Response:
+        return Response({"models": answers.Model.each(catalogue.entries())})

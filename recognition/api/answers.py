@@ -1,253 +1,281 @@
-"""Results as the JSON of the API."""
+"""The answers of recognition. Each is declared once, for its value and for the API description."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
-from uuid import UUID
+from typing import Any, NamedTuple
 
-from recognition.descriptions import attributes_of, place_of, quality_of
+from rest_framework import serializers as s
+
+from recognition import models
+from recognition.api.rendering import (
+    COARSE,
+    FINE,
+    Always,
+    Confidence,
+    Extrapolated,
+    Milliseconds,
+    Rounded,
+    Serializer,
+    ShownScores,
+    Similarity,
+    Value,
+)
+from recognition.descriptions import attributes_of, box_of
 from recognition.gallery.scope import Scope
-from recognition.identification import identifying
-from recognition.inference.pack.declaration import Calibration
-from recognition.inference.pipeline import DetectedFace
-from recognition.models import Face, Template, User
-from recognition.packs import engine
-from recognition.packs.catalogue import Entry
-from recognition.packs.engine import Engine
-from recognition.packs.scores import ScoreScale
-from recognition.verification import matching, pair_comparison
-
-Answer = dict[str, Any]
-# Steps from 0 to 1 that scores are shown in, to end users and to services.
-COARSE, FINE = 100, 10_000
+from recognition.gallery.search import Candidate as FoundTemplate
+from recognition.identification.identifying import Identification
+from recognition.identification.identifying import IdentifiedFace as FaceAndFound
+from recognition.inference.pipeline import DetectedFace as FaceInPicture
+from recognition.models import PrivacyLevel
+from recognition.verification.matching import Verification
 
 
-def registered(face: Face) -> Answer:
-    return {
-        "face_id": face.face_id,
-        "user_id": str(face.user_id),
-        "privacy_level": face.user.privacy_level,
-        "registration_status": "success",
-        "face_quality_score": face.quality_score,
-        "embedding_version": face.embedding_version,
-        "face_attributes": face.attributes,
-    }
+class Box(Serializer):
+    x = s.IntegerField()
+    y = s.IntegerField()
+    width = s.IntegerField()
+    height = s.IntegerField()
+
+    @classmethod
+    def of(cls, row: FaceInPicture, shown: Any = None) -> Value:
+        return box_of(row)
 
 
-def stored_face(face: Face) -> Answer:
-    (answer,) = stored_faces([face])
-    return answer
+class Quality(Serializer):
+    face_quality_score = s.FloatField(source="score", min_value=0, max_value=1)
+    components = s.DictField(child=s.FloatField(min_value=0, max_value=1))
+    reasons = s.ListField(child=s.CharField())
 
 
-def stored_faces(faces: Sequence[Face]) -> list[Answer]:
-    """With the versions of the templates that are compared now: None for a face that has none, as
-    after a change to a model that it could not be taken over to."""
-    version = engine.active_version()
-    compared = Template.objects.filter(face__in=faces, embedding_version=version)
-    versions = dict(compared.values_list("face_id", "model_version"))
-    shown = engine.without_key(version)
-    return [_stored_face(face, shown, versions.get(face.pk)) for face in faces]
+class SeenFace(Serializer):
+    box = Box(source="*")
+    rotation = s.ChoiceField(
+        [0, 90, 180, 270],
+        help_text="Degrees clockwise by which the picture was turned before this face was found; "
+        "all coordinates are of the turned picture.",
+    )
+    quality = Quality()
 
 
-def _stored_face(face: Face, embedding_version: str, model_version: str | None) -> Answer:
-    return {
-        "face_id": face.face_id,
-        "user_id": str(face.user_id),
-        "face_group": face.face_group,
-        "face_quality_score": face.quality_score,
-        "quality_components": face.quality_components,
-        "face_attributes": face.attributes,
-        "metadata": face.metadata,
-        "privacy_settings": {"searchable": face.searchable, "taggable": face.taggable},
-        "suspended_at": face.suspended_at,
-        "embedding_version": embedding_version if model_version else None,
-        "model_version": model_version,
-        "verification_count": face.verification_count,
-        "last_verified_at": face.last_verified_at,
-        "created_at": face.created_at,
-        "updated_at": face.updated_at,
-    }
+class Attributes(Serializer):
+    estimated_age = s.FloatField(allow_null=True)
+    estimated_gender = s.CharField(allow_null=True)
+    face_landmarks = s.DictField(
+        child=s.ListField(child=s.FloatField(), min_length=2, max_length=2, allow_null=True),
+        help_text="`left_eye`, `right_eye`, `nose_tip`, `mouth_left` and `mouth_right` with every "
+        "pack, as [x, y]; null where a pack cannot tell. A pack may have others beside them.",
+    )
+
+    @classmethod
+    def of(cls, row: Any, shown: Any = None) -> Value:
+        """`shown`: the names of the landmarks, of a face in a picture; a stored one has them."""
+        return row if isinstance(row, dict) else attributes_of(row, shown)
 
 
-def user(of: User) -> Answer:
-    return {
-        "user_id": str(of.pk),
-        **_user_info(of),
-        "suspended_at": of.suspended_at,
-        "created_at": of.created_at,
-    }
+class Pose(Serializer):
+    yaw = Rounded(1, help_text="Degrees; positive turns to the picture's right.")
+    pitch = Rounded(1, allow_null=True, help_text="Null where the landmarks cannot tell.")
+    roll = Rounded(1)
 
 
-def models(entries: list[Entry]) -> Answer:
-    return {"models": [_model(entry) for entry in entries]}
+class Scores(Serializer):
+    similarity_score = Similarity(source="*")
+    confidence_score = Confidence(source="*")
 
 
-def _model(entry: Entry) -> Answer:
-    pack = entry.pack
-    return {
-        "name": pack.name,
-        "description": pack.description,
-        "licence": pack.licence,
-        "embedding_version": pack.embedding_version,
-        "model_version": pack.model_version,
-        "active": entry.active,
-        "prepared": entry.prepared,
-        "calibrated": entry.calibrated,
-        "calibration": _calibration(pack.calibration) if pack.calibration else None,
-    }
+class Registered(Serializer):
+    face_id = s.CharField()
+    user_id = s.UUIDField()
+    privacy_level = s.ChoiceField(
+        PrivacyLevel.values,
+        source="user.privacy_level",
+        help_text="Who finds the user; `friends` until `PUT /users/{user_id}` changes it.",
+    )
+    registration_status = Always("success")
+    face_quality_score = s.FloatField(source="quality_score")
+    embedding_version = s.CharField()
+    face_attributes = Attributes(source="attributes")
 
 
-def _calibration(of: Calibration) -> Answer:
-    scores = ScoreScale(of)
-    return {
-        "data_set": of.data,
-        "measured_on": of.measured_on,
-        "operating_points": [
-            {
-                "false_match_rate": point.fmr,
-                "extrapolated": point.extrapolated,
-                **_scores(scores, point.cosine),
-            }
-            for point in of.table
-        ],
-    }
+class Risk(Serializer):
+    risk_level = s.ChoiceField(["low", "medium", "high"])
+    factors = s.ListField(child=s.CharField())
+    explanation = s.CharField(
+        required=False, help_text="Only of what a rule refuses: why, and what can be done."
+    )
+
+    @classmethod
+    def of(cls, row: Any, shown: Any = None) -> Value:
+        return {"risk_level": "low", "factors": [], **(row or {})}
 
 
-def detected(by: Engine, faces: list[DetectedFace], found: int) -> Answer:
-    names = by.pack.detector.landmark_names
-    return {
-        "faces": [_detected(face, names) for face in faces],
-        "total_faces": len(faces),
-        "faces_found": found,
-    }
+class Verified(Serializer):
+    verification_result = s.ChoiceField(
+        ["success", "no_match", "no_face_detected", "no_registered_faces", "rejected"],
+        source="result",
+        help_text="`rejected`: a risk rule refuses, see risk_assessment; scores are then 0.",
+    )
+    is_match = s.BooleanField()
+    similarity_score = Similarity()
+    confidence_score = Confidence()
+    matched_face_id = s.CharField(source="compared.face_id", allow_null=True)
+    match_on = s.ChoiceField(["face", "user"], help_text="Which of the two below decided.")
+    nearest_face = Scores(
+        source="compared.face_cosine", help_text="Against the most similar face of the user."
+    )
+    mean_face = Scores(
+        source="compared.mean_cosine", help_text="Against the mean of the user's faces."
+    )
+    verification_level = s.ChoiceField(["basic", "standard", "strict"], source="level")
+    risk_assessment = Risk(source="risk")
+
+    @classmethod
+    def of(cls, row: Verification, shown: Any = None) -> Value:
+        value = super().of(row, shown)
+        return value if row.is_match else value | {"matched_face_id": None}
 
 
-def verified(of: matching.Verification, *, is_coarse: bool) -> Answer:
-    """`is_coarse`: for an end user, whose token may be in other hands."""
-    scores, compared = of.by.scores, of.compared
-    shown = partial(_scores, scores, is_coarse=is_coarse)
-    return {
-        "verification_result": of.result,
-        "is_match": of.is_match,
-        **shown(of.cosine),
-        "matched_face_id": compared.face_id if compared and of.is_match else None,
-        "match_on": of.match_on,
-        "nearest_face": shown(compared.face_cosine if compared else None),
-        "mean_face": shown(compared.mean_cosine if compared else None),
-        "verification_level": of.level,
-        "risk_assessment": of.risk or {"risk_level": "low", "factors": []},
-    }
+class ComparedFace(SeenFace):
+    pass
 
 
-def compared(of: pair_comparison.Comparison, level: str) -> Answer:
-    """In full digits: both pictures are the caller's, and no stored template is in it."""
-    return {
-        "is_match": of.is_match,
-        **_scores(of.by.scores, of.cosine),
-        "verification_level": level,
-        "face_a": _seen(of.face_a),
-        "face_b": _seen(of.face_b),
-    }
+class Compared(Serializer):
+    # In full digits: both pictures are the caller's, and no stored template is in it.
+    is_match = s.BooleanField()
+    similarity_score = Similarity()
+    confidence_score = Confidence()
+    verification_level = s.ChoiceField(["basic", "standard", "strict"], source="level")
+    face_a = ComparedFace()
+    face_b = ComparedFace()
 
 
-def identified(of: identifying.Identification) -> Answer:
-    """The original's three fields are those of the main face."""
-    scores = of.by.scores
-    shown = partial(_scores, scores, is_coarse=of.is_coarse)
-    faces = [_identified_face(face, of.users, shown) for face in of.faces]
-    main = faces[0] if faces else _result([], found="no_face_detected")
-    return {
-        **{key: main[key] for key in ("identification_result", "candidates", "total_candidates")},
-        "faces": faces,
-        "faces_found": of.faces_found,
-        "search_stats": {
-            "scope": _scope(of.scope),
-            "faces_searched": of.faces_searched,
-            "search_time_ms": round(of.search_seconds * 1000),
-            "threshold": {
-                "cut": of.threshold.used,
-                **_scores(scores, of.threshold.cosine),
-                # Whether so low a false match rate is beyond what the calibration could measure.
-                "extrapolated": scores.is_extrapolated(of.threshold.cosine),
-            },
-        },
-    }
+class UserInfo(Serializer):
+    display_name = s.CharField(allow_blank=True)
+    profile_image = s.CharField(allow_blank=True)
+    privacy_level = s.ChoiceField(PrivacyLevel.values)
 
 
-def _scope(of: Scope) -> Answer:
-    """Why somebody may be missing among the candidates."""
-    viewer = str(of.viewer) if of.viewer else None
-    if of.everyone:
-        return {"everyone": True, "viewer": viewer, "user_groups": []}
-    return {"everyone": False, "viewer": viewer, "user_groups": of.counted}
+class Candidate(Serializer):
+    user_id = s.UUIDField(source="found.user_id")
+    face_id = s.CharField(source="found.face_id")
+    similarity_score = Similarity(source="found.cosine")
+    confidence_score = Confidence(source="found.cosine")
+    user_info = UserInfo(source="user")
 
 
-def _identified_face(
-    of: identifying.IdentifiedFace, users: Mapping[UUID, User], shown: Callable[[float], Answer]
-) -> Answer:
-    candidates = [
-        {
-            "user_id": str(candidate.user_id),
-            "face_id": candidate.face_id,
-            **shown(candidate.cosine),
-            "user_info": _user_info(users[candidate.user_id]),
-        }
-        for candidate in of.candidates
+class Candidates(Serializer):
+    identification_result = s.ChoiceField(["found", "not_found", "no_face_detected"])
+    candidates = Candidate(many=True)
+    total_candidates = s.IntegerField()
+
+
+class _Person(NamedTuple):
+    found: FoundTemplate
+    user: models.User
+
+
+class _People(NamedTuple):
+    """Who a face may be: a row of Candidates."""
+
+    identification_result: str
+    candidates: list[_Person]
+
+    @property
+    def total_candidates(self) -> int:
+        return len(self.candidates)
+
+
+class IdentifiedFace(SeenFace, Candidates):
+    @classmethod
+    def of(cls, row: FaceAndFound, shown: Any = None) -> Value:
+        """`shown`: the scores, and the users who were found."""
+        scores, users = shown
         # A user erased between the two queries is gone.
-        if candidate.user_id in users
-    ]
-    return _seen(of.face) | _result(candidates, found="found" if candidates else "not_found")
+        people = [_Person(c, users[c.user_id]) for c in row.candidates if c.user_id in users]
+        found = _People("found" if people else "not_found", people)
+        return SeenFace.of(row.face) | Candidates.of(found, scores)
 
 
-def _result(candidates: list[Answer], *, found: str) -> Answer:
-    return {
-        "identification_result": found,
-        "candidates": candidates,
-        "total_candidates": len(candidates),
-    }
+class Threshold(Serializer):
+    cut = s.ChoiceField(["min_confidence", "max_false_positive_rate"], source="used")
+    similarity_score = Similarity()
+    confidence_score = Confidence()
+    extrapolated = Extrapolated(source="cosine")
 
 
-def _seen(face: DetectedFace) -> Answer:
-    return place_of(face) | {"quality": quality_of(face)}
+class SearchedScope(Serializer):
+    # Why somebody may be missing among the candidates.
+    everyone = s.BooleanField()
+    viewer = s.UUIDField(
+        required=False,
+        allow_null=True,
+        help_text="On whose behalf was searched, whose own faces count; not in stored batches. "
+        "Null for a service that names nobody: only public users are found then.",
+    )
+    user_groups = s.ListField(
+        source="counted",
+        child=s.CharField(),
+        help_text="Those of the request that counted, for this viewer.",
+    )
+
+    @classmethod
+    def of(cls, row: Scope, shown: Any = None) -> Value:
+        value = super().of(row, shown)
+        return value | {"user_groups": []} if row.everyone else value
 
 
-def _detected(face: DetectedFace, names: tuple[str, ...]) -> Answer:
-    pose = face.pose
-    return {
-        **_seen(face),
-        # dlib's detector goes above 1.
-        "detection_score": round(min(1.0, max(0.0, face.detection_score)), 4),
-        "pose": {
-            "yaw": round(pose.yaw, 1),
-            "pitch": None if pose.pitch is None else round(pose.pitch, 1),
-            "roll": round(pose.roll, 1),
-        },
-        "face_attributes": attributes_of(face, names),
-        "liveness_score": None if face.liveness is None else round(face.liveness, 4),
-    }
+class SearchStats(Serializer):
+    scope = SearchedScope()
+    faces_searched = s.IntegerField()
+    search_time_ms = Milliseconds(source="search_seconds")
+    threshold = Threshold()
 
 
-def _scores(scores: ScoreScale, cosine: float | None, *, is_coarse: bool = False) -> Answer:
-    """Both 0 when there was nothing to compare."""
-    if cosine is None:
-        return {"similarity_score": 0.0, "confidence_score": 0.0}
-    steps = COARSE if is_coarse else FINE
-    return {
-        "similarity_score": _shown(scores.similarity(cosine), steps),
-        "confidence_score": _shown(scores.confidence(cosine), steps),
-    }
+_FOUND = (
+    "How many faces the picture has. More than there are in `faces`: only the largest count, up to "
+    "`FACESVC_MAX_FACES_PER_IMAGE`, or only the main one was asked for."
+)
 
 
-def _shown(score: float, steps: int) -> float:
-    """Rounded down: what is below a threshold must not be shown as if it met it."""
-    # The addition keeps what is a round number but for the last bit.
-    return math.floor(score * steps + 1e-6) / steps
+class Identified(Candidates):
+    faces = IdentifiedFace(many=True)
+    faces_found = s.IntegerField(help_text=_FOUND)
+    search_stats = SearchStats()
+
+    @classmethod
+    def of(cls, row: Identification, shown: Any = None) -> Value:
+        """The first three fields are those of the main face."""
+        scale = row.by.scores
+        scores = ShownScores(scale, COARSE if row.is_coarse else FINE)
+        faces = IdentifiedFace.each(row.faces, (scores, row.users))
+        main = faces[0] if faces else Candidates.of(_People("no_face_detected", []))
+        return {
+            **{name: main[name] for name in Candidates._declared_fields},
+            "faces": faces,
+            "faces_found": row.faces_found,
+            "search_stats": SearchStats.of(row, ShownScores(scale)),
+        }
 
 
-def _user_info(of: User) -> Answer:
-    return {
-        "display_name": of.display_name,
-        "profile_image": of.profile_image,
-        "privacy_level": of.privacy_level,
-    }
+class DetectedFace(SeenFace):
+    # dlib's detector goes above 1.
+    detection_score = Rounded(
+        4,
+        min_value=0,
+        max_value=1,
+        help_text="How sure the detector is; detectors of different packs do not compare.",
+    )
+    pose = Pose()
+    face_attributes = Attributes(source="*")
+    liveness_score = Rounded(
+        4,
+        source="liveness",
+        min_value=0,
+        max_value=1,
+        allow_null=True,
+        help_text="From 0 (spoof) to 1 (real); null when the pack has no anti-spoofing.",
+    )
+
+
+class Detected(Serializer):
+    faces = DetectedFace(many=True)
+    total_faces = s.IntegerField()
+    faces_found = s.IntegerField(help_text=_FOUND)

@@ -3,7 +3,7 @@
 The key is locked, the work done and the answer stored in one transaction. So a killed process
 leaves neither a row without its answer nor a key that is blocked, and a refused request leaves
 nothing: it may be sent again, corrected. What may take long and changes nothing comes before it
-(`ServiceView.prepare`).
+(`ServiceViewSet.prepare`).
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from recognition import audit
 from recognition.access import Caller
-from recognition.api.service_view import ServiceView
+from recognition.api.service_view import ServiceViewSet
 from recognition.errors import ServiceError
 from recognition.models import Face, IdempotencyKey, User
 
@@ -57,10 +57,10 @@ Post = Callable[..., Response]
 
 
 def idempotent(post: Post) -> Post:
-    """For the `post` of a ServiceView that creates something."""
+    """For an action of a ServiceViewSet that creates something."""
 
     @wraps(post)
-    def once(view: ServiceView, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def once(view: ServiceViewSet, request: Request, *args: Any, **kwargs: Any) -> Response:
         key = request.headers.get("Idempotency-Key")
         if key is not None and not _KEY.fullmatch(key):
             message = "Idempotency-Key must be 1 to 255 printable ASCII characters."
@@ -87,7 +87,7 @@ def idempotent(post: Post) -> Post:
     return decorated
 
 
-def _refusal_of(view: ServiceView, request: Request) -> Exception | None:
+def _refusal_of(view: ServiceViewSet, request: Request) -> Exception | None:
     """To be raised when it turns out that the request was not answered before."""
     try:
         view.prepare(request)

@@ -1,25 +1,38 @@
 """What every view shares."""
 
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import Serializer
-from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
 
 from recognition.access import Caller
 from recognition.api import user_requests
+from recognition.api.pagination import NewestFirst, Pages
 from recognition.errors import ServiceError
 from recognition.processes import capacity
 
+_Action = TypeVar("_Action", bound=Callable[..., Response])
 
-class ServiceView(APIView):
-    """A view that names the scope a token needs; facesvc.http.auth checks it."""
 
-    required_scope: str  # several with blanks between: all of them
+class ServiceViewSet(ViewSet):
+    """All that is done with one kind of thing, and the scope that a token needs for it, which
+    facesvc.http.auth checks.
+
+    An action that needs another scope than the class, or takes pictures, says so to its decorator:
+    `@action(..., required_scope="face:verify", pictures=1)`.
+    """
+
+    required_scope: str | None = None  # several with blanks between: all. None fails.
+    tag: str  # of all its operations in the API description
     pictures = 0  # that a body may hold
     is_read_by_lines = False  # or the whole body is held in memory
     _body_bytes = 0
@@ -107,3 +120,42 @@ class ServiceView(APIView):
             return fields
         finally:
             vars(body).clear()  # see forget_body
+
+    def page(
+        self,
+        name: str,
+        rows: Any,
+        rendered: Callable[[list[Any]], list[Any]],
+        pages: Pages | None = None,
+        beside: Mapping[str, Any] | None = None,
+    ) -> Response:
+        """A page of the rows under this name, newest first if nothing else is said."""
+        pages = pages or NewestFirst()
+        page = pages.paginate_queryset(rows, self.request, view=self)
+        return Response({**(beside or {}), name: rendered(page or []), **pages.cursors()})
+
+
+def operation(
+    name: str,
+    summary: str,
+    answers: Any,
+    *,
+    body: Any = None,
+    pages: type[Pages] | None = None,
+    parameters: Sequence[OpenApiParameter] = (),
+    tags: list[str] | None = None,
+) -> Callable[[_Action], _Action]:
+    """Describe an action. `answers` is the one of status 200, or several by their status."""
+    return extend_schema(
+        operation_id=name,
+        summary=summary,
+        request=body,
+        responses=answers if isinstance(answers, dict) else {200: answers},
+        parameters=[*parameters, *(pages.parameters if pages else ())],
+        tags=tags,
+    )
+
+
+def router() -> SimpleRouter:
+    """Routes without a slash at their ends, in which Django's converters may stand."""
+    return SimpleRouter(trailing_slash=False, use_regex_path=False)

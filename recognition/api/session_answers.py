@@ -1,42 +1,57 @@
-"""Sessions as the JSON of the API."""
+"""The answers of sessions."""
 
-from recognition.api.answers import Answer
-from recognition.models import Attempt, Session
+from typing import Any
+
+from rest_framework import serializers as s
+
+from recognition.api.answers import Risk
+from recognition.api.rendering import Serializer, Value
+from recognition.models.sessions import SHOWN_STATES, Purpose
+from recognition.packs import thresholds
 from recognition.verification.frames import Taken
 
-_ATTEMPTS = 20  # that are shown
-NO_RISK: Answer = {"risk_level": "low", "factors": []}
+FRAME_STATUS = ("counted", "dropped")
+RESULTS = ("success", "no_match", "no_face_detected", "no_registered_faces", "rejected")
 
 
-def session(of: Session) -> Answer:
-    return {
-        "session_id": str(of.pk),
-        "user_id": str(of.user_id),
-        "purpose": of.purpose,
-        "verification_level": of.level,
-        "state": of.shown_state,
-        "created_at": of.created_at,
-        "expires_at": of.expires_at,
-        "ended_at": of.ended_at,
-        "verified_at": of.verified_at,
-        "frames": of.frames,
-        "risk_assessment": NO_RISK | of.risk,
-    }
+class Session(Serializer):
+    session_id = s.UUIDField(source="pk")
+    user_id = s.UUIDField()
+    purpose = s.ChoiceField(Purpose.values)
+    verification_level = s.ChoiceField(thresholds.LEVELS, source="level")
+    state = s.ChoiceField(SHOWN_STATES, source="shown_state")
+    created_at = s.DateTimeField()
+    expires_at = s.DateTimeField()
+    ended_at = s.DateTimeField(allow_null=True)
+    verified_at = s.DateTimeField(allow_null=True, help_text="When it last became so.")
+    frames = s.IntegerField(help_text="That were looked at.")
+    risk_assessment = Risk(source="risk", help_text="Of the last attempt or frame.")
 
 
-def session_with_attempts(of: Session) -> Answer:
-    newest = of.attempts.order_by("-pk")[:_ATTEMPTS]
-    return session(of) | {"attempts": [_attempt(each) for each in newest]}
+class Attempt(Serializer):
+    at = s.DateTimeField()
+    verification_result = s.ChoiceField(RESULTS, source="result")
+    risk_assessment = Risk(source="risk")
 
 
-def _attempt(of: Attempt) -> Answer:
-    return {
-        "at": of.at,
-        "verification_result": of.result,
-        "risk_assessment": {"risk_level": of.risk_level, "factors": of.factors},
-    }
+class SessionWithAttempts(Session):
+    attempts = Attempt(many=True, source="newest_attempts", help_text="The last 20, newest first.")
 
 
-def frame_taken(of: Taken) -> Answer:
-    status = "counted" if of.is_counted else "dropped"
-    return session(of.session) | {"frame": {"status": status, "verification_result": of.result}}
+class FrameSeen(Serializer):
+    status = s.ChoiceField(FRAME_STATUS, help_text="`dropped`: a newer one was counted.")
+    verification_result = s.ChoiceField(
+        RESULTS,
+        allow_null=True,
+        help_text="Only once the state is `verified` it says whether this face is the user's.",
+    )
+
+
+class FrameTaken(Session):
+    frame = FrameSeen()
+
+    @classmethod
+    def of(cls, row: Taken, shown: Any = None) -> Value:
+        status = "counted" if row.is_counted else "dropped"
+        frame = {"status": status, "verification_result": row.result}
+        return Session.of(row.session) | {"frame": frame}

@@ -1,33 +1,32 @@
 """Verification sessions over HTTP: parse, call one function, answer."""
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from recognition.api import session_answers
-from recognition.api import session_serializers as schemas
+from recognition.api import session_answers as answers
 from recognition.api.idempotency import idempotent
-from recognition.api.service_view import ServiceView
+from recognition.api.service_view import ServiceViewSet, operation
 from recognition.api.session_serializers import FrameRequest, SessionRequest
 from recognition.processes.capacity import OverloadedError
 from recognition.verification import frames, sessions
 
 
-class SessionsView(ServiceView):
+class SessionViewSet(ServiceViewSet):
     """Open a session in which a user is verified: for a login, a video call, or anything else."""
 
     required_scope = "face:verify"
+    tag = "sessions"
+    lookup_field = "session_id"
 
     @idempotent
-    @extend_schema(
-        operation_id="open_session",
-        summary="Open a session for a login or a call",
-        request=SessionRequest,
-        responses={201: schemas.Session},
-        tags=["sessions"],
+    @operation(
+        "open_session",
+        "Open a session for a login or a call",
+        {201: answers.Session},
+        body=SessionRequest,
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         fields = self.fields(SessionRequest)
         session = sessions.open_session(
             caller=self.caller,
@@ -36,56 +35,37 @@ class SessionsView(ServiceView):
             level=fields["verification_level"],
             device=fields["metadata"].get("device_id", ""),
         )
-        return Response(session_answers.session(session), status=201)
+        return Response(answers.Session.of(session), status=201)
 
-
-class SessionView(ServiceView):
-    """One session: its state, its last attempts, and its end."""
-
-    required_scope = "face:verify"
-
-    @extend_schema(
-        operation_id="get_session",
-        summary="Show a session and its last attempts",
-        responses={200: schemas.SessionWithAttempts},
-        tags=["sessions"],
-    )
-    def get(self, request: Request, session_id: str) -> Response:
+    @operation("get_session", "Show a session and its last attempts", answers.SessionWithAttempts)
+    def retrieve(self, request: Request, session_id: str) -> Response:
+        """One session: its state, its last attempts, and its end."""
         session = sessions.session_of(self.caller, session_id)
-        return Response(session_answers.session_with_attempts(session))
+        return Response(answers.SessionWithAttempts.of(session))
 
-    @extend_schema(
-        operation_id="end_session",
-        summary="End a session",
-        responses={200: schemas.Session},
-        tags=["sessions"],
-    )
-    def delete(self, request: Request, session_id: str) -> Response:
+    @operation("end_session", "End a session", answers.Session)
+    def destroy(self, request: Request, session_id: str) -> Response:
+        """One session: its state, its last attempts, and its end."""
         session = sessions.end_session(caller=self.caller, session_id=session_id)
-        return Response(session_answers.session(session))
+        return Response(answers.Session.of(session))
 
 
-class FramesView(ServiceView):
+class FrameViewSet(ServiceViewSet):
     """One frame of a live session in, the rolling state out."""
 
     required_scope = "face:verify"
+    tag = "sessions"
     pictures = 1
 
     def check_throttles(self, request: Request) -> None:
         """Frames have a limit of their session's: that of the token would end every call."""
 
-    @extend_schema(
-        operation_id="post_frame",
-        summary="Check a frame of a call",
-        request=FrameRequest,
-        responses={200: schemas.FrameTaken},
-        tags=["sessions"],
-    )
-    def post(self, request: Request, session_id: str) -> Response:
+    @operation("post_frame", "Check a frame of a call", answers.FrameTaken, body=FrameRequest)
+    def create(self, request: Request, session_id: str) -> Response:
         fields = self.fields(FrameRequest)
         frame = frames.Frame(fields["image"], fields.get("sequence"), fields.get("captured_at"))
         taken = frames.take(caller=self.caller, session_id=session_id, frame=frame)
-        return Response(session_answers.frame_taken(taken))
+        return Response(answers.FrameTaken.of(taken))
 
     def handle_exception(self, exc: Exception) -> Response:
         """A refused frame counts for the token as any other request does, unless we are busy."""

@@ -5,15 +5,17 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import UUIDField, ValidationError
 
 from recognition import audit
 from recognition.access import scope_for
-from recognition.api import answers, schemas
+from recognition.api import answers
 from recognition.api.idempotency import idempotent
+from recognition.api.rendering import COARSE, FINE, ShownScores
 from recognition.api.serializers import (
     CompareRequest,
     DetectRequest,
@@ -21,7 +23,7 @@ from recognition.api.serializers import (
     RegisterRequest,
     VerifyRequest,
 )
-from recognition.api.service_view import ServiceView
+from recognition.api.service_view import ServiceViewSet, operation
 from recognition.enrolment import enrolling
 from recognition.identification import identifying
 from recognition.packs import engine
@@ -36,111 +38,6 @@ viewer_parameter = OpenApiParameter(
 _user_parameter = OpenApiParameter(
     "user_id", UUID, OpenApiParameter.QUERY, description="Only beside a bare picture."
 )
-
-
-class RegisterView(ServiceView):
-    """Enrol the one face of a picture for a user."""
-
-    required_scope = "face:register"
-    pictures = 1
-
-    @idempotent
-    @extend_schema(
-        operation_id="register",
-        summary="Enrol the face of a picture for a user",
-        parameters=[_user_parameter],
-        request=RegisterRequest,
-        responses={201: schemas.Registered},
-        tags=["recognition"],
-    )
-    def post(self, request: Request) -> Response:
-        fields = self.fields(RegisterRequest)
-        caller = self.caller
-        caller.require_own(fields["user_id"])
-        wanted = fields["metadata"].get("quality_check", True)
-        face = enrolling.enrol(
-            actor=caller.name,
-            user_id=fields["user_id"],
-            image=fields["image"],
-            face_group=fields["face_group"],
-            face_index=fields.get("face_index"),
-            check_quality=wanted or not caller.is_service,
-            metadata=fields["metadata"],
-        )
-        return Response(answers.registered(face), status=201)
-
-
-class VerifyView(ServiceView):
-    """Whether the main face of a picture is the user (1:1)."""
-
-    required_scope = "face:verify"
-    pictures = 1
-
-    @extend_schema(
-        operation_id="verify",
-        summary="Say whether a face is the user's (1:1)",
-        parameters=[_user_parameter],
-        request=VerifyRequest,
-        responses={200: schemas.Verified},
-        tags=["recognition"],
-    )
-    def post(self, request: Request) -> Response:
-        fields = self.fields(VerifyRequest)
-        self.caller.require_own(fields["user_id"])
-        wanted = attempts.Wanted(
-            user_id=fields["user_id"],
-            image=fields["image"],
-            level=fields.get("verification_level"),
-            face_id=fields.get("face_id"),
-            match_on=fields["match_on"],
-            session_id=fields["metadata"].get("session_id"),
-            device=fields["metadata"].get("device_id", ""),
-        )
-        verified = attempts.verify(caller=self.caller, wanted=wanted)
-        return Response(answers.verified(verified, is_coarse=not self.caller.is_service))
-
-
-class IdentifyView(ServiceView):
-    """Who is in a picture (1:N), of the people whom the viewer may find."""
-
-    required_scope = "face:identify"
-    pictures = 1
-
-    @extend_schema(
-        operation_id="identify",
-        summary="Find who is in a picture (1:N)",
-        parameters=[viewer_parameter],
-        request=IdentifyRequest,
-        responses={200: schemas.Identified},
-        tags=["recognition"],
-    )
-    def post(self, request: Request) -> Response:
-        fields = self.fields(IdentifyRequest)
-        caller, metadata = self.caller, fields["metadata"]
-        wanted = fields["search_scope"]
-        scope = scope_for(
-            caller,
-            on_behalf_of=viewer_of(request, fields),
-            groups=wanted["user_groups"],
-            everyone=wanted.get("scope") == "all",
-            tagging=is_tagging(metadata),
-            max_false_positive_rate=wanted["max_false_positive_rate"],
-        )
-        options = identifying.SearchOptions(
-            max_candidates=wanted["max_candidates"],
-            match_on=wanted["match_on"],
-            min_confidence=wanted.get("min_confidence", settings.FACE_MATCH_THRESHOLD),
-            max_false_positive_rate=wanted["max_false_positive_rate"],
-        )
-        if scope.everyone:
-            audit.note(caller.name, "identify.everyone", viewer_id=scope.viewer)
-        result = identifying.identify(
-            scope=scope,
-            image=fields["image"],
-            options=options,
-            largest_only=fields["faces"] == "largest",
-        )
-        return Response(answers.identified(result))
 
 
 def is_tagging(metadata: Mapping[str, Any]) -> bool:
@@ -166,45 +63,129 @@ def viewer_of(request: Request, fields: Mapping[str, Any]) -> UUID | None:
     return in_header
 
 
-class DetectView(ServiceView):
-    """Every face in a picture, with landmarks, pose, quality and attributes."""
+class VerbViewSet(ServiceViewSet):
+    tag = "recognition"
 
-    required_scope = "face:identify"
-    pictures = 1
-
-    @extend_schema(
-        operation_id="detect",
-        summary="List the faces in a picture, with their quality",
-        request=DetectRequest,
-        responses={200: schemas.Detected},
-        tags=["recognition"],
+    @idempotent
+    @operation(
+        "register",
+        "Enrol the face of a picture for a user",
+        {201: answers.Registered},
+        body=RegisterRequest,
+        parameters=[_user_parameter],
     )
-    def post(self, request: Request) -> Response:
+    @action(detail=False, methods=["post"], required_scope="face:register", pictures=1)
+    def register(self, request: Request) -> Response:
+        """Enrol the one face of a picture for a user."""
+        fields = self.fields(RegisterRequest)
+        caller = self.caller
+        caller.require_own(fields["user_id"])
+        wanted = fields["metadata"].get("quality_check", True)
+        face = enrolling.enrol(
+            actor=caller.name,
+            user_id=fields["user_id"],
+            image=fields["image"],
+            face_group=fields["face_group"],
+            face_index=fields.get("face_index"),
+            check_quality=wanted or not caller.is_service,
+            metadata=fields["metadata"],
+        )
+        return Response(answers.Registered.of(face), status=201)
+
+    @operation(
+        "verify",
+        "Say whether a face is the user's (1:1)",
+        answers.Verified,
+        body=VerifyRequest,
+        parameters=[_user_parameter],
+    )
+    @action(detail=False, methods=["post"], required_scope="face:verify", pictures=1)
+    def verify(self, request: Request) -> Response:
+        """Whether the main face of a picture is the user (1:1)."""
+        fields = self.fields(VerifyRequest)
+        self.caller.require_own(fields["user_id"])
+        wanted = attempts.Wanted(
+            user_id=fields["user_id"],
+            image=fields["image"],
+            level=fields.get("verification_level"),
+            face_id=fields.get("face_id"),
+            match_on=fields["match_on"],
+            session_id=fields["metadata"].get("session_id"),
+            device=fields["metadata"].get("device_id", ""),
+        )
+        verified = attempts.verify(caller=self.caller, wanted=wanted)
+        shown = ShownScores(verified.by.scores, FINE if self.caller.is_service else COARSE)
+        return Response(answers.Verified.of(verified, shown))
+
+    @operation(
+        "identify",
+        "Find who is in a picture (1:N)",
+        answers.Identified,
+        body=IdentifyRequest,
+        parameters=[viewer_parameter],
+    )
+    @action(detail=False, methods=["post"], required_scope="face:identify", pictures=1)
+    def identify(self, request: Request) -> Response:
+        """Who is in a picture (1:N), of the people whom the viewer may find."""
+        fields = self.fields(IdentifyRequest)
+        caller, metadata = self.caller, fields["metadata"]
+        wanted = fields["search_scope"]
+        scope = scope_for(
+            caller,
+            on_behalf_of=viewer_of(request, fields),
+            groups=wanted["user_groups"],
+            everyone=wanted.get("scope") == "all",
+            tagging=is_tagging(metadata),
+            max_false_positive_rate=wanted["max_false_positive_rate"],
+        )
+        options = identifying.SearchOptions(
+            max_candidates=wanted["max_candidates"],
+            match_on=wanted["match_on"],
+            min_confidence=wanted.get("min_confidence", settings.FACE_MATCH_THRESHOLD),
+            max_false_positive_rate=wanted["max_false_positive_rate"],
+        )
+        if scope.everyone:
+            audit.note(caller.name, "identify.everyone", viewer_id=scope.viewer)
+        result = identifying.identify(
+            scope=scope,
+            image=fields["image"],
+            options=options,
+            largest_only=fields["faces"] == "largest",
+        )
+        return Response(answers.Identified.of(result))
+
+    @operation(
+        "detect",
+        "List the faces in a picture, with their quality",
+        answers.Detected,
+        body=DetectRequest,
+    )
+    @action(detail=False, methods=["post"], required_scope="face:identify", pictures=1)
+    def detect(self, request: Request) -> Response:
+        """Every face in a picture, with landmarks, pose, quality and attributes."""
         fields = self.fields(DetectRequest)
         with engine.at_work() as active:
             picture = active.decode(fields["image"])
             found = active.detect(picture)
             faces = active.describe(picture, found)
-        return Response(answers.detected(active, faces, found.found))
+        names = active.pack.detector.landmark_names
+        return Response(
+            {
+                "faces": answers.DetectedFace.each(faces, names),
+                "total_faces": len(faces),
+                "faces_found": found.found,
+            }
+        )
 
-
-class CompareView(ServiceView):
-    """Whether the main faces of two pictures are the same person; nothing is stored."""
-
-    required_scope = "face:verify"
-    pictures = 2
-
-    @extend_schema(
-        operation_id="compare",
-        summary="Compare the faces of two pictures",
-        request=CompareRequest,
-        responses={200: schemas.Compared},
-        tags=["recognition"],
+    @operation(
+        "compare", "Compare the faces of two pictures", answers.Compared, body=CompareRequest
     )
-    def post(self, request: Request) -> Response:
+    @action(detail=False, methods=["post"], required_scope="face:verify", pictures=2)
+    def compare(self, request: Request) -> Response:
+        """Whether the main faces of two pictures are the same person; nothing is stored."""
         fields = self.fields(CompareRequest)
         level = fields["verification_level"]
         result = pair_comparison.compare(
             image_a=fields["image_a"], image_b=fields["image_b"], level=level
         )
-        return Response(answers.compared(result, level))
+        return Response(answers.Compared.of(result, ShownScores(result.by.scores)))

@@ -1,15 +1,27 @@
 """Users who may be one person, who were found to be one, and how far the search for them is."""
 
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import models
 from django.db.models import F, Q
+
+from recognition.models.faces import Face
 
 
 class DuplicateState(models.TextChoices):
     OPEN = "open"
     SAME_PERSON = "same_person"
     DIFFERENT_PEOPLE = "different_people"
+
+
+class Side(NamedTuple):
+    user_id: UUID
+    face: Face | None  # None: it is gone
+
+    @property
+    def face_id(self) -> str | None:
+        return self.face.face_id if self.face else None
 
 
 class PossibleDuplicate(models.Model):
@@ -64,6 +76,12 @@ class PossibleDuplicate(models.Model):
     def users(self) -> tuple[UUID, ...]:
         """Both, or the one who is left."""
         return tuple(user for user in (self.user_a_id, self.user_b_id) if user)
+
+    @property
+    def sides(self) -> list[Side]:
+        """Both faces. Once the two are merged, both are of the user who is left."""
+        other = self.user_b_id or self.user_a_id
+        return [Side(self.user_a_id, self.face_a), Side(other, self.face_b)]
 
     def other_than(self, user_id: UUID) -> UUID | None:
         return self.user_b_id if self.user_a_id == user_id else self.user_a_id

@@ -104,6 +104,10 @@ class Session(models.Model):
             return State.LOST
         return self.state
 
+    @property
+    def newest_attempts(self) -> "models.QuerySet[Attempt]":
+        return self.attempts.order_by("-pk")[:20]
+
     def precedes_last(self, sequence: int | None, captured_at: datetime | None) -> bool:
         """Whether a frame is not newer than one that has been counted."""
         return (
@@ -155,6 +159,10 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.source} {self.result}"
+
+    @property
+    def risk(self) -> dict[str, object]:
+        return {"risk_level": self.risk_level, "factors": self.factors}
 
 
 class RecentProbe(models.Model):

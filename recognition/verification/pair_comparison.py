@@ -16,6 +16,7 @@ class Comparison:
     face_b: DetectedFace
     cosine: float
     is_match: bool
+    level: str
 
 
 def compare(*, image_a: bytes, image_b: bytes, level: str) -> Comparison:
@@ -30,4 +31,4 @@ def compare(*, image_a: bytes, image_b: bytes, level: str) -> Comparison:
         face_a, face_b = active.embed(faces)
     cosine = float(face_a.template @ face_b.template)
     matches = active.scores.confidence(cosine) >= level_confidence(level)
-    return Comparison(active, face_a, face_b, cosine, matches)
+    return Comparison(active, face_a, face_b, cosine, matches, level)

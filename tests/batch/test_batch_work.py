@@ -528,14 +528,14 @@ def test_erased_while_being_found(fake: FakePipeline, monkeypatch: pytest.Monkey
     no_reservation(monkeypatch)
     make_face(make_user(OWNER, "public"), vector(1))
     job = identify(1)
-    identified, waiting = verbs.answers.identified, [lambda: User.objects.get(pk=OWNER).delete()]
+    identified, waiting = verbs.answers.Identified.of, [lambda: User.objects.get(pk=OWNER).delete()]
 
     def erase_and_answer(result: Any) -> Any:
         if waiting:
             elsewhere(waiting.pop())
         return identified(result)
 
-    monkeypatch.setattr(verbs.answers, "identified", erase_and_answer)
+    monkeypatch.setattr(verbs.answers.Identified, "of", erase_and_answer)
     work.work()
     assert (now(job).status, Item.objects.get().user_ids) == ("completed", [])
     assert str(OWNER) not in json.dumps(Item.objects.get().result)
@@ -634,14 +634,14 @@ def test_a_face_deleted_while_being_found(
     no_reservation(monkeypatch)
     make_face(make_user(OWNER, "public"), vector(1))
     identify(1)
-    identified, waiting = verbs.answers.identified, [lambda: Face.objects.get().delete()]
+    identified, waiting = verbs.answers.Identified.of, [lambda: Face.objects.get().delete()]
 
     def delete_and_answer(result: Any) -> Any:
         if waiting:
             elsewhere(waiting.pop())
         return identified(result)
 
-    monkeypatch.setattr(verbs.answers, "identified", delete_and_answer)
+    monkeypatch.setattr(verbs.answers.Identified, "of", delete_and_answer)
     work.work()
     assert Item.objects.get().result["total_candidates"] == 0
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recognition.api import answers
+from management.api import answers
 from recognition.models import AuditEvent, Face, Template
 from tests.support.builders import (
     OWNER,
@@ -25,7 +25,7 @@ def face() -> Face:
 
 def test_it_works(owner: Person, face: Face) -> None:
     answer = data_of(owner.get(f"faces/{face.face_id}"))
-    assert set(answer) == set(answers.stored_face(face))
+    assert set(answer) == set(answers.Face.of(face))
     assert answer["face_id"] == face.face_id
     assert answer["user_id"] == str(OWNER)
     assert answer["privacy_settings"] == {"searchable": True, "taggable": "everyone"}

@@ -159,7 +159,13 @@ def test_the_callback_is_described_as_it_comes(schema: dict[str, Any]) -> None:
     operation = schema["webhooks"]["batchJobEnded"]["post"]
     body = operation["requestBody"]["content"]["application/json"]["schema"]
     job = SimpleNamespace(
-        job_id=new_job_id(), status="completed", total=1, succeeded=1, failed=0, finished_at=now()
+        job_id=new_job_id(),
+        status="completed",
+        total=1,
+        succeeded=1,
+        failed=0,
+        skipped=0,
+        finished_at=now(),
     )
     sent = json.loads(callbacks._body(job))
     assert set(sent) == set(body["properties"]) == set(body["required"])

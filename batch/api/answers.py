@@ -1,0 +1,77 @@
+"""The answers of batches and their jobs."""
+
+from typing import Any
+
+from rest_framework import serializers as s
+
+from batch.models import Kind, State, Status
+from recognition.api.answers import Identified
+from recognition.api.rendering import Serializer, TextOrNull, Value
+
+ITEM_STATUS = [State.SUCCESS.value, State.ERROR.value, State.SKIPPED.value]
+
+
+class ItemError(Serializer):
+    code = s.CharField()
+    message = s.CharField()
+    details = s.DictField()
+
+
+class Item(Serializer):
+    """`result` of a success, `error` of an error. `skipped` has neither: the batch was cancelled,
+    or its time was over, before the picture was done."""
+
+    image_id = s.CharField()
+    status = s.ChoiceField(ITEM_STATUS)
+    error = ItemError(required=False)
+
+    @classmethod
+    def of(cls, row: Any, shown: Any = None) -> Value:
+        """A row has `image_id`, `state` and `result`: None when the batch has ended before the
+        picture was done."""
+        if row.result is None:
+            return {"image_id": row.image_id, "status": State.SKIPPED.value}
+        name = "result" if row.state == State.SUCCESS else "error"
+        return {"image_id": row.image_id, "status": row.state, name: row.result}
+
+
+class IdentifiedItem(Item):
+    result = Identified(required=False)
+
+
+class AnyItem(Item):
+    result = s.DictField(required=False, help_text="`data` of identify or of register.")
+
+
+class Counts(Serializer):
+    status = s.ChoiceField(Status.values)
+    total = s.IntegerField()
+    succeeded = s.IntegerField()
+    failed = s.IntegerField()
+    skipped = s.IntegerField(help_text="Not done before the end of the batch; 0 until then.")
+
+
+class AtOnce(Counts):
+    results = IdentifiedItem(many=True)
+
+
+class JobName(Serializer):
+    job_id = s.CharField()
+    job_type = s.ChoiceField(Kind.values, source="kind")
+
+
+class Job(JobName, Counts):
+    callback_url = TextOrNull()
+    created_at = s.DateTimeField()
+    started_at = s.DateTimeField(allow_null=True)
+    finished_at = s.DateTimeField(allow_null=True)
+
+
+class JobList(Serializer):
+    jobs = Job(many=True)
+    next_cursor = s.CharField(allow_null=True)
+
+
+class Results(Counts):
+    results = AnyItem(many=True)
+    next_cursor = s.CharField(allow_null=True)
