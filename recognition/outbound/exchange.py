@@ -82,7 +82,10 @@ def fetch(url: str, body: bytes | None = None, *, deadline: float) -> bytes:
     except OSError as error:
         raise _explained(error, began, deadline) from error
     target = Target(parts.scheme, host, port, path_of(parts), tuple(ips))
-    headers = _credentials(parts) | ({"Content-Type": "application/json"} if body else {})
+    # Some servers refuse a client without a name.
+    headers = {"User-Agent": "facesvc", **_credentials(parts)}
+    if body:
+        headers["Content-Type"] = "application/json"
     method = "POST" if body else "GET"
     answer = send(method, target, headers, body, deadline=deadline, most=MOST_BYTES)
     if answer.status != 200:

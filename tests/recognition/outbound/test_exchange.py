@@ -31,6 +31,14 @@ def test_it_works() -> None:
     assert (headers[":path"], body) == ("/path?a=b", b"body")
 
 
+def test_an_address_of_the_operator() -> None:
+    with receiving() as receiver:
+        assert exchange.fetch(receiver.url, b"{}", deadline=soon()) == b""
+    ((headers, body),) = receiver.received
+    assert (headers["user-agent"], headers["content-type"]) == ("facesvc", "application/json")
+    assert (headers[":path"], body) == ("/hook?of=batch", b"{}")
+
+
 def test_no_name_is_looked_up_for_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever checked its addresses has to know that nothing else is reached."""
     real = socket.getaddrinfo
