@@ -58,55 +58,46 @@ class Setting(Generic[T]):
         return "" if is_in else f"{self.name} must be from {low} to {high}."
 
 
-class Topic:
-    """A part of the page. Its methods declare settings, each with its type.
+class Topic(str):
+    """The heading of a part of the page. Its methods declare settings, each with its type.
 
     They raise EnvError if a value has another type or is none of the choices, and
     ImproperlyConfigured if a secret is weak or missing.
     """
 
-    def __init__(self, topic: str) -> None:
-        self.topic = topic
-
     def whole(
         self, name: str, default: int, allowed: Allowed = None, shown: str = ""
     ) -> Setting[int]:
         value = env.int(name, default)
-        return Setting(self.topic, name, "whole number", shown or f"`{default}`", value, allowed)
+        return Setting(self, name, "whole number", shown or f"`{default}`", value, allowed)
 
     def number(self, name: str, default: float, allowed: Allowed = None) -> Setting[float]:
-        return Setting(
-            self.topic, name, "number", f"`{default}`", env.float(name, default), allowed
-        )
+        return Setting(self, name, "number", f"`{default}`", env.float(name, default), allowed)
 
     def flag(self, name: str, default: bool, shown: str = "") -> Setting[bool]:
         shown = shown or f"`{str(default).lower()}`"
-        return Setting(self.topic, name, "`true` or `false`", shown, env.bool(name, default))
+        return Setting(self, name, "`true` or `false`", shown, env.bool(name, default))
 
     def text(
         self, name: str, default: str = "", one_of: tuple[str, ...] = (), shown: str = ""
     ) -> Setting[str]:
         value = env.str(name, default, validate=validate.OneOf(one_of) if one_of else None)
-        return Setting(self.topic, name, "text", shown or _code(default), value)
+        return Setting(self, name, "text", shown or _code(default), value)
 
     def texts(self, name: str, *default: str) -> Setting[list[str]]:
         value: list[str] = env.list(name, list(default))
-        return Setting(self.topic, name, "list", _code(",".join(default)), value)
+        return Setting(self, name, "list", _code(",".join(default)), value)
 
     def wholes(self, name: str, default: list[int], shown: str) -> Setting[list[int]]:
-        return Setting(self.topic, name, "list", shown, env.list(name, default, subcast=int))
+        return Setting(self, name, "list", shown, env.list(name, default, subcast=int))
 
     def secret(self, name: str, default: str = "", shown: str = "") -> Setting[str]:
-        return Setting(
-            self.topic, name, "secret", shown, _strong(name, env.str(name, "")) or default
-        )
+        return Setting(self, name, "secret", shown, _strong(name, env.str(name, "")) or default)
 
     def secrets(self, name: str, shown: str = "") -> Setting[list[str]]:
         """Several, separated by commas."""
         found: list[str] = env.list(name, [])
-        return Setting(
-            self.topic, name, "secrets", shown, [_strong(name, value) for value in found]
-        )
+        return Setting(self, name, "secrets", shown, [_strong(name, value) for value in found])
 
     def required_secret(self, name: str, shown: str = "") -> Setting[str]:
         secret = self.secret(name, shown=shown)
