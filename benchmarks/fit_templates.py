@@ -146,11 +146,11 @@ def embed(folder: Path, name: str) -> tuple[Floats, Numbers]:
     django.setup()
     from django.core.management.base import OutputWrapper
 
-    from recognition.measuring import folder_embedding
+    from recognition.measuring import folders
 
     output = OutputWrapper(sys.stderr)
-    photos = folder_embedding.find_labelled(folder, output)
-    found = folder_embedding.embed(photos, folder_embedding.open_pack(name), workers=1).found()
+    photos = folders.find_labelled(folder, output)
+    found = folders.embed(photos, folders.open_pack(name), workers=1).found()
     return found.embeddings, np.unique(found.people, return_inverse=True)[1]
 
 

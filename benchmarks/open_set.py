@@ -55,7 +55,7 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     from django.core.management.base import OutputWrapper
 
     from benchmarks.search.open_gallery import OpenGallery
-    from recognition.measuring.folder_embedding import embed, find_labelled, open_pack
+    from recognition.measuring.folders import embed, find_labelled, open_pack
 
     pack = open_pack(options.pack)
     photos = find_labelled(options.folder, OutputWrapper(sys.stderr))

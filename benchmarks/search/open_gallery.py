@@ -18,7 +18,7 @@ from recognition.gallery.search import Gallery
 from recognition.gallery.statements import statements
 from recognition.identification import identifying
 from recognition.inference.pack.declaration import ModelPack
-from recognition.measuring.folder_embedding import EmbeddedFolder
+from recognition.measuring.folders import EmbeddedFolder
 from recognition.models import Face, Template, User
 from recognition.packs import thresholds
 from recognition.packs.engine import calibration_of

@@ -13,26 +13,26 @@ from psycopg import sql
 from recognition.inference.arrays import Floats
 from recognition.models import SketchCentre
 
-# The first with iterative scans, which the search cannot do without.
+# The first pgvector with iterative scans, which the search needs.
 LEAST_PGVECTOR = (0, 8)
 
 
 def sketch(version: str, centre: Floats) -> None:
-    """Have the database sketch the templates of a version around a centre (512,).
+    """Tell the database to sketch the templates of a version around a centre (512,).
 
-    The first centre of a version stays: its sketches must be comparable with one another.
+    The first centre of a version stays, so that all its sketches can be compared.
     """
     row = {"centre": HalfVector(centre.tolist())}
     with transaction.atomic():
         _, is_new = SketchCentre.objects.get_or_create(pk=version, defaults=row)
         if is_new:
             with connection.cursor() as cursor:
-                # Templates of before there were listings.
+                # Templates that are older than the listings.
                 cursor.execute("SELECT recognition_list_templates(%s)", [version])
 
 
 def list_anew() -> None:
-    """Make all listings, sketches and counts once more, of the templates that there are."""
+    """Make all listings, sketches and counts once more from the stored templates."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT recognition_list_anew()")
 
@@ -40,7 +40,7 @@ def list_anew() -> None:
 def ensure(version: str) -> None:
     """Make the index of a version unless there is one, without blocking writes.
 
-    Outside of a transaction. What an interrupted build left behind is built again.
+    Call it outside of a transaction. An index whose build was interrupted is built again.
     """
     is_valid = _is_valid(version)
     if is_valid:
@@ -59,7 +59,7 @@ def is_usable(version: str) -> bool:
 
 
 def _is_valid(version: str) -> bool | None:
-    """Of the index of a version; None when there is none."""
+    """Whether the index of a version is complete; None when there is none."""
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
     with connection.cursor() as cursor:
         cursor.execute(valid, [name_of(version)])
@@ -68,7 +68,7 @@ def _is_valid(version: str) -> bool | None:
 
 
 def pgvector_version() -> tuple[int, ...] | None:
-    """Of the extension in the database or else, before the first migration, on the server."""
+    """The extension's version in the database or, before the first migration, on the server."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions "
@@ -99,5 +99,5 @@ def name_of(version: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text as part of a statement, for where a parameter cannot be."""
+    """A text as a literal of SQL, for places where no parameter is allowed."""
     return sql.Literal(text).as_string(connection.connection)

@@ -18,14 +18,14 @@ from psycopg.pq import Format
 
 from recognition.inference.arrays import Floats
 
-# For the planner, in a search's transaction: a search is over before it is compiled, and other
-# processors have other requests.
+# Settings of the planner for a search: it is over before it could be compiled, and the other
+# processors have requests of their own.
 _PLANNER = {
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
     "plan_cache_mode": "force_generic_plan",
 }
-# A table of few rows would otherwise be read and sorted.
+# Without them the planner would read a small table and sort it.
 _FOR_GRAPH = dict.fromkeys(("enable_sort", "enable_seqscan", "enable_bitmapscan"), "off")
 
 
@@ -33,19 +33,19 @@ _FOR_GRAPH = dict.fromkeys(("enable_sort", "enable_seqscan", "enable_bitmapscan"
 class Vector:
     """A vector as a parameter of a statement, in the precision that is stored.
 
-    To read 512 numbers as text takes PostgreSQL 0.06 ms, several times a search.
+    PostgreSQL needs 0.06 ms to read 512 numbers as text, which is several times a whole search.
     """
 
     halves: bytes  # big-endian
 
     @classmethod
     def of(cls, embedding: Floats) -> Vector:
-        """Of an embedding (N,)."""
+        """The vector of an embedding (N,)."""
         return cls(embedding.astype(">f2").tobytes())
 
 
 class _Binary(Dumper):
-    """As pgvector's halfvec_recv reads it: the dimensions, two bytes of 0, the numbers."""
+    """The format that pgvector's halfvec_recv reads: dimensions, two bytes of 0, numbers."""
 
     format = Format.BINARY
 
@@ -61,14 +61,14 @@ class _Text(Dumper):
         return f"[{','.join(map(str, numbers))}]".encode()
 
 
-# The last one goes first.
+# psycopg prefers the dumper that was registered last.
 psycopg.adapters.register_dumper(Vector, _Text)
 psycopg.adapters.register_dumper(Vector, _Binary)
 
 
 @contextmanager
 def statements() -> Iterator[None]:
-    """Where searches are made: a transaction that tells the planner what they are like."""
+    """A transaction for searches, with the settings of the planner that they need."""
     with transaction.atomic():
         _configure(_PLANNER)
         yield
@@ -76,8 +76,8 @@ def statements() -> Iterator[None]:
 
 @contextmanager
 def for_graph() -> Iterator[None]:
-    """Where the planner has to take the HNSW index; the settings end with it."""
-    # Going on until enough templates pass the filters, or hnsw.max_scan_tuples were seen.
+    """A block in which the planner has to take the HNSW index."""
+    # The scan goes on until enough templates pass the filters, or hnsw.max_scan_tuples are seen.
     scan = {"hnsw.iterative_scan": "strict_order"}
     scan["hnsw.ef_search"] = str(settings.FACESVC_HNSW_EF_SEARCH)
     with transaction.atomic():
@@ -87,7 +87,7 @@ def for_graph() -> Iterator[None]:
 
 
 def _configure(parameters: Mapping[str, str]) -> None:
-    """Until the end of the transaction. The names and values are our own."""
+    """Set parameters until the transaction ends. The names and values are our own."""
     calls = (f"set_config('{name}', '{value}', true)" for name, value in parameters.items())
     _execute(f"SELECT {', '.join(calls)}", ())
 
@@ -95,7 +95,7 @@ def _configure(parameters: Mapping[str, str]) -> None:
 def fetched(query: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
     """The rows of a query, by a prepared statement.
 
-    Planning takes as long as a search among friends does. So the plan is made once a connection,
+    Planning takes as long as a search among friends. So each connection plans a statement once,
     without the values; the tests look at these plans.
     """
     try:
@@ -117,8 +117,9 @@ def _execute(sql: str, params: Any) -> list[tuple[Any, ...]]:
 
 @contextmanager
 def _preparing(raw: psycopg.Connection[Any]) -> Iterator[None]:
-    """Not for longer: psycopg would go on to keep the last hundred statements of Django, with the
-    templates in them, and forget what is prepared with every savepoint that is rolled back."""
+    """A block in which psycopg prepares statements. Outside of it psycopg would keep the last
+    hundred statements of Django, with the templates in them, and would forget what it has prepared
+    whenever a savepoint is rolled back."""
     raw.prepare_threshold = 0
     try:
         yield

@@ -1,7 +1,7 @@
-"""New faces that resemble none of the user's others, which a stolen token may have enrolled.
+"""New faces that resemble no other face of their user: a stolen token may have enrolled them.
 
-They are noted for the moderators, and do not log in at `strict` for FACESVC_NEW_FACE_HOURS; see
-recognition.verification.attempts.
+The audit log notes them for the moderators. They cannot log in at `strict` for
+FACESVC_NEW_FACE_HOURS; see recognition.verification.attempts.
 """
 
 from datetime import timedelta
@@ -23,11 +23,11 @@ _REMOVALS = ("face.delete", "user.erase")
 
 
 def is_unlike(active: Engine, user_id: UUID, face: DetectedFace, nearest: Compared | None) -> bool:
-    """Whether a face that is to be stored resembles none that was there before.
+    """Whether a face that is to be stored resembles none of the user's faces.
 
-    A face that was noted itself vouches for no other: of two pictures of a stranger the second
-    would resemble the first. Where nothing is left to compare with, the user's own token must not
-    have removed it a short time ago.
+    A face that was noted does not count: a stranger's second picture would resemble the first.
+    Where there is nothing else to compare with, the face is unlike if such a face was noted, or if
+    the user's own token removed a face, within FACESVC_NEW_FACE_HOURS.
     """
     noted = [*_recent(user_id).filter(action=_UNLIKE_OTHERS).values_list("face_id", flat=True)]
     if noted:
@@ -39,7 +39,7 @@ def is_unlike(active: Engine, user_id: UUID, face: DetectedFace, nearest: Compar
 
 
 def note(active: Engine, stored: Face, nearest: Compared | None) -> None:
-    """In the caller's transaction."""
+    """Write the face into the audit log, in the caller's transaction."""
     confidence = round(active.scores.confidence(nearest.face_cosine), 4) if nearest else None
     audit.note(
         audit.SYSTEM,
@@ -51,7 +51,7 @@ def note(active: Engine, stored: Face, nearest: Compared | None) -> None:
 
 
 def is_noted(user_id: UUID, face_id: str) -> bool:
-    """Whether a face was noted so short a time ago that it has to wait."""
+    """Whether a face was noted less than FACESVC_NEW_FACE_HOURS ago."""
     return _recent(user_id).filter(action=_UNLIKE_OTHERS, face_id=face_id).exists()
 
 

@@ -16,7 +16,8 @@ import yaml
 
 from recognition.inference.arrays import Floats
 from recognition.inference.pack.declaration import Calibration, OperatingPoint
-from recognition.measuring.comparisons import (
+from recognition.measuring.intervals import Rate
+from recognition.measuring.pairs import (
     ERRORS_NEEDED,
     Numbers,
     all_pairs,
@@ -25,8 +26,7 @@ from recognition.measuring.comparisons import (
     round_up,
     threshold_at,
 )
-from recognition.measuring.intervals import Rate
-from recognition.measuring.photos import PhotosError
+from recognition.measuring.photo_folders import PhotosError
 
 # FMRs of the table. 1 is the least similar pair of strangers.
 _POINTS = (1.0, 0.3, 0.1, 0.03, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6, 1e-7, 1e-8)

@@ -1,6 +1,6 @@
 """How well a pack tells people apart: verification (1:1) and open-set identification (1:N).
 
-Photos are given as in recognition/measuring/comparisons.py. A photo without a face is a failure to
+Photos are given as in recognition/measuring/pairs.py. A photo without a face is a failure to
 enrol or to acquire: its mated pairs and its searches count as not accepted, and it is no part of
 the non-mated pairs or searches that false match rates are shares of.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognition.inference.arrays import Floats
-from recognition.measuring.comparisons import (
+from recognition.measuring.pairs import (
     Numbers,
     Pairs,
     all_pairs,
@@ -113,7 +113,7 @@ def _best_threshold(fold: Fold, weights: Floats) -> float:
     right = np.concatenate([[0.0], np.cumsum(gains)])
     between = np.concatenate([[True], rising[1:] > rising[:-1], [True]])
     right[~between] = -np.inf
-    # Of equally good cuts the middle one.
+    # The middle one of equally good cuts.
     best = np.flatnonzero(right >= right.max() - 1e-12)
     cut = int(best[len(best) // 2])
     if cut in (0, len(rising)):
@@ -173,7 +173,7 @@ def error_curve(pairs: Pairs, points: int = 400) -> Curve:
 
 
 @dataclass(frozen=True)
-class Identification:
+class IdentificationRates:
     """Open-set search. Means over the divisions of people into enrolled and not enrolled."""
 
     rank1: float
@@ -192,7 +192,7 @@ class _Searches:
 
 def identify(
     embeddings: Floats, people: Numbers, *, fpirs: tuple[float, ...] = (1e-2, 1e-3)
-) -> Identification | None:
+) -> IdentificationRates | None:
     """Half of the people are enrolled with one photo each, drawn by lot; all others are searched.
 
     rank-1: how often the nearest template is the searched person's, without a threshold. FNIR: how
@@ -209,7 +209,7 @@ def identify(
         rates = [_fnir(mated, strangers, fpir) for mated, strangers in usable]
         known = [rate for rate in rates if rate is not None]
         fnir[fpir] = float(np.mean(known)) if len(known) == len(rates) else None
-    return Identification(
+    return IdentificationRates(
         rank1=float(np.mean([mated.right.mean() for mated, _ in usable])),
         fnir_at_fpir=fnir,
         gallery=len(np.unique(people)) // 2,

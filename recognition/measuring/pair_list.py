@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from recognition.measuring.comparisons import Numbers
-from recognition.measuring.photos import Photo, PhotosError, person_of
+from recognition.measuring.pairs import Numbers
+from recognition.measuring.photo_folders import Photo, PhotosError, person_of
 
 _SAME = {"1": True, "true": True, "0": False, "false": False}
 _COLUMNS = ["path_a", "path_b", "same"]
@@ -83,7 +83,7 @@ def photos_of(pairs: Iterable[ListedPair], folder: Path) -> list[Photo]:
     """All photos that the pairs name, each once."""
     paths = dict.fromkeys(path for pair in pairs for path in (pair.path_a, pair.path_b))
     relatives = [(path, relative_to(path, folder)) for path in paths]
-    # Of photos elsewhere nothing is known but what the list says.
+    # Only the list says who is in photos elsewhere.
     return [Photo(path, person_of(below) if below else "") for path, below in relatives]
 
 

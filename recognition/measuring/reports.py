@@ -11,9 +11,20 @@ from pathlib import Path
 import numpy as np
 
 from recognition.inference.pack.declaration import Calibration, ModelPack
-from recognition.measuring import plots
+from recognition.measuring import charts
 from recognition.measuring.calibration import Discard
-from recognition.measuring.comparisons import (
+from recognition.measuring.evaluation import (
+    Acceptance,
+    Accuracy,
+    Curve,
+    IdentificationRates,
+    area_under_roc,
+    error_curve,
+    tar_at_fmr,
+)
+from recognition.measuring.folders import EmbeddedFolder
+from recognition.measuring.intervals import Rate
+from recognition.measuring.pairs import (
     ERRORS_NEEDED,
     Pairs,
     false_match_rates,
@@ -21,17 +32,6 @@ from recognition.measuring.comparisons import (
     found_faces,
     similar_strangers,
 )
-from recognition.measuring.evaluation import (
-    Acceptance,
-    Accuracy,
-    Curve,
-    Identification,
-    area_under_roc,
-    error_curve,
-    tar_at_fmr,
-)
-from recognition.measuring.folder_embedding import EmbeddedFolder
-from recognition.measuring.intervals import Rate
 from recognition.packs.scores import ScoreScale
 from recognition.packs.thresholds import LEVELS, level_confidence
 
@@ -40,7 +40,7 @@ Json = dict[str, object]
 
 
 @dataclass(frozen=True)
-class Level:
+class MeasuredLevel:
     """An operating point of the service and the error rates that were found at it."""
 
     name: str
@@ -53,7 +53,7 @@ class Level:
     fnmr: Rate  # with the pairs of missed faces, if there are such photos
 
 
-def levels(folder: EmbeddedFolder, scores: ScoreScale) -> list[Level]:
+def levels(folder: EmbeddedFolder, scores: ScoreScale) -> list[MeasuredLevel]:
     """basic, standard and strict, in this order."""
     confidences = {name: level_confidence(name) for name in LEVELS}
     cosines = {name: scores.cosine_of_confidence(value) for name, value in confidences.items()}
@@ -62,7 +62,7 @@ def levels(folder: EmbeddedFolder, scores: ScoreScale) -> list[Level]:
         folder.embeddings[found], folder.people[found], [cosines[name] for name in LEVELS]
     )
     return [
-        Level(
+        MeasuredLevel(
             name,
             confidences[name],
             scores.fmr(cosines[name]),
@@ -77,16 +77,16 @@ def levels(folder: EmbeddedFolder, scores: ScoreScale) -> list[Level]:
 
 
 @dataclass(frozen=True)
-class Verification:
+class VerificationRates:
     pairs: Pairs
     accuracy: Accuracy | None
     tar: dict[str, Acceptance | None]  # by FMR as text
     auc: float | None
 
 
-def verification(pairs: Pairs, accuracy: Accuracy | None) -> Verification:
+def verification(pairs: Pairs, accuracy: Accuracy | None) -> VerificationRates:
     tar = {name: tar_at_fmr(pairs, fmr) for name, fmr in _FMRS.items()}
-    return Verification(pairs, accuracy, tar, area_under_roc(pairs))
+    return VerificationRates(pairs, accuracy, tar, area_under_roc(pairs))
 
 
 # --- JSON -----------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ def describe_folder(pack: ModelPack, folder: EmbeddedFolder, root: Path) -> Json
     }
 
 
-def describe_verification(result: Verification) -> Json:
+def describe_verification(result: VerificationRates) -> Json:
     accuracy = result.accuracy
     return {
         "mated_pairs": len(result.pairs.mated),
@@ -117,14 +117,14 @@ def describe_verification(result: Verification) -> Json:
     }
 
 
-def describe_identification(result: Identification | None) -> Json:
+def describe_identification(result: IdentificationRates | None) -> Json:
     if result is None:
         return {"rank1": None, "fnir_at_fpir": {"0.01": None, "0.001": None}}
     fnir = {f"{fpir:g}": value for fpir, value in result.fnir_at_fpir.items()}
     return {**asdict(result), "fnir_at_fpir": fnir}
 
 
-def describe_levels(found: Sequence[Level]) -> Json:
+def describe_levels(found: Sequence[MeasuredLevel]) -> Json:
     return {
         level.name: {
             "confidence": level.confidence,
@@ -193,7 +193,7 @@ def describe_curve(curve: Curve) -> Json:
 
 
 def write_json(path: Path, report: Mapping[str, object]) -> None:
-    """What is not a number (a rate of nothing) or infinite is null: JSON has neither."""
+    """The value with null for infinities and NaN (a rate of nothing), which JSON does not have."""
     text = json.dumps(_plain(report), indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
@@ -213,22 +213,22 @@ def _name(path: Path, root: Path) -> str:
 # --- Charts ---------------------------------------------------------------------------------------
 
 
-def write_plots(
-    folder: Path, title: str, pairs: Pairs, calibration: Calibration, found: Sequence[Level]
+def write_charts(
+    folder: Path, title: str, pairs: Pairs, calibration: Calibration, found: Sequence[MeasuredLevel]
 ) -> None:
     """Write det.svg and roc.svg."""
     points = [
-        plots.Point(point.pairs / calibration.non_mated_pairs, *point.interval, fnmr)
+        charts.ChartPoint(point.pairs / calibration.non_mated_pairs, *point.interval, fnmr)
         for point in calibration.table
         if point.interval and not point.extrapolated and point.fmr < 1
         for fnmr in [float((pairs.mated < point.cosine).mean())]
     ]
-    plot = plots.Plot(
+    chart = charts.Chart(
         title,
         error_curve(pairs),
         points,
         {level.name: level.target_fmr for level in found},
         ERRORS_NEEDED / calibration.non_mated_pairs,
     )
-    (folder / "det.svg").write_text(plots.det(plot), encoding="utf-8")
-    (folder / "roc.svg").write_text(plots.roc(plot), encoding="utf-8")
+    (folder / "det.svg").write_text(charts.det(chart), encoding="utf-8")
+    (folder / "roc.svg").write_text(charts.roc(chart), encoding="utf-8")

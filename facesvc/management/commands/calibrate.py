@@ -8,18 +8,18 @@ from django.conf import settings
 from facesvc.management.service_command import ServiceCommand
 from recognition.inference.pack.declaration import Calibration
 from recognition.measuring import calibration, reports
-from recognition.measuring.comparisons import all_pairs
 from recognition.measuring.evaluation import error_curve
-from recognition.measuring.folder_embedding import EmbeddedFolder, embed, find_labelled, open_pack
-from recognition.measuring.reports import Json, Level, interval_of
+from recognition.measuring.folders import EmbeddedFolder, embed, find_labelled, open_pack
+from recognition.measuring.pairs import all_pairs
+from recognition.measuring.reports import Json, MeasuredLevel, interval_of
 from recognition.packs.scores import ScoreScale
 
-# So many pairs of photos are named on the screen.
+# How many pairs of photos the screen names.
 _NAMED = 20
 
 
 class Command(ServiceCommand):
-    # The checks complain of a pack that is not ready, which this is to make.
+    # The checks complain about a pack that is not ready; this command makes it ready.
     requires_system_checks = []
     help = (
         "Measure what a pack's scores mean on a folder of labelled photos (one subfolder a person) "
@@ -71,7 +71,9 @@ class Command(ServiceCommand):
             unfinished.replace(path)
             self.stdout.write(f"Written into {path}.")
 
-    def _print(self, measured: Calibration, photos: EmbeddedFolder, levels: list[Level]) -> None:
+    def _print(
+        self, measured: Calibration, photos: EmbeddedFolder, levels: list[MeasuredLevel]
+    ) -> None:
         write = self.stdout.write
         write(
             f"{len(photos.photos)} photos of {len(np.unique(photos.people))} people, "
@@ -99,8 +101,8 @@ class Command(ServiceCommand):
             figures = f"{level.confidence:<10}  {level.cosine:.6f}  {interval_of(level.fnmr)}"
             write(f"{level.name:9} {figures}{mark}")
 
-    def _discard(self, found: EmbeddedFolder, levels: list[Level]) -> Json:
-        """Whether the quality score is worth something: FNMR without the worst faces."""
+    def _discard(self, found: EmbeddedFolder, levels: list[MeasuredLevel]) -> Json:
+        """The FNMR without the worst faces, printed too; it falls if the quality score is good."""
         cosine = next(level.cosine for level in levels if level.name == "standard")
         steps = calibration.error_versus_discard(
             found.embeddings, found.people, found.qualities, cosine=cosine
@@ -126,7 +128,7 @@ class Command(ServiceCommand):
         report: Json,
         found: EmbeddedFolder,
         measured: Calibration,
-        levels: list[Level],
+        levels: list[MeasuredLevel],
     ) -> None:
         pairs = all_pairs(found.embeddings, found.people)
         report["curve"] = reports.describe_curve(error_curve(pairs))
@@ -136,7 +138,7 @@ class Command(ServiceCommand):
         )
         target.mkdir(parents=True, exist_ok=True)
         reports.write_json(target / "report.json", report)
-        reports.write_plots(target, title, pairs, measured, levels)
+        reports.write_charts(target, title, pairs, measured, levels)
         self.stdout.write(f"The report is in {target}.")
 
 

@@ -18,7 +18,7 @@ _COLOURS = {
 
 
 class Command(ServiceCommand):
-    # What they find is one of the findings.
+    # The checks of Django are one of the findings.
     requires_system_checks = []
     help = (
         "Check whether the service has what it needs: a line each, with what to do. "

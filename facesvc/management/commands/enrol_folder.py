@@ -14,7 +14,7 @@ from recognition import people
 from recognition.enrolment import enrolling
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
-from recognition.measuring.photos import Photo, find_photos
+from recognition.measuring.photo_folders import Photo, find_photos
 from recognition.models import Face, PrivacyLevel, User
 from recognition.packs import engine
 from recognition.privacy import consent
@@ -69,13 +69,13 @@ class Command(ServiceCommand):
 
 
 def _consent(given_at: str | None, text_version: str | None) -> dict[str, Any]:
-    """As metadata of a face; empty when none is told."""
+    """The consent as metadata of a face; empty without one."""
     if given_at is None and text_version is None:
         return {}
-    told = {"given_at": given_at, "text_version": text_version}
-    if problem := consent.problem_with(told):
+    given = {"given_at": given_at, "text_version": text_version}
+    if problem := consent.problem_with(given):
         raise CommandError(problem)
-    return {consent.CONSENT: told}
+    return {consent.CONSENT: given}
 
 
 def _enrol(photo: Photo, privacy: str, metadata: dict[str, Any]) -> str:

@@ -9,16 +9,15 @@ from django.core.management.base import CommandError
 from facesvc.management.service_command import ServiceCommand
 from recognition.inference.pack.declaration import ModelPack
 from recognition.measuring import reports
-from recognition.measuring.comparisons import all_pairs, cosines_of
 from recognition.measuring.evaluation import (
     Fold,
-    Identification,
+    IdentificationRates,
     folds_by_person,
     identify,
     lfw_accuracy,
     listed_folds,
 )
-from recognition.measuring.folder_embedding import EmbeddedFolder, embed, find_labelled, open_pack
+from recognition.measuring.folders import EmbeddedFolder, embed, find_labelled, open_pack
 from recognition.measuring.pair_list import (
     ListedPair,
     people_of,
@@ -26,15 +25,16 @@ from recognition.measuring.pair_list import (
     read_pairs,
     relative_to,
 )
-from recognition.measuring.reports import Level, Verification, interval_of
+from recognition.measuring.pairs import all_pairs, cosines_of
+from recognition.measuring.reports import MeasuredLevel, VerificationRates, interval_of
 from recognition.packs.scores import ScoreScale
 
-# So many photos without a face are named on the screen; the JSON names all.
+# How many photos without a face the screen names; the JSON names all.
 _NAMED = 20
 
 
 class Command(ServiceCommand):
-    # The checks complain of a pack that is not calibrated, which does not matter here.
+    # The checks complain about a pack without a calibration, which is not needed here.
     requires_system_checks = []
     help = (
         "Measure how well a pack tells the people in a folder of labelled photos apart (one "
@@ -88,7 +88,7 @@ class Command(ServiceCommand):
         if people.contradiction:
             self.stdout.write(
                 f"Folders and file names are not people (line {people.contradiction.line} of the "
-                "list): people are told apart by the list alone."
+                "list): only the list says who is one person."
             )
         return folder.with_people(people.numbers)
 
@@ -112,7 +112,10 @@ class Command(ServiceCommand):
             self.stdout.write(f"  and {len(folder.missed) - _NAMED} more (--json names all)")
 
     def _print_figures(
-        self, verified: Verification, identified: Identification | None, levels: list[Level]
+        self,
+        verified: VerificationRates,
+        identified: IdentificationRates | None,
+        levels: list[MeasuredLevel],
     ) -> None:
         write, pairs, accuracy = self.stdout.write, verified.pairs, verified.accuracy
         write(f"\nVerification: {len(pairs.mated)} mated, {len(pairs.non_mated)} non-mated pairs")

@@ -26,7 +26,7 @@ class Command(ServiceCommand):
         path: Path = options["output"] or Path(f"export_{user_id}.zip")
         if not options["asked_by"].strip():
             raise CommandError("--asked-by is empty.")
-        # For this account only, and never in the place of something else.
+        # Readable by this account only, and never in place of an existing file.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:

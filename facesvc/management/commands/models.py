@@ -14,7 +14,7 @@ from recognition.packs import catalogue, downloads, engine
 
 
 class Command(ServiceCommand):
-    # The checks complain of a pack that cannot serve, which this is to change.
+    # The checks complain about a pack that cannot serve; this command changes that.
     requires_system_checks = []
     help = "List the model packs, bring one's files here, check them, or have another one serve."
 

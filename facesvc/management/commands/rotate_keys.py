@@ -75,7 +75,7 @@ class Command(ServiceCommand):
                 target, actor="command:rotate_keys", allow_missing=options["allow_missing"]
             )
             self.stdout.write("The templates have the key.")
-        # Of other models, too: they would stay readable with the old key, or without any.
+        # Templates of other models would stay readable with the old key, or without any key.
         for version in activation.retired_versions():
             count = activation.drop(version)
             self.stdout.write(f"{count} templates of {version} are dropped.")

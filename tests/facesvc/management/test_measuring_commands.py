@@ -16,9 +16,9 @@ from pytest_django import Settings
 
 from facesvc.management.commands.calibrate import replace_calibration
 from recognition.inference.pack.declaration import find_pack, load_pack
-from recognition.measuring import folder_embedding
-from recognition.measuring.photo_embedding import EmbeddedPhoto
-from recognition.measuring.photos import Photo
+from recognition.measuring import folders
+from recognition.measuring.embedding_pool import EmbeddedPhoto
+from recognition.measuring.photo_folders import Photo
 from tests.support.photos import SHARED, needs_shared
 
 PEOPLE, PHOTOS = 100, 3
@@ -44,7 +44,7 @@ def fake_embed(photos: Sequence[Photo], *args: Any, **options: Any) -> Iterator[
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A hundred people with three photos each, and a network that finds them easy."""
-    monkeypatch.setattr(folder_embedding, "embed_photos", fake_embed)
+    monkeypatch.setattr(folders, "embed_photos", fake_embed)
     for person in range(PEOPLE):
         (tmp_path / "faces" / f"person{person}").mkdir(parents=True)
         for photo in range(PHOTOS):

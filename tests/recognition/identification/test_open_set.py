@@ -16,7 +16,7 @@ from recognition.gallery.search import Gallery
 from recognition.gallery.statements import statements
 from recognition.identification import identifying
 from recognition.inference.arrays import Floats
-from recognition.measuring.folder_embedding import EmbeddedFolder
+from recognition.measuring.folders import EmbeddedFolder
 from recognition.models import User
 from tests.conftest import LFW_PEOPLE
 from tests.support.builders import fake_engine, make_templates

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from recognition.inference.arrays import Floats
-from recognition.measuring.comparisons import Pairs, all_pairs
 from recognition.measuring.evaluation import area_under_roc, tar_at_fmr
+from recognition.measuring.pairs import Pairs, all_pairs
 from recognition.packs import engine
 from recognition.packs.scores import ScoreScale
 from tests.conftest import LFW_PEOPLE

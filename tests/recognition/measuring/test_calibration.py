@@ -11,8 +11,8 @@ from recognition.inference.arrays import Floats
 from recognition.inference.pack.declaration import Calibration
 from recognition.inference.pack.schema import build
 from recognition.measuring.calibration import calibrate, to_yaml
-from recognition.measuring.comparisons import Pairs, all_pairs
-from recognition.measuring.photos import PhotosError
+from recognition.measuring.pairs import Pairs, all_pairs
+from recognition.measuring.photo_folders import PhotosError
 from recognition.packs.scores import ScoreScale
 
 People = npt.NDArray[np.int64]
@@ -72,7 +72,7 @@ def test_pairs_are_those_of_a_double_loop() -> None:
 def test_pairs_do_not_depend_on_the_blocks(
     sample: tuple[Floats, People], pairs: Pairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recognition.measuring.comparisons._BLOCK", 64)
+    monkeypatch.setattr("recognition.measuring.pairs._BLOCK", 64)
     blocked = all_pairs(*sample)
     assert blocked.non_mated == pytest.approx(pairs.non_mated)
     assert np.sort(blocked.mated) == pytest.approx(np.sort(pairs.mated))

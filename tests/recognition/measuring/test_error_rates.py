@@ -8,14 +8,6 @@ import pytest
 
 from recognition.inference.arrays import Floats
 from recognition.measuring import calibration
-from recognition.measuring.comparisons import (
-    Numbers,
-    Pairs,
-    all_pairs,
-    false_match_rates,
-    false_non_match_rate,
-    threshold_at,
-)
 from recognition.measuring.evaluation import (
     Fold,
     area_under_roc,
@@ -27,6 +19,14 @@ from recognition.measuring.evaluation import (
     tar_at_fmr,
 )
 from recognition.measuring.intervals import rate
+from recognition.measuring.pairs import (
+    Numbers,
+    Pairs,
+    all_pairs,
+    false_match_rates,
+    false_non_match_rate,
+    threshold_at,
+)
 
 Lot = np.random.Generator
 

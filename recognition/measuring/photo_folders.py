@@ -8,7 +8,7 @@ from pathlib import Path
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 # `Jane_Doe_0001.jpg`, `jane-doe (2).png`: what follows the name is a number.
 _NUMBER = re.compile(r"[\s_.-]*\(?\d+\)?$")
-# What cameras and phones call every picture says nothing about who is on it.
+# Names that cameras and phones give every picture: they do not say who is in it.
 _CAMERA = re.compile(
     r"(?:IMG|DSCN?|DSCF|PXL|MVIMG|P|WP|GOPR|image|photo|picture|screenshot|untitled)?[\W\d_]*",
     re.IGNORECASE,

@@ -16,9 +16,9 @@ from tqdm import tqdm
 from recognition.inference.arrays import Floats
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import ModelPack, PackError, find_pack
-from recognition.measuring.comparisons import Numbers, found_faces
-from recognition.measuring.photo_embedding import EmbeddedPhoto, Limits, embed_photos
-from recognition.measuring.photos import Photo, PhotosError, find_photos
+from recognition.measuring.embedding_pool import EmbeddedPhoto, PhotoLimits, embed_photos
+from recognition.measuring.pairs import Numbers, found_faces
+from recognition.measuring.photo_folders import Photo, PhotosError, find_photos
 from recognition.packs import downloads
 
 
@@ -77,10 +77,10 @@ def find_labelled(folder: Path, output: OutputWrapper) -> list[Photo]:
 
 
 def embed(photos: Sequence[Photo], pack: ModelPack, *, workers: int) -> EmbeddedFolder:
-    """The folder's faces, people told apart by name, with a progress bar. Raises PhotosError."""
+    """Embed the photos, with a progress bar; each name is a person. Raises PhotosError."""
     if workers < 1:
         raise PhotosError("--workers must be at least 1.")
-    limits = Limits(settings.MAX_IMAGE_BYTES, settings.MAX_IMAGE_PIXELS)
+    limits = PhotoLimits(settings.MAX_IMAGE_BYTES, settings.MAX_IMAGE_PIXELS)
     results = embed_photos(photos, pack, settings.MODELS_DIR, limits, workers=workers)
     try:
         faces = list(

@@ -13,7 +13,7 @@ from recognition.inference.arrays import Floats
 from recognition.inference.images import ImageError, decode
 from recognition.inference.pack.declaration import ModelPack
 from recognition.inference.pipeline import FacePipeline
-from recognition.measuring.photos import Photo
+from recognition.measuring.photo_folders import Photo
 from recognition.processes.orphans import end_with_parent
 
 # Photos handed to a process at a time.
@@ -21,7 +21,7 @@ _CHUNK = 4
 
 
 @dataclass(frozen=True)
-class Limits:
+class PhotoLimits:
     max_bytes: int
     max_pixels: int
 
@@ -38,10 +38,10 @@ class EmbeddedPhoto:
 
 @dataclass(frozen=True)
 class _Work:
-    """What a process embeds with, opened once in each of them."""
+    """The pipeline and the limits of a process, which opens them once."""
 
     pipeline: FacePipeline
-    limits: Limits
+    limits: PhotoLimits
 
     def embed(self, photo: Photo) -> EmbeddedPhoto:
         try:
@@ -60,14 +60,14 @@ _work: _Work | None = None
 
 
 def embed_photos(
-    photos: Sequence[Photo], pack: ModelPack, cache: Path, limits: Limits, *, workers: int = 1
+    photos: Sequence[Photo], pack: ModelPack, cache: Path, limits: PhotoLimits, *, workers: int = 1
 ) -> Iterator[EmbeddedPhoto]:
     """The main face of each photo, in order; the pack must be prepared in `cache`."""
     if workers == 1:
         work = _Work(FacePipeline(pack, cache), limits)
         yield from map(work.embed, photos)
         return
-    # Not forked: onnxruntime's and OpenCV's threads do not survive that.
+    # A fork would leave onnxruntime and OpenCV without their threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _open, (pack, cache, limits)) as pool:
         try:
@@ -76,7 +76,7 @@ def embed_photos(
             pool.shutdown(cancel_futures=True)
 
 
-def _open(pack: ModelPack, cache: Path, limits: Limits) -> None:
+def _open(pack: ModelPack, cache: Path, limits: PhotoLimits) -> None:
     global _work
     end_with_parent()
     _work = _Work(FacePipeline(pack, cache), limits)

@@ -21,7 +21,7 @@ polyline { fill: none; stroke: #e1e1e1 } .frame { stroke: #1e1e1e } .few { fill:
 
 
 @dataclass(frozen=True)
-class Point:
+class ChartPoint:
     """The false match rate that was measured at a threshold, and its interval."""
 
     fmr: float
@@ -31,10 +31,10 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Plot:
+class Chart:
     title: str
     curve: Curve
-    points: Sequence[Point]
+    points: Sequence[ChartPoint]
     levels: dict[str, float]  # name of an operating point to its target FMR
     measured_from: float  # below this FMR there are too few errors for a measurement
 
@@ -64,38 +64,38 @@ class _Axis:
         return [self.low + (self.high - self.low) * step / 10 for step in range(11)]
 
 
-def det(plot: Plot) -> str:
+def det(chart: Chart) -> str:
     """Detection error trade-off: false non-match rate over false match rate, both logarithmic."""
-    least = float(plot.curve.fnmr[plot.curve.fnmr > 0].min(initial=0.1))
+    least = float(chart.curve.fnmr[chart.curve.fnmr > 0].min(initial=0.1))
     y = _Axis(10.0 ** math.floor(math.log10(least)), 1.0, _BOTTOM, _TOP, logarithmic=True)
-    points = [point.fnmr for point in plot.points]
-    return _chart(plot, y, plot.curve.fnmr, points, "False non-match rate")
+    points = [point.fnmr for point in chart.points]
+    return _svg(chart, y, chart.curve.fnmr, points, "False non-match rate")
 
 
-def roc(plot: Plot) -> str:
+def roc(chart: Chart) -> str:
     """Receiver operating characteristic: true accept rate over the logarithm of the FMR."""
-    accepted = 1 - plot.curve.fnmr
+    accepted = 1 - chart.curve.fnmr
     # The part with few errors would squeeze the rest of a good pack's curve into a line.
-    least = float(accepted[plot.curve.fmr >= plot.measured_from].min(initial=1.0))
+    least = float(accepted[chart.curve.fmr >= chart.measured_from].min(initial=1.0))
     y = _Axis(min(0.9, math.floor(10 * least) / 10), 1.0, _BOTTOM, _TOP, logarithmic=False)
-    return _chart(plot, y, accepted, [1 - point.fnmr for point in plot.points], "True accept rate")
+    return _svg(chart, y, accepted, [1 - point.fnmr for point in chart.points], "True accept rate")
 
 
-def _chart(plot: Plot, y: _Axis, rates: Floats, heights: Sequence[float], name: str) -> str:
-    least = 10.0 ** math.floor(math.log10(plot.curve.fmr.min()))
+def _svg(chart: Chart, y: _Axis, rates: Floats, heights: Sequence[float], name: str) -> str:
+    least = 10.0 ** math.floor(math.log10(chart.curve.fmr.min()))
     x = _Axis(least, 1.0, _LEFT, _RIGHT, logarithmic=True)
-    shown = [pair for pair in zip(plot.curve.fmr, rates, strict=True) if pair[1] >= y.low]
+    shown = [pair for pair in zip(chart.curve.fmr, rates, strict=True) if pair[1] >= y.low]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}">',
         f'<style>{_STYLE}</style><rect width="100%" height="100%" fill="#fff"/>',
-        *_unmeasured(x, plot.measured_from),
+        *_unmeasured(x, chart.measured_from),
         *_axes(x, y),
-        _text("title", _LEFT, 32, plot.title),
+        _text("title", _LEFT, 32, chart.title),
         _text("", 20, _TOP - 22, name),
         _text("middle", _WIDTH / 2, _HEIGHT - 20, "False match rate"),
-        *_levels(x, plot.levels),
+        *_levels(x, chart.levels),
         _line("curve", *((x.at(fmr), y.at(rate)) for fmr, rate in shown)),
-        *_points(x, y, zip(plot.points, heights, strict=True)),
+        *_points(x, y, zip(chart.points, heights, strict=True)),
         _text("legend end", _RIGHT, 60, "bars: 95% interval"),
         "</svg>",
     ]
@@ -127,7 +127,7 @@ def _levels(x: _Axis, levels: dict[str, float]) -> Iterable[str]:
             yield _text("note middle", x.at(fmr), _TOP - 8, name)
 
 
-def _points(x: _Axis, y: _Axis, points: Iterable[tuple[Point, float]]) -> Iterable[str]:
+def _points(x: _Axis, y: _Axis, points: Iterable[tuple[ChartPoint, float]]) -> Iterable[str]:
     for point, height in points:
         if height >= y.low:
             yield _line("bar", (x.at(point.low), y.at(height)), (x.at(point.high), y.at(height)))
