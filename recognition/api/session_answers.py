@@ -8,7 +8,7 @@ from recognition.api.answers import Risk
 from recognition.api.rendering import Serializer, Value
 from recognition.models.sessions import SHOWN_STATES, Purpose
 from recognition.packs import thresholds
-from recognition.verification.frames import Taken
+from recognition.verification.frames import FrameResult
 
 FRAME_STATUS = ("counted", "dropped")
 RESULTS = ("success", "no_match", "no_face_detected", "no_registered_faces", "rejected")
@@ -51,7 +51,7 @@ class FrameTaken(Session):
     frame = FrameSeen()
 
     @classmethod
-    def of(cls, row: Taken, shown: Any = None) -> Value:
+    def of(cls, row: FrameResult, shown: Any = None) -> Value:
         status = "counted" if row.is_counted else "dropped"
         frame = {"status": status, "verification_result": row.result}
         return Session.of(row.session) | {"frame": frame}

@@ -103,8 +103,7 @@ class VerbViewSet(ServiceViewSet):
     def verify(self, request: Request) -> Response:
         """Whether the main face of a picture is the user (1:1)."""
         fields = self.fields(VerifyRequest)
-        self.caller.require_own(fields["user_id"])
-        wanted = attempts.Wanted(
+        wanted = attempts.VerificationRequest(
             user_id=fields["user_id"],
             image=fields["image"],
             level=fields.get("verification_level"),
@@ -113,7 +112,7 @@ class VerbViewSet(ServiceViewSet):
             session_id=fields["metadata"].get("session_id"),
             device=fields["metadata"].get("device_id", ""),
         )
-        verified = attempts.verify(caller=self.caller, wanted=wanted)
+        verified = attempts.verify(caller=self.caller, request=wanted)
         shown = ShownScores(verified.by.scores, FINE if self.caller.is_service else COARSE)
         return Response(answers.Verified.of(verified, shown))
 

@@ -15,9 +15,8 @@ from recognition.gallery import unlike_faces
 from recognition.gallery.comparing import Compared, compare_with_all_of_user
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace, FacesOfPicture
-from recognition.model_change import activation
 from recognition.models import CountedKind, Face, FaceCrop, Template, User, new_face_id
-from recognition.packs import engine
+from recognition.packs import engine, serving
 from recognition.packs.engine import Engine
 from recognition.privacy import consent, crops
 
@@ -40,11 +39,12 @@ def enrol(
     """
     consent.require(metadata or {})
     is_known = User.objects.filter(pk=user_id).exists()
-    while True:
+
+    @serving.once_more
+    def look_and_store() -> Face:
         active, face, kept = _look(image, face_index, check_quality=check_quality)
         with transaction.atomic():
-            if not activation.is_still_active(active):
-                continue  # the model changed meanwhile: its templates would miss this face
+            serving.hold(active)
             user = _locked(user_id, is_known=is_known)
             if user.suspended_at:
                 raise people.suspended(is_told=not audit.is_end_user(actor))
@@ -59,6 +59,8 @@ def enrol(
             lookalikes.note(active, stored.pk, user_id, active.template(face))
             daily_counts.note_if_stored(CountedKind.ENROLMENT)
             return stored
+
+    return look_and_store()
 
 
 def _look(

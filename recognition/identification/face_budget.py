@@ -40,13 +40,24 @@ FROM recognition_ratewindow AS w WHERE key = %(key)s AND {_IS_NOW}
 """
 
 
-def take(user_id: UUID | None, faces: int) -> None:
-    """Count faces that are looked up for a user, if for any. Raises rate_limited.
+class FaceBudget:
+    """For one picture, whose faces count once: not again after a change of the model."""
 
-    The faces of a single picture are all looked up, or none of them.
-    """
+    def __init__(self, user_id: UUID | None) -> None:
+        """None: it is searched for no user, and nothing is counted."""
+        self._user_id = user_id
+        self._taken = 0
+
+    def take(self, faces: int) -> None:
+        """The faces are all looked up, or none of them. Raises rate_limited."""
+        if self._user_id and faces > self._taken:
+            _take(self._user_id, faces - self._taken)
+            self._taken = faces
+
+
+def _take(user_id: UUID, faces: int) -> None:
     limit = settings.FACESVC_FACES_PER_HOUR
-    if user_id is None or not limit or not faces:
+    if not limit:
         return
     waiting = _postponed.get()
     if waiting is None:

@@ -13,11 +13,10 @@ from recognition.gallery import plans
 from recognition.gallery.scope import Scope
 from recognition.gallery.search import Candidate, Gallery
 from recognition.gallery.statements import statements
-from recognition.identification import face_budget
+from recognition.identification.face_budget import FaceBudget
 from recognition.inference.pipeline import DetectedFace
-from recognition.model_change import activation
 from recognition.models import CountedKind, User
-from recognition.packs import engine
+from recognition.packs import engine, serving
 from recognition.packs.engine import Engine
 from recognition.processes.stages import stage
 
@@ -57,8 +56,8 @@ class Identification:
     faces_searched: int
     threshold: Threshold
     search_seconds: float
-    is_coarse: bool = False
-    faces_found: int = 0  # in the picture, also those that are beyond the limit
+    is_coarse: bool
+    faces_found: int  # in the picture, also those that are beyond the limit
 
 
 def identify(
@@ -72,27 +71,37 @@ def identify(
     if _is_for_user(scope):
         least = max(options.min_confidence, settings.FACE_MATCH_THRESHOLD)
         options = replace(options, min_confidence=least)
-    counted = 0
-    while True:
-        with engine.at_work() as active:
-            found = active.look_at(image)
-            probes = active.embed(found[:1] if largest_only else found)
-        if _is_for_user(scope):
-            # Once for the request: not again for what the model before has counted.
-            face_budget.take(scope.viewer, max(0, len(probes) - counted))
-            counted = max(counted, len(probes))
-        answer = _search(active, scope, probes, options)
-        if answer.faces_searched or activation.is_active(active):
-            daily_counts.note(CountedKind.SEARCH, _found(answer.faces))
-            return replace(answer, faces_found=found.found)
+    budget = FaceBudget(scope.viewer if _is_for_user(scope) else None)
+    found = _look_and_search(scope, image, options, budget, largest_only=largest_only)
+    daily_counts.note(CountedKind.SEARCH, _found(found.faces))
+    return found
+
+
+@serving.once_more
+def _look_and_search(
+    scope: Scope, image: bytes, options: SearchOptions, budget: FaceBudget, *, largest_only: bool
+) -> Identification:
+    with engine.at_work() as active:
+        found = active.look_at(image)
+        probes = active.embed(found[:1] if largest_only else found)
+    budget.take(len(probes))
+    return _search(active, scope, probes, options, faces_found=found.found)
 
 
 def _search(
-    active: Engine, scope: Scope, probes: list[DetectedFace], options: SearchOptions
+    active: Engine,
+    scope: Scope,
+    probes: list[DetectedFace],
+    options: SearchOptions,
+    *,
+    faces_found: int,
 ) -> Identification:
+    """Raises ModelChangedError."""
     started = time.perf_counter()
     with stage("search"), statements():
         gallery = Gallery.visible_to(scope, active)
+        if not gallery.searched:
+            serving.require(active)
         threshold = cut(active, options, gallery.searched)
         nearest = partial(
             plans.nearest,
@@ -112,6 +121,7 @@ def _search(
         threshold,
         time.perf_counter() - started,
         is_coarse=_is_for_user(scope),
+        faces_found=faces_found,
     )
 
 

@@ -1,6 +1,7 @@
 """Decides which version of the templates is active, and deletes former versions.
 
-Everything that changes this runs alone, under `exclusive`; enrolments check `is_still_active`.
+Everything that changes this runs alone, under `exclusive`. The verbs notice a change by
+recognition.packs.serving.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,6 @@ from recognition.model_change import reembedding
 from recognition.model_change.reembedding import Target
 from recognition.models import ActiveModel, AuditEvent, Face, RecentProbe, Template
 from recognition.packs import engine
-from recognition.packs.engine import Engine
 
 # The number of the advisory lock; nothing else in this database uses it.
 _LOCK = 7_262_001
@@ -95,21 +95,6 @@ def _convert_remainder(target: Target, *, at_most: int) -> None:
     if len(pks) <= at_most:
         for at in range(0, len(pks), reembedding.BATCH):
             reembedding.convert(pks[at : at + reembedding.BATCH], target)
-
-
-def is_active(serving: Engine) -> bool:
-    return active_target() == _target_of(serving)
-
-
-def is_still_active(serving: Engine) -> bool:
-    """Whether an engine is the active one, and stays so until the end of the transaction."""
-    # A shared lock, which the ORM cannot ask for: enrolments do not wait for each other.
-    (row,) = ActiveModel.objects.raw("SELECT * FROM recognition_activemodel FOR SHARE")
-    return Target(row.pack, row.template_key) == _target_of(serving)
-
-
-def _target_of(serving: Engine) -> Target:
-    return Target(serving.pack.name, serving.template_key)
 
 
 def retired_versions() -> list[str]:

@@ -1,14 +1,14 @@
-"""The verb verify as a whole: a comparison, what speaks against it, and what it means for the next.
+"""The verb verify: look, compare, judge, record.
 
-1. Refused early: the session is over, or too many attempts failed.
-2. The comparison, the checks beside it. No transaction is open, whatever these wait for.
-3. Settled in one transaction: the session is taken, the history read, the result decided, and the
-   attempt and its failure counted. A result that is not stored is not told.
+1. Refused early: the session is over, there is no such face, or too many attempts failed.
+2. Look: the probe is embedded, the checks run beside it. No transaction is open, whatever these
+   wait for.
+3. In one transaction: the session is taken, the probe compared, the history read, the attempt
+   judged, and it and its failure recorded. A result that is not stored is not told.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -22,17 +22,17 @@ from recognition.errors import ServiceError
 from recognition.gallery import comparing, unlike_faces
 from recognition.models import Attempt, CountedKind, Face, Session
 from recognition.models.sessions import Purpose, State
-from recognition.packs import thresholds
+from recognition.packs import serving, thresholds
 from recognition.people import Standing
 from recognition.verification import lockout, matching, recent_probes, risk, sessions
 from recognition.verification.evidence.inspection import Inspection
 from recognition.verification.evidence.providers import ANTISPOOFING, DEEPFAKE, Outcome
 from recognition.verification.lockout import Source
-from recognition.verification.matching import Verification
+from recognition.verification.matching import Probe, UserComparison, Verification
 
 
 @dataclass(frozen=True)
-class Wanted:
+class VerificationRequest:
     """What a caller asks to be verified; without a level it is that of the session."""
 
     user_id: UUID
@@ -44,34 +44,61 @@ class Wanted:
     device: str = ""
 
 
-def verify(*, caller: Caller, wanted: Wanted) -> Verification:
-    """Raises ImageError, face_not_found, session_not_found, session_ended, session_is_live,
-    too_many_attempts, locked, user_merged, user_suspended."""
-    _require_standing(caller, wanted.user_id)
-    session = _session_of(caller, wanted)
-    device = lockout.device_key(wanted.device) or (session.device if session else "")
-    source = lockout.source_of(caller, wanted.user_id, device)
+@dataclass(frozen=True)
+class Verdict:
+    """What an attempt comes to: the result of the faces, or `rejected` for what speaks against."""
+
+    result: str
+    assessment: risk.Assessment = risk.NO_RISK
+
+    @property
+    def is_match(self) -> bool:
+        return self.result == "success"
+
+    @property
+    def is_failure(self) -> bool:
+        """A refusal for what we lack is nobody's failure."""
+        is_attack = self.result == "rejected" and self.assessment.is_attack
+        return self.result == "no_match" or is_attack
+
+
+def verify(*, caller: Caller, request: VerificationRequest) -> Verification:
+    """Raises ImageError, not_your_user, face_not_found, session_not_found, session_ended,
+    session_is_live, too_many_attempts, locked, user_merged, user_suspended."""
+    caller.require_own(request.user_id)
+    _require_standing(caller, request.user_id)
+    session = _session_of(caller, request)
+    device = lockout.device_key(request.device) or (session.device if session else "")
+    source = lockout.source_of(caller, request.user_id, device)
     lockout.require_free(source)
-    inspection = Inspection(wanted.image, str(wanted.user_id))
-    compared = matching.verify(
-        user_id=wanted.user_id,
-        image=wanted.image,
-        level=_level(wanted, session),
-        face_id=wanted.face_id,
-        match_on=wanted.match_on,
-        on_face=inspection.begin,
-        with_mirror=session is not None and session.is_single_use,
-    )
-    outcomes = inspection.outcomes()
+    if request.face_id is not None:
+        _require_face(request.face_id, request.user_id)
+    return _verify(caller, request, session, source)
+
+
+@serving.once_more
+def _verify(
+    caller: Caller, request: VerificationRequest, session: Session | None, source: Source
+) -> Verification:
+    inspection = Inspection(request.image, str(request.user_id))
+    is_login = session is not None and session.is_single_use
+    probe = matching.look(request.image, inspection, with_mirror=is_login)
+    inspection.wait()
     with transaction.atomic():
-        if not sessions.hold_user(wanted.user_id):
-            return _of_nobody(session, compared)
+        is_there = sessions.hold_user(request.user_id)
         if session:
             session = sessions.session_of(caller, str(session.pk), lock=True)
             sessions.require_open(session)
-        compare = partial(comparing.compare_with_user, face_id=wanted.face_id)
-        compared = matching.once_more(compared, compare, wanted.user_id)
-        return _settle(source, session, compared, inspection, outcomes)
+        comparison = _compare(probe, request, _level(request, session))
+        if not is_there:  # nothing is kept
+            daily_counts.note(CountedKind.VERIFICATION, comparison.result)
+            return _told(comparison, Verdict(comparison.result))
+        verdict = _judge(source, session, comparison, inspection)
+        _count(source, verdict)
+        record(source, session, verdict, comparison, inspection)
+        if session and comparison.nearest:
+            _note(session, verdict)
+        return _told(comparison, verdict)
 
 
 def _require_standing(caller: Caller, user_id: UUID) -> None:
@@ -83,12 +110,12 @@ def _require_standing(caller: Caller, user_id: UUID) -> None:
         raise people.suspended(is_told=True)
 
 
-def _session_of(caller: Caller, wanted: Wanted) -> Session | None:
+def _session_of(caller: Caller, request: VerificationRequest) -> Session | None:
     """Raises session_not_found, also for one of another user, session_ended, session_is_live."""
-    if wanted.session_id is None:
+    if request.session_id is None:
         return None
-    session = sessions.session_of(caller, wanted.session_id)
-    if session.user_id != wanted.user_id:
+    session = sessions.session_of(caller, request.session_id)
+    if session.user_id != request.user_id:
         raise sessions.not_found()
     sessions.require_open(session)
     if session.purpose == Purpose.VIDEO_CALL:
@@ -96,59 +123,54 @@ def _session_of(caller: Caller, wanted: Wanted) -> Session | None:
     return session
 
 
-def _level(wanted: Wanted, session: Session | None) -> str:
+def _level(request: VerificationRequest, session: Session | None) -> str:
     """The stricter one of what the session and the attempt ask for."""
-    asked = [level for level in (wanted.level, session.level if session else None) if level]
+    asked = [level for level in (request.level, session.level if session else None) if level]
     return max(asked, key=thresholds.LEVELS.index, default="standard")
 
 
-def _of_nobody(session: Session | None, compared: Verification) -> Verification:
-    """There is no such user, or no longer: nothing is kept. Raises session_not_found."""
-    if session:
-        raise sessions.not_found()
-    if compared.compared is not None:
-        compared = replace(compared, result="no_registered_faces", compared=None)
-    daily_counts.note(CountedKind.VERIFICATION, compared.result)
-    return compared
+def _require_face(face_id: str, user_id: UUID) -> None:
+    active = Face.objects.filter(suspended_at=None, user__suspended_at=None)
+    if not active.filter(face_id=face_id, user=user_id).exists():
+        raise ServiceError("face_not_found", "The user has no such face.")
 
 
-def _settle(
-    source: Source,
-    session: Session | None,
-    compared: Verification,
-    inspection: Inspection,
-    outcomes: dict[str, Outcome],
-) -> Verification:
-    if compared.compared is None or compared.probe is None:
+def _compare(probe: Probe, request: VerificationRequest, level: str) -> UserComparison:
+    """Raises ModelChangedError."""
+    nearest = None
+    if probe.face:
+        nearest = comparing.compare_with_user(
+            probe.by, request.user_id, probe.face, request.face_id
+        )
+        if nearest is None:
+            serving.require(probe.by)
+    is_of_one_face = request.face_id is not None
+    return UserComparison(probe, nearest, level, request.match_on, is_of_one_face)
+
+
+def _told(comparison: UserComparison, verdict: Verdict) -> Verification:
+    """A refused attempt tells nothing of the face."""
+    return Verification(
+        comparison.probe.by,
+        verdict.result,
+        comparison.level,
+        comparison.match_on,
+        None if verdict.result == "rejected" else comparison.nearest,
+        verdict.assessment.as_json(),
+    )
+
+
+def _judge(
+    source: Source, session: Session | None, comparison: UserComparison, inspection: Inspection
+) -> Verdict:
+    """Raises too_many_attempts, locked."""
+    if comparison.nearest is None:
         lockout.require_free(source)
-        record(source, session, compared.result, risk.Assessment(), inspection, outcomes)
-        return compared
+        return Verdict(comparison.result)
     if session and session.is_single_use:
         _one_at_a_time(source.user_id)
-    history = history_of(source, inspection, compared)
-    attempt = attempt_of(compared, session, outcomes, has_device=bool(source.device))
-    assessment = risk.assess(attempt, history)
-    result = "rejected" if assessment.is_refused else compared.result
-    count(source, result, assessment)
-    face_id = compared.compared.face_id if result == "success" else None
-    record(
-        source,
-        session,
-        result,
-        assessment,
-        inspection,
-        outcomes,
-        confidence=attempt.confidence,
-        face_id=face_id,
-    )
-    if result == "success" or _is_failure(result, assessment):
-        recent_probes.keep(compared.by, source.user_id, compared.probe)
-    if session:
-        _note(session, result, assessment)
-    if result == "rejected":
-        # A refused attempt tells nothing of the face.
-        compared = replace(compared, compared=None)
-    return replace(compared, result=result, risk=assessment.as_json())
+    history = history_of(source, inspection, comparison)
+    return verdict_on(comparison, source, session, inspection.outcomes, history)
 
 
 def _one_at_a_time(user_id: UUID) -> None:
@@ -158,31 +180,34 @@ def _one_at_a_time(user_id: UUID) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
-def attempt_of(
-    compared: Verification,
+def verdict_on(
+    comparison: UserComparison,
+    source: Source,
     session: Session | None,
     outcomes: dict[str, Outcome],
-    *,
-    has_device: bool,
-) -> risk.Attempt:
-    """Raises ValueError when nothing was compared."""
-    if compared.cosine is None or compared.probe is None:
+    history: risk.History,
+) -> Verdict:
+    """Of a comparison that there was, with the outcomes of the checks and what came before."""
+    face, level = comparison.probe.face, comparison.level
+    if face is None:
         raise ValueError("nothing was compared")
-    return risk.Attempt(
-        confidence=compared.by.scores.confidence(compared.cosine),
-        threshold=thresholds.level_confidence(compared.level),
-        quality_score=compared.probe.quality.score,
+    attempt = risk.Attempt(
+        confidence=comparison.confidence,
+        threshold=thresholds.level_confidence(level),
+        quality_score=face.quality.score,
         min_quality=settings.MIN_FACE_QUALITY,
-        level=compared.level,
+        level=level,
         in_session=session is not None,
         is_single_use=session is not None and session.is_single_use,
-        has_device=has_device,
+        has_device=bool(source.device),
         checks=outcomes,
-        insists_on=risk.insisted_on(compared.level, settings.FACESVC_STRICT_CHECKS),
+        insists_on=risk.insisted_on(level, settings.FACESVC_STRICT_CHECKS),
     )
+    assessment = risk.assess(attempt, history)
+    return Verdict("rejected" if assessment.is_refused else comparison.result, assessment)
 
 
-def history_of(source: Source, inspection: Inspection, compared: Verification) -> risk.History:
+def history_of(source: Source, inspection: Inspection, comparison: UserComparison) -> risk.History:
     """Raises too_many_attempts, locked."""
     now, seen_before = timezone.now(), Attempt.objects.filter(user=source.user_id)
     same = Q(picture_hash=inspection.picture_hash) | Q(pixels_hash=inspection.pixels_hash)
@@ -192,61 +217,57 @@ def history_of(source: Source, inspection: Inspection, compared: Verification) -
     replayed = seen_before.filter(same, counted, at__gt=now - within)
     return risk.History(
         failures=lockout.require_free(source),
-        is_replayed=replayed.exists() or recent_probes.is_known(compared, source.user_id),
+        is_replayed=replayed.exists() or recent_probes.is_known(comparison, source.user_id),
         is_new_device=lockout.is_new_device(source),
         users_failed=lockout.users_failed(source),
-        is_unlike_face=_is_unlike_face(compared, source.user_id),
+        is_unlike_face=_is_unlike_face(comparison, source.user_id),
     )
 
 
-def _is_unlike_face(compared: Verification, user_id: UUID) -> bool:
+def _is_unlike_face(comparison: UserComparison, user_id: UUID) -> bool:
     """Whether a face matches that was enrolled a short time ago, unlike the user's others."""
-    if not (compared.is_match and compared.compared):
+    if comparison.result != "success" or comparison.nearest is None:
         return False
-    return unlike_faces.is_noted(user_id, compared.compared.face_id)
+    return unlike_faces.is_noted(user_id, comparison.nearest.face_id)
 
 
-def count(source: Source, result: str, assessment: risk.Assessment) -> None:
-    """A refusal for what we lack is nobody's failure. Raises too_many_attempts, locked."""
-    if result == "success":
+def _count(source: Source, verdict: Verdict) -> None:
+    """Raises too_many_attempts, locked."""
+    if verdict.is_match:
         lockout.succeeded(source)
-    elif _is_failure(result, assessment):
+    elif verdict.is_failure:
         lockout.failed(source)
-
-
-def _is_failure(result: str, assessment: risk.Assessment) -> bool:
-    return result == "no_match" or (result == "rejected" and assessment.is_attack)
 
 
 def record(
     source: Source,
     session: Session | None,
-    result: str,
-    assessment: risk.Assessment,
+    verdict: Verdict,
+    comparison: UserComparison,
     inspection: Inspection,
-    outcomes: dict[str, Outcome],
-    *,
-    confidence: float | None = None,
-    face_id: str | None = None,
 ) -> None:
-    daily_counts.note_if_stored(CountedKind.VERIFICATION, result)
-    face = _counted(face_id, source.user_id) if face_id else None
+    """The attempt in the history, and its face among those that must not come again."""
+    daily_counts.note_if_stored(CountedKind.VERIFICATION, verdict.result)
+    nearest, probe, outcomes = comparison.nearest, comparison.probe, inspection.outcomes
+    face = _counted(nearest.face_id, source.user_id) if nearest and verdict.is_match else None
     Attempt.objects.create(
         session=session,
         user_id=source.user_id,
         face=face,
         source=source.name,
         device=source.device,
-        result=result,
-        is_failure=_is_failure(result, assessment),
-        confidence=confidence,
-        risk_level=assessment.risk_level,
-        factors=list(assessment.factors),
+        result=verdict.result,
+        is_failure=verdict.is_failure,
+        confidence=comparison.confidence if nearest else None,
+        risk_level=verdict.assessment.risk_level,
+        factors=list(verdict.assessment.factors),
         antispoofing=_json(outcomes, ANTISPOOFING),
         deepfake=_json(outcomes, DEEPFAKE),
         picture_hash=inspection.picture_hash,
         pixels_hash=inspection.pixels_hash,
     )
+    if probe.face and (verdict.is_match or verdict.is_failure):
+        recent_probes.keep(probe.by, source.user_id, probe.face)
 
 
 def _counted(face_id: str, user_id: UUID) -> Face | None:
@@ -265,12 +286,12 @@ def _json(outcomes: dict[str, Outcome], check: str) -> dict[str, object]:
     return outcomes[check].as_json() if check in outcomes else {}
 
 
-def _note(session: Session, result: str, assessment: risk.Assessment) -> None:
+def _note(session: Session, verdict: Verdict) -> None:
     """In the session, which ends with its first success if it is for a login."""
-    session.risk = assessment.as_json()
-    if result == "success":
+    session.risk = verdict.assessment.as_json()
+    if verdict.is_match:
         session.state, session.verified_at = State.VERIFIED, timezone.now()
         session.ended_at = session.verified_at if session.is_single_use else None
-    elif not session.is_single_use and _is_failure(result, assessment):
+    elif not session.is_single_use and verdict.is_failure:
         session.state = State.MISMATCH
     session.save(update_fields=["risk", "state", "verified_at", "ended_at"])

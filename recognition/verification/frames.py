@@ -5,7 +5,7 @@ before anything is computed, and changes the state under the lock of the session
 """
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -17,6 +17,7 @@ from recognition.errors import ServiceError
 from recognition.inference import images
 from recognition.models import Session
 from recognition.models.sessions import State
+from recognition.packs import serving
 from recognition.verification import (
     attempts,
     frame_places,
@@ -24,15 +25,14 @@ from recognition.verification import (
     lockout,
     matching,
     motion,
-    recent_probes,
     risk,
     sessions,
     template_cache,
 )
+from recognition.verification.attempts import Verdict
 from recognition.verification.evidence.inspection import Inspection, outcome_of
-from recognition.verification.evidence.providers import Outcome
 from recognition.verification.lockout import Source
-from recognition.verification.matching import Verification
+from recognition.verification.matching import Probe, UserComparison
 
 _MOST_AHEAD = timedelta(minutes=1)  # of a camera's clock
 
@@ -47,7 +47,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Taken:
+class FrameResult:
     """The session after a frame, and what may be told of the frame itself."""
 
     session: Session
@@ -55,14 +55,7 @@ class Taken:
     is_counted: bool = True
 
 
-@dataclass(frozen=True)
-class _Seen:
-    compared: Verification
-    inspection: Inspection
-    outcomes: dict[str, Outcome] = field(default_factory=dict)  # of this frame's own checks
-
-
-def take(*, caller: Caller, session_id: str, frame: Frame) -> Taken:
+def take(*, caller: Caller, session_id: str, frame: Frame) -> FrameResult:
     """Raises ImageError, session_not_found, session_ended, session_not_live, too_many_frames,
     frames_in_progress, too_many_attempts, locked."""
     session = sessions.session_of(caller, session_id)
@@ -70,18 +63,27 @@ def take(*, caller: Caller, session_id: str, frame: Frame) -> Taken:
     _require_small(frame)
     frame_places.take_place(session)
     if session.precedes_last(frame.sequence, frame.captured_at):
-        return Taken(session, is_counted=False)
+        return FrameResult(session, is_counted=False)
     if session.shown_state != State.VERIFIED:
         lockout.require_free(_source(caller, session))
+    return _take(caller, session, frame)
+
+
+@serving.once_more
+def _take(caller: Caller, session: Session, frame: Frame) -> FrameResult:
     with frame_places.one_of_few(session):
-        seen = _look(session, frame)
+        inspection = Inspection(frame.image, str(session.user_id))
+        probe = matching.look(frame.image, inspection, is_checked=_is_check_due(session))
+        inspection.wait()
     with transaction.atomic():
         sessions.hold_user(session.user_id)
-        session = sessions.session_of(caller, session_id, lock=True)
+        session = sessions.session_of(caller, str(session.pk), lock=True)
         _require_live(session, frame)
         if session.precedes_last(frame.sequence, frame.captured_at):
-            return Taken(session, is_counted=False)
-        return Taken(session, _told(session, _count(caller, session, frame, seen)))
+            return FrameResult(session, is_counted=False)
+        comparison = _compare(session, probe)
+        verdict = _count(_source(caller, session), session, frame, comparison, inspection)
+        return FrameResult(session, _told(session, verdict.result))
 
 
 def _told(session: Session, result: str) -> str | None:
@@ -109,18 +111,6 @@ def _source(caller: Caller, session: Session) -> Source:
     return lockout.source_of(caller, session.user_id, session.device)
 
 
-def _look(session: Session, frame: Frame) -> _Seen:
-    inspection = Inspection(frame.image, str(session.user_id))
-    compared = matching.verify(
-        user_id=session.user_id,
-        image=frame.image,
-        level=session.level,
-        on_face=inspection.begin if _is_check_due(session) else inspection.see,
-        compare=template_cache.compare,
-    )
-    return _Seen(compared, inspection, inspection.outcomes())
-
-
 def _is_check_due(session: Session) -> bool:
     """Every face until the user is verified: else the time that a frame takes would say whether the
     last one matched."""
@@ -129,85 +119,101 @@ def _is_check_due(session: Session) -> bool:
     return is_old or session.shown_state != State.VERIFIED
 
 
-def _count(caller: Caller, session: Session, frame: Frame, seen: _Seen) -> str:
-    """Into the locked session: the result of the frame. Raises too_many_attempts, locked."""
-    again = matching.once_more(seen.compared, template_cache.compare, session.user_id)
-    seen = replace(seen, compared=again)
+def _compare(session: Session, probe: Probe) -> UserComparison:
+    """Raises ModelChangedError."""
+    nearest = None
+    if probe.face:
+        nearest = template_cache.compare(probe.by, session.user_id, probe.face)
+        if nearest is None:
+            serving.require(probe.by)
+    return UserComparison(probe, nearest, session.level)
+
+
+def _count(
+    source: Source,
+    session: Session,
+    frame: Frame,
+    comparison: UserComparison,
+    inspection: Inspection,
+) -> Verdict:
+    """Into the locked session. Raises too_many_attempts, locked."""
     if session.has_gap:
         session.window, session.state = [], live.without_view(session.state)
-    source = _source(caller, session)
-    result, assessment = _judge(source, session, seen)
-    if seen.outcomes:
-        _keep_checks(session, seen, result)
+    verdict = _judge(source, session, comparison, inspection)
+    if inspection.outcomes:
+        _keep_checks(session, inspection, verdict)
     before = session.state
-    vote = _vote(session, seen, result, assessment)
+    vote = _vote(session, comparison, inspection, verdict)
     if session.state != State.VERIFIED:
-        assessment = assessment.without_match()
+        verdict = replace(verdict, assessment=verdict.assessment.without_match())
     session.frames += 1
     session.last_frame_at = timezone.now()
     if frame.sequence is not None:
         session.last_sequence = frame.sequence
     if frame.captured_at is not None:
         session.last_captured_at = frame.captured_at
-    session.risk = assessment.as_json()
-    _count_attempt(source, session, before, vote, seen, assessment)
+    session.risk = verdict.assessment.as_json()
+    if _is_attempt(source, session, before, vote):
+        attempts.record(source, session, verdict, comparison, inspection)
     session.save()
-    return result
+    return verdict
 
 
-def _keep_checks(session: Session, seen: _Seen, result: str) -> None:
+def _keep_checks(session: Session, inspection: Inspection, verdict: Verdict) -> None:
     """Of nobody but the user: after any other face the next one is checked, too."""
-    if result == "success":
-        session.checks = {check: each.as_json() for check, each in seen.outcomes.items()}
+    if verdict.is_match:
+        session.checks = {name: each.as_json() for name, each in inspection.outcomes.items()}
         session.checked_at = timezone.now()
     else:
         session.checked_at = None
 
 
-def _judge(source: Source, session: Session, seen: _Seen) -> tuple[str, risk.Assessment]:
+def _judge(
+    source: Source, session: Session, comparison: UserComparison, inspection: Inspection
+) -> Verdict:
     """Between two checks the outcomes of the last one hold on.
 
     Until the user is verified, what came before counts as it does in a login: for every face, so
     that what is refused does not depend on whose it is. Raises too_many_attempts, locked.
     """
-    if seen.compared.compared is None:
-        return seen.compared.result, risk.Assessment()
+    if comparison.nearest is None:
+        return Verdict(comparison.result)
     kept = {check: outcome_of(json) for check, json in session.checks.items()}
     shown = {frame["pixels"] for frame in session.window}
     history = risk.History()
     if session.state != State.VERIFIED:
-        history = attempts.history_of(source, seen.inspection, seen.compared)
-    if seen.inspection.pixels_hash in shown:
+        history = attempts.history_of(source, inspection, comparison)
+    if inspection.pixels_hash in shown:
         history = replace(history, is_replayed=True)
-    attempt = attempts.attempt_of(
-        seen.compared, session, seen.outcomes or kept, has_device=bool(source.device)
-    )
-    assessment = risk.assess(attempt, history)
-    return "rejected" if assessment.is_refused else seen.compared.result, assessment
+    outcomes = inspection.outcomes or kept
+    return attempts.verdict_on(comparison, source, session, outcomes, history)
 
 
-def _vote(session: Session, seen: _Seen, result: str, assessment: risk.Assessment) -> str:
+def _vote(
+    session: Session, comparison: UserComparison, inspection: Inspection, verdict: Verdict
+) -> str:
     """The vote of a frame, in the window and in the state."""
-    if result == "no_registered_faces":
+    if verdict.result == "no_registered_faces":
         # Not a matter of this one frame: there is nobody to be verified.
         session.window, session.state = [], live.without_view(session.state)
         return live.NOTHING
-    is_other = result == "no_match" or assessment.is_attack
-    vote = live.MATCH if result == "success" else live.OTHER if is_other else live.NOTHING
-    new: dict[str, object] = {"vote": vote, "pixels": seen.inspection.pixels_hash}
+    vote = live.NOTHING
+    if verdict.is_match or verdict.is_failure:
+        vote = live.MATCH if verdict.is_match else live.OTHER
+    new: dict[str, object] = {"vote": vote, "pixels": inspection.pixels_hash}
     was_verified = session.state == State.VERIFIED
-    if vote == live.MATCH and (face := seen.compared.probe):
+    if verdict.is_match and (face := comparison.probe.face):
         if was_verified:
-            motion.watch(seen.compared.by, session, face)
+            motion.watch(comparison.probe.by, session, face)
         else:
-            new["face"] = motion.keep_if_new(seen.compared.by, session, face)
+            new["face"] = motion.keep_if_new(comparison.probe.by, session, face)
             if new["face"] is None:
                 return vote  # the same picture once more neither adds a vote nor breaks a run
     size = settings.FACESVC_LIVE_WINDOW
     session.window = [*session.window, new][-size:]
     state = live.advance(session.state, [each["vote"] for each in session.window], size)
     # A frame that was not checked itself verifies nobody: another one was counted before it.
-    if state != State.VERIFIED or seen.outcomes:
+    if state != State.VERIFIED or inspection.outcomes:
         session.state = state
     if session.state == State.VERIFIED:
         _follow_motion(session, was_verified=was_verified)
@@ -221,41 +227,19 @@ def _follow_motion(session: Session, *, was_verified: bool) -> None:
         session.window, session.state = [], State.VERIFYING
 
 
-def _count_attempt(
-    source: Source,
-    session: Session,
-    before: str,
-    vote: str,
-    seen: _Seen,
-    assessment: risk.Assessment,
-) -> None:
-    """In the history: what changes the state to verified or mismatch, and every whole failure."""
+def _is_attempt(source: Source, session: Session, before: str, vote: str) -> bool:
+    """Count what the frame means for the next attempts, and say whether it belongs to the history:
+    what changes the state to verified or mismatch does, and every whole failure."""
     is_new = session.state != before
     if session.state == State.VERIFIED and is_new:
         session.verified_at = timezone.now()
         lockout.succeeded(source)
-        result = "success"
-    elif vote == live.OTHER and session.state != State.VERIFIED:
-        is_taken_over = before == State.VERIFIED and session.state == State.MISMATCH
-        is_whole = _count_failure(source, whole=is_taken_over)
-        if not is_whole and not (is_new and session.state == State.MISMATCH):
-            return
-        result = "rejected" if assessment.is_refused else "no_match"
-    else:
-        return
-    compared, cosine = seen.compared, seen.compared.cosine
-    if compared.probe:
-        recent_probes.keep(compared.by, session.user_id, compared.probe)
-    attempts.record(
-        source,
-        session,
-        result,
-        assessment,
-        seen.inspection,
-        seen.outcomes,
-        confidence=None if cosine is None else compared.by.scores.confidence(cosine),
-        face_id=compared.compared.face_id if compared.compared and result == "success" else None,
-    )
+        return True
+    if vote != live.OTHER or session.state == State.VERIFIED:
+        return False
+    is_mismatch = session.state == State.MISMATCH and is_new
+    is_whole = _count_failure(source, whole=is_mismatch and before == State.VERIFIED)
+    return is_whole or is_mismatch
 
 
 def _count_failure(source: Source, *, whole: bool) -> bool:

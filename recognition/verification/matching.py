@@ -1,40 +1,71 @@
-"""The comparison of the verb verify: is the main face of a picture the user?"""
+"""The main face of a picture, and what its comparison with a user says."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from uuid import UUID
+from functools import cached_property
 
 import numpy as np
 
-from recognition.errors import ServiceError
-from recognition.gallery import comparing
 from recognition.gallery.comparing import Compared
-from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
-from recognition.model_change import activation
-from recognition.models import Face
 from recognition.packs import engine, thresholds
 from recognition.packs.engine import Engine
+from recognition.verification.evidence.inspection import Inspection
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The main face of a picture, embedded; None without a face.
+
+    `mirrored` is its mirror image, where it was asked for and its embedding is another one.
+    """
+
+    by: Engine
+    face: DetectedFace | None = None
+    mirrored: DetectedFace | None = None
+
+
+@dataclass(frozen=True)
+class UserComparison:
+    """A probe compared with a user; `nearest` is None when there was nothing to compare.
+
+    `is_of_one_face`: the user's other faces were left out.
+    """
+
+    probe: Probe
+    nearest: Compared | None
+    level: str
+    match_on: str = "face"
+    is_of_one_face: bool = False
+
+    @cached_property
+    def confidence(self) -> float:
+        """0 when nothing was compared."""
+        if self.nearest is None:
+            return 0.0
+        return self.probe.by.scores.confidence(self.nearest.cosine(self.match_on))
+
+    @cached_property
+    def result(self) -> str:
+        """Of the faces alone, whatever else speaks against the attempt."""
+        if self.probe.face is None:
+            return "no_face_detected"
+        if self.nearest is None:
+            return "no_registered_faces"
+        is_match = self.confidence >= thresholds.level_confidence(self.level)
+        return "success" if is_match else "no_match"
 
 
 @dataclass(frozen=True)
 class Verification:
-    """`compared` is None when there was nothing to compare with, `probe` when there was no face.
-
-    `mirrored` is the probe's mirror image, where somebody asked for it and its embedding is another
-    one; `is_of_one_face`: the user's other faces were left out of the comparison.
-    """
+    """What is answered. `compared` is None also when the attempt was refused."""
 
     by: Engine
     result: str
     level: str
     match_on: str
-    compared: Compared | None = None
-    probe: DetectedFace | None = None
-    mirrored: DetectedFace | None = None
-    is_of_one_face: bool = False
-    risk: Mapping[str, object] | None = None
+    compared: Compared | None
+    risk: Mapping[str, object]
 
     @property
     def is_match(self) -> bool:
@@ -46,46 +77,20 @@ class Verification:
         return self.compared.cosine(self.match_on) if self.compared else None
 
 
-# Told of the main face while it is not yet known whose it is, with the decoded picture.
-OnFace = Callable[[Engine, Image, DetectedFace], None]
-# What a probe is compared with a user by, as compare_with_user does.
-Comparer = Callable[[Engine, UUID, DetectedFace], Compared | None]
-
-
-def verify(
-    *,
-    user_id: UUID,
-    image: bytes,
-    level: str,
-    face_id: str | None = None,
-    match_on: str = "face",
-    on_face: OnFace | None = None,
-    compare: Comparer | None = None,
-    with_mirror: bool = False,
-) -> Verification:
-    """Whether the main face of the picture is the user. Raises ImageError, face_not_found.
-
-    Only the comparison: recognition.verification.attempts also knows of sessions, risk and earlier
-    failures.
-    """
-    compare = compare or partial(comparing.compare_with_user, face_id=face_id)
-    while True:
-        with engine.at_work() as active:
-            picture = active.decode(image)
-            faces = active.detect(picture)
-            if face_id is not None:
-                _require_face(face_id, user_id)
-            if not faces:
-                return Verification(active, "no_face_detected", level, match_on)
-            if on_face:
-                on_face(active, picture, faces[0])
-            probe, *mirrored = active.embed(_with_mirror(active, faces[0], wanted=with_mirror))
-        compared = compare(active, user_id, probe)
-        # If the model changed, the templates that this asked for may be gone: once more.
-        if compared or activation.is_active(active):
-            break
-    found = Verification(active, "", level, match_on, compared, probe, next(iter(mirrored), None))
-    return _judge(replace(found, is_of_one_face=face_id is not None))
+def look(
+    image: bytes, inspection: Inspection, *, is_checked: bool = True, with_mirror: bool = False
+) -> Probe:
+    """The probe of a picture; its checks run beside the embedding. Raises ImageError."""
+    with engine.at_work() as active:
+        picture = active.decode(image)
+        faces = active.detect(picture)
+        if not faces:
+            return Probe(active)
+        inspection.see(picture)
+        if is_checked:
+            inspection.begin(active, picture, faces[0])
+        face, *mirrored = active.embed(_with_mirror(active, faces[0], wanted=with_mirror))
+    return Probe(active, face, next(iter(mirrored), None))
 
 
 def _with_mirror(active: Engine, face: DetectedFace, *, wanted: bool) -> list[DetectedFace]:
@@ -93,25 +98,3 @@ def _with_mirror(active: Engine, face: DetectedFace, *, wanted: bool) -> list[De
     if not wanted or active.pack.recogniser.mirror:
         return [face]
     return [face, replace(face, crop=np.ascontiguousarray(face.crop[:, ::-1]))]
-
-
-def _require_face(face_id: str, user_id: UUID) -> None:
-    active = Face.objects.filter(suspended_at=None, user__suspended_at=None)
-    if not active.filter(face_id=face_id, user=user_id).exists():
-        raise ServiceError("face_not_found", "The user has no such face.")
-
-
-def once_more(of: Verification, compare: Comparer, user_id: UUID) -> Verification:
-    """The same probe with the faces that are there by now: one was deleted, or its user suspended,
-    while somebody waited."""
-    if of.probe is None or of.compared is None:
-        return of
-    return _judge(replace(of, compared=compare(of.by, user_id, of.probe)))
-
-
-def _judge(of: Verification) -> Verification:
-    if of.compared is None:
-        return replace(of, result="no_registered_faces")
-    confidence = of.by.scores.confidence(of.compared.cosine(of.match_on))
-    is_match = confidence >= thresholds.level_confidence(of.level)
-    return replace(of, result="success" if is_match else "no_match")

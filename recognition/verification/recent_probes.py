@@ -20,21 +20,21 @@ from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import RecentProbe, Session
 from recognition.packs.engine import Engine
-from recognition.verification.matching import Verification
+from recognition.verification.matching import UserComparison
 
 
-def is_known(of: Verification, user_id: UUID) -> bool:
+def is_known(of: UserComparison, user_id: UUID) -> bool:
     """Whether the probe, or its mirror image, is a stored picture of the user or a recent one.
 
     What is kept of a call for its motion is none: a person who sits still looks the same.
     """
-    duplicate = of.by.scores.duplicate_cosine
-    if of.compared and of.compared.face_cosine >= duplicate:
+    by, duplicate = of.probe.by, of.probe.by.scores.duplicate_cosine
+    if of.nearest and of.nearest.face_cosine >= duplicate:
         return True
-    faces = [face for face in (of.probe, of.mirrored) if face]
-    return any(_is_recent(of.by, user_id, face) for face in faces) or any(
+    faces = [face for face in (of.probe.face, of.probe.mirrored) if face]
+    return any(_is_recent(by, user_id, face) for face in faces) or any(
         # One face was asked for, or the mirror image is that of a stored picture.
-        (found := compare_with_user(of.by, user_id, face)) and found.face_cosine >= duplicate
+        (found := compare_with_user(by, user_id, face)) and found.face_cosine >= duplicate
         for face in faces[0 if of.is_of_one_face else 1 :]
     )
 

@@ -255,6 +255,9 @@ class Assessment:
         return shown | ({"explanation": self.explanation} if self.explanation else {})
 
 
+NO_RISK = Assessment()
+
+
 def assess(attempt: Attempt, history: History | None = None) -> Assessment:
     found = [rule for rule in RULES if rule.applies(attempt, history or History())]
     if any(rule.refuses(attempt) for rule in found if rule.name != unlike_face.__name__):

@@ -18,11 +18,13 @@ _SALT = "recognition.inspection"
 
 @dataclass
 class Inspection:
-    """Of one picture. `begin` starts the checks, so that they run beside the embedding."""
+    """Of one picture. `begin` starts the checks, which run beside other work; `wait` has the
+    `outcomes` of those that were begun."""
 
     encoded: bytes
     user: str = ""  # for whose verification it is
     pixels_hash: str = ""
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
     _pending: dict[str, Callable[[], Outcome]] = field(default_factory=dict)
 
     @property
@@ -30,19 +32,18 @@ class Inspection:
         return _keyed(hashlib.sha256(self.encoded).digest())
 
     def begin(self, active: Engine, picture: Image, face: DetectedFace) -> None:
-        self.see(active, picture, face)
         self._pending = providers.begin(Look(active, picture, face, self.user))
 
-    def see(self, active: Engine, picture: Image, face: DetectedFace) -> None:
+    def see(self, picture: Image) -> None:
         """Only the pixels, which stay the same in another file format or with other metadata."""
         digest = hashlib.sha256(str(picture.shape).encode())
         digest.update(picture.data if picture.flags.c_contiguous else picture.tobytes())
         self.pixels_hash = _keyed(digest.digest())
 
-    def outcomes(self) -> dict[str, Outcome]:
-        """Waits for the checks, for as long as the setting says at most."""
-        with stage("checks"):
-            return {check: wait() for check, wait in self._pending.items()}
+    @stage("checks")
+    def wait(self) -> None:
+        """For the checks, for as long as the setting says at most."""
+        self.outcomes = {check: wait() for check, wait in self._pending.items()}
 
 
 def _keyed(digest: bytes) -> str:

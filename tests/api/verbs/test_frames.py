@@ -616,13 +616,13 @@ def test_a_face_that_goes_while_the_checks_run(
     call: Call, enrolled: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verified(call)
-    outcomes = Inspection.outcomes
+    wait = Inspection.wait
 
-    def suspended(inspection: Inspection) -> Any:
+    def suspended(inspection: Inspection) -> None:
         Face.objects.update(suspended_at=timezone.now())
-        return outcomes(inspection)
+        wait(inspection)
 
-    monkeypatch.setattr(Inspection, "outcomes", suspended)
+    monkeypatch.setattr(Inspection, "wait", suspended)
     lost_at_once(call)
 
 

@@ -17,9 +17,9 @@ from pytest_django import Settings
 
 from recognition.enrolment import enrolling
 from recognition.identification import face_budget
-from recognition.model_change import activation
 from recognition.models import AuditEvent, RateWindow
-from recognition.packs import engine
+from recognition.packs import engine, serving
+from recognition.packs.serving import ModelChangedError
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -245,15 +245,16 @@ def test_faces_are_counted_once_if_the_model_changes(
     settings.FACESVC_FACES_PER_HOUR = 100
     fake.show([vector(1), vector(2), vector(3)])
 
-    answers = iter([False, True])
+    changes = iter([ModelChangedError()])
 
-    def changes_now(active: Any) -> bool:
+    def changes_now(active: Any) -> None:
         fake.show([vector(1), vector(2), vector(3), vector(4)])
-        return next(answers)
+        if change := next(changes, None):
+            raise change
 
-    monkeypatch.setattr(activation, "is_active", changes_now)
-    identify(stranger)
-    assert next(answers, None) is None
+    monkeypatch.setattr(serving, "require", changes_now)
+    assert len(identify(stranger)["faces"]) == 4
+    assert next(changes, None) is None
     assert RateWindow.objects.get().hour_count == 4
 
 

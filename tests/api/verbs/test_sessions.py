@@ -20,7 +20,6 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from recognition.gallery import comparing
 from recognition.inference.arrays import Floats
 from recognition.models import Attempt, AuditEvent, Face, FailureCount, RecentProbe, Session, User
 from recognition.verification.evidence.inspection import Inspection
@@ -592,16 +591,14 @@ def test_erasing_a_user_in_the_middle(owner: Person) -> None:
 def test_a_user_who_is_erased_before_the_result_is_stored(
     owner: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the comparison, whose result nobody is told any more."""
-    session = opened(owner)
-    nearest = comparing.compare_with_user
+    """While the checks run: there is nobody left to compare the face with."""
+    session, wait = opened(owner), Inspection.wait
 
-    def erase(*args: Any, **fields: Any) -> Any:
-        compared = nearest(*args, **fields)
+    def erase(inspection: Inspection) -> None:
         User.objects.all().delete()
-        return compared
+        wait(inspection)
 
-    monkeypatch.setattr(comparing, "compare_with_user", erase)
+    monkeypatch.setattr(Inspection, "wait", erase)
     assert refusal(verify_in(owner, session)) == (404, "session_not_found")
     make_face(make_user(OWNER), vector(1))
     answer = data_of(owner.post("verify", user_id=OWNER, image=PICTURE_BASE64))
@@ -612,13 +609,13 @@ def test_a_user_who_is_erased_before_the_result_is_stored(
 def test_a_face_that_goes_while_the_checks_run(
     owner: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session, outcomes = opened(owner), Inspection.outcomes
+    session, wait = opened(owner), Inspection.wait
 
-    def suspended(inspection: Inspection) -> Any:
+    def suspended(inspection: Inspection) -> None:
         Face.objects.update(suspended_at=timezone.now())
-        return outcomes(inspection)
+        wait(inspection)
 
-    monkeypatch.setattr(Inspection, "outcomes", suspended)
+    monkeypatch.setattr(Inspection, "wait", suspended)
     assert data_of(verify_in(owner, session))["verification_result"] == "no_registered_faces"
     assert state_of(owner, session) == "verifying"
 
@@ -688,8 +685,8 @@ def test_the_pixels_are_hashed_with_their_shape() -> None:
     hashes = set()
     for shape in ((48, 64, 3), (64, 48, 3)):
         inspection = Inspection(b"x")
-        inspection.see(None, np.zeros(shape, np.uint8), None)  # type: ignore[arg-type]
+        inspection.see(np.zeros(shape, np.uint8))
         hashes.add(inspection.pixels_hash)
     turned = Inspection(b"x")
-    turned.see(None, cv2.flip(np.eye(64, dtype=np.uint8), 0).T, None)  # type: ignore[arg-type]
+    turned.see(cv2.flip(np.eye(64, dtype=np.uint8), 0).T)
     assert len(hashes) == 2 and turned.pixels_hash

@@ -9,7 +9,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from recognition.enrolment import enrolling
-from recognition.packs import engine
+from recognition.gallery import comparing
+from recognition.models import Attempt
+from recognition.packs import engine, serving
+from recognition.packs.serving import ModelChangedError
 from tests.support.builders import (
     OWNER,
     PICTURE_BASE64,
@@ -207,6 +210,27 @@ def test_faces_of_other_models_are_not_compared(owner: Person, fake: FakePipelin
     make_face(make_user(OWNER), vector(1), version="arcface_v1.2")
     fake.show(vector(1))
     assert verify(owner)["verification_result"] == "no_registered_faces"
+
+
+def test_a_picture_is_looked_at_again_if_the_model_changes(
+    owner: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_face(make_user(OWNER), vector(1))
+    fake.show(vector(1))
+    nearest, compared = comparing.compare_with_user, []
+
+    def gone_at_first(*args: Any) -> Any:
+        compared.append(nearest(*args) if compared else None)
+        return compared[-1]
+
+    def changed(active: Any) -> None:
+        raise ModelChangedError
+
+    monkeypatch.setattr(comparing, "compare_with_user", gone_at_first)
+    monkeypatch.setattr(serving, "require", changed)
+    assert verify(owner)["is_match"]
+    assert len(compared) == 2
+    assert Attempt.objects.get().result == "success"
 
 
 def test_suspended_people_and_faces_do_not_match(owner: Person, fake: FakePipeline) -> None:

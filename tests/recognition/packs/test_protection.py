@@ -18,12 +18,14 @@ from pytest_django import Settings
 
 from recognition import checks
 from recognition.enrolment import enrolling
+from recognition.gallery.comparing import compare_with_user
 from recognition.gallery.scope import Scope
 from recognition.identification import identifying
 from recognition.inference.pack.declaration import PackError
 from recognition.models import Template
 from recognition.packs import engine, protection, thresholds
 from recognition.verification import matching
+from recognition.verification.evidence.inspection import Inspection
 from tests.support.builders import OWNER, FakePipeline, face_of, make_face, make_user, near, vector
 from tests.support.photos import astronaut, encode
 
@@ -142,9 +144,12 @@ def test_a_key_that_is_gone(settings: Settings) -> None:
 
 
 def verified() -> tuple[bool, float]:
-    result = matching.verify(user_id=OWNER, image=encode(astronaut()), level="standard")
-    assert result.cosine is not None
-    return result.is_match, result.cosine
+    probe = matching.look(encode(astronaut()), Inspection(b""), is_checked=False)
+    assert probe.face
+    nearest = compare_with_user(probe.by, OWNER, probe.face)
+    assert nearest
+    is_match = matching.UserComparison(probe, nearest, "standard").result == "success"
+    return is_match, nearest.face_cosine
 
 
 def searched() -> list[tuple[str, float]]:
