@@ -18,6 +18,10 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _MAX_DEPTH = 32
 # Bytes of a text that is set aside, at least.
 _LONG = 1024
+# Bytes of a body that are looked through in one step, and what ends such a piece: no backslash is
+# parted from what it escapes.
+_PIECE = 1024 * 1024
+_BACKSLASHES = re.compile(rb"\\*.", re.DOTALL)
 # Stands for a text that is set aside. It is secret, so no body can have it by itself.
 _MARK = secrets.token_hex(16)
 # How libraries write what base64 and its line breaks consist of.
@@ -68,8 +72,7 @@ def _set_aside(data: bytes, most: int) -> tuple[bytearray, list[str]]:
     Linear: each byte is looked at a few times, by functions of C. There are fewer steps here than
     half of `most`, since each adds two bytes at least. Raises TooLongError.
     """
-    # Escaped quotes do not end a text. What stands in for them is as long, so that places stay.
-    masked = data.replace(b"\\\\", b"..").replace(b'\\"', b"..") if b"\\" in data else data
+    masked = _without_escaped_quotes(data)
     rest, at = bytearray(), 0
     texts: list[str] = []
     while (first := masked.find(b'"', at)) >= 0 and (last := masked.find(b'"', first + 1)) >= 0:
@@ -86,6 +89,22 @@ def _set_aside(data: bytes, most: int) -> tuple[bytearray, list[str]]:
     if len(rest) + len(data) - at > most:
         raise TooLongError(f"more than {most} bytes")
     return rest + data[at:], texts
+
+
+def _without_escaped_quotes(data: bytes) -> bytes:
+    """As long as the body. Escaped quotes, which end no text, are dots.
+
+    In pieces: other threads cannot go on within a step, which would take a second for a long body.
+    """
+    if b"\\" not in data:
+        return data
+    pieces, at = [], 0
+    while at < len(data):
+        found = _BACKSLASHES.match(data, at + _PIECE)
+        end = found.end() if found else len(data)
+        pieces.append(data[at:end].replace(b"\\\\", b"..").replace(b'\\"', b".."))
+        at = end
+    return b"".join(pieces)
 
 
 def _plain(text: bytes) -> str | None:

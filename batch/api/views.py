@@ -1,5 +1,6 @@
 """Batches over HTTP: parse, call one function, answer."""
 
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -26,6 +27,7 @@ from recognition.api.serializers import refuse_unknown
 from recognition.api.service_view import ServiceViewSet, operation
 from recognition.api.views import is_tagging, viewer_of, viewer_parameter
 from recognition.errors import ServiceError
+from recognition.processes import client_connection
 
 
 class BatchViewSet(ServiceViewSet):
@@ -34,6 +36,7 @@ class BatchViewSet(ServiceViewSet):
     tag = "batches"
     body: type[BatchRequest] = BatchRequest
     pictures = settings.MAX_BATCH_SIZE
+    is_batch = True
 
     def max_body_bytes(self) -> int:
         limit: int = settings.MAX_BATCH_BYTES
@@ -94,7 +97,8 @@ class BatchViewSet(ServiceViewSet):
             audit.note(caller.name, "identify.everyone", viewer_id=viewer)
         items = [NewItem(image["image_id"], image["image"], {}) for image in fields["images"]]
         if not fields["processing_options"]["async"]:
-            done = at_once.answer(caller, Kind.IDENTIFY, options, items)
+            has_client = partial(client_connection.is_open, request.META)
+            done = at_once.answer(caller, Kind.IDENTIFY, options, items, has_client)
             return Response(answers.AtOnce.of(done))
         return self.submit(Kind.IDENTIFY, options, items)
 

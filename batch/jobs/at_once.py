@@ -1,9 +1,8 @@
 """Answers a batch without a job: every result in one answer; nothing is stored."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from threading import BoundedSemaphore, Lock
+from collections.abc import Callable, Sequence
+from threading import BoundedSemaphore
 from typing import NamedTuple
 
 from django.conf import settings
@@ -18,11 +17,8 @@ from recognition.identification import face_budget
 from recognition.processes import capacity
 from recognition.processes.capacity import OverloadedError
 
-# A process has few threads, and a batch takes one for seconds. An end user has one batch at a time
-# in a process: two would leave no room for others.
+# A process has few threads for all requests, and a batch takes its own for seconds.
 _room = BoundedSemaphore(2)
-_users: set[str] = set()
-_users_lock = Lock()
 
 
 class Result(NamedTuple):
@@ -57,46 +53,42 @@ class Done(NamedTuple):
         return sum(result.state == state for result in self.results)
 
 
-def answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Done:
-    """The results of all pictures. Raises unavailable, requests_in_progress."""
-    with _only_one_of(caller):
-        if not _room.acquire(blocking=False):
-            message = "Other batches are being answered; try again, or with `async`: true."
-            raise ServiceError("unavailable", message)
-        try:
-            with face_budget.postponed(verbs.scope_of(caller, options).viewer):
-                return _answer(caller, kind, options, items)
-        finally:
-            _room.release()
-
-
-@contextmanager
-def _only_one_of(caller: Caller) -> Iterator[None]:
-    """Raises requests_in_progress for an end user who already has a batch in this process."""
-    if caller.is_service:
-        yield
-        return
-    with _users_lock:
-        if caller.subject in _users:
-            message = "Another batch of the user is being answered; wait for it."
-            raise ServiceError("requests_in_progress", message, {"retry_after": 1})
-        _users.add(caller.subject)
+def answer(
+    caller: Caller,
+    kind: Kind,
+    options: Json,
+    items: Sequence[NewItem],
+    has_client: Callable[[], bool],
+) -> Done:
+    """The results of all pictures; those after the client has gone are skipped. Raises
+    unavailable."""
+    if not _room.acquire(blocking=False):
+        message = "Other batches are being answered; try again, or with `async`: true."
+        raise ServiceError("unavailable", message)
     try:
-        yield
+        with face_budget.postponed(verbs.scope_of(caller, options).viewer):
+            return _answer(caller, kind, options, items, has_client)
     finally:
-        with _users_lock:
-            _users.remove(caller.subject)
+        _room.release()
 
 
-def _answer(caller: Caller, kind: Kind, options: Json, items: Sequence[NewItem]) -> Done:
+def _answer(
+    caller: Caller,
+    kind: Kind,
+    options: Json,
+    items: Sequence[NewItem],
+    has_client: Callable[[], bool],
+) -> Done:
     end = time.monotonic() + settings.FACESVC_BATCH_AT_ONCE_SECONDS
     results: list[Result] = []
     for item in items:
         # The first picture waits for a slot as any request does. The others may do so until the
         # time is over: there are few batches at once.
         left = end - time.monotonic()
-        if left < 0:
+        if left < 0 or not has_client():
             break
+        if results and not caller.is_service:
+            time.sleep(2 * capacity.LOOK_SECONDS)  # a single picture of the user goes first
         try:
             limit = capacity.limit_of_seconds(left) if results else capacity.current_limit()
             with capacity.waiting(limit):

@@ -14,7 +14,10 @@ from typing import Any
 
 from gunicorn.http.errors import ParseException
 
-_CHUNK = 64 * 1024  # bytes
+_CHUNK = 256 * 1024  # bytes
+# Bytes a second of one body. A client that sends refused bodies for ever, each as long as may be,
+# would take the interpreter from all other requests.
+_SPEED = 20 * 1024**2
 # Seconds that a thread may take for it. A client that needs longer gets a closed connection.
 SECONDS = 10.0
 # The most threads of a process that drop bodies: a stranger's body may never end.
@@ -51,6 +54,7 @@ def _drop(body: Any, connection: socket.socket, limit: int) -> None:
             if not chunk:
                 return
             limit -= len(chunk)
+            time.sleep(len(chunk) / _SPEED)
     except (OSError, ParseException):
         return  # too slow, gone or broken: gunicorn closes the connection
     finally:

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from facesvc.http import unread_body
 from facesvc.monitoring import metrics_folder
-from recognition.api import user_requests
+from recognition.processes import user_requests
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facesvc.settings")
 wsgi_app = "facesvc.wsgi"

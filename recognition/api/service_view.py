@@ -15,10 +15,9 @@ from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
 from recognition.access import Caller
-from recognition.api import user_requests
 from recognition.api.pagination import NewestFirst, Pages
 from recognition.errors import ServiceError
-from recognition.processes import capacity
+from recognition.processes import capacity, user_requests
 
 _Action = TypeVar("_Action", bound=Callable[..., Response])
 
@@ -35,6 +34,7 @@ class ServiceViewSet(ViewSet):
     tag: str  # of all its operations in the API description
     pictures = 0  # that a body may hold
     is_read_by_lines = False  # or the whole body is held in memory
+    is_batch = False
     _body_bytes = 0
     _place: int | None = None
 
@@ -54,7 +54,9 @@ class ServiceViewSet(ViewSet):
         self._take_room(request)
         capacity.wait_as(self.caller.subject, is_alone=not self.caller.is_service)
         if self.pictures and not self.caller.is_service:
-            self._place = user_requests.in_progress.begin(self.caller.subject)
+            self._place = user_requests.in_progress.begin(
+                self.caller.subject, is_batch=self.is_batch
+            )
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         try:

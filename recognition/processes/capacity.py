@@ -4,24 +4,29 @@ What decodes a picture or runs a network does so in a slot. Callers get slots on
 so that nobody waits for all requests of somebody else. When too many requests wait, or one waited
 for too long, it is refused at once: a rush costs the callers a second try and never the service
 its memory or its threads. The bodies of requests have a bound together.
-recognition.api.user_requests counts those of an end user.
+recognition.processes.user_requests counts those of an end user.
 """
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import lru_cache
+from math import inf
 from threading import Lock
 
 from django.conf import settings
 
+from recognition.processes import user_requests
 from recognition.processes.slots import REFUSED
 from recognition.processes.slots import InferenceSlots as InferenceSlots
 from recognition.processes.slots import OverloadedError as OverloadedError
 from recognition.processes.slots import WaitLimit as WaitLimit
 from recognition.processes.stages import stage
 
+# How often a request looks whether another one of its user still computes.
+LOOK_SECONDS = 0.01
 # Commands and the workers of jobs have few threads, and wait for as long as it takes.
 _ENDLESS = WaitLimit()
 _limit: ContextVar[WaitLimit] = ContextVar("limit of waiting", default=_ENDLESS)
@@ -103,12 +108,25 @@ def slot() -> Iterator[None]:
     with _slots_lock:
         slots = _slots(settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING)
     limit = _limit.get()
-    with stage("wait"):
-        slots.take(limit)
-    try:
+    with ExitStack() as held:
+        with stage("wait"):
+            if limit.is_alone:
+                place = _computing_place(limit)
+                held.callback(user_requests.in_progress.end, place)
+            slots.take(limit)
+        held.callback(slots.give_back)
         yield
-    finally:
-        slots.give_back(limit.subject)
+
+
+def _computing_place(limit: WaitLimit) -> int:
+    """Waits until no other request of the user computes, in any process of this web server, so
+    that the other cores are left to everybody else. Raises OverloadedError."""
+    end = inf if limit.seconds is None else time.monotonic() + limit.seconds
+    while (place := user_requests.in_progress.begin_computing(limit.subject)) is None:
+        if time.monotonic() > end:
+            raise OverloadedError("waited")
+        time.sleep(LOOK_SECONDS)
+    return place
 
 
 @contextmanager

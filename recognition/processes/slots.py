@@ -1,8 +1,6 @@
 """Slots to compute in: so many at once, and callers get them one after the other."""
 
-from collections import Counter as Tally
 from collections import OrderedDict, deque
-from collections.abc import Container
 from dataclasses import dataclass, field
 from threading import Event, Lock
 
@@ -32,14 +30,13 @@ class WaitLimit:
     seconds: float | None = None
     takes_place: bool = False
     subject: str = ""  # of the token
-    is_alone: bool = False  # the subject has one slot at a time: an end user
+    is_alone: bool = False  # one request of the subject computes at a time: an end user's
 
 
 @dataclass
 class _Waiting:
     takes_place: bool
     subject: str
-    is_alone: bool
     called: Event = field(default_factory=Event)
     is_displaced: bool = False
 
@@ -66,17 +63,13 @@ class _Queue:
         if not queue:
             del self._of[waiting.subject]
 
-    def pop(self, computing: Container[str]) -> _Waiting | None:
-        """The first of the next subject that may have a slot; the subject's next one comes after
-        all others'. None if all who wait have their one slot."""
-        for subject, queue in self._of.items():
-            if not (queue[0].is_alone and subject in computing):
-                first = queue.popleft()
-                del self._of[subject]
-                if queue:
-                    self._of[subject] = queue
-                return first
-        return None
+    def pop(self) -> _Waiting:
+        """The first of the next subject; the subject's next one comes after all others'."""
+        subject, queue = self._of.popitem(last=False)
+        first = queue.popleft()
+        if queue:
+            self._of[subject] = queue
+        return first
 
     def last_of_most(self) -> _Waiting:
         """The newest in a place, of the subject that has most of them."""
@@ -91,7 +84,6 @@ class InferenceSlots:
         self._free = at_once
         self._places = places
         self._queue = _Queue()
-        self._computing: Tally[str] = Tally()
         self._lock = Lock()
 
     def take(self, limit: WaitLimit) -> None:
@@ -108,33 +100,25 @@ class InferenceSlots:
                 _WAITING.dec()
                 raise OverloadedError("waited")
 
-    def give_back(self, subject: str = "") -> None:
+    def give_back(self) -> None:
         """To the next in the queue: a request that comes just now is not quicker."""
         with self._lock:
-            self._computing[subject] -= 1
-            self._computing += Tally()  # drops who computes nothing
-            self._free += 1
-            _COMPUTING.dec()
-            # More than one may wait for a subject that had its one slot until now.
-            while self._free and (waiting := self._queue.pop(self._computing)):
-                self._begin(waiting.subject)
-                waiting.called.set()
+            if self._queue:
+                self._queue.pop().called.set()
                 _WAITING.dec()
-
-    def _begin(self, subject: str) -> None:
-        self._free -= 1
-        self._computing[subject] += 1
-        _COMPUTING.inc()
+            else:
+                self._free += 1
+                _COMPUTING.dec()
 
     def _take_or_queue(self, limit: WaitLimit) -> _Waiting | None:
         with self._lock:
-            has_one = limit.is_alone and self._computing[limit.subject]
-            if self._free and not has_one:
-                self._begin(limit.subject)
+            if self._free:
+                self._free -= 1
+                _COMPUTING.inc()
                 return None
             if limit.takes_place and self._queue.in_places() >= self._places:
                 self._make_place(limit.subject)
-            waiting = _Waiting(limit.takes_place, limit.subject, limit.is_alone)
+            waiting = _Waiting(limit.takes_place, limit.subject)
             self._queue.append(waiting)
             _WAITING.inc()
             return waiting

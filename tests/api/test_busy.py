@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from socket import socketpair
 from typing import Any
 
 import pytest
@@ -14,10 +15,10 @@ from pytest_django import Settings
 
 from batch.jobs import at_once, work
 from batch.models import Item
-from recognition.api.user_requests import in_progress
 from recognition.models import RateWindow
 from recognition.processes import capacity
 from recognition.processes.capacity import InferenceSlots, WaitLimit
+from recognition.processes.user_requests import in_progress
 from tests.support.builders import (
     OWNER,
     PICTURE,
@@ -30,6 +31,7 @@ from tests.support.builders import (
     make_user,
     refusal,
     row_counts,
+    service_token,
     user_token,
     vector,
 )
@@ -101,7 +103,6 @@ def test_a_frame_comes_again_and_costs_no_request(
     [
         ("verify", {"user_id": OWNER, "image": PICTURE_BASE64}),
         ("detect", {"image": PICTURE_BASE64}),
-        ("batch-identify", {"images": IMAGES}),
     ],
 )
 def test_an_end_user_has_few_requests_at_a_time(
@@ -180,18 +181,31 @@ def test_a_batch_at_once_goes_on_between_others(
 
 
 def test_an_end_user_has_one_batch_at_a_time(client: Client, service: Person) -> None:
-    """Two would take all of the room for batches of a process."""
+    """Two would compute on two cores, and hold their bodies. Pictures have places of their own."""
     owner = Person(user_token(OWNER, [*USER_SCOPES, "face:batch"]), client)
-    at_once._users.add(str(OWNER))
+    place = in_progress.begin(str(OWNER), is_batch=True)
     try:
         answer = owner.post("batch-identify", images=IMAGES)
         assert refusal(answer) == (429, "requests_in_progress")
         assert answer["Retry-After"] == "1"
         assert service.post("batch-identify", images=IMAGES).status_code == 200
+        assert owner.post("identify", image=PICTURE_BASE64).status_code == 200
     finally:
-        at_once._users.remove(str(OWNER))
+        in_progress.end(place)
     assert owner.post("batch-identify", images=IMAGES).status_code == 200
-    assert not at_once._users
+    assert not in_progress._taken
+
+
+def test_a_batch_ends_when_its_client_has_gone(fake: FakePipeline) -> None:
+    """It would compute for nobody, up to FACESVC_BATCH_AT_ONCE_SECONDS."""
+    ours, theirs = socketpair()
+    with ours, theirs:
+        person = Person(service_token(), Client(**{"gunicorn.socket": ours}))
+        answer = data_of(person.post("batch-identify", images=IMAGES))
+        assert (answer["status"], answer["succeeded"]) == ("completed", len(IMAGES))
+        theirs.close()
+        answer = data_of(person.post("batch-identify", images=IMAGES))
+        assert (answer["status"], answer["succeeded"]) == ("timed_out", 0)
 
 
 def test_long_bodies_are_not_all_read_at_once(

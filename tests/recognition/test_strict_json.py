@@ -4,6 +4,8 @@ import base64
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recognition import strict_json
 from recognition.strict_json import TooLongError, loads, loads_body
@@ -103,3 +105,12 @@ def test_a_mark_cannot_be_guessed_nor_used_as_a_name() -> None:
     with pytest.raises(ValueError):
         loads_body(b'{"' + b"a" * 5000 + b'": "' + b"a" * 5000 + b'"}')
     assert len(strict_json._MARK) == 32
+
+
+@given(st.lists(st.sampled_from([b"\\", b'"', b"a", b"\\\\", b'\\"']), max_size=60).map(b"".join))
+@settings(max_examples=500)
+def test_pieces_are_the_whole(data: bytes) -> None:
+    whole = data.replace(b"\\\\", b"..").replace(b'\\"', b"..")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strict_json, "_PIECE", 3)
+        assert strict_json._without_escaped_quotes(data) == whole

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 
 import pytest
@@ -221,34 +222,21 @@ def shapes_seen(network: Model, monkeypatch: pytest.MonkeyPatch) -> list[tuple[i
     return seen
 
 
-def test_an_end_user_has_one_turn_at_a_time() -> None:
-    """The second request waits although a slot is free, which somebody else may have at once."""
-    slots = InferenceSlots(2, places=4)
-    user = WaitLimit(PATIENCE, takes_place=True, subject="user", is_alone=True)
-    slots.take(user)
-    with ThreadPoolExecutor(2) as threads:
-        second = queued(slots, threads, lambda: slots.take(user))
-        slots.take(limit_of("app"))
-        app_waits = queued(slots, threads, lambda: slots.take(limit_of("app")))
-        slots.give_back("app")
-        app_waits.result(PATIENCE)
-        assert not second.done()
-        slots.give_back("user")
-        second.result(PATIENCE)
-        slots.give_back("user")
-        slots.give_back("app")
-    assert slots._free == 2 and not slots._computing
+def test_one_request_of_an_end_user_computes_at_a_time(settings: Settings) -> None:
+    """The second one waits although a slot is free, which somebody else may have at once."""
+    settings.FACESVC_INFERENCE_AT_ONCE = 2
 
+    def compute(limit: WaitLimit) -> None:
+        with capacity.waiting(limit), capacity.slot():
+            pass
 
-def test_who_waits_for_the_own_turn_is_called_beside_the_next(settings: Settings) -> None:
-    slots = InferenceSlots(2, places=4)
     user = WaitLimit(PATIENCE, takes_place=True, subject="user", is_alone=True)
-    slots.take(user)
     with ThreadPoolExecutor(1) as threads:
-        second = queued(slots, threads, lambda: slots.take(user))
-        slots.give_back("user")  # one slot was free all the time
+        with capacity.waiting(user), capacity.slot():
+            second = threads.submit(compute, user)
+            compute(limit_of("app"))
+            with pytest.raises(OverloadedError):
+                compute(replace(user, seconds=0.05))
+            assert not second.done()
         second.result(PATIENCE)
-    slots.take(limit_of("app"))
-    assert slots._free == 0
-    slots.give_back("user")
-    slots.give_back("app")
+    compute(user)

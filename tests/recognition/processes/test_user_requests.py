@@ -14,25 +14,26 @@ import psutil
 import pytest
 
 from benchmarks.service import PREFIX, Service, running
-from recognition.api.user_requests import UserRequests
 from recognition.errors import ServiceError
+from recognition.processes.user_requests import UserRequests
 from tests.support.builders import OWNER, STRANGER, user_token
 from tests.support.patience import PATIENCE, wait_until
 from tests.support.processes import PROJECT
 
 REFUSED = "requests_in_progress"
-# Does what it reads, line by line: "begin USER" or "end PLACE".
+# Does what it reads, line by line: "begin USER", "begin_computing USER" or "end PLACE".
 ELSEWHERE = """
 import os, sys
 from recognition.errors import ServiceError
-from recognition.api.user_requests import UserRequests
+from recognition.processes.user_requests import UserRequests
 
 requests = UserRequests()
 requests.share(os.fdopen(int(sys.argv[1]), "rb+"))
 for line in sys.stdin:
     verb, argument = line.split()
     try:
-        done = requests.begin(argument) if verb == "begin" else requests.end(int(argument))
+        given = int(argument) if verb == "end" else argument
+        done = getattr(requests, verb)(given)
     except ServiceError as error:
         done = error.code
     print(done, flush=True)
@@ -60,6 +61,9 @@ class Elsewhere:
 
     def begin(self, user: str) -> str:
         return self._do(f"begin {user}")
+
+    def begin_computing(self, user: str) -> str:
+        return self._do(f"begin_computing {user}")
 
     def end(self, place: str) -> None:
         assert self._do(f"end {place}") == "None"
@@ -145,6 +149,22 @@ def test_processes_count_together(file: IO[bytes], start: Callable[[], Elsewhere
     assert there.begin("a") == REFUSED
     here.end(int(second))
     assert there.begin("a") == second
+
+
+def test_one_request_of_a_user_computes_in_all_processes(
+    file: IO[bytes], start: Callable[[], Elsewhere]
+) -> None:
+    ours, theirs = UserRequests(), start()
+    ours.share(file)
+    place = ours.begin_computing("a")
+    assert place is not None
+    assert theirs.begin_computing("a") == "None" and ours.begin_computing("a") is None
+    assert theirs.begin_computing("b") != "None" and theirs.begin("a") != REFUSED
+    ours.end(place)
+    assert theirs.begin_computing("a") == str(place)
+    theirs.kill()
+    assert ours.begin_computing("a") == place
+    assert ours.begin("a", is_batch=True) != place and attempt(ours, "a") != REFUSED
 
 
 def test_a_killed_process_gives_its_places_back(

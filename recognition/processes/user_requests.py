@@ -1,4 +1,4 @@
-"""How many requests with pictures each end user has in progress: few at a time.
+"""How many requests with pictures each end user has in progress: two, and one batch.
 
 All processes of a web server count together, by locks on single bytes of a file that has no name.
 The kernel frees them when their process ends, also after kill -9, and nobody waits for a connection
@@ -16,6 +16,9 @@ from recognition.errors import ServiceError
 _SALT = "recognition.user_requests"
 # A user who looks at one picture may send the next. Apps send for one user what one person does.
 _AT_ONCE = 2
+# Another place is that of a batch: its body is long, and it computes for seconds. The last one is
+# that of the request which computes: the other cores are left to everybody else.
+_BATCH, _COMPUTING, _PLACES = 2, 3, 4
 
 
 class UserRequests:
@@ -37,16 +40,27 @@ class UserRequests:
         """
         self._file = file
 
-    def begin(self, user: str) -> int:
+    def begin(self, user: str, *, is_batch: bool = False) -> int:
         """Take a place, which `end` has to give back. Raises requests_in_progress."""
         first = _first_place(user)
-        with self._lock:
-            for place in range(first, first + _AT_ONCE):
-                if place not in self._taken and self._is_free_elsewhere(place):
-                    self._taken.add(place)
-                    return place
-        message = f"{_AT_ONCE} requests of the user are being worked on; wait."
+        for place in [first + _BATCH] if is_batch else range(first, first + _AT_ONCE):
+            if self._take(place):
+                return place
+        busy = "A batch of the user is" if is_batch else f"{_AT_ONCE} requests of the user are"
+        message = f"{busy} being worked on; wait for the answer."
         raise ServiceError("requests_in_progress", message, {"retry_after": 1})
+
+    def begin_computing(self, user: str) -> int | None:
+        """The place of the user's request that computes, or None while another one has it."""
+        place = _first_place(user) + _COMPUTING
+        return place if self._take(place) else None
+
+    def _take(self, place: int) -> bool:
+        with self._lock:
+            is_free = place not in self._taken and self._is_free_elsewhere(place)
+            if is_free:
+                self._taken.add(place)
+            return is_free
 
     def end(self, place: int) -> None:
         with self._lock:
@@ -71,7 +85,7 @@ def _first_place(user: str) -> int:
     56 bits: that two users of a thousand share their places has a probability of 10^-11.
     """
     digest = salted_hmac(_SALT, user, algorithm="sha256").digest()
-    return int.from_bytes(digest[:7]) * _AT_ONCE
+    return int.from_bytes(digest[:7]) * _PLACES
 
 
 in_progress = UserRequests()
