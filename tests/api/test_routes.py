@@ -205,6 +205,15 @@ def test_the_table_has_every_method_of_every_route() -> None:
     assert set(ALL_ROUTES) == {PREFIX[1:] + path for path in OURS} | OPEN | {METRICS}
 
 
+def test_each_route_names_its_scope() -> None:
+    """A viewset without one answers nobody, but with a fault."""
+    named = {}
+    for path, pattern in OURS.items():
+        view: Any = pattern.callback
+        named[path] = view.initkwargs.get("required_scope", view.cls.required_scope)
+    assert named == {row.path: row.scope for row in ROWS}
+
+
 def test_the_api_description_has_the_same(client: Client) -> None:
     schema = json.loads(client.get("/api/schema", {"format": "json"}).content)
     described = [
