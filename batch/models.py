@@ -43,7 +43,7 @@ class Status(models.TextChoices):
     TIMED_OUT = "timed_out"
 
 
-class State(models.TextChoices):
+class ItemState(models.TextChoices):
     PENDING = "pending"
     SUCCESS = "success"
     ERROR = "error"
@@ -60,8 +60,8 @@ class JobQuerySet(models.QuerySet["Job"]):
     def with_counts(self) -> "JobQuerySet":
         """With `succeeded` and `failed`; counted, so that they cannot disagree with the items."""
         return self.annotate(
-            succeeded=Count("items", filter=Q(items__state=State.SUCCESS)),
-            failed=Count("items", filter=Q(items__state=State.ERROR)),
+            succeeded=Count("items", filter=Q(items__state=ItemState.SUCCESS)),
+            failed=Count("items", filter=Q(items__state=ItemState.ERROR)),
         )
 
 
@@ -132,14 +132,14 @@ class Job(models.Model):
 
 class ItemQuerySet(models.QuerySet["Item"]):
     def pending(self) -> "ItemQuerySet":
-        return self.filter(state=State.PENDING)
+        return self.filter(state=ItemState.PENDING)
 
     def wanted(self) -> "ItemQuerySet":
         """Items of open jobs: no worker can claim what an ended job has left."""
         return self.pending().filter(job__finished_at=None)
 
     def done(self) -> "ItemQuerySet":
-        return self.filter(state__in=(State.SUCCESS, State.ERROR))
+        return self.filter(state__in=(ItemState.SUCCESS, ItemState.ERROR))
 
 
 class Item(models.Model):
@@ -148,9 +148,9 @@ class Item(models.Model):
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="items")
     image_id = models.CharField(max_length=200)
     options = models.JSONField(default=dict)
-    state = models.CharField(max_length=7, choices=State, default=State.PENDING)
+    state = models.CharField(max_length=7, choices=ItemState, default=ItemState.PENDING)
     result = models.JSONField(null=True)  # the answer of the verb, or code, message and details
-    # Whom the result or the options name: an erased user must not stay in them.
+    # The users in the result or the options: an erased user must not stay in them.
     user_ids = ArrayField(models.UUIDField(), default=list)
     attempts = models.PositiveSmallIntegerField(default=0)
     claimed_until = models.DateTimeField(null=True)

@@ -19,7 +19,7 @@ def work() -> None:
 
 def deliver() -> None:
     # A slow receiver of callbacks must not delay the pictures.
-    threads.run(callbacks.THREADS, callbacks.deliver_due, meanwhile=working.work)
+    threads.run(callbacks.THREADS, callbacks.deliver_due, waiting=working.work)
     callbacks.call_if_due()
 
 

@@ -100,7 +100,7 @@ def _loop(threads: int, photos: int, task: Callable[[], object]) -> float:
 def _job(caller: Caller, photo: bytes, photos: int) -> float:
     """From the submission to the end, the encryption of the photos included."""
     from batch.jobs import jobs
-    from batch.models import Item, Job, Kind, State
+    from batch.models import Item, ItemState, Job, Kind
     from tests.support.builders import SEARCH
 
     items = [jobs.NewItem(f"{number}", photo, {}) for number in range(photos)]
@@ -111,7 +111,7 @@ def _job(caller: Caller, photo: bytes, photos: int) -> float:
             raise TimeoutError(f"the job is not done after {MOST_SECONDS} s")
         time.sleep(0.05)
     done = time.monotonic() - begin
-    if Item.objects.filter(job=job, state=State.SUCCESS).count() != photos:
+    if Item.objects.filter(job=job, state=ItemState.SUCCESS).count() != photos:
         raise RuntimeError("not every photo of the job succeeded")
     return done
 

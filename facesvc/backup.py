@@ -24,7 +24,7 @@ from facesvc import backup_signature
 from facesvc.postgres import cluster, former
 from facesvc.postgres.cluster import DatabaseError
 
-# Of no use elsewhere or later: counters of the last hour, and who is logged in to the admin pages.
+# Tables that are useless elsewhere or later: counters of the last hour, and logins of operators.
 _LEFT_OUT = ("recognition_ratewindow", "django_session")
 _LOOKED_AT = 100  # pictures, to tell whether the keys are there
 
@@ -127,7 +127,7 @@ def restore(file: Path, *, replace: bool, erased: Path | None, unsigned: bool) -
 
 @contextmanager
 def _own_copy(file: Path) -> Iterator[BinaryIO]:
-    """A file without a name: what is checked is what is restored, whoever may write to `file`."""
+    """A file without a name: nobody can change `file` between the check and the restore."""
     with TemporaryFile() as copy:
         try:
             with file.open("rb") as content:
@@ -169,7 +169,7 @@ def finish(to_erase: Erasures) -> None:
 
 
 def erasures() -> Erasures:
-    """Of all users that the audit log says were erased, the last time."""
+    """The users that the audit log says were erased, each with the last time."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('recognition_auditevent') IS NOT NULL")
         if not cursor.fetchone()[0]:
@@ -187,9 +187,9 @@ def print_erasures() -> None:
 
 
 def erase_again(erased: Erasures) -> None:
-    """Those who are back as they were before; not who came anew after the erasure.
+    """Erases users restored from before their erasure; users re-created later are kept.
 
-    Also those who were no users, of whom there are jobs: what the log does not know as erased.
+    It includes people without a user row who have jobs.
     """
     from management import erasure
     from recognition.models import User
@@ -200,7 +200,7 @@ def erase_again(erased: Erasures) -> None:
     anew = {pk for pk, created_at in found if created_at >= missing[pk]}
     if back := sorted(map(str, missing.keys() - anew)):
         call_command("erase_user", *back)
-    # Also of whom nothing is here, or a newer backup that is restored next would bring them back.
+    # Includes users without data here: a newer backup, restored next, would bring them back.
     for user_id in missing.keys() - erasures().keys():
         erasure.note_former(user_id, missing[user_id])
 

@@ -39,9 +39,9 @@ def erase_for(*, caller: Caller, user_id: UUID) -> Receipt:
 
 
 def erase(*, actor: str, user_id: UUID) -> Receipt:
-    """Remove all that is held about a person; once more gives the same receipt.
+    """Delete all data about a person; a repeated call returns the same receipt.
 
-    Raises user_not_found for one of whom nothing was ever held; user_merged, unavailable.
+    Raises user_not_found if no data was ever held; user_merged, unavailable.
     """
     return broken_off.whole(lambda: _erase(actor, user_id))
 
@@ -50,7 +50,7 @@ def note_former(user_id: UUID, at: datetime) -> None:
     """A receipt of an erasure that this database was restored without, of nothing that was here."""
     details = {"receipt_id": _new_receipt_id(), "removed": {}}
     with connection.cursor() as cursor:
-        # Not by the model, for which everything happens now.
+        # SQL, since the model would date the event now.
         cursor.execute(
             "INSERT INTO recognition_auditevent (at, actor, action, user_id, face_id, details)"
             " VALUES (%s, 'command:restore', %s, %s, '', %s)",
@@ -64,7 +64,7 @@ def _new_receipt_id() -> str:
 
 def _erase(actor: str, user_id: UUID) -> Receipt:
     people.require_not_merged(user_id)
-    # Somebody who is no user may have jobs. The row keeps a registration from coming between.
+    # Someone without a user row may have jobs. The row keeps a registration from coming between.
     _, is_new = User.objects.get_or_create(pk=user_id)
     gone = erasure.erase(user_id)
     removed = _named(gone.removed)

@@ -1,4 +1,4 @@
-"""Who is friends with whom.
+"""Friendships between users.
 
 Only services make friends: a user who could befriend others could find them. Users may list their
 own friends and end a friendship; what belongs to others looks as if it did not exist.

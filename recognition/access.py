@@ -1,4 +1,4 @@
-"""Who is calling and for whom they may act."""
+"""Who is calling, and for which users they may act."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -53,7 +53,7 @@ class Caller:
             raise ServiceError("not_your_user", "The token belongs to another user.")
 
     def require_service(self) -> None:
-        """Raises service_only. Users who made friends themselves could find whom they like."""
+        """Raises service_only. Users who made friends themselves could find anybody."""
         if not self.is_service:
             raise ServiceError("service_only", "Only a service may do this.")
 

@@ -1,4 +1,4 @@
-"""What is told about a detected face, in answers, in refusals and in what is stored."""
+"""The JSON about a detected face, for answers, refusals and storage."""
 
 from typing import Any
 

@@ -4,7 +4,7 @@ from typing import Any
 
 
 class ServiceError(Exception):
-    """A request that cannot be fulfilled, for a reason that the caller is told."""
+    """A request that cannot be fulfilled; the caller gets the code and the message."""
 
     def __init__(self, code: str, message: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)

@@ -1,6 +1,9 @@
 """What the layout promises and no other tool checks."""
 
 import ast
+import io
+import re
+import tokenize
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from facesvc.http.error_codes import STATUS
+from tests import test_docs
 
 PROJECT = Path(__file__).parents[1]
 PACKAGES = ("facesvc", "recognition", "management", "batch")
@@ -91,6 +95,110 @@ def test_codes_are_in_use(codes: dict[str, set[str]]) -> None:
         *("not_authenticated", "malformed_json"),
     }
     assert set(STATUS) <= set().union(*codes.values()) | framework
+
+
+# --- names, imports, English ----------------------------------------------------------------------
+
+# Django looks for `Command`; `Attempt` is a row, and in risk.py what is known of it before.
+_TWICE = {"Command", "Attempt"}
+# The answers of the API have the names of what they describe.
+_ANSWERS = {"answers", "session_answers"}
+IMPORTED_IN_FUNCTIONS = {
+    "facesvc/backup.py": "it works on files before Django is set up",
+    "facesvc/running/gunicorn_conf.py": "only its processes that answer need Django",
+    "recognition/inference/pack/weights.py": "only a conversion needs onnx",
+}
+# How no sentence begins, and words that have to be read twice.
+BEGINNINGS = re.compile(r"(?:^|[.!?] )(Of|And|Or|Also|Not)\b")
+AVOIDED = re.compile(test_docs.AVOIDED, re.IGNORECASE)
+# Rooms whose sentences are not yet plain.
+UNPLAIN = (
+    *("batch/privacy/", "batch/webhooks/", "facesvc/settings/", "recognition/api/"),
+    *("recognition/enrolment/", "recognition/gallery/", "recognition/identification/"),
+    *("recognition/outbound/", "recognition/packs/engine.py", "recognition/privacy/"),
+    *("recognition/processes/capacity.py", "recognition/verification/"),
+)
+
+
+@pytest.fixture(scope="module")
+def trees() -> dict[str, ast.Module]:
+    return {named(path): ast.parse(path.read_text()) for path in MODULES}
+
+
+def test_a_class_name_exists_once(trees: dict[str, ast.Module]) -> None:
+    """A search for the name ends in one file."""
+    places: dict[str, list[str]] = {}
+    for name, tree in trees.items():
+        for node in tree.body if Path(name).stem not in _ANSWERS else []:
+            if isinstance(node, ast.ClassDef) and node.name[0] != "_":
+                places.setdefault(node.name, []).append(name)
+    twice = {name for name, files in places.items() if len(files) > 1}
+    assert twice - _TWICE == set()
+
+
+def own_imports(tree: ast.Module) -> list[int]:
+    """Lines in functions that import from our packages."""
+    return [
+        node.lineno
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for module in [getattr(node, "module", None) or node.names[0].name]
+        if module.split(".")[0] in PACKAGES
+    ]
+
+
+def test_imports_are_at_the_top(trees: dict[str, ast.Module]) -> None:
+    """A knot of imports is not hidden in functions; apps.py has to wait for the apps."""
+    found = {name for name, tree in trees.items() if own_imports(tree)}
+    assert {name for name in found if Path(name).name != "apps.py"} == set(IMPORTED_IN_FUNCTIONS)
+
+
+def test_an_import_in_a_function_is_found() -> None:
+    code = "import batch\ndef f():\n    import os\n    from batch.models import Job"
+    assert own_imports(ast.parse(code)) == [4]
+
+
+def explanations(source: str) -> list[str]:
+    """Docstrings and comments; the lines of one comment are put together."""
+    texts = [
+        ast.get_docstring(node) or ""
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    above = 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            text = token.string.lstrip("#: ")
+            if token.start[0] == above + 1 and token.line.lstrip().startswith("#"):
+                texts[-1] += " " + text
+            else:
+                texts.append(text)
+            above = token.start[0]
+    return [" ".join(text.split()) for text in texts]
+
+
+def hard_words(source: str) -> list[str]:
+    return [
+        word
+        for text in explanations(source)
+        for word in BEGINNINGS.findall(text) + AVOIDED.findall(text)
+    ]
+
+
+def test_the_english_is_plain() -> None:
+    """Each sentence can be read once, and without the one before it."""
+    plain = [path for path in MODULES if not named(path).startswith(UNPLAIN)]
+    found = {named(path): hard_words(path.read_text()) for path in plain}
+    assert {name: words for name, words in found.items() if words} == {}
+
+
+def test_hard_words_are_found() -> None:
+    code = (
+        'def f():\n    """Done. Not all."""\n    # It is\n    # told anew.\n    return 1  # Of f.'
+    )
+    assert hard_words(code) == ["Not", "told", "anew", "Of"]
 
 
 # --- tests ----------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 from batch.admin.callbacks import STATES
 from batch.admin.rows import Part, Rows
 from batch.jobs import jobs
-from batch.models import Item, Job, State, without_query
+from batch.models import Item, ItemState, Job, without_query
 from recognition.admin.kit import actor_of, link, note_in_history, spaced, when
 from recognition.models import User
 
@@ -54,7 +54,7 @@ class ItemsOfJob(Part):
 
     def outcome(self, item: Any) -> str:
         """The error in words, or only that the item succeeded."""
-        if item.state == State.ERROR:
+        if item.state == ItemState.ERROR:
             return f"{item.code}: {item.message}"
         return {"pending": "waits", "success": "done", "skipped": "skipped: the job ended before"}[
             item.state

@@ -4,11 +4,11 @@ from typing import Any
 
 from rest_framework import serializers as s
 
-from batch.models import Kind, State, Status
+from batch.models import ItemState, Kind, Status
 from recognition.api.answers import Identified
 from recognition.api.rendering import Serializer, TextOrNull, Value
 
-ITEM_STATUS = [State.SUCCESS.value, State.ERROR.value, State.SKIPPED.value]
+ITEM_STATUS = [ItemState.SUCCESS.value, ItemState.ERROR.value, ItemState.SKIPPED.value]
 
 
 class ItemError(Serializer):
@@ -30,8 +30,8 @@ class Item(Serializer):
         """A row has `image_id`, `state` and `result`: None when the batch has ended before the
         picture was done."""
         if row.result is None:
-            return {"image_id": row.image_id, "status": State.SKIPPED.value}
-        name = "result" if row.state == State.SUCCESS else "error"
+            return {"image_id": row.image_id, "status": ItemState.SKIPPED.value}
+        name = "result" if row.state == ItemState.SUCCESS else "error"
         return {"image_id": row.image_id, "status": row.state, name: row.result}
 
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from rest_framework import serializers
 from rest_framework.utils import html
 
-from batch.jobs.verbs import Outcome
+from batch.jobs.verbs import ItemResult
 from recognition import strict_json
 from recognition.api.serializers import (
     MAX_METADATA_BYTES,
@@ -38,12 +38,12 @@ class BatchPictureField(PictureField):
         try:
             picture = super().run_validation(data)
         except ServiceError as error:
-            return Outcome.refused(error)
+            return ItemResult.refused(error)
         except serializers.ValidationError as error:
-            return Outcome.failed("invalid_request", " ".join(map(str, error.detail)))
+            return ItemResult.failed("invalid_request", " ".join(map(str, error.detail)))
         if len(picture) > settings.MAX_IMAGE_BYTES:
             message = f"The picture has more than {settings.MAX_IMAGE_SIZE_MB:g} MB."
-            return Outcome.failed("image_too_large", message)
+            return ItemResult.failed("image_too_large", message)
         return picture
 
 
@@ -89,7 +89,8 @@ class AlwaysAsync(Processing):
 
 class BatchRequest(StrictSerializer):
     """JSON with pictures in base64; or a form with files `images` and, in their order, what else
-    is said of each as a JSON list `items` (an `image_id` left out is the file's name)."""
+    is said of each as a JSON list `items` (an `image_id` left out is the file's name).
+    """
 
     # Besides the picture and its name: a form has to have it in `items`.
     required_of_each = ""

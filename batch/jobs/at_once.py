@@ -9,8 +9,8 @@ from django.conf import settings
 
 from batch.jobs import verbs
 from batch.jobs.jobs import NewItem
-from batch.jobs.verbs import Json, Outcome
-from batch.models import Kind, State, Status
+from batch.jobs.verbs import ItemResult, Json
+from batch.models import ItemState, Kind, Status
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.identification import face_budget
@@ -23,7 +23,7 @@ _room = BoundedSemaphore(2)
 
 class Result(NamedTuple):
     image_id: str
-    state: State
+    state: ItemState
     result: Json | None
 
 
@@ -39,17 +39,17 @@ class Done(NamedTuple):
 
     @property
     def succeeded(self) -> int:
-        return self._count(State.SUCCESS)
+        return self._count(ItemState.SUCCESS)
 
     @property
     def failed(self) -> int:
-        return self._count(State.ERROR)
+        return self._count(ItemState.ERROR)
 
     @property
     def skipped(self) -> int:
-        return self._count(State.SKIPPED)
+        return self._count(ItemState.SKIPPED)
 
-    def _count(self, state: State) -> int:
+    def _count(self, state: ItemState) -> int:
         return sum(result.state == state for result in self.results)
 
 
@@ -99,11 +99,11 @@ def _answer(
             break
         results.append(Result(item.image_id, outcome.state, outcome.result))
     undone = items[len(results) :]
-    results += [Result(item.image_id, State.SKIPPED, None) for item in undone]
+    results += [Result(item.image_id, ItemState.SKIPPED, None) for item in undone]
     return Done(Status.TIMED_OUT if undone else Status.COMPLETED, results)
 
 
-def _outcome(caller: Caller, kind: Kind, options: Json, item: NewItem) -> Outcome:
-    if isinstance(item.picture, Outcome):
+def _outcome(caller: Caller, kind: Kind, options: Json, item: NewItem) -> ItemResult:
+    if isinstance(item.picture, ItemResult):
         return item.picture
     return verbs.outcome_of(kind, caller, {**options, **item.options}, item.picture)

@@ -17,8 +17,8 @@ from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from batch.jobs import room
-from batch.jobs.verbs import Outcome
-from batch.models import Item, Job, Kind, Picture, State, Status
+from batch.jobs.verbs import ItemResult
+from batch.models import Item, ItemState, Job, Kind, Picture, Status
 from batch.queue import queueing
 from batch.webhooks import callbacks
 from recognition import audit
@@ -40,7 +40,7 @@ class NewItem:
     """A picture, or why it could not be read."""
 
     image_id: str
-    picture: bytes | Outcome
+    picture: bytes | ItemResult
     options: Mapping[str, Any]
 
     @property
@@ -131,7 +131,7 @@ def _note(actor: str, action: str, job: Job) -> None:
 
 def _row(job: Job, item: NewItem) -> Item:
     row = Item(job=job, image_id=item.image_id, options=dict(item.options), user_ids=item.user_ids)
-    if isinstance(item.picture, Outcome):
+    if isinstance(item.picture, ItemResult):
         row.state, row.result = item.picture.state, item.picture.result
     return row
 
@@ -241,5 +241,5 @@ def skip_pending_of_ended_jobs(pk: int | None = None) -> None:
     free = list(
         ended.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
     )
-    Item.objects.filter(pk__in=free).update(state=State.SKIPPED, options={}, user_ids=[])
+    Item.objects.filter(pk__in=free).update(state=ItemState.SKIPPED, options={}, user_ids=[])
     Picture.objects.filter(item__in=free).delete()

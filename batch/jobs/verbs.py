@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError
 
-from batch.models import Kind, State
+from batch.models import ItemState, Kind
 from recognition import daily_counts
 from recognition.access import Caller, scope_for
 from recognition.api import answers
@@ -32,26 +32,28 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ItemResult:
     """A result item's state and content, and the users and faces that it names."""
 
-    state: State
+    state: ItemState
     result: Json
     user_ids: list[UUID] = field(default_factory=list)
     face_ids: list[str] = field(default_factory=list)
 
     @classmethod
-    def refused(cls, error: ServiceError | ImageError) -> "Outcome":
+    def refused(cls, error: ServiceError | ImageError) -> "ItemResult":
         details = error.details if isinstance(error, ServiceError) else {}
         return cls.failed(error.code, str(error), details)
 
     @classmethod
-    def failed(cls, code: str, message: str, details: Mapping[str, Any] | None = None) -> "Outcome":
+    def failed(
+        cls, code: str, message: str, details: Mapping[str, Any] | None = None
+    ) -> "ItemResult":
         body = {"code": code, "message": message, "details": dict(details or {})}
-        return cls(State.ERROR, body)
+        return cls(ItemState.ERROR, body)
 
 
-def outcome_of(kind: str, caller: Caller, options: Json, image: bytes) -> Outcome:
+def outcome_of(kind: str, caller: Caller, options: Json, image: bytes) -> ItemResult:
     """The verb on one picture. What is not about this picture is raised, to be tried again."""
     try:
         return _VERBS[Kind(kind)](caller, options, image)
@@ -59,14 +61,14 @@ def outcome_of(kind: str, caller: Caller, options: Json, image: bytes) -> Outcom
         raise
     except (ServiceError, ImageError) as error:
         daily_counts.note(CountedKind.REFUSAL, error.code)
-        return Outcome.refused(error)
+        return ItemResult.refused(error)
     except (DatabaseError, InterfaceError, PackError, ImproperlyConfigured):
         raise
     except Exception:
         # As the 500 of a single request: one picture's bug does not stop the others.
         logger.exception("a picture of a batch failed")
         daily_counts.note(CountedKind.REFUSAL, "internal_error")
-        return Outcome.failed("internal_error", "Something went wrong on our side.")
+        return ItemResult.failed("internal_error", "Something went wrong on our side.")
 
 
 def scope_of(caller: Caller, options: Mapping[str, Any]) -> Scope:
@@ -82,7 +84,7 @@ def scope_of(caller: Caller, options: Mapping[str, Any]) -> Scope:
     )
 
 
-def _identify(caller: Caller, options: Json, image: bytes) -> Outcome:
+def _identify(caller: Caller, options: Json, image: bytes) -> ItemResult:
     result = identifying.identify(
         scope=scope_of(caller, options),
         image=image,
@@ -100,10 +102,10 @@ def _identify(caller: Caller, options: Json, image: bytes) -> Outcome:
     answer = answers.Identified.of(result)
     # The same for all pictures, and an erased viewer's id must stand in no result.
     del answer["search_stats"]["scope"]["viewer"]
-    return Outcome(State.SUCCESS, answer, users, faces)
+    return ItemResult(ItemState.SUCCESS, answer, users, faces)
 
 
-def _register(caller: Caller, options: Json, image: bytes) -> Outcome:
+def _register(caller: Caller, options: Json, image: bytes) -> ItemResult:
     user_id = UUID(options["user_id"])
     caller.require_own(user_id)
     face = enrolling.enrol(
@@ -115,7 +117,7 @@ def _register(caller: Caller, options: Json, image: bytes) -> Outcome:
         check_quality=options["metadata"].get("quality_check", True) or not caller.is_service,
         metadata=options["metadata"],
     )
-    return Outcome(State.SUCCESS, answers.Registered.of(face), [user_id], [face.face_id])
+    return ItemResult(ItemState.SUCCESS, answers.Registered.of(face), [user_id], [face.face_id])
 
 
 _VERBS = {Kind.IDENTIFY: _identify, Kind.REGISTER: _register}

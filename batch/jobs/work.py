@@ -21,7 +21,7 @@ from django.utils import timezone
 from psycopg.types.json import Jsonb
 
 from batch.jobs import jobs, verbs
-from batch.jobs.verbs import Json, Outcome
+from batch.jobs.verbs import ItemResult, Json
 from batch.models import Item, Job, erased_image_id
 from batch.webhooks import callbacks
 from recognition.inference.pack.declaration import PackError
@@ -213,7 +213,7 @@ _LOCK_USERS = "SELECT 1 FROM recognition_user WHERE id = ANY(%s) FOR KEY SHARE"
 _LOCK_FACES = "SELECT 1 FROM recognition_face WHERE face_id = ANY(%s) FOR KEY SHARE"
 
 
-def _exist(outcome: Outcome) -> bool:
+def _exist(outcome: ItemResult) -> bool:
     """Whether all named users and faces still exist, and will until the result is stored."""
     with connection.cursor() as cursor:
         for statement, ids in ((_LOCK_USERS, outcome.user_ids), (_LOCK_FACES, outcome.face_ids)):
@@ -231,15 +231,15 @@ def _be_cut_off_when_silent() -> None:
         cursor.execute(f"SET idle_in_transaction_session_timeout = {milliseconds:d}")
 
 
-def _outcome_of(item: Item) -> tuple[Outcome, bool]:
+def _outcome_of(item: Item) -> tuple[ItemResult, bool]:
     """Returns the outcome, and False if the picture was already deleted."""
     sealed = _sealed_picture(item)
     if sealed is None:
         # Only the erasure of its user deletes the picture of an item that waits.
-        return Outcome.failed("user_not_found", "The user has been erased."), False
+        return ItemResult.failed("user_not_found", "The user has been erased."), False
     if item.attempts > _MOST_ATTEMPTS:
         message = f"The work on this picture was interrupted {_MOST_ATTEMPTS} times."
-        return Outcome.failed("internal_error", message), True
+        return ItemResult.failed("internal_error", message), True
     image = sealing.unseal(sealed)
     del sealed  # as large as the picture
     job = item.job

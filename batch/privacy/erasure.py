@@ -8,10 +8,10 @@ from django_q.models import Task
 
 from batch.models import (
     Item,
+    ItemState,
     Job,
     Kind,
     Picture,
-    State,
     WebhookEndpoint,
     WebhookSecret,
     erased_image_id,
@@ -58,7 +58,7 @@ def _forget_viewer(erasure: Erasure) -> None:
     viewers = [str(each) for each in erasure.person.ids]
     theirs = Job.objects.filter(options__on_behalf_of__in=viewers)
     for job in theirs.select_for_update(no_key=True).order_by("pk"):
-        erasure.delete(Picture.objects.filter(item__job=job, item__state=State.PENDING))
+        erasure.delete(Picture.objects.filter(item__job=job, item__state=ItemState.PENDING))
         job.options = {**job.options, "on_behalf_of": None}
         job.save(update_fields=["options"])
 
@@ -82,7 +82,7 @@ def _forget_in(item: Item, ids: list[UUID]) -> None:
         item.image_id = erased_image_id()  # likely the name of a file with the user's name
         item.result = (
             {"registration_status": "erased"}
-            if item.state == State.SUCCESS
+            if item.state == ItemState.SUCCESS
             else {"code": "user_not_found", "message": "The user was erased.", "details": {}}
         )
     else:

@@ -8,12 +8,12 @@ from django.db import connection
 _LOOK = 0.2  # seconds
 
 
-def run(count: int, task: Callable[[], object], meanwhile: Callable[[], object] = bool) -> None:
-    """Until all are done; until then this thread does `meanwhile`, again and again."""
+def run(count: int, task: Callable[[], object], waiting: Callable[[], object] = bool) -> None:
+    """Wait until all are done; until then this thread calls `waiting` again and again."""
     with ThreadPoolExecutor(count) as threads:
         running = [threads.submit(_one, task) for _ in range(count)]
         while wait(running, timeout=_LOOK).not_done:
-            meanwhile()
+            waiting()
         for each in running:
             each.result()
 

@@ -11,7 +11,7 @@ from facesvc.postgres.cluster import DatabaseError
 from recognition.inference.pack.declaration import PackError
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     OK = "ok"
     WARNING = "warning"  # it works, but needs attention
     FAILURE = "failure"  # something does not work
@@ -20,21 +20,21 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    state: State
+    state: CheckState
     text: str
     advice: str = ""  # what to do
 
 
 def ok(text: str) -> Finding:
-    return Finding(State.OK, text)
+    return Finding(CheckState.OK, text)
 
 
 def warning(text: str, advice: str) -> Finding:
-    return Finding(State.WARNING, text, advice)
+    return Finding(CheckState.WARNING, text, advice)
 
 
 def failure(text: str, advice: str) -> Finding:
-    return Finding(State.FAILURE, text, advice)
+    return Finding(CheckState.FAILURE, text, advice)
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ def examine(checks: Sequence[Check]) -> Iterator[tuple[str, Finding]]:
     failed: set[str] = set()
     for check in checks:
         if missing := [need for need in check.needs if need in failed]:
-            finding = Finding(State.UNKNOWN, f"skipped, because these failed: {missing[0]}")
+            finding = Finding(CheckState.UNKNOWN, f"skipped, because these failed: {missing[0]}")
         else:
             finding = _looked(check)
-        if finding.state in (State.FAILURE, State.UNKNOWN):
+        if finding.state in (CheckState.FAILURE, CheckState.UNKNOWN):
             failed.add(check.name)
         yield check.name, finding
 

@@ -15,9 +15,9 @@ from facesvc.http import throttling
 # Tries a minute and an hour: for one name from one address; for all names from one address, since
 # each try costs a third of a second of a core, even for a name that does not exist; and for one
 # name from anywhere, in case a proxy does not say where a client is.
-_OF_A_NAME = throttling.Limits(5, 30)
-_OF_AN_ADDRESS = throttling.Limits(30, 200)
-_THROUGH_THE_PROXY = throttling.Limits(60, 300)
+_OF_A_NAME = throttling.RateLimits(5, 30)
+_OF_AN_ADDRESS = throttling.RateLimits(30, 200)
+_THROUGH_THE_PROXY = throttling.RateLimits(60, 300)
 
 # A process computes one password at a time, however many addresses try.
 _computing = BoundedSemaphore(1)
@@ -46,7 +46,7 @@ def _addresses(request: HttpRequest | None) -> tuple[str, str]:
     return peer, said.rpartition(",")[2].strip() or peer
 
 
-def _count(what: str, most: throttling.Limits) -> None:
+def _count(what: str, most: throttling.RateLimits) -> None:
     has_room, _ = throttling.count(what, most)
     if not has_room:
         raise ValidationError("Too many attempts; try again later.")

@@ -49,7 +49,7 @@ FROM (
 _NO_LIMIT = 2**31 - 1
 
 
-class Limits(NamedTuple):
+class RateLimits(NamedTuple):
     """Requests a minute and an hour; 0 for no limit."""
 
     minute: int
@@ -63,7 +63,7 @@ class Window(NamedTuple):
     name: str
 
 
-def count(what: str, limits: Limits) -> tuple[bool, list[Window]]:
+def count(what: str, limits: RateLimits) -> tuple[bool, list[Window]]:
     """Count one request if both windows have room.
 
     Returns whether they had room, and the windows that have a limit.
@@ -113,10 +113,10 @@ def _own_limit(request: Request) -> int | None:
     return request.user.calls_per_minute if isinstance(request.user, Caller) else None
 
 
-def _limits_of(request: Request) -> Limits:
+def _limits_of(request: Request) -> RateLimits:
     if own := _own_limit(request):
-        return Limits(own, 60 * own)
-    return Limits(settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR)
+        return RateLimits(own, 60 * own)
+    return RateLimits(settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR)
 
 
 def _message(request: Request, window: Window) -> str:

@@ -9,11 +9,11 @@ from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
 from recognition.inference.pack.declaration import PackError
 from recognition.measuring.photo_folders import PhotosError
-from recognition.model_change.activation import BusyError
+from recognition.model_change.activation import ModelChangeInProgressError
 from recognition.privacy.sealing import UnreadableError
 
 _EXPECTED = (
-    BusyError,
+    ModelChangeInProgressError,
     ImageError,
     NotTheIssuerError,
     PackError,

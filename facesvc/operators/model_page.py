@@ -18,7 +18,7 @@ _MOST_PEOPLE = 20
 
 
 @dataclass(frozen=True)
-class Level:
+class MatchLevel:
     """One of the verification levels, and what a match at it means."""
 
     name: str
@@ -62,7 +62,7 @@ class Page:
     problem: str  # why the rest is not known; empty when it is
     pack: ModelPack | None
     calibration: Calibration | None
-    levels: list[Level]
+    levels: list[MatchLevel]
     versions: list[Version]
     lacking: Lacking
     others: list[Other]
@@ -91,13 +91,13 @@ def page() -> Page:
     )
 
 
-def _levels(calibration: Calibration) -> list[Level]:
+def _levels(calibration: Calibration) -> list[MatchLevel]:
     scores, levels = ScoreScale(calibration), []
     for name in thresholds.LEVELS:
         confidence = thresholds.level_confidence(name)
         cosine = scores.cosine_of_confidence(confidence)
         levels.append(
-            Level(
+            MatchLevel(
                 name,
                 confidence,
                 round(scores.similarity(cosine), 3),

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from batch.models import DeliveryState, Item, Job, WebhookDelivery, WebhookEndpoint
-from facesvc.operators.plots import Plot, Series, plot
+from facesvc.operators.plots import DailyPlot, Series, plot
 from recognition.models import CountedKind, DailyCount, FailureCount
 from recognition.models.duplicates import DuplicateState, PossibleDuplicate
 
@@ -159,7 +159,7 @@ _SEARCHES = {
 }
 
 
-def activity(today: date | None = None) -> list[Plot]:
+def activity(today: date | None = None) -> list[DailyPlot]:
     last = today or timezone.localdate()
     days = [last - timedelta(days=ago) for ago in reversed(range(DAYS))]
     counts: dict[str, Counter[tuple[str, date]]] = {kind: Counter() for kind in CountedKind.values}
@@ -176,7 +176,7 @@ def activity(today: date | None = None) -> list[Plot]:
 
 def _plot(
     title: str, days: list[date], counts: "Counter[tuple[str, date]]", names: dict[str, str]
-) -> Plot:
+) -> DailyPlot:
     """One series for each label; a label without a name is shown as it is."""
     labels = {label for label, _ in counts}
     known = [label for label in names if label in labels] or list(names)[:1]
@@ -187,7 +187,7 @@ def _plot(
     return plot(title, days, series)
 
 
-def _refusals(days: list[date], counts: "Counter[tuple[str, date]]") -> Plot:
+def _refusals(days: list[date], counts: "Counter[tuple[str, date]]") -> DailyPlot:
     """A series for each of the most frequent codes, and one for all others."""
     sums: Counter[str] = Counter()
     for (label, _), count in counts.items():

@@ -50,7 +50,7 @@ class Day:
 
 
 @dataclass(frozen=True)
-class Plot:
+class DailyPlot:
     title: str
     key: str  # for ids in the page
     series: list[Series]
@@ -79,7 +79,7 @@ class Plot:
         )
 
 
-def plot(title: str, days: list[date], series: list[Series]) -> Plot:
+def plot(title: str, days: list[date], series: list[Series]) -> DailyPlot:
     """Stacked bars, the first series at the bottom."""
     sums = [sum(each.counts[at] for each in series) for at in range(len(days))]
     top = _round_up(max(sums))
@@ -89,7 +89,7 @@ def plot(title: str, days: list[date], series: list[Series]) -> Plot:
         for at, day in enumerate(days)
     ]
     key = "".join(letter for letter in title.lower() if letter.isalpha())
-    return Plot(title, key, series, drawn, top, round(width, 2))
+    return DailyPlot(title, key, series, drawn, top, round(width, 2))
 
 
 def _day(

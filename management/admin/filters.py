@@ -22,7 +22,7 @@ class SuspendedFilter(admin.SimpleListFilter):
 
 
 class LockedFilter(admin.SimpleListFilter):
-    """People whom a moderator has to unlock after too many failed attempts."""
+    """People that a moderator has to unlock after too many failed attempts."""
 
     title, parameter_name = "failed attempts", "locked"
 

@@ -28,7 +28,7 @@ _UNREADABLE = b"""<svg xmlns="http://www.w3.org/2000/svg" width="256" height="25
 
 
 @dataclass(frozen=True)
-class Picture:
+class Thumbnail:
     """The address of a picture, or why there is none."""
 
     address: str = ""
@@ -40,19 +40,19 @@ def with_pictures(faces: QuerySet[Face]) -> QuerySet[Face]:
     return faces.annotate(has_picture=Exists(FaceCrop.objects.filter(face=OuterRef("pk"))))
 
 
-def picture_of(request: HttpRequest, face: Face) -> Picture:
+def picture_of(request: HttpRequest, face: Face) -> Thumbnail:
     """The picture of a face of `with_pictures`, for a page that writes an audit event."""
     if not may_see(request):
-        return Picture(why_not="You have no permission to see pictures.")
+        return Thumbnail(why_not="You have no permission to see pictures.")
     if not face.has_picture:  # type: ignore[attr-defined]
-        return Picture(
+        return Thumbnail(
             why_not="No picture was kept of this face."
             if settings.STORE_FACE_CROPS
             else "Pictures are not kept: STORE_FACE_CROPS is off."
         )
     if not sealing.is_possible():
-        return Picture(why_not="No key decrypts it: set FACESVC_CROP_KEYS.")
-    return Picture(reverse("admin:recognition_face_picture", args=[_signed(request, face.pk)]))
+        return Thumbnail(why_not="No key decrypts it: set FACESVC_CROP_KEYS.")
+    return Thumbnail(reverse("admin:recognition_face_picture", args=[_signed(request, face.pk)]))
 
 
 def may_see(request: HttpRequest) -> bool:

@@ -2,7 +2,7 @@
 
 1. The lines are validated, and copied into a temporary table as they arrive.
 2. Users and groups are created and changed.
-3. Everybody whom a friendship or membership names must exist now.
+3. All users and groups that a friendship or membership names must exist now.
 4. Friendships and memberships are removed and created.
 
 The result is as if the lines were applied one after the other. If several lines are about one

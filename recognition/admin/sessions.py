@@ -131,7 +131,7 @@ def _check(outcome: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-class LockedFilter(admin.SimpleListFilter):
+class LockedCountFilter(admin.SimpleListFilter):
     title, parameter_name = "state", "locked"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -147,7 +147,7 @@ class LockedFilter(admin.SimpleListFilter):
 class FailureCountAdmin(OfAPerson):
     list_display = ["person", "shown_source", "failures", "state", "last"]
     list_display_links = ["shown_source"]
-    list_filter = [LockedFilter]
+    list_filter = [LockedCountFilter]
     asked_by = "source"
     ordering = ["-pk"]
     fields = ["person", "shown_source", "failures", "state", "last"]

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from recognition import audit
 from recognition.gallery import indexes
 from recognition.model_change import reembedding
-from recognition.model_change.reembedding import Target
+from recognition.model_change.reembedding import TemplateTarget
 from recognition.models import ActiveModel, AuditEvent, Face, RecentProbe, Template
 from recognition.packs import engine
 
@@ -30,39 +30,42 @@ class MissingTemplatesError(Exception):
         self.count = count
 
 
-class BusyError(Exception):
+class ModelChangeInProgressError(Exception):
     """Another process is changing the model or its key."""
 
 
 @contextmanager
 def exclusive() -> Iterator[None]:
-    """Raises BusyError while another process changes the model, its key or its templates.
+    """Keeps other changes of the model, its key or its templates away.
 
-    The lock belongs to the connection. It ends with a killed process, but not before the server has
-    finished that process's statement (such as building an index).
+    Raises ModelChangeInProgressError while another process makes one. The lock belongs to the
+    connection. It ends with a killed process, but not before the server has finished that process's
+    statement (such as building an index).
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
         if not cursor.fetchone()[0]:
-            raise BusyError("another process is changing the model, its key or its templates")
+            raise ModelChangeInProgressError(
+                "another process is changing the model, its key or its templates"
+            )
         try:
             yield
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
-def active_target() -> Target:
+def active_target() -> TemplateTarget:
     row = engine.active_model()
-    return Target(row.pack, row.template_key)
+    return TemplateTarget(row.pack, row.template_key)
 
 
-def lost_by(target: Target) -> QuerySet[Face]:
+def lost_by(target: TemplateTarget) -> QuerySet[Face]:
     """The faces that searches find now and would not find with the target."""
     now = active_target().version
     return reembedding.missing(target.version).filter(templates__embedding_version=now)
 
 
-def activate(target: Target, *, actor: str, allow_missing: int = 0) -> str:
+def activate(target: TemplateTarget, *, actor: str, allow_missing: int = 0) -> str:
     """Activate the target; returns the version that was active before. Only under `exclusive`.
 
     Converts faces that were enrolled since `reembed`. A concurrent enrolment is either stored
@@ -81,7 +84,7 @@ def activate(target: Target, *, actor: str, allow_missing: int = 0) -> str:
         lost = lost_by(target).count()
         if lost > allow_missing:
             raise MissingTemplatesError(lost)
-        before = Target(row.pack, row.template_key).version
+        before = TemplateTarget(row.pack, row.template_key).version
         row.pack, row.template_key = target.pack, target.template_key
         row.save()
         details: dict[str, Any] = {"from": before, "to": target.version, "faces_missing": lost}
@@ -89,7 +92,7 @@ def activate(target: Target, *, actor: str, allow_missing: int = 0) -> str:
     return before
 
 
-def _convert_remainder(target: Target, *, at_most: int) -> None:
+def _convert_remainder(target: TemplateTarget, *, at_most: int) -> None:
     """Convert the faces that are still missing, unless they are too many to be a remainder."""
     pks = list(lost_by(target).order_by("pk").values_list("pk", flat=True)[: at_most + 1])
     if len(pks) <= at_most:

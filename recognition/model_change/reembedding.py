@@ -32,7 +32,7 @@ _LEAST_SIDE, _FARTHEST = 0.25, 0.25
 
 
 @dataclass(frozen=True)
-class Target:
+class TemplateTarget:
     """The pack and key that the templates are made for."""
 
     pack: str
@@ -44,7 +44,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Conversion:
     """The result for one face; `problem` is empty when it has its new template."""
 
     face_id: str
@@ -56,7 +56,7 @@ def missing(version: str) -> QuerySet[Face]:
     return Face.objects.exclude(templates__embedding_version=version)
 
 
-def reembed(target: Target, *, workers: int) -> Iterator[list[Outcome]]:
+def reembed(target: TemplateTarget, *, workers: int) -> Iterator[list[Conversion]]:
     """Make the missing templates in `workers` processes; yields the results of each batch."""
     pks = list(missing(target.version).order_by("pk").values_list("pk", flat=True))
     batches = [pks[at : at + BATCH] for at in range(0, len(pks), BATCH)]
@@ -71,7 +71,7 @@ def reembed(target: Target, *, workers: int) -> Iterator[list[Outcome]]:
             pool.shutdown(cancel_futures=True)
 
 
-def convert(pks: list[int], target: Target) -> list[Outcome]:
+def convert(pks: list[int], target: TemplateTarget) -> list[Conversion]:
     """Make the templates of some faces, from their templates under another key or their crops."""
     new = engine.load(target.pack, target.template_key)
     indexes.sketch(target.version, new.sketches.centre)
@@ -81,7 +81,7 @@ def convert(pks: list[int], target: Target) -> list[Outcome]:
     templates = {pk: new.template(face) for pk, face in made.items()}
     _store({**vectors, **templates}, made, new)
     names = dict(Face.objects.filter(pk__in=pks).values_list("pk", "face_id"))
-    return [Outcome(name, problems.get(pk, "")) for pk, name in names.items()]
+    return [Conversion(name, problems.get(pk, "")) for pk, name in names.items()]
 
 
 def _from_other_keys(pks: list[int], new: Engine) -> dict[int, Floats]:

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class AuditEvent(models.Model):
-    """Who did what to whom; holds no biometric data. Written by recognition.audit.
+    """Who did what, and to which user; holds no biometric data. Written by recognition.audit.
 
     Append-only: triggers refuse changes and deletions, but for the purge of what is old and for
     `details`, `face_id` and `other_user_id` about somebody who was erased

@@ -25,9 +25,9 @@ class Side(NamedTuple):
 
 
 class PossibleDuplicate(models.Model):
-    """Two users with a face each that strictly match; there is one row of a pair, whatever faces.
-
-    `user_a` has the smaller id. Of `same_person` one user is left, as `user_a`: the two are merged.
+    """Two users with a face each that strictly match; there is one row for a pair, whatever its
+    faces. `user_a` has the smaller id. After `same_person` the two are merged, and `user_a` is the
+    one who stays.
     """
 
     user_a = models.ForeignKey(

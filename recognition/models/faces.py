@@ -1,7 +1,8 @@
 """Faces, their templates, and the model that these were made by.
 
 A face and its template are two rows: a template never changes, so that changing a face's settings
-does not touch the vector index (pgvector inserts a vector anew when any column of its row changes).
+does not touch the vector index (pgvector inserts a vector again
+when any column of its row changes).
 """
 
 import secrets
@@ -108,7 +109,7 @@ class Template(models.Model):
     class Meta:
         # The vector indexes, one for each version, are made by recognition.gallery.indexes.
         constraints = [
-            # Also for the faces that lack a template of some version.
+            # Consumer too: the faces that lack a template of some version.
             models.UniqueConstraint(
                 fields=["face", "embedding_version"], name="template_once_per_version"
             )

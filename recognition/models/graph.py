@@ -51,8 +51,7 @@ class Group(models.Model):
 
     class Meta:
         constraints = [
-            # Consumer: every request that names a group. Not `unique=True`, which would add an
-            # index for LIKE.
+            # Consumer: every request that names a group. `unique=True` would add an index for LIKE.
             models.UniqueConstraint(fields=["name"], name="group_name_once"),
             models.CheckConstraint(
                 condition=~models.Q(name__in=["", *RESERVED_NAMES]), name="group_name_free"

@@ -39,7 +39,7 @@ class AnySketch(models.Model):
 
 
 class Sketch(AnySketch):
-    """Of every template."""
+    """The ids of all templates."""
 
 
 class PublicSketch(AnySketch):

@@ -26,7 +26,7 @@ class IdempotencyKey(models.Model):
     fingerprint = models.CharField(max_length=64)  # of the request: never its pictures
     status = models.PositiveSmallIntegerField()
     answer = models.TextField()  # JSON; jsonb would put its names in another order
-    # Whom the answer names: it is dropped with each of them.
+    # The users in the answer, which is dropped with each of them.
     user_ids = ArrayField(models.UUIDField(), default=list)
     created_at = models.DateTimeField(auto_now_add=True)
 

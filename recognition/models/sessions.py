@@ -51,7 +51,7 @@ class Session(models.Model):
     verified_at = models.DateTimeField(null=True)  # the last time that it became so
     risk = models.JSONField(default=dict)  # of the last attempt or frame
 
-    # Of live sessions; see recognition.verification.live.
+    # For live sessions; see recognition.verification.live.
     window = models.JSONField(default=list)  # the last frames that counted, oldest first
     frames = models.PositiveIntegerField(default=0)
     last_frame_at = models.DateTimeField(null=True)
@@ -196,7 +196,8 @@ class RecentProbe(models.Model):
 
 class FailureCount(models.Model):
     """Consecutive failures for one user from one kind of source; see
-    recognition.verification.lockout."""
+    recognition.verification.lockout.
+    """
 
     user = models.ForeignKey(
         "recognition.User", on_delete=models.CASCADE, related_name="failure_counts", db_index=False

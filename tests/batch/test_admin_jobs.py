@@ -14,9 +14,9 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from batch.models import (
     DeliveryState,
     Item,
+    ItemState,
     Job,
     Kind,
-    State,
     WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
@@ -51,7 +51,7 @@ def text_of(answer: HttpResponse) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", answer.content.decode()).split())
 
 
-def make_job(*states: State, ended: bool = False) -> Job:
+def make_job(*states: ItemState, ended: bool = False) -> Job:
     now = timezone.now()
     job = Job.objects.create(
         kind=Kind.REGISTER,
@@ -65,7 +65,7 @@ def make_job(*states: State, ended: bool = False) -> Job:
         finished_at=now if ended else None,
     )
     error = {"code": "no_face", "message": "No face was found in the picture.", "details": {}}
-    results = {State.ERROR: error, State.SUCCESS: {"candidates": ["somebody"]}}
+    results = {ItemState.ERROR: error, ItemState.SUCCESS: {"candidates": ["somebody"]}}
     Item.objects.bulk_create(
         Item(job=job, image_id=f"picture {at}", state=state, result=results.get(state))
         for at, state in enumerate(states)
@@ -93,7 +93,7 @@ def act(client: Client, address: str, name: str, row: object, **more: str) -> Ht
 
 
 def test_it_works(moderator: Client) -> None:
-    job = make_job(State.SUCCESS, State.ERROR, State.PENDING)
+    job = make_job(ItemState.SUCCESS, ItemState.ERROR, ItemState.PENDING)
     text = text_of(moderator.get(JOBS))
     assert (
         "3: 1 done, 1 failed, 1 wait" in text and "Register: processing" in text and "app" in text
@@ -107,13 +107,13 @@ def test_it_works(moderator: Client) -> None:
 
 def test_a_job_of_a_person_has_the_name(moderator: Client) -> None:
     make_user(OWNER, display_name="Ann")
-    job = make_job(State.PENDING)
+    job = make_job(ItemState.PENDING)
     Job.objects.filter(pk=job.pk).update(user_id=OWNER, subject=str(OWNER))
     assert "Ann" in text_of(moderator.get(JOBS))
 
 
 def test_cancelling_asks_first(moderator: Client) -> None:
-    job = make_job(State.SUCCESS, State.PENDING)
+    job = make_job(ItemState.SUCCESS, ItemState.PENDING)
     question = text_of(act(moderator, JOBS, "cancel", job))
     assert "This cannot be undone" in question and job.job_id in question
     job.refresh_from_db()
@@ -131,7 +131,7 @@ def test_cancelling_asks_first(moderator: Client) -> None:
 
 
 def test_what_has_ended_is_not_cancelled(moderator: Client) -> None:
-    job = make_job(State.SUCCESS, ended=True)
+    job = make_job(ItemState.SUCCESS, ended=True)
     answer = act(moderator, JOBS, "cancel", job, confirmed="yes")
     assert "nothing was cancelled" in text_of(answer)
     assert not AuditEvent.objects.exists() and not LogEntry.objects.exists()
@@ -139,7 +139,7 @@ def test_what_has_ended_is_not_cancelled(moderator: Client) -> None:
 
 
 def test_open_and_ended_jobs(moderator: Client) -> None:
-    waiting, ended = make_job(State.PENDING), make_job(State.SUCCESS, ended=True)
+    waiting, ended = make_job(ItemState.PENDING), make_job(ItemState.SUCCESS, ended=True)
     for value, expected in (("no", waiting), ("yes", ended)):
         assert list(moderator.get(f"{JOBS}?ended={value}").context["cl"].result_list) == [expected]
     found = moderator.get(f"{JOBS}?q={ended.job_id[:10]}").context["cl"].result_list
@@ -147,7 +147,7 @@ def test_open_and_ended_jobs(moderator: Client) -> None:
 
 
 def test_a_callback_is_sent_again(moderator: Client) -> None:
-    delivery = make_callback(make_job(State.SUCCESS, ended=True))
+    delivery = make_callback(make_job(ItemState.SUCCESS, ended=True))
     text = text_of(moderator.get(CALLBACKS))
     assert "given up after the last try" in text and "2, the last one: timed out" in text
     page = text_of(moderator.get(f"{CALLBACKS}{delivery.pk}/change/"))
@@ -162,7 +162,7 @@ def test_a_callback_is_sent_again(moderator: Client) -> None:
 
 
 def test_an_address_is_enabled(moderator: Client) -> None:
-    delivery = make_callback(make_job(State.SUCCESS, ended=True), DeliveryState.STOPPED)
+    delivery = make_callback(make_job(ItemState.SUCCESS, ended=True), DeliveryState.STOPPED)
     endpoint = delivery.endpoint
     WebhookEndpoint.objects.update(disabled_at=timezone.now())
     assert "it answered 410 Gone" in text_of(moderator.get(f"{ADDRESSES}?disabled=yes"))
@@ -176,7 +176,7 @@ def test_an_address_is_enabled(moderator: Client) -> None:
 
 @pytest.mark.parametrize("address", [JOBS, CALLBACKS, ADDRESSES])
 def test_a_viewer_looks_and_does_nothing(viewer: Client, address: str) -> None:
-    job = make_job(State.PENDING)
+    job = make_job(ItemState.PENDING)
     delivery = make_callback(job)
     WebhookEndpoint.objects.update(disabled_at=timezone.now())
     row = {JOBS: job, CALLBACKS: delivery, ADDRESSES: delivery.endpoint}[address]
@@ -192,7 +192,7 @@ def test_a_viewer_looks_and_does_nothing(viewer: Client, address: str) -> None:
 
 
 def test_a_viewer_sees_pictures_and_tries(viewer: Client) -> None:
-    delivery = make_callback(make_job(State.ERROR))
+    delivery = make_callback(make_job(ItemState.ERROR))
     assert "no_face" in text_of(viewer.get(f"{JOBS}{delivery.job_id}/change/"))
     assert "status 500" in text_of(viewer.get(f"{CALLBACKS}{delivery.pk}/change/"))
 
@@ -201,7 +201,7 @@ def test_lists_ask_the_same_however_long(
     viewer: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     for _ in range(12):
-        make_callback(make_job(State.SUCCESS, State.ERROR, ended=True))
+        make_callback(make_job(ItemState.SUCCESS, ItemState.ERROR, ended=True))
     for address in (JOBS, CALLBACKS, ADDRESSES):
         with django_assert_max_num_queries(12) as queries:
             assert viewer.get(address).status_code == 200

@@ -23,7 +23,7 @@ from pytest_django import Settings
 from batch import tasks
 from batch.jobs import jobs, verbs, work
 from batch.jobs.jobs import NewItem
-from batch.jobs.verbs import Outcome
+from batch.jobs.verbs import ItemResult
 from batch.models import Item, Job, Kind, Picture, WebhookDelivery
 from management.friendships import unfriend
 from recognition.access import Caller
@@ -446,7 +446,7 @@ def test_the_end_waits_for_who_is_storing(monkeypatch: pytest.MonkeyPatch) -> No
         finally:
             connection.close()
 
-    def cancel_meanwhile(outcome: Outcome) -> bool:
+    def cancel_meanwhile(outcome: ItemResult) -> bool:
         elsewhere(cancel)
         return exist(outcome)
 
@@ -701,7 +701,7 @@ def test_a_friend_removed_meanwhile(fake: FakePipeline) -> None:
 
 
 def test_unreadable_pictures_are_results_at_once() -> None:
-    bad = NewItem("bad", Outcome.refused(ServiceError("invalid_base64", "No.")), {})
+    bad = NewItem("bad", ItemResult.refused(ServiceError("invalid_base64", "No.")), {})
     job = jobs.submit(caller=APP, kind=Kind.IDENTIFY, options=SEARCH, items=[bad])
     assert (job.status, job.failed) == ("completed", 1)
     assert not OrmQ.objects.exists()

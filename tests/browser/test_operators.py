@@ -10,9 +10,9 @@ from pytest_django import Settings
 from batch.models import (
     DeliveryState,
     Item,
+    ItemState,
     Job,
     Kind,
-    State,
     WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
@@ -100,14 +100,18 @@ def make_job(*, ended: bool) -> Job:
         started_at=now,
     )
     error = {"code": "no_face", "message": "No face was found in the picture.", "details": {}}
-    states = {"ann.jpg": State.SUCCESS, "wall.jpg": State.ERROR, "bob.jpg": State.SUCCESS}
-    results = {State.ERROR: error, State.SUCCESS: {}}
+    states = {
+        "ann.jpg": ItemState.SUCCESS,
+        "wall.jpg": ItemState.ERROR,
+        "bob.jpg": ItemState.SUCCESS,
+    }
+    results = {ItemState.ERROR: error, ItemState.SUCCESS: {}}
     for name, state in states.items():
         Item.objects.create(job=job, image_id=name, state=state, result=results[state])
     if not ended:
         Item.objects.create(job=job, image_id="waits.jpg")
         return job
-    Item.objects.create(job=job, image_id="late.jpg", state=State.SUCCESS, result={})
+    Item.objects.create(job=job, image_id="late.jpg", state=ItemState.SUCCESS, result={})
     Job.objects.filter(pk=job.pk).update(status="completed", finished_at=now)
     return job
 

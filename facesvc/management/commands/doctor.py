@@ -5,15 +5,15 @@ from typing import Any
 
 from facesvc import __version__
 from facesvc.doctor.checks import CHECKS
-from facesvc.doctor.findings import Finding, State, examine
+from facesvc.doctor.findings import CheckState, Finding, examine
 from facesvc.management.service_command import ServiceCommand
 from facesvc.monitoring import terminal
 
 _COLOURS = {
-    State.OK: terminal.GREEN,
-    State.WARNING: terminal.YELLOW,
-    State.FAILURE: terminal.RED,
-    State.UNKNOWN: terminal.DIM,
+    CheckState.OK: terminal.GREEN,
+    CheckState.WARNING: terminal.YELLOW,
+    CheckState.FAILURE: terminal.RED,
+    CheckState.UNKNOWN: terminal.DIM,
 }
 
 
@@ -39,7 +39,7 @@ class Command(ServiceCommand):
                 found.append({"name": name, **vars(finding)})
             else:
                 self._show(name, finding)
-        is_fine = states.isdisjoint({State.FAILURE, State.UNKNOWN})
+        is_fine = states.isdisjoint({CheckState.FAILURE, CheckState.UNKNOWN})
         if options["json"]:
             report = {"version": __version__, "ok": is_fine, "checks": found}
             self.stdout.write(json.dumps(report, indent=2))

@@ -9,7 +9,7 @@ from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import ModelPack
 from recognition.model_change import activation
 from recognition.model_change.activation import MissingTemplatesError
-from recognition.model_change.reembedding import Target
+from recognition.model_change.reembedding import TemplateTarget
 from recognition.packs import catalogue, downloads, engine
 
 
@@ -84,7 +84,7 @@ class Command(ServiceCommand):
     def _activate(self, name: str, allow_missing: int) -> None:
         try:
             with activation.exclusive():
-                target = Target(name, activation.active_target().template_key)
+                target = TemplateTarget(name, activation.active_target().template_key)
                 before = activation.activate(
                     target, actor="command:models", allow_missing=allow_missing
                 )

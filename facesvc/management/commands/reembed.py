@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from facesvc.management.service_command import ServiceCommand
 from recognition.model_change import reembedding
-from recognition.model_change.reembedding import Target
+from recognition.model_change.reembedding import TemplateTarget
 from recognition.packs import engine
 
 
@@ -26,13 +26,13 @@ class Command(ServiceCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["workers"] < 1:
             raise CommandError("--workers must be at least 1.")
-        target = Target(options["pack"], engine.active_model().template_key)
+        target = TemplateTarget(options["pack"], engine.active_model().template_key)
         left = run(self, target, options["workers"])
         advice = f"Now run `manage.py models activate {target.pack}`." if not left else ""
         self.stdout.write(f"{left} faces have no template of {target.version}. {advice}".rstrip())
 
 
-def run(command: BaseCommand, target: Target, workers: int) -> int:
+def run(command: BaseCommand, target: TemplateTarget, workers: int) -> int:
     """Re-embed with a progress bar, list the faces that cannot be, and count what is missing."""
     todo = reembedding.missing(target.version).count()
     problems: Counter[str] = Counter()

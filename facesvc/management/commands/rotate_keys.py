@@ -9,7 +9,7 @@ from facesvc.management.commands.reembed import run
 from facesvc.management.service_command import ServiceCommand
 from recognition.model_change import activation
 from recognition.model_change.activation import MissingTemplatesError
-from recognition.model_change.reembedding import Target
+from recognition.model_change.reembedding import TemplateTarget
 from recognition.models import FaceCrop
 from recognition.packs import protection
 from recognition.privacy import sealing
@@ -69,7 +69,7 @@ class Command(ServiceCommand):
         if now.template_key == key:
             self.stdout.write("The templates have this key already.")
         else:
-            target = Target(now.pack, key)
+            target = TemplateTarget(now.pack, key)
             run(self, target, options["workers"])
             activation.activate(
                 target, actor="command:rotate_keys", allow_missing=options["allow_missing"]

@@ -29,7 +29,7 @@ Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Source:
+class PackageSource:
     """A file in an installed Python package, and the conversion that it needs."""
 
     package: str
@@ -45,7 +45,7 @@ class ConvertedFile:
 
     file: str
     licence: str
-    source: Source
+    source: PackageSource
 
 
 @dataclass(frozen=True)

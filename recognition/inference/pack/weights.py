@@ -20,7 +20,12 @@ import numpy as np
 
 from recognition.inference.dlib import format
 from recognition.inference.pack.declaration import ModelPack, PackError
-from recognition.inference.pack.specs import ConvertedFile, DownloadedFile, Source, WeightFile
+from recognition.inference.pack.specs import (
+    ConvertedFile,
+    DownloadedFile,
+    PackageSource,
+    WeightFile,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +114,7 @@ def _convert_into(file: IO[bytes], weights: ConvertedFile, name: str) -> None:
     _CONVERTERS[weights.source.convert](_read_source(weights.source), file, name)
 
 
-def _read_source(source: Source) -> bytes:
+def _read_source(source: PackageSource) -> bytes:
     # The package is located but not imported: its __init__ needs pkg_resources, which no longer
     # exists.
     spec = importlib.util.find_spec(source.package)

@@ -23,7 +23,7 @@ from batch.apps import SWEEP
 from batch.models import Job, Kind, WebhookDelivery, WebhookEndpoint
 from facesvc import __version__, machine
 from facesvc.doctor import checks, here, stored
-from facesvc.doctor.findings import Check, Finding, State, examine, failure, ok, warning
+from facesvc.doctor.findings import Check, CheckState, Finding, examine, failure, ok, warning
 from recognition.gallery import indexes
 from recognition.inference.pack import weights
 from recognition.models import ActiveModel, FaceCrop
@@ -33,7 +33,12 @@ from tests.support.builders import OWNER, make_face, make_user, vector
 from tests.support.photos import astronaut
 
 pytestmark = pytest.mark.django_db
-OK, WARNING, FAILURE, UNKNOWN = State.OK, State.WARNING, State.FAILURE, State.UNKNOWN
+OK, WARNING, FAILURE, UNKNOWN = (
+    CheckState.OK,
+    CheckState.WARNING,
+    CheckState.FAILURE,
+    CheckState.UNKNOWN,
+)
 Patch = pytest.MonkeyPatch
 
 
@@ -202,7 +207,7 @@ def test_a_database_from_before_the_first_release() -> None:
 @pytest.mark.parametrize(
     ("seconds", "state"), [(0, OK), (10, WARNING), (-10, WARNING), (90, FAILURE)]
 )
-def test_clock(monkeypatch: Patch, seconds: int, state: State) -> None:
+def test_clock(monkeypatch: Patch, seconds: int, state: CheckState) -> None:
     now = timezone.now
     shifted = SimpleNamespace(now=lambda: now() + timedelta(seconds=seconds))
     monkeypatch.setattr(stored, "timezone", shifted)
@@ -310,14 +315,14 @@ def test_inference(monkeypatch: Patch) -> None:
 
 
 @pytest.mark.parametrize(("free", "state"), [(5000, OK), (1000, WARNING), (499, FAILURE)])
-def test_disk(monkeypatch: Patch, settings: Settings, free: int, state: State) -> None:
+def test_disk(monkeypatch: Patch, settings: Settings, free: int, state: CheckState) -> None:
     settings.FACESVC_FREE_DISK_MB = 500
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free * 1024**2))
     assert here.disk().state is state
 
 
 @pytest.mark.parametrize(("memory", "state"), [(1801, OK), (1799, WARNING)])
-def test_memory(monkeypatch: Patch, settings: Settings, memory: int, state: State) -> None:
+def test_memory(monkeypatch: Patch, settings: Settings, memory: int, state: CheckState) -> None:
     settings.WEB_WORKERS = 2
     settings.FACESVC_TASK_WORKERS = 1
     monkeypatch.setattr(machine, "memory", lambda: memory * 1024**2)

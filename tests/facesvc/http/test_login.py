@@ -8,7 +8,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from facesvc.http import login
-from facesvc.http.throttling import Limits
+from facesvc.http.throttling import RateLimits
 
 pytestmark = pytest.mark.django_db
 TOO_MANY = "Too many attempts"
@@ -61,7 +61,7 @@ def test_a_proxy_that_lets_clients_claim_what_they_like(
     client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.FACESVC_BEHIND_TLS_PROXY, settings.SECURE_SSL_REDIRECT = True, False
-    monkeypatch.setattr(login, "_THROUGH_THE_PROXY", Limits(3, 3))
+    monkeypatch.setattr(login, "_THROUGH_THE_PROXY", RateLimits(3, 3))
     tries = [is_refused(client, HTTP_X_FORWARDED_FOR=f"10.0.0.{number}") for number in range(4)]
     assert tries == [False] * 3 + [True]
 

@@ -304,7 +304,7 @@ def test_the_page_obeys_the_policy(operator: Client) -> None:
 # --- the drawing ----------------------------------------------------------------------------------
 
 
-def drawn(*series: list[int]) -> plots.Plot:
+def drawn(*series: list[int]) -> plots.DailyPlot:
     days = [date(2026, 1, 1) + timedelta(days=at) for at in range(len(series[0]))]
     return plots.plot("Some", days, [plots.Series(str(at), each) for at, each in enumerate(series)])
 

@@ -22,7 +22,7 @@ from recognition.identification import identifying
 from recognition.inference.pipeline import FacePipeline
 from recognition.model_change import activation, reembedding
 from recognition.model_change.activation import MissingTemplatesError
-from recognition.model_change.reembedding import Target
+from recognition.model_change.reembedding import TemplateTarget
 from recognition.models import ActiveModel, AuditEvent, Face, FaceCrop, Template
 from recognition.packs import engine
 from tests.support.builders import FRIEND, OWNER, Person, data_of, make_face, make_user, vector
@@ -40,7 +40,7 @@ def with_crops(settings: Settings) -> None:
 
 
 @pytest.fixture
-def other(settings: Settings, tmp_path: Path) -> Iterator[Target]:
+def other(settings: Settings, tmp_path: Path) -> Iterator[TemplateTarget]:
     """A second pack: the default one without the mirrored crop, under another version."""
     text = (PACKS / "dlib" / "pack.yaml").read_text()
     for old, new in (
@@ -57,7 +57,7 @@ def other(settings: Settings, tmp_path: Path) -> Iterator[Target]:
     models = settings.MODELS_DIR
     shutil.copytree(models / "dlib", models / "other", dirs_exist_ok=True)
     engine._read.cache_clear()
-    yield Target("other", "")
+    yield TemplateTarget("other", "")
     engine._read.cache_clear()
     shutil.rmtree(models / "other")
 
@@ -70,7 +70,7 @@ def enrol_two() -> list[Face]:
     ]
 
 
-def make_all(target: Target, workers: int = 1) -> dict[str, str]:
+def make_all(target: TemplateTarget, workers: int = 1) -> dict[str, str]:
     batches = reembedding.reembed(target, workers=workers)
     return {outcome.face_id: outcome.problem for batch in batches for outcome in batch}
 
@@ -88,20 +88,20 @@ def found() -> tuple[str, set[str]]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_works(other: Target) -> None:
+def test_it_works(other: TemplateTarget) -> None:
     faces = {face.face_id for face in enrol_two()}
     assert make_all(other) == dict.fromkeys(faces, "")
     assert found() == ("dlib_v1", faces)  # the old model goes on
     assert activation.activate(other, actor="test") == "dlib_v1"
     assert found() == ("other_v1", faces)
-    activation.activate(Target("dlib", ""), actor="test")
+    activation.activate(TemplateTarget("dlib", ""), actor="test")
     assert found() == ("dlib_v1", faces)
     event = AuditEvent.objects.filter(action="model.activate").latest("pk")
     assert event.details == {"from": "other_v1", "to": "dlib_v1", "faces_missing": 0}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_version_has_its_own_index(other: Target) -> None:
+def test_every_version_has_its_own_index(other: TemplateTarget) -> None:
     enrol_two()
     make_all(other)
     activation.activate(other, actor="test")
@@ -121,21 +121,21 @@ def vector_indexes() -> set[str]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_second_run_has_nothing_to_do(other: Target) -> None:
+def test_a_second_run_has_nothing_to_do(other: TemplateTarget) -> None:
     enrol_two()
     make_all(other)
     assert make_all(other) == {}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_that_was_stopped_goes_on(other: Target) -> None:
+def test_a_run_that_was_stopped_goes_on(other: TemplateTarget) -> None:
     first, second = enrol_two()
     reembedding.convert([first.pk], other)
     assert make_all(other) == {second.face_id: ""}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_workers_on_the_same_faces(other: Target) -> None:
+def test_two_workers_on_the_same_faces(other: TemplateTarget) -> None:
     pks = [face.pk for face in enrol_two()]
     reembedding.convert(pks, other)
     reembedding.convert(pks, other)
@@ -143,7 +143,7 @@ def test_two_workers_on_the_same_faces(other: Target) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_face_without_a_crop_is_named_and_keeps_the_old_model(other: Target) -> None:
+def test_a_face_without_a_crop_is_named_and_keeps_the_old_model(other: TemplateTarget) -> None:
     first, second = enrol_two()
     FaceCrop.objects.filter(face=second).delete()
     assert make_all(other) == {first.face_id: "", second.face_id: "no crop was kept"}
@@ -155,7 +155,7 @@ def test_a_face_without_a_crop_is_named_and_keeps_the_old_model(other: Target) -
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_crop_under_a_lost_key(other: Target, settings: Settings) -> None:
+def test_a_crop_under_a_lost_key(other: TemplateTarget, settings: Settings) -> None:
     faces = enrol_two()
     settings.FACESVC_CROP_KEYS = ["YW5vdGhlciBrZXksIG9mIHRoaXJ0eS10d28gYnl0ZXM="]
     problems = make_all(other)
@@ -184,7 +184,7 @@ def test_only_one_changes_the_model_at_a_time() -> None:
         pass
 
 
-def test_what_reembed_is_making_is_not_purged(other: Target) -> None:
+def test_what_reembed_is_making_is_not_purged(other: TemplateTarget) -> None:
     make_face(make_user(OWNER), vector(0), version="other_v1")
     assert activation.retired_versions() == []
     with pytest.raises(ValueError, match="dlib_v1 serves"):
@@ -192,7 +192,7 @@ def test_what_reembed_is_making_is_not_purged(other: Target) -> None:
 
 
 def test_an_enrolment_during_the_change_begins_anew(
-    other: Target, monkeypatch: pytest.MonkeyPatch
+    other: TemplateTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.active_model()
     answered: list[str] = []
@@ -213,7 +213,7 @@ def test_an_enrolment_during_the_change_begins_anew(
     assert template.embedding_version == face.embedding_version == "other_v1"
 
 
-def test_versions_are_never_compared(other: Target) -> None:
+def test_versions_are_never_compared(other: TemplateTarget) -> None:
     make_face(make_user(OWNER, "public"), vector(0), version="other_v1")
     result = identifying.identify(
         scope=EVERYONE, image=encode(astronaut()), options=identifying.SearchOptions(0.8)
@@ -222,7 +222,7 @@ def test_versions_are_never_compared(other: Target) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_commands(other: Target, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands(other: TemplateTarget, capsys: pytest.CaptureFixture[str]) -> None:
     faces = enrol_two()
     FaceCrop.objects.filter(face=faces[1]).delete()
     call_command("reembed", "--pack", "other", "--workers", "1")
@@ -241,7 +241,7 @@ def test_the_commands(other: Target, capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_face_says_what_it_is_compared_by(service: Person, other: Target) -> None:
+def test_a_face_says_what_it_is_compared_by(service: Person, other: TemplateTarget) -> None:
     first, second = enrol_two()
     FaceCrop.objects.filter(face=second).delete()
     assert versions(service, first) == ("dlib_v1", "dlib_v1.0.0")
@@ -260,7 +260,7 @@ def versions(service: Person, face: Face) -> tuple[str | None, str | None]:
 
 
 def test_attributes_that_the_new_model_has_are_filled_in(
-    service: Person, other: Target, monkeypatch: pytest.MonkeyPatch
+    service: Person, other: TemplateTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the model of the enrolment told stays."""
     unknown, known = enrol_two()
