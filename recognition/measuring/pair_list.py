@@ -104,7 +104,7 @@ class People:
 
 
 def people_of(photos: Sequence[Photo], pairs: Sequence[ListedPair]) -> People:
-    """People by folder or file name, and whom the list joins.
+    """People by folder or file name, and as the list joins them.
 
     The list alone tells them apart where it calls photos different that have one name: then the
     folders are not people.
