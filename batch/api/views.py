@@ -20,13 +20,13 @@ from batch.jobs import at_once, jobs, verbs
 from batch.jobs.jobs import NewItem
 from batch.models import Item, Job, Kind, Status
 from batch.webhooks import callbacks
-from recognition import audit
 from recognition.api.idempotency import idempotent
 from recognition.api.pagination import NewestFirst
 from recognition.api.serializers import refuse_unknown
 from recognition.api.service_view import ServiceViewSet, operation
-from recognition.api.views import is_tagging, viewer_of, viewer_parameter
+from recognition.api.views import viewer_of, viewer_parameter
 from recognition.errors import ServiceError
+from recognition.identification import identifying
 from recognition.processes import client_connection
 
 
@@ -92,9 +92,8 @@ class BatchViewSet(ServiceViewSet):
         so does a corrupt picture, as the error of its item."""
         fields, caller = self.read, self.caller
         viewer = viewer_of(request, fields)
-        options = verbs.search_options(fields, viewer, tagging=is_tagging(fields["metadata"]))
-        if verbs.scope_of(caller, options).everyone:
-            audit.note(caller.name, "identify.everyone", viewer_id=viewer)
+        options = verbs.search_options(fields, viewer)
+        identifying.note_if_everyone(caller.name, verbs.scope_of(caller, options))
         items = [NewItem(image["image_id"], image["image"], {}) for image in fields["images"]]
         if not fields["processing_options"]["async"]:
             has_client = partial(client_connection.is_open, request.META)

@@ -114,7 +114,7 @@ def _register(caller: Caller, options: Json, image: bytes) -> ItemResult:
         image=image,
         face_group=options["face_group"],
         face_index=options["face_index"],
-        check_quality=options["metadata"].get("quality_check", True) or not caller.is_service,
+        check_quality=options["metadata"].get("quality_check", True),
         metadata=options["metadata"],
     )
     return ItemResult(ItemState.SUCCESS, answers.Registered.of(face), [user_id], [face.face_id])
@@ -123,14 +123,14 @@ def _register(caller: Caller, options: Json, image: bytes) -> ItemResult:
 _VERBS = {Kind.IDENTIFY: _identify, Kind.REGISTER: _register}
 
 
-def search_options(fields: Mapping[str, Any], viewer: UUID | None, *, tagging: bool) -> Json:
+def search_options(fields: Mapping[str, Any], viewer: UUID | None) -> Json:
     """The options of identify out of a validated body."""
     wanted = fields["search_scope"]
     return {
         "on_behalf_of": str(viewer) if viewer else None,
         "groups": wanted["user_groups"],
         "everyone": wanted.get("scope") == "all",
-        "tagging": tagging,
+        "tagging": identifying.is_tagging(fields["metadata"]),
         "max_candidates": wanted["max_candidates"],
         "match_on": wanted["match_on"],
         "min_confidence": wanted.get("min_confidence", settings.FACE_MATCH_THRESHOLD),

@@ -11,7 +11,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import UUIDField, ValidationError
 
-from recognition import audit
 from recognition.access import scope_for
 from recognition.api import answers
 from recognition.api.idempotency import idempotent
@@ -38,11 +37,6 @@ viewer_parameter = OpenApiParameter(
 _user_parameter = OpenApiParameter(
     "user_id", UUID, OpenApiParameter.QUERY, description="Only beside a bare picture."
 )
-
-
-def is_tagging(metadata: Mapping[str, Any]) -> bool:
-    """Whether the purpose is tagging, so that the faces' `taggable` counts."""
-    return metadata.get("source") == "auto_tagging" or metadata.get("context") == "post_upload"
 
 
 def viewer_of(request: Request, fields: Mapping[str, Any]) -> UUID | None:
@@ -80,14 +74,13 @@ class VerbViewSet(ServiceViewSet):
         fields = self.fields(RegisterRequest)
         caller = self.caller
         caller.require_own(fields["user_id"])
-        wanted = fields["metadata"].get("quality_check", True)
         face = enrolling.enrol(
             actor=caller.name,
             user_id=fields["user_id"],
             image=fields["image"],
             face_group=fields["face_group"],
             face_index=fields.get("face_index"),
-            check_quality=wanted or not caller.is_service,
+            check_quality=fields["metadata"].get("quality_check", True),
             metadata=fields["metadata"],
         )
         return Response(answers.Registered.of(face), status=201)
@@ -127,14 +120,13 @@ class VerbViewSet(ServiceViewSet):
     def identify(self, request: Request) -> Response:
         """Who is in a picture (1:N), of the people whom the viewer may find."""
         fields = self.fields(IdentifyRequest)
-        caller, metadata = self.caller, fields["metadata"]
-        wanted = fields["search_scope"]
+        caller, wanted = self.caller, fields["search_scope"]
         scope = scope_for(
             caller,
             on_behalf_of=viewer_of(request, fields),
             groups=wanted["user_groups"],
             everyone=wanted.get("scope") == "all",
-            tagging=is_tagging(metadata),
+            tagging=identifying.is_tagging(fields["metadata"]),
             max_false_positive_rate=wanted["max_false_positive_rate"],
         )
         options = identifying.SearchOptions(
@@ -143,8 +135,7 @@ class VerbViewSet(ServiceViewSet):
             min_confidence=wanted.get("min_confidence", settings.FACE_MATCH_THRESHOLD),
             max_false_positive_rate=wanted["max_false_positive_rate"],
         )
-        if scope.everyone:
-            audit.note(caller.name, "identify.everyone", viewer_id=scope.viewer)
+        identifying.note_if_everyone(caller.name, scope)
         result = identifying.identify(
             scope=scope,
             image=fields["image"],

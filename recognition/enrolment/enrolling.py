@@ -38,6 +38,8 @@ def enrol(
     stored.
     """
     consent.require(metadata or {})
+    # Only services and commands may store what the quality gate refuses.
+    check_quality = check_quality or audit.is_end_user(actor)
     is_known = User.objects.filter(pk=user_id).exists()
 
     @serving.once_more

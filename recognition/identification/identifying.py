@@ -4,11 +4,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 
-from recognition import daily_counts
+from recognition import audit, daily_counts
 from recognition.gallery import plans
 from recognition.gallery.scope import Scope
 from recognition.gallery.search import Candidate, Gallery
@@ -123,6 +124,17 @@ def _search(
         is_coarse=_is_for_user(scope),
         faces_found=faces_found,
     )
+
+
+def is_tagging(metadata: Mapping[str, Any]) -> bool:
+    """Whether the purpose is tagging, so that the faces' `taggable` counts."""
+    return metadata.get("source") == "auto_tagging" or metadata.get("context") == "post_upload"
+
+
+def note_if_everyone(actor: str, scope: Scope) -> None:
+    """A request or a batch that searches everyone is in the audit log once, also if it fails."""
+    if scope.everyone:
+        audit.note(actor, "identify.everyone", viewer_id=scope.viewer)
 
 
 def _is_for_user(scope: Scope) -> bool:

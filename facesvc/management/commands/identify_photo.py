@@ -18,10 +18,12 @@ class Command(ServiceCommand):
         parser.add_argument("file", type=Path)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        image, scope = options["file"].read_bytes(), Scope(viewer=None, everyone=True)
+        identifying.note_if_everyone("command:identify_photo", scope)
         try:
             result = identifying.identify(
-                scope=Scope(viewer=None, everyone=True),
-                image=options["file"].read_bytes(),
+                scope=scope,
+                image=image,
                 options=identifying.SearchOptions(settings.FACE_MATCH_THRESHOLD, max_candidates=1),
             )
         except ImageError as error:

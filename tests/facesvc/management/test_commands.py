@@ -234,6 +234,8 @@ class TestIdentifyPhoto:
         first, second = run("identify_photo", photo).splitlines()
         assert f": Eileen, {face.face_id}, confidence 0.9" in first
         assert second == "1 face found."
+        event = AuditEvent.objects.get(action="identify.everyone")
+        assert event.actor == "command:identify_photo"
 
     def test_people_who_are_not_enrolled(self, tmp_path: Path) -> None:
         photo = tmp_path / "six.png"
