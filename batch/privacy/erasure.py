@@ -66,9 +66,9 @@ def _forget_viewer(erasure: Erasure) -> None:
 def _forget_in_items(erasure: Erasure) -> None:
     ids = erasure.person.ids
     named = Item.objects.filter(user_ids__overlap=ids).order_by("pk")
-    # Whoever works on one of them finds that the picture is gone, and stores nothing.
+    # A worker that has one of them finds that the picture is gone, and stores nothing.
     erasure.delete(Picture.objects.filter(item__in=named.pending()))
-    # Not those that a worker has: it may be waiting for the lock of this user.
+    # Skips those that a worker has: it may be waiting for the lock of this user.
     for item in named.pending().select_for_update(skip_locked=True):
         item.image_id, item.options, item.user_ids = erased_image_id(), {}, []
         item.save(update_fields=["image_id", "options", "user_ids"])
@@ -77,7 +77,7 @@ def _forget_in_items(erasure: Erasure) -> None:
 
 
 def _forget_in(item: Item, ids: list[UUID]) -> None:
-    """Of an enrolment of the user nothing stays, of a search with others in it the others."""
+    """Nothing stays of an enrolment of the user; a search keeps the others in it."""
     if item.job.kind == Kind.REGISTER:
         item.image_id = erased_image_id()  # likely the name of a file with the user's name
         item.result = (

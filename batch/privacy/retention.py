@@ -30,10 +30,12 @@ def drop_jobs() -> str:
 
 @transaction.atomic
 def drop_addresses() -> str:
-    """Of callbacks that are gone; some have a secret in them. What answered 410 stays refused."""
+    """Drops addresses of callbacks that are gone; some hold a secret. One that answered 410 stays
+    refused.
+    """
     callbacks = WebhookDelivery.objects.filter(endpoint=OuterRef("pk"))
     unused = WebhookEndpoint.objects.filter(~Exists(callbacks), disabled_at=None)
-    # Looked at once more under their locks: a job may have ended meanwhile.
+    # Checked again under their locks: a job may have ended since.
     locked = list(unused.select_for_update(skip_locked=True).values_list("pk", flat=True))
     count, _ = unused.filter(pk__in=locked).delete()
     return f"{count} addresses of callbacks are dropped."

@@ -20,7 +20,7 @@ _NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?")
 # Addresses that carry an IPv4 address which a gateway on the way takes out again.
 _CARRIERS = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
-# Of the registries of special addresses what some versions of Python take for global.
+# Special addresses of the registries that some versions of Python take for global.
 _SPECIAL = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20")))
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 # Public by number, but the virtual host of a cloud's machines (Azure); the other clouds' metadata

@@ -144,10 +144,11 @@ def _oldest() -> datetime:
 
 
 def _store(caller: Caller, key: str, fingerprint: str, response: Response) -> None:
-    """Not an answer that names somebody who was erased meanwhile, which created nothing."""
+    """Skipped if a user in the answer has been erased: then the request created nothing."""
     answer = json.dumps(response.data, cls=JSONEncoder)
     user_ids = sorted(_named_in(json.loads(answer)))
-    # Whoever erases one of them waits for this, which the ORM cannot ask for, and drops it.
+    # An erasure of one of them waits for this lock, which the ORM cannot ask for, and drops the
+    # answer.
     locked = "SELECT id FROM recognition_user WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
     own = [caller.user_id] if caller.user_id else []
     held = {user.pk for user in User.objects.raw(locked, [[*user_ids, *own]])}
@@ -204,7 +205,7 @@ def _is_admin(request: Request) -> bool:
 def fingerprint_of(request: Request) -> str:
     """A hash of what is asked for: of a form its fields, whose boundary is another every time.
 
-    And of the right to search everyone: a token without it must not get such an answer.
+    It includes the right to search everyone: a token without it must not get such an answer.
     """
     digest = hashlib.sha256()
     _add(digest, _is_admin(request))

@@ -69,7 +69,8 @@ class ServiceViewSet(ViewSet):
 
     def forget_body(self) -> None:
         """Requests and serializers refer to themselves in circles, and would keep bodies until the
-        garbage collector comes to objects of their age: after a thousand requests or more."""
+        garbage collector comes to objects of their age: after a thousand requests or more.
+        """
         request = getattr(self, "request", None)
         if isinstance(request, Request):
             nothing: dict[str, Any] = {"_post": QueryDict(), "_files": MultiValueDict()}
@@ -84,7 +85,7 @@ class ServiceViewSet(ViewSet):
             raise ServiceError("unsupported_media_type", message)
 
     def _take_room(self, request: Request) -> None:
-        """Or all threads at once could read the longest bodies, and end the process."""
+        """Without this all threads at once could read the longest bodies, and end the process."""
         length = request.META.get("CONTENT_LENGTH") or ""
         if length.isdecimal() and not self.is_read_by_lines:
             capacity.bodies.take(int(length), settings.MAX_BODIES_BYTES)

@@ -102,7 +102,7 @@ def begin_search(active: Engine) -> int:
 def search_some(active: Engine) -> int:
     """Search for the next few templates, and remember it with what was found; how many they were.
 
-    Two processes at once take turns. What is enrolled meanwhile comes last.
+    Two processes at once take turns. Faces that are enrolled during the search come last.
     """
     search = DuplicateSearch.objects.select_for_update().get()
     rows = _to_come(search).order_by("pk").values_list("pk", "face_id", "user_id", "embedding")

@@ -1,1 +1,1 @@
-"""The verb identify: a picture against everybody whom the viewer may find (1:N)."""
+"""The verb identify: a picture against all people that the viewer may find (1:N)."""

@@ -1,4 +1,4 @@
-"""The verb identify: who is in a picture, of those whom the viewer may find."""
+"""The verb identify: who is in a picture, of the people that the viewer may find."""
 
 import time
 from collections.abc import Mapping
@@ -64,7 +64,7 @@ class Identification:
 def identify(
     *, scope: Scope, image: bytes, options: SearchOptions, largest_only: bool = False
 ) -> Identification:
-    """Who is in the picture, of those whom the scope allows to be found.
+    """Who is in the picture, of the people in the scope.
 
     For an end user the least confidence is FACE_MATCH_THRESHOLD: the scores of people who do not
     match would give away their templates. Raises ImageError, rate_limited.

@@ -26,7 +26,8 @@ _CONNECT_SECONDS = 5.0  # at most, for each of them
 
 class ExchangeError(Exception):
     """No usable answer. The message is for operators; `reason` is one word of it. `may_retry`:
-    another try may well succeed."""
+    another try may well succeed.
+    """
 
     def __init__(self, reason: str, message: str = "", *, may_retry: bool = False) -> None:
         super().__init__(message or reason)
@@ -37,7 +38,8 @@ class ExchangeError(Exception):
 @dataclass(frozen=True)
 class Target:
     """Where a request goes: to one of `ips`, in this order, whatever the host's name means by then.
-    A certificate has to be the host's."""
+    A certificate has to be the host's.
+    """
 
     scheme: str
     host: str
@@ -197,7 +199,7 @@ def _credentials(parts: SplitResult) -> dict[str, str]:
 def _cut(sock: socket.socket) -> None:
     """From another thread: whatever waits for the other side ends."""
     with contextlib.suppress(OSError):
-        # Not SSLSocket's own method, which changes the object under the other thread.
+        # SSLSocket's own method would change the object under the other thread.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 

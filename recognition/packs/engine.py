@@ -1,8 +1,8 @@
 """The models that this process serves with.
 
-Which pack is active stands in the database, so that all processes change over at once. Whoever
-asks for the engine gets one that is consistent in itself: what it embeds is compared with templates
-of its own version only, even if the active pack changes in between.
+Which pack is active stands in the database, so that all processes change over at once. An engine is
+consistent in itself: what it embeds is compared with templates of its own version only, even if the
+active pack changes in between.
 """
 
 from collections.abc import Iterator, Sequence

@@ -17,9 +17,9 @@ from recognition.models import (
 
 
 def drop_sessions() -> str:
-    """And attempts, with what they know of pictures; failures, but no locks.
+    """Drops sessions, attempts with what they know of pictures, and failures, but no locks.
 
-    Of each device of a user the newest success stays, or the user's own phone would be a stranger.
+    The newest success of each device stays, or the user's own phone would be a stranger.
     """
     before = timezone.now() - timedelta(days=settings.FACESVC_SESSION_RETENTION_DAYS)
     successes = Attempt.objects.filter(result="success").exclude(device="")
@@ -39,10 +39,10 @@ def drop_sessions() -> str:
 
 
 def drop_rate_windows() -> str:
-    """Of tokens that were not used for an hour: as if they never were."""
+    """Rate-limit windows unused for an hour."""
     before = timezone.now() - timedelta(hours=1)
     old = RateWindow.objects.filter(hour_start__lt=before, minute_start__lt=before)
-    # Not those that a request counts in at this moment: it would be counted for nothing.
+    # Skips rows that a request counts in at this moment: its count would be lost.
     some = old.select_for_update(skip_locked=True).values_list("pk", flat=True)
     with transaction.atomic():
         count, _ = RateWindow.objects.filter(pk__in=list(some)).delete()
@@ -56,7 +56,7 @@ def drop_audit_events() -> str:
         name = "facesvc.audit_purged_before"
         cursor.execute("SELECT set_config(%s, %s, true)", [name, before.isoformat()])
         count, _ = AuditEvent.objects.filter(at__lt=before).delete()
-        # Or a caller's longer transaction could go on deleting.
+        # Otherwise a caller's longer transaction could go on deleting.
         cursor.execute("SELECT set_config(%s, '', true)", [name])
     return f"{count} events of the audit log are dropped."
 

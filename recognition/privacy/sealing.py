@@ -66,11 +66,11 @@ def is_possible() -> bool:
 def rotate(of: type[Model]) -> Iterator[bool]:
     """Encrypt every row with the newest key; yields whether it could be, row by row."""
     rows: Any = of._default_manager
-    # Not by a cursor: without a transaction the server would first copy all of them to its disk.
+    # No cursor: without a transaction the server would first copy all rows to its disk.
     for pk in list(rows.order_by("pk").values_list("pk", flat=True)):
         sealed = rows.filter(pk=pk).values_list("sealed", flat=True).first()
         if sealed is None:
-            continue  # deleted meanwhile
+            continue  # it has been deleted
         try:
             data = unseal(bytes(sealed))
         except UnreadableError:

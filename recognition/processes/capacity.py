@@ -2,8 +2,8 @@
 
 What decodes a picture or runs a network does so in a slot. Callers get slots one after the other,
 so that nobody waits for all requests of somebody else. When too many requests wait, or one waited
-for too long, it is refused at once: a rush costs the callers a second try and never the service
-its memory or its threads. The bodies of requests have a bound together.
+for too long, it is refused at once: a rush costs the callers a second try and never the service its
+memory or its threads. The bodies of requests have a bound together.
 recognition.processes.user_requests counts those of an end user.
 """
 
@@ -33,9 +33,8 @@ _limit: ContextVar[WaitLimit] = ContextVar("limit of waiting", default=_ENDLESS)
 
 
 class Bytes:
-    """What the bodies of requests hold in memory together: so many bytes, or one body of any size.
-
-    Of a batch in JSON there are the body, its text and the pictures at once, four times its length.
+    """Bounds the memory of all bodies together: so many bytes, or one body of any size. A JSON
+    batch is in memory as body, text and pictures at once: four times its length.
     """
 
     def __init__(self) -> None:
@@ -119,8 +118,9 @@ def slot() -> Iterator[None]:
 
 
 def _computing_place(limit: WaitLimit) -> int:
-    """Waits until no other request of the user computes, in any process of this web server, so
-    that the other cores are left to everybody else. Raises OverloadedError."""
+    """Waits until no other request of the user computes, in any process of this web server, so that
+    the other cores are left to everybody else. Raises OverloadedError.
+    """
     end = inf if limit.seconds is None else time.monotonic() + limit.seconds
     while (place := user_requests.in_progress.begin_computing(limit.subject)) is None:
         if time.monotonic() > end:

@@ -57,7 +57,8 @@ class FrameResult:
 
 def take(*, caller: Caller, session_id: str, frame: Frame) -> FrameResult:
     """Raises ImageError, session_not_found, session_ended, session_not_live, too_many_frames,
-    frames_in_progress, too_many_attempts, locked."""
+    frames_in_progress, too_many_attempts, locked.
+    """
     session = sessions.session_of(caller, session_id)
     _require_live(session, frame)
     _require_small(frame)
@@ -113,7 +114,8 @@ def _source(caller: Caller, session: Session) -> Source:
 
 def _is_check_due(session: Session) -> bool:
     """Every face until the user is verified: else the time that a frame takes would say whether the
-    last one matched."""
+    last one matched.
+    """
     pause = timedelta(seconds=settings.FACESVC_LIVE_CHECK_SECONDS)
     is_old = session.checked_at is None or session.checked_at + pause <= timezone.now()
     return is_old or session.shown_state != State.VERIFIED
@@ -160,7 +162,7 @@ def _count(
 
 
 def _keep_checks(session: Session, inspection: Inspection, verdict: Verdict) -> None:
-    """Of nobody but the user: after any other face the next one is checked, too."""
+    """Only the user's checks are reused: after any other face the next one is checked, too."""
     if verdict.is_match:
         session.checks = {name: each.as_json() for name, each in inspection.outcomes.items()}
         session.checked_at = timezone.now()
@@ -194,7 +196,7 @@ def _vote(
 ) -> str:
     """The vote of a frame, in the window and in the state."""
     if verdict.result == "no_registered_faces":
-        # Not a matter of this one frame: there is nobody to be verified.
+        # The frame alone does not decide this: there is no user to verify.
         session.window, session.state = [], live.without_view(session.state)
         return live.NOTHING
     vote = live.NOTHING
@@ -229,7 +231,8 @@ def _follow_motion(session: Session, *, was_verified: bool) -> None:
 
 def _is_attempt(source: Source, session: Session, before: str, vote: str) -> bool:
     """Count what the frame means for the next attempts, and say whether it belongs to the history:
-    what changes the state to verified or mismatch does, and every whole failure."""
+    what changes the state to verified or mismatch does, and every whole failure.
+    """
     is_new = session.state != before
     if session.state == State.VERIFIED and is_new:
         session.verified_at = timezone.now()
@@ -244,7 +247,8 @@ def _is_attempt(source: Source, session: Session, before: str, vote: str) -> boo
 
 def _count_failure(source: Source, *, whole: bool) -> bool:
     """A frame of somebody else: a part of a failure, whatever came before it and in whichever
-    session, or a whole one where the user was verified. Whether one became whole."""
+    session, or a whole one where the user was verified. Whether one became whole.
+    """
     # Blocked or not, the state must not stay verified.
     with suppress(ServiceError), transaction.atomic():
         return lockout.failed(source, parts=lockout.PARTS if whole else 1)

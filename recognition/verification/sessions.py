@@ -22,8 +22,9 @@ _OPEN = 3  # sessions that take frames, of one user by one client
 def open_session(
     *, caller: Caller, user_id: UUID, purpose: str, level: str, device: str = ""
 ) -> Session:
-    """Of those that take frames only the newest few stay open. Raises not_your_user,
-    user_not_found, user_merged, user_suspended."""
+    """Only the newest few sessions that take frames stay open. Raises not_your_user,
+    user_not_found, user_merged, user_suspended.
+    """
     caller.require_own(user_id)
     if not hold_user(user_id):
         raise people.not_found(user_id)
@@ -76,8 +77,9 @@ def _lifetime(purpose: str) -> timedelta:
 
 
 def session_of(caller: Caller, session_id: str, *, lock: bool = False) -> Session:
-    """Raises session_not_found, also for another user's session (that it exists is private) and,
-    to end users, for one of a suspended user."""
+    """Raises session_not_found, also for another user's session (that it exists is private) and, to
+    end users, for one of a suspended user.
+    """
     sessions: QuerySet[Session] = Session.objects.select_related("user")
     if lock:
         sessions = sessions.select_for_update(no_key=True, of=("self",))
@@ -113,7 +115,9 @@ def end_session(*, caller: Caller, session_id: str) -> Session:
 
 
 def end_all(user_id: UUID) -> None:
-    """Of a user, in the caller's transaction; in the order in which several are locked here."""
+    """Ends a user's sessions in the caller's transaction, in the order in which several are locked
+    here.
+    """
     open_ones = Session.objects.filter(user=user_id, ended_at=None)
     rows = list(open_ones.order_by("pk").select_for_update(no_key=True))
     ids = [row.pk for row in rows if row.is_open]

@@ -18,8 +18,9 @@ _SALT = "recognition.inspection"
 
 @dataclass
 class Inspection:
-    """Of one picture. `begin` starts the checks, which run beside other work; `wait` has the
-    `outcomes` of those that were begun."""
+    """The inspection of one picture. `begin` starts the checks, which run beside other work; `wait`
+    has the `outcomes` of those that were begun.
+    """
 
     encoded: bytes
     user: str = ""  # for whose verification it is
@@ -47,7 +48,7 @@ class Inspection:
 
 
 def _keyed(digest: bytes) -> str:
-    """Whoever reads the table cannot tell whether a picture that they have is in it."""
+    """A reader of the table cannot find out whether it holds a picture that they have."""
     return salted_hmac(_SALT, digest, algorithm="sha256").hexdigest()
 
 

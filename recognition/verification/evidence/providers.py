@@ -70,7 +70,7 @@ class HttpProvider:
         self.health = ServiceHealth(self._probe)
         self._check = check
         self._url = url
-        # Of its own, so that a slow service keeps nobody from asking the other one. Each request
+        # A pool for each service, so that a slow one does not delay the other. Each request
         # leaves it at its deadline, whatever the service does.
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=check)
 
