@@ -13,7 +13,7 @@ from management.operations import user_of
 from recognition import audit, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.models import Friendship, User
+from recognition.models import Friendship, locks
 
 
 def friends_of(caller: Caller, user_id: UUID) -> QuerySet[Friendship]:
@@ -42,8 +42,7 @@ def befriend(*, caller: Caller, user_id: UUID, other_id: UUID) -> tuple[Friendsh
     both = sorted((user_id, other_id))
     # Locked, so that neither is erased and a second call waits. All code locks in one order, or two
     # calls could wait for each other.
-    users = User.objects.filter(pk__in=both).order_by("pk").select_for_update(no_key=True)
-    for missing in set(both) - {user.pk for user in users}:
+    for missing in set(both) - locks.lock_users(both).keys():
         raise people.not_found(missing)
     is_new = not Friendship.objects.filter(user=user_id, friend=other_id).exists()
     if is_new:

@@ -14,7 +14,7 @@ from management.operations import user_of
 from recognition import audit, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.models import Group, Membership, User
+from recognition.models import Group, Membership, locks
 from recognition.models.graph import is_group_name
 
 
@@ -98,7 +98,7 @@ def join(*, caller: Caller, name: str, user_id: UUID) -> tuple[Membership, bool]
     # Locked, so that neither is removed before the membership is stored.
     if not Group.objects.select_for_update(no_key=True).filter(pk=group.pk):
         raise ServiceError("group_not_found", "There is no such group.")
-    if not User.objects.select_for_update(no_key=True).filter(pk=user_id):
+    if not locks.lock_user(user_id):
         raise people.not_found(user_id)
     membership, is_new = Membership.objects.get_or_create(group=group, user_id=user_id)
     if is_new:

@@ -25,6 +25,7 @@ from recognition.models import (
     RecentProbe,
     Session,
     User,
+    locks,
 )
 from recognition.privacy import moves
 from recognition.privacy.keeping import KEEPS
@@ -78,7 +79,7 @@ def merge(
         raise ServiceError("same_user", "A user is not merged into itself.")
     for keeps in KEEPS:
         keeps.hand_over(user_id, into)
-    users = moves.lock_users(user_id, into)
+    users = locks.lock_entirely(user_id, into)
     for each in (user_id, into):
         if each not in users:
             raise people.not_found(each)

@@ -11,11 +11,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from management import broken_off, merging
-from management.operations import locked, locked_user
+from management.operations import locked_user
 from recognition import audit, people
 from recognition.enrolment import lookalikes
 from recognition.errors import ServiceError
-from recognition.models import Attempt, Face, User
+from recognition.models import Attempt, Face, User, locks
 from recognition.models.duplicates import DuplicateState, PossibleDuplicate
 from recognition.privacy import moves
 from recognition.privacy.keeping import KEEPS
@@ -124,7 +124,7 @@ def _move(actor: str, face_id: str, to: UUID, reason: str, viewer_id: UUID | Non
     was = _face_now(face_id).user_id
     if was == to:
         raise ServiceError("same_user", "The face already belongs to this user.")
-    users = moves.lock_users(was, to)
+    users = locks.lock_entirely(was, to)
     if to not in users:
         raise people.not_found(to)
     face = Face.objects.select_for_update().filter(face_id=face_id).first()
@@ -200,7 +200,7 @@ def _merge_pair(
     actor: str, duplicate_id: int, into: UUID | None, because: dict[str, Any]
 ) -> PossibleDuplicate:
     row = _require_open(PossibleDuplicate.objects.filter(pk=duplicate_id).first())
-    pair = moves.lock_users(*row.users)
+    pair = locks.lock_entirely(*row.users)
     if open_duplicate(duplicate_id).users != row.users:  # one was merged into a third in between
         raise broken_off.ChangedError
     if into is not None and into not in pair:
@@ -245,7 +245,7 @@ def _face(face_id: str) -> Face:
     """The face, locked after its user. Raises face_not_found."""
     while True:
         owner = _face_now(face_id).user_id
-        locked(owner)
+        locks.lock_user(owner)
         face = Face.objects.select_for_update().filter(face_id=face_id, user=owner).first()
         if face is not None:
             return face

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from recognition import audit, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.models import Face, User
+from recognition.models import Face, User, locks
 from recognition.privacy import consent
 
 
@@ -38,19 +38,14 @@ def locked_face_of(caller: Caller, face_id: str) -> Face:
     """The face, locked for a change, after its user as everywhere. Raises face_not_found."""
     while True:
         owner = face_of(caller, face_id).user_id
-        locked(owner)
+        locks.lock_user(owner)
         if Face.objects.select_for_update().filter(face_id=face_id, user=owner):
             return face_of(caller, face_id)
 
 
-def locked(user_id: UUID) -> User | None:
-    """Users, locked for a change; other rows may still refer to them (no_key)."""
-    return User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
-
-
 def locked_user(user_id: UUID) -> User:
     """Raises user_not_found, user_merged."""
-    user = locked(user_id)
+    user = locks.lock_user(user_id)
     if user is None:
         raise people.not_found(user_id)
     return user

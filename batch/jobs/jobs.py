@@ -24,6 +24,7 @@ from batch.webhooks import callbacks
 from recognition import audit
 from recognition.access import Caller
 from recognition.errors import ServiceError
+from recognition.models import locks
 from recognition.privacy import sealing
 
 _TASK = "batch.tasks.work"
@@ -119,9 +120,7 @@ def _hold_users(job: Job, items: Sequence[NewItem]) -> None:
     viewer = job.options.get("on_behalf_of")
     ids = {user_id for item in items for user_id in item.user_ids}
     ids |= {each for each in (job.user_id, UUID(viewer) if viewer else None) if each}
-    with connection.cursor() as cursor:
-        statement = "SELECT 1 FROM recognition_user WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
-        cursor.execute(statement, [sorted(ids)])
+    locks.hold_users(ids)
 
 
 def _note(actor: str, action: str, job: Job) -> None:

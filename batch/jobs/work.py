@@ -25,6 +25,7 @@ from batch.jobs.verbs import ItemResult, Json
 from batch.models import Item, Job, erased_image_id
 from batch.webhooks import callbacks
 from recognition.inference.pack.declaration import PackError
+from recognition.models import locks
 from recognition.privacy import sealing
 from recognition.privacy.sealing import UnreadableError
 from recognition.processes import stages
@@ -209,19 +210,12 @@ UPDATE batch_item SET
 WHERE id = %(item)s AND EXISTS (SELECT FROM open_job)
     AND (SELECT count(*) FROM picture) = %(pictures)s
 """
-_LOCK_USERS = "SELECT 1 FROM recognition_user WHERE id = ANY(%s) FOR KEY SHARE"
-_LOCK_FACES = "SELECT 1 FROM recognition_face WHERE face_id = ANY(%s) FOR KEY SHARE"
 
 
 def _exist(outcome: ItemResult) -> bool:
     """Whether all named users and faces still exist, and will until the result is stored."""
-    with connection.cursor() as cursor:
-        for statement, ids in ((_LOCK_USERS, outcome.user_ids), (_LOCK_FACES, outcome.face_ids)):
-            if ids:
-                cursor.execute(statement, [ids])
-                if len(cursor.fetchall()) != len(ids):
-                    return False
-    return True
+    users, faces = set(outcome.user_ids), set(outcome.face_ids)
+    return locks.hold_users(users) == users and locks.hold_faces(faces) == faces
 
 
 def _be_cut_off_when_silent() -> None:

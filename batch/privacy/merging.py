@@ -8,11 +8,11 @@ from uuid import UUID
 
 from batch.models import Job
 from batch.privacy.erasure import lock_items_of
-from recognition.privacy import moves
+from recognition.models import locks
 
 
 def hand_over(user_id: UUID, into: UUID) -> None:
     """The items are locked before the users, as in an erasure."""
     lock_items_of([user_id])
-    moves.lock_users(user_id, into)
+    locks.lock_entirely(user_id, into)
     Job.objects.filter(user_id=user_id).update(user_id=into, subject=str(into))

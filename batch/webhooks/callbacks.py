@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.urls import reverse
@@ -25,6 +25,8 @@ from batch.webhooks import addresses, signing
 from batch.webhooks.addresses import RefusedError
 from recognition import audit
 from recognition.errors import ServiceError
+from recognition.models import locks
+from recognition.models.locks import One
 from recognition.outbound import exchange
 from recognition.outbound.exchange import ExchangeError
 from recognition.privacy import sealing
@@ -50,7 +52,6 @@ TOTAL_SECONDS = 15.0
 # After this a try is taken for lost, with the process that made it.
 _LOST_AFTER = timedelta(seconds=3 * TOTAL_SECONDS)
 _GONE = 410
-_CLAIM_LOCK = 0x686F6F6B  # of claims: "hook"
 
 
 def require_allowed(url: str) -> None:
@@ -129,9 +130,8 @@ def deliver_due() -> int:
 @transaction.atomic
 def _claim() -> tuple[WebhookDelivery, WebhookAttempt] | None:
     """What becomes of it if nothing comes of the try, as when this is killed, stands at once."""
-    with connection.cursor() as cursor:
-        # One after the other, or several would each be the second at their address.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
+    # One after the other, or several would each be the second at their address.
+    locks.wait_for(One.CLAIM_OF_CALLBACK)
     due = _due().select_for_update(skip_locked=True, of=("self",))
     delivery = due.select_related("endpoint").order_by("next_attempt_at").first()
     if delivery is None:

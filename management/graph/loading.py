@@ -20,14 +20,14 @@ from management.graph import ndjson, statements
 from management.graph.ndjson import Line, invalid_lines
 from management.graph.statements import Links
 from recognition import audit
-from recognition.models import PrivacyLevel
+from recognition.models import PrivacyLevel, locks
+from recognition.models.locks import One
 
 # How many lines with unknown users or groups to report.
 _ERRORS_SHOWN = 10
 # Links stored by one statement: until it ends, PostgreSQL remembers each row for the checks of
 # foreign keys, in memory.
 _CHUNK = 200_000
-_LOCK = 0x67726170  # the lock of imports: "grap"
 
 Counts = dict[str, int]
 Watch = Callable[[str, int, int], None]  # what is stored, how much so far, and how much in all
@@ -45,7 +45,7 @@ def import_graph(
         cursor.execute("SET LOCAL work_mem = '64MB'; SET LOCAL statement_timeout = 0")
         count = _copy(cursor, lines)
         # One import at a time: two would be no faster, and could wait for each other.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        locks.wait_for(One.IMPORT)
         counts: dict[str, Any] = {"lines": count}
         _require(cursor, "user_merged", statements.MERGED_USERS, "User {} was merged into another.")
         counts["users"] = _store_users(cursor)

@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.text import capfirst, get_text_list
 
 from recognition import audit
-from recognition.models import User
+from recognition.models import locks
 
 # The permissions of the ready groups, beside Django's own permissions to view each model.
 VIEW_PICTURES = "recognition.view_pictures"
@@ -138,8 +138,8 @@ def note_about_person(request: HttpRequest, user_id: UUID, words: str) -> None:
     """Note the same about a person, unless the person is being erased."""
     with transaction.atomic():
         # An erasure waits for this lock, and deletes the entry too.
-        rows = User.objects.select_for_update(no_key=True).filter(pk=user_id)
-        note_in_history(request, rows, words)
+        if person := locks.lock_user(user_id):
+            note_in_history(request, [person], words)
 
 
 def spaced(code: str) -> str:

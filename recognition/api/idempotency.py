@@ -17,7 +17,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
@@ -31,7 +31,8 @@ from recognition import audit
 from recognition.access import Caller
 from recognition.api.service_view import ServiceViewSet
 from recognition.errors import ServiceError
-from recognition.models import Face, IdempotencyKey, User
+from recognition.models import Face, IdempotencyKey, locks
+from recognition.models.locks import One
 
 _KEY = re.compile(r"[!-~]{1,255}")
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -102,29 +103,16 @@ def _lock(subject: str, key: str) -> None:
     At most one request waits for the one that is worked on. Each that waits holds a thread of the
     server, and one caller could otherwise take them all with a single key.
     """
-    work, place = (_number(kind, subject, key) for kind in ("work", "place to wait"))
-    if _try_lock(work):
+    if locks.take_if_free(One.REQUEST, subject, key):
         return
-    if not _try_lock(place):
+    if not locks.take_if_free(One.WAITING_REQUEST, subject, key):
         raise _in_progress()
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [work])
+        locks.wait_for(One.REQUEST, subject, key)
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
             raise
         raise _in_progress() from None
-
-
-def _number(*words: str) -> int:
-    """A number for an advisory lock, from 64 bits of a hash."""
-    return int.from_bytes(hashlib.sha256("\n".join(words).encode()).digest()[:8], signed=True)
-
-
-def _try_lock(number: int) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
-        return bool(cursor.fetchone()[0])
 
 
 def _in_progress() -> ServiceError:
@@ -147,12 +135,9 @@ def _store(caller: Caller, key: str, fingerprint: str, response: Response) -> No
     """Skipped if a user in the answer has been erased: then the request created nothing."""
     answer = json.dumps(response.data, cls=JSONEncoder)
     user_ids = sorted(_named_in(json.loads(answer)))
-    # An erasure of one of them waits for this lock, which the ORM cannot ask for, and drops the
-    # answer.
-    locked = "SELECT id FROM recognition_user WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
+    # An erasure of one of them waits for this lock, and drops the answer.
     own = [caller.user_id] if caller.user_id else []
-    held = {user.pk for user in User.objects.raw(locked, [[*user_ids, *own]])}
-    if held.issuperset(user_ids):
+    if locks.hold_users([*user_ids, *own]).issuperset(user_ids):
         IdempotencyKey.objects.create(
             subject=caller.subject,
             key=key,

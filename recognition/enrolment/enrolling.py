@@ -15,7 +15,7 @@ from recognition.gallery import unlike_faces
 from recognition.gallery.comparing import Compared, compare_with_all_of_user
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace, FacesOfPicture
-from recognition.models import CountedKind, Face, FaceCrop, Template, User, new_face_id
+from recognition.models import CountedKind, Face, FaceCrop, Template, User, locks, new_face_id
 from recognition.packs import engine, serving
 from recognition.packs.engine import Engine
 from recognition.privacy import consent, crops
@@ -88,8 +88,7 @@ def _locked(user_id: UUID, *, is_known: bool) -> User:
     if not is_known:
         people.require_not_merged(user_id)
         User.objects.get_or_create(pk=user_id)
-    # no_key: rows that only refer to the user, as those of a graph's import, do not wait.
-    user = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
+    user = locks.lock_user(user_id)
     if user is None:
         raise people.not_found(user_id)
     return user

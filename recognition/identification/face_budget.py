@@ -16,6 +16,8 @@ from django.db import connection
 from django.utils.crypto import salted_hmac
 
 from recognition.errors import ServiceError
+from recognition.models import locks
+from recognition.models.locks import One
 
 _SALT = "recognition.face_budget"
 # An hour that starts far ahead is of a clock that was set back since.
@@ -92,11 +94,7 @@ def postponed(user_id: UUID | None) -> Iterator[None]:
 
 def _be_the_only_one(user_id: UUID) -> None:
     """To the end of the transaction. Raises requests_in_progress."""
-    with connection.cursor() as cursor:
-        name = f"faces of a batch for {user_id}"
-        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [name])
-        (is_free,) = cursor.fetchone()
-    if not is_free:
+    if not locks.take_if_free(One.BATCH, user_id):
         message = "Another batch of the user is being answered; wait for it."
         raise ServiceError("requests_in_progress", message, {"retry_after": 1})
 

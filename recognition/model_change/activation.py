@@ -8,18 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 from recognition import audit
 from recognition.gallery import indexes
 from recognition.model_change import reembedding
 from recognition.model_change.reembedding import TemplateTarget
-from recognition.models import ActiveModel, AuditEvent, Face, RecentProbe, Template
+from recognition.models import ActiveModel, AuditEvent, Face, RecentProbe, Template, locks
+from recognition.models.locks import One
 from recognition.packs import engine
 
-# The number of the advisory lock; nothing else in this database uses it.
-_LOCK = 7_262_001
 # The most faces enrolled since `reembed` that `activate` converts itself.
 _REMAINDER = 20 * reembedding.BATCH
 
@@ -38,20 +37,14 @@ class ModelChangeInProgressError(Exception):
 def exclusive() -> Iterator[None]:
     """Keeps other changes of the model, its key or its templates away.
 
-    Raises ModelChangeInProgressError while another process makes one. The lock belongs to the
-    connection. It ends with a killed process, but not before the server has finished that process's
-    statement (such as building an index).
+    Raises ModelChangeInProgressError while another process makes one.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-        if not cursor.fetchone()[0]:
+    with locks.only_process(One.MODEL_CHANGE) as is_the_only_one:
+        if not is_the_only_one:
             raise ModelChangeInProgressError(
                 "another process is changing the model, its key or its templates"
             )
-        try:
-            yield
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+        yield
 
 
 def active_target() -> TemplateTarget:

@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from recognition.gallery import indexes
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.pipeline import DetectedFace
-from recognition.models import Face, FaceCrop, Template, User
+from recognition.models import Face, FaceCrop, Template, User, locks
 from recognition.packs import engine, protection
 from recognition.packs.engine import Engine
 from recognition.privacy import crops
@@ -135,8 +135,8 @@ def _kept_face(found: list[DetectedFace], crop: Image) -> DetectedFace | None:
 def _store(vectors: dict[int, Floats], seen: Mapping[int, DetectedFace], new: Engine) -> None:
     # Locked, so that a face that is being deleted is either missing here or takes its new template
     # along; after the users, as everywhere.
-    owners = User.objects.filter(faces__in=list(vectors)).values("pk")
-    list(User.objects.filter(pk__in=owners).order_by("pk").select_for_update(no_key=True))
+    owners = User.objects.filter(faces__in=list(vectors)).values_list("pk", flat=True)
+    locks.lock_users(owners)
     alive = list(Face.objects.filter(pk__in=vectors).select_for_update(no_key=True))
     filled = [face for face in alive if face.pk in seen and _fill_in(face, seen[face.pk])]
     Face.objects.bulk_update(filled, ["attributes"])

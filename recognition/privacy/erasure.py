@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from recognition.models import AuditEvent, Face, User
+from recognition.models import AuditEvent, Face, User, locks
 from recognition.privacy.keeping import KEEPS, Erasure, Person
 
 ERASED = "user.erase"
@@ -27,7 +27,7 @@ def erase(user_id: UUID) -> Erasure:
     for keeps in KEEPS:
         keeps.lock(erasure)
     # Waits for those who are storing a row that names the user; later ones find nobody.
-    User.objects.select_for_update().filter(pk=user_id).first()
+    locks.lock_entirely(user_id)
     # Faces were enrolled while this waited, or another user was merged into this one.
     erasure.person = Person.of(user_id)
     for keeps in KEEPS:

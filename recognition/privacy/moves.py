@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from recognition.models import Face, User
+from recognition.models import Face
 
 # A template never changes, and its listing neither changes its user: both are made again, by the
 # triggers of recognition.migrations, and so are the sketches and the counts.
@@ -18,12 +18,6 @@ INSERT INTO recognition_template
     (face_id, user_id, embedding_version, model_version, embedding, created_at)
 SELECT face_id, %(user)s, embedding_version, model_version, embedding, created_at FROM gone
 """
-
-
-def lock_users(*ids: UUID) -> dict[UUID, User]:
-    """Against everything, new rows that refer to them included; in one order everywhere."""
-    rows = User.objects.filter(pk__in=ids).order_by("pk").select_for_update()
-    return {user.pk: user for user in rows}
 
 
 def move(faces: Iterable[int], to: UUID) -> int:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -20,7 +20,8 @@ from recognition import daily_counts, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.gallery import comparing, unlike_faces
-from recognition.models import Attempt, CountedKind, Face, Session
+from recognition.models import Attempt, CountedKind, Face, Session, locks
+from recognition.models.locks import One
 from recognition.models.sessions import Purpose, State
 from recognition.packs import serving, thresholds
 from recognition.people import Standing
@@ -85,7 +86,7 @@ def _verify(
     probe = matching.look(request.image, inspection, with_mirror=is_login)
     inspection.wait()
     with transaction.atomic():
-        is_there = sessions.hold_user(request.user_id)
+        is_there = bool(locks.hold_users([request.user_id]))
         if session:
             session = sessions.session_of(caller, str(session.pk), lock=True)
             sessions.require_open(session)
@@ -175,9 +176,7 @@ def _judge(
 
 def _one_at_a_time(user_id: UUID) -> None:
     """Let logins of a user come one by one, so that the second finds the first one's picture."""
-    with connection.cursor() as cursor:
-        name = f"login of {user_id}"
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+    locks.wait_for(One.LOGIN, user_id)
 
 
 def verdict_on(

@@ -15,7 +15,7 @@ from django.utils import timezone
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.inference import images
-from recognition.models import Session
+from recognition.models import Session, locks
 from recognition.models.sessions import State
 from recognition.packs import serving
 from recognition.verification import (
@@ -77,7 +77,7 @@ def _take(caller: Caller, session: Session, frame: Frame) -> FrameResult:
         probe = matching.look(frame.image, inspection, is_checked=_is_check_due(session))
         inspection.wait()
     with transaction.atomic():
-        sessions.hold_user(session.user_id)
+        locks.hold_users([session.user_id])
         session = sessions.session_of(caller, str(session.pk), lock=True)
         _require_live(session, frame)
         if session.precedes_last(frame.sequence, frame.captured_at):

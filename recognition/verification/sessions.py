@@ -4,14 +4,15 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from recognition import audit, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.models import Session
+from recognition.models import Session, locks
+from recognition.models.locks import One
 from recognition.models.sessions import Purpose, State
 from recognition.verification import lockout
 
@@ -26,7 +27,7 @@ def open_session(
     user_not_found, user_merged, user_suspended.
     """
     caller.require_own(user_id)
-    if not hold_user(user_id):
+    if not locks.hold_users([user_id]):
         raise people.not_found(user_id)
     if people.is_suspended(user_id):
         raise people.suspended(is_told=caller.is_service)
@@ -45,9 +46,8 @@ def open_session(
 
 def _end_oldest(newest: Session) -> None:
     """Each session has its own frame rate: without an end to them there would be none."""
-    with connection.cursor() as cursor:  # one at a time, who then sees the others'
-        name = f"{newest.user_id} {newest.client}"
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+    # One at a time, so that the second sees the session of the first.
+    locks.wait_for(One.OPENING, newest.user_id, newest.client)
     open_ones = Session.objects.filter(
         user=newest.user_id, client=newest.client, ended_at=None, expires_at__gt=timezone.now()
     ).exclude(purpose=Purpose.LOGIN)
@@ -56,18 +56,6 @@ def _end_oldest(newest: Session) -> None:
     locked = Session.objects.filter(pk__in=old).order_by("pk").select_for_update(no_key=True)
     ids = [row.pk for row in locked if row.ended_at is None]
     Session.objects.filter(pk__in=ids).update(state=State.ENDED, ended_at=timezone.now())
-
-
-def hold_user(user_id: UUID) -> bool:
-    """Whether the user exists, who then cannot be erased until the end of the transaction.
-
-    Before any other lock, so that the erasure never waits for somebody who waits for it. Changes of
-    the user do not wait: this is the lock that a new row with a foreign key takes, at the commit.
-    """
-    with connection.cursor() as cursor:
-        statement = "SELECT 1 FROM recognition_user WHERE id = %s FOR KEY SHARE"
-        cursor.execute(statement, [user_id])
-        return cursor.fetchone() is not None
 
 
 def _lifetime(purpose: str) -> timedelta:

@@ -34,8 +34,8 @@ from recognition.models import (
     Session,
     Template,
     User,
+    locks,
 )
-from recognition.privacy import moves
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -55,7 +55,7 @@ from tests.support.builders import (
 
 pytestmark = pytest.mark.django_db
 MODERATOR = "operator:moderator"
-LOCK_USERS = moves.lock_users
+LOCK_USERS = locks.lock_entirely
 NOBODY = UUID("0000000f-0000-4000-8000-00000000000f")
 
 
@@ -362,7 +362,7 @@ def come_between(monkeypatch: pytest.MonkeyPatch, times: int, change: Callable[[
             change()
         return LOCK_USERS(*ids)
 
-    monkeypatch.setattr(moves, "lock_users", locked_late)
+    monkeypatch.setattr(locks, "lock_entirely", locked_late)
 
 
 def test_merges_that_cannot_be() -> None:

@@ -23,7 +23,8 @@ from recognition.inference.pipeline import FacePipeline
 from recognition.model_change import activation, reembedding
 from recognition.model_change.activation import MissingTemplatesError
 from recognition.model_change.reembedding import TemplateTarget
-from recognition.models import ActiveModel, AuditEvent, Face, FaceCrop, Template
+from recognition.models import ActiveModel, AuditEvent, Face, FaceCrop, Template, locks
+from recognition.models.locks import One
 from recognition.packs import engine
 from tests.support.builders import FRIEND, OWNER, Person, data_of, make_face, make_user, vector
 from tests.support.photos import astronaut, encode, six_people, tom_hanks
@@ -178,7 +179,9 @@ def test_only_one_changes_the_model_at_a_time() -> None:
         activation.exclusive(),
         psycopg.connect(**connection.get_connection_params()) as other_process,
     ):
-        taken = other_process.execute("SELECT pg_try_advisory_lock(%s)", [activation._LOCK])
+        taken = other_process.execute(
+            "SELECT pg_try_advisory_lock(%s)", [locks.number(One.MODEL_CHANGE)]
+        )
         assert taken.fetchone() == (False,)
     with activation.exclusive():
         pass

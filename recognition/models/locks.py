@@ -1,0 +1,123 @@
+"""The locks of the database, and the one order in which they are taken.
+
+A transaction that takes several of them takes them in this order, so that no two wait for each
+other. It may leave out any of them.
+
+1. Advisory locks of what there is one of at a time: the request with an Idempotency-Key, the answer
+   to a batch of one user, an import of a graph, a claim of callbacks, a change of the model.
+2. Items of batches by their keys, then their jobs.
+3. Groups.
+4. Users by their ids.
+5. The advisory lock for opening sessions of a user, then sessions by their keys, then the advisory
+   lock of a login.
+6. What else belongs to users, each kind by its keys: counts of failures, faces, friendships,
+   memberships, possible duplicates.
+
+Some statements lock rows by SQL of their own, in the same order: the import of a graph
+(management.graph.statements), the claim and the storing of items (batch.jobs.work), and the search
+for duplicates, which waits for nobody (recognition.enrolment.lookalikes).
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from recognition.models.people import User
+
+
+def lock_user(user_id: UUID) -> User | None:
+    """A user who is going to be changed. Others may still store rows that name the user."""
+    return lock_users([user_id]).get(user_id)
+
+
+def lock_users(user_ids: "Collection[UUID] | QuerySet[User, UUID]") -> dict[UUID, User]:
+    """The users of these who exist, locked as by `lock_user`."""
+    rows = User.objects.filter(pk__in=user_ids).order_by("pk").select_for_update(no_key=True)
+    return {user.pk: user for user in rows}
+
+
+def lock_entirely(*user_ids: UUID) -> dict[UUID, User]:
+    """For an erasure, a merge or a move: the users of these who exist.
+
+    This waits for every transaction that holds one of them (`hold_users`). Later ones wait for it.
+    """
+    rows = User.objects.filter(pk__in=user_ids).order_by("pk").select_for_update()
+    return {user.pk: user for user in rows}
+
+
+def hold_users(user_ids: Iterable[UUID]) -> set[UUID]:
+    """The users of these who exist. None of them is erased before the end of the transaction.
+
+    Changes of the users do not wait. This is the lock that a new row with a foreign key takes by
+    itself, but at the end, when other locks have been taken.
+    """
+    return _hold("SELECT id FROM recognition_user WHERE id = ANY(%s)", user_ids)
+
+
+def hold_faces(face_ids: Iterable[str]) -> set[str]:
+    """The faces of these that exist. None of them is deleted before the end of the transaction."""
+    return _hold("SELECT face_id FROM recognition_face WHERE face_id = ANY(%s)", face_ids)
+
+
+def _hold(select: str, ids: Iterable[Any]) -> set[Any]:
+    if not (wanted := list(ids)):
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(f"{select} ORDER BY id FOR KEY SHARE", [wanted])
+        return {found for (found,) in cursor.fetchall()}
+
+
+class One(StrEnum):
+    """What there is one of at a time, by an advisory lock. The values are part of its number."""
+
+    REQUEST = "request"  # with an Idempotency-Key
+    WAITING_REQUEST = "waiting request"
+    BATCH = "batch"  # that is answered at once, of a user
+    IMPORT = "import"
+    CLAIM_OF_CALLBACK = "claim of callback"
+    MODEL_CHANGE = "model change"
+    OPENING = "opening"  # of a session, of a user and a client
+    LOGIN = "login"  # of a user
+
+
+def wait_for(what: One, *of: object) -> None:
+    """Wait for the advisory lock, and hold it until the end of the transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number(what, *of)])
+
+
+def take_if_free(what: One, *of: object) -> bool:
+    """Take the advisory lock until the end of the transaction, unless somebody has it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number(what, *of)])
+        return bool(cursor.fetchone()[0])
+
+
+@contextmanager
+def only_process(what: One) -> Iterator[bool]:
+    """Hold the advisory lock, over any number of transactions; False if somebody has it.
+
+    The lock belongs to the connection. It ends with a killed process, but not before the server has
+    finished that process's statement (such as building an index).
+    """
+    values = [number(what)]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", values)
+        is_held = bool(cursor.fetchone()[0])
+        try:
+            yield is_held
+        finally:
+            if is_held:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", values)
+
+
+def number(what: One, *of: object) -> int:
+    """The number of an advisory lock: 64 bits of a hash, since all of them share one space."""
+    text = "\n".join([what, *map(str, of)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], signed=True)

@@ -1,0 +1,111 @@
+"""The locks: who waits for whom, and that there is one place for them."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from recognition.models import locks
+from recognition.models.locks import One
+from tests.support.builders import FRIEND, OWNER, STRANGER, make_user
+
+PRODUCT = ("recognition", "batch", "management", "facesvc")
+# What must stand in recognition.models.locks alone.
+HAND_MADE = re.compile(
+    r"pg_(try_)?advisory|User\.objects[^\n]*select_for_update"
+    r"|SELECT \S+ FROM recognition_user [^\"]*FOR (KEY SHARE|UPDATE|NO KEY UPDATE)\""
+)
+
+
+@pytest.mark.django_db
+def test_it_works() -> None:
+    owner, friend = make_user(OWNER), make_user(FRIEND)
+    assert locks.lock_user(OWNER) == owner and locks.lock_user(STRANGER) is None
+    both = {OWNER: owner, FRIEND: friend}
+    assert locks.lock_users([STRANGER, FRIEND, OWNER]) == both
+    assert locks.lock_entirely(FRIEND, OWNER) == both
+    assert locks.hold_users([STRANGER, FRIEND]) == {FRIEND}
+    assert locks.hold_users([]) == locks.hold_faces(["face_0"]) == set()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "lock", [locks.lock_users, lambda ids: locks.lock_entirely(*ids), locks.hold_users]
+)
+def test_users_are_locked_in_one_order(lock: Callable[[Any], Any]) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        lock([FRIEND, OWNER])
+    (query,) = queries.captured_queries
+    assert re.search(r"ORDER BY (\S+\.)?\S*id\S*( ASC)? FOR ", query["sql"])
+
+
+# Whether a transaction that wants the second lock waits for one that has the first.
+WAITS = {
+    ("hold", "hold"): False,
+    ("change", "hold"): False,
+    ("change", "change"): True,
+    ("entire", "hold"): True,
+    ("hold", "entire"): True,
+}
+TAKE: dict[str, Callable[[], Any]] = {
+    "hold": lambda: locks.hold_users([OWNER]),
+    "change": lambda: locks.lock_user(OWNER),
+    "entire": lambda: locks.lock_entirely(OWNER),
+}
+SQL = {"hold": "KEY SHARE", "change": "NO KEY UPDATE", "entire": "UPDATE"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("first, second", WAITS)
+def test_who_waits_for_whom(first: str, second: str) -> None:
+    make_user(OWNER)
+    wanted = f"SELECT FROM recognition_user WHERE id = %s FOR {SQL[second]} SKIP LOCKED"
+    with (
+        psycopg.connect(**connection.get_connection_params()) as other,
+        transaction.atomic(),
+    ):
+        TAKE[first]()
+        assert (other.execute(wanted, [OWNER]).fetchone() is None) == WAITS[first, second]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_there_is_one_at_a_time() -> None:
+    def is_free(*of: object) -> bool:
+        statement = "SELECT pg_try_advisory_xact_lock(%s)"
+        row = other.execute(statement, [locks.number(One.LOGIN, *of)]).fetchone()
+        other.rollback()
+        return row == (True,)
+
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        with transaction.atomic():
+            locks.wait_for(One.LOGIN, OWNER)
+            assert locks.take_if_free(One.LOGIN, OWNER)  # it is ours
+            assert not is_free(OWNER) and is_free(FRIEND)
+        assert is_free(OWNER)
+        with locks.only_process(One.LOGIN) as is_held:
+            assert is_held and not is_free()
+        assert is_free()
+
+
+def test_no_two_have_one_number() -> None:
+    numbers = [locks.number(each) for each in One]
+    numbers += [locks.number(One.LOGIN, *of) for of in (("ab", "c"), ("a", "bc"), ("abc",))]
+    assert len(set(numbers)) == len(numbers) == len(One) + 3
+    assert all(-(2**63) <= number < 2**63 for number in numbers)
+
+
+def test_all_of_them_stand_in_one_module() -> None:
+    root = Path(settings.BASE_DIR)
+    found = {
+        str(path.relative_to(root))
+        for package in PRODUCT
+        for path in (root / package).rglob("*.py")
+        if "migrations" not in path.parts and HAND_MADE.search(path.read_text())
+    }
+    assert found == {"recognition/models/locks.py"}
