@@ -38,6 +38,12 @@ class ServiceViewSet(ViewSet):
     _body_bytes = 0
     _place: int | None = None
 
+    @classmethod
+    def get_extra_actions(cls) -> list[Any]:
+        """As they stand in the class, which is the order of the API description."""
+        names = list(vars(cls))
+        return sorted(super().get_extra_actions(), key=lambda action: names.index(action.__name__))
+
     def max_body_bytes(self) -> int:
         room: int = settings.BODY_ROOM_BYTES
         return room + self.pictures * settings.MAX_ENCODED_IMAGE_BYTES
