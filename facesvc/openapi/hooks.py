@@ -56,7 +56,7 @@ _BUSY: Schema = {
 def complete(result: Schema, **kwargs: Any) -> Schema:
     """A hook of drf-spectacular: adds addresses, forms, examples, and the failures."""
     result["servers"] = [
-        {"url": "/", "description": "The address that this description was loaded from"}
+        {"url": "/", "description": "Where this description came from"}
     ]
     if settings.FACESVC_PUBLIC_URL:
         result["servers"].append({"url": settings.FACESVC_PUBLIC_URL})
