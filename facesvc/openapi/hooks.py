@@ -55,9 +55,7 @@ _BUSY: Schema = {
 
 def complete(result: Schema, **kwargs: Any) -> Schema:
     """A hook of drf-spectacular: adds addresses, forms, examples, and the failures."""
-    result["servers"] = [
-        {"url": "/", "description": "Where this description came from"}
-    ]
+    result["servers"] = [{"url": "/", "description": "Where this description came from"}]
     if settings.FACESVC_PUBLIC_URL:
         result["servers"].append({"url": settings.FACESVC_PUBLIC_URL})
     shapes: Schema = result["components"]["schemas"]
