@@ -74,7 +74,7 @@ def running(data_dir: Path) -> str:
     from facesvc.postgres import locks
 
     path = data_dir / "locks" / "run"
-    if not path.exists() or locks.take_if_free(path):
+    if not path.exists() or locks.is_free(path):
         return ""
     return str(path.read_text().partition(", ")[2])
 

@@ -67,7 +67,7 @@ def execute(data_dir: Path, statement: str) -> psycopg.Cursor:
 
 
 def has_ended(data_dir: Path) -> bool:
-    return locks.take_if_free(data_dir / "locks" / "server")
+    return locks.is_free(data_dir / "locks" / "server")
 
 
 def test_it_works(server: Path) -> None:
