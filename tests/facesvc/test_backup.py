@@ -28,11 +28,12 @@ ANN, BOB = UUID(int=1), UUID(int=2)
 ENROL = """
 import json, sys
 from pathlib import Path
+from uuid import UUID
 from recognition.enrolment import enrolling
 from recognition.models import User
 for user_id, path in json.load(sys.stdin).items():
     User.objects.get_or_create(pk=user_id, defaults={"privacy_level": "public"})
-    enrolling.enrol(actor="test", user_id=user_id, image=Path(path).read_bytes())
+    enrolling.enrol(actor="test", user_id=UUID(user_id), image=Path(path).read_bytes())
 """
 # Who is found with each picture, and how many kept pictures can be opened.
 LOOK = """
