@@ -57,7 +57,7 @@ TEMPLATES = [
         },
     }
 ]
-# Of the operators, who log in to the admin pages.
+# The operators log in to the admin pages.
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -92,7 +92,7 @@ FACESVC_READY_NEEDS_PROVIDERS = spoofing.flag("FACESVC_READY_NEEDS_PROVIDERS", F
 )
 
 search = Topic("Search")
-# Of the HNSW index, for galleries beyond some hundred thousand faces. These find every true match
+# The HNSW index is for galleries beyond some hundred thousand faces. These find every true match
 # among 100,000 faces where pgvector's own values lose a third; see docs/sizing.md.
 # The ranges are pgvector's, but for the least ef_search: fewer than a search asks for.
 FACESVC_HNSW_M = search.whole("FACESVC_HNSW_M", 32, (2, 100)).says(

@@ -33,7 +33,7 @@ VIEWER_HEADER = "X-On-Behalf-Of"
 viewer_parameter = OpenApiParameter(
     VIEWER_HEADER, UUID, OpenApiParameter.HEADER, description="The same as `on_behalf_of`."
 )
-# Of register and verify: a form and JSON say it in the body.
+# For register and verify: a form and JSON say it in the body.
 _user_parameter = OpenApiParameter(
     "user_id", UUID, OpenApiParameter.QUERY, description="Only beside a bare picture."
 )

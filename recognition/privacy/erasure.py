@@ -38,7 +38,7 @@ def erase(user_id: UUID) -> Erasure:
 
 
 def _forget_in_audit(erasure: Erasure) -> None:
-    """Of people who are gone the log keeps when, who and what, and the id.
+    """The log keeps the id of people who are gone, and when who did what.
 
     The names of groups, the faces and who was merged go. The database allows just this change, and
     only when the user is gone.

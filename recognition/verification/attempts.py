@@ -186,7 +186,7 @@ def verdict_on(
     outcomes: dict[str, Outcome],
     history: risk.History,
 ) -> Verdict:
-    """Of a comparison that there was, with the outcomes of the checks and what came before."""
+    """Judges a comparison by the outcomes of its checks and by what came before."""
     face, level = comparison.probe.face, comparison.level
     if face is None:
         raise ValueError("nothing was compared")

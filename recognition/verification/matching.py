@@ -47,7 +47,7 @@ class UserComparison:
 
     @cached_property
     def result(self) -> str:
-        """Of the faces alone, whatever else speaks against the attempt."""
+        """What the faces alone say, whatever else speaks against the attempt."""
         if self.probe.face is None:
             return "no_face_detected"
         if self.nearest is None:
