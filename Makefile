@@ -101,11 +101,11 @@ bench-frames: .venv/dev.stamp .env  ## What a frame of a call costs beside its i
 
 backup: .venv/run.stamp .env  ## Save the database (FILE=faces.backup); also while it runs
 	@test -n "$(FILE)" || { echo "Which file? make backup FILE=faces.backup" >&2; exit 2; }
-	@$(BIN)/python -m facesvc.backup save "$(FILE)"
+	@$(BIN)/python manage.py backup "$(FILE)"
 
 restore: .venv/run.stamp .env  ## Bring it back (FILE=faces.backup, ARGS=--replace); not while it runs
 	@test -n "$(FILE)" || { echo "Which file? make restore FILE=faces.backup" >&2; exit 2; }
-	@$(BIN)/python -m facesvc.backup restore "$(FILE)" $(ARGS)
+	@$(BIN)/python manage.py restore "$(FILE)" $(ARGS)
 
 lock: .venv/dev.stamp  ## Resolve pyproject.toml into requirements/*.txt
 	@echo "Resolving the newest allowed versions (photos, bench and hnswlib.txt are kept by hand)"

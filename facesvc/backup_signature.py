@@ -19,10 +19,6 @@ _LENGTH = len("\nfacesvc backup, HMAC-SHA256 \n") + 64
 _CHUNK = 1024**2
 
 
-class SignatureError(Exception):
-    """The file is not one that this installation made; the message says why."""
-
-
 def sign(file: Path) -> None:
     """Append the line."""
     with file.open("rb") as content:
@@ -31,15 +27,18 @@ def sign(file: Path) -> None:
         end.write(f"\nfacesvc backup, HMAC-SHA256 {digest}\n".encode())
 
 
-def check(content: BinaryIO, name: object) -> None:
-    """That of an open file, which nobody else may be able to change. Raises SignatureError."""
+def problem_with(content: BinaryIO) -> str:
+    """What is wrong with an open file, to be read after its name; empty if we have signed it.
+
+    Nobody else may be able to change the file.
+    """
     length = max(0, content.seek(0, os.SEEK_END) - _LENGTH)
     content.seek(length)
     line = _LINE.fullmatch(content.read())
     if not line:
-        raise SignatureError(f"{name} has no signature.")
-    if not hmac.compare_digest(line[1].decode(), _digest(content, length)):
-        raise SignatureError(f"{name} was changed, or made with another SECRET_KEY.")
+        return "has no signature"
+    is_ours = hmac.compare_digest(line[1].decode(), _digest(content, length))
+    return "" if is_ours else "was changed, or made with another SECRET_KEY"
 
 
 def _digest(content: BinaryIO, length: int) -> str:

@@ -104,7 +104,6 @@ _TWICE = {"Command", "Attempt"}
 # The answers of the API have the names of what they describe.
 _ANSWERS = {"answers", "session_answers"}
 IMPORTED_IN_FUNCTIONS = {
-    "facesvc/backup.py": "it works on files before Django is set up",
     "facesvc/running/gunicorn_conf.py": "only its processes that answer need Django",
     "recognition/inference/pack/weights.py": "only a conversion needs onnx",
 }

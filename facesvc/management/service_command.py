@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from facesvc.postgres.cluster import DatabaseError
 from recognition.api.tokens import NotTheIssuerError
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
@@ -13,6 +14,7 @@ from recognition.model_change.activation import ModelChangeInProgressError
 from recognition.privacy.sealing import UnreadableError
 
 _EXPECTED = (
+    DatabaseError,
     ModelChangeInProgressError,
     ImageError,
     NotTheIssuerError,

@@ -109,7 +109,7 @@ def test_it_serves(tmp_path: Path) -> None:
             )
 
         run("manage.py", "migrate", "--noinput")
-        assert run("-m", "facesvc.backup", "finish") == "0 templates are listed.\n"
+        assert run("manage.py", "restore", "--finish") == "0 templates are listed.\n"
         token = run("manage.py", "issue_token", "--service", "test").strip()
         with serving(target, environment, port):
             wait_for_the_probe(target, environment, port)

@@ -1,4 +1,4 @@
-"""`python -m facesvc.backup` against embedded servers of its own: saved, restored, keys lost."""
+"""`manage.py backup` and `restore` on embedded servers of their own: saved, restored, keys lost."""
 
 import json
 import os
@@ -63,12 +63,13 @@ import json, sys
 from pathlib import Path
 from facesvc import backup, backup_signature
 file, other = map(Path, json.load(sys.stdin))
-check = backup_signature.check
-def check_and_change(*arguments):
-    check(*arguments)
+check = backup_signature.problem_with
+def check_and_change(copy):
+    problem = check(copy)
     file.write_bytes(other.read_bytes())
-backup_signature.check = check_and_change
-backup.restore(file, replace=False, erased=None, unsigned=False)
+    return problem
+backup_signature.problem_with = check_and_change
+backup.restore(file, replace=False, erased={}, unsigned=False)
 """
 
 
@@ -92,13 +93,8 @@ class Place:
             timeout=2 * PATIENCE,
         )
 
-    def manage(self, *arguments: str, given: object = None) -> str:
-        done = self.run("manage.py", *arguments, given=given)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def backup(self, *arguments: object) -> str:
-        done = self.run("-m", "facesvc.backup", *map(str, arguments))
+    def manage(self, *arguments: object, given: object = None) -> str:
+        done = self.run("manage.py", *map(str, arguments), given=given)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -139,7 +135,7 @@ def home(folder: Path) -> Place:
 @pytest.fixture(scope="module")
 def saved(home: Place, folder: Path) -> Path:
     file = folder / "faces.backup"
-    home.backup("save", file)
+    home.manage("backup", file)
     return file
 
 
@@ -151,16 +147,16 @@ def test_with_lost_crop_keys_the_search_works(home: Place, saved: Path, folder: 
     before = home.look(*photos)
     assert before == {"found": [[str(ANN)], [str(BOB)]], "readable": 2, "kept": 2}
     elsewhere = place(folder, "elsewhere", **{**home.keys, "FACESVC_CROP_KEYS": new_key()})
-    said = elsewhere.backup("restore", saved)
+    said = elsewhere.manage("restore", saved)
     assert "2 of 2 kept pictures cannot be opened" in said
     assert elsewhere.look(*photos) == {**before, "readable": 0}
     # With the key they are pictures again.
     elsewhere.keys = home.keys
     assert elsewhere.look(*photos) == before
-    refused = elsewhere.run("-m", "facesvc.backup", "restore", str(saved))
+    refused = elsewhere.run("manage.py", "restore", str(saved))
     assert refused.returncode == 1 and "--replace" in refused.stderr
     elsewhere.keys = {**home.keys, "FACESVC_TEMPLATE_KEYS": new_key()}
-    assert "Nothing can be searched" in elsewhere.backup("restore", saved, "--replace")
+    assert "Nothing can be searched" in elsewhere.manage("restore", saved, "--replace")
     elsewhere.manage("rotate_keys")
     assert elsewhere.look(*photos) == before
 
@@ -168,20 +164,20 @@ def test_with_lost_crop_keys_the_search_works(home: Place, saved: Path, folder: 
 def test_who_was_erased_since_stays_so(home: Place, saved: Path, folder: Path) -> None:
     photos = folder / "ann.png", folder / "bob.png"
     here = place(folder, "here", **home.keys)
-    here.backup("restore", saved)
+    here.manage("restore", saved)
     here.manage("erase_user", str(ANN))
     erased = folder / "erased.txt"
-    erased.write_text(here.backup("erasures"))
+    erased.write_text(here.manage("erasures"))
     assert erased.read_text().startswith(f"{ANN} 20")
-    assert f"{ANN}: erased on" in here.backup("restore", saved, "--replace")
+    assert f"{ANN}: erased on" in here.manage("restore", saved, "--replace")
     assert here.look(*photos) == {"found": [[], [str(BOB)]], "readable": 1, "kept": 1}
     # The database is lost, and the list is not.
     new = place(folder, "new", **home.keys)
-    assert f"{ANN}: erased on" in new.backup("restore", saved, "--erased", erased)
+    assert f"{ANN}: erased on" in new.manage("restore", saved, "--erased", erased)
     assert new.look(*photos)["found"] == [[], [str(BOB)]]
     # Who came back is somebody new.
     new.manage("shell", "--verbosity=0", "-c", ENROL, given={str(ANN): str(photos[0])})
-    assert new.backup("erase-again", erased) == ""
+    assert "erased on" not in new.manage("restore", "--finish", "--erased", erased)
     assert new.look(*photos)["found"] == [[str(ANN)], [str(BOB)]]
 
 
@@ -202,12 +198,12 @@ for user_id in json.load(sys.stdin):
 def test_who_was_no_user_is_erased_again_too(home: Place, saved: Path, folder: Path) -> None:
     """And a backup that is restored by other means is finished by one command."""
     there, carl, erased = place(folder, "carl", **home.keys), str(UUID(int=3)), folder / "carl.txt"
-    there.backup("restore", saved)
+    there.manage("restore", saved)
     there.manage("shell", "--verbosity=0", "-c", JOB, given=[carl])
     with_job = folder / "carl.backup"
-    there.backup("save", with_job)
+    there.manage("backup", with_job)
     there.manage("erase_user", carl)
-    erased.write_text(there.backup("erasures"))
+    erased.write_text(there.manage("erasures"))
     new = place(folder, "new of carl", **home.keys)
     url = database.embedded_url(new.folder)
     subprocess.run(
@@ -215,9 +211,9 @@ def test_who_was_no_user_is_erased_again_too(home: Place, saved: Path, folder: P
         check=True,
     )
     database.release(new.folder.resolve())
-    said = new.backup("finish", "--erased", erased)
+    said = new.manage("restore", "--finish", "--erased", erased)
     assert f"{carl}: erased on" in said and "1 jobs" in said
-    assert "erased on" not in new.backup("finish", "--erased", erased)
+    assert "erased on" not in new.manage("restore", "--finish", "--erased", erased)
     assert new.look(folder / "ann.png")["found"] == [[str(ANN)]]
 
 
@@ -232,26 +228,26 @@ for user_id in json.load(sys.stdin):
 def test_two_restorations_bring_nobody_back(home: Place, saved: Path, folder: Path) -> None:
     """First a backup from before the person came, then one from before they were erased."""
     there, dan = place(folder, "dan", **home.keys), str(UUID(int=4))
-    there.backup("restore", saved)
+    there.manage("restore", saved)
     there.manage("shell", "--verbosity=0", "-c", USER, given=[dan])
     with_dan = folder / "dan.backup"
-    there.backup("save", with_dan)
+    there.manage("backup", with_dan)
     there.manage("erase_user", dan)
-    at = there.backup("erasures")
+    at = there.manage("erasures")
     assert at.startswith(dan)
-    assert "nothing is held" in there.backup("restore", saved, "--replace")
-    assert there.backup("erasures") == at
-    assert f"{dan}: erased on" in there.backup("restore", with_dan, "--replace")
+    assert "nothing is held" in there.manage("restore", saved, "--replace")
+    assert there.manage("erasures") == at
+    assert f"{dan}: erased on" in there.manage("restore", with_dan, "--replace")
 
 
 def test_a_newer_database_is_not_replaced(home: Place, saved: Path, folder: Path) -> None:
     newer = place(folder, "newer", **home.keys)
-    newer.backup("restore", saved)
+    newer.manage("restore", saved)
     table = "CREATE TABLE recognition_new (user_id uuid REFERENCES recognition_user)"
     with psycopg.connect(database.embedded_url(newer.folder), autocommit=True) as connection:
         connection.execute(table)
     database.release(newer.folder.resolve())
-    done = newer.run("-m", "facesvc.backup", "restore", str(saved), "--replace")
+    done = newer.run("manage.py", "restore", str(saved), "--replace")
     assert done.returncode == 1 and "which has no recognition_new:" in done.stderr
     assert newer.look(folder / "ann.png")["found"] == [[str(ANN)]]
 
@@ -261,18 +257,17 @@ def test_a_database_from_before_the_first_release(
 ) -> None:
     """No migration leads from there: nothing is migrated, restored or dropped."""
     former = place(folder, "former", **home.keys)
-    former.backup("restore", saved)
+    former.manage("restore", saved)
     with psycopg.connect(database.embedded_url(former.folder), autocommit=True) as connection:
         connection.execute("UPDATE django_migrations SET name = '0001_jobs' WHERE app = 'batch'")
     database.release(former.folder.resolve())
-    former.backup("save", tmp_path / "former.backup")
+    former.manage("backup", tmp_path / "former.backup")
     there = place(folder, "current", **home.keys)
-    there.backup("restore", saved)
-    backup = ("-m", "facesvc.backup")
+    there.manage("restore", saved)
     for refused in (
         former.run("manage.py", "migrate"),
-        former.run(*backup, "finish"),
-        there.run(*backup, "restore", str(tmp_path / "former.backup"), "--replace"),
+        former.run("manage.py", "restore", "--finish"),
+        there.run("manage.py", "restore", str(tmp_path / "former.backup"), "--replace"),
     ):
         assert refused.returncode == 1 and "Traceback" not in refused.stderr
         assert "was made before the first release" in refused.stderr
@@ -282,19 +277,19 @@ def test_a_database_from_before_the_first_release(
 def test_a_broken_file_changes_nothing(home: Place, saved: Path, folder: Path) -> None:
     photo = folder / "ann.png"
     there = place(folder, "there", **home.keys)
-    there.backup("restore", saved)
+    there.manage("restore", saved)
     data = saved.read_bytes()
     for cut in (0, 100, len(data) // 2, len(data) - 1000):
         (folder / "broken.backup").write_bytes(data[:cut])
         broken = ("restore", str(folder / "broken.backup"), "--replace", "--unsigned")
-        done = there.run("-m", "facesvc.backup", *broken)
+        done = there.run("manage.py", *broken)
         assert done.returncode == 1 and "the database is as it was" in done.stderr
     assert there.look(photo)["found"] == [[str(ANN)]]
 
 
 def test_not_while_it_is_in_use(home: Place, saved: Path) -> None:
     with psycopg.connect(database.embedded_url(home.folder)):
-        done = home.run("-m", "facesvc.backup", "restore", str(saved), "--replace")
+        done = home.run("manage.py", "restore", str(saved), "--replace")
     database.release(home.folder.resolve())
     assert done.returncode == 1 and "stop the service first" in done.stderr
 
@@ -329,7 +324,7 @@ def test_data_alone_needs_list_anew(home: Place, saved: Path, folder: Path) -> N
 
 def test_an_existing_file_stays(home: Place, saved: Path) -> None:
     before = saved.read_bytes()
-    done = home.run("-m", "facesvc.backup", "save", str(saved))
+    done = home.run("manage.py", "backup", str(saved))
     assert done.returncode == 1 and "exists already" in done.stderr
     assert saved.read_bytes() == before
 
@@ -353,14 +348,14 @@ def test_a_file_that_we_did_not_make_is_not_run(
     for name, changed in files.items():
         file = tmp_path / name
         file.write_bytes(changed)
-        done = elsewhere.run("-m", "facesvc.backup", "restore", str(file))
+        done = elsewhere.run("manage.py", "restore", str(file))
         assert (done.returncode, "--unsigned" in done.stderr) == (1, True), name
     elsewhere.keys["SECRET_KEY"] = "another-" * 8
-    done = elsewhere.run("-m", "facesvc.backup", "restore", str(saved))
+    done = elsewhere.run("manage.py", "restore", str(saved))
     assert done.returncode == 1 and "another SECRET_KEY" in done.stderr
     assert not elsewhere.manage("showmigrations", "--plan", "recognition").count("[X]")
     # Who knows where it is from may say so.
-    elsewhere.backup("restore", tmp_path / "unsigned", "--unsigned")
+    elsewhere.manage("restore", tmp_path / "unsigned", "--unsigned")
     assert elsewhere.look(folder / "ann.png")["found"] == [[str(ANN)]]
 
 
@@ -369,7 +364,7 @@ def test_what_was_checked_is_restored(
 ) -> None:
     empty = place(folder, "empty", **home.keys)
     empty.manage("migrate", "--verbosity=0")
-    empty.backup("save", tmp_path / "other.backup")
+    empty.manage("backup", tmp_path / "other.backup")
     shutil.copy(saved, tmp_path / "checked.backup")
     names = [str(tmp_path / name) for name in ("checked.backup", "other.backup")]
     target = place(folder, "target", **home.keys)
@@ -379,5 +374,5 @@ def test_what_was_checked_is_restored(
 
 
 def test_a_missing_file_is_named(home: Place, tmp_path: Path) -> None:
-    done = home.run("-m", "facesvc.backup", "restore", str(tmp_path / "no.backup"), "--replace")
+    done = home.run("manage.py", "restore", str(tmp_path / "no.backup"), "--replace")
     assert done.returncode == 1 and "No such file" in done.stderr
