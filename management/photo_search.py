@@ -12,7 +12,7 @@ from recognition.inference.pipeline import DetectedFace
 from recognition.packs import engine
 from recognition.packs.engine import Engine
 from recognition.packs.thresholds import BASIC
-from recognition.processes.stages import stage
+from recognition.processes.capacity import stage
 
 # The most faces of a photo that are looked up, the main one first, and people shown for each.
 _FACES, _PEOPLE = 4, 12

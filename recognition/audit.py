@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from recognition.models import AuditEvent
-from recognition.processes.current_request import NONE, request_id
+from recognition.processes.current_request import NO_ID, current
 
 SYSTEM = "system"
 _LONGEST = 110  # characters of an actor
@@ -43,7 +43,7 @@ def note(
     `user_id` is whose history it belongs to, `other_user_id` who else it belongs to, `viewer_id` on
     whose behalf the actor acted. The database lets nobody change it afterwards.
     """
-    current = request_id.get()
+    request_id = current.get().id
     return AuditEvent.objects.create(
         actor=actor,
         action=action,
@@ -51,6 +51,6 @@ def note(
         face_id=face_id,
         other_user_id=other_user_id,
         viewer_id=viewer_id,
-        request_id="" if current == NONE else current,
+        request_id="" if request_id == NO_ID else request_id,
         details=details,
     )

@@ -55,7 +55,7 @@ def codes_raised(path: Path) -> set[str]:
             continue
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
         values = [each.value for each in node.keywords if each.arg == "code"]
-        if name in {"ServiceError", "ImageError", "TokenError", "_body", "_failure"}:
+        if name in {"ServiceError", "ImageError", "TokenError", "_body", "failure", "_failure"}:
             values += node.args[:2]
         codes |= {
             value.value

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from threading import BoundedSemaphore
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.identification import face_budget
 from recognition.processes import capacity
-from recognition.processes.capacity import OverloadedError
+from recognition.processes.slots import OverloadedError
 
 # A process has few threads for all requests, and a batch takes its own for seconds.
 _room = BoundedSemaphore(2)
@@ -90,8 +91,7 @@ def _answer(
         if results and not caller.is_service:
             time.sleep(2 * capacity.LOOK_SECONDS)  # a single picture of the user goes first
         try:
-            limit = capacity.limit_of_seconds(left) if results else capacity.current_limit()
-            with capacity.waiting(limit):
+            with capacity.waiting(left) if results else nullcontext():
                 outcome = _outcome(caller, kind, options, item)
         except OverloadedError:
             if not results:

@@ -24,7 +24,7 @@ from recognition.identification import identifying
 from recognition.inference.images import ImageError
 from recognition.inference.pack.declaration import PackError
 from recognition.models import CountedKind
-from recognition.processes.capacity import OverloadedError
+from recognition.processes.slots import OverloadedError
 
 logger = logging.getLogger(__name__)
 

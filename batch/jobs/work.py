@@ -28,7 +28,7 @@ from recognition.inference.pack.declaration import PackError
 from recognition.models import locks
 from recognition.privacy import sealing
 from recognition.privacy.sealing import UnreadableError
-from recognition.processes import stages
+from recognition.processes.current_request import CurrentRequest, answering
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def process(claimed: Item) -> bool:
     You can run it any number of times, even concurrently.
     """
     try:
-        with stages.collected() as spent, transaction.atomic():
+        with answering(CurrentRequest()) as picture, transaction.atomic():
             _do(claimed)
     except _NoLongerWantedError:
         jobs.finish(claimed.job_id)
@@ -149,7 +149,7 @@ def process(claimed: Item) -> bool:
         _put_off(claimed)
         return False
     which = {"item": claimed.pk, "job": claimed.job.job_id, "attempt": claimed.attempts}
-    logger.info("item", extra={**which, **stages.milliseconds(spent)})
+    logger.info("item", extra={**which, **picture.milliseconds()})
     return True
 
 

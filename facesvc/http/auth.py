@@ -9,6 +9,7 @@ from rest_framework.request import Request
 
 from recognition.access import Caller
 from recognition.api import tokens
+from recognition.processes.current_request import current
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module
@@ -30,8 +31,7 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed("The token is not valid.") from None
         except tokens.TokenError as error:
             raise AuthenticationFailed(str(error), code=error.code) from None
-        # For the log.
-        request._request.META["facesvc.caller"] = "service" if caller.is_service else "user"
+        current.get().caller = "service" if caller.is_service else "user"
         return caller, tokens.signed_part(token)
 
     def authenticate_header(self, request: Request) -> str:

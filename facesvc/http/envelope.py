@@ -4,18 +4,20 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from django.http import HttpRequest
+from django.conf import settings
 from rest_framework.renderers import JSONRenderer
 
 from recognition.packs import engine
+from recognition.processes.current_request import current
 
 
-def metadata(request: HttpRequest) -> dict[str, str]:
-    elapsed = time.perf_counter() - request.META["facesvc.started"]
+def metadata() -> dict[str, str]:
+    """Beside each answer. `model_version` is that of the configured pack where nothing computed."""
+    request = current.get()
     return {
-        "request_id": request.META["facesvc.request_id"],
-        "processing_time": f"{round(elapsed * 1000)}ms",
-        "model_version": engine.used().model_version,
+        "request_id": request.id,
+        "processing_time": f"{round((time.perf_counter() - request.started) * 1000)}ms",
+        "model_version": request.model_version or engine.pack(settings.FACESVC_PACK).model_version,
         "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 
@@ -29,12 +31,8 @@ class EnvelopeRenderer(JSONRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Any = None,
     ) -> bytes:
-        request, response = renderer_context["request"], renderer_context["response"]
+        response = renderer_context["response"]
         key = "error" if response.exception else "data"
-        envelope = {
-            "success": not response.exception,
-            key: data,
-            "metadata": metadata(request._request),
-        }
+        envelope = {"success": not response.exception, key: data, "metadata": metadata()}
         body: bytes = super().render(envelope, accepted_media_type, renderer_context)
         return body

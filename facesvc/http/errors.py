@@ -4,13 +4,12 @@ import logging
 from typing import Any
 
 from django.core.exceptions import (
-    DisallowedHost,
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
     TooManyFilesSent,
 )
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.http import Http404, HttpResponse, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -95,40 +94,11 @@ def _body(code: str, message: str, details: Any = None) -> dict[str, Any]:
     return {"code": code, "message": message, "details": details or {}}
 
 
-def _failure(request: HttpRequest, code: str, message: str) -> HttpResponse:
+def failure(code: str, message: str) -> HttpResponse:
+    """The answer where no view of the API is: to a strange path, or before and after the views."""
     daily_counts.note(CountedKind.REFUSAL, code)
-    body = {"success": False, "error": _body(code, message), "metadata": metadata(request)}
-    return JsonResponse(body, status=STATUS[code])
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    message = "The request is not acceptable."
-    if isinstance(exception, DisallowedHost):
-        message = "The host that the request asks for is not in ALLOWED_HOSTS."
-    return _failure(request, "invalid_request", message)
-
-
-def payload_too_large(request: HttpRequest) -> HttpResponse:
-    return _failure(request, "payload_too_large", "The body is too long.")
-
-
-def unavailable(request: HttpRequest) -> HttpResponse:
-    message = "Too many requests are being worked on; try again."
-    response = _failure(request, "unavailable", message)
-    response["Retry-After"] = _RETRY_AFTER["unavailable"]
+    body = {"success": False, "error": _body(code, message), "metadata": metadata()}
+    response = JsonResponse(body, status=STATUS[code])
+    if code in _RETRY_AFTER:
+        response["Retry-After"] = _RETRY_AFTER[code]
     return response
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _failure(request, "not_found", "There is nothing here.")
-
-
-def wrong_token(request: HttpRequest) -> HttpResponse:
-    response = _failure(request, "invalid_token", "The token is not valid.")
-    response["WWW-Authenticate"] = 'Bearer realm="facesvc metrics"'
-    return response
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    message = "Something went wrong on our side; the request id is in the log."
-    return _failure(request, "internal_error", message)

@@ -1,4 +1,4 @@
-"""Answers failures: under /admin/ with a page for people, elsewhere as the API does."""
+"""Answers failures outside of the API's views: under /admin/ with a page for people."""
 
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
@@ -6,33 +6,37 @@ from django.template.loader import render_to_string
 from django.views import defaults
 
 from facesvc.http import errors
+from facesvc.http.error_codes import STATUS
+from recognition.processes.current_request import current
 
 _ADMIN = "/admin/"
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    # Only this host has admin pages.
-    if not _is_for_people(request) or isinstance(exception, DisallowedHost):
-        return errors.bad_request(request, exception)
-    return _page(
-        400,
+    if isinstance(exception, DisallowedHost):  # only this host has admin pages
+        message = "The host that the request asks for is not in ALLOWED_HOSTS."
+        return errors.failure("invalid_request", message)
+    return _failure(
+        request,
+        "invalid_request",
+        "The request is not acceptable.",
         "The page cannot be shown like this",
         "Something in the address or in a filter is not valid. Go back and choose another value.",
     )
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if not _is_for_people(request):
-        return errors.not_found(request, exception)
-    return _page(
-        404,
+    return _failure(
+        request,
+        "not_found",
+        "There is nothing here.",
         "There is no such page",
         "What it showed may have been erased, merged or purged, or the address has a mistake.",
     )
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if not _is_for_people(request):
+    if not request.path.startswith(_ADMIN):
         return defaults.permission_denied(request, exception)
     return _page(
         403,
@@ -43,42 +47,44 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def payload_too_large(request: HttpRequest) -> HttpResponse:
-    if not _is_for_people(request):
-        return errors.payload_too_large(request)
-    return _page(
-        413,
+    return _failure(
+        request,
+        "payload_too_large",
+        "The body is too long.",
         "This is too long",
         "A form of these pages takes 64 KB. Nothing was done; go back and send less.",
     )
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:
-    """The page has the headers of the API's answer, which say when to try again."""
-    answer = errors.unavailable(request)
-    if not _is_for_people(request):
-        return answer
-    page = _page(
-        503,
+    return _failure(
+        request,
+        "unavailable",
+        "Too many requests are being worked on; try again.",
         "The service is overloaded",
         "Nothing was done. Wait some seconds, and load the page again.",
     )
-    page["Retry-After"] = answer["Retry-After"]
-    return page
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if not _is_for_people(request):
-        return errors.server_error(request)
-    number = request.META.get("facesvc.request_id", "")
-    return _page(
-        500,
+    return _failure(
+        request,
+        "internal_error",
+        "Something went wrong on our side; the request id is in the log.",
         "Something went wrong",
-        f"The log of the service says what, under the request id {number}.",
+        f"The log of the service says what, under the request id {current.get().id}.",
     )
 
 
-def _is_for_people(request: HttpRequest) -> bool:
-    return request.path.startswith(_ADMIN)
+def _failure(request: HttpRequest, code: str, message: str, title: str, words: str) -> HttpResponse:
+    """The API's answer; for people a page with its headers, which say when to try again."""
+    answer = errors.failure(code, message)
+    if not request.path.startswith(_ADMIN):
+        return answer
+    page = _page(STATUS[code], title, words)
+    if "Retry-After" in answer:
+        page["Retry-After"] = answer["Retry-After"]
+    return page
 
 
 def _page(status: int, title: str, words: str) -> HttpResponse:

@@ -47,9 +47,11 @@ def observe(request: HttpRequest, response: HttpResponse, seconds: float) -> Non
 @require_safe
 def view(request: HttpRequest) -> HttpResponse:
     if not (settings.FACESVC_METRICS_TOKEN or settings.FACESVC_METRICS_OPEN):
-        return errors.not_found(request, LookupError("no metrics without a token"))
+        return errors.failure("not_found", "There is nothing here.")
     if not settings.FACESVC_METRICS_OPEN and not _has_token(request):
-        return errors.wrong_token(request)
+        response = errors.failure("invalid_token", "The token is not valid.")
+        response["WWW-Authenticate"] = 'Bearer realm="facesvc metrics"'
+        return response
     text = b"".join(generate_latest(registry) for registry in _registries())
     return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
 

@@ -4,6 +4,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from threading import Lock
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
@@ -11,8 +12,8 @@ from django.middleware import common
 
 from facesvc.http import failures, metrics
 from facesvc.monitoring import logs, tracing
-from recognition.packs import engine
-from recognition.processes import capacity, current_request, stages
+from recognition.processes.current_request import CurrentRequest, WaitLimit, answering
+from recognition.processes.slots import REFUSED
 
 # An id that is longer, or has other characters, does not belong in a log line or a header.
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -27,56 +28,55 @@ class RequestContextMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
-        request_id = given if _SANE_ID.fullmatch(given) else str(uuid.uuid4())
-        request.META["facesvc.request_id"] = request_id
-        token = current_request.request_id.set(request_id)
-        try:
-            return self._answer(request, request_id)
-        finally:
-            # The next line that this thread logs may belong to no request, or to a broken one.
-            current_request.request_id.reset(token)
-
-    def _answer(self, request: HttpRequest, request_id: str) -> HttpResponse:
-        request.META["facesvc.started"] = time.perf_counter()
-        engine.forget_used()
-        with (
-            tracing.of_request(request) as answered,
-            stages.collected() as spent,
-            capacity.waiting(capacity.limit_of_request()),
-        ):
+        carried = CurrentRequest(
+            id=given if _SANE_ID.fullmatch(given) else str(uuid.uuid4()),
+            limit=WaitLimit(settings.FACESVC_INFERENCE_WAIT_SECONDS, takes_place=True),
+        )
+        with answering(carried), tracing.around(request):
             response = self._get_response(request)
-            answered(response)
-        response["X-Request-ID"] = request_id
-        for name, value in request.META.get("facesvc.rate_limit", {}).items():
-            response[name] = value
-        if request.path.startswith(_API):
-            # Answers are about people's faces: no browser or proxy may keep them.
-            response.setdefault("Cache-Control", "no-store")
-        seconds = time.perf_counter() - request.META["facesvc.started"]
-        metrics.observe(request, response, seconds)
-        total = round(seconds * 1000, 1)
-        logs.request_line(request, response, total, stages.milliseconds(spent))
+            carried.status = response.status_code
+            response["X-Request-ID"] = carried.id
+            for name, value in carried.rate_limit.items():
+                response[name] = value
+            if request.path.startswith(_API):
+                # Answers are about people's faces: no browser or proxy may keep them.
+                response.setdefault("Cache-Control", "no-store")
+            seconds = time.perf_counter() - carried.started
+            metrics.observe(request, response, seconds)
+            logs.request_line(request, response, round(seconds * 1000, 1))
         return response
 
 
 class AdmissionMiddleware:
     """Refuses requests at once when the threads of this process have no room for them.
 
-    Probes pass: a process whose requests all wait for the database is alive, and says so.
+    What requests may wait for, such as the database, cannot take the last threads. Probes pass: a
+    process whose requests all wait is alive, and says so.
     """
+
+    _FREE_THREADS = 2
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
+        self._inside = 0
+        self._lock = Lock()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path in PAST_THE_PROXY:
             return self._get_response(request)
-        if not capacity.admission.enter():
+        computing = settings.FACESVC_INFERENCE_AT_ONCE + settings.FACESVC_INFERENCE_WAITING
+        room = max(computing, settings.WEB_THREADS - self._FREE_THREADS)
+        with self._lock:
+            has_room = self._inside < room
+            self._inside += has_room
+        if not has_room:
+            REFUSED.labels("threads").inc()
             return failures.unavailable(request)
         try:
             return self._get_response(request)
         finally:
-            capacity.admission.leave()
+            with self._lock:
+                self._inside -= 1
 
 
 class CommonMiddleware(common.CommonMiddleware):

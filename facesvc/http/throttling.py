@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from recognition.access import Caller
+from recognition.processes.current_request import current
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module
@@ -99,7 +100,7 @@ class TokenThrottle(BaseThrottle):
         has_room, windows = count(str(request.auth), limits)
         # The window that is full soonest, and the full window that lasts longest.
         nearest = min(windows, key=lambda window: (window.remaining, -window.left))
-        request.META["facesvc.rate_limit"] = {
+        current.get().rate_limit = {
             "RateLimit-Limit": str(nearest.limit),
             "RateLimit-Remaining": str(nearest.remaining),
             "RateLimit-Reset": str(max(1, round(nearest.left))),

@@ -7,14 +7,13 @@ user's id in a path.
 import logging
 import re
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from pythonjsonlogger.json import JsonFormatter
 
 from facesvc.monitoring import terminal
-from recognition.processes.current_request import request_id
+from recognition.processes.current_request import current
 
 logger = logging.getLogger("facesvc.requests")
 
@@ -81,7 +80,7 @@ class RequestIdFilter(logging.Filter):
     """Adds the id of the request that is being answered."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = request_id.get()
+        record.request_id = current.get().id
         return True
 
 
@@ -133,16 +132,14 @@ def method_of(request: HttpRequest) -> str:
 
 def caller_of(request: HttpRequest) -> str:
     """The kind of the caller: user, service, operator (of the admin pages) or nobody."""
-    known: str | None = request.META.get("facesvc.caller")
     # Only if a view has read it: otherwise this would query the database.
     operator = getattr(request, "_cached_user", None)
-    return known or ("operator" if operator and operator.is_authenticated else "nobody")
+    is_operator = operator and operator.is_authenticated
+    return current.get().caller or ("operator" if is_operator else "nobody")
 
 
-def request_line(
-    request: HttpRequest, response: HttpResponse, total_ms: float, stages: Mapping[str, float]
-) -> None:
-    """Logs the line of a request; `stages` maps the name of a field to milliseconds."""
+def request_line(request: HttpRequest, response: HttpResponse, total_ms: float) -> None:
+    """Logs the line of the current request, with the time of each of its stages."""
     failure = getattr(response, "data", None) if response.status_code >= 400 else None
     fields: dict[str, Any] = {
         "route": route_of(request),
@@ -151,6 +148,6 @@ def request_line(
         "error": failure.get("code") if isinstance(failure, dict) else None,
         "caller": caller_of(request),
         "total_ms": total_ms,
-        **stages,
+        **current.get().milliseconds(),
     }
     logger.info("request", extra={key: value for key, value in fields.items() if value is not None})

@@ -7,18 +7,21 @@ statements stay here.
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
 from facesvc.monitoring.logs import method_of, route_of
-from recognition.processes import stages
+from recognition.processes import capacity
+from recognition.processes.current_request import current
 
 logger = logging.getLogger(__name__)
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _tracer: Any = None
+# What goes around a request.
+around: Callable[[HttpRequest], AbstractContextManager[object]] = nullcontext
 
 
 def is_wanted(environment: "os._Environ[str] | dict[str, str]") -> bool:
@@ -47,9 +50,9 @@ def start() -> None:
 
 def use(provider: Any) -> None:
     """Trace everything with this provider from now on."""
-    global _tracer
+    global _tracer, around
     _tracer = provider.get_tracer("facesvc")
-    stages.around = _span
+    around, capacity.around = _request_span, _span
 
 
 def _span(name: str, **options: Any) -> Any:
@@ -59,23 +62,16 @@ def _span(name: str, **options: Any) -> Any:
 
 
 @contextmanager
-def of_request(request: HttpRequest) -> Iterator[Callable[[HttpResponse], None]]:
-    """Yields a function that you call with the answer."""
-    if _tracer is None:
-        yield lambda response: None
-        return
+def _request_span(request: HttpRequest) -> Iterator[None]:
     from opentelemetry.propagate import extract
     from opentelemetry.trace import SpanKind
 
     method = method_of(request)
     headers = {name.lower(): value for name, value in request.headers.items()}
     with _span(method, context=extract(headers), kind=SpanKind.SERVER) as span:
-
-        def answered(response: HttpResponse) -> None:
-            span.update_name(f"{method} {route_of(request)}")
-            span.set_attribute("http.request.method", method)
-            span.set_attribute("http.route", route_of(request))
-            span.set_attribute("http.response.status_code", response.status_code)
-            span.set_attribute("facesvc.request_id", request.META["facesvc.request_id"])
-
-        yield answered
+        yield
+        span.update_name(f"{method} {route_of(request)}")
+        span.set_attribute("http.request.method", method)
+        span.set_attribute("http.route", route_of(request))
+        span.set_attribute("http.response.status_code", current.get().status)
+        span.set_attribute("facesvc.request_id", current.get().id)

@@ -16,7 +16,7 @@ from recognition.admin.kit import VIEW_PICTURES, actor_of
 from recognition.inference.images import ImageError
 from recognition.models import Face
 from recognition.processes import capacity
-from recognition.processes.capacity import OverloadedError
+from recognition.processes.slots import OverloadedError
 
 _NEEDED = (VIEW_PICTURES, "recognition.view_user", "recognition.view_face")
 

@@ -17,7 +17,7 @@ from rest_framework.viewsets import ViewSet
 from recognition.access import Caller
 from recognition.api.pagination import NewestFirst, Pages
 from recognition.errors import ServiceError
-from recognition.processes import capacity, user_requests
+from recognition.processes import capacity
 
 _Action = TypeVar("_Action", bound=Callable[..., Response])
 
@@ -35,8 +35,6 @@ class ServiceViewSet(ViewSet):
     pictures = 0  # that a body may hold
     is_read_by_lines = False  # or the whole body is held in memory
     is_batch = False
-    _body_bytes = 0
-    _place: int | None = None
 
     @classmethod
     def get_extra_actions(cls) -> list[Any]:
@@ -55,23 +53,22 @@ class ServiceViewSet(ViewSet):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        self._check_encoding(request)
-        self._check_length(request)
-        self._take_room(request)
-        capacity.wait_as(self.caller.subject, is_alone=not self.caller.is_service)
-        if self.pictures and not self.caller.is_service:
-            self._place = user_requests.in_progress.begin(
-                self.caller.subject, is_batch=self.is_batch
-            )
+        length = self._length_of_body(request)
+        capacity.hold(
+            self.caller.subject,
+            # Without this all threads at once could read the longest bodies, and end the process.
+            body_bytes=0 if self.is_read_by_lines else length,
+            is_user=not self.caller.is_service,
+            has_pictures=bool(self.pictures),
+            is_batch=self.is_batch,
+        )
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().dispatch(request, *args, **kwargs)
         finally:
             self.forget_body()
-            capacity.bodies.give_back(self._body_bytes)
-            if self._place is not None:
-                user_requests.in_progress.end(self._place)
+            capacity.release()
 
     def forget_body(self) -> None:
         """Requests and serializers refer to themselves in circles, and would keep bodies until the
@@ -84,28 +81,25 @@ class ServiceViewSet(ViewSet):
             if hasattr(request._request, "_body"):  # or nothing was read
                 vars(request._request).update(nothing, _body=b"", _stream=BytesIO())
 
-    def _check_encoding(self, request: Request) -> None:
+    def _length_of_body(self, request: Request) -> int:
+        """Checked before anything is read: the rest of the stack reads whole bodies into memory.
+
+        Raises unsupported_media_type, length_required, payload_too_large.
+        """
         encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in ("", "identity"):
             message = f"The body is encoded as {encoding[:40]!r}; send it as it is, without that."
             raise ServiceError("unsupported_media_type", message)
-
-    def _take_room(self, request: Request) -> None:
-        """Without this all threads at once could read the longest bodies, and end the process."""
-        length = request.META.get("CONTENT_LENGTH") or ""
-        if length.isdecimal() and not self.is_read_by_lines:
-            capacity.bodies.take(int(length), settings.MAX_BODIES_BYTES)
-            self._body_bytes = int(length)
-
-    def _check_length(self, request: Request) -> None:
-        """Before anything is read: the rest of the stack reads whole bodies into memory."""
-        length, limit = request.META.get("CONTENT_LENGTH"), self.max_body_bytes()
+        length, limit = request.META.get("CONTENT_LENGTH") or "", self.max_body_bytes()
         if not length and "chunked" in request.headers.get("Transfer-Encoding", "").lower():
             raise ServiceError("length_required", "The body needs a Content-Length.")
-        if length and length.isdecimal() and int(length) > limit:
+        if not length.isdecimal():
+            return 0
+        if int(length) > limit:
             raise ServiceError(
                 "payload_too_large", f"The body has {length} bytes; at most {limit} are taken here."
             )
+        return int(length)
 
     @property
     def caller(self) -> Caller:

@@ -8,7 +8,7 @@ from recognition.api import session_answers as answers
 from recognition.api.idempotency import idempotent
 from recognition.api.service_view import ServiceViewSet, operation
 from recognition.api.session_serializers import FrameRequest, SessionRequest
-from recognition.processes.capacity import OverloadedError
+from recognition.processes.slots import OverloadedError
 from recognition.verification import frames, sessions
 
 

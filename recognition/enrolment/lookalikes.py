@@ -17,7 +17,7 @@ from recognition.models import Face, Template
 from recognition.models.duplicates import DuplicateSearch, DuplicateState, PossibleDuplicate
 from recognition.packs.engine import Engine
 from recognition.packs.thresholds import STRICT
-from recognition.processes.stages import stage
+from recognition.processes.capacity import stage
 
 # A stranger may match in this share of the searches for one face under two users.
 _BACKGROUND_FPIR = 0.01

@@ -9,7 +9,7 @@ from recognition.gallery.scope import ListingQuerySet, all_listings
 from recognition.gallery.statements import Vector
 from recognition.inference.pipeline import DetectedFace
 from recognition.packs.engine import Engine
-from recognition.processes.stages import stage
+from recognition.processes.capacity import stage
 
 # What a probe is compared with: every face of a user, or the mean of them.
 MATCH_ON = ("face", "user")

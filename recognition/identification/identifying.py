@@ -19,7 +19,7 @@ from recognition.inference.pipeline import DetectedFace
 from recognition.models import CountedKind, User
 from recognition.packs import engine, serving
 from recognition.packs.engine import Engine
-from recognition.processes.stages import stage
+from recognition.processes.capacity import stage
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ active pack changes in between.
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -38,15 +37,13 @@ from recognition.models import ActiveModel
 from recognition.packs import protection
 from recognition.packs.scores import ScoreScale
 from recognition.packs.sketches import SketchGeometry
-from recognition.processes.capacity import slot
-from recognition.processes.stages import stage
+from recognition.processes.capacity import slot, stage
+from recognition.processes.current_request import current as current_request
 
 # The threads may miss each other once.
 _WARM_UPS = 2
 
 _loading = Lock()
-# The pack that the current request used, for its answer's metadata.
-_used: ContextVar[ModelPack | None] = ContextVar("used pack", default=None)
 
 
 @dataclass(frozen=True)
@@ -157,15 +154,15 @@ def at_work() -> Iterator[Engine]:
     Nothing inside may wait for anybody else, or take a slot. Raises OverloadedError, PackError.
     """
     with slot():
-        yield current()
+        active = current()
+        current_request.get().model_version = active.pack.model_version
+        yield active
 
 
 def current() -> Engine:
     """The active engine. Its models are loaded at first use (PackError if that fails)."""
     row = active_model()
-    engine = load(row.pack, row.template_key)
-    _used.set(engine.pack)
-    return engine
+    return load(row.pack, row.template_key)
 
 
 def active_model() -> ActiveModel:
@@ -221,15 +218,6 @@ def active_version() -> str:
 def without_key(version: str) -> str:
     """The version of the pack that made these templates."""
     return version.partition("+")[0]
-
-
-def forget_used() -> None:
-    _used.set(None)
-
-
-def used() -> ModelPack:
-    """The pack that answered this request, or the configured one where none was needed."""
-    return _used.get() or pack(settings.FACESVC_PACK)
 
 
 def open_pipeline(of: ModelPack) -> FacePipeline:

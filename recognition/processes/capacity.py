@@ -1,35 +1,50 @@
-"""How many pictures a process computes at once, and how many requests may wait for that.
+"""What a request takes of its process: memory for its body, a slot to compute in, and time.
 
 What decodes a picture or runs a network does so in a slot. Callers get slots one after the other,
 so that nobody waits for all requests of somebody else. When too many requests wait, or one waited
 for too long, it is refused at once: a rush costs the callers a second try and never the service its
-memory or its threads. The bodies of requests have a bound together.
-recognition.processes.user_requests counts those of an end user.
+memory or its threads.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import lru_cache
 from math import inf
 from threading import Lock
 
 from django.conf import settings
+from prometheus_client import Histogram
 
 from recognition.processes import user_requests
-from recognition.processes.slots import REFUSED
-from recognition.processes.slots import InferenceSlots as InferenceSlots
-from recognition.processes.slots import OverloadedError as OverloadedError
-from recognition.processes.slots import WaitLimit as WaitLimit
-from recognition.processes.stages import stage
+from recognition.processes.current_request import WaitLimit, current
+from recognition.processes.slots import InferenceSlots, OverloadedError
 
+_SECONDS = Histogram(
+    "facesvc_stage_seconds",
+    "Time that a stage of a request, or of a picture of a batch, took.",
+    ["stage"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+# Set where traces are wanted: what goes around each stage.
+around: Callable[[str], AbstractContextManager[object]] = nullcontext
 # How often a request looks whether another one of its user still computes.
 LOOK_SECONDS = 0.01
-# Commands and the workers of jobs have few threads, and wait for as long as it takes.
-_ENDLESS = WaitLimit()
-_limit: ContextVar[WaitLimit] = ContextVar("limit of waiting", default=_ENDLESS)
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Counts the time inside as the stage of the current request, even if it fails."""
+    started = time.perf_counter()
+    try:
+        with around(name):
+            yield
+    finally:
+        seconds = time.perf_counter() - started
+        _SECONDS.labels(name).observe(seconds)
+        spent = current.get().spent
+        spent[name] = spent.get(name, 0.0) + seconds
 
 
 class Bytes:
@@ -57,35 +72,29 @@ class Bytes:
 bodies = Bytes()
 
 
-class Admission:
-    """Requests that a process works on at once. Some threads stay free to say that it lives.
+def hold(
+    subject: str, *, body_bytes: int, is_user: bool, has_pictures: bool, is_batch: bool
+) -> None:
+    """Take what the current request needs until `release`, for the subject of its token.
 
-    What they may wait for, such as the database, cannot take the last threads.
+    An end user has few requests with pictures in progress, and computes for one of them at a time.
+    Raises OverloadedError, requests_in_progress.
     """
-
-    _FREE_THREADS = 2
-
-    def __init__(self) -> None:
-        self._inside = 0
-        self._lock = Lock()
-
-    def enter(self) -> bool:
-        """Whether there is room; then the caller has to `leave`."""
-        computing = settings.FACESVC_INFERENCE_AT_ONCE + settings.FACESVC_INFERENCE_WAITING
-        room = max(computing, settings.WEB_THREADS - self._FREE_THREADS)
-        with self._lock:
-            if self._inside >= room:
-                REFUSED.labels("threads").inc()
-                return False
-            self._inside += 1
-            return True
-
-    def leave(self) -> None:
-        with self._lock:
-            self._inside -= 1
+    request = current.get()
+    bodies.take(body_bytes, settings.MAX_BODIES_BYTES)
+    request.body_bytes = body_bytes
+    request.limit = replace(request.limit, subject=subject, is_alone=is_user)
+    if has_pictures and is_user:
+        request.place = user_requests.in_progress.begin(subject, is_batch=is_batch)
 
 
-admission = Admission()
+def release() -> None:
+    """Give back what the current request holds."""
+    request = current.get()
+    bodies.give_back(request.body_bytes)
+    if request.place is not None:
+        user_requests.in_progress.end(request.place)
+    request.body_bytes, request.place = 0, None
 
 
 # Two threads that come first would make them twice.
@@ -106,7 +115,7 @@ def slot() -> Iterator[None]:
     """
     with _slots_lock:
         slots = _slots(settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING)
-    limit = _limit.get()
+    limit = current.get().limit
     with ExitStack() as held:
         with stage("wait"):
             if limit.is_alone:
@@ -130,28 +139,14 @@ def _computing_place(limit: WaitLimit) -> int:
 
 
 @contextmanager
-def waiting(limit: WaitLimit) -> Iterator[None]:
-    """Within the block, this thread waits for slots as the limit says."""
-    token = _limit.set(limit)
+def waiting(seconds: float) -> Iterator[None]:
+    """A block in which the current request, which has begun to compute, waits so long for a slot
+    and needs no place to do so.
+    """
+    request = current.get()
+    before = request.limit
+    request.limit = replace(before, seconds=seconds, takes_place=False)
     try:
         yield
     finally:
-        _limit.reset(token)
-
-
-def limit_of_request() -> WaitLimit:
-    return WaitLimit(settings.FACESVC_INFERENCE_WAIT_SECONDS, takes_place=True)
-
-
-def current_limit() -> WaitLimit:
-    return _limit.get()
-
-
-def wait_as(subject: str, *, is_alone: bool) -> None:
-    """From now on, the request waits as one of this subject's; to the end of `waiting`."""
-    _limit.set(replace(_limit.get(), subject=subject, is_alone=is_alone))
-
-
-def limit_of_seconds(seconds: float) -> WaitLimit:
-    """For a request that has begun to compute: it needs no place to go on."""
-    return replace(_limit.get(), seconds=seconds, takes_place=False)
+        request.limit = before

@@ -7,6 +7,7 @@ from threading import Event, Lock
 from prometheus_client import Counter, Gauge
 
 from recognition.errors import ServiceError
+from recognition.processes.current_request import WaitLimit
 
 _COMPUTING = Gauge(
     "facesvc_inference_computing", "Slots that are taken.", multiprocess_mode="livesum"
@@ -21,16 +22,6 @@ class OverloadedError(ServiceError):
     def __init__(self, reason: str) -> None:
         super().__init__("unavailable", "Too many pictures are being worked on; try again.")
         REFUSED.labels(reason).inc()
-
-
-@dataclass(frozen=True)
-class WaitLimit:
-    """How long to wait, whether that needs a place in the waiting room, and who waits."""
-
-    seconds: float | None = None
-    takes_place: bool = False
-    subject: str = ""  # of the token
-    is_alone: bool = False  # one request of the subject computes at a time: an end user's
 
 
 @dataclass

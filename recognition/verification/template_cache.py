@@ -25,7 +25,7 @@ from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace
 from recognition.models import Template
 from recognition.packs.engine import Engine
-from recognition.processes.stages import stage
+from recognition.processes.capacity import stage
 
 
 class SweptCache(LocMemCache):

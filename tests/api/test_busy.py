@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.db import connection
-from django.test import Client
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
 from batch.jobs import at_once, work
 from batch.models import Item
+from facesvc.http.middleware import AdmissionMiddleware
 from recognition.models import RateWindow
 from recognition.processes import capacity
-from recognition.processes.capacity import InferenceSlots, WaitLimit
+from recognition.processes.current_request import WaitLimit
+from recognition.processes.slots import InferenceSlots
 from recognition.processes.user_requests import in_progress
 from tests.support.builders import (
     OWNER,
@@ -136,20 +139,20 @@ def test_a_refused_frame_counts_as_a_request(owner: Person, settings: Settings) 
     assert RateWindow.objects.get().minute_count == 1
 
 
-def test_requests_that_hang_leave_threads_for_probes(
-    service: Person, client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(capacity, "admission", capacity.Admission())
-    settings.WEB_THREADS, settings.FACESVC_INFERENCE_WAITING = 4, 0
-    inside = [capacity.admission.enter() for _ in range(2)]
-    assert inside == [True, True]
-    answer = service.get(f"users/{OWNER}")
-    assert refusal(answer) == (503, "unavailable") and int(answer["Retry-After"]) >= 1
-    assert client.get("/health/live").status_code == 200
-    capacity.admission.leave()
-    assert service.get(f"users/{OWNER}").status_code == 200
-    assert service.get("users/nobody").status_code == 404
-    assert capacity.admission._inside == 1
+def test_threads_stay_free_for_probes(rf: RequestFactory, settings: Settings) -> None:
+    """Each of these is answered while those before it hang."""
+    settings.WEB_THREADS, settings.FACESVC_INFERENCE_WAITING = 5, 1
+    paths, statuses = [*["/api/v1/users"] * 3, "/health/live"], []
+
+    def hang(request: HttpRequest) -> HttpResponse:
+        while paths:
+            statuses.append(admission(rf.get(paths.pop(0))).status_code)
+        return HttpResponse()
+
+    admission = AdmissionMiddleware(hang)
+    assert admission(rf.get("/api/v1/users")).status_code == 200
+    assert statuses == [503, 200, 200, 200]
+    assert admission._inside == 0
 
 
 def test_what_needs_no_inference_answers(

@@ -9,7 +9,7 @@ from django.utils.crypto import salted_hmac
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
 from recognition.packs.engine import Engine
-from recognition.processes.stages import stage
+from recognition.processes.capacity import stage
 from recognition.verification.evidence import providers
 from recognition.verification.evidence.providers import UNCONFIGURED, Look, Outcome
 

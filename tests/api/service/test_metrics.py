@@ -164,8 +164,8 @@ metrics_folder.on_starting(None)
 folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]
 for _ in range(2):
     if not (pid := os.fork()):
-        from recognition.processes import slots, stages
-        with stages.stage("detect"):
+        from recognition.processes import capacity, slots
+        with capacity.stage("detect"):
             pass
         slots._WAITING.inc()
         os._exit(0)

@@ -14,7 +14,7 @@ from django.test import Client
 from facesvc.monitoring import logs
 from management import operations
 from recognition.processes import current_request
-from recognition.processes.capacity import OverloadedError
+from recognition.processes.slots import OverloadedError
 from tests.support.builders import (
     OWNER,
     PICTURE_BASE64,
@@ -149,4 +149,4 @@ def test_a_strange_host_is_no_error_of_ours(client: Client, output: io.StringIO)
 def test_what_is_logged_after_a_request_is_not_of_it(client: Client) -> None:
     """The same thread may next log that another connection sent something broken."""
     assert client.get("/health/live", headers={"X-Request-ID": "r-1"})["X-Request-ID"] == "r-1"
-    assert current_request.request_id.get() == current_request.NONE
+    assert current_request.current.get().id == current_request.NO_ID

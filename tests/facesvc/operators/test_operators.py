@@ -15,7 +15,6 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from facesvc.operators import overview, plots, roles
 from recognition.models import CountedKind, DailyCount, FailureCount
-from recognition.processes import capacity
 from tests.support.builders import OWNER, make_user
 
 pytestmark = pytest.mark.django_db
@@ -110,9 +109,10 @@ def test_a_form_that_is_too_long_is_said_to_people(operator: Client) -> None:
 
 
 def test_a_service_with_too_much_to_do_is_said_to_people(
-    operator: Client, monkeypatch: pytest.MonkeyPatch
+    operator: Client, settings: Settings
 ) -> None:
-    monkeypatch.setattr(capacity.admission, "enter", lambda: False)
+    settings.FACESVC_INFERENCE_AT_ONCE = settings.FACESVC_INFERENCE_WAITING = 0
+    settings.WEB_THREADS = 2  # which stay free for probes
     answer = operator.get("/admin/")
     assert answer.status_code == 503 and answer["Retry-After"] == "5"
     assert answer["Content-Type"].startswith("text/html")

@@ -15,13 +15,9 @@ from recognition.inference.sessions import Model
 from recognition.packs import engine
 from recognition.packs.scores import ScoreScale
 from recognition.processes import capacity
-from recognition.processes.capacity import (
-    Admission,
-    Bytes,
-    InferenceSlots,
-    OverloadedError,
-    WaitLimit,
-)
+from recognition.processes.capacity import Bytes
+from recognition.processes.current_request import CurrentRequest, WaitLimit, answering
+from recognition.processes.slots import InferenceSlots, OverloadedError
 from tests.support.patience import PATIENCE
 
 UNLIMITED, REQUEST, HASTY = WaitLimit(), WaitLimit(30, takes_place=True), WaitLimit(0.01, True)
@@ -142,18 +138,9 @@ def test_nobody_makes_room_where_places_are_shared() -> None:
     slots.give_back()
 
 
-def test_threads_stay_free_for_probes(settings: Settings) -> None:
-    settings.WEB_THREADS, settings.FACESVC_INFERENCE_AT_ONCE = 5, 1
-    settings.FACESVC_INFERENCE_WAITING = 1
-    admission = Admission()
-    assert [admission.enter() for _ in range(5)] == [True, True, True, False, False]
-    admission.leave()
-    assert [admission.enter() for _ in range(2)] == [True, False]
-
-
 def test_a_failure_gives_the_slot_back(settings: Settings) -> None:
     settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING = 1, 0
-    with capacity.waiting(HASTY):
+    with answering(CurrentRequest(limit=HASTY)):
         with pytest.raises(ZeroDivisionError), capacity.slot():
             with pytest.raises(OverloadedError), capacity.slot():
                 pass
@@ -227,12 +214,12 @@ def test_one_request_of_an_end_user_computes_at_a_time(settings: Settings) -> No
     settings.FACESVC_INFERENCE_AT_ONCE = 2
 
     def compute(limit: WaitLimit) -> None:
-        with capacity.waiting(limit), capacity.slot():
+        with answering(CurrentRequest(limit=limit)), capacity.slot():
             pass
 
     user = WaitLimit(PATIENCE, takes_place=True, subject="user", is_alone=True)
     with ThreadPoolExecutor(1) as threads:
-        with capacity.waiting(user), capacity.slot():
+        with answering(CurrentRequest(limit=user)), capacity.slot():
             second = threads.submit(compute, user)
             compute(limit_of("app"))
             with pytest.raises(OverloadedError):
