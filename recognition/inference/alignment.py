@@ -3,8 +3,6 @@
 Pixel centres have integer coordinates, as in OpenCV and dlib.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

@@ -1,7 +1,5 @@
 """Estimates age and gender, if the pack has a network for them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

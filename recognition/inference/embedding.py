@@ -1,7 +1,5 @@
 """From aligned crops to unit vectors; computes no distances."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from recognition.inference.arrays import Floats, Image

@@ -5,8 +5,6 @@ structure, so that a picture that is small as a file and huge in memory, or slow
 refused without being decoded: see recognition.inference.formats.
 """
 
-from __future__ import annotations
-
 import struct
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Finds five landmarks by a cascade of regression trees (Kazemi and Sullivan, CVPR 2014)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Passive anti-spoofing by MiniFASNet: scores how much a face looks alive, and decides nothing."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

@@ -3,8 +3,6 @@
 The rest of the service uses `FacePipeline` and `DetectedFace` only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Rough head pose from five landmarks: good enough to tell a frontal face from a turned one."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

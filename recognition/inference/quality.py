@@ -5,8 +5,6 @@ ours, chosen on ordinary photos so that a good passport photo reaches 1 and a fa
 recogniser can use reaches 0. Other modules decide whether a score is good enough.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2
@@ -47,7 +45,7 @@ class Quality:
     components: dict[str, float]
     reasons: tuple[str, ...]
 
-    def with_network(self, value: float) -> Quality:
+    def with_network(self, value: float) -> "Quality":
         """The quality with the score of a network, from 0 to 1, as one more component."""
         return combine({**self.components, "network": round(value, 4)})
 

@@ -1,7 +1,5 @@
 """Wraps onnxruntime sessions; knows nothing of faces."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path

@@ -4,8 +4,6 @@ Every photo is compared with every other. A pair of photos of one person is mate
 non-mated; the false match rate (FMR) of a threshold is the share of non-mated pairs that reach it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace

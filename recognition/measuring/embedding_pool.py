@@ -1,7 +1,5 @@
 """Embeds many photos, in several processes; without Django, so that these start quickly."""
 
-from __future__ import annotations
-
 import math
 import multiprocessing
 from collections.abc import Iterator, Sequence

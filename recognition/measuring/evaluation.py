@@ -5,8 +5,6 @@ enrol or to acquire: its mated pairs and its searches count as not accepted, and
 the non-mated pairs or searches that false match rates are shares of.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

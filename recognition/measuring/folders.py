@@ -1,7 +1,5 @@
 """Folders of labelled photos to embeddings, for the commands that measure a pack."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
@@ -32,14 +30,14 @@ class EmbeddedFolder:
     people: Numbers  # (N,) numbers of the persons
     missed: dict[Photo, str] = field(default_factory=dict)  # why there is no face
 
-    def with_people(self, people: Numbers) -> EmbeddedFolder:
+    def with_people(self, people: Numbers) -> "EmbeddedFolder":
         return replace(self, people=people)
 
-    def found(self) -> EmbeddedFolder:
+    def found(self) -> "EmbeddedFolder":
         """The photos with a face."""
         return self.only(found_faces(self.embeddings))
 
-    def only(self, chosen: npt.NDArray[np.bool_]) -> EmbeddedFolder:
+    def only(self, chosen: npt.NDArray[np.bool_]) -> "EmbeddedFolder":
         photos = tuple(self.photos[index] for index in np.flatnonzero(chosen))
         missed = {photo: why for photo, why in self.missed.items() if photo in set(photos)}
         return EmbeddedFolder(
@@ -76,7 +74,7 @@ def find_labelled(folder: Path, output: OutputWrapper) -> list[Photo]:
     return labelled
 
 
-def embed(photos: Sequence[Photo], pack: ModelPack, *, workers: int) -> EmbeddedFolder:
+def embed(photos: Sequence[Photo], pack: ModelPack, *, workers: int) -> "EmbeddedFolder":
     """Embed the photos, with a progress bar; each name is a person. Raises PhotosError."""
     if workers < 1:
         raise PhotosError("--workers must be at least 1.")
@@ -93,7 +91,7 @@ def embed(photos: Sequence[Photo], pack: ModelPack, *, workers: int) -> Embedded
     return _collect(faces, pack.recogniser.dimensions)
 
 
-def _collect(faces: Sequence[EmbeddedPhoto], dimensions: int) -> EmbeddedFolder:
+def _collect(faces: Sequence[EmbeddedPhoto], dimensions: int) -> "EmbeddedFolder":
     nothing = np.zeros(dimensions, np.float32)
     vectors = [nothing if face.embedding is None else face.embedding for face in faces]
     names = [face.photo.person for face in faces]

@@ -1,7 +1,5 @@
 """95% confidence intervals of error rates that were counted over pairs of photos."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

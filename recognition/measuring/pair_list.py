@@ -1,7 +1,5 @@
 """Lists of pairs of photos to be compared: CSV with the columns path_a, path_b, same."""
 
-from __future__ import annotations
-
 import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence

@@ -5,8 +5,6 @@ A pair of photos of one person is mated, all others are non-mated. Photos are ro
 no face was found: its cosines are minus infinity, so that no threshold ever accepts it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What `calibrate` and `evaluate` measured, as JSON and as charts."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping, Sequence

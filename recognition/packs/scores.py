@@ -5,8 +5,6 @@ scale for people, the same for every pack: 0.80 at 1e-3 and 0.05 more for each p
 1e-6.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_right
 from statistics import NormalDist

@@ -1,7 +1,5 @@
 """The detectors with one output cell for each patch: SCRFD, RetinaFace, YuNet."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Generic, TypeVar
 

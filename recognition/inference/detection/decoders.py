@@ -5,8 +5,6 @@ column) of an output with stride s stands for the pixels around (s * column, s *
 outputs list the cells row by row.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

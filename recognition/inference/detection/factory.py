@@ -1,7 +1,5 @@
 """Opens the detector that a pack declares."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

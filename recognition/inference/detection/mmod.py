@@ -1,7 +1,5 @@
 """dlib's max-margin CNN detector."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

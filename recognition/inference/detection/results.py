@@ -1,7 +1,5 @@
 """The result of a detector, and the interface of all detectors."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,14 +20,14 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def take(self, indices: list[int] | npt.NDArray[np.intp]) -> Detections:
+    def take(self, indices: list[int] | npt.NDArray[np.intp]) -> "Detections":
         return Detections(self.boxes[indices], self.scores[indices], self.landmarks[indices])
 
-    def scaled(self, factor: float) -> Detections:
+    def scaled(self, factor: float) -> "Detections":
         return Detections(self.boxes * factor, self.scores, self.landmarks * factor)
 
 
-def joined(parts: list[Detections]) -> Detections:
+def joined(parts: list[Detections]) -> "Detections":
     return Detections(
         np.concatenate([part.boxes for part in parts]),
         np.concatenate([part.scores for part in parts]),
@@ -38,7 +36,7 @@ def joined(parts: list[Detections]) -> Detections:
 
 
 class Detector(Protocol):
-    def detect(self, image: Image, *, quick: bool = False) -> Detections:
+    def detect(self, image: Image, *, quick: bool = False) -> "Detections":
         """Returns faces, best first.
 
         `quick` skips what costs most and finds least: the smallest faces, faces that fill the

@@ -6,8 +6,6 @@ ONNX and arrays (see dlib/networks.py). Only the layer types that the two face n
 known; anything else is an error, never skipped.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 

@@ -4,8 +4,6 @@ Normalisation layers and the input scaling are folded into the convolutions (exa
 first convolution has no padding), so that the models take plain RGB values from 0 to 255.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """BMP: reads the size, and checks that all pixels are there."""
 
-from __future__ import annotations
-
 import struct
 
 from recognition.inference.formats.header import Header, truncated

@@ -1,7 +1,5 @@
 """The header and the error that all formats share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -4,8 +4,6 @@ A decoder does work for every scan, however few bytes the scan has. It fills mis
 grey, so the end marker has to be there; see `_Walk.end` for the one exception.
 """
 
-from __future__ import annotations
-
 import re
 import struct
 

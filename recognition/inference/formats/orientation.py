@@ -3,8 +3,6 @@
 OpenCV does this by itself, except where it keeps the transparency.
 """
 
-from __future__ import annotations
-
 import struct
 
 import numpy as np

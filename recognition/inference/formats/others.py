@@ -1,7 +1,5 @@
 """Refuses unsupported formats by their name, and says what to do."""
 
-from __future__ import annotations
-
 from recognition.inference.formats.header import ImageError
 
 _SEND = "send it as JPEG, PNG, WebP or BMP"

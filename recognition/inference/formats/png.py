@@ -5,8 +5,6 @@ last one, texts, colour profiles. So the decoder gets only the chunks that make 
 only if they hold as much as the picture needs.
 """
 
-from __future__ import annotations
-
 import struct
 import zlib
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """WebP: reads the size from the first chunk. Decoders take the first frame of an animation."""
 
-from __future__ import annotations
-
 import struct
 
 from recognition.inference.formats.header import Header, invalid, truncated

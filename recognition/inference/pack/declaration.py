@@ -1,7 +1,5 @@
 """Reads pack.yaml into a frozen ModelPack: what a model expects is declared, never guessed."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from itertools import pairwise

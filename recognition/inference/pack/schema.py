@@ -1,7 +1,5 @@
 """Turns plain YAML values into frozen dataclasses, strictly: it guesses and ignores nothing."""
 
-from __future__ import annotations
-
 import dataclasses
 import types
 import typing

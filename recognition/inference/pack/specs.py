@@ -1,7 +1,5 @@
 """The dataclasses of pack.yaml: files, inputs, outputs and decoders of a pack's networks."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -3,18 +3,16 @@
 recognition.packs.downloads fetches them.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import fcntl
 import hashlib
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 
@@ -26,9 +24,6 @@ from recognition.inference.pack.specs import (
     PackageSource,
     WeightFile,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 GOOD = "good"
 
