@@ -1,6 +1,7 @@
 """Who is calling, and for which users they may act."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from uuid import UUID
 
 from recognition import people
@@ -29,7 +30,7 @@ class Caller:
 
     is_authenticated = True  # asked for by Django REST framework
 
-    @property
+    @cached_property
     def is_service(self) -> bool:
         return self.user_id is None
 

@@ -1,22 +1,27 @@
-"""Who is calling, and what the token allows."""
+"""Who is calling, what the token allows, and how often."""
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
 
+from recognition import rate_windows
 from recognition.access import Caller
 from recognition.api import tokens
 from recognition.processes.current_request import current
+from recognition.rate_windows import RateLimits, Window
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module
 
 
 class TokenAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <JWT>`. request.user is a Caller, request.auth what was signed."""
+    """`Authorization: Bearer <JWT>`. request.user is a Caller, request.auth what is signed."""
 
     def authenticate(self, request: Request) -> tuple[Any, str] | None:
         parts = get_authorization_header(request).split()
@@ -32,7 +37,9 @@ class TokenAuthentication(BaseAuthentication):
         except tokens.TokenError as error:
             raise AuthenticationFailed(str(error), code=error.code) from None
         current.get().caller = "service" if caller.is_service else "user"
-        return caller, tokens.signed_part(token)
+        # What the signature covers: one text for a token, however its signature is spelt. ECDSA has
+        # two valid signatures for everything signed, and base64 several spellings of one.
+        return caller, token.rpartition(".")[0]
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="facesvc"'
@@ -48,3 +55,34 @@ class HasScope(BasePermission):
         missing = [each for each in scope.split() if each not in has]
         self.message = f"The token lacks the scope {' '.join(missing)}."
         return isinstance(caller, Caller) and not missing
+
+
+class TokenThrottle(BaseThrottle):
+    """RATE_LIMIT_PER_MINUTE and RATE_LIMIT_PER_HOUR, or what the token itself says."""
+
+    def allow_request(self, request: Request, view: "APIView") -> bool:
+        """Raises Throttled, which names the limit."""
+        own = request.user.calls_per_minute if isinstance(request.user, Caller) else None
+        limits = RateLimits(settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR)
+        if own:
+            limits = RateLimits(own, 60 * own)
+        if not any(limits):
+            return True
+        # The key is a digest: a reader of the table must not be able to use a token.
+        key = hashlib.sha256(str(request.auth).encode()).hexdigest()
+        has_room, windows = rate_windows.count(key, limits)
+        # The window that is full soonest, and the full window that lasts longest.
+        nearest = min(windows, key=lambda window: (window.remaining, -window.left))
+        current.get().rate_limit = {
+            "RateLimit-Limit": str(nearest.limit),
+            "RateLimit-Remaining": str(nearest.remaining),
+            "RateLimit-Reset": str(max(1, round(nearest.left))),
+        }
+        if not has_room:
+            raise Throttled(max(1, nearest.left), _message(nearest, is_own=bool(own)))
+        return True
+
+
+def _message(window: Window, *, is_own: bool) -> str:
+    source = "its calls_per_minute" if is_own else f"RATE_LIMIT_PER_{window.name.upper()}"
+    return f"This token may make {window.limit} calls per {window.name} ({source})."

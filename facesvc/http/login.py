@@ -1,5 +1,6 @@
 """The login of the admin pages, which limits how often passwords can be guessed."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
@@ -10,14 +11,15 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from facesvc.http import throttling
+from recognition import rate_windows
+from recognition.rate_windows import RateLimits
 
 # Tries a minute and an hour: for one name from one address; for all names from one address, since
 # each try costs a third of a second of a core, even for a name that does not exist; and for one
 # name from anywhere, in case a proxy does not say where a client is.
-_OF_A_NAME = throttling.RateLimits(5, 30)
-_OF_AN_ADDRESS = throttling.RateLimits(30, 200)
-_THROUGH_THE_PROXY = throttling.RateLimits(60, 300)
+_OF_A_NAME = RateLimits(5, 30)
+_OF_AN_ADDRESS = RateLimits(30, 200)
+_THROUGH_THE_PROXY = RateLimits(60, 300)
 
 # A process computes one password at a time, however many addresses try.
 _computing = BoundedSemaphore(1)
@@ -46,8 +48,8 @@ def _addresses(request: HttpRequest | None) -> tuple[str, str]:
     return peer, said.rpartition(",")[2].strip() or peer
 
 
-def _count(what: str, most: throttling.RateLimits) -> None:
-    has_room, _ = throttling.count(what, most)
+def _count(what: str, most: RateLimits) -> None:
+    has_room, _ = rate_windows.count(hashlib.sha256(what.encode()).hexdigest(), most)
     if not has_room:
         raise ValidationError("Too many attempts; try again later.")
 

@@ -8,7 +8,7 @@ from facesvc.openapi import guide
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["facesvc.http.auth.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["facesvc.http.auth.HasScope"],
-    "DEFAULT_THROTTLE_CLASSES": ["facesvc.http.throttling.TokenThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["facesvc.http.auth.TokenThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["facesvc.http.envelope.EnvelopeRenderer"],
     "DEFAULT_PARSER_CLASSES": [
         "facesvc.http.parsers.StrictJSONParser",

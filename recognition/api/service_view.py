@@ -53,6 +53,7 @@ class ServiceViewSet(ViewSet):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        self.caller: Caller = request.user  # type: ignore[assignment]  # HasScope has checked it
         length = self._length_of_body(request)
         capacity.hold(
             self.caller.subject,
@@ -100,13 +101,6 @@ class ServiceViewSet(ViewSet):
                 "payload_too_large", f"The body has {length} bytes; at most {limit} are taken here."
             )
         return int(length)
-
-    @property
-    def caller(self) -> Caller:
-        caller: Any = self.request.user
-        if not isinstance(caller, Caller):
-            raise TypeError(f"{caller!r} passed the authentication")
-        return caller
 
     def prepare(self, request: Request) -> None:
         """For an `idempotent` post: what may take long, and so comes before its transaction."""

@@ -62,14 +62,6 @@ def read(token: str) -> Caller:
     return _caller(claims)
 
 
-def signed_part(token: str) -> str:
-    """What the signature covers: one text for a token, however its signature is spelt.
-
-    ECDSA has two valid signatures for everything signed, and base64 several spellings of one.
-    """
-    return token.rpartition(".")[0]
-
-
 def issue(
     subject: str, scopes: list[str], *, minutes: int, calls_per_minute: int | None = None
 ) -> str:

@@ -6,7 +6,7 @@ from django.db import models
 
 
 class RateWindow(models.Model):
-    """Requests of one token in the current minute and hour; see facesvc.http.throttling."""
+    """What is counted under a key in the current minute and hour; see recognition.rate_windows."""
 
     key = models.CharField(max_length=64, primary_key=True)
     minute_start = models.DateTimeField()

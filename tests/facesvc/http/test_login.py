@@ -8,7 +8,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from facesvc.http import login
-from facesvc.http.throttling import RateLimits
+from recognition.rate_windows import RateLimits
 
 pytestmark = pytest.mark.django_db
 TOO_MANY = "Too many attempts"
