@@ -1,9 +1,11 @@
 """What moderators do, for both the API and the admin pages.
 
 Each function is one transaction with one audit event. `actor` is spelled as recognition.audit says;
-`viewer_id` is the user that the actor acts for. The user concerned is locked first, as everywhere.
+`noted` is what else goes into the event: the `reason`, and the `viewer_id` that the actor acts for.
+The user concerned is locked first, as everywhere.
 """
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from management import broken_off, merging
-from management.operations import locked_user
+from management.operations import face_of, locked_face, locked_user
 from recognition import audit, people
 from recognition.enrolment import lookalikes
 from recognition.errors import ServiceError
@@ -28,100 +30,74 @@ DECISIONS = (DuplicateState.SAME_PERSON.value, DuplicateState.DIFFERENT_PEOPLE.v
 
 
 @transaction.atomic
-def suspend_user(
-    *, actor: str, user_id: UUID, reason: str = "", viewer_id: UUID | None = None
-) -> User:
+def suspend_user(*, actor: str, user_id: UUID, **noted: Any) -> User:
     """Hide a user with all their faces, and end their sessions; a repeated call changes nothing.
 
     Raises user_not_found, user_merged.
     """
     user = locked_user(user_id)
-    if user.suspended_at is None:
-        user.suspended_at = timezone.now()
-        user.save(update_fields=["suspended_at", "updated_at"])
+    if _suspend(user, timezone.now()):
         sessions.end_all(user_id)
-        audit.note(actor, "user.suspend", user_id=user_id, viewer_id=viewer_id, **_because(reason))
+        audit.note(actor, "user.suspend", user_id=user_id, **noted)
     return user
 
 
 @transaction.atomic
-def unsuspend_user(
-    *, actor: str, user_id: UUID, reason: str = "", viewer_id: UUID | None = None
-) -> User:
+def unsuspend_user(*, actor: str, user_id: UUID, **noted: Any) -> User:
     """Faces that were suspended themselves stay so. Raises user_not_found, user_merged."""
     user = locked_user(user_id)
-    if user.suspended_at is not None:
-        user.suspended_at = None
-        user.save(update_fields=["suspended_at", "updated_at"])
-        details = _because(reason)
-        audit.note(actor, "user.unsuspend", user_id=user_id, viewer_id=viewer_id, **details)
+    if _suspend(user, None):
+        audit.note(actor, "user.unsuspend", user_id=user_id, **noted)
     return user
 
 
 @transaction.atomic
-def suspend_face(
-    *, actor: str, face_id: str, reason: str = "", viewer_id: UUID | None = None
-) -> Face:
+def suspend_face(*, actor: str, face_id: str, **noted: Any) -> Face:
     """Exclude a face from all comparisons; again changes nothing. Raises face_not_found."""
-    face = _face(face_id)
-    if face.suspended_at is None:
-        face.suspended_at = timezone.now()
-        _save_face(actor, "face.suspend", face, reason, viewer_id)
+    face = locked_face(face_id)
+    if _suspend(face, timezone.now()):
+        audit.note(actor, "face.suspend", user_id=face.user_id, face_id=face_id, **noted)
     return face
 
 
 @transaction.atomic
-def unsuspend_face(
-    *, actor: str, face_id: str, reason: str = "", viewer_id: UUID | None = None
-) -> Face:
+def unsuspend_face(*, actor: str, face_id: str, **noted: Any) -> Face:
     """Raises face_not_found."""
-    face = _face(face_id)
-    if face.suspended_at is not None:
-        face.suspended_at = None
-        _save_face(actor, "face.unsuspend", face, reason, viewer_id)
+    face = locked_face(face_id)
+    if _suspend(face, None):
+        audit.note(actor, "face.unsuspend", user_id=face.user_id, face_id=face_id, **noted)
     return face
 
 
-def _save_face(actor: str, action: str, face: Face, reason: str, viewer_id: UUID | None) -> None:
-    face.save(update_fields=["suspended_at", "updated_at"])
-    about: dict[str, Any] = {
-        "user_id": face.user_id,
-        "face_id": face.face_id,
-        "viewer_id": viewer_id,
-    }
-    audit.note(actor, action, **about, **_because(reason))
-
-
-# --- failed attempts ------------------------------------------------------------------------------
+def _suspend(row: User | Face, at: datetime | None) -> bool:
+    """Suspend a row, or end its suspension (None); returns False for one that is so already."""
+    if (row.suspended_at is None) == (at is None):
+        return False
+    row.suspended_at = at
+    row.save(update_fields=["suspended_at", "updated_at"])
+    return True
 
 
 @transaction.atomic
-def unlock(*, actor: str, user_id: UUID, reason: str = "", viewer_id: UUID | None = None) -> int:
+def unlock(*, actor: str, user_id: UUID, **noted: Any) -> int:
     """Forget the failed attempts; returns how many counts. Raises user_not_found, user_merged."""
     locked_user(user_id)
-    return lockout.unlock(user_id, actor=actor, viewer_id=viewer_id, **_because(reason))
+    return lockout.unlock(user_id, actor=actor, **noted)
 
 
 # --- whose face it is -----------------------------------------------------------------------------
 
 
-def move_face(
-    *,
-    actor: str,
-    face_id: str,
-    user_id: UUID,
-    reason: str = "",
-    viewer_id: UUID | None = None,
-) -> Face:
+def move_face(*, actor: str, face_id: str, user_id: UUID, **noted: Any) -> Face:
     """Give a face to another user, with its settings, its consent and its kept picture.
 
     Raises face_not_found, user_not_found, user_merged, same_user, unavailable.
     """
-    return broken_off.whole(lambda: _move(actor, face_id, user_id, reason, viewer_id))
+    return broken_off.whole(lambda: _move(actor, face_id, user_id, noted))
 
 
-def _move(actor: str, face_id: str, to: UUID, reason: str, viewer_id: UUID | None) -> Face:
-    was = _face_now(face_id).user_id
+def _move(actor: str, face_id: str, to: UUID, noted: dict[str, Any]) -> Face:
+    was = face_of(face_id).user_id
     if was == to:
         raise ServiceError("same_user", "The face already belongs to this user.")
     users = locks.lock_entirely(was, to)
@@ -135,69 +111,49 @@ def _move(actor: str, face_id: str, to: UUID, reason: str, viewer_id: UUID | Non
     face.refresh_from_db()
     for keeps in KEEPS:
         keeps.move_face(face, was)
-    about: dict[str, Any] = {
-        "user_id": was,
-        "other_user_id": to,
-        "face_id": face_id,
-        "viewer_id": viewer_id,
-    }
-    audit.note(actor, "face.move", **about, **_because(reason))
+    audit.note(actor, "face.move", user_id=was, other_user_id=to, face_id=face_id, **noted)
     return face
 
 
 def merge_users(
-    *,
-    actor: str,
-    user_id: UUID,
-    into: UUID,
-    privacy_level: str | None = None,
-    reason: str = "",
-    viewer_id: UUID | None = None,
+    *, actor: str, user_id: UUID, into: UUID, privacy_level: str | None = None, **noted: Any
 ) -> User:
     """Merge two users; returns `into`, who stays. See management.merging.
 
     Without a `privacy_level` the stricter of both holds. Raises same_user, user_not_found,
     user_merged (of either), unavailable.
     """
-    because = {"viewer_id": viewer_id, **_because(reason)}
     return broken_off.whole(
-        lambda: merging.merge(actor, user_id, into, privacy_level=privacy_level, **because)
+        lambda: merging.merge(actor, user_id, into, privacy_level=privacy_level, **noted)
     )
 
 
 def decide(
-    *,
-    actor: str,
-    duplicate_id: int,
-    decision: str,
-    into: UUID | None = None,
-    reason: str = "",
-    viewer_id: UUID | None = None,
+    *, actor: str, duplicate_id: int, decision: str, into: UUID | None = None, **noted: Any
 ) -> PossibleDuplicate:
     """Decide that a pair is `different_people`, for all of their faces, or `same_person`.
 
     `same_person` merges the two: `into` stays, one of the two, by default the older user.
     Raises duplicate_not_found, already_decided, invalid_request, unavailable.
     """
-    because = {"viewer_id": viewer_id, **_because(reason)}
     if decision == DuplicateState.DIFFERENT_PEOPLE:
-        return broken_off.whole(lambda: _keep_apart(actor, duplicate_id, because))
+        return broken_off.whole(lambda: _keep_apart(actor, duplicate_id, noted))
     if decision == DuplicateState.SAME_PERSON:
-        return broken_off.whole(lambda: _merge_pair(actor, duplicate_id, into, because))
+        return broken_off.whole(lambda: _merge_pair(actor, duplicate_id, into, noted))
     raise ValueError(f"{decision} is no decision")
 
 
-def _keep_apart(actor: str, duplicate_id: int, because: dict[str, Any]) -> PossibleDuplicate:
+def _keep_apart(actor: str, duplicate_id: int, noted: dict[str, Any]) -> PossibleDuplicate:
     row = open_duplicate(duplicate_id)
     lookalikes.decide(row, DuplicateState.DIFFERENT_PEOPLE, actor)
-    about: dict[str, Any] = {"user_id": row.user_a_id, "other_user_id": row.user_b_id}
-    details = {"decision": row.state, "duplicate_id": duplicate_id, **because}
-    audit.note(actor, "duplicate.decide", **about, **details)
+    pair: dict[str, Any] = {"user_id": row.user_a_id, "other_user_id": row.user_b_id}
+    noted = {"decision": row.state, "duplicate_id": duplicate_id, **noted}
+    audit.note(actor, "duplicate.decide", **pair, **noted)
     return row
 
 
 def _merge_pair(
-    actor: str, duplicate_id: int, into: UUID | None, because: dict[str, Any]
+    actor: str, duplicate_id: int, into: UUID | None, noted: dict[str, Any]
 ) -> PossibleDuplicate:
     row = _require_open(PossibleDuplicate.objects.filter(pk=duplicate_id).first())
     pair = locks.lock_entirely(*row.users)
@@ -208,7 +164,7 @@ def _merge_pair(
     first = min(pair.values(), key=lambda user: (user.created_at, user.pk))
     stays = into or first.pk
     (goes,) = pair.keys() - {stays}
-    merging.merge(actor, goes, stays, duplicate_id=duplicate_id, **because)
+    merging.merge(actor, goes, stays, duplicate_id=duplicate_id, **noted)
     row.refresh_from_db()
     return row
 
@@ -225,27 +181,3 @@ def _require_open(row: PossibleDuplicate | None) -> PossibleDuplicate:
     if row.state != DuplicateState.OPEN:
         raise ServiceError("already_decided", "The pair is already decided.", {"state": row.state})
     return row
-
-
-# --- what all of them need ------------------------------------------------------------------------
-
-
-def _because(reason: str) -> dict[str, Any]:
-    return {"reason": reason} if reason else {}
-
-
-def _face_now(face_id: str) -> Face:
-    face = Face.objects.filter(face_id=face_id).first()
-    if face is None:
-        raise ServiceError("face_not_found", "There is no such face.")
-    return face
-
-
-def _face(face_id: str) -> Face:
-    """The face, locked after its user. Raises face_not_found."""
-    while True:
-        owner = _face_now(face_id).user_id
-        locks.lock_user(owner)
-        face = Face.objects.select_for_update().filter(face_id=face_id, user=owner).first()
-        if face is not None:
-            return face

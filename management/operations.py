@@ -14,18 +14,17 @@ from recognition.models import Face, User, locks
 from recognition.privacy import consent
 
 
-def face_of(caller: Caller, face_id: str) -> Face:
+def face_of(face_id: str, caller: Caller | None = None) -> Face:
     """The face. Raises face_not_found, even if it is another user's, or suspended (end users)."""
     face = Face.objects.filter(face_id=face_id).first()
-    if face is None or not caller.may_act_for(face.user_id):
-        raise _no_face()
-    if face.suspended_at and not caller.is_service:
-        raise _no_face()
+    if face is None or not (caller is None or _may_see(caller, face)):
+        raise ServiceError("face_not_found", "There is no such face.")
     return face
 
 
-def _no_face() -> ServiceError:
-    return ServiceError("face_not_found", "There is no such face.")
+def _may_see(caller: Caller, face: Face) -> bool:
+    is_shown = caller.is_service or not face.suspended_at
+    return is_shown and caller.may_act_for(face.user_id)
 
 
 def faces_of(caller: Caller, user_id: UUID) -> QuerySet[Face]:
@@ -34,13 +33,13 @@ def faces_of(caller: Caller, user_id: UUID) -> QuerySet[Face]:
     return faces if caller.is_service else faces.filter(suspended_at=None)
 
 
-def locked_face_of(caller: Caller, face_id: str) -> Face:
+def locked_face(face_id: str, caller: Caller | None = None) -> Face:
     """The face, locked for a change, after its user as everywhere. Raises face_not_found."""
     while True:
-        owner = face_of(caller, face_id).user_id
+        owner = face_of(face_id, caller).user_id
         locks.lock_user(owner)
         if Face.objects.select_for_update().filter(face_id=face_id, user=owner):
-            return face_of(caller, face_id)
+            return face_of(face_id, caller)
 
 
 def locked_user(user_id: UUID) -> User:
@@ -72,7 +71,7 @@ def all_users(caller: Caller) -> QuerySet[User]:
 @transaction.atomic
 def change_face(*, caller: Caller, face_id: str, changes: Mapping[str, Any]) -> Face:
     """Change face_group, metadata and privacy_settings; a missing field stays as it is."""
-    face = locked_face_of(caller, face_id)
+    face = locked_face(face_id, caller)
     fields = {name: value for name, value in changes.items() if name != "privacy_settings"}
     fields |= changes.get("privacy_settings", {})
     if "metadata" in fields:
@@ -89,7 +88,7 @@ def change_face(*, caller: Caller, face_id: str, changes: Mapping[str, Any]) -> 
 @transaction.atomic
 def delete_face(*, caller: Caller, face_id: str) -> None:
     """Delete a face and its templates; only the audit row stays."""
-    face = locked_face_of(caller, face_id)
+    face = locked_face(face_id, caller)
     audit.note(caller.name, "face.delete", user_id=face.user_id, face_id=face_id)
     face.delete()
 

@@ -1,4 +1,4 @@
-"""What a moderator can do to a person; each action has a page that says what will happen.
+"""What a moderator can do to a person or a face; each action has a page that says what will happen.
 
 The pages ask, and management.moderation and management.erasure act. HISTORY and "Recent actions"
 note each act with its person. They never name a second person, so that an erasure finds all
@@ -7,20 +7,27 @@ entries.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.models import DELETION, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import reverse
 
 from management import erasure, moderation
 from management.admin import choosing, person_page
-from recognition.admin.kit import ERASE, MODERATE, actor_of, address_of, note_about_person, spaced
+from recognition.admin.kit import (
+    ERASE,
+    MODERATE,
+    actor_of,
+    address_of,
+    note_about_person,
+    page,
+    spaced,
+)
 from recognition.errors import ServiceError
 from recognition.models import Face, User
 
@@ -41,39 +48,44 @@ class SureForm(forms.Form):
 
 @dataclass(frozen=True)
 class Question:
-    """A page that asks before something is done. `run` gets the values of the form."""
+    """A page that asks before something is done. `run` and `done` get the values of the form."""
 
+    about: User | Face
     title: str
     explains: Sequence[str]
     button: str
-    run: Callable[[dict[str, Any]], HttpResponse]
-    about: User | Face
+    run: Callable[..., object]
+    done: str  # said afterwards, in the history too
     form: type[forms.Form] = forms.Form
     is_dangerous: bool = False
-    people: Sequence[User] = ()  # shown side by side
+    into: User | None = None  # another person, who is shown beside the first
+    next_page: str = "change"  # of the other person, or else of this one
 
     @property
     def back(self) -> str:
         return address_of(self.about)
+
+    @property
+    def person(self) -> User:
+        return self.about.user if isinstance(self.about, Face) else self.about
 
 
 def ask(request: HttpRequest, question: Question) -> HttpResponse:
     form = question.form(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            return question.run(form.cleaned_data)
+            question.run(**form.cleaned_data)
         except ServiceError as error:
             messages.error(request, str(error))
             return HttpResponseRedirect(question.back)
-    context = {
-        **admin.site.each_context(request),
-        "people": person_page.side_by_side(request, question.people),
-        "title": question.title,
-        "question": question,
-        "form": form,
-        "opts": User._meta,
-    }
-    return TemplateResponse(request, "people/question.html", context)
+        person, said = question.into or question.person, question.done.format(**form.cleaned_data)
+        note_about_person(request, person.pk, said)
+        messages.success(request, said)
+        return HttpResponseRedirect(address_of(person, question.next_page))
+    shown = (question.person, question.into) if question.into else ()
+    people = person_page.side_by_side(request, shown)
+    context = {"question": question, "form": form, "people": people}
+    return page(request, "people/question.html", question.title, User, context)
 
 
 def on_a_person(permission: str) -> Callable[[Callable[[HttpRequest, User], HttpResponse]], View]:
@@ -84,23 +96,27 @@ def on_a_person(permission: str) -> Callable[[Callable[[HttpRequest, User], Http
             if not request.user.has_perms([permission, "recognition.view_user"]):
                 raise PermissionDenied
             user = User.objects.filter(pk=user_id).first()
-            if user is None:
-                return _to_person(user_id)
-            return view(request, user)
+            return view(request, user) if user else _to(User(user_id))
 
         return wrapped
 
     return decorate
 
 
-def _to_person(user_id: UUID) -> HttpResponse:
-    return HttpResponseRedirect(reverse("admin:recognition_user_change", args=[user_id]))
+def on_a_face(view: Callable[[HttpRequest, Face], HttpResponse]) -> View:
+    """Gives a view an existing face, if the operator may moderate."""
+
+    def wrapped(request: HttpRequest, pk: int) -> HttpResponse:
+        if not request.user.has_perms([MODERATE, "recognition.view_user", "recognition.view_face"]):
+            raise PermissionDenied
+        face = Face.objects.select_related("user").filter(pk=pk).first()
+        return view(request, face) if face else _to(Face(pk))
+
+    return wrapped
 
 
-def done(request: HttpRequest, user_id: UUID, message: str) -> HttpResponse:
-    note_about_person(request, user_id, message)
-    messages.success(request, message)
-    return _to_person(user_id)
+def _to(row: User | Face) -> HttpResponse:
+    return HttpResponseRedirect(address_of(row))
 
 
 # --- suspend and unlock ---------------------------------------------------------------------------
@@ -108,41 +124,53 @@ def done(request: HttpRequest, user_id: UUID, message: str) -> HttpResponse:
 
 @on_a_person(MODERATE)
 def suspend(request: HttpRequest, user: User) -> HttpResponse:
-    def run(said: dict[str, Any]) -> HttpResponse:
-        moderation.suspend_user(actor=actor_of(request), user_id=user.pk, reason=said["reason"])
-        return done(request, user.pk, f"Suspended: {said['reason']}")
-
     explains = (
         "No search finds this person any more, and the person can neither enrol, be verified nor"
         " log in. Everything is kept, and you can undo it at any time.",
         "Only services learn why; end users get the same answer as for an unknown person.",
     )
-    question = Question(f"Suspend {user}?", explains, "Suspend", run, user, ReasonForm, True)
-    return ask(request, question)
+    run = partial(moderation.suspend_user, actor=actor_of(request), user_id=user.pk)
+    title, done = f"Suspend {user}?", "Suspended: {reason}"
+    return ask(request, Question(user, title, explains, "Suspend", run, done, ReasonForm, True))
 
 
 @on_a_person(MODERATE)
 def unsuspend(request: HttpRequest, user: User) -> HttpResponse:
-    def run(_: dict[str, Any]) -> HttpResponse:
-        moderation.unsuspend_user(actor=actor_of(request), user_id=user.pk)
-        return done(request, user.pk, "No longer suspended")
-
+    title, button = f"End the suspension of {user}?", "End the suspension"
     explains = ("Searches, verification and login know this person again, as before.",)
-    question = Question(f"End the suspension of {user}?", explains, "End the suspension", run, user)
-    return ask(request, question)
+    run = partial(moderation.unsuspend_user, actor=actor_of(request), user_id=user.pk)
+    return ask(request, Question(user, title, explains, button, run, "No longer suspended"))
 
 
 @on_a_person(MODERATE)
 def unlock(request: HttpRequest, user: User) -> HttpResponse:
-    def run(_: dict[str, Any]) -> HttpResponse:
-        moderation.unlock(actor=actor_of(request), user_id=user.pk)
-        return done(request, user.pk, "Unlocked: the failed attempts are forgotten")
-
     explains = ("All failed attempts for this person are forgotten, from every source.",)
-    return ask(request, Question(f"Unlock {user}?", explains, "Unlock", run, user))
+    run = partial(moderation.unlock, actor=actor_of(request), user_id=user.pk)
+    done = "Unlocked: the failed attempts are forgotten"
+    return ask(request, Question(user, f"Unlock {user}?", explains, "Unlock", run, done))
 
 
-# --- merge ----------------------------------------------------------------------------------------
+@on_a_face
+def suspend_face(request: HttpRequest, face: Face) -> HttpResponse:
+    explains = (
+        "No search and no verification uses this face any more. The person's other faces stay as"
+        " they are, and you can undo it at any time.",
+    )
+    run = partial(moderation.suspend_face, actor=actor_of(request), face_id=face.face_id)
+    title, done = f"Suspend this face of {face.user}?", f"Suspended {face.face_id}: {{reason}}"
+    return ask(request, Question(face, title, explains, "Suspend", run, done, ReasonForm, True))
+
+
+@on_a_face
+def unsuspend_face(request: HttpRequest, face: Face) -> HttpResponse:
+    title, button = f"End the suspension of this face of {face.user}?", "End the suspension"
+    explains = ("The face is used again as its settings say.",)
+    run = partial(moderation.unsuspend_face, actor=actor_of(request), face_id=face.face_id)
+    done = f"No longer suspended: {face.face_id}"
+    return ask(request, Question(face, title, explains, button, run, done))
+
+
+# --- merge and move -------------------------------------------------------------------------------
 
 
 @on_a_person(MODERATE)
@@ -150,27 +178,37 @@ def merge(request: HttpRequest, user: User) -> HttpResponse:
     into = choosing.chosen(request)
     if into is None or into == user:
         title = f"Merge {user} into which other person?"
-        return choosing.page(request, title, user, without=user)
-
-    def run(_: dict[str, Any]) -> HttpResponse:
-        moderation.merge_users(actor=actor_of(request), user_id=user.pk, into=into.pk)
-        return done(request, into.pk, "Merged another person into this one")
-
+        return choosing.page(request, title, user)
+    title = f"Merge {user} into {into}?"
     explains = (
         f"Faces, friends, groups, consent and history of {user} go over to {into}, and {user} is"
         " gone. The old id is remembered: it answers that the person was merged.",
         "Nobody can take the two apart again.",
     )
-    question = Question(
-        f"Merge {user} into {into}?",
-        explains,
-        "Merge",
-        run,
-        user,
-        is_dangerous=True,
-        people=(user, into),
-    )
+    run = partial(moderation.merge_users, actor=actor_of(request), user_id=user.pk, into=into.pk)
+    done = "Merged another person into this one"
+    question = Question(user, title, explains, "Merge", run, done, is_dangerous=True, into=into)
     return ask(request, question)
+
+
+@on_a_face
+def move(request: HttpRequest, face: Face) -> HttpResponse:
+    to = choosing.chosen(request)
+    if to is None or to == face.user:
+        title = f"To which person does this face of {face.user} belong?"
+        return choosing.page(request, title, face)
+
+    def run() -> None:
+        moderation.move_face(actor=actor_of(request), face_id=face.face_id, user_id=to.pk)
+        note_about_person(request, face.user_id, f"Moved {face.face_id} to another person")
+
+    title = f"Move this face from {face.user} to {to}?"
+    explains = (
+        f"Verification and searches will count it as a face of {to} from then on.",
+        "Earlier verifications with it stay where they are.",
+    )
+    done = f"Moved {face.face_id} here from another person"
+    return ask(request, Question(face, title, explains, "Move the face", run, done, into=to))
 
 
 # --- erase ----------------------------------------------------------------------------------------
@@ -178,13 +216,12 @@ def merge(request: HttpRequest, user: User) -> HttpResponse:
 
 @on_a_person(ERASE)
 def erase(request: HttpRequest, user: User) -> HttpResponse:
-    def run(_: dict[str, Any]) -> HttpResponse:
+    def run(sure: bool) -> None:
         receipt = erasure.erase(actor=actor_of(request), user_id=user.pk)
         # The title does not name the person.
         what = f"A person was erased: {receipt.receipt_id}"
         account: Any = request.user
         LogEntry.objects.create(user=account, action_flag=DELETION, object_repr=what)
-        return HttpResponseRedirect(reverse("admin:recognition_user_receipt", args=[user.pk]))
 
     explains = (
         "All data about this person will be deleted: faces with their templates and pictures,"
@@ -192,7 +229,17 @@ def erase(request: HttpRequest, user: User) -> HttpResponse:
         "You get a receipt. Only the id stays, in the audit log. You cannot undo this; to hide a"
         " person for a while, suspend instead.",
     )
-    question = Question(f"Erase {user}?", explains, "Erase for ever", run, user, SureForm, True)
+    question = Question(
+        user,
+        f"Erase {user}?",
+        explains,
+        "Erase for ever",
+        run,
+        "All data about this person is deleted.",
+        SureForm,
+        is_dangerous=True,
+        next_page="receipt",
+    )
     return ask(request, question)
 
 
@@ -204,14 +251,8 @@ def receipt(request: HttpRequest, user_id: UUID) -> HttpResponse:
     if found is None:
         raise Http404
     removed = [(spaced(name), count) for name, count in found.removed.items()]
-    context = {
-        **admin.site.each_context(request),
-        "title": "This person was erased",
-        "receipt": found,
-        "removed": removed,
-        "opts": User._meta,
-    }
-    return TemplateResponse(request, "people/receipt.html", context)
+    context = {"receipt": found, "removed": removed}
+    return page(request, "people/receipt.html", "This person was erased", User, context)
 
 
 OF_A_PERSON: dict[str, View] = {
@@ -222,3 +263,4 @@ OF_A_PERSON: dict[str, View] = {
     "erase": erase,
     "receipt": receipt,
 }
+OF_A_FACE: dict[str, View] = {"suspend": suspend_face, "unsuspend": unsuspend_face, "move": move}

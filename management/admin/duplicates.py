@@ -8,20 +8,19 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.shortcuts import redirect
 
 from management import moderation
 from management.admin import person_page, pictures, words
 from recognition.admin import finding
 from recognition.admin.kit import (
     MODERATE,
-    LargeTable,
-    ReadOnly,
+    OwnPages,
     actor_of,
     address_of,
+    column,
     note_about_person,
-    when,
+    time_column,
 )
 from recognition.errors import ServiceError
 from recognition.models import Face, PossibleDuplicate, User
@@ -32,6 +31,7 @@ _STATES = {
     DuplicateState.SAME_PERSON: "The same person: merged",
     DuplicateState.DIFFERENT_PEOPLE: "Different people",
 }
+_LIST = "admin:recognition_possibleduplicate_changelist"
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -68,15 +68,56 @@ class DecisionForm(forms.Form):
         ]
 
 
+def decide(request: HttpRequest, pk: int) -> HttpResponse:
+    """Handles the form. An answer that is not possible leads back to the pair."""
+    if not request.user.has_perms([MODERATE, "recognition.view_possibleduplicate"]):
+        raise PermissionDenied
+    pair = PossibleDuplicate.objects.select_related("user_a", "user_b").filter(pk=pk).first()
+    if pair is None:
+        return _gone(request)
+    form = DecisionForm(pair, request.POST)
+    try:
+        if pair.state != DuplicateState.OPEN:
+            messages.error(request, "The pair has already been decided.")
+        elif request.method != "POST" or not form.is_valid():
+            messages.error(request, "Nothing was decided: choose one of the three answers.")
+        else:
+            return _decide(request, pair, form.cleaned_data["decision"])
+    except ServiceError as error:
+        messages.error(request, str(error))
+    return HttpResponseRedirect(address_of(pair))
+
+
+def _gone(request: HttpRequest) -> HttpResponse:
+    messages.warning(request, "There is no such pair any more: one of the two people is gone.")
+    return redirect(_LIST)
+
+
+def _decide(request: HttpRequest, pair: PossibleDuplicate, decision: str) -> HttpResponse:
+    is_different = decision == "different"
+    kept = None if is_different else UUID(decision)
+    state = DuplicateState.DIFFERENT_PEOPLE if is_different else DuplicateState.SAME_PERSON
+    moderation.decide(actor=actor_of(request), duplicate_id=pair.pk, decision=state, into=kept)
+    if kept:
+        note_about_person(request, kept, "Merged a possible duplicate into this person")
+        messages.success(request, "The two are one person now.")
+        return HttpResponseRedirect(address_of(User(kept)))
+    for user_id in pair.users:
+        note_about_person(request, user_id, "Decided that a possible duplicate is another person")
+    messages.success(request, "Noted: different people. They are not listed again.")
+    return redirect(_LIST)
+
+
 @admin.register(PossibleDuplicate)
-class DuplicateAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class DuplicateAdmin(OwnPages):
     list_display = ["pair", "likeness", "shown_state", "found"]
     list_filter = [StateFilter]
     list_select_related = ["user_a", "user_b"]
     search_fields = ["user_a__display_name"]
     search_help_text = "One of the two: a name or a part of it, an id, a face id."
     ordering = ["-pk"]
-    actions = None
+    page_template = "people/duplicate.html"
+    views = {"decide": ("<int:pk>/decide/", decide)}
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -86,104 +127,35 @@ class DuplicateAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[ty
         people = finding.people(User.objects.all(), search_term).values("pk")
         return queryset.filter(user_a__in=people) | queryset.filter(user_b__in=people), False
 
-    def pair(self, pair: PossibleDuplicate) -> str:
-        return f"{pair.user_a} and {pair.user_b or 'a former person'}"
+    pair = column("pair", lambda pair: f"{pair.user_a} and {pair.user_b or 'a former person'}")
+    likeness = column("confidence", lambda pair: words.confidence(pair.confidence))
+    shown_state = column("state", lambda pair: _STATES[DuplicateState(pair.state)])
+    found = time_column("found", "found_at")
 
-    @admin.display(description="confidence")
-    def likeness(self, pair: PossibleDuplicate) -> str:
-        return words.confidence(pair.confidence)
-
-    @admin.display(description="state")
-    def shown_state(self, pair: PossibleDuplicate) -> str:
-        return _STATES[DuplicateState(pair.state)]
-
-    def found(self, pair: PossibleDuplicate) -> str:
-        return when(pair.found_at)
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(decide)
-        own = path("<int:pk>/decide/", view, name="recognition_possibleduplicate_decide")
-        return [own, *super().get_urls()]
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        """Shows both crops side by side, and below them the form of the decision."""
-        if not self.has_view_permission(request) or request.method != "GET":
-            raise PermissionDenied
-        pair = self.get_object(request, object_id)
-        if pair is None:
-            return _gone(request)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": self.pair(pair),
-            "pair": pair,
-            "state": self.shown_state(pair),
-            "likeness": self.likeness(pair),
-            "people": _people(request, pair),
-            "form": DecisionForm(pair) if _may_decide(request, pair) else None,
-            "opts": self.opts,
-            "original": pair,
+    def shown(self, request: HttpRequest, row: PossibleDuplicate) -> dict[str, Any]:
+        """Both crops side by side, and below them the form of the decision."""
+        may_decide = row.state == DuplicateState.OPEN and request.user.has_perm(MODERATE)
+        return {
+            "title": self.pair(row),
+            "pair": row,
+            "state": self.shown_state(row),
+            "likeness": self.likeness(row),
+            "people": _people(request, row),
+            "form": DecisionForm(row) if may_decide else None,
         }
-        return TemplateResponse(request, "people/duplicate.html", context)
 
-
-def _may_decide(request: HttpRequest, pair: PossibleDuplicate) -> bool:
-    return pair.state == DuplicateState.OPEN and request.user.has_perm(MODERATE)
-
-
-def _gone(request: HttpRequest) -> HttpResponse:
-    messages.warning(request, "There is no such pair any more: one of the two people is gone.")
-    return HttpResponseRedirect(reverse("admin:recognition_possibleduplicate_changelist"))
-
-
-def decide(request: HttpRequest, pk: int) -> HttpResponse:
-    """Handles the form. An answer that is not possible leads back to the pair."""
-    if not request.user.has_perms([MODERATE, "recognition.view_possibleduplicate"]):
-        raise PermissionDenied
-    pair = PossibleDuplicate.objects.select_related("user_a", "user_b").filter(pk=pk).first()
-    if pair is None:
+    def gone(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return _gone(request)
-    if pair.state != DuplicateState.OPEN:
-        messages.error(request, "The pair has already been decided.")
-        return HttpResponseRedirect(address_of(pair))
-    form = DecisionForm(pair, request.POST)
-    if request.method != "POST" or not form.is_valid():
-        messages.error(request, "Nothing was decided: choose one of the three answers.")
-        return HttpResponseRedirect(address_of(pair))
-    return _decide(request, pair, form.cleaned_data["decision"])
-
-
-def _decide(request: HttpRequest, pair: PossibleDuplicate, decision: str) -> HttpResponse:
-    is_different = decision == "different"
-    kept = None if is_different else UUID(decision)
-    state = DuplicateState.DIFFERENT_PEOPLE if is_different else DuplicateState.SAME_PERSON
-    try:
-        moderation.decide(actor=actor_of(request), duplicate_id=pair.pk, decision=state, into=kept)
-    except ServiceError as error:
-        messages.error(request, str(error))
-        return HttpResponseRedirect(address_of(pair))
-    if kept:
-        note_about_person(request, kept, "Merged a possible duplicate into this person")
-        messages.success(request, "The two are one person now.")
-        return HttpResponseRedirect(reverse("admin:recognition_user_change", args=[kept]))
-    for user_id in pair.users:
-        note_about_person(request, user_id, "Decided that a possible duplicate is another person")
-    messages.success(request, "Noted: different people. They are not listed again.")
-    return HttpResponseRedirect(reverse("admin:recognition_possibleduplicate_changelist"))
 
 
 def _people(request: HttpRequest, pair: PossibleDuplicate) -> list[dict[str, Any]]:
     """Both people, each with the face that resembles the other's and the newest others."""
-    known = {face.pk: face for face in _resembling(pair)}
+    resembling = pair.face_a_id, pair.face_b_id
+    faces = Face.objects.filter(pk__in=filter(None, resembling))
+    known = {face.pk: face for face in pictures.with_pictures(faces)}
     shown = person_page.side_by_side(request, filter(None, (pair.user_a, pair.user_b)))
-    for each, face in zip(shown, (pair.face_a_id, pair.face_b_id), strict=False):
+    for each, face in zip(shown, resembling, strict=False):
         if face in known:
             (each["resembling"],) = person_page.face_cards(request, [known[face]])
             each["faces"] = [card for card in each["faces"] if card["face"].pk != face]
     return shown
-
-
-def _resembling(pair: PossibleDuplicate) -> QuerySet[Face]:
-    faces = Face.objects.filter(pk__in=filter(None, (pair.face_a_id, pair.face_b_id)))
-    return pictures.with_pictures(faces)

@@ -2,29 +2,32 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
 
-from management.admin import face_actions, find_by_photo, person_page, pictures, words
-from management.admin.filters import SearchableFilter, SuspendedFilter
+from management.admin import actions, find_by_photo, person_page, pictures, words
+from management.admin.people import SUSPENDED
 from recognition import audit
 from recognition.admin import finding
 from recognition.admin.kit import (
     MODERATE,
-    LargeTable,
-    ReadOnly,
+    OwnPages,
     UncountedList,
     actor_of,
+    choices,
+    column,
     link,
-    when,
+    time_column,
 )
 from recognition.models import Face
 
 _VIEW = "view"  # in the address: a grid, or a list
+_SEARCHABLE = {
+    "yes": ("Searchable", Q(searchable=True)),
+    "no": ("Not searchable", Q(searchable=False)),
+}
 
 
 class FaceList(UncountedList):
@@ -46,16 +49,27 @@ class FaceList(UncountedList):
 
 
 @admin.register(Face)
-class FaceAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class FaceAdmin(OwnPages):
     list_display = ["face_id", "person", "group", "quality", "found_by", "enrolled"]
-    list_filter = [SuspendedFilter, SearchableFilter]
+    list_filter = [SUSPENDED, choices("search setting", "searchable", _SEARCHABLE)]
     list_select_related = ["user"]
     list_per_page = 48
     search_fields = ["face_id"]
     search_help_text = "A face id or its beginning, or the name or id of its person."
     ordering = ["-pk"]
-    actions = None
     change_list_template = "people/faces.html"
+    page_template = "people/face.html"
+    views = {
+        "find_by_photo": ("find-by-photo/", find_by_photo.view),
+        "picture": ("picture/<str:signed>/", pictures.view),
+        **{name: (f"<int:pk>/{name}/", view) for name, view in actions.OF_A_FACE.items()},
+    }
+
+    person = column("person", lambda face: link(face.user))
+    group = column("group", lambda face: face.face_group)
+    quality = column("quality", words.quality_of)
+    found_by = column("search", words.found_by)
+    enrolled = time_column("enrolled", "created_at")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[FaceList]:
         return FaceList
@@ -67,39 +81,6 @@ class FaceAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-ar
         self, request: HttpRequest, queryset: QuerySet[Face], search_term: str
     ) -> tuple[QuerySet[Face], bool]:
         return (finding.faces(queryset, search_term) if search_term else queryset), False
-
-    def person(self, face: Face) -> str:
-        return link(face.user)
-
-    def group(self, face: Face) -> str:
-        return face.face_group
-
-    def quality(self, face: Face) -> str:
-        return words.quality_of(face)
-
-    @admin.display(description="search")
-    def found_by(self, face: Face) -> str:
-        return words.found_by(face)
-
-    def enrolled(self, face: Face) -> str:
-        return when(face.created_at)
-
-    def get_urls(self) -> list[URLPattern]:
-        wrap = self.admin_site.admin_view
-        own = [
-            path("find-by-photo/", wrap(find_by_photo.view), name="recognition_face_find_by_photo"),
-            # The view itself forbids browsers and proxies to keep the answer.
-            path(
-                "picture/<str:signed>/",
-                wrap(pictures.view, cacheable=True),
-                name="recognition_face_picture",
-            ),
-            *(
-                path(f"<int:pk>/{name}/", wrap(view), name=f"recognition_face_{name}")
-                for name, view in face_actions.OF_A_FACE.items()
-            ),
-        ]
-        return [*own, *super().get_urls()]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -115,36 +96,15 @@ class FaceAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-ar
                     audit.note(actor_of(request), "face.list", faces=shown)
         return answer
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        face = self.get_object(request, object_id)
-        if not self.has_view_permission(request, face) or request.method != "GET":
-            raise PermissionDenied
-        if face is None:
-            messages.warning(request, "There is no such face.")
-            return HttpResponseRedirect(reverse("admin:recognition_face_changelist"))
-        audit.note(actor_of(request), "face.view", user_id=face.user_id, face_id=face.face_id)
-        context = {
-            **self.admin_site.each_context(request),
-            **_page(request, face),
-            "title": f"Face of {face.user}",
-            "opts": self.opts,
-            "original": face,
+    def shown(self, request: HttpRequest, row: Face) -> dict[str, Any]:
+        audit.note(actor_of(request), "face.view", user_id=row.user_id, face_id=row.face_id)
+        (card,) = person_page.face_cards(request, [row])
+        return {
+            **card,
+            "title": f"Face of {row.user}",
+            "components": words.components_of(row),
+            "age": row.attributes.get("estimated_age"),
+            "gender": row.attributes.get("estimated_gender"),
+            "facts": words.facts_of(row.metadata) if row.metadata else [],
+            "may_moderate": request.user.has_perm(MODERATE),
         }
-        return TemplateResponse(request, "people/face.html", context)
-
-
-def _page(request: HttpRequest, face: Face) -> dict[str, Any]:
-    attributes = face.attributes
-    return {
-        "face": face,
-        "picture": pictures.picture_of(request, face),
-        "quality": words.quality_of(face),
-        "components": words.components_of(face),
-        "found_by": words.found_by(face),
-        "age": attributes.get("estimated_age"),
-        "gender": attributes.get("estimated_gender"),
-        "facts": words.facts_of(face.metadata) if face.metadata else [],
-        "may_moderate": request.user.has_perm(MODERATE),
-    }

@@ -4,14 +4,13 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from management.admin import person_page, pictures, words
 from management.photo_search import FoundFace, PhotoSearch, find_by_photo
+from recognition.admin import kit
 from recognition.admin.kit import VIEW_PICTURES, actor_of
 from recognition.inference.images import ImageError
 from recognition.models import Face
@@ -72,16 +71,10 @@ def _page(
     error: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    context = {
-        **admin.site.each_context(request),
-        "title": "Find by photo",
-        "form": form,
-        "error": error,
-        "found": found,
-        "groups": _groups(request, found) if found else [],
-        "opts": Face._meta,
-    }
-    return TemplateResponse(request, "people/find_by_photo.html", context, status=status)
+    groups = _groups(request, found) if found else []
+    context = {"form": form, "error": error, "found": found, "groups": groups}
+    template = "people/find_by_photo.html"
+    return kit.page(request, template, "Find by photo", Face, context, status)
 
 
 def _groups(request: HttpRequest, found: PhotoSearch) -> list[dict[str, Any]]:

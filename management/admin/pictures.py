@@ -52,19 +52,16 @@ def picture_of(request: HttpRequest, face: Face) -> Thumbnail:
         )
     if not sealing.is_possible():
         return Thumbnail(why_not="No key decrypts it: set FACESVC_CROP_KEYS.")
-    return Thumbnail(reverse("admin:recognition_face_picture", args=[_signed(request, face.pk)]))
+    signed = _signer.sign(f"{request.user.pk}-{face.pk}")
+    return Thumbnail(reverse("admin:recognition_face_picture", args=[signed]))
 
 
 def may_see(request: HttpRequest) -> bool:
     return request.user.has_perm(VIEW_PICTURES)
 
 
-def _signed(request: HttpRequest, face: int) -> str:
-    return _signer.sign(f"{request.user.pk}-{face}")
-
-
 def view(request: HttpRequest, signed: str) -> HttpResponse:
-    """The kept picture of a face, a JPEG."""
+    """The kept picture of a face, a JPEG. The admin site forbids that it is kept anywhere."""
     if not may_see(request):
         raise PermissionDenied
     try:
@@ -77,8 +74,6 @@ def view(request: HttpRequest, signed: str) -> HttpResponse:
     if sealed is None:
         raise Http404
     try:
-        answer = HttpResponse(sealing.unseal(bytes(sealed)), content_type="image/jpeg")
+        return HttpResponse(sealing.unseal(bytes(sealed)), content_type="image/jpeg")
     except sealing.UnreadableError:
-        answer = HttpResponse(_UNREADABLE, content_type="image/svg+xml")
-    answer["Cache-Control"] = "no-store, private"
-    return answer
+        return HttpResponse(_UNREADABLE, content_type="image/svg+xml")

@@ -39,8 +39,10 @@ class ModerationViewSet(ServiceViewSet):
 
     def asked(self, kind: type[StrictSerializer]) -> dict[str, Any]:
         """The body with the actor, on whose behalf they act and why, as arguments of a function."""
-        viewer_id = viewer_of(self.request, {})
-        return {"actor": self.caller.name, "viewer_id": viewer_id, **self.fields(kind)}
+        fields = self.fields(kind)
+        if not fields["reason"]:
+            del fields["reason"]
+        return {"actor": self.caller.name, "viewer_id": viewer_of(self.request, {}), **fields}
 
 
 class UserModerationViewSet(ModerationViewSet):

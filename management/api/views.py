@@ -78,7 +78,7 @@ class FaceViewSet(ServiceViewSet):
 
     @operation("get_face", "Show a face", answers.Face)
     def retrieve(self, request: Request, face_id: str) -> Response:
-        return Response(answers.Face.of(operations.face_of(self.caller, face_id)))
+        return Response(answers.Face.of(operations.face_of(face_id, self.caller)))
 
     @operation("put_face", "Change the settings of a face", answers.Face, body=FaceRequest)
     def update(self, request: Request, face_id: str) -> Response:

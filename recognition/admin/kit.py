@@ -1,18 +1,21 @@
 """The common parts of all admin pages: rights, lists of large tables, links and times."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.text import capfirst, get_text_list
@@ -93,6 +96,12 @@ class LargeTable:
     def prepare(self, rows: list[Any]) -> None:
         """Look up what a page shows beside its rows: once for the page, and not for each row."""
 
+    def get_object(self, *args: Any, **options: Any) -> Any:
+        row = super().get_object(*args, **options)  # type: ignore[misc]
+        if row is not None:
+            self.prepare([row])
+        return row
+
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -103,19 +112,93 @@ class LargeTable:
         return answer
 
 
-def one_of(field: str, values: Iterable[str]) -> type[admin.SimpleListFilter]:
-    """A filter by a column with known values. Django's own reads the whole table for them."""
+class OwnPages(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """A list without actions, and pages of our own: one for each row, and `views`."""
+
+    actions = None
+    page_template: str
+    # By their names: the route below the list, and the view.
+    views: ClassVar[dict[str, tuple[str, Callable[..., HttpResponse]]]]
+
+    def shown(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the template needs for the page of a row, with its title."""
+        raise NotImplementedError
+
+    def gone(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Answer for a row that is not there."""
+        messages.warning(request, f"There is no such {self.opts.verbose_name}.")
+        return redirect(f"admin:recognition_{self.opts.model_name}_changelist")
+
+    def get_urls(self) -> list[URLPattern]:
+        own = [
+            path(
+                route,
+                self.admin_site.admin_view(view),
+                name=f"recognition_{self.opts.model_name}_{name}",
+            )
+            for name, (route, view) in self.views.items()
+        ]
+        return [*own, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        if not self.has_view_permission(request, row) or request.method != "GET":
+            raise PermissionDenied
+        if row is None:
+            return self.gone(request, object_id)
+        shown = {**self.shown(request, row), "original": row}
+        return page(request, self.page_template, shown["title"], self.model, shown)
+
+
+def choices(
+    words: str, name: str, known: Mapping[str, tuple[str, Q]]
+) -> type[admin.SimpleListFilter]:
+    """A filter with known choices: their words, and which rows they show.
+
+    Django's own filter by a column reads the whole table for the values that there are.
+    """
 
     class Filter(admin.SimpleListFilter):
-        title, parameter_name = spaced(field), field
+        title, parameter_name = words, name
 
         def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-            return [(value, capfirst(spaced(value))) for value in values]
+            return [(value, text) for value, (text, _) in known.items()]
 
         def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-            return queryset.filter(**{field: self.value()}) if self.value() else queryset
+            chosen = known.get(self.value() or "")
+            return queryset.filter(chosen[1]) if chosen else queryset
 
     return Filter
+
+
+def one_of(field: str, values: Iterable[str]) -> type[admin.SimpleListFilter]:
+    """A filter by the value of a column."""
+    known = {value: (capfirst(spaced(value)), Q(**{field: value})) for value in values}
+    return choices(spaced(field), field, known)
+
+
+def column(words: str, read: Callable[[Any], object]) -> Any:
+    """A column of a list, or a fact on the page of a row: its name, and its text for a row."""
+    return admin.display(description=words)(lambda self, row: read(row))
+
+
+def time_column(words: str, field: str) -> Any:
+    return column(words, lambda row: when(getattr(row, field)))
+
+
+def page(
+    request: HttpRequest,
+    template: str,
+    title: str,
+    model: type[Model],
+    context: Mapping[str, Any],
+    status: int = 200,
+) -> TemplateResponse:
+    """A page of our own in the frame of the admin site, below the pages of `model`."""
+    frame = {**admin.site.each_context(request), "title": title, "opts": model._meta}
+    return TemplateResponse(request, template, {**frame, **context}, status=status)
 
 
 def actor_of(request: HttpRequest) -> str:

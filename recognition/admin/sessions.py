@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from recognition.admin import finding
@@ -14,10 +14,13 @@ from recognition.admin.kit import (
     LargeTable,
     ReadOnly,
     actor_of,
+    choices,
+    column,
     link,
     note_about_person,
     one_of,
     spaced,
+    time_column,
     when,
 )
 from recognition.models import Attempt, FailureCount, Session, User
@@ -48,8 +51,7 @@ class OfAPerson(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-ar
             queryset = queryset.filter(user__in=finding.people(User.objects.all(), text))
         return queryset, False
 
-    def person(self, row: Any) -> str:
-        return link(row.user)
+    person = column("person", lambda row: link(row.user))
 
 
 @admin.register(Session)
@@ -63,17 +65,9 @@ class SessionAdmin(OfAPerson):
     fields += ["ended_at", "verified_at", "shown_risk", "frames", "last_frame_at"]
     readonly_fields = ["id", "person", "shown_state", "opened", "ends", "shown_risk"]
 
-    @admin.display(description="opened")
-    def opened(self, session: Session) -> str:
-        return when(session.created_at)
-
-    @admin.display(description="ends")
-    def ends(self, session: Session) -> str:
-        return when(session.ended_at or session.expires_at)
-
-    @admin.display(description="state")
-    def shown_state(self, session: Session) -> str:
-        return session.shown_state
+    opened = time_column("opened", "created_at")
+    ends = column("ends", lambda session: when(session.ended_at or session.expires_at))
+    shown_state = column("state", lambda session: session.shown_state)
 
     @admin.display(description="risk")
     def shown_risk(self, session: Session) -> str:
@@ -91,31 +85,13 @@ class AttemptAdmin(OfAPerson):
     readonly_fields = ["when", "person", "shown_face", "shown_result", "risk", "spoofing"]
     readonly_fields += ["generated", "device_start"]
 
-    def when(self, attempt: Attempt) -> str:
-        return when(attempt.at)
-
-    @admin.display(description="result")
-    def shown_result(self, attempt: Attempt) -> str:
-        return spaced(attempt.result)
-
-    def risk(self, attempt: Attempt) -> str:
-        return in_words(attempt.risk_level, attempt.factors)
-
-    @admin.display(description="matching face")
-    def shown_face(self, attempt: Attempt) -> str:
-        return link(attempt.face)
-
-    @admin.display(description="anti-spoofing")
-    def spoofing(self, attempt: Attempt) -> str:
-        return _check(attempt.antispoofing)
-
-    @admin.display(description="deepfake")
-    def generated(self, attempt: Attempt) -> str:
-        return _check(attempt.deepfake)
-
-    @admin.display(description="device")
-    def device_start(self, attempt: Attempt) -> str:
-        return attempt.device[:8]
+    when = time_column("when", "at")
+    shown_result = column("result", lambda attempt: spaced(attempt.result))
+    risk = column("risk", lambda attempt: in_words(attempt.risk_level, attempt.factors))
+    shown_face = column("matching face", lambda attempt: link(attempt.face))
+    spoofing = column("anti-spoofing", lambda attempt: _check(attempt.antispoofing))
+    generated = column("deepfake", lambda attempt: _check(attempt.deepfake))
+    device_start = column("device", lambda attempt: attempt.device[:8])
 
 
 def in_words(level: str, factors: list[str]) -> str:
@@ -131,41 +107,30 @@ def _check(outcome: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-class LockedCountFilter(admin.SimpleListFilter):
-    title, parameter_name = "state", "locked"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Locked"), ("no", "Not locked")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() not in ("yes", "no"):
-            return queryset
-        return queryset.filter(locked_at__isnull=self.value() == "no")
+_LOCKED = {
+    "yes": ("Locked", Q(locked_at__isnull=False)),
+    "no": ("Not locked", Q(locked_at=None)),
+}
 
 
 @admin.register(FailureCount)
 class FailureCountAdmin(OfAPerson):
     list_display = ["person", "shown_source", "failures", "state", "last"]
     list_display_links = ["shown_source"]
-    list_filter = [LockedCountFilter]
+    list_filter = [choices("state", "locked", _LOCKED)]
     asked_by = "source"
     ordering = ["-pk"]
     fields = ["person", "shown_source", "failures", "state", "last"]
     readonly_fields = ["person", "shown_source", "state", "last"]
     actions = ["unlock"]
 
-    @admin.display(description="from")
-    def shown_source(self, count: FailureCount) -> str:
-        return count.shown_source
+    shown_source = column("from", lambda count: count.shown_source)
+    last = time_column("last one", "last_failure_at")
 
     def state(self, count: FailureCount) -> str:
         if count.locked_at:
             return f"Locked since {when(count.locked_at)}"
         return f"Has to wait until {when(count.blocked_until)}" if count.blocked_until else "–"
-
-    @admin.display(description="last one")
-    def last(self, count: FailureCount) -> str:
-        return when(count.last_failure_at)
 
     @admin.action(description="Unlock: forget the selected failures", permissions=["unlock"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[FailureCount]) -> None:
