@@ -9,13 +9,11 @@ from django.contrib.auth.models import User as Account
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
-from django.utils.safestring import SafeString
 
 from facesvc.operators import model_page
 from facesvc.operators.dates import DatedList
 from recognition.admin.audit_sentences import SENTENCES, Names, label, sentence
-from recognition.admin.kit import LargeTable, ReadOnly, when
+from recognition.admin.kit import LargeTable, ReadOnly, choices, column, page, time_column
 from recognition.models import ActiveModel, AuditEvent, User
 
 _ACTORS = {
@@ -29,31 +27,18 @@ _ACTORS = {
 _MOST_PEOPLE = 200
 
 
-class ActionFilter(admin.SimpleListFilter):
-    title, parameter_name = "what was done", "action"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(action, label(action)) for action in SENTENCES]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(action=self.value()) if self.value() else queryset
-
-
-class ActorFilter(admin.SimpleListFilter):
-    title, parameter_name = "who did it", "by"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return list(_ACTORS.items())
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(actor__startswith=self.value()) if self.value() else queryset
+_ACTED = {kind: (words, Q(actor__startswith=kind)) for kind, words in _ACTORS.items()}
+_ACTIONS = {action: (label(action), Q(action=action)) for action in SENTENCES}
 
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["when", "what"]
     list_display_links = ["when"]
-    list_filter = [ActorFilter, ActionFilter]
+    list_filter = [
+        choices("who did it", "by", _ACTED),
+        choices("what was done", "action", _ACTIONS),
+    ]
     search_fields = ["actor"]
     search_help_text = (
         "A name or a part of it, a person's id, a face id, an operator as operator:mia, "
@@ -64,7 +49,6 @@ class AuditEventAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[t
     actions = None
     fields = ["when", "what", "action", "actor", "user_id", "other_user_id", "viewer_id", "face_id"]
     fields += ["request_id"]
-    readonly_fields = ["when", "what"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DatedList]:
         return DatedList
@@ -80,15 +64,8 @@ class AuditEventAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[t
         text = search_term.strip()
         return (queryset.filter(_about(text)) if text else queryset), False
 
-    def when(self, event: AuditEvent) -> str:
-        return when(event.at)
-
-    @admin.display(description="what happened")
-    def what(self, event: AuditEvent) -> SafeString:
-        if not hasattr(event, "sentence"):
-            self.prepare([event])
-        said: SafeString = event.sentence  # type: ignore[attr-defined]
-        return said
+    when = time_column("when", "at")
+    what = column("what happened", lambda event: event.sentence)
 
 
 def _about(text: str) -> Q:
@@ -113,19 +90,10 @@ class ActiveModelAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        self._require_view(request)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Active model",
-            "opts": self.opts,
-            "page": model_page.page(),
-            **(extra_context or {}),
-        }
-        return TemplateResponse(request, "operators/model.html", context)
-
-    def _require_view(self, request: HttpRequest) -> None:
         if not self.has_view_permission(request):
             raise PermissionDenied
+        context = {"page": model_page.page(), **(extra_context or {})}
+        return page(request, "operators/model.html", "Active model", ActiveModel, context)
 
 
 # This import registers Django's own page, which is replaced here.

@@ -34,7 +34,12 @@ _MOST_PAGES = 100
 
 
 class ReadOnly:
-    """Makes the rows read-only: Django's forms add, change and delete none."""
+    """Makes the rows and all `fields` read-only: Django's forms add, change and delete none."""
+
+    fields: ClassVar[Any] = None
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields or ()
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

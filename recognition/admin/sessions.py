@@ -63,7 +63,6 @@ class SessionAdmin(OfAPerson):
     ordering = ["-expires_at", "-pk"]
     fields = ["id", "person", "purpose", "level", "shown_state", "client", "opened", "ends"]
     fields += ["ended_at", "verified_at", "shown_risk", "frames", "last_frame_at"]
-    readonly_fields = ["id", "person", "shown_state", "opened", "ends", "shown_risk"]
 
     opened = time_column("opened", "created_at")
     ends = column("ends", lambda session: when(session.ended_at or session.expires_at))
@@ -82,8 +81,6 @@ class AttemptAdmin(OfAPerson):
     ordering = ["-at", "-pk"]
     fields = ["when", "person", "shown_face", "source", "shown_result", "confidence", "risk"]
     fields += ["spoofing", "generated", "session", "device_start"]
-    readonly_fields = ["when", "person", "shown_face", "shown_result", "risk", "spoofing"]
-    readonly_fields += ["generated", "device_start"]
 
     when = time_column("when", "at")
     shown_result = column("result", lambda attempt: spaced(attempt.result))
@@ -120,8 +117,7 @@ class FailureCountAdmin(OfAPerson):
     list_filter = [choices("state", "locked", _LOCKED)]
     asked_by = "source"
     ordering = ["-pk"]
-    fields = ["person", "shown_source", "failures", "state", "last"]
-    readonly_fields = ["person", "shown_source", "state", "last"]
+    fields = [*list_display]
     actions = ["unlock"]
 
     shown_source = column("from", lambda count: count.shown_source)

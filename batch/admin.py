@@ -1,0 +1,267 @@
+"""Jobs and callbacks for operators, who can view and cancel jobs, and send callbacks again.
+
+The pages show no picture, no result and no secret: only the caller of a search may know who was
+found.
+"""
+
+from collections import Counter
+from typing import Any
+
+# This import registers its models, of which a schedule could call any function there is.
+import django_q.admin  # noqa: F401
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.db.models import Count, F, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.text import capfirst
+from django_q.models import Failure, OrmQ, Schedule, Success
+
+from batch.jobs import jobs
+from batch.models import (
+    Item,
+    ItemState,
+    Job,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    without_query,
+)
+from batch.webhooks import callbacks
+from recognition.admin import kit
+from recognition.admin.kit import LargeTable, ReadOnly, actor_of, column, link, spaced, time_column
+from recognition.models import User
+
+for _model in (Failure, OrmQ, Schedule, Success):
+    if admin.site.is_registered(_model):
+        admin.site.unregister(_model)
+
+_OUTCOMES = {"pending": "waits", "success": "done", "skipped": "skipped: the job ended before"}
+_COUNTED = {"success": "done", "error": "failed", "pending": "wait", "skipped": "skipped"}
+_CALLBACKS = {
+    "pending": "waits for its next try",
+    "delivered": "delivered",
+    "dead": "given up after the last try",
+    "stopped": "stopped: the receiver answered 410 Gone",
+}
+_ENDED = {
+    "no": ("Waiting or in progress", Q(finished_at=None)),
+    "yes": ("Has ended", Q(finished_at__isnull=False)),
+}
+_DISABLED = {
+    "no": ("Gets callbacks", Q(disabled_at=None)),
+    "yes": ("Disabled", Q(disabled_at__isnull=False)),
+}
+
+
+class Rows(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """The page of each row has a button for the list's action, while that makes sense."""
+
+    ordering = ["-pk"]
+    change_form_template = "batch/row.html"
+    acts_with = "batch.change_webhookdelivery"  # the permission for the action
+
+    def button(self, row: Any) -> str:
+        """The text of the button for the action; empty for no button."""
+        raise NotImplementedError
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(self.acts_with)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        act, row = None, self.get_object(request, unquote(object_id))
+        for name in self.get_actions(request) if row else ():
+            address = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+            act = {"name": name, "words": self.button(row), "address": address}
+        context = {
+            "title": capfirst(str(self.opts.verbose_name)),
+            "act": act if act and act["words"] else None,
+            **(extra_context or {}),
+        }
+        return super().change_view(request, object_id, form_url, context)
+
+
+class Part(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    """The parts of a row, for all who may view the row."""
+
+    ordering = ["pk"]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        of = self.parent_model._meta
+        return request.user.has_perm(f"{of.app_label}.view_{of.model_name}")
+
+
+class ItemsOfJob(Part):
+    model = Item
+    verbose_name_plural = "Pictures"
+    fields = ["image_id", "outcome", "attempts"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        error = {"code": F("result__code"), "message": F("result__message")}
+        rows = super().get_queryset(request).defer("result", "options", "user_ids")
+        shown: QuerySet[Any] = rows.annotate(**error)
+        return shown
+
+    def outcome(self, item: Any) -> str:
+        """The error in words, or only that the item succeeded."""
+        if item.state == ItemState.ERROR:
+            return f"{item.code}: {item.message}"
+        return _OUTCOMES[item.state]
+
+
+@admin.register(Job)
+class JobAdmin(Rows):
+    list_display = ["job_id", "what", "asked_by", "progress", "callback", "made"]
+    list_filter = [kit.choices("state of the job", "ended", _ENDED), "status", "kind"]
+    list_select_related = ["delivery__endpoint"]
+    search_fields = ["job_id__startswith", "subject__startswith"]
+    search_help_text = "The beginning of the id of a job, or of the name of its app."
+    fields = ["job_id", "kind", "state", "asked_by", "progress", "callback"]
+    fields += ["callback_address", "made", "started", "ended", "deadline"]
+    inlines = [ItemsOfJob]
+    actions = ["cancel"]
+    acts_with = "batch.change_job"
+
+    made = time_column("handed in", "created_at")
+    started = time_column("started", "started_at")
+    ended = time_column("ended", "finished_at")
+    deadline = time_column("ends at the latest", "deadline_at")
+    state = column("status", lambda job: capfirst(spaced(job.get_status_display()).lower()))
+    asked_by = column("handed in by", lambda job: link(job.person) if job.person else job.subject)
+    callback_address = column(
+        "callback address", lambda job: without_query(job.callback_url) or "–"
+    )
+
+    def button(self, row: Job) -> str:
+        return "" if row.finished_at else "Cancel this job"
+
+    def prepare(self, rows: list[Job]) -> None:
+        counts: dict[int, Counter[str]] = {job.pk: Counter() for job in rows}
+        items = Item.objects.filter(job__in=list(counts)).order_by().values_list("job", "state")
+        for job_id, state, count in items.annotate(Count("pk")):
+            counts[job_id][state] = count
+        people = User.objects.only("pk", "display_name").in_bulk(
+            {job.user_id for job in rows if job.user_id}
+        )
+        for job in rows:
+            job.states = counts[job.pk]  # type: ignore[attr-defined]
+            job.person = people.get(job.user_id) if job.user_id else None  # type: ignore[attr-defined]
+
+    def what(self, job: Job) -> str:
+        return f"{job.get_kind_display()}: {self.state(job).lower()}"
+
+    @admin.display(description="pictures")
+    def progress(self, job: Any) -> str:
+        parts = [
+            f"{job.states[state]} {name}" for state, name in _COUNTED.items() if job.states[state]
+        ]
+        return f"{job.total}: {', '.join(parts)}" if parts else str(job.total)
+
+    def callback(self, job: Job) -> str:
+        if not hasattr(job, "delivery"):
+            return "when the job ends" if job.callback_url and not job.finished_at else "–"
+        return link(job.delivery, _CALLBACKS[job.delivery.state])
+
+    @admin.action(description="Cancel the selected jobs", permissions=["act"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+        """Cancels after a confirmation: the rest of a job's pictures is dropped."""
+        wanted = list(queryset.filter(finished_at=None).order_by("pk"))
+        if not wanted:
+            self.message_user(request, "These jobs have already ended: nothing was cancelled.")
+            return None
+        if "confirmed" not in request.POST:
+            context = {"jobs": wanted}
+            return kit.page(request, "batch/cancel_jobs.html", "Cancel jobs?", Job, context)
+        done = [job for job in wanted if jobs.cancel_any(job, actor=actor_of(request))]
+        kit.note_in_history(request, done, "Cancelled")
+        self.message_user(request, f"Cancelled: {', '.join(job.job_id for job in done)}.")
+        return None
+
+
+def _outcome(attempt: WebhookAttempt) -> str:
+    return f"status {attempt.status}" if attempt.status else attempt.error or "no answer"
+
+
+class TriesOfDelivery(Part):
+    model = WebhookAttempt
+    verbose_name_plural = "Tries"
+    fields = ["tried", "outcome", "took"]
+
+    tried = time_column("tried", "at")
+    outcome = column("outcome", _outcome)
+    took = column("took", lambda attempt: f"{attempt.duration_ms / 1000:.2f} s")
+
+
+@admin.register(WebhookDelivery)
+class WebhookDeliveryAdmin(Rows):
+    list_display = ["message_id", "of_job", "address", "shown_state", "shown_tries", "next_try"]
+    list_filter = ["state"]
+    list_select_related = ["job", "endpoint"]
+    search_fields = ["message_id__startswith", "job__job_id__startswith"]
+    search_help_text = "The beginning of the id of a message or a job."
+    fields = [*list_display, "made"]
+    inlines = [TriesOfDelivery]
+    actions = ["replay"]
+
+    of_job = column("job", lambda delivery: link(delivery.job))
+    address = column("address", lambda delivery: link(delivery.endpoint))
+    shown_state = column("state", lambda delivery: _CALLBACKS[delivery.state])
+    next_try = time_column("next try", "next_attempt_at")
+    made = time_column("made", "created_at")
+
+    def button(self, row: WebhookDelivery) -> str:
+        return "Send again"
+
+    def prepare(self, rows: list[WebhookDelivery]) -> None:
+        tries: dict[int, list[WebhookAttempt]] = {row.pk: [] for row in rows}
+        for attempt in WebhookAttempt.objects.filter(delivery__in=list(tries)).order_by("pk"):
+            tries[attempt.delivery_id].append(attempt)
+        for row in rows:
+            row.all_tries = tries[row.pk]  # type: ignore[attr-defined]
+
+    @admin.display(description="tries")
+    def shown_tries(self, delivery: Any) -> str:
+        """All tries, including those before a replay, which starts the count again."""
+        if not delivery.all_tries:
+            return "none yet"
+        return f"{len(delivery.all_tries)}, the last one: {_outcome(delivery.all_tries[-1])}"
+
+    @admin.action(description="Send the selected callbacks again", permissions=["act"])
+    def replay(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:
+        rows = list(queryset)
+        count = callbacks.replay(queryset, actor=actor_of(request))
+        kit.note_in_history(request, rows, "Sent again")
+        self.message_user(request, f"Callbacks that are sent again: {count}.")
+
+
+@admin.register(WebhookEndpoint)
+class WebhookEndpointAdmin(Rows):
+    list_display = ["address", "client", "state"]
+    list_filter = [kit.choices("state", "disabled", _DISABLED)]
+    search_fields = ["client", "url"]
+    search_help_text = "A part of the address, or the name of the app."
+    fields = ["client", "address", "state"]
+    actions = ["enable"]
+
+    def button(self, row: WebhookEndpoint) -> str:
+        return "Enable again" if row.disabled_at else ""
+
+    def state(self, endpoint: WebhookEndpoint) -> str:
+        if endpoint.disabled_at is None:
+            return "gets callbacks"
+        return f"disabled since {kit.when(endpoint.disabled_at)}: it answered 410 Gone"
+
+    @admin.action(description="Enable the selected addresses again", permissions=["act"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[WebhookEndpoint]) -> None:
+        rows = list(queryset.exclude(disabled_at=None))
+        count = callbacks.enable(queryset, actor=actor_of(request))
+        kit.note_in_history(request, rows, "Enabled again")
+        self.message_user(
+            request, f"Addresses enabled again: {len(rows)}. Callbacks sent again: {count}."
+        )
