@@ -6,7 +6,7 @@ from rest_framework import serializers as s
 
 from batch.models import ItemState, Kind, Status
 from recognition.api.answers import Identified
-from recognition.api.rendering import Serializer, TextOrNull, Value
+from recognition.api.rendering import Serializer, TextOrNull, Value, page_of
 
 ITEM_STATUS = [ItemState.SUCCESS.value, ItemState.ERROR.value, ItemState.SKIPPED.value]
 
@@ -67,9 +67,7 @@ class Job(JobName, Counts):
     finished_at = s.DateTimeField(allow_null=True)
 
 
-class JobList(Serializer):
-    jobs = Job(many=True)
-    next_cursor = s.CharField(allow_null=True)
+JobList = page_of("JobList", jobs=Job(many=True))
 
 
 class Results(Counts):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers as s
 
 from recognition import models
@@ -14,6 +15,7 @@ from recognition.api.rendering import (
     Similarity,
     TextOrNull,
     Value,
+    page_of,
 )
 from recognition.inference.pack.declaration import Calibration as MeasuredScores
 from recognition.models import PrivacyLevel, Taggable
@@ -24,8 +26,8 @@ from recognition.packs.scores import ScoreScale
 _SUSPENDED = "Since when a moderator has suspended it; end users never see such a one."
 
 
-class Page(Serializer):
-    next_cursor = s.CharField(allow_null=True)
+def _deleted(name: str, /, **what: s.Field[Any, Any, Any, Any]) -> s.Serializer[Any]:
+    return inline_serializer(name, {**what, "deleted": s.BooleanField()})
 
 
 class OperatingPoint(Serializer):
@@ -113,9 +115,8 @@ class Face(Serializer):
         return values
 
 
-class FaceList(Serializer):
-    faces = Face(many=True)
-    next_cursor = s.CharField(allow_null=True)
+FaceList = page_of("FaceList", faces=Face(many=True))
+FaceDeleted = _deleted("Deleted", face_id=s.CharField())
 
 
 class User(Serializer):
@@ -127,13 +128,7 @@ class User(Serializer):
     created_at = s.DateTimeField()
 
 
-class Deleted(Serializer):
-    face_id = s.CharField()
-    deleted = s.BooleanField()
-
-
-class UserList(Page):
-    users = User(many=True)
+UserList = page_of("UserList", users=User(many=True))
 
 
 class Erased(Serializer):
@@ -167,8 +162,7 @@ class Duplicate(Serializer):
     decided_at = s.DateTimeField(allow_null=True)
 
 
-class DuplicateList(Page):
-    duplicates = Duplicate(many=True)
+DuplicateList = page_of("DuplicateList", duplicates=Duplicate(many=True))
 
 
 class AuditEvent(Serializer):
@@ -189,8 +183,7 @@ class AuditEvent(Serializer):
     details = s.DictField()
 
 
-class AuditEventList(Page):
-    events = AuditEvent(many=True)
+AuditEventList = page_of("AuditEventList", events=AuditEvent(many=True))
 
 
 class Friend(Serializer):
@@ -198,13 +191,8 @@ class Friend(Serializer):
     since = s.DateTimeField(source="created_at")
 
 
-class FriendList(Page):
-    friends = Friend(many=True)
-
-
-class Unfriended(Serializer):
-    user_id = s.UUIDField()
-    deleted = s.BooleanField()
+FriendList = page_of("FriendList", friends=Friend(many=True))
+Unfriended = _deleted("Unfriended", user_id=s.UUIDField())
 
 
 class Group(Serializer):
@@ -212,13 +200,8 @@ class Group(Serializer):
     created_at = s.DateTimeField()
 
 
-class GroupList(Page):
-    groups = Group(many=True)
-
-
-class GroupDeleted(Serializer):
-    name = s.CharField()
-    deleted = s.BooleanField()
+GroupList = page_of("GroupList", groups=Group(many=True))
+GroupDeleted = _deleted("GroupDeleted", name=s.CharField())
 
 
 class Member(Serializer):
@@ -226,13 +209,8 @@ class Member(Serializer):
     since = s.DateTimeField(source="created_at")
 
 
-class MemberList(Page):
-    members = Member(many=True)
-
-
-class MemberDeleted(Serializer):
-    user_id = s.UUIDField()
-    deleted = s.BooleanField()
+MemberList = page_of("MemberList", members=Member(many=True))
+MemberDeleted = _deleted("MemberDeleted", user_id=s.UUIDField())
 
 
 class GroupJoined(Serializer):
@@ -240,8 +218,7 @@ class GroupJoined(Serializer):
     since = s.DateTimeField(source="created_at")
 
 
-class GroupsJoined(Page):
-    groups = GroupJoined(many=True)
+GroupsJoined = page_of("GroupsJoined", groups=GroupJoined(many=True))
 
 
 class UsersImported(Serializer):

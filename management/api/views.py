@@ -94,7 +94,7 @@ class FaceViewSet(ServiceViewSet):
         """The same as PUT."""
         return self.update(request, face_id)
 
-    @operation("delete_face", "Delete a face", answers.Deleted)
+    @operation("delete_face", "Delete a face", answers.FaceDeleted)
     def destroy(self, request: Request, face_id: str) -> Response:
         operations.delete_face(caller=self.caller, face_id=face_id)
         return Response({"face_id": face_id, "deleted": True})

@@ -6,6 +6,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers as s
 
 from recognition.packs.scores import ScoreScale
@@ -34,6 +35,11 @@ class Serializer(s.Serializer[Any]):
     @classmethod
     def each(cls, rows: Sequence[Any], shown: Any = None) -> list[Value]:
         return [cls.of(row, shown) for row in rows]
+
+
+def page_of(name: str, /, **rows: s.BaseSerializer[Any]) -> s.Serializer[Any]:
+    """A page of a list, for the API description: `ServiceViewSet.page` makes it."""
+    return inline_serializer(name, {**rows, "next_cursor": s.CharField(allow_null=True)})
 
 
 class Converted:
