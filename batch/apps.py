@@ -12,10 +12,6 @@ class BatchConfig(AppConfig):
     verbose_name = "Jobs and callbacks"
 
     def ready(self) -> None:
-        from batch import keeps
-        from recognition.privacy.keeping import KEEPS
-
-        KEEPS.append(keeps.KEEPS)
         post_migrate.connect(_schedule_tasks, sender=self)
 
 

@@ -3,7 +3,7 @@
 from django.contrib.admin.models import LogEntry
 from django.db.models import Q
 
-from recognition.privacy.keeping import Erasure, Keeps, Person, Section
+from recognition.privacy.keeping import KEEPS, Erasure, Keeps, Person, Section
 
 
 def _about_in_admin_log(person: Person) -> Q:
@@ -19,7 +19,5 @@ def _forget(erasure: Erasure) -> None:
     erasure.delete(LogEntry.objects.filter(_about_in_admin_log(erasure.person)))
 
 
-KEEPS = Keeps(
-    forget=_forget,
-    sections=(Section("operators_log", LogEntry, _about_in_admin_log),),
-)
+_LOG = Section("operators_log", LogEntry, _about_in_admin_log)
+KEEPS.append(Keeps(forget=_forget, sections=(_LOG,)))

@@ -5,6 +5,7 @@ from django.apps import AppConfig
 from django.db import connections as databases
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_delete
+from django.utils.module_loading import autodiscover_modules
 
 logger = logging.getLogger(__name__)
 
@@ -16,15 +17,14 @@ class RecognitionConfig(AppConfig):
     def ready(self) -> None:
         from recognition import (
             checks,  # noqa: F401  registers the system checks
-            keeps,
+            keeps,  # noqa: F401  first in an export
         )
         from recognition.models import Face, User
         from recognition.privacy import erasure
-        from recognition.privacy.keeping import KEEPS
         from recognition.processes import connections
 
         connection_created.connect(connections.prepare)
-        KEEPS.insert(0, keeps.KEEPS)  # first in an export
+        autodiscover_modules("keeps")  # of the other apps
         pre_delete.connect(erasure.before_user, sender=User)
         pre_delete.connect(erasure.before_face, sender=Face)
         post_migrate.connect(_prepare_search, sender=self)

@@ -8,7 +8,7 @@ from recognition.api import idempotency
 from recognition.enrolment import lookalikes
 from recognition.models import Face, FaceCrop, PossibleDuplicate
 from recognition.privacy import export, retention
-from recognition.privacy.keeping import Erasure, Keeps
+from recognition.privacy.keeping import KEEPS, Erasure, Keeps
 from recognition.verification import recent_probes
 
 
@@ -30,18 +30,20 @@ def _move_face(face: Face, was: UUID) -> None:
     lookalikes.follow_move(face, was)
 
 
-KEEPS = Keeps(
-    forget=_forget,
-    forget_face=_forget_face,
-    move_face=_move_face,
-    sections=export.SECTIONS,
-    retain=(
-        retention.drop_sessions,
-        retention.drop_rate_windows,
-        retention.drop_audit_events,
-        retention.drop_daily_counts,
-        idempotency.drop_old,
-        recent_probes.drop_old,
-    ),
-    sealed=(FaceCrop,),
+KEEPS.append(
+    Keeps(
+        forget=_forget,
+        forget_face=_forget_face,
+        move_face=_move_face,
+        sections=export.SECTIONS,
+        retain=(
+            retention.drop_sessions,
+            retention.drop_rate_windows,
+            retention.drop_audit_events,
+            retention.drop_daily_counts,
+            idempotency.drop_old,
+            recent_probes.drop_old,
+        ),
+        sealed=(FaceCrop,),
+    )
 )

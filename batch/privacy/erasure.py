@@ -16,7 +16,7 @@ from batch.models import (
     WebhookSecret,
     erased_image_id,
 )
-from recognition.models import Face
+from recognition.models import Face, locks
 from recognition.privacy.keeping import Erasure, Person
 
 
@@ -33,6 +33,18 @@ def lock_items_of(user_ids: list[UUID]) -> None:
     """
     own = Item.objects.filter(job__user_id__in=user_ids)
     list(own.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
+
+
+def hand_over(user_id: UUID, into: UUID) -> None:
+    """The jobs of a user who is merged into another one become the other's.
+
+    The items are locked before the users, as in an erasure. What else names the merged id stays as
+    it is, a picture that waits included: its enrolment answers user_merged. The erasure of the user
+    who stays looks for the former ids as well.
+    """
+    lock_items_of([user_id])
+    locks.lock_entirely(user_id, into)
+    Job.objects.filter(user_id=user_id).update(user_id=into, subject=str(into))
 
 
 def forget(erasure: Erasure) -> None:

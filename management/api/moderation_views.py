@@ -1,29 +1,56 @@
 """Moderation over HTTP, for services with face:admin: parse, call one function, answer."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q, QuerySet
+from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from management import audit_log, moderation
+from management import moderation
 from management.api import answers
 from management.api.answers import Face, User
-from management.api.moderation_serializers import (
-    DecisionRequest,
-    MergeRequest,
-    MoveRequest,
-    ReasonRequest,
-)
 from recognition.api.pagination import NewestFirst
-from recognition.api.serializers import StrictSerializer
+from recognition.api.serializers import ChoiceField, IdField, StrictSerializer, TextField
 from recognition.api.service_view import ServiceViewSet, operation
 from recognition.api.views import viewer_of, viewer_parameter
 from recognition.errors import ServiceError
+from recognition.models import AuditEvent, PrivacyLevel
 from recognition.models.duplicates import DuplicateState, PossibleDuplicate
+from recognition.privacy.keeping import ids_of
+
+
+class ReasonRequest(StrictSerializer):
+    reason = TextField(
+        max_length=moderation.MAX_REASON,
+        allow_blank=True,
+        default="",
+        help_text="Kept in the audit log until the person is erased.",
+    )
+
+
+class MoveRequest(ReasonRequest):
+    user_id = IdField()
+
+
+class MergeRequest(ReasonRequest):
+    into = IdField(help_text="Who stays.")
+    privacy_level = ChoiceField(
+        PrivacyLevel.values,
+        required=False,
+        help_text="The privacy level of the user who stays; by default the stricter of both.",
+    )
+
+
+class DecisionRequest(ReasonRequest):
+    decision = ChoiceField(moderation.DECISIONS)
+    into = IdField(required=False, help_text="For `same_person`: which of the two users stays.")
+
 
 _asked = partial(operation, parameters=[viewer_parameter])
 
@@ -176,5 +203,37 @@ class AuditViewSet(ModerationViewSet):
     @operation("list_audit_events", "Read the audit log", answers.AuditEventList, pages=AuditPages)
     def list(self, request: Request) -> Response:
         """Lists who did what to which user, newest first; never a picture or a vector."""
-        events = audit_log.events(request.query_params)
+        events = _events(request.query_params)
         return self.page("events", events, answers.AuditEvent.each, AuditPages())
+
+
+def _events(wanted: Mapping[str, str]) -> QuerySet[AuditEvent]:
+    """The events of a user and of ids merged into it, of one action, or since a time.
+
+    All three arguments are texts. Raises invalid_request.
+    """
+    found = AuditEvent.objects.all()
+    if (text := wanted.get("user_id")) is not None:
+        ids = ids_of(_id(text))
+        found = found.filter(Q(user_id__in=ids) | Q(other_user_id__in=ids))
+    if (action := wanted.get("action")) is not None:
+        if "\0" in action:
+            raise ServiceError("invalid_request", "There is no such action.")
+        found = found.filter(action=action)
+    if (since := wanted.get("since")) is not None:
+        try:
+            at = parse_datetime(since)
+        except ValueError:
+            at = None
+        if at is None or at.tzinfo is None:
+            message = "since must be a time with its zone, as 2024-01-20T10:30:00Z."
+            raise ServiceError("invalid_request", message)
+        found = found.filter(at__gte=at)
+    return found
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ServiceError("invalid_request", "user_id must be a UUID.") from None

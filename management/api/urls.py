@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import UUIDConverter
 
-from management.api import friend_views, graph_views, group_views, moderation_views, views
+from management.api import graph_views, moderation_views, people_views, views
 from recognition.api import service_view
 
 
@@ -27,11 +27,11 @@ register_converter(AnyCaseUUIDConverter, "user_id")
 router = service_view.router()
 router.register("users", views.UserViewSet, "users")
 router.register("users", moderation_views.UserModerationViewSet, "users-moderation")
-router.register("users/<user_id:user_id>/friends", friend_views.FriendViewSet, "friends")
+router.register("users/<user_id:user_id>/friends", people_views.FriendViewSet, "friends")
 router.register("faces", views.FaceViewSet, "faces")
 router.register("faces", moderation_views.FaceModerationViewSet, "faces-moderation")
-router.register("groups", group_views.GroupViewSet, "groups")
-router.register("groups/<str:name>/members", group_views.MemberViewSet, "members")
+router.register("groups", people_views.GroupViewSet, "groups")
+router.register("groups/<str:name>/members", people_views.MemberViewSet, "members")
 router.register("graph", graph_views.GraphViewSet, "graph")
 router.register("models", views.ModelViewSet, "models")
 router.register("duplicates", moderation_views.DuplicateViewSet, "duplicates")

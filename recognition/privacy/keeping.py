@@ -1,8 +1,8 @@
 """What is kept of people, and how it goes: one list, to which each app adds one entry.
 
-Erasing, exporting, merging, purging and the rotation of keys go through the list. The entry of an
-app is in its `keeps.py`, and its `apps.py` adds it. What an app has to say about a person is one of
-the fields of `Keeps`.
+Erasing, exporting, merging, purging and the rotation of keys go through the list. The `keeps.py` of
+an app adds its entry, and is imported when the service starts. What an app has to say about a
+person is one of the fields of `Keeps`.
 """
 
 from collections import Counter
