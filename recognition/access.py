@@ -7,7 +7,6 @@ from uuid import UUID
 from recognition import people
 from recognition.errors import ServiceError
 from recognition.gallery.scope import Scope
-from recognition.people import Standing
 
 SCOPES = (
     "face:register",
@@ -78,11 +77,5 @@ def scope_for(
         message = "Only face:admin may search with max_false_positive_rate null; 1 is the most."
         raise ServiceError("insufficient_scope", message)
     viewer = on_behalf_of or caller.user_id
-    match people.standing_of(viewer) if viewer else None:
-        case Standing.MERGED:
-            raise people.merged()
-        case Standing.SUSPENDED if caller.is_service:
-            raise people.suspended(is_told=True)
-        case standing:
-            is_alone = standing is Standing.SUSPENDED
+    is_alone = people.is_hidden(viewer, is_told=caller.is_service) if viewer else False
     return Scope(viewer, frozenset(groups), everyone, tagging, is_alone)

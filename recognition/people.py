@@ -1,29 +1,26 @@
 """Whether a user may take part: neither merged into another one nor suspended.
 
-Services learn which of these it is. For end users somebody who is suspended is as good as
-unknown, also where it is they themselves: to them no answer says `suspended`.
+Services learn which of these it is. For end users a suspended user is as good as unknown, even if
+it is they themselves: no answer tells an end user `suspended`.
 """
 
-from enum import Enum
 from uuid import UUID
 
 from recognition.errors import ServiceError
 from recognition.models import MergedUser, User
 
 
-class Standing(Enum):
-    ACTIVE = "active"
-    SUSPENDED = "suspended"
-    MERGED = "merged"
-    UNKNOWN = "unknown"
+def is_hidden(user_id: UUID, *, is_told: bool) -> bool:
+    """Whether the user is suspended; an unknown one is not.
 
-
-def standing_of(user_id: UUID) -> Standing:
-    users = User.objects.filter(pk=user_id).values_list("suspended_at", flat=True)
-    found = list(users[:1])
-    if found:
-        return Standing.SUSPENDED if found[0] else Standing.ACTIVE
-    return Standing.MERGED if _is_merged(user_id) else Standing.UNKNOWN
+    Raises user_merged and, for those who may know it, user_suspended.
+    """
+    found = list(User.objects.filter(pk=user_id).values_list("suspended_at", flat=True))
+    if not found:
+        require_not_merged(user_id)
+    elif found[0] and is_told:
+        raise suspended(is_told=True)
+    return any(found)
 
 
 def is_suspended(user_id: UUID) -> bool:

@@ -25,7 +25,7 @@ from recognition.identification.identifying import Identification
 from recognition.identification.identifying import IdentifiedFace as FaceAndFound
 from recognition.inference.pipeline import DetectedFace as FaceInPicture
 from recognition.models import PrivacyLevel
-from recognition.verification.matching import Verification
+from recognition.verification.verifying import Verification
 
 
 class Box(Serializer):

@@ -26,7 +26,7 @@ from recognition.api.service_view import ServiceViewSet, operation
 from recognition.enrolment import enrolling
 from recognition.identification import identifying
 from recognition.packs import engine
-from recognition.verification import attempts, pair_comparison
+from recognition.verification import pair_comparison, verifying
 
 VIEWER_HEADER = "X-On-Behalf-Of"
 # For the API description of what searches on behalf of a user.
@@ -96,7 +96,7 @@ class VerbViewSet(ServiceViewSet):
     def verify(self, request: Request) -> Response:
         """Whether the main face of a picture is the user (1:1)."""
         fields = self.fields(VerifyRequest)
-        wanted = attempts.VerificationRequest(
+        wanted = verifying.VerificationRequest(
             user_id=fields["user_id"],
             image=fields["image"],
             level=fields.get("verification_level"),
@@ -105,7 +105,7 @@ class VerbViewSet(ServiceViewSet):
             session_id=fields["metadata"].get("session_id"),
             device=fields["metadata"].get("device_id", ""),
         )
-        verified = attempts.verify(caller=self.caller, request=wanted)
+        verified = verifying.verify(caller=self.caller, request=wanted)
         shown = ShownScores(verified.by.scores, FINE if self.caller.is_service else COARSE)
         return Response(answers.Verified.of(verified, shown))
 

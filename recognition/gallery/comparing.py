@@ -7,6 +7,7 @@ from uuid import UUID
 from recognition.gallery import ranking
 from recognition.gallery.scope import ListingQuerySet, all_listings
 from recognition.gallery.statements import Vector
+from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import DetectedFace
 from recognition.packs.engine import Engine
 from recognition.processes.capacity import stage
@@ -23,18 +24,15 @@ class Compared:
     face_cosine: float
     mean_cosine: float
 
-    def cosine(self, match_on: str) -> float:
-        return self.mean_cosine if match_on == "user" else self.face_cosine
-
 
 def compare_with_user(
-    active: Engine, user_id: UUID, probe: DetectedFace, face_id: str | None = None
+    active: Engine, user_id: UUID, template: Floats, face_id: str | None = None
 ) -> Compared | None:
-    """Compare the probe with one user's faces, or only one of them; None if there are none."""
+    """Compare a probe's template with one user's faces, or only one; None if there are none."""
     listings = all_listings().comparable_with(active.template_version).of_user(user_id)
     if face_id is not None:
         listings = listings.filter(template__face__face_id=face_id)
-    return _nearest(active, listings, probe)
+    return _nearest(listings, template)
 
 
 def compare_with_all_of_user(
@@ -42,13 +40,13 @@ def compare_with_all_of_user(
 ) -> Compared | None:
     """Compare with suspended faces as well: to see whether a new face resembles any other."""
     listings = all_listings().comparable_with(active.template_version).filter(user_id=user_id)
-    return _nearest(active, listings.exclude(template__face__face_id__in=without), probe)
+    listings = listings.exclude(template__face__face_id__in=without)
+    return _nearest(listings, active.template(probe))
 
 
-def _nearest(active: Engine, listings: ListingQuerySet, probe: DetectedFace) -> Compared | None:
-    with stage("search"):
-        vector = Vector.of(active.template(probe))
-        nearest = ranking.nearest_and_mean(listings, vector).first()
+@stage("search")
+def _nearest(listings: ListingQuerySet, template: Floats) -> Compared | None:
+    nearest = ranking.nearest_and_mean(listings, Vector.of(template)).first()
     if nearest is None:
         return None
     face, distance, mean_distance = nearest

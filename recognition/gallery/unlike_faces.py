@@ -1,7 +1,7 @@
 """New faces that resemble no other face of their user: a stolen token may have enrolled them.
 
 The audit log notes them for the moderators. They cannot log in at `strict` for
-FACESVC_NEW_FACE_HOURS; see recognition.verification.attempts.
+FACESVC_NEW_FACE_HOURS; see recognition.verification.judging.
 """
 
 from datetime import timedelta

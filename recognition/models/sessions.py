@@ -1,7 +1,7 @@
 """Verification sessions, the attempts made in them or without one, and counts of failures.
 
 No picture is kept: of a picture only keyed hashes, see
-recognition.verification.evidence.inspection, and for a day the template of its face, see
+recognition.verification.matching, and for a day the template of its face, see
 recognition.verification.recent_probes.
 """
 

@@ -61,7 +61,7 @@ class Engine:
     def pack(self) -> ModelPack:
         return self.pipeline.pack
 
-    @property
+    @cached_property
     def template_version(self) -> str:
         return version_of(self.pack, self.template_key)
 

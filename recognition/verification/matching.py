@@ -1,28 +1,79 @@
-"""The main face of a picture, and what its comparison with a user says."""
+"""The picture of an attempt: whose face it shows, and what else it says of itself."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from uuid import UUID
 
 import numpy as np
+from django.utils.crypto import salted_hmac
 
 from recognition.gallery.comparing import Compared
-from recognition.inference.pipeline import DetectedFace
+from recognition.inference.arrays import Floats, Image
 from recognition.packs import engine, thresholds
 from recognition.packs.engine import Engine
-from recognition.verification.evidence.inspection import Inspection
+from recognition.verification.evidence import providers
+from recognition.verification.evidence.providers import Outcome
+
+_SALT = "recognition.inspection"  # a part of stored hashes
 
 
 @dataclass(frozen=True)
 class Probe:
-    """The main face of a picture, embedded; None without a face.
+    """What was found in a picture. Without a face only the first two fields are set.
 
-    `mirrored` is its mirror image, where it was asked for and its embedding is another one.
+    `template` is that of the main face, of shape (512,). `mirrored` is that of its mirror image,
+    where it was asked for and is another one. `outcomes` are those of the checks that were made.
     """
 
     by: Engine
-    face: DetectedFace | None = None
-    mirrored: DetectedFace | None = None
+    picture_hash: str
+    pixels_hash: str = ""
+    quality: float = 0.0  # of the main face, from 0 to 1
+    template: Floats | None = None
+    mirrored: Floats | None = None
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+
+
+def look(
+    image: bytes, user_id: UUID, *, is_checked: bool = True, with_mirror: bool = False
+) -> Probe:
+    """The probe of a picture for a user; its checks run beside the embedding. Raises ImageError."""
+    picture_hash = _keyed(hashlib.sha256(image).digest())
+    with engine.at_work() as active:
+        picture = active.decode(image)
+        faces = active.detect(picture)
+        if not faces:
+            return Probe(active, picture_hash)
+        pixels_hash = _hash_of_pixels(picture)
+        checks = providers.begin(active, picture, faces[0], str(user_id)) if is_checked else {}
+        wanted = [faces[0]]
+        # A pack that embeds both sides of every crop gives the mirror image the same embedding.
+        if with_mirror and not active.pack.recogniser.mirror:
+            wanted.append(replace(faces[0], crop=np.ascontiguousarray(faces[0].crop[:, ::-1])))
+        templates = [active.template(face) for face in active.embed(wanted)]
+    return Probe(
+        active,
+        picture_hash,
+        pixels_hash,
+        faces[0].quality.score,
+        templates[0],
+        templates[1] if len(templates) > 1 else None,
+        providers.wait(checks),
+    )
+
+
+def _hash_of_pixels(picture: Image) -> str:
+    """The same in another file format or with other metadata."""
+    digest = hashlib.sha256(str(picture.shape).encode())
+    digest.update(picture.data if picture.flags.c_contiguous else picture.tobytes())
+    return _keyed(digest.digest())
+
+
+def _keyed(digest: bytes) -> str:
+    """A reader of the table cannot find out whether it holds a picture that they have."""
+    return salted_hmac(_SALT, digest, algorithm="sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -39,62 +90,27 @@ class UserComparison:
     is_of_one_face: bool = False
 
     @cached_property
+    def cosine(self) -> float | None:
+        """The one that decides; None when nothing was compared."""
+        if self.nearest is None:
+            return None
+        return self.nearest.mean_cosine if self.match_on == "user" else self.nearest.face_cosine
+
+    @cached_property
     def confidence(self) -> float:
         """0 when nothing was compared."""
-        if self.nearest is None:
-            return 0.0
-        return self.probe.by.scores.confidence(self.nearest.cosine(self.match_on))
+        return 0.0 if self.cosine is None else self.probe.by.scores.confidence(self.cosine)
+
+    @cached_property
+    def threshold(self) -> float:
+        """The confidence that a match needs."""
+        return thresholds.level_confidence(self.level)
 
     @cached_property
     def result(self) -> str:
         """What the faces alone say, whatever else speaks against the attempt."""
-        if self.probe.face is None:
+        if self.probe.template is None:
             return "no_face_detected"
         if self.nearest is None:
             return "no_registered_faces"
-        is_match = self.confidence >= thresholds.level_confidence(self.level)
-        return "success" if is_match else "no_match"
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What is answered. `compared` is None also when the attempt was refused."""
-
-    by: Engine
-    result: str
-    level: str
-    match_on: str
-    compared: Compared | None
-    risk: Mapping[str, object]
-
-    @property
-    def is_match(self) -> bool:
-        return self.result == "success"
-
-    @property
-    def cosine(self) -> float | None:
-        """The one that decided."""
-        return self.compared.cosine(self.match_on) if self.compared else None
-
-
-def look(
-    image: bytes, inspection: Inspection, *, is_checked: bool = True, with_mirror: bool = False
-) -> Probe:
-    """The probe of a picture; its checks run beside the embedding. Raises ImageError."""
-    with engine.at_work() as active:
-        picture = active.decode(image)
-        faces = active.detect(picture)
-        if not faces:
-            return Probe(active)
-        inspection.see(picture)
-        if is_checked:
-            inspection.begin(active, picture, faces[0])
-        face, *mirrored = active.embed(_with_mirror(active, faces[0], wanted=with_mirror))
-    return Probe(active, face, next(iter(mirrored), None))
-
-
-def _with_mirror(active: Engine, face: DetectedFace, *, wanted: bool) -> list[DetectedFace]:
-    """A pack that embeds both sides of every crop gives the mirror image the same embedding."""
-    if not wanted or active.pack.recogniser.mirror:
-        return [face]
-    return [face, replace(face, crop=np.ascontiguousarray(face.crop[:, ::-1]))]
+        return "success" if self.confidence >= self.threshold else "no_match"

@@ -15,18 +15,16 @@ from pgvector.django import MaxInnerProduct
 
 from recognition.gallery.statements import Vector
 from recognition.inference.arrays import Floats
-from recognition.inference.pipeline import DetectedFace
 from recognition.models import RecentProbe, Session
 from recognition.packs.engine import Engine
 from recognition.verification import live, recent_probes
 
 
-def keep_if_new(by: Engine, session: Session, face: DetectedFace) -> int | None:
+def keep_if_new(by: Engine, session: Session, template: Floats) -> int | None:
     """The id of the kept face, or None if a match of the window has practically the same one.
 
     A match that cannot be compared leaves the window: its face is of another version, or gone.
     """
-    template = by.template(face)
     cosines = _cosines(by, session, template)
     session.window = [
         frame
@@ -46,7 +44,7 @@ def begin(session: Session) -> None:
     RecentProbe.objects.filter(session=session).exclude(pk=last).delete()
 
 
-def watch(by: Engine, session: Session, face: DetectedFace) -> None:
+def watch(by: Engine, session: Session, template: Floats) -> None:
     """Note whether the face of a verified user differs from the one that is kept.
 
     That is not asked in the first half of the time, so that a frame seldom costs a statement. After
@@ -54,7 +52,6 @@ def watch(by: Engine, session: Session, face: DetectedFace) -> None:
     """
     if _seconds_still(session) < settings.FACESVC_LIVE_MOTION_SECONDS / 2:
         return
-    template = by.template(face)
     cosines = _cosines(by, session, template)
     if all(cosine < by.scores.duplicate_cosine for cosine in cosines.values()):
         _keep(by, session, template, beside=set())

@@ -17,36 +17,34 @@ from pgvector.django import MaxInnerProduct
 from recognition.gallery.comparing import compare_with_user
 from recognition.gallery.statements import Vector
 from recognition.inference.arrays import Floats
-from recognition.inference.pipeline import DetectedFace
 from recognition.models import RecentProbe, Session
 from recognition.packs.engine import Engine
 from recognition.verification.matching import UserComparison
 
 
-def is_known(of: UserComparison, user_id: UUID) -> bool:
+def is_known(comparison: UserComparison, user_id: UUID) -> bool:
     """Whether the probe, or its mirror image, is a stored picture of the user or a recent one.
 
     What is kept of a call for its motion is none: a person who sits still looks the same.
     """
-    by, duplicate = of.probe.by, of.probe.by.scores.duplicate_cosine
-    if of.nearest and of.nearest.face_cosine >= duplicate:
+    probe, nearest = comparison.probe, comparison.nearest
+    by, duplicate = probe.by, probe.by.scores.duplicate_cosine
+    if nearest and nearest.face_cosine >= duplicate:
         return True
-    faces = [face for face in (of.probe.face, of.probe.mirrored) if face]
-    return any(_is_recent(by, user_id, face) for face in faces) or any(
-        # One face was asked for, or the mirror image is that of a stored picture.
-        (found := compare_with_user(by, user_id, face)) and found.face_cosine >= duplicate
-        for face in faces[0 if of.is_of_one_face else 1 :]
-    )
+    templates = [each for each in (probe.template, probe.mirrored) if each is not None]
+    if any(
+        _like(by, user_id, template).filter(at__gt=_oldest()).exists() for template in templates
+    ):
+        return True
+    # One face was asked for, or the mirror image is that of a stored picture.
+    others = templates if comparison.is_of_one_face else templates[1:]
+    found = [compare_with_user(by, user_id, template) for template in others]
+    return any(each and each.face_cosine >= duplicate for each in found)
 
 
-def _is_recent(by: Engine, user_id: UUID, face: DetectedFace) -> bool:
-    return _like(by, user_id, by.template(face)).filter(at__gt=_oldest()).exists()
-
-
-def keep(by: Engine, user_id: UUID, face: DetectedFace) -> None:
+def keep(by: Engine, user_id: UUID, template: Floats) -> None:
     """For a day, in the caller's transaction. A picture that is kept already is only newer now."""
-    template, now = by.template(face), timezone.now()
-    if _like(by, user_id, template).update(at=now):
+    if _like(by, user_id, template).update(at=timezone.now()):
         return
     RecentProbe.objects.filter(user=user_id, at__lte=_oldest()).delete()
     create(by, user_id, template)

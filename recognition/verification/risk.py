@@ -4,7 +4,7 @@ Each rule is a small function over the attempt and what came before it. A rule h
 adds to the risk level, and may refuse the attempt, whatever the face.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -40,7 +40,7 @@ class Attempt:
     in_session: bool = False
     is_single_use: bool = False
     has_device: bool = True
-    checks: dict[str, Outcome] = field(default_factory=dict)
+    checks: Mapping[str, Outcome] = field(default_factory=dict)
     insists_on: frozenset[str] = frozenset()
 
     def outcome(self, check: str) -> Outcome:
@@ -72,7 +72,6 @@ class Rule:
     weight: int
     applies: Callable[[Attempt, History], bool]
     refuses: Callable[[Attempt], bool]
-    refuses_in_words: str
     is_attack: bool
     explain: Callable[[Attempt], str] | None = None  # of a refusal; otherwise the meaning
 
@@ -108,13 +107,12 @@ def _explain_missing(check: str, what_to_set: str) -> Callable[[Attempt], str]:
 def _rule(
     weight: int,
     refuses: Callable[[Attempt], bool] = _never,
-    in_words: str = "never",
     *,
     is_attack: bool = True,
     explain: Callable[[Attempt], str] | None = None,
 ) -> Callable[[Applies], Applies]:
     def add(applies: Applies) -> Applies:
-        RULES.append(Rule(applies.__name__, weight, applies, refuses, in_words, is_attack, explain))
+        RULES.append(Rule(applies.__name__, weight, applies, refuses, is_attack, explain))
         return applies
 
     return add
@@ -126,7 +124,7 @@ def repeated_failures(attempt: Attempt, history: History) -> bool:
     return history.failures >= _MANY_FAILURES
 
 
-@_rule(80, _above_basic, "at standard and strict")
+@_rule(80, _above_basic)
 def liveness_failed(attempt: Attempt, history: History) -> bool:
     """The anti-spoofing check takes the face for a photo, a screen or a mask."""
     return attempt.outcome(ANTISPOOFING).state == "failed"
@@ -135,7 +133,6 @@ def liveness_failed(attempt: Attempt, history: History) -> bool:
 @_rule(
     15,
     lambda a: ANTISPOOFING in a.insists_on,
-    "at strict",
     is_attack=False,
     explain=_explain_missing(
         ANTISPOOFING, "ANTISPOOFING_SERVICE_URL, use a model pack that has anti-spoofing"
@@ -146,7 +143,7 @@ def liveness_missing(attempt: Attempt, history: History) -> bool:
     return attempt.lacks(ANTISPOOFING)
 
 
-@_rule(80, _above_basic, "at standard and strict")
+@_rule(80, _above_basic)
 def deepfake_suspected(attempt: Attempt, history: History) -> bool:
     """The deepfake check takes the picture for generated or altered."""
     return attempt.outcome(DEEPFAKE).state == "failed"
@@ -155,7 +152,6 @@ def deepfake_suspected(attempt: Attempt, history: History) -> bool:
 @_rule(
     10,
     lambda a: DEEPFAKE in a.insists_on,
-    "at strict",
     is_attack=False,
     explain=_explain_missing(DEEPFAKE, "DEEPFAKE_DETECTION_SERVICE_URL"),
 )
@@ -172,7 +168,6 @@ def _explain_unanswered(attempt: Attempt) -> str:
 @_rule(
     70,
     lambda a: a.is_single_use,
-    "in login sessions",
     is_attack=False,
     explain=_explain_unanswered,
 )
@@ -201,7 +196,7 @@ def new_device(attempt: Attempt, history: History) -> bool:
     return history.is_new_device
 
 
-@_rule(40, lambda a: a.is_single_use, "in login sessions")
+@_rule(40, lambda a: a.is_single_use)
 def replayed_picture(attempt: Attempt, history: History) -> bool:
     """The picture is practically an enrolled one of this user, or one that came before."""
     return history.is_replayed
@@ -212,7 +207,6 @@ def replayed_picture(attempt: Attempt, history: History) -> bool:
 @_rule(
     60,
     lambda a: a.level == "strict" or (_above_basic(a) and a.has_device),
-    "at standard and strict; without a device at strict only",
     is_attack=False,
 )
 def many_users_tried(attempt: Attempt, history: History) -> bool:
@@ -228,7 +222,7 @@ def _explain_unlike(attempt: Attempt) -> str:
     )
 
 
-@_rule(40, lambda a: a.level == "strict", "at strict", is_attack=False, explain=_explain_unlike)
+@_rule(40, lambda a: a.level == "strict", is_attack=False, explain=_explain_unlike)
 def unlike_face(attempt: Attempt, history: History) -> bool:
     """The face that matches was enrolled within a day and resembles none of the user's others."""
     return history.is_unlike_face

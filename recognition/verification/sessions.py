@@ -45,17 +45,14 @@ def open_session(
 
 
 def _end_oldest(newest: Session) -> None:
-    """Each session has its own frame rate: without an end to them there would be none."""
+    """Each session has its own frame rate: any number of them would be no limit."""
     # One at a time, so that the second sees the session of the first.
     locks.wait_for(One.OPENING, newest.user_id, newest.client)
     open_ones = Session.objects.filter(
         user=newest.user_id, client=newest.client, ended_at=None, expires_at__gt=timezone.now()
     ).exclude(purpose=Purpose.LOGIN)
     old = [row.pk for row in open_ones.order_by("-created_at", "-pk")[_OPEN:]]
-    # Locked in the order of their keys, as by nobody else more than one of them.
-    locked = Session.objects.filter(pk__in=old).order_by("pk").select_for_update(no_key=True)
-    ids = [row.pk for row in locked if row.ended_at is None]
-    Session.objects.filter(pk__in=ids).update(state=State.ENDED, ended_at=timezone.now())
+    _end(Session.objects.filter(pk__in=old))
 
 
 def _lifetime(purpose: str) -> timedelta:
@@ -71,16 +68,21 @@ def session_of(caller: Caller, session_id: str, *, lock: bool = False) -> Sessio
     sessions: QuerySet[Session] = Session.objects.select_related("user")
     if lock:
         sessions = sessions.select_for_update(no_key=True, of=("self",))
-    session = sessions.filter(pk=number).first() if (number := _number(session_id)) else None
-    if session is None or not caller.speaks_for(session.user_id):
-        raise not_found()
-    if session.user.suspended_at and not caller.is_service:
+    try:
+        session = sessions.get(pk=UUID(session_id))
+    except (ValueError, Session.DoesNotExist):
+        raise not_found() from None
+    is_hidden = session.user.suspended_at and not caller.is_service
+    if is_hidden or not caller.speaks_for(session.user_id):
         raise not_found()
     return session
 
 
-def not_found() -> ServiceError:
-    return ServiceError("session_not_found", "There is no such session.")
+def open_session_of(caller: Caller, session_id: str, *, lock: bool = False) -> Session:
+    """Raises session_not_found as `session_of` does, session_ended."""
+    session = session_of(caller, session_id, lock=lock)
+    require_open(session)
+    return session
 
 
 def require_open(session: Session) -> None:
@@ -91,9 +93,13 @@ def require_open(session: Session) -> None:
         )
 
 
+def not_found() -> ServiceError:
+    return ServiceError("session_not_found", "There is no such session.")
+
+
 @transaction.atomic
 def end_session(*, caller: Caller, session_id: str) -> Session:
-    """For good; once more does nothing."""
+    """End a session for good. To end it again changes nothing."""
     session = session_of(caller, session_id, lock=True)
     if session.is_open:
         session.state, session.ended_at = State.ENDED, timezone.now()
@@ -103,17 +109,12 @@ def end_session(*, caller: Caller, session_id: str) -> Session:
 
 
 def end_all(user_id: UUID) -> None:
-    """Ends a user's sessions in the caller's transaction, in the order in which several are locked
-    here.
-    """
-    open_ones = Session.objects.filter(user=user_id, ended_at=None)
-    rows = list(open_ones.order_by("pk").select_for_update(no_key=True))
+    """End a user's sessions in the caller's transaction."""
+    _end(Session.objects.filter(user=user_id, ended_at=None))
+
+
+def _end(sessions: QuerySet[Session]) -> None:
+    """End several sessions, locked in the order of their keys."""
+    rows = list(sessions.order_by("pk").select_for_update(no_key=True))
     ids = [row.pk for row in rows if row.is_open]
     Session.objects.filter(pk__in=ids).update(state=State.ENDED, ended_at=timezone.now())
-
-
-def _number(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

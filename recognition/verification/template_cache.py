@@ -10,7 +10,6 @@ own rows: nothing that a client sent is ever unpickled.
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from uuid import UUID
@@ -22,7 +21,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from recognition.gallery.comparing import Compared
 from recognition.gallery.scope import all_listings
 from recognition.inference.arrays import Floats
-from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace
+from recognition.inference.pipeline import TEMPLATE_DIMENSIONS
 from recognition.models import Template
 from recognition.packs.engine import Engine
 from recognition.processes.capacity import stage
@@ -43,46 +42,35 @@ class SweptCache(LocMemCache):
         super().set(*args, **options)
 
 
-@dataclass(frozen=True)
-class UserTemplates:
-    face_ids: list[str]
-    vectors: Floats  # (N, 512) unit vectors
-
-    def __bool__(self) -> bool:
-        return bool(self.face_ids)
-
-    def compared_with(self, probe: Floats) -> Compared:
-        """A probe (512,) with the nearest of at least one face, and with the mean of them."""
-        cosines, mean = self.vectors @ probe, self.vectors.mean(axis=0)
-        best = int(cosines.argmax())
-        return Compared(
-            self.face_ids[best],
-            face_cosine=float(cosines[best]),
-            mean_cosine=float(mean @ probe / np.linalg.norm(mean)),
-        )
-
-
-def compare(active: Engine, user_id: UUID, probe: DetectedFace) -> Compared | None:
+@stage("search")
+def compare(active: Engine, user_id: UUID, template: Floats) -> Compared | None:
     """As comparing.compare_with_user, from memory."""
-    with stage("search"):
-        templates = templates_of(user_id, active)
-        return templates.compared_with(active.template(probe)) if templates else None
+    face_ids, vectors = templates_of(user_id, active)
+    if not face_ids:
+        return None
+    cosines, mean = vectors @ template, vectors.mean(axis=0)
+    best = int(cosines.argmax())
+    return Compared(
+        face_ids[best],
+        face_cosine=float(cosines[best]),
+        mean_cosine=float(mean @ template / np.linalg.norm(mean)),
+    )
 
 
-def templates_of(user_id: UUID, by: Engine) -> UserTemplates:
-    """Those of the engine's version that may be used at this moment."""
-    listings = all_listings().comparable_with(by.template_version).of_user(user_id)
+def templates_of(user_id: UUID, by: Engine) -> tuple[list[str], Floats]:
+    """The ids of the user's faces that may be used now, and their templates of shape (N, 512)."""
+    version = by.template_version
+    listings = all_listings().comparable_with(version).of_user(user_id)
     ids = sorted(listings.values_list("pk", flat=True))
-    key = f"{user_id}-{hashlib.sha256(by.template_version.encode()).hexdigest()}"
+    key = f"{user_id}-{hashlib.sha256(version.encode()).hexdigest()}"
     if not ids:
         caches["templates"].delete(key)
-        return UserTemplates([], np.empty((0, TEMPLATE_DIMENSIONS), np.float32))
+        return [], np.empty((0, TEMPLATE_DIMENSIONS), np.float32)
     made_from, face_ids, data = caches["templates"].get(key) or (None, [], b"")
     if made_from != ids:
         face_ids, data = _load(ids)
         caches["templates"].set(key, (ids, face_ids, data))
-    vectors = np.frombuffer(data, np.float32).reshape(-1, TEMPLATE_DIMENSIONS)
-    return UserTemplates(face_ids, vectors)
+    return face_ids, np.frombuffer(data, np.float32).reshape(-1, TEMPLATE_DIMENSIONS)
 
 
 def _load(ids: list[int]) -> tuple[list[str], bytes]:

@@ -503,7 +503,7 @@ def test_an_enrolment_that_waits_for_the_merge(fake: FakePipeline, monkeypatch: 
     with pytest.raises(ServiceError) as raised:
         enrolling.enrol(actor="service:app", user_id=OWNER, image=PICTURE)
     assert raised.value.code == "user_merged"
-    assert people.standing_of(OWNER) is people.Standing.MERGED
+    assert people.not_found(OWNER).code == "user_merged"
     assert not Face.objects.exists()
 
 

@@ -9,7 +9,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -23,6 +23,7 @@ from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
 from recognition.outbound.exchange import ExchangeError, fetch
 from recognition.packs.engine import Engine
+from recognition.processes.capacity import stage
 from recognition.verification.evidence.check_pictures import encode, picture_of
 from recognition.verification.evidence.service_health import ServiceHealth
 
@@ -51,16 +52,8 @@ class Outcome:
 
 
 UNCONFIGURED = Outcome("unconfigured")
-
-
-@dataclass(frozen=True)
-class Look:
-    """A face in a picture, and for whose verification it is."""
-
-    by: Engine
-    picture: Image
-    face: DetectedFace
-    user: str
+# Waits for the outcome of a check that was begun.
+Pending = Callable[[], Outcome]
 
 
 class HttpProvider:
@@ -74,13 +67,14 @@ class HttpProvider:
         # leaves it at its deadline, whatever the service does.
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=check)
 
-    def begin(self, look: Look) -> Callable[[], Outcome]:
+    def begin(self, picture: Image, face: DetectedFace, user: str) -> Pending:
         deadline = _deadline()
         if not self.health.allows():
             return lambda: Outcome("missing", reason="breaker_open")
-        body = _body(self._check, look)
-        future = self._threads.submit(self._ask, body, look.user, deadline)
-        return lambda: self._wait(future, look.user, deadline)
+        shown = picture_of(picture, face)
+        body = _body(self._check, shown.encoded, shown.box)
+        future = self._threads.submit(self._ask, body, user, deadline)
+        return lambda: self._wait(future, user, deadline)
 
     def _ask(self, body: bytes, user: str, deadline: float) -> Outcome:
         """Runs in a thread of its own, and touches no database."""
@@ -125,35 +119,47 @@ class HttpProvider:
             self.health.probed(is_well=True)
 
 
-def begin(look: Look) -> dict[str, Callable[[], Outcome]]:
-    """Start all checks, which may run beside other work; each result waits for its check."""
-    return {
-        check: http_provider(check, url).begin(look) if (url := _url(check)) else _own(check, look)
-        for check in CHECKS
-    }
+def begin(active: Engine, picture: Image, face: DetectedFace, user: str) -> dict[str, Pending]:
+    """Start all checks of the face for a user; those of services run beside other work."""
+    pending: dict[str, Pending] = {DEEPFAKE: lambda: UNCONFIGURED}
+    for check, url in _urls().items():
+        pending[check] = http_provider(check, url).begin(picture, face, user)
+    if ANTISPOOFING not in pending:
+        # Now, while the request has its slot: later it could be refused another one.
+        own = _own(active.liveness(picture, face))
+        pending[ANTISPOOFING] = lambda: own
+    return pending
 
 
-def _own(check: str, look: Look) -> Callable[[], Outcome]:
-    """The anti-spoofing of the active pack, if it has one. It has no deepfake check."""
-    # Now, while the request has its slot: later it could be refused another one.
-    score = look.by.liveness(look.picture, look.face) if check == ANTISPOOFING else None
+def _own(score: float | None) -> Outcome:
+    """The anti-spoofing of the pack, if it has one."""
     if score is None:
-        outcome = UNCONFIGURED
-    elif not math.isfinite(score):
-        outcome = Outcome("missing", reason="malformed")
-    else:
-        outcome = Outcome.of_score(score, _threshold(check))
-    return lambda: outcome
+        return UNCONFIGURED
+    if not math.isfinite(score):
+        return Outcome("missing", reason="malformed")
+    return Outcome.of_score(score, _threshold(ANTISPOOFING))
+
+
+@stage("checks")
+def wait(pending: Mapping[str, Pending]) -> dict[str, Outcome]:
+    """The outcomes of checks that were begun, after the time of the setting at most."""
+    return {check: outcome() for check, outcome in pending.items()}
+
+
+def as_json(outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, Any]]:
+    return {check: outcome.as_json() for check, outcome in outcomes.items()}
+
+
+def from_json(stored: Mapping[str, dict[str, Any]]) -> dict[str, Outcome]:
+    return {check: Outcome(**fields) for check, fields in stored.items()}
 
 
 def health() -> dict[str, str]:
-    """`ok`, `failing` or `unknown` (nobody has asked yet) for each check that a service makes.
+    """`ok`, `failing` or `unknown` (not asked yet) for each check that a service makes.
 
-    As this process met it. It asks by itself, but does not wait for the answer.
+    As this process met it. The process asks by itself, but does not wait for the answer.
     """
-    return {
-        check: http_provider(check, url).health.state() for check in CHECKS if (url := _url(check))
-    }
+    return {check: http_provider(check, url).health.state() for check, url in _urls().items()}
 
 
 @lru_cache(maxsize=16)
@@ -161,12 +167,13 @@ def http_provider(check: str, url: str) -> HttpProvider:
     return HttpProvider(check, url)
 
 
-def _url(check: str) -> str:
-    url: str = {
+def _urls() -> dict[str, str]:
+    """The addresses of the services, for the checks that one makes."""
+    urls = {
         ANTISPOOFING: settings.ANTISPOOFING_SERVICE_URL,
         DEEPFAKE: settings.DEEPFAKE_DETECTION_SERVICE_URL,
-    }[check]
-    return url
+    }
+    return {check: url for check, url in urls.items() if url}
 
 
 def _threshold(check: str) -> float:
@@ -185,19 +192,13 @@ def _deadline() -> float:
 def _probe_body(check: str) -> bytes:
     """A small grey picture: any score is a good answer."""
     encoded = encode(np.full((64, 64, 3), 128, np.uint8))
-    face = {"box": {"x": 16, "y": 16, "width": 32, "height": 32}, "rotation": 0}
-    request = {"check": check, "probe": True, "image": _text(encoded), "face": face}
-    return json.dumps(request).encode()
+    return _body(check, encoded, {"x": 16, "y": 16, "width": 32, "height": 32}, probe=True)
 
 
-def _text(encoded: bytes) -> str:
-    return base64.b64encode(encoded).decode()
-
-
-def _body(check: str, look: Look) -> bytes:
-    picture = picture_of(look.picture, look.face)
-    face = {"box": picture.box, "rotation": 0}  # it is upright already
-    return json.dumps({"check": check, "image": _text(picture.encoded), "face": face}).encode()
+def _body(check: str, encoded: bytes, box: dict[str, int], **fields: bool) -> bytes:
+    picture = base64.b64encode(encoded).decode()
+    face = {"box": box, "rotation": 0}  # the picture is upright already
+    return json.dumps({"check": check, **fields, "image": picture, "face": face}).encode()
 
 
 def _score(answer: bytes) -> float:

@@ -24,7 +24,6 @@ from management import moderation
 from recognition.models import Attempt, Face, FailureCount, RecentProbe, Session, User
 from recognition.verification import frame_places
 from recognition.verification.evidence import providers, service_health
-from recognition.verification.evidence.inspection import Inspection
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -616,13 +615,13 @@ def test_a_face_that_goes_while_the_checks_run(
     call: Call, enrolled: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verified(call)
-    wait = Inspection.wait
+    wait = providers.wait
 
-    def suspended(inspection: Inspection) -> None:
+    def suspended(pending: Any) -> Any:
         Face.objects.update(suspended_at=timezone.now())
-        wait(inspection)
+        return wait(pending)
 
-    monkeypatch.setattr(Inspection, "wait", suspended)
+    monkeypatch.setattr(providers, "wait", suspended)
     lost_at_once(call)
 
 

@@ -22,7 +22,8 @@ from pytest_django import Settings
 
 from recognition.inference.arrays import Floats
 from recognition.models import Attempt, AuditEvent, Face, FailureCount, RecentProbe, Session, User
-from recognition.verification.evidence.inspection import Inspection
+from recognition.verification import matching
+from recognition.verification.evidence import providers
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -592,13 +593,13 @@ def test_a_user_who_is_erased_before_the_result_is_stored(
     owner: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the checks run: there is nobody left to compare the face with."""
-    session, wait = opened(owner), Inspection.wait
+    session, wait = opened(owner), providers.wait
 
-    def erase(inspection: Inspection) -> None:
+    def erase(pending: Any) -> Any:
         User.objects.all().delete()
-        wait(inspection)
+        return wait(pending)
 
-    monkeypatch.setattr(Inspection, "wait", erase)
+    monkeypatch.setattr(providers, "wait", erase)
     assert refusal(verify_in(owner, session)) == (404, "session_not_found")
     make_face(make_user(OWNER), vector(1))
     answer = data_of(owner.post("verify", user_id=OWNER, image=PICTURE_BASE64))
@@ -609,13 +610,13 @@ def test_a_user_who_is_erased_before_the_result_is_stored(
 def test_a_face_that_goes_while_the_checks_run(
     owner: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session, wait = opened(owner), Inspection.wait
+    session, wait = opened(owner), providers.wait
 
-    def suspended(inspection: Inspection) -> None:
+    def suspended(pending: Any) -> Any:
         Face.objects.update(suspended_at=timezone.now())
-        wait(inspection)
+        return wait(pending)
 
-    monkeypatch.setattr(Inspection, "wait", suspended)
+    monkeypatch.setattr(providers, "wait", suspended)
     assert data_of(verify_in(owner, session))["verification_result"] == "no_registered_faces"
     assert state_of(owner, session) == "verifying"
 
@@ -684,9 +685,6 @@ def test_an_unknown_field(service: Person) -> None:
 def test_the_pixels_are_hashed_with_their_shape() -> None:
     hashes = set()
     for shape in ((48, 64, 3), (64, 48, 3)):
-        inspection = Inspection(b"x")
-        inspection.see(np.zeros(shape, np.uint8))
-        hashes.add(inspection.pixels_hash)
-    turned = Inspection(b"x")
-    turned.see(cv2.flip(np.eye(64, dtype=np.uint8), 0).T)
-    assert len(hashes) == 2 and turned.pixels_hash
+        hashes.add(matching._hash_of_pixels(np.zeros(shape, np.uint8)))
+    turned = cv2.flip(np.eye(64, dtype=np.uint8), 0).T
+    assert len(hashes) == 2 and matching._hash_of_pixels(turned)

@@ -188,7 +188,8 @@ def test_an_exact_search_compares_every_template(of_one_user: bool) -> None:
         for node in ("seqscan", "bitmapscan", "sort"):
             cursor.execute(f"SET LOCAL enable_{node} = off")
     if of_one_user:
-        found = comparing.compare_with_user(fake_engine(), OWNER, face_of(vector(1)))
+        template = face_of(vector(1)).template
+        found = comparing.compare_with_user(fake_engine(), OWNER, template)
         assert found and found.face_cosine == pytest.approx(0, abs=1e-3)
     else:
         scope = Scope(viewer=OWNER, groups=frozenset())

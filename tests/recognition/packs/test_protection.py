@@ -25,7 +25,6 @@ from recognition.inference.pack.declaration import PackError
 from recognition.models import Template
 from recognition.packs import engine, protection, thresholds
 from recognition.verification import matching
-from recognition.verification.evidence.inspection import Inspection
 from tests.support.builders import OWNER, FakePipeline, face_of, make_face, make_user, near, vector
 from tests.support.photos import astronaut, encode
 
@@ -144,9 +143,9 @@ def test_a_key_that_is_gone(settings: Settings) -> None:
 
 
 def verified() -> tuple[bool, float]:
-    probe = matching.look(encode(astronaut()), Inspection(b""), is_checked=False)
-    assert probe.face
-    nearest = compare_with_user(probe.by, OWNER, probe.face)
+    probe = matching.look(encode(astronaut()), OWNER, is_checked=False)
+    assert probe.template is not None
+    nearest = compare_with_user(probe.by, OWNER, probe.template)
     assert nearest
     is_match = matching.UserComparison(probe, nearest, "standard").result == "success"
     return is_match, nearest.face_cosine

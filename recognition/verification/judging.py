@@ -1,0 +1,120 @@
+"""What an attempt comes to, and its row: the same for a verify and for a frame of a call."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import F, Q
+from django.utils import timezone
+
+from recognition import daily_counts
+from recognition.gallery import unlike_faces
+from recognition.models import Attempt, CountedKind, Face, Session
+from recognition.verification import lockout, recent_probes, risk
+from recognition.verification.evidence import providers
+from recognition.verification.evidence.providers import ANTISPOOFING, DEEPFAKE, Outcome
+from recognition.verification.lockout import Source
+from recognition.verification.matching import UserComparison
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of the faces, or `rejected` for what speaks against the attempt."""
+
+    result: str
+    assessment: risk.Assessment = risk.NO_RISK
+
+    @cached_property
+    def is_match(self) -> bool:
+        return self.result == "success"
+
+    @cached_property
+    def is_failure(self) -> bool:
+        """A refusal for a fault on our side is no failure of the caller."""
+        is_attack = self.result == "rejected" and self.assessment.is_attack
+        return self.result == "no_match" or is_attack
+
+
+def history_of(comparison: UserComparison, source: Source) -> risk.History:
+    """What came before an attempt. Raises too_many_attempts, locked."""
+    probe, user_id = comparison.probe, source.user_id
+    failures = lockout.require_free(source)
+    is_new_device, users_failed = lockout.is_new_device(source), lockout.users_failed(source)
+    same = Q(picture_hash=probe.picture_hash) | Q(pixels_hash=probe.pixels_hash)
+    # A picture that was refused for a fault on our side may come again.
+    used = Attempt.objects.filter(Q(result="success") | Q(is_failure=True), same, user=user_id)
+    within = timedelta(hours=settings.FACESVC_REPLAY_HOURS)
+    is_used = used.filter(at__gt=timezone.now() - within).exists()
+    is_match = comparison.result == "success" and comparison.nearest
+    return risk.History(
+        failures=failures,
+        is_replayed=is_used or recent_probes.is_known(comparison, user_id),
+        is_new_device=is_new_device,
+        users_failed=users_failed,
+        is_unlike_face=bool(is_match and unlike_faces.is_noted(user_id, is_match.face_id)),
+    )
+
+
+def judge(
+    comparison: UserComparison,
+    source: Source,
+    session: Session | None,
+    outcomes: Mapping[str, Outcome],
+    history: risk.History,
+) -> Verdict:
+    """Judge a compared face by the outcomes of its checks and by what came before."""
+    attempt = risk.Attempt(
+        confidence=comparison.confidence,
+        threshold=comparison.threshold,
+        quality_score=comparison.probe.quality,
+        min_quality=settings.MIN_FACE_QUALITY,
+        level=comparison.level,
+        in_session=session is not None,
+        is_single_use=session is not None and session.is_single_use,
+        has_device=bool(source.device),
+        checks=outcomes,
+        insists_on=risk.insisted_on(comparison.level, settings.FACESVC_STRICT_CHECKS),
+    )
+    assessment = risk.assess(attempt, history)
+    return Verdict("rejected" if assessment.is_refused else comparison.result, assessment)
+
+
+def record(
+    comparison: UserComparison, source: Source, session: Session | None, verdict: Verdict
+) -> None:
+    """Store the attempt, and its face among those that must not come again."""
+    nearest, probe = comparison.nearest, comparison.probe
+    outcomes = providers.as_json(probe.outcomes)
+    Attempt.objects.create(
+        session=session,
+        user_id=source.user_id,
+        face=_counted(nearest.face_id, source.user_id) if nearest and verdict.is_match else None,
+        source=source.name,
+        device=source.device,
+        result=verdict.result,
+        is_failure=verdict.is_failure,
+        confidence=comparison.confidence if nearest else None,
+        risk_level=verdict.assessment.risk_level,
+        factors=list(verdict.assessment.factors),
+        antispoofing=outcomes.get(ANTISPOOFING, {}),
+        deepfake=outcomes.get(DEEPFAKE, {}),
+        picture_hash=probe.picture_hash,
+        pixels_hash=probe.pixels_hash,
+    )
+    daily_counts.note_if_stored(CountedKind.VERIFICATION, verdict.result)
+    if probe.template is not None and (verdict.is_match or verdict.is_failure):
+        recent_probes.keep(probe.by, source.user_id, probe.template)
+
+
+def _counted(face_id: str, user_id: UUID) -> Face | None:
+    """The face that matched, with one verification more, and locked until the transaction ends."""
+    faces = Face.objects.select_for_update(no_key=True)
+    face = faces.filter(face_id=face_id, user=user_id).first()
+    if face:
+        Face.objects.filter(pk=face.pk).update(
+            verification_count=F("verification_count") + 1, last_verified_at=timezone.now()
+        )
+    return face

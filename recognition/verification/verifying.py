@@ -1,0 +1,170 @@
+"""The verb verify: look, compare, judge, record.
+
+1. An attempt is refused early if the session is over, if there is no such face, or if too many
+   attempts failed.
+2. Look: the probe is embedded while the checks run. No transaction is open, however long these
+   take.
+3. One transaction takes the session, compares the probe, reads the history, judges the attempt, and
+   records it with its failure. So a result that is not stored is never answered.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from recognition import daily_counts, people
+from recognition.access import Caller
+from recognition.errors import ServiceError
+from recognition.gallery import comparing
+from recognition.gallery.comparing import Compared
+from recognition.models import CountedKind, Face, Session, locks
+from recognition.models.locks import One
+from recognition.models.sessions import Purpose, State
+from recognition.packs import serving
+from recognition.packs.engine import Engine
+from recognition.packs.thresholds import LEVELS
+from recognition.verification import judging, lockout, matching, sessions
+from recognition.verification.judging import Verdict
+from recognition.verification.lockout import Source
+from recognition.verification.matching import Probe, UserComparison
+
+
+@dataclass(frozen=True)
+class VerificationRequest:
+    """What a caller asks to be verified. A session may ask for a stricter level."""
+
+    user_id: UUID
+    image: bytes
+    level: str | None = None
+    face_id: str | None = None
+    match_on: str = "face"
+    session_id: str | None = None
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What is answered. `compared` and `cosine` are None if nothing was compared, or if the attempt
+    was refused: a refused attempt tells nothing of the face.
+    """
+
+    by: Engine
+    result: str
+    is_match: bool
+    level: str
+    match_on: str
+    compared: Compared | None
+    cosine: float | None  # the one that decided
+    risk: dict[str, object]
+
+
+def verify(*, caller: Caller, request: VerificationRequest) -> Verification:
+    """Raises ImageError, not_your_user, face_not_found, session_not_found, session_ended,
+    session_is_live, too_many_attempts, locked, user_merged, user_suspended."""
+    caller.require_own(request.user_id)
+    # To end users, a suspended user is one without faces.
+    people.is_hidden(request.user_id, is_told=caller.is_service)
+    session = None
+    if request.session_id is not None:
+        session = _session_of(caller, request.user_id, request.session_id)
+    device = lockout.device_key(request.device) or (session.device if session else "")
+    source = lockout.source_of(caller, request.user_id, device)
+    lockout.require_free(source)
+    if request.face_id is not None:
+        _require_face(request.face_id, request.user_id)
+    return _verify(caller, request, session, source)
+
+
+@serving.once_more
+def _verify(
+    caller: Caller, request: VerificationRequest, session: Session | None, source: Source
+) -> Verification:
+    is_login = session is not None and session.is_single_use
+    probe = matching.look(request.image, request.user_id, with_mirror=is_login)
+    with transaction.atomic():
+        is_there = bool(locks.hold_users([request.user_id]))
+        if session:
+            session = sessions.open_session_of(caller, str(session.pk), lock=True)
+        comparison = _compare(probe, request, session)
+        if is_there:
+            verdict = _judge(comparison, source, session)
+            _record(comparison, source, session, verdict)
+        else:  # nothing is kept of somebody unknown
+            verdict = Verdict(comparison.result)
+            daily_counts.note(CountedKind.VERIFICATION, comparison.result)
+    is_shown = verdict.result != "rejected"
+    return Verification(
+        probe.by,
+        verdict.result,
+        verdict.is_match,
+        comparison.level,
+        comparison.match_on,
+        comparison.nearest if is_shown else None,
+        comparison.cosine if is_shown else None,
+        verdict.assessment.as_json(),
+    )
+
+
+def _session_of(caller: Caller, user_id: UUID, session_id: str) -> Session:
+    """Raises session_not_found, also for one of another user, session_ended, session_is_live."""
+    session = sessions.session_of(caller, session_id)
+    if session.user_id != user_id:
+        raise sessions.not_found()
+    sessions.require_open(session)
+    if session.purpose == Purpose.VIDEO_CALL:
+        raise ServiceError("session_is_live", "A call takes frames, and no verify.")
+    return session
+
+
+def _require_face(face_id: str, user_id: UUID) -> None:
+    active = Face.objects.filter(suspended_at=None, user__suspended_at=None)
+    if not active.filter(face_id=face_id, user=user_id).exists():
+        raise ServiceError("face_not_found", "The user has no such face.")
+
+
+def _compare(probe: Probe, request: VerificationRequest, session: Session | None) -> UserComparison:
+    """At the stricter level of the session and the attempt. Raises ModelChangedError."""
+    nearest = None
+    if probe.template is not None:
+        nearest = comparing.compare_with_user(
+            probe.by, request.user_id, probe.template, request.face_id
+        )
+        if nearest is None:
+            serving.require(probe.by)
+    asked = [level for level in (request.level, session.level if session else None) if level]
+    level = max(asked, key=LEVELS.index, default="standard")
+    is_of_one_face = request.face_id is not None
+    return UserComparison(probe, nearest, level, request.match_on, is_of_one_face)
+
+
+def _judge(comparison: UserComparison, source: Source, session: Session | None) -> Verdict:
+    """Raises too_many_attempts, locked."""
+    if comparison.nearest is None:
+        lockout.require_free(source)
+        return Verdict(comparison.result)
+    if session and session.is_single_use:
+        # Logins of a user come one by one, so that the second finds the first one's picture.
+        locks.wait_for(One.LOGIN, source.user_id)
+    history = judging.history_of(comparison, source)
+    return judging.judge(comparison, source, session, comparison.probe.outcomes, history)
+
+
+def _record(
+    comparison: UserComparison, source: Source, session: Session | None, verdict: Verdict
+) -> None:
+    """Count and store the attempt, also in its session. Raises too_many_attempts, locked."""
+    if verdict.is_match:
+        lockout.succeeded(source)
+    elif verdict.is_failure:
+        lockout.failed(source)
+    judging.record(comparison, source, session, verdict)
+    if session and comparison.nearest:
+        session.risk = verdict.assessment.as_json()
+        if verdict.is_match:
+            session.state, session.verified_at = State.VERIFIED, timezone.now()
+            session.ended_at = session.verified_at if session.is_single_use else None
+        elif not session.is_single_use and verdict.is_failure:
+            session.state = State.MISMATCH
+        session.save(update_fields=["risk", "state", "verified_at", "ended_at"])
