@@ -27,8 +27,7 @@ from recognition.models import (
     User,
     locks,
 )
-from recognition.privacy import moves
-from recognition.privacy.keeping import KEEPS
+from recognition.privacy.keeping import KEEPS, move_faces
 from recognition.verification import sessions
 
 _MILDEST_FIRST = (PrivacyLevel.PUBLIC, PrivacyLevel.FRIENDS, PrivacyLevel.PRIVATE)
@@ -88,7 +87,7 @@ def merge(
     sessions.end_all(user_id)
     idempotency.forget_user(user_id)
     faces = Face.objects.filter(user=user_id).values_list("pk", flat=True)
-    counts: dict[str, Any] = {"faces": moves.move(faces, into), **_hand_over_links(user_id, into)}
+    counts: dict[str, Any] = {"faces": move_faces(faces, into), **_hand_over_links(user_id, into)}
     _hand_over_history(user_id, into)
     lookalikes.follow_merge(user_id, into, actor=actor)
     _settle(goes, stays, privacy_level)

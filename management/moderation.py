@@ -19,8 +19,7 @@ from recognition.enrolment import lookalikes
 from recognition.errors import ServiceError
 from recognition.models import Attempt, Face, User, locks
 from recognition.models.duplicates import DuplicateState, PossibleDuplicate
-from recognition.privacy import moves
-from recognition.privacy.keeping import KEEPS
+from recognition.privacy.keeping import KEEPS, move_faces
 from recognition.verification import lockout, sessions
 
 MAX_REASON = 500  # characters
@@ -107,7 +106,7 @@ def _move(actor: str, face_id: str, to: UUID, noted: dict[str, Any]) -> Face:
     if face is None or face.user_id != was:  # moved or deleted in between
         raise broken_off.ChangedError
     Attempt.objects.filter(user=was, face=face).update(face=None)
-    moves.move([face.pk], to)
+    move_faces([face.pk], to)
     face.refresh_from_db()
     for keeps in KEEPS:
         keeps.move_face(face, was)

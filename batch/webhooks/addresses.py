@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from recognition.outbound import lookup
-from recognition.outbound.exchange import DEFAULT_PORTS, Target, path_of
+from recognition.outbound.exchange import DEFAULT_PORTS, Target, addresses_of, path_of
 
 _MAX_LENGTH = 2000
 _RESOLVE_SECONDS = 5.0
@@ -84,7 +83,7 @@ def _resolve(host: str, port: int) -> tuple[str, ...]:
     """None if there are none in time. The C library reads 127.1, 0x7f000001 and their like, too."""
     try:
         # Somebody's name server may be silent.
-        return tuple(lookup.addresses_of(host, port, deadline=time.monotonic() + _RESOLVE_SECONDS))
+        return tuple(addresses_of(host, port, deadline=time.monotonic() + _RESOLVE_SECONDS))
     except OSError:
         return ()
 

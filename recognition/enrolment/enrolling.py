@@ -18,7 +18,7 @@ from recognition.inference.pipeline import DetectedFace, FacesOfPicture
 from recognition.models import CountedKind, Face, FaceCrop, Template, User, locks, new_face_id
 from recognition.packs import engine, serving
 from recognition.packs.engine import Engine
-from recognition.privacy import consent, crops
+from recognition.privacy import consent, sealing
 
 
 def enrol(
@@ -54,7 +54,7 @@ def enrol(
             is_unlike = unlike_faces.is_unlike(active, user_id, face, nearest)
             stored = _store(active, user, face, face_group, metadata or {})
             if kept is not None:
-                FaceCrop.objects.create(face=stored, sealed=crops.seal(kept))
+                FaceCrop.objects.create(face=stored, sealed=sealing.seal_picture(kept))
             audit.note(actor, "face.register", user_id=user_id, face_id=stored.face_id)
             if is_unlike:
                 unlike_faces.note(active, stored, nearest)

@@ -20,7 +20,7 @@ from recognition.inference.pipeline import DetectedFace
 from recognition.models import Face, FaceCrop, Template, User, locks
 from recognition.packs import engine, protection
 from recognition.packs.engine import Engine
-from recognition.privacy import crops
+from recognition.privacy import sealing
 from recognition.processes.spawned import start
 
 # Faces in one transaction: few enough that deleting one of them never waits long.
@@ -105,8 +105,8 @@ def _from_crops(pks: list[int], new: Engine, problems: dict[int, str]) -> dict[i
             problems[pk] = "no crop was kept"
             continue
         try:
-            crop = crops.unseal(bytes(sealed[pk]))
-        except crops.UnreadableCropError as error:
+            crop = sealing.unseal_picture(bytes(sealed[pk]))
+        except sealing.UnreadableError as error:
             problems[pk] = str(error)
             continue
         face = _kept_face(new.pipeline.detect(crop, rotate=False), crop)

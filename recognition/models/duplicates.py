@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import F, Q
 
-from recognition.models.faces import Face
+from recognition.models.people import Face
 
 
 class DuplicateState(models.TextChoices):

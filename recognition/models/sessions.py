@@ -62,7 +62,7 @@ class Session(models.Model):
     checks = models.JSONField(default=dict)
     checked_at = models.DateTimeField(null=True)  # None: the next face is checked
     # When the face of a verified user last differed from before; see
-    # recognition.verification.motion.
+    # recognition.verification.live.
     moved_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -11,17 +11,20 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from recognition.outbound import lookup
-
 DEFAULT_PORTS = {"https": 443, "http": 80}
 MOST_BYTES = 1024 * 1024  # of an answer
 _MOST_ADDRESSES = 3  # of a name, that are tried
 _CONNECT_SECONDS = 5.0  # at most, for each of them
+
+# The lookups that are going on.
+_asked: dict[tuple[str, int], "Future[list[str]]"] = {}
+_lock = threading.Lock()
 
 
 class ExchangeError(Exception):
@@ -80,7 +83,7 @@ def fetch(url: str, body: bytes | None = None, *, deadline: float) -> bytes:
     parts, began = urlsplit(url), time.monotonic()
     host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
     try:
-        ips = lookup.addresses_of(host, port, deadline=deadline)
+        ips = addresses_of(host, port, deadline=deadline)
     except OSError as error:
         raise _explained(error, began, deadline) from error
     target = Target(parts.scheme, host, port, path_of(parts), tuple(ips))
@@ -93,6 +96,37 @@ def fetch(url: str, body: bytes | None = None, *, deadline: float) -> bytes:
     if answer.status != 200:
         raise ExchangeError(f"status_{answer.status}", may_retry=answer.status >= 500)
     return answer.body
+
+
+def addresses_of(host: str, port: int, *, deadline: float) -> list[str]:
+    """The addresses of a host name. Raises OSError, which TimeoutError is one of.
+
+    The lookup of the C library has no deadline. So each name has one lookup at a time, and all who
+    ask wait for it: a silent name server holds a single thread, however many ask.
+    """
+    with _lock:
+        found = _asked.get((host, port))
+        if found is None:
+            found = _asked[host, port] = Future()
+            threading.Thread(target=_ask, args=(host, port, found), daemon=True).start()
+    return found.result(max(0, deadline - time.monotonic()))
+
+
+def _ask(host: str, port: int, found: "Future[list[str]]") -> None:
+    addresses: list[str] = []
+    error: OSError | None = None
+    try:
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+    except (OSError, UnicodeError) as caught:  # UnicodeError: no name server can be asked for it
+        error = caught if isinstance(caught, OSError) else OSError(str(caught))
+    # Before the answer: a later request asks a name server again.
+    with _lock:
+        del _asked[host, port]
+    if error:
+        found.set_exception(error)
+    else:
+        found.set_result(addresses)
 
 
 def send(

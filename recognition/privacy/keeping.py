@@ -6,11 +6,12 @@ person is one of the fields of `Keeps`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Model, Q, QuerySet
 
 from recognition.models import Face, MergedUser
@@ -126,3 +127,25 @@ def retention_rules() -> list[Callable[[], str]]:
 
 def sealed_models() -> list[type[Model]]:
     return [model for keeps in KEEPS for model in keeps.sealed]
+
+
+# Neither a template nor its listing ever changes its user. Both are made again: the triggers of
+# recognition.migrations make the listings, the sketches and the counts.
+_TEMPLATES = """
+WITH gone AS (
+    DELETE FROM recognition_template WHERE face_id = ANY(%(faces)s)
+    RETURNING face_id, embedding_version, model_version, embedding, created_at
+)
+INSERT INTO recognition_template
+    (face_id, user_id, embedding_version, model_version, embedding, created_at)
+SELECT face_id, %(user)s, embedding_version, model_version, embedding, created_at FROM gone
+"""
+
+
+def move_faces(faces: Iterable[int], to: UUID) -> int:
+    """Give faces, by their primary keys, to a user. Returns how many. All users are locked."""
+    keys = sorted(faces)
+    moved = Face.objects.filter(pk__in=keys).update(user=to)
+    with connection.cursor() as cursor:
+        cursor.execute(_TEMPLATES, {"faces": keys, "user": to})
+    return moved

@@ -1,8 +1,8 @@
 """Encryption at rest, with the keys of FACESVC_CROP_KEYS.
 
-What is sealed begins with a byte that says how: by AES-256-GCM under a key of its own, derived
-(HKDF-SHA256) from the newest key and a random salt, so that no number of pictures wears out a
-nonce.
+The first byte of what is sealed says how: by AES-256-GCM under a key of its own. That key is
+derived (HKDF-SHA256) from the newest key and a random salt, so that no number of pictures wears out
+a nonce.
 """
 
 import base64
@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+import cv2
+import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -19,14 +21,19 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 
+from recognition.inference.arrays import Image
+
 _GCM = b"\x81"
 _SALT = 32  # bytes
 # A key encrypts one message only.
 _NONCE = bytes(12)
+# The difference to a lossless picture is below that of two crops of one photo, at a fifth of the
+# size.
+_JPEG_QUALITY = 95
 
 
 class UnreadableError(Exception):
-    """No key of FACESVC_CROP_KEYS opens it."""
+    """No key of FACESVC_CROP_KEYS opens it, or what it opens is no picture where one is wanted."""
 
 
 def seal(data: bytes) -> bytes:
@@ -44,14 +51,27 @@ def unseal(sealed: bytes) -> bytes:
     raise UnreadableError("no key in FACESVC_CROP_KEYS opens this")
 
 
+def seal_picture(picture: Image) -> bytes:
+    """The picture as an encrypted JPEG. Raises ImproperlyConfigured without a key."""
+    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    if not done:
+        raise ValueError("the picture cannot be encoded")
+    return seal(data.tobytes())
+
+
+def unseal_picture(sealed: bytes) -> Image:
+    """Raises UnreadableError."""
+    image = cv2.imdecode(np.frombuffer(unseal(sealed), np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise UnreadableError("what was kept is no picture")
+    return image.astype(np.uint8, copy=False)
+
+
 def can_open(sealed: bytes) -> bool:
-    if not is_possible():
-        return False
-    try:
+    with suppress(UnreadableError, ImproperlyConfigured):
         unseal(sealed)
-    except UnreadableError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _cipher(key: str, salt: bytes) -> AESGCM:

@@ -4,12 +4,16 @@ Frames come a few a second and may meet in two processes. Each takes its place i
 before anything is computed, and changes the state under the lock of the session's row afterwards.
 """
 
-from contextlib import suppress
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from recognition.access import Caller
@@ -19,12 +23,10 @@ from recognition.models import Session, locks
 from recognition.models.sessions import State
 from recognition.packs import serving
 from recognition.verification import (
-    frame_places,
     judging,
     live,
     lockout,
     matching,
-    motion,
     risk,
     sessions,
     template_cache,
@@ -35,6 +37,22 @@ from recognition.verification.lockout import Source
 from recognition.verification.matching import UserComparison
 
 _MOST_AHEAD = timedelta(minutes=1)  # of a camera's clock
+# Frames that may come at once after a pause.
+_BURST = 5
+# Frames of one session that a process looks at at once. While a check is slow, all that come are
+# checked, and one call would keep every thread waiting.
+_AT_ONCE = 2
+looked_at: Counter[UUID] = Counter()
+_looked_at_lock = threading.Lock()
+
+# One statement, which the ORM cannot say: the generic cell rate algorithm. No row: too early.
+_TAKE_PLACE = """
+UPDATE recognition_session
+SET next_frame_at = greatest(next_frame_at, clock_timestamp()) + %(seconds)s * interval '1 second'
+WHERE id = %(session)s
+    AND coalesce(next_frame_at <= clock_timestamp() + %(ahead)s * interval '1 second', true)
+RETURNING id
+"""
 
 
 @dataclass(frozen=True)
@@ -63,7 +81,7 @@ def take(*, caller: Caller, session_id: str, frame: Frame) -> FrameResult:
     # Many frames come, and no token's limit counts them.
     most = min(settings.FACESVC_LIVE_FRAME_MEGAPIXELS * 1e6, settings.MAX_IMAGE_PIXELS)
     images.check(frame.image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=int(most))
-    frame_places.take_place(session)
+    _take_place(session)
     if session.precedes_last(frame.sequence, frame.captured_at):
         return FrameResult(session, is_counted=False)
     source = lockout.source_of(caller, session.user_id, session.device)
@@ -74,7 +92,7 @@ def take(*, caller: Caller, session_id: str, frame: Frame) -> FrameResult:
 
 @serving.once_more
 def _take(caller: Caller, session: Session, source: Source, frame: Frame) -> FrameResult:
-    with frame_places.one_of_few(session):
+    with _one_of_few(session):
         probe = matching.look(frame.image, session.user_id, is_checked=_is_check_due(session))
     with transaction.atomic():
         locks.hold_users([session.user_id])
@@ -101,6 +119,36 @@ def _live_session(caller: Caller, session_id: str, frame: Frame, *, lock: bool =
         # It would make all frames after it look old.
         raise ServiceError("invalid_request", "captured_at is in the future.")
     return session
+
+
+def _take_place(session: Session) -> None:
+    """Raises too_many_frames."""
+    seconds = 1 / settings.FACESVC_LIVE_FRAMES_PER_SECOND
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _TAKE_PLACE,
+            {"session": session.pk, "seconds": seconds, "ahead": seconds * (_BURST - 1)},
+        )
+        if cursor.fetchone() is None:
+            message = "Frames come too fast; this one was not looked at."
+            raise ServiceError("too_many_frames", message, {"retry_after": 1})
+
+
+@contextmanager
+def _one_of_few(session: Session) -> Iterator[None]:
+    """Raises frames_in_progress."""
+    with _looked_at_lock:
+        if looked_at[session.pk] >= _AT_ONCE:
+            message = "Earlier frames are still being looked at; send the next one after an answer."
+            raise ServiceError("frames_in_progress", message, {"retry_after": 1})
+        looked_at[session.pk] += 1
+    try:
+        yield
+    finally:
+        with _looked_at_lock:
+            looked_at[session.pk] -= 1
+            if not looked_at[session.pk]:
+                del looked_at[session.pk]
 
 
 def _is_check_due(session: Session) -> bool:
@@ -176,9 +224,9 @@ def _vote(comparison: UserComparison, session: Session, verdict: Verdict) -> str
     was_verified = session.state == State.VERIFIED
     if verdict.is_match and probe.template is not None:
         if was_verified:
-            motion.watch(probe.by, session, probe.template)
+            live.watch(probe.by, session, probe.template)
         else:
-            new["face"] = motion.keep_if_new(probe.by, session, probe.template)
+            new["face"] = live.keep_if_new(probe.by, session, probe.template)
             if new["face"] is None:
                 return vote  # the same picture again neither adds a vote nor breaks a run
     size = settings.FACESVC_LIVE_WINDOW
@@ -188,8 +236,8 @@ def _vote(comparison: UserComparison, session: Session, verdict: Verdict) -> str
     if state != State.VERIFIED or probe.outcomes:
         session.state = state
     if session.state == State.VERIFIED and not was_verified:
-        motion.begin(session)
-    elif session.state == State.VERIFIED and motion.is_overdue(session):
+        live.begin(session)
+    elif session.state == State.VERIFIED and live.is_overdue(session):
         session.window, session.state = [], State.VERIFYING
     return vote
 

@@ -1,8 +1,26 @@
-"""The rolling state of a live session: votes of frames to one state that does not flicker."""
+"""The state of a call: the votes of its frames, and whether the face moves.
+
+The votes make one state that does not flicker. A face that does not move is a picture, so frames
+are compared with those that counted before: until the user is verified, a frame that matches counts
+only if its face differs from those of all matches in the window. From then on, the face that
+counted last is kept, and every now and then another one has to differ from it. docs/liveness.md
+says what people and stills were measured to do.
+"""
 
 from collections.abc import Sequence
+from math import inf
 
+from django.conf import settings
+from django.db.models import F, Value
+from django.utils import timezone
+from pgvector.django import MaxInnerProduct
+
+from recognition.gallery.statements import Vector
+from recognition.inference.arrays import Floats
+from recognition.models import RecentProbe, Session
 from recognition.models.sessions import State
+from recognition.packs.engine import Engine
+from recognition.verification import recent_probes
 
 # What one frame says: it is the user, it is somebody else or a fake, or it tells nothing.
 MATCH, OTHER, NOTHING = "match", "other", "nothing"
@@ -35,3 +53,63 @@ def advance(state: str, votes: Sequence[str], size: int) -> str:
 def without_view(state: str) -> str:
     """The state when the frames before say nothing any more."""
     return State.VERIFYING if state == State.VERIFYING else State.LOST
+
+
+def keep_if_new(by: Engine, session: Session, template: Floats) -> int | None:
+    """The id of the kept face, or None if a match of the window has practically the same one.
+
+    A match that cannot be compared leaves the window: its face is of another version, or gone.
+    """
+    cosines = _cosines(by, session, template)
+    session.window = [
+        frame for frame in session.window if frame["vote"] != MATCH or frame.get("face") in cosines
+    ]
+    counted = {frame["face"] for frame in session.window if frame["vote"] == MATCH}
+    if any(cosines[face] >= by.scores.duplicate_cosine for face in counted):
+        return None
+    return _keep(by, session, template, beside=counted)
+
+
+def begin(session: Session) -> None:
+    """The last frame of the window verified the user; the next ones are compared with it alone."""
+    session.moved_at = timezone.now()
+    last = session.window[-1]["face"]
+    RecentProbe.objects.filter(session=session).exclude(pk=last).delete()
+
+
+def watch(by: Engine, session: Session, template: Floats) -> None:
+    """Note whether the face of a verified user differs from the one that is kept.
+
+    That is not asked in the first half of the time, so that a frame seldom costs a statement. After
+    a change of the model nothing is kept that can be compared, and the time begins again.
+    """
+    if _seconds_still(session) < settings.FACESVC_LIVE_MOTION_SECONDS / 2:
+        return
+    cosines = _cosines(by, session, template)
+    if all(cosine < by.scores.duplicate_cosine for cosine in cosines.values()):
+        _keep(by, session, template, beside=set())
+        session.moved_at = timezone.now()
+
+
+def is_overdue(session: Session) -> bool:
+    """Whether the face of a verified user has been still for too long."""
+    return _seconds_still(session) > settings.FACESVC_LIVE_MOTION_SECONDS
+
+
+def _seconds_still(session: Session) -> float:
+    if session.moved_at is None:
+        return inf  # verified before movements were noted
+    return (timezone.now() - session.moved_at).total_seconds()
+
+
+def _cosines(by: Engine, session: Session, template: Floats) -> dict[int, float]:
+    """Those of the faces that are kept of a session, by their ids."""
+    distance = MaxInnerProduct(F("embedding"), Value(Vector.of(template)))
+    kept = RecentProbe.objects.filter(session=session, embedding_version=by.template_version)
+    return {face: -distance for face, distance in kept.values_list("pk", distance)}
+
+
+def _keep(by: Engine, session: Session, template: Floats, *, beside: set[int]) -> int:
+    """Without the faces that are not `beside` it."""
+    RecentProbe.objects.filter(session=session).exclude(pk__in=beside).delete()
+    return recent_probes.create(by, session.user_id, template, session).pk

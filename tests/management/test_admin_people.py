@@ -29,7 +29,7 @@ from recognition.models import (
     Session,
     User,
 )
-from recognition.privacy import crops
+from recognition.privacy import sealing
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -73,7 +73,7 @@ def zoe() -> User:
 @pytest.fixture
 def face(zoe: User) -> Face:
     made = make_face(zoe, vector(1), quality_components={"size": 0.9, "sharpness": 0.2})
-    FaceCrop.objects.create(face=made, sealed=crops.seal(astronaut()[:256, :256]))
+    FaceCrop.objects.create(face=made, sealed=sealing.seal_picture(astronaut()[:256, :256]))
     return made
 
 

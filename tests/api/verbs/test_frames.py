@@ -22,7 +22,7 @@ from pytest_django import Settings
 
 from management import moderation
 from recognition.models import Attempt, Face, FailureCount, RecentProbe, Session, User
-from recognition.verification import frame_places
+from recognition.verification import frames
 from recognition.verification.evidence import providers, service_health
 from tests.support.builders import (
     FRIEND,
@@ -698,7 +698,7 @@ def test_a_slow_call_does_not_hold_every_thread(
         go_on.set()
         assert [each.result() for each in first] == [200, 200]
     assert call.send().status_code == 200
-    assert not frame_places.looked_at
+    assert not frames.looked_at
 
 
 @pytest.mark.django_db(transaction=True)

@@ -28,7 +28,7 @@ from recognition.gallery import indexes
 from recognition.inference.pack import weights
 from recognition.models import ActiveModel, FaceCrop
 from recognition.packs import engine, protection
-from recognition.privacy import crops, sealing
+from recognition.privacy import sealing
 from tests.support.builders import OWNER, make_face, make_user, vector
 from tests.support.photos import astronaut
 
@@ -228,7 +228,7 @@ def test_template_key(settings: Settings) -> None:
 def test_crop_key(settings: Settings) -> None:
     assert stored.crop_key() == ok("it is there")
     face = make_face(make_user(OWNER), vector(1))
-    FaceCrop.objects.create(face=face, sealed=crops.seal(astronaut()))
+    FaceCrop.objects.create(face=face, sealed=sealing.seal_picture(astronaut()))
     assert stored.crop_key().state is OK
     settings.FACESVC_CROP_KEYS = [new_key()]
     assert stored.crop_key().state is FAILURE

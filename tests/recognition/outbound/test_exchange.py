@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recognition.outbound import exchange, lookup
+from recognition.outbound import exchange
 from recognition.outbound.exchange import Answer, ExchangeError, Target
 from tests.support.patience import PATIENCE
 from tests.support.servers.receiver import Receiver, receiving
@@ -59,9 +59,9 @@ def test_no_name_is_looked_up_for_a_target(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_name_without_an_address(host: str) -> None:
     """Those that the codec of names refuses as well: who asks is answered, and does not wait."""
     with pytest.raises(OSError) as caught:
-        lookup.addresses_of(host, 80, deadline=soon())
+        exchange.addresses_of(host, 80, deadline=soon())
     assert not isinstance(caught.value, TimeoutError)
-    assert not lookup._asked
+    assert not exchange._asked
     with pytest.raises(ExchangeError, match=r"\w"):
         exchange.fetch(f"http://{host}/", deadline=soon())
 

@@ -13,7 +13,7 @@ from recognition import checks
 from recognition.enrolment import enrolling
 from recognition.inference.pipeline import FacePipeline
 from recognition.models import FaceCrop
-from recognition.privacy import crops
+from recognition.privacy import sealing
 from tests.support.builders import OWNER
 from tests.support.photos import astronaut, encode
 
@@ -26,30 +26,30 @@ def with_key(settings: Settings) -> None:
 
 
 def test_it_works() -> None:
-    sealed = crops.seal(astronaut()[:256, :256])
-    opened = crops.unseal(sealed)
+    sealed = sealing.seal_picture(astronaut()[:256, :256])
+    opened = sealing.unseal_picture(sealed)
     difference = np.abs(opened.astype(int) - astronaut()[:256, :256])
     assert difference.mean() < 2
 
 
 def test_sealed_bytes_are_no_picture() -> None:
-    sealed = crops.seal(astronaut())
+    sealed = sealing.seal_picture(astronaut())
     assert cv2.imdecode(np.frombuffer(sealed, np.uint8), cv2.IMREAD_COLOR) is None
     assert b"\xff\xd8\xff" not in sealed[:64]
-    assert crops.seal(astronaut()) != sealed
+    assert sealing.seal_picture(astronaut()) != sealed
 
 
 def test_a_changed_byte_is_noticed() -> None:
-    sealed = bytearray(crops.seal(astronaut()))
+    sealed = bytearray(sealing.seal_picture(astronaut()))
     sealed[len(sealed) // 2] ^= 1
-    with pytest.raises(crops.UnreadableCropError):
-        crops.unseal(bytes(sealed))
+    with pytest.raises(sealing.UnreadableError):
+        sealing.unseal_picture(bytes(sealed))
 
 
 def test_no_key(settings: Settings) -> None:
     settings.FACESVC_CROP_KEYS = []
     with pytest.raises(ImproperlyConfigured):
-        crops.seal(astronaut())
+        sealing.seal_picture(astronaut())
     assert [error.id for error in checks.check_keys(None)] == ["facesvc.E003"]
 
 
@@ -78,7 +78,7 @@ def test_new_keys(settings: Settings) -> None:
     call_command("rotate_keys")
     settings.FACESVC_CROP_KEYS = [NEW]
     sealed = FaceCrop.objects.get(face=face).sealed
-    assert crops.unseal(bytes(sealed)).shape == (256, 256, 3)
+    assert sealing.unseal_picture(bytes(sealed)).shape == (256, 256, 3)
     settings.FACESVC_CROP_KEYS = [OLD]
     with pytest.raises(CommandError, match="1 crops cannot be opened"):
         call_command("rotate_keys")
