@@ -1,9 +1,17 @@
 """Save the database into a file, and bring it back: `manage.py backup` and `manage.py restore`.
 
 docs/backup.md says what operators have to know. The keys (`.env`) are never in the file.
+
+A dump is SQL with functions and triggers, which the service runs with its own rights. So its last
+line says who made it, and a file is restored only if it was made with this installation's
+SECRET_KEY, or if somebody says that they know where it is from. Programs of PostgreSQL do not mind
+the line.
 """
 
+import hashlib
+import hmac
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,10 +22,10 @@ from tempfile import TemporaryFile
 from typing import BinaryIO
 from uuid import UUID
 
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from facesvc import backup_signature
 from facesvc.postgres import cluster, former
 from facesvc.postgres.cluster import DatabaseError
 from management import erasure
@@ -29,6 +37,9 @@ from recognition.privacy import sealing
 # Tables that are useless elsewhere or later: counters of the last hour, and logins of operators.
 _LEFT_OUT = ("recognition_ratewindow", "django_session")
 _LOOKED_AT = 100  # pictures, to tell whether the keys are there
+_LINE = re.compile(rb"\nfacesvc backup, HMAC-SHA256 ([0-9a-f]{64})\n")
+_LENGTH = len("\nfacesvc backup, HMAC-SHA256 \n") + 64
+_CHUNK = 1024**2
 
 Erasures = dict[UUID, datetime]
 
@@ -44,7 +55,7 @@ def save(file: Path) -> None:
     try:
         unfinished.touch(mode=0o600)
         _run("pg_dump", *how, to=unfinished)
-        backup_signature.sign(unfinished)
+        _sign(unfinished)
         unfinished.rename(file)
     except OSError as error:
         raise CommandError(f"{file}: {error.strerror}.") from error
@@ -56,7 +67,7 @@ def save(file: Path) -> None:
 def restore(file: Path, *, replace: bool, erased: Erasures, unsigned: bool) -> None:
     """All or nothing; then what a restored database needs, and the erasures since the backup."""
     with _own_copy(file) as copy:
-        if not unsigned and (problem := backup_signature.problem_with(copy)):
+        if not unsigned and (problem := problem_with(copy)):
             raise CommandError(
                 f"{file} {problem}. Restoring a file runs the code in it. If you know where it is"
                 " from, say --unsigned (make restore ARGS=--unsigned). Nothing is done."
@@ -224,3 +235,39 @@ def _program(name: str) -> str:
     if found := shutil.which(name):
         return found
     raise CommandError(f"There is no {name} here: docs/backup.md says what to do instead.")
+
+
+# --- The signature --------------------------------------------------------------------------------
+
+
+def _sign(file: Path) -> None:
+    """Append the line."""
+    with file.open("rb") as content:
+        digest = _digest(content, file.stat().st_size)
+    with file.open("ab") as end:
+        end.write(f"\nfacesvc backup, HMAC-SHA256 {digest}\n".encode())
+
+
+def problem_with(content: BinaryIO) -> str:
+    """What is wrong with an open file, to be read after its name; empty if we have signed it.
+
+    Nobody else may be able to change the file.
+    """
+    length = max(0, content.seek(0, os.SEEK_END) - _LENGTH)
+    content.seek(length)
+    line = _LINE.fullmatch(content.read())
+    if not line:
+        return "has no signature"
+    is_ours = hmac.compare_digest(line[1].decode(), _digest(content, length))
+    return "" if is_ours else "was changed, or made with another SECRET_KEY"
+
+
+def _digest(content: BinaryIO, length: int) -> str:
+    """The HMAC of the first `length` bytes, in hexadecimal digits."""
+    key = hashlib.sha256(b"facesvc.backup\n" + settings.SECRET_KEY.encode()).digest()
+    made = hmac.new(key, digestmod="sha256")
+    content.seek(0)
+    while chunk := content.read(min(_CHUNK, length)):
+        made.update(chunk)
+        length -= len(chunk)
+    return made.hexdigest()

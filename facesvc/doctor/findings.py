@@ -1,4 +1,4 @@
-"""What a check finds, and how all checks are run."""
+"""What a check finds, and how checks are run one after the other."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

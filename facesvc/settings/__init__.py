@@ -1,7 +1,7 @@
 """All configuration, from the environment and the file .env: see facesvc.settings.table.
 
-Names without prefix are those of the service's specification, FACESVC_ ones might collide with
-others otherwise.
+Names of the service's specification have no prefix. All others begin with FACESVC_, so that they
+do not collide with variables of other programs.
 """
 
 from facesvc import __version__

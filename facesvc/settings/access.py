@@ -4,23 +4,23 @@ from facesvc.settings.table import Topic
 
 keys = Topic("Keys")
 SECRET_KEY = keys.required_secret("SECRET_KEY", shown="written into `.env` by `make`").says(
-    "Signs the tokens unless `JWT_SECRET` or a public key is set. The service does not start "
-    "without."
+    "Signs the tokens, unless `JWT_SECRET` or a public key is set. Without it the service does "
+    "not start."
 )
 FACESVC_CROP_KEYS = keys.secrets("FACESVC_CROP_KEYS", shown="written into `.env` by `make`").says(
-    "Encrypt the kept pictures of enrolled faces, so that another model can take over, those that "
-    "wait in jobs, and webhook secrets: each 32 bytes in URL-safe base64, the newest first. "
-    "Without one, jobs and callbacks are refused. docs/operations.md says how to make and change "
-    "them."
+    "Keys that encrypt the kept pictures of enrolled faces, which another model needs to take "
+    "over, the pictures of waiting jobs, and the webhook secrets. Each has 32 bytes in URL-safe "
+    "base64; the newest stands first. Without a key, jobs and callbacks are refused. "
+    "docs/operations.md says how to make and change keys."
 )
 STORE_FACE_CROPS = keys.flag(
     "STORE_FACE_CROPS", bool(FACESVC_CROP_KEYS), shown="`true` with a key in `FACESVC_CROP_KEYS`"
-).says("Keep an encrypted picture of every enrolled face.")
+).says("Whether an encrypted picture of every enrolled face is kept.")
 FACESVC_TEMPLATE_KEYS = tuple(
     keys.secrets("FACESVC_TEMPLATE_KEYS", shown="written into `.env` by `make`").says(
-        "Keys of the secret rotation that protects the templates. Without one, a thief who has the "
-        "table and photos of people can name them in it. Each has 32 bytes in URL-safe base64, the "
-        "newest first."
+        "Keys of the secret rotation that protects the templates. Each has 32 bytes in URL-safe "
+        "base64; the newest stands first. Without a key, a thief who has the table can find people "
+        "in it by their photos."
     )
 )
 
@@ -33,18 +33,21 @@ JWT_SECRET = tokens.secret("JWT_SECRET", SECRET_KEY, shown="`SECRET_KEY`").says(
     "in a token."
 )
 JWT_PUBLIC_KEY = tokens.text("JWT_PUBLIC_KEY").says(
-    "Of an identity provider that signs the tokens (RS256, ES256 or EdDSA), in PEM. With it, or "
-    "with `JWT_JWKS_URL`, no token is taken that a secret signs."
+    "The public key, in PEM, of an identity provider that signs the tokens (RS256, ES256 or "
+    "EdDSA). With it, or with `JWT_JWKS_URL`, tokens that are signed with a secret are refused."
 )
 JWT_JWKS_URL = tokens.text("JWT_JWKS_URL").says(
-    "The address where the identity provider publishes its keys, in place of `JWT_PUBLIC_KEY`."
+    "The address where an identity provider publishes its keys. Set it in place of "
+    "`JWT_PUBLIC_KEY`."
 )
 JWT_SERVICE_CLIENTS = tokens.texts("JWT_SERVICE_CLIENTS").says(
-    "Names of the services that a token may stand for; users are UUIDs. Without an identity "
-    "provider an empty list lets every name be a service: who has the secret is trusted."
+    "Names of the services that a token may stand for; users are UUIDs. If the list is empty and "
+    "there is no identity provider, every name may be a service: all who have the secret are "
+    "trusted."
 )
 JWT_AUDIENCE = tokens.text("JWT_AUDIENCE").says("The `aud` that a token must have, if this is set.")
 JWT_ISSUER = tokens.text("JWT_ISSUER").says("The `iss` that a token must have, if this is set.")
 JWT_LEEWAY_SECONDS = tokens.whole("JWT_LEEWAY_SECONDS", 30, (0, 300)).says(
-    "Seconds that the clock of the issuer may differ from ours: a token counts so much longer."
+    "Seconds that the clock of the issuer may differ from ours: a token is valid for so much "
+    "longer."
 )

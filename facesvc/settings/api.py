@@ -1,4 +1,4 @@
-"""How Django REST framework and the API description are set up: nothing of it is for operators."""
+"""Sets up Django REST framework and the API description. Operators set nothing of it."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "facesvc",
     "DESCRIPTION": guide.text(),
     "TAGS": guide.TAGS,
-    "SORT_OPERATIONS": False,  # but as they stand in the urls
+    "SORT_OPERATIONS": False,  # they have the order of the urls
     "VERSION": __version__,
     "OAS_VERSION": "3.1.1",
     "SERVE_PERMISSIONS": [],

@@ -18,16 +18,19 @@ DATA_DIR = Path(
 MODELS_DIR = DATA_DIR / "models"
 _folders = stored.text(
     "FACESVC_PACKS", shown="`ml_models`, `tests/packs`, and `packs` in `FACESVC_DATA`"
-).says("Folders with model packs, separated as in `PATH`; the first that has a pack counts.")
+).says(
+    "Folders with model packs, separated as in `PATH`. If several have a pack of one name, the "
+    "first counts."
+)
 PACK_FOLDERS = [Path(folder) for folder in _folders.split(os.pathsep) if folder] or [
     BASE_DIR / "ml_models",
     BASE_DIR / "tests" / "packs",
     DATA_DIR / "packs",
 ]
 FACESVC_MODEL_SOURCE = stored.text("FACESVC_MODEL_SOURCE").says(
-    "What `models pull` asks before the addresses in the packs: a folder that holds the weight "
-    "files, or their zip archives, under the names that the packs give them; or the https address "
-    "of such a folder."
+    "A folder, or the https address of one, where `models pull` looks before it asks the "
+    "addresses in the packs. It has the weight files, or their zip archives, under the names that "
+    "the packs give them."
 )
 
 DATABASE_URL = stored.text("DATABASE_URL", shown="the embedded PostgreSQL in `FACESVC_DATA`").says(
@@ -39,7 +42,7 @@ if DATABASE_URL:
 else:
     DATABASES = {"default": {"ENGINE": "facesvc.postgres", "NAME": "facesvc"}}
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-# A database that drops packets must hold up nobody for minutes.
+# A database that drops packets must not hold anybody up for minutes.
 DATABASES["default"]["OPTIONS"] = {"connect_timeout": 10} | DATABASES["default"].get("OPTIONS", {})
 # gunicorn takes a process for stuck after a minute.
 FACESVC_STATEMENT_SECONDS = stored.number("FACESVC_STATEMENT_SECONDS", 30, (1, 50)).says(
@@ -52,8 +55,8 @@ FACESVC_LOCK_SECONDS = stored.number("FACESVC_LOCK_SECONDS", 5, (0.1, 50)).says(
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-    # In the memory of each process, and never compared after an erasure: it goes with the next look
-    # at its user, or with whatever is cached after the timeout; see
+    # In the memory of each process. Nothing in it is compared after an erasure: an entry goes when
+    # its user is looked at again, or when anything is cached after the timeout; see
     # recognition.verification.template_cache.
     "templates": {
         "BACKEND": "recognition.verification.template_cache.SweptCache",
@@ -72,9 +75,10 @@ FACESVC_LOG_FORMAT = logged.text("FACESVC_LOG_FORMAT", "auto", logs.STYLES).says
 )
 LOGGING = logs.configuration(LOG_LEVEL, FACESVC_LOG_FORMAT)
 FACESVC_METRICS_TOKEN = logged.secret("FACESVC_METRICS_TOKEN").says(
-    "Whoever scrapes `/metrics` sends it as a bearer token; without it nobody may, unless it is "
-    "open."
+    "The bearer token that opens `/metrics`. Without it nobody may see `/metrics`, unless "
+    "`FACESVC_METRICS_OPEN` is set."
 )
 FACESVC_METRICS_OPEN = logged.flag("FACESVC_METRICS_OPEN", False).says(
-    "Everybody may see `/metrics`: where only your own network reaches the port."
+    "Whether everybody may see `/metrics`. Set it only where nobody but your own network reaches "
+    "the port."
 )

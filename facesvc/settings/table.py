@@ -1,10 +1,13 @@
 """What an operator can set: each setting is declared once, by a call in a module of this folder.
 
-    FACESVC_TASK_NICE = jobs.whole("FACESVC_TASK_NICE", 10, (0, 19)).says("How far ...")
+    FACESVC_TASK_NICE = jobs.whole("FACESVC_TASK_NICE", 10, (0, 19)).says(
+    "How far the processes of a worker give way to others, such as the web server's: from 0 (not "
+    "at all) to 19."
+)
 
 The call reads the environment, or else the file .env; for every name NAME_FILE may name a file with
 the value. `says` describes the setting, puts it into the table and returns its value. The table
-gives docs/settings.md (facesvc.settings_page) and the check of ranges (recognition.checks).
+gives docs/settings.md (facesvc.generated_docs) and the check of ranges (recognition.checks).
 
 A default that follows from other settings is computed, and `shown` is what the page says of it. A
 range that follows from others is a function of all settings.

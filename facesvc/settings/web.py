@@ -11,44 +11,45 @@ _YEAR = 365 * 24 * 3600
 
 addresses = Topic("Addresses")
 ALLOWED_HOSTS = addresses.texts("ALLOWED_HOSTS", "localhost", "127.0.0.1", "[::1]").says(
-    "Host names of the service. Requests for another name get 400, but for probes and metrics."
+    "Host names of the service. Requests for another name get 400, except probes and metrics."
 )
 FACESVC_PUBLIC_URL = addresses.text("FACESVC_PUBLIC_URL").says(
-    "Such as `https://faces.example.com`: stands before the path of the results in a callback, and "
-    "is needed for the admin pages behind a proxy that speaks TLS."
+    "The address of the service, such as `https://faces.example.com`. It stands before the path "
+    "of the results in a callback, and the admin pages need it behind a proxy that speaks TLS."
 )
 FACESVC_PUBLIC_URL = FACESVC_PUBLIC_URL.rstrip("/")
 FACESVC_PAGE = addresses.flag("FACESVC_PAGE", True).says(
-    "The page at `/` to try things on, see docs/page.md. It uses the public API and shows nothing "
-    "without a token."
+    "Whether there is a page at `/` to try things on, see docs/page.md. It uses the public API "
+    "and shows nothing without a token."
 )
 DEBUG = addresses.flag("DEBUG", False).says(
-    "Django's own pages for errors; never where others can reach it."
+    "Whether Django's own pages show errors. Never set it where others can reach the service."
 )
 
 tls = Topic("TLS")
 FACESVC_BEHIND_TLS_PROXY = tls.flag("FACESVC_BEHIND_TLS_PROXY", False).says(
-    "A proxy in front speaks TLS, and sets `X-Forwarded-Proto` itself, whatever a client sends."
+    "Whether a proxy in front speaks TLS. It has to set `X-Forwarded-Proto` itself, and to ignore "
+    "what a client sends."
 )
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if FACESVC_BEHIND_TLS_PROXY else None
 SECURE_SSL_REDIRECT = FACESVC_BEHIND_TLS_PROXY
-# Probes and Prometheus come past the proxy.
+# Probes and Prometheus do not come through the proxy.
 SECURE_REDIRECT_EXEMPT = [r"^health(/|$)", r"^metrics$"]
 SECURE_HSTS_SECONDS = tls.whole(
     "FACESVC_HSTS_SECONDS",
     _YEAR if FACESVC_BEHIND_TLS_PROXY else 0,
     shown="a year behind the proxy, else `0`",
-).says("Seconds that browsers keep to https.")
+).says("Seconds that browsers keep to https after a visit.")
 SECURE_HSTS_INCLUDE_SUBDOMAINS = tls.flag("FACESVC_HSTS_SUBDOMAINS", False).says(
-    "Whether they keep to https for the subdomains, too."
+    "Whether browsers keep to https for the subdomains, too."
 )
-# That all subdomains speak TLS only, and for ever, is for the owner of the domain to decide.
+# The owner of the domain decides whether all subdomains speak TLS only, and for ever.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
 cookies = Topic("Cookies, which only the admin pages have")
 FACESVC_ADMIN_OVER_HTTP = cookies.flag("FACESVC_ADMIN_OVER_HTTP", False).says(
-    "Operators may log in over http, and anybody in the network between can read their passwords: "
-    "only where you trust that network. `http://localhost` works without."
+    "Whether operators may log in over http. Anybody in the network between can then read their "
+    "passwords, so set it only where you trust that network. `http://localhost` works without it."
 )
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not (DEBUG or FACESVC_ADMIN_OVER_HTTP)
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
@@ -74,8 +75,8 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
 
 origins = Topic("Pages of other origins")
 CORS_ALLOWED_ORIGINS = origins.texts("CORS_ALLOWED_ORIGINS").says(
-    "Such as `https://app.example.com`: origins whose scripts may call the API. A token is needed "
-    "all the same, and cookies are never taken."
+    "Origins whose scripts may call the API, such as `https://app.example.com`. They need a token "
+    "all the same, and cookies are ignored."
 )
 CORS_URLS_REGEX = r"^/api/v1/"
 CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "x-on-behalf-of", "x-request-id"]
@@ -94,7 +95,7 @@ MIDDLEWARE = [
     "facesvc.http.middleware.BodyLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "facesvc.http.middleware.CommonMiddleware",
-    # For the admin pages; the API knows neither cookies nor forms of ours.
+    # The admin pages need these; the API has neither cookies nor forms.
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -30,7 +30,25 @@ _ROWS = 256
 
 def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Image:
     """The picture, turned upright by its EXIF orientation. Raises ImageError."""
-    return _decode_pixels(data, check(data, max_bytes=max_bytes, max_pixels=max_pixels))
+    header = check(data, max_bytes=max_bytes, max_pixels=max_pixels)
+    try:
+        encoded = np.frombuffer(_FORMATS[header.format].for_decoder(data), np.uint8)
+        # OpenCV drops the transparency, or keeps it and ignores the orientation.
+        keeps_alpha = header.has_alpha
+        image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED if keeps_alpha else cv2.IMREAD_COLOR)
+    except struct.error as error:
+        raise truncated() from error
+    except cv2.error as error:
+        raise invalid("The picture cannot be decoded.") from error
+    if image is None:
+        raise invalid("The picture cannot be decoded.") if header.has_end else truncated()
+    if sorted(image.shape[:2]) != sorted((header.height, header.width)):
+        # The decoder and the header disagree, so the limits were checked on a false size.
+        raise invalid("The picture's header contradicts its contents.")
+    if keeps_alpha:
+        exif = png.exif(data) if header.format == "png" else webp.exif(data)
+        return upright(_over_white(image), orientation(exif))
+    return image.astype(np.uint8, copy=False)
 
 
 def check(data: bytes, *, max_bytes: int, max_pixels: int) -> Header:
@@ -99,27 +117,6 @@ def read_header(data: bytes) -> Header:
     except (struct.error, IndexError) as error:
         raise truncated() from error
     raise others.refusal(data)
-
-
-def _decode_pixels(data: bytes, header: Header) -> Image:
-    try:
-        encoded = np.frombuffer(_FORMATS[header.format].for_decoder(data), np.uint8)
-        # OpenCV drops the transparency, or keeps it and ignores the orientation.
-        keeps_alpha = header.has_alpha
-        image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED if keeps_alpha else cv2.IMREAD_COLOR)
-    except struct.error as error:
-        raise truncated() from error
-    except cv2.error as error:
-        raise invalid("The picture cannot be decoded.") from error
-    if image is None:
-        raise invalid("The picture cannot be decoded.") if header.has_end else truncated()
-    if sorted(image.shape[:2]) != sorted((header.height, header.width)):
-        # The decoder and the header disagree, so the limits were checked on a false size.
-        raise invalid("The picture's header contradicts its contents.")
-    if keeps_alpha:
-        exif = png.exif(data) if header.format == "png" else webp.exif(data)
-        return upright(_over_white(image), orientation(exif))
-    return image.astype(np.uint8, copy=False)
 
 
 def _over_white(decoded: npt.NDArray[Any]) -> Image:

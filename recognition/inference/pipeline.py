@@ -186,7 +186,7 @@ class FacePipeline:
         The recogniser's crop is the middle of it, so the pack itself loses little. Other packs,
         which want the landmarks elsewhere, can detect and align the face again.
         """
-        size = self.pack.recogniser.size
+        size = self.pack.recogniser.input.size
         middle = _KEPT_SIZE * _KEPT_SHARE
         template = (self.pack.template + 0.5 - size / 2) * (middle / size) + _KEPT_SIZE / 2 - 0.5
         return align(turned(image, face.rotation), face.landmarks, template, _KEPT_SIZE)
@@ -230,7 +230,7 @@ class FacePipeline:
 
     def _describe(self, image: Image, box: Floats, score: float, landmarks: Floats) -> DetectedFace:
         detector = self.pack.detector
-        crop = align(image, landmarks, self.pack.template, self.pack.recogniser.size)
+        crop = align(image, landmarks, self.pack.template, self.pack.recogniser.input.size)
         pose = self._pose.estimate(landmarks)
         quality = assess(
             image,

@@ -82,20 +82,14 @@ class CropModel:
 
 def to_input(images: list[Image], spec: InputSpec) -> Tensor:
     """Turns BGR pictures of one size into the batch that a network takes."""
-    batch = to_tensor(images, rgb=spec.rgb, mean=spec.mean, scale=spec.scale)
-    return batch if spec.layout == "nchw" else np.ascontiguousarray(batch.transpose(0, 2, 3, 1))
-
-
-def to_tensor(
-    images: list[Image], *, rgb: bool, mean: Sequence[float], scale: Sequence[float]
-) -> Tensor:
-    """Turns BGR pictures of one size into a batch (N, 3, H, W) of (value - mean) / scale."""
-    batch = np.stack(images)
-    if rgb:
-        batch = batch[..., ::-1]
-    tensor = np.ascontiguousarray(batch.transpose(0, 3, 1, 2), dtype=np.float32)
-    if any(mean):
-        tensor -= np.array(mean, np.float32).reshape(3, 1, 1)
-    if any(value != 1 for value in scale):
-        tensor /= np.array(scale, np.float32).reshape(3, 1, 1)
+    batch = np.stack(images)[..., ::-1] if spec.rgb else np.stack(images)
+    if spec.layout == "nchw":
+        batch, channels = batch.transpose(0, 3, 1, 2), (3, 1, 1)
+    else:
+        channels = (1, 1, 3)
+    tensor = np.ascontiguousarray(batch, dtype=np.float32)
+    if any(spec.mean):
+        tensor -= np.array(spec.mean, np.float32).reshape(channels)
+    if any(value != 1 for value in spec.scale):
+        tensor /= np.array(spec.scale, np.float32).reshape(channels)
     return tensor

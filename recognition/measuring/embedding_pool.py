@@ -5,7 +5,9 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from recognition.inference.arrays import Floats
 from recognition.inference.images import ImageError, decode
@@ -18,8 +20,7 @@ from recognition.processes.orphans import end_with_parent
 _CHUNK = 4
 
 
-@dataclass(frozen=True)
-class PhotoLimits:
+class PhotoLimits(NamedTuple):
     max_bytes: int
     max_pixels: int
 
@@ -34,27 +35,8 @@ class EmbeddedPhoto:
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class _Work:
-    """The pipeline and the limits of a process, which opens them once."""
-
-    pipeline: FacePipeline
-    limits: PhotoLimits
-
-    def embed(self, photo: Photo) -> EmbeddedPhoto:
-        try:
-            data = photo.path.read_bytes()
-            image = decode(data, max_bytes=self.limits.max_bytes, max_pixels=self.limits.max_pixels)
-        except ImageError as error:
-            return EmbeddedPhoto(photo, problem=str(error))
-        except OSError as error:
-            return EmbeddedPhoto(photo, problem=f"{error.strerror}.")
-        for face in self.pipeline.embed(self.pipeline.detect(image)[:1]):
-            return EmbeddedPhoto(photo, face.embedding, face.quality.score)
-        return EmbeddedPhoto(photo, problem="No face was found.")
-
-
-_work: _Work | None = None
+# A process of the pool has one.
+_pipeline: FacePipeline
 
 
 def embed_photos(
@@ -62,25 +44,35 @@ def embed_photos(
 ) -> Iterator[EmbeddedPhoto]:
     """The main face of each photo, in order; the pack must be prepared in `cache`."""
     if workers == 1:
-        work = _Work(FacePipeline(pack, cache), limits)
-        yield from map(work.embed, photos)
+        pipeline = FacePipeline(pack, cache)
+        yield from (_embed(pipeline, limits, photo) for photo in photos)
         return
     # A fork would leave onnxruntime and OpenCV without their threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _open, (pack, cache, limits)) as pool:
+    with ProcessPoolExecutor(workers, context, _open, (pack, cache)) as pool:
         try:
-            yield from pool.map(_embed, photos, chunksize=_CHUNK)
+            yield from pool.map(partial(_embed_in_pool, limits), photos, chunksize=_CHUNK)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _open(pack: ModelPack, cache: Path, limits: PhotoLimits) -> None:
-    global _work
+def _open(pack: ModelPack, cache: Path) -> None:
+    global _pipeline
     end_with_parent()
-    _work = _Work(FacePipeline(pack, cache), limits)
+    _pipeline = FacePipeline(pack, cache)
 
 
-def _embed(photo: Photo) -> EmbeddedPhoto:
-    if _work is None:
-        raise RuntimeError("the process was not prepared")
-    return _work.embed(photo)
+def _embed_in_pool(limits: PhotoLimits, photo: Photo) -> EmbeddedPhoto:
+    return _embed(_pipeline, limits, photo)
+
+
+def _embed(pipeline: FacePipeline, limits: PhotoLimits, photo: Photo) -> EmbeddedPhoto:
+    try:
+        image = decode(photo.path.read_bytes(), **limits._asdict())
+    except ImageError as error:
+        return EmbeddedPhoto(photo, problem=str(error))
+    except OSError as error:
+        return EmbeddedPhoto(photo, problem=f"{error.strerror}.")
+    for face in pipeline.embed(pipeline.detect(image)[:1]):
+        return EmbeddedPhoto(photo, face.embedding, face.quality.score)
+    return EmbeddedPhoto(photo, problem="No face was found.")

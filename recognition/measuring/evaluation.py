@@ -24,6 +24,7 @@ Flags = npt.NDArray[np.bool_]
 FOLDS = 10
 # Searches of people who are not enrolled are few; a single division would be a matter of luck.
 DIVISIONS = 10
+FPIRS = (1e-2, 1e-3)
 _SEED = 20240501
 
 
@@ -188,9 +189,7 @@ class _Searches:
     right: Flags  # (P,) whether it is the person's own
 
 
-def identify(
-    embeddings: Floats, people: Numbers, *, fpirs: tuple[float, ...] = (1e-2, 1e-3)
-) -> IdentificationRates | None:
+def identify(embeddings: Floats, people: Numbers) -> IdentificationRates | None:
     """Half of the people are enrolled with one photo each, drawn by lot; all others are searched.
 
     rank-1: how often the nearest template is the searched person's, without a threshold. FNIR: how
@@ -203,7 +202,7 @@ def identify(
     if not usable:
         return None
     fnir = {}
-    for fpir in fpirs:
+    for fpir in FPIRS:
         rates = [_fnir(mated, strangers, fpir) for mated, strangers in usable]
         known = [rate for rate in rates if rate is not None]
         fnir[fpir] = float(np.mean(known)) if len(known) == len(rates) else None

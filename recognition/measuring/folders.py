@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +29,6 @@ class EmbeddedFolder:
     qualities: Floats  # (N,) from 0 to 1, not a number where there is no face
     people: Numbers  # (N,) numbers of the persons
     missed: dict[Photo, str] = field(default_factory=dict)  # why there is no face
-
-    def with_people(self, people: Numbers) -> "EmbeddedFolder":
-        return replace(self, people=people)
 
     def found(self) -> "EmbeddedFolder":
         """The photos with a face."""

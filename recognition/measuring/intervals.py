@@ -15,14 +15,11 @@ _Z = 1.959964  # of the normal distribution, two-sided 95%
 class Rate:
     """`errors` out of `trials`, and the 95% interval of the rate; not a number without trials."""
 
+    value: float
     errors: int
     trials: int
     low: float
     high: float
-
-    @property
-    def value(self) -> float:
-        return self.errors / self.trials if self.trials else math.nan
 
 
 def rate(errors: int, trials: int, *, design_effect: float = 1.0) -> Rate:
@@ -32,12 +29,13 @@ def rate(errors: int, trials: int, *, design_effect: float = 1.0) -> Rate:
     collapse to a point, and needs no inverse beta function as Clopper and Pearson's does.
     """
     if not trials:
-        return Rate(errors, trials, math.nan, math.nan)
+        return Rate(math.nan, errors, trials, math.nan, math.nan)
     share, weight = errors / trials, _Z**2 * design_effect / trials
     middle = (share + weight / 2) / (1 + weight)
     half = math.sqrt(weight * share * (1 - share) + weight**2 / 4) / (1 + weight)
     # Rounding must not put a bound on the wrong side of the rate.
-    return Rate(errors, trials, min(max(0.0, middle - half), share), max(middle + half, share))
+    low, high = min(max(0.0, middle - half), share), max(middle + half, share)
+    return Rate(share, errors, trials, low, high)
 
 
 def design_effect(errors: Counts, trials: Counts, *, people_in_trial: int) -> float:

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +15,6 @@ _SAME = {"1": True, "true": True, "0": False, "false": False}
 _COLUMNS = ["path_a", "path_b", "same"]
 
 
-class PairListError(PhotosError):
-    """The list cannot be used; the message names the file and the line."""
-
-
 @dataclass(frozen=True)
 class ListedPair:
     path_a: Path  # absolute
@@ -28,7 +24,7 @@ class ListedPair:
 
 
 def read_pairs(path: Path, folder: Path) -> list[ListedPair]:
-    """The pairs in their order; relative paths are below `folder`. Raises PairListError."""
+    """The pairs in their order; relative paths are below `folder`. Raises PhotosError."""
     pairs = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -39,14 +35,14 @@ def read_pairs(path: Path, folder: Path) -> list[ListedPair]:
                     continue
                 try:
                     pairs.append(_read_row(row, folder, line))
-                except PairListError as error:
-                    raise PairListError(f"{path}, line {line}: {error}") from None
+                except PhotosError as error:
+                    raise PhotosError(f"{path}, line {line}: {error}") from None
     except OSError as error:
-        raise PairListError(f"{path}: {error.strerror}") from error
+        raise PhotosError(f"{path}: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise PairListError(f"{path} is no CSV file in UTF-8: {error}") from error
+        raise PhotosError(f"{path} is no CSV file in UTF-8: {error}") from error
     if not pairs:
-        raise PairListError(f"{path} has no pairs")
+        raise PhotosError(f"{path} has no pairs")
     return pairs
 
 
@@ -59,16 +55,16 @@ def _is_header(row: list[str], folder: Path) -> bool:
 
 def _read_row(row: list[str], folder: Path, line: int) -> ListedPair:
     if len(row) != len(_COLUMNS):
-        raise PairListError(f"{len(row)} columns instead of {len(_COLUMNS)}: {', '.join(_COLUMNS)}")
+        raise PhotosError(f"{len(row)} columns instead of {len(_COLUMNS)}: {', '.join(_COLUMNS)}")
     same = _SAME.get(row[2].lower())
     if same is None:
-        raise PairListError(f"same is {row[2]!r} and must be 1, 0, true or false")
+        raise PhotosError(f"same is {row[2]!r} and must be 1, 0, true or false")
     photos = [_absolute(folder / cell) for cell in row[:2]]
     for cell, photo in zip(row, photos, strict=False):
         if not cell or not photo.is_file():
-            raise PairListError(f"there is no photo {cell!r}")
+            raise PhotosError(f"there is no photo {cell!r}")
     if photos[0] == photos[1] and not same:
-        raise PairListError(f"{row[0]!r} is said to differ from itself")
+        raise PhotosError(f"{row[0]!r} is said to differ from itself")
     return ListedPair(photos[0], photos[1], same, line)
 
 
@@ -114,18 +110,13 @@ def people_of(photos: Sequence[Photo], pairs: Sequence[ListedPair]) -> People:
     ]
     listed = [(pair.path_a, pair.path_b) for pair in pairs if pair.same]
     by_name = _join(joined, [*names, *listed])
-    contradiction = next(_contradictions(by_name, pairs), None)
+    # The first pair of different people who would be one.
+    apart = (pair for pair in pairs if not pair.same)
+    contradiction = next((p for p in apart if by_name[p.path_a] == by_name[p.path_b]), None)
     if contradiction:
         by_name = _join(joined, listed)
     order = {who: number for number, who in enumerate(dict.fromkeys(by_name.values()))}
     return People(np.array([order[by_name[photo.path]] for photo in photos]), contradiction)
-
-
-def _contradictions(people: dict[Path, Path], pairs: Sequence[ListedPair]) -> Iterator[ListedPair]:
-    """Pairs of different people who would be one."""
-    for pair in pairs:
-        if not pair.same and people[pair.path_a] == people[pair.path_b]:
-            yield pair
 
 
 def _join(members: dict[Path, Path], links: Iterable[tuple[Path, Path]]) -> dict[Path, Path]:

@@ -10,11 +10,10 @@ import numpy as np
 
 from recognition.inference.pack.declaration import Calibration, ModelPack
 from recognition.measuring import charts
-from recognition.measuring.calibration import Discard
 from recognition.measuring.evaluation import (
+    FPIRS,
     Acceptance,
     Accuracy,
-    Curve,
     IdentificationRates,
     area_under_roc,
     error_curve,
@@ -117,29 +116,14 @@ def describe_verification(result: VerificationRates) -> Json:
 
 def describe_identification(result: IdentificationRates | None) -> Json:
     if result is None:
-        return {"rank1": None, "fnir_at_fpir": {"0.01": None, "0.001": None}}
+        return {"rank1": None, "fnir_at_fpir": {f"{fpir:g}": None for fpir in FPIRS}}
     fnir = {f"{fpir:g}": value for fpir, value in result.fnir_at_fpir.items()}
     return {**asdict(result), "fnir_at_fpir": fnir}
 
 
 def describe_levels(found: Sequence[MeasuredLevel]) -> Json:
-    return {
-        level.name: {
-            "confidence": level.confidence,
-            "target_fmr": level.target_fmr,
-            "cosine": level.cosine,
-            "similarity": level.similarity,
-            "extrapolated": level.extrapolated,
-            "fmr": describe_rate(level.fmr),
-            "fnmr": describe_rate(level.fnmr),
-        }
-        for level in found
-    }
-
-
-def describe_rate(rate: Rate) -> Json:
-    """The interval is that of recognition/measuring/intervals.py."""
-    return {"value": rate.value, **asdict(rate)}
+    described = [asdict(level) for level in found]
+    return {level.pop("name"): level for level in described}
 
 
 def interval_of(rate: Rate) -> str:
@@ -161,17 +145,6 @@ def describe_calibration(calibration: Calibration) -> Json:
     return {**values, "table": table}
 
 
-def describe_discards(steps: Sequence[Discard]) -> list[Json]:
-    return [
-        {
-            "discarded": step.discarded,
-            "quality": step.quality,
-            "fnmr": describe_rate(step.fnmr),
-        }
-        for step in steps
-    ]
-
-
 def doubtful_labels(folder: EmbeddedFolder, calibration: Calibration, root: Path) -> list[Json]:
     """Photos of different people so alike that one such pair in ten folders were to be expected.
 
@@ -186,12 +159,10 @@ def doubtful_labels(folder: EmbeddedFolder, calibration: Calibration, root: Path
     ]
 
 
-def describe_curve(curve: Curve) -> Json:
-    return {name: values.tolist() for name, values in asdict(curve).items()}
-
-
 def write_json(path: Path, report: Mapping[str, object]) -> None:
-    """The value with null for infinities and NaN (a rate of nothing), which JSON does not have."""
+    """Writes the report, with null for what JSON does not have: infinities, and NaN (a rate of
+    nothing).
+    """
     text = json.dumps(_plain(report), indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
@@ -201,6 +172,8 @@ def _plain(value: object) -> object:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

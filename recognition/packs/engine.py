@@ -140,7 +140,7 @@ class Engine:
 
     def _made_up(self) -> tuple[Image, list[DetectedFace]]:
         """A pattern, and a face that fills it."""
-        side = self.pack.recogniser.size
+        side = self.pack.recogniser.input.size
         grey = np.add.outer(np.arange(side), np.arange(side)) % 256
         image = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
         box, landmarks = np.array([[0.0, 0.0, side, side]]), self.pack.template[None]

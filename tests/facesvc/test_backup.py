@@ -16,7 +16,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
 
-from facesvc import backup_signature
+from facesvc import backup
 from facesvc.postgres import cluster, database
 from tests.support.patience import PATIENCE
 from tests.support.photos import astronaut, encode, tom_hanks
@@ -61,14 +61,14 @@ print(json.dumps({"found": found, "readable": readable, "kept": FaceCrop.objects
 CHANGE_THEN_RESTORE = """
 import json, sys
 from pathlib import Path
-from facesvc import backup, backup_signature
+from facesvc import backup
 file, other = map(Path, json.load(sys.stdin))
-check = backup_signature.problem_with
+check = backup.problem_with
 def check_and_change(copy):
     problem = check(copy)
     file.write_bytes(other.read_bytes())
     return problem
-backup_signature.problem_with = check_and_change
+backup.problem_with = check_and_change
 backup.restore(file, replace=False, erased={}, unsigned=False)
 """
 
@@ -342,7 +342,7 @@ def test_a_file_that_we_did_not_make_is_not_run(
     files = {
         "changed": content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :],
         "longer": content + b"x",
-        "unsigned": content[: -backup_signature._LENGTH],
+        "unsigned": content[: -backup._LENGTH],
         "empty": b"",
     }
     for name, changed in files.items():

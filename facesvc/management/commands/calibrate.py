@@ -1,4 +1,5 @@
 from argparse import ArgumentParser
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,7 @@ import numpy as np
 from django.conf import settings
 
 from facesvc.management.service_command import ServiceCommand
-from recognition.inference.pack.declaration import Calibration
+from recognition.inference.pack.declaration import Calibration, pack_file
 from recognition.measuring import calibration, reports
 from recognition.measuring.evaluation import error_curve
 from recognition.measuring.folders import EmbeddedFolder, embed, find_labelled, open_pack
@@ -64,7 +65,7 @@ class Command(ServiceCommand):
         if options["report"]:
             self._write_report(options["report"], report, photos.found(), measured, levels)
         if not options["dry_run"]:
-            path = _pack_file(options["pack"])
+            path = pack_file(options["pack"], settings.PACK_FOLDERS)
             # Never half of it: workers that start now read this file.
             unfinished = path.with_suffix(".yaml.new")
             unfinished.write_text(replace_calibration(path.read_text(), measured))
@@ -112,7 +113,7 @@ class Command(ServiceCommand):
             worst = f"{step.discarded:4.0%} discarded (below {step.quality:.3f})"
             pairs = f"{step.fnmr.trials} pairs"
             self.stdout.write(f"{worst:27}  {interval_of(step.fnmr)}, {pairs}")
-        return {"cosine": cosine, "steps": reports.describe_discards(steps)}
+        return {"cosine": cosine, "steps": [asdict(step) for step in steps]}
 
     def _doubt(self, doubtful: list[Json]) -> None:
         if doubtful:
@@ -131,7 +132,7 @@ class Command(ServiceCommand):
         levels: list[MeasuredLevel],
     ) -> None:
         pairs = all_pairs(found.embeddings, found.people)
-        report["curve"] = reports.describe_curve(error_curve(pairs))
+        report["curve"] = asdict(error_curve(pairs))
         title = (
             f"{report['pack']} on {measured.data}: {measured.photos:,} photos of "
             f"{measured.identities:,} people"
@@ -140,12 +141,6 @@ class Command(ServiceCommand):
         reports.write_json(target / "report.json", report)
         reports.write_charts(target, title, pairs, measured, levels)
         self.stdout.write(f"The report is in {target}.")
-
-
-def _pack_file(name: str) -> Path:
-    return next(
-        path for folder in settings.PACK_FOLDERS if (path := folder / name / "pack.yaml").is_file()
-    )
 
 
 def replace_calibration(text: str, measured: Calibration) -> str:

@@ -37,7 +37,6 @@ class Command(ServiceCommand):
             default=PrivacyLevel.FRIENDS.value,
             help="privacy level of the users that are created (default: %(default)s)",
         )
-
         parser.add_argument(
             "--consent-given-at", metavar="TIME", help="of all people in the folder, with its zone"
         )
@@ -51,7 +50,8 @@ class Command(ServiceCommand):
         engine.current()  # a pack that cannot serve is reported before the first photo
         photos = list(find_photos(folder))
         outcomes: Counter[str] = Counter()
-        for photo in tqdm(photos, unit="photo", desc="Enrolling", disable=not self._is_terminal()):
+        # Without a terminal there is no bar, which would stand between the lines.
+        for photo in tqdm(photos, unit="photo", desc="Enrolling", disable=None):
             outcome = _enrol(photo, options["privacy"], metadata)
             outcomes[outcome.split(":")[0]] += 1
             with tqdm.external_write_mode():  # or the bar and the line would run into each other
@@ -63,9 +63,6 @@ class Command(ServiceCommand):
                 f"New users are {options['privacy']}: a search for the public does not find them "
                 "(--privacy public)."
             )
-
-    def _is_terminal(self) -> bool:
-        return bool(self.stderr.isatty())
 
 
 def _consent(given_at: str | None, text_version: str | None) -> dict[str, Any]:
@@ -81,7 +78,7 @@ def _consent(given_at: str | None, text_version: str | None) -> dict[str, Any]:
 def _enrol(photo: Photo, privacy: str, metadata: dict[str, Any]) -> str:
     if not photo.person:
         return "refused: no_name. The file name does not say who it is."
-    user_id = user_id_of(photo.person)
+    user_id = uuid.uuid5(_NAMESPACE, photo.person)
     try:
         data = photo.path.read_bytes()
     except OSError as error:
@@ -117,7 +114,3 @@ def _enrol(photo: Photo, privacy: str, metadata: dict[str, Any]) -> str:
     except ImageError as error:
         return f"refused: {error.code}. {error}"
     return f"enrolled: {face.face_id}"
-
-
-def user_id_of(person: str) -> uuid.UUID:
-    return uuid.uuid5(_NAMESPACE, person)

@@ -1,4 +1,5 @@
 from argparse import ArgumentParser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,9 @@ class Command(ServiceCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         root: Path = options["folder"]
-        listed = _read_pairs(options["pairs"], root) if options["pairs"] else None
+        if not root.is_dir():
+            raise CommandError(f"{root} is not a folder.")
+        listed = read_pairs(options["pairs"], root) if options["pairs"] else None
         photos = find_labelled(root, self.stdout) if listed is None else photos_of(listed, root)
         pack = open_pack(options["pack"])
         folder = embed(photos, pack, workers=options["workers"])
@@ -90,7 +93,7 @@ class Command(ServiceCommand):
                 f"Folders and file names are not people (line {people.contradiction.line} of the "
                 "list): only the list says who is one person."
             )
-        return folder.with_people(people.numbers)
+        return replace(folder, people=people.numbers)
 
     def _inside(self, folder: EmbeddedFolder, root: Path) -> EmbeddedFolder:
         inside = np.array([relative_to(photo.path, root) is not None for photo in folder.photos])
@@ -139,12 +142,6 @@ class Command(ServiceCommand):
                 f"  {level.name:9} cosine {level.cosine:.4f}{mark}: FMR {interval_of(level.fmr)}, "
                 f"FNMR {interval_of(level.fnmr)}"
             )
-
-
-def _read_pairs(path: Path, root: Path) -> list[ListedPair]:
-    if not root.is_dir():
-        raise CommandError(f"{root} is not a folder.")
-    return read_pairs(path, root)
 
 
 def _folds(folder: EmbeddedFolder, listed: list[ListedPair]) -> list[Fold]:

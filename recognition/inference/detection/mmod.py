@@ -8,7 +8,7 @@ from recognition.inference.detection.results import Detections
 from recognition.inference.images import reduced, shrinking
 from recognition.inference.landmarks import LandmarkCascade, mean_grey
 from recognition.inference.pack.specs import MmodSpec
-from recognition.inference.sessions import Model, to_tensor
+from recognition.inference.sessions import Model
 
 
 class MmodDetector:
@@ -84,9 +84,8 @@ class MmodDetector:
         padded = cv2.copyMakeBorder(
             level, border, border, border, border, cv2.BORDER_CONSTANT, value=self._MEAN_BGR
         ).astype(np.uint8, copy=False)
-        heat = self._model.run(to_tensor([padded], rgb=True, mean=(0, 0, 0), scale=(1, 1, 1)))[0][
-            0, 0
-        ]
+        rgb = padded[None, ..., ::-1].transpose(0, 3, 1, 2)
+        heat = self._model.run(np.ascontiguousarray(rgb, np.float32))[0][0, 0]
         cells = np.argwhere(heat > self._spec.score_threshold)
         centres = (cells[:, ::-1] * self._STRIDE + self._FIRST - border) / factors
         half = self._spec.window / 2 / factors

@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from recognition.inference.dlib.format import Array, DlibFormatError, Layer
+from recognition.inference.arrays import Floats
+from recognition.inference.dlib.format import DlibFormatError, Layer
 
 # dlib/dnn/input.h: pixels are (value - mean) / 256.
 _INPUT_SCALE = 256.0
@@ -21,13 +22,19 @@ Shape = tuple[int, int, int]  # channels, rows, columns
 
 
 class _Graph:
-    """Collects nodes; `x` is the name of the current tensor, `shape` its size where it is fixed."""
+    """Turns layers into nodes, keeping track of the residual branches by their tags.
+
+    `x` is the name of the current tensor, `shape` its size where it is fixed. A plain block is
+    `tag, ..., add_prev`; one that goes down is `tag, ..., tag, skip, avg_pool, add_prev`, where the
+    skip (a tag without contents too) goes back to the first tag.
+    """
 
     def __init__(self, shape: Shape | None) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
         self.x = "input"
         self.shape = shape
+        self.tags: list[tuple[str, Shape | None]] = []
 
     def add(self, op: str, inputs: list[str], **attributes: Any) -> None:
         self.x = f"{op.lower()}_{len(self.nodes)}"
@@ -47,6 +54,69 @@ class _Graph:
         self.add("Pad", [name, pads])
         return self.x
 
+    def add_layers(self, layers: list[Layer]) -> None:
+        for layer in layers:
+            getattr(self, f"_{layer.kind}")(layer)
+
+    def _tag(self, layer: Layer) -> None:
+        if len(self.tags) == 2:
+            self.x, self.shape = self.tags.pop(0)
+        else:
+            self.tags.append((self.x, self.shape))
+
+    def _add_prev(self, layer: Layer) -> None:
+        (name, shape), mine = self.tags.pop(), self.shape
+        if shape is None or mine is None:
+            raise DlibFormatError("a residual block in a network of free input size")
+        a, b, c = (max(sizes) for sizes in zip(mine, shape, strict=True))
+        left, right = self.pad(self.x, mine, (a, b, c)), self.pad(name, shape, (a, b, c))
+        self.add("Add", [left, right])
+        self.shape = (a, b, c)
+
+    def _con(self, layer: Layer) -> None:
+        weights = layer.params["weights"]
+        y, x = int(layer.values["padding_y"]), int(layer.values["padding_x"])
+        self.add(
+            "Conv",
+            [self.x, self.weight(weights), self.weight(layer.params["bias"])],
+            kernel_shape=list(weights.shape[2:]),
+            strides=[int(layer.values["stride_y"]), int(layer.values["stride_x"])],
+            pads=[y, x, y, x],
+        )
+        self._shrink(layer, *weights.shape[2:], channels=weights.shape[0])
+
+    def _relu(self, layer: Layer) -> None:
+        self.add("Relu", [self.x])
+
+    def _max_pool(self, layer: Layer) -> None:
+        self._pool("MaxPool", layer)
+
+    def _avg_pool(self, layer: Layer) -> None:
+        if layer.values["rows"]:
+            self._pool("AveragePool", layer)
+        else:
+            self.add("GlobalAveragePool", [self.x])
+
+    def _pool(self, op: str, layer: Layer) -> None:
+        rows, columns = int(layer.values["rows"]), int(layer.values["columns"])
+        strides = [int(layer.values["stride_y"]), int(layer.values["stride_x"])]
+        self.add(op, [self.x], kernel_shape=[rows, columns], strides=strides)
+        self._shrink(layer, rows, columns)
+
+    def _fc(self, layer: Layer) -> None:
+        self.add("Flatten", [self.x])
+        self.add("MatMul", [self.x, self.weight(layer.params["weights"])])
+
+    def _shrink(
+        self, layer: Layer, rows: int, columns: int, *, channels: int | None = None
+    ) -> None:
+        if self.shape is None:
+            return
+        c, h, w = self.shape
+        h = 1 + math.floor((h + 2 * layer.values["padding_y"] - rows) / layer.values["stride_y"])
+        w = 1 + math.floor((w + 2 * layer.values["padding_x"] - columns) / layer.values["stride_x"])
+        self.shape = (channels or c, h, w)
+
 
 def build_model(layers: list[Layer], *, name: str) -> onnx.ModelProto:
     """A network of dlib layers (see format.read_network) as a checked ONNX model.
@@ -58,7 +128,7 @@ def build_model(layers: list[Layer], *, name: str) -> onnx.ModelProto:
     fixed = "rows" in head.values
     shape = (3, int(head.values["rows"]), int(head.values["columns"])) if fixed else None
     graph = _Graph(shape)
-    _Emitter(graph).run(body)
+    graph.add_layers(body)
     size: list[int | str] = list(shape[1:]) if shape else ["rows", "columns"]
     last = body[-1].params["weights"].shape
     result: list[int | str] = [last[1]] if body[-1].kind == "fc" else [last[0], "down", "across"]
@@ -98,7 +168,7 @@ def _fold(layers: list[Layer]) -> list[Layer]:
     return folded
 
 
-def _fold_input(con: Layer, mean: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Layer:
+def _fold_input(con: Layer, mean: Floats) -> Layer:
     if con.values["padding_y"] or con.values["padding_x"]:
         raise DlibFormatError("the input scaling cannot be folded into a padded convolution")
     weights = con.params["weights"].astype(np.float64) / _INPUT_SCALE
@@ -114,91 +184,6 @@ def _fold_affine(con: Layer, affine: Layer) -> Layer:
     return _with_params(con, weights, con.params["bias"] * gamma + affine.params["beta"])
 
 
-def _with_params(
-    con: Layer,
-    weights: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    bias: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-) -> Layer:
-    params: dict[str, Array] = {
-        "weights": weights.astype(np.float32),
-        "bias": bias.astype(np.float32),
-    }
+def _with_params(con: Layer, weights: Floats, bias: Floats) -> Layer:
+    params = {"weights": weights.astype(np.float32), "bias": bias.astype(np.float32)}
     return Layer(con.kind, con.values, params)
-
-
-class _Emitter:
-    """Turns layers into nodes, keeping track of the residual branches by their tags.
-
-    A plain block is `tag, ..., add_prev`; one that goes down is `tag, ..., tag, skip, avg_pool,
-    add_prev`, where the skip (a tag without contents too) goes back to the first tag.
-    """
-
-    def __init__(self, graph: _Graph) -> None:
-        self.graph = graph
-        self.tags: list[tuple[str, Shape | None]] = []
-
-    def run(self, layers: list[Layer]) -> None:
-        for layer in layers:
-            getattr(self, f"_{layer.kind}")(layer)
-
-    def _tag(self, layer: Layer) -> None:
-        graph = self.graph
-        if len(self.tags) == 2:
-            graph.x, graph.shape = self.tags.pop(0)
-        else:
-            self.tags.append((graph.x, graph.shape))
-
-    def _add_prev(self, layer: Layer) -> None:
-        graph = self.graph
-        (name, shape), mine = self.tags.pop(), graph.shape
-        if shape is None or mine is None:
-            raise DlibFormatError("a residual block in a network of free input size")
-        a, b, c = (max(sizes) for sizes in zip(mine, shape, strict=True))
-        left, right = graph.pad(graph.x, mine, (a, b, c)), graph.pad(name, shape, (a, b, c))
-        graph.add("Add", [left, right])
-        graph.shape = (a, b, c)
-
-    def _con(self, layer: Layer) -> None:
-        graph, weights = self.graph, layer.params["weights"]
-        y, x = int(layer.values["padding_y"]), int(layer.values["padding_x"])
-        graph.add(
-            "Conv",
-            [graph.x, graph.weight(weights), graph.weight(layer.params["bias"])],
-            kernel_shape=list(weights.shape[2:]),
-            strides=[int(layer.values["stride_y"]), int(layer.values["stride_x"])],
-            pads=[y, x, y, x],
-        )
-        self._shrink(layer, *weights.shape[2:], channels=weights.shape[0])
-
-    def _relu(self, layer: Layer) -> None:
-        self.graph.add("Relu", [self.graph.x])
-
-    def _max_pool(self, layer: Layer) -> None:
-        self._pool("MaxPool", layer)
-
-    def _avg_pool(self, layer: Layer) -> None:
-        if layer.values["rows"]:
-            self._pool("AveragePool", layer)
-        else:
-            self.graph.add("GlobalAveragePool", [self.graph.x])
-
-    def _pool(self, op: str, layer: Layer) -> None:
-        rows, columns = int(layer.values["rows"]), int(layer.values["columns"])
-        strides = [int(layer.values["stride_y"]), int(layer.values["stride_x"])]
-        self.graph.add(op, [self.graph.x], kernel_shape=[rows, columns], strides=strides)
-        self._shrink(layer, rows, columns)
-
-    def _fc(self, layer: Layer) -> None:
-        graph = self.graph
-        graph.add("Flatten", [graph.x])
-        graph.add("MatMul", [graph.x, graph.weight(layer.params["weights"])])
-
-    def _shrink(
-        self, layer: Layer, rows: int, columns: int, *, channels: int | None = None
-    ) -> None:
-        if self.graph.shape is None:
-            return
-        c, h, w = self.graph.shape
-        h = 1 + math.floor((h + 2 * layer.values["padding_y"] - rows) / layer.values["stride_y"])
-        w = 1 + math.floor((w + 2 * layer.values["padding_x"] - columns) / layer.values["stride_x"])
-        self.graph.shape = (channels or c, h, w)

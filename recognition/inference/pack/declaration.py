@@ -18,9 +18,8 @@ from recognition.inference.pack.specs import (
     MmodSpec,
     QualitySpec,
     RecogniserSpec,
-    ScrfdSpec,
+    RetinaFaceSpec,
     WeightFile,
-    YunetSpec,
 )
 
 
@@ -165,22 +164,8 @@ def _check_strides(detector: DetectorSpec) -> None:
     """Checks that sizes are multiples of the strides, and lists have a value for each stride."""
     if isinstance(detector, MmodSpec):
         return
-    if isinstance(detector, ScrfdSpec):
-        out = detector.outputs
-        lists: dict[str, tuple[object, ...]] = {
-            "outputs.scores": out.scores,
-            "outputs.boxes": out.boxes,
-            "outputs.landmarks": out.landmarks,
-        }
-    elif isinstance(detector, YunetSpec):
-        heads = detector.outputs
-        lists = {
-            "outputs.classes": heads.classes,
-            "outputs.objects": heads.objects,
-            "outputs.boxes": heads.boxes,
-            "outputs.landmarks": heads.landmarks,
-        }
-    else:
+    lists = {f"outputs.{name}": names for name, names in vars(detector.outputs).items()}
+    if isinstance(detector, RetinaFaceSpec):  # its outputs hold all strides
         lists = {"anchor_sizes": detector.anchor_sizes}
     sizes = (detector.input.size, detector.small_size or 0)
     if any(size % stride for size in sizes for stride in detector.strides):

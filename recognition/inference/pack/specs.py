@@ -222,11 +222,6 @@ class RecogniserSpec:
     mirror: bool  # add the embedding of the mirrored crop
     dimensions: int
 
-    @property
-    def size(self) -> int:
-        """Pixels of a side of the aligned crop."""
-        return self.input.size
-
 
 @dataclass(frozen=True)
 class QualitySpec:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from recognition.measuring.pair_list import PairListError, people_of, photos_of, read_pairs
+from recognition.measuring.pair_list import people_of, photos_of, read_pairs
+from recognition.measuring.photo_folders import PhotosError
 
 FILES = ["Ann/Ann_01.jpg", "Ann/Ann_02.jpg", "Bob/Bob_01.jpg", "Bob/Bob_02.jpg", "x1.jpg", "x2.jpg"]
 
@@ -74,19 +75,19 @@ def test_absolute_paths(folder: Path, tmp_path_factory: pytest.TempPathFactory) 
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(folder: Path, text: str, message: str) -> None:
-    with pytest.raises(PairListError, match=r"pairs\.csv") as caught:
+    with pytest.raises(PhotosError, match=r"pairs\.csv") as caught:
         read_pairs(written(folder, text), folder)
     assert message in str(caught.value)
 
 
 def test_a_list_that_is_no_text(folder: Path) -> None:
     (folder / "pairs.csv").write_bytes(b"\xff\xd8\xff\xe0")
-    with pytest.raises(PairListError, match="UTF-8"):
+    with pytest.raises(PhotosError, match="UTF-8"):
         read_pairs(folder / "pairs.csv", folder)
 
 
 def test_a_list_that_is_not_there(folder: Path) -> None:
-    with pytest.raises(PairListError, match="No such file"):
+    with pytest.raises(PhotosError, match="No such file"):
         read_pairs(folder / "none.csv", folder)
 
 

@@ -1,4 +1,4 @@
-"""docs/settings.md is what the code says, and nobody is told of a setting that does not exist."""
+"""docs/settings.md and docs/errors.md are what the code says, and no page names another setting."""
 
 import os
 import re
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from facesvc import settings_page
+from facesvc import generated_docs
+from facesvc.http.error_codes import CODES, table, topics
 from facesvc.settings import DECLARED
 from facesvc.settings.table import BASE_DIR
-from facesvc.settings_page import PAGE
 
 SPECIFIED = {
     "SECRET_KEY": "written into `.env` by `make`",
@@ -45,9 +45,11 @@ TEXTS = [BASE_DIR / "README.md", *sorted((BASE_DIR / "docs").rglob("*.md"))] + [
 ]
 
 
-def test_it_works() -> None:
-    assert PAGE.read_text() == settings_page.page(), (
-        "docs/settings.md is not what the code says: run `make docs`"
+@pytest.mark.parametrize("name", ["settings", "errors"])
+def test_it_works(name: str) -> None:
+    made = getattr(generated_docs, f"{name}_page")()
+    assert (generated_docs.DOCS / f"{name}.md").read_text() == made, (
+        f"docs/{name}.md is not what the code says: run `make docs`"
     )
 
 
@@ -75,14 +77,14 @@ def test_the_page_says_nothing_of_this_machine() -> None:
     changed = {each.name: others[each.kind] for each in DECLARED if each.kind in others}
     changed |= {"FACESVC_DATA": "/elsewhere", "FACESVC_PACKS": "/here", "FACESVC_PACK": "another"}
     made = subprocess.run(
-        [sys.executable, "-c", "from facesvc import settings_page; print(settings_page.page())"],
+        [sys.executable, "-c", "from facesvc import generated_docs as d; print(d.settings_page())"],
         env={**os.environ, **changed, "SECRET_KEY": "kq3v-8Zr1xNw5Yt0bLm7Hs2Gd9Fc4Pa6"},
         cwd=BASE_DIR,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert made.stdout == f"{settings_page.page()}\n"
+    assert made.stdout == f"{generated_docs.settings_page()}\n"
 
 
 def mentioned(path: Path) -> Iterator[str]:
@@ -102,3 +104,21 @@ def test_nothing_is_read_past_the_page() -> None:
     paths = [path for package in packages for path in (BASE_DIR / package).rglob("*.py")]
     found = set(re.findall(r"\bFACESVC_[A-Z_]+\b", "".join(map(Path.read_text, paths))))
     assert found - {setting.name for setting in DECLARED} == set()
+
+
+# --- error codes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_code_is_explained_in_sentences(code: str) -> None:
+    """A client's author reads them without the code at hand."""
+    each = CODES[code]
+    for text in (each.meaning, each.advice):
+        assert re.fullmatch(r"[A-Z`][^|\n]{15,}\.", text), f"{code}: a sentence, please: {text!r}"
+    assert 400 <= each.status < 600
+
+
+def test_every_code_stands_in_one_table() -> None:
+    tables = "".join(map(table, topics()))
+    for code in CODES:
+        assert tables.count(f"| `{code}` |") == 1

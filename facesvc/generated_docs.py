@@ -1,16 +1,17 @@
-"""`python -m facesvc.settings_page` writes docs/settings.md, the list of all settings."""
+"""`make docs` writes docs/settings.md and docs/errors.md, the lists of settings and error codes."""
 
 import re
 from itertools import groupby, starmap
 from operator import attrgetter
 from typing import Any
 
+from facesvc.http.error_codes import CODES, table, topics
 from facesvc.settings import DECLARED
 from facesvc.settings.table import BASE_DIR, Setting
 
-PAGE = BASE_DIR / "docs" / "settings.md"
+DOCS = BASE_DIR / "docs"
 
-ABOVE = """\
+_ABOVE_SETTINGS = """\
 # Settings
 
 Made from the code by `make docs`: to change a description, change it in facesvc/settings.
@@ -24,14 +25,31 @@ Other programs read variables of their own: OpenTelemetry ([operations.md](opera
 PostgreSQL's client and the allocator ([deployment.md](deployment.md#the-web-server)).
 """
 
+_ABOVE_ERRORS = """\
+# Errors
+
+Made from the code by `make docs`: to change a text, change it in facesvc/http/error_codes.py.
+
+A refusal is answered as `{"success": false, "error": {"code", "message", "details"}, "metadata"}`.
+Programs decide by `code`, which never changes its meaning; `message` is for people and may change.
+`details` has what a program needs beside the code. Pictures of a batch carry the same codes, each
+as the error of its item.
+"""
+
 _LINK = re.compile(r"\bdocs/(\w+\.md)")
 
 
-def page() -> str:
+def settings_page() -> str:
     """The text of docs/settings.md."""
     topics = {topic: list(rows) for topic, rows in groupby(DECLARED, attrgetter("topic"))}
     contents = " · ".join(f"[{topic}](#{_anchor(topic)})" for topic in topics)
-    return "\n".join([ABOVE, f"{contents}\n", *starmap(_table, topics.items())])
+    return "\n".join([_ABOVE_SETTINGS, f"{contents}\n", *starmap(_table, topics.items())])
+
+
+def errors_page() -> str:
+    """The text of docs/errors.md."""
+    tables = [f"## {topic}\n\n{table(topic)}\n" for topic in topics()]
+    return "\n".join([_ABOVE_ERRORS, *tables])
 
 
 def _anchor(heading: str) -> str:
@@ -52,5 +70,6 @@ def _row(setting: Setting[Any]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
-    print(f"All {len(DECLARED)} settings are in {PAGE.relative_to(BASE_DIR)}.")
+    (DOCS / "settings.md").write_text(settings_page())
+    (DOCS / "errors.md").write_text(errors_page())
+    print(f"docs/ has all {len(DECLARED)} settings and {len(CODES)} error codes.")
