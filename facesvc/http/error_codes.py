@@ -232,7 +232,7 @@ CODES = {
     ),
     "invalid_group_name": Code(
         *(422, GRAPH, "A group cannot have this name."),
-        "The message says which names are taken.",
+        "The message says which names are accepted.",
     ),
     "invalid_graph": Code(
         *(422, GRAPH, "Some lines of the graph are wrong, so nothing was imported."),

@@ -1,7 +1,7 @@
 """Metrics of the whole service, read from the database: the gallery, jobs, callbacks."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from threading import Lock
 from typing import Any
 
@@ -12,14 +12,7 @@ from django_q.models import OrmQ
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
-from batch.models import (
-    DeliveryState,
-    Item,
-    Job,
-    Status,
-    WebhookAttempt,
-    WebhookDelivery,
-)
+from batch.models import DeliveryState, Item, Job, Status, WebhookAttempt, WebhookDelivery
 from facesvc.postgres.cluster import DatabaseError
 from recognition.inference.pack.declaration import PackError
 from recognition.models import ActiveModel, FailureCount, GalleryCount, User
@@ -41,7 +34,7 @@ def collect() -> list[Metric]:
         if metrics and time.monotonic() - at < _REMEMBERED_SECONDS:
             return metrics
         try:
-            metrics = [each for group in _GROUPS for each in group()] + [_database_up(1)]
+            metrics = [*_gallery(), *_model(), *_jobs(), *_callbacks(), _database_up(1)]
         except (Error, DatabaseError):
             return [_database_up(0)]
         _remembered = time.monotonic(), metrics
@@ -119,6 +112,3 @@ def _by_choice(rows: "QuerySet[Any]", field: str, choices: type[TextChoices]) ->
     """The number of rows for each choice; 0 where there is none."""
     found = dict(rows.order_by().values_list(field).annotate(Count("pk")))
     return {(choice.value,): found.get(choice.value, 0) for choice in choices}
-
-
-_GROUPS: tuple[Callable[[], Iterator[Metric]], ...] = (_gallery, _model, _jobs, _callbacks)

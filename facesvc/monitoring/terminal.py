@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from logging.handlers import BufferingHandler
 from typing import TextIO
 
 # Read at import: Django switches the process to UTC later.
@@ -102,7 +103,8 @@ def step(text: str) -> Iterator[None]:
     Lines that this process logs until then come after that line, and not in its middle.
     """
     print(text, end="", flush=True)
-    began, heard = time.monotonic(), _Heard()
+    began, heard = time.monotonic(), BufferingHandler(capacity=10**6)
+    heard.setLevel(logging.WARNING)
     logging.getLogger().addHandler(heard)
     try:
         yield
@@ -110,13 +112,4 @@ def step(text: str) -> Iterator[None]:
         print(f" ({seconds:.0f} s)" if seconds > 1 else "", end="")
     finally:
         logging.getLogger().removeHandler(heard)
-        print(*("", *heard.messages), sep="\n  ", flush=True)
-
-
-class _Heard(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
+        print("", *(line.getMessage() for line in heard.buffer), sep="\n  ", flush=True)

@@ -23,28 +23,19 @@ def acquire(path: Path, mode: int, *, timeout: float | None = None) -> int:
     """
     path.parent.mkdir(exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = time.monotonic() + (timeout or 0)
     try:
-        if deadline is None:
-            fcntl.flock(descriptor, mode)
-        else:
-            _poll(descriptor, mode, deadline)
+        while True:
+            try:
+                fcntl.flock(descriptor, mode if timeout is None else mode | fcntl.LOCK_NB)
+                return descriptor
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise LockedError from None
+                time.sleep(0.05)
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor
-
-
-def _poll(descriptor: int, mode: int, deadline: float) -> None:
-    while True:
-        try:
-            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise LockedError from None
-            time.sleep(0.05)
-        else:
-            return
 
 
 @contextmanager

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from django.conf import settings
@@ -48,7 +47,7 @@ def main() -> int:
     options = parser.parse_args()
     os.chdir(Path(__file__).parents[2])
     for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, _interrupt)
+        signal.signal(signum, signal.default_int_handler)
     try:
         with _only_one(settings.DATA_DIR, address(options.host, options.port)):
             _check_port(options.host, options.port)
@@ -60,10 +59,6 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def local_host(host: str) -> str:

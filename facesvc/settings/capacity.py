@@ -77,7 +77,6 @@ RATE_LIMIT_PER_HOUR = requests.whole("RATE_LIMIT_PER_HOUR", 1000).says(
 web = Topic("The web server")
 # What a process takes with the default pack under load, with some room.
 WORKER_BYTES = 600 * 1024**2
-_MOST_WORKERS = 8
 # There are far more threads than compute at once: the others wait for their turn, or refuse with
 # 503, which takes no time (see recognition.processes.capacity). Connections that have no thread
 # wait unseen, so there have to be enough threads to refuse what comes.
@@ -104,7 +103,7 @@ FACESVC_INFERENCE_WAIT_SECONDS = web.number("FACESVC_INFERENCE_WAIT_SECONDS", 5,
 # answering hold it. In a container there are as many processes as fit into its memory.
 WEB_WORKERS = web.whole(
     "WEB_WORKERS",
-    max(1, min(machine.cpus(), _MOST_WORKERS, machine.memory() // WORKER_BYTES)),
+    max(1, min(machine.cpus(), 8, machine.memory() // WORKER_BYTES)),
     shown="as many as cores, at most 8, and no more than fit into the memory at 600 MB each",
 ).says("Processes of the web server, see docs/deployment.md.")
 

@@ -7,8 +7,6 @@ from csp.constants import NONE, SELF
 
 from facesvc.settings.table import Topic
 
-_YEAR = 365 * 24 * 3600
-
 addresses = Topic("Addresses")
 ALLOWED_HOSTS = addresses.texts("ALLOWED_HOSTS", "localhost", "127.0.0.1", "[::1]").says(
     "Host names of the service. Requests for another name get 400, except probes and metrics."
@@ -37,7 +35,7 @@ SECURE_SSL_REDIRECT = FACESVC_BEHIND_TLS_PROXY
 SECURE_REDIRECT_EXEMPT = [r"^health(/|$)", r"^metrics$"]
 SECURE_HSTS_SECONDS = tls.whole(
     "FACESVC_HSTS_SECONDS",
-    _YEAR if FACESVC_BEHIND_TLS_PROXY else 0,
+    365 * 24 * 3600 if FACESVC_BEHIND_TLS_PROXY else 0,
     shown="a year behind the proxy, else `0`",
 ).says("Seconds that browsers keep to https after a visit.")
 SECURE_HSTS_INCLUDE_SUBDOMAINS = tls.flag("FACESVC_HSTS_SUBDOMAINS", False).says(

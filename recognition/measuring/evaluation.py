@@ -11,13 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognition.inference.arrays import Floats
-from recognition.measuring.pairs import (
-    Numbers,
-    Pairs,
-    all_pairs,
-    cosines_between,
-    threshold_at,
-)
+from recognition.measuring.pairs import Numbers, Pairs, all_pairs, cosines_between, threshold_at
 
 Flags = npt.NDArray[np.bool_]
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from recognition.inference.arrays import Floats
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import ModelPack, PackError, find_pack
-from recognition.measuring.embedding_pool import EmbeddedPhoto, PhotoLimits, embed_photos
+from recognition.measuring.embedding_pool import PhotoLimits, embed_photos
 from recognition.measuring.pairs import Numbers, found_faces
 from recognition.measuring.photo_folders import Photo, PhotosError, find_photos
 from recognition.packs import downloads
@@ -71,7 +71,7 @@ def find_labelled(folder: Path, output: OutputWrapper) -> list[Photo]:
     return labelled
 
 
-def embed(photos: Sequence[Photo], pack: ModelPack, *, workers: int) -> "EmbeddedFolder":
+def embed(photos: Sequence[Photo], pack: ModelPack, *, workers: int) -> EmbeddedFolder:
     """Embed the photos, with a progress bar; each name is a person. Raises PhotosError."""
     if workers < 1:
         raise PhotosError("--workers must be at least 1.")
@@ -85,11 +85,7 @@ def embed(photos: Sequence[Photo], pack: ModelPack, *, workers: int) -> "Embedde
         raise PhotosError(f"The photos could not be embedded: {error}") from error
     if all(face.embedding is None for face in faces):
         raise PhotosError(f"No face was found in any photo. {photos[0].path}: {faces[0].problem}")
-    return _collect(faces, pack.recogniser.dimensions)
-
-
-def _collect(faces: Sequence[EmbeddedPhoto], dimensions: int) -> "EmbeddedFolder":
-    nothing = np.zeros(dimensions, np.float32)
+    nothing = np.zeros(pack.recogniser.dimensions, np.float32)
     vectors = [nothing if face.embedding is None else face.embedding for face in faces]
     names = [face.photo.person for face in faces]
     return EmbeddedFolder(

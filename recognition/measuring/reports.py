@@ -26,7 +26,6 @@ from recognition.measuring.pairs import (
     Pairs,
     false_match_rates,
     false_non_match_rate,
-    found_faces,
     similar_strangers,
 )
 from recognition.packs.scores import ScoreScale
@@ -52,24 +51,21 @@ class MeasuredLevel:
 
 def levels(folder: EmbeddedFolder, scores: ScoreScale) -> list[MeasuredLevel]:
     """basic, standard and strict, in this order."""
-    confidences = {name: level_confidence(name) for name in LEVELS}
-    cosines = {name: scores.cosine_of_confidence(value) for name, value in confidences.items()}
-    found = found_faces(folder.embeddings)
-    rates = false_match_rates(
-        folder.embeddings[found], folder.people[found], [cosines[name] for name in LEVELS]
-    )
+    cosines = [scores.cosine_of_confidence(level_confidence(name)) for name in LEVELS]
+    found = folder.found()
+    rates = false_match_rates(found.embeddings, found.people, cosines)
     return [
         MeasuredLevel(
             name,
-            confidences[name],
-            scores.fmr(cosines[name]),
-            cosines[name],
-            scores.similarity(cosines[name]),
-            scores.is_extrapolated(cosines[name]),
+            level_confidence(name),
+            scores.fmr(cosine),
+            cosine,
+            scores.similarity(cosine),
+            scores.is_extrapolated(cosine),
             fmr,
-            false_non_match_rate(folder.embeddings, folder.people, cosines[name]),
+            false_non_match_rate(folder.embeddings, folder.people, cosine),
         )
-        for name, fmr in zip(LEVELS, rates, strict=True)
+        for name, cosine, fmr in zip(LEVELS, cosines, rates, strict=True)
     ]
 
 

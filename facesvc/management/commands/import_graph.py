@@ -38,8 +38,11 @@ class Command(ServiceCommand):
                     watch=bars.show,
                 )
             except ServiceError as error:
-                raise CommandError(_message(error)) from error
-        self.stdout.write(_summary(counts))
+                lines = map(_line, error.details.get("errors", []))
+                raise CommandError("\n".join(["Nothing is imported.", *lines])) from error
+        kinds = ("users", "groups", "friendships", "memberships")
+        parts = [f"{kind}: {_words(counts[kind])}" for kind in kinds]
+        self.stdout.write(f"{counts['lines']} lines. {'; '.join(parts)}.")
 
 
 class _Bars:
@@ -71,21 +74,10 @@ def _counted(lines: Iterator[bytes], bar: "tqdm[Any]") -> Iterator[bytes]:
     bar.close()
 
 
-def _message(error: ServiceError) -> str:
-    errors = error.details.get("errors", [])
-    return "\n".join(["Nothing is imported.", *map(_line, errors)])
-
-
 def _line(error: dict[str, Any]) -> str:
     details = error.get("details")
     what = f"line {error['line']}: {error['code']}. {error['message']}"
     return f"{what} {json.dumps(details, ensure_ascii=False)}" if details else what
-
-
-def _summary(counts: dict[str, Any]) -> str:
-    kinds = ("users", "groups", "friendships", "memberships")
-    parts = [f"{kind}: " + _words(counts[kind]) for kind in kinds]
-    return f"{counts['lines']} lines. " + "; ".join(parts) + "."
 
 
 def _words(counts: dict[str, int]) -> str:

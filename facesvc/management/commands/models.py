@@ -1,4 +1,3 @@
-from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
@@ -28,7 +27,15 @@ class Command(ServiceCommand):
         )
         verify = actions.add_parser("verify", help="compare a pack's files with their SHA-256")
         verify.add_argument("name")
-        _add_activate(actions.add_parser("activate", help="serve with this pack from now on"))
+        activate = actions.add_parser("activate", help="serve with this pack from now on")
+        activate.add_argument("name")
+        activate.add_argument(
+            "--allow-missing",
+            type=int,
+            default=0,
+            metavar="N",
+            help="faces that may be without a template of this pack (default: %(default)s)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         match options["action"]:
@@ -94,14 +101,3 @@ class Command(ServiceCommand):
                 f"lose them from searches with --allow-missing {error.count}."
             ) from error
         self.stdout.write(f"{name} serves now, with templates {target.version}; before: {before}.")
-
-
-def _add_activate(parser: ArgumentParser) -> None:
-    parser.add_argument("name")
-    parser.add_argument(
-        "--allow-missing",
-        type=int,
-        default=0,
-        metavar="N",
-        help="faces that may be without a template of this pack (default: %(default)s)",
-    )

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
 
-# dlib/float_details.h: exponents from 32000 on are not numbers.
-_EXPONENT_INF, _EXPONENT_NINF, _EXPONENT_NAN = 32000, 32001, 32002
+# dlib/float_details.h: exponents from 32000 on are infinities and what is no number.
+_NOT_FINITE = 32000
 _NEGATIVE = 0x80
 
 
@@ -56,7 +56,7 @@ class Reader:
         self._at = 0
 
     def integer(self) -> int:
-        control = self._byte()
+        (control,) = self._take(1)
         size = control & 0x0F
         if size > 8 or control & 0x70:
             raise DlibFormatError(f"not an integer at byte {self._at - 1}")
@@ -65,12 +65,9 @@ class Reader:
 
     def real(self) -> float:
         mantissa, exponent = self.integer(), self.integer()
-        if exponent < _EXPONENT_INF:
-            return math.ldexp(mantissa, exponent)
-        special = {_EXPONENT_INF: math.inf, _EXPONENT_NINF: -math.inf, _EXPONENT_NAN: math.nan}
-        if exponent not in special:
+        if exponent >= _NOT_FINITE:
             raise DlibFormatError(f"not a number before byte {self._at}")
-        return special[exponent]
+        return math.ldexp(mantissa, exponent)
 
     def boolean(self) -> bool:
         value = self._take(1)
@@ -113,9 +110,6 @@ class Reader:
         if found != expected:
             raise DlibFormatError(f"{what} of version {found}, expected {expected}")
 
-    def _byte(self) -> int:
-        return self._take(1)[0]
-
     def _take(self, count: int) -> bytes:
         if count < 0 or self._at + count > len(self._data):
             raise DlibFormatError("the file ends too early")
@@ -144,18 +138,14 @@ def read_network(data: bytes) -> list[Layer]:
             layers.append(Layer("tag"))
             continue
         layers.append(_read_layer(reader))
-        _skip_training_state(reader)
+        for _ in range(3):
+            reader.boolean()  # set up, gradient stale, outputs disabled
+        for _ in range(3):
+            reader.tensor()  # input gradient, cached output, parameter gradients
         if version == 3:
             reader.integer()  # sample expansion factor, 1 at inference
     reader.finish()
     return layers
-
-
-def _skip_training_state(reader: Reader) -> None:
-    for _ in range(3):
-        reader.boolean()  # set up, gradient stale, outputs disabled
-    for _ in range(3):
-        reader.tensor()  # input gradient, cached output, parameter gradients
 
 
 def _read_loss(reader: Reader) -> None:

@@ -2,11 +2,12 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from datetime import timedelta
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -27,6 +28,7 @@ from facesvc.doctor.findings import Check, CheckState, Finding, examine, failure
 from facesvc.management.commands.doctor import CHECKS
 from recognition.gallery import indexes
 from recognition.inference.pack import weights
+from recognition.inference.pack.specs import ConvertedFile
 from recognition.models import ActiveModel, FaceCrop
 from recognition.packs import engine, protection
 from recognition.privacy import sealing
@@ -45,6 +47,23 @@ Patch = pytest.MonkeyPatch
 
 def new_key() -> str:
     return Fernet.generate_key().decode()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def converted_once() -> Iterator[None]:
+    """Each look at the models converts the default pack again, which takes two seconds."""
+    made: dict[str, bytes] = {}
+    convert = weights._convert_into
+
+    def remembered(file: IO[bytes], declared: ConvertedFile, name: str) -> None:
+        if name not in made:
+            convert(again := BytesIO(), declared, name)
+            made[name] = again.getvalue()
+        file.write(made[name])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weights, "_convert_into", remembered)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -69,12 +69,10 @@ def test_reals(mantissa: int, exponent: int) -> None:
     assert Reader(integer(mantissa) + integer(exponent)).real() == math.ldexp(mantissa, exponent)
 
 
-def test_reals_that_are_no_numbers() -> None:
-    assert Reader(integer(0) + integer(32000)).real() == math.inf
-    assert Reader(integer(0) + integer(32001)).real() == -math.inf
-    assert math.isnan(Reader(integer(0) + integer(32002)).real())
-    with pytest.raises(DlibFormatError):
-        Reader(integer(0) + integer(32003)).real()
+@pytest.mark.parametrize("exponent", [32000, 32001, 32002, 32003])
+def test_what_is_not_finite_is_refused(exponent: int) -> None:
+    with pytest.raises(DlibFormatError, match="not a number"):
+        Reader(integer(0) + integer(exponent)).real()
 
 
 @pytest.mark.parametrize("control", [0x09, 0x10, 0x4F, 0x0F])
