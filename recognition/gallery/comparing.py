@@ -25,6 +25,7 @@ class Compared:
     mean_cosine: float
 
 
+@stage("search")
 def compare_with_user(
     active: Engine, user_id: UUID, template: Floats, face_id: str | None = None
 ) -> Compared | None:
@@ -35,6 +36,7 @@ def compare_with_user(
     return _nearest(listings, template)
 
 
+@stage("search")
 def compare_with_all_of_user(
     active: Engine, user_id: UUID, probe: DetectedFace, *, without: Collection[str] = ()
 ) -> Compared | None:
@@ -44,7 +46,6 @@ def compare_with_all_of_user(
     return _nearest(listings, active.template(probe))
 
 
-@stage("search")
 def _nearest(listings: ListingQuerySet, template: Floats) -> Compared | None:
     nearest = ranking.nearest_and_mean(listings, Vector.of(template)).first()
     if nearest is None:

@@ -27,7 +27,6 @@ from recognition.verification import (
     live,
     lockout,
     matching,
-    risk,
     sessions,
     template_cache,
 )
@@ -77,26 +76,38 @@ def take(*, caller: Caller, session_id: str, frame: Frame) -> FrameResult:
     """Raises ImageError, session_not_found, session_ended, session_not_live, too_many_frames,
     frames_in_progress, too_many_attempts, locked.
     """
-    session = _live_session(caller, session_id, frame)
+    session = sessions.open_session_of(caller, session_id)
+    if session.is_single_use:
+        raise ServiceError("session_not_live", "A login session takes no frames; use verify.")
+    if frame.captured_at and frame.captured_at > timezone.now() + _MOST_AHEAD:
+        # It would make all frames after it look old.
+        raise ServiceError("invalid_request", "captured_at is in the future.")
     # Many frames come, and no token's limit counts them.
     most = min(settings.FACESVC_LIVE_FRAME_MEGAPIXELS * 1e6, settings.MAX_IMAGE_PIXELS)
     images.check(frame.image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=int(most))
     _take_place(session)
     if session.precedes_last(frame.sequence, frame.captured_at):
         return FrameResult(session, is_counted=False)
+    is_verified = session.shown_state == State.VERIFIED
     source = lockout.source_of(caller, session.user_id, session.device)
-    if session.shown_state != State.VERIFIED:
+    if not is_verified:
         lockout.require_free(source)
-    return _take(caller, session, source, frame)
+    # Until the user is verified, every face is checked: otherwise the time that a frame takes would
+    # say whether the last one matched.
+    pause = timedelta(seconds=settings.FACESVC_LIVE_CHECK_SECONDS)
+    is_old = session.checked_at is None or session.checked_at + pause <= timezone.now()
+    return _take(caller, session, source, frame, is_checked=is_old or not is_verified)
 
 
 @serving.once_more
-def _take(caller: Caller, session: Session, source: Source, frame: Frame) -> FrameResult:
+def _take(
+    caller: Caller, session: Session, source: Source, frame: Frame, *, is_checked: bool
+) -> FrameResult:
     with _one_of_few(session):
-        probe = matching.look(frame.image, session.user_id, is_checked=_is_check_due(session))
+        probe = matching.look(frame.image, session.user_id, is_checked=is_checked)
     with transaction.atomic():
         locks.hold_users([session.user_id])
-        session = _live_session(caller, str(session.pk), frame, lock=True)
+        session = sessions.open_session_of(caller, str(session.pk), lock=True)
         if session.precedes_last(frame.sequence, frame.captured_at):
             return FrameResult(session, is_counted=False)
         nearest = None
@@ -104,21 +115,11 @@ def _take(caller: Caller, session: Session, source: Source, frame: Frame) -> Fra
             nearest = template_cache.compare(probe.by, session.user_id, probe.template)
             if nearest is None:
                 serving.require(probe.by)
-        comparison = UserComparison(probe, nearest, session.level)
+        comparison = matching.compared(probe, nearest, session.level)
         result = _count(comparison, source, session, frame)
     # A client that is not verified learns the state alone: each frame's result would be a guess.
     is_hidden = session.state != State.VERIFIED and result in ("success", "no_match")
     return FrameResult(session, None if is_hidden else result)
-
-
-def _live_session(caller: Caller, session_id: str, frame: Frame, *, lock: bool = False) -> Session:
-    session = sessions.open_session_of(caller, session_id, lock=lock)
-    if session.is_single_use:
-        raise ServiceError("session_not_live", "A login session takes no frames; use verify.")
-    if frame.captured_at and frame.captured_at > timezone.now() + _MOST_AHEAD:
-        # It would make all frames after it look old.
-        raise ServiceError("invalid_request", "captured_at is in the future.")
-    return session
 
 
 def _take_place(session: Session) -> None:
@@ -149,15 +150,6 @@ def _one_of_few(session: Session) -> Iterator[None]:
             looked_at[session.pk] -= 1
             if not looked_at[session.pk]:
                 del looked_at[session.pk]
-
-
-def _is_check_due(session: Session) -> bool:
-    """Until the user is verified, every face is checked: otherwise the time that a frame takes
-    would say whether the last one matched.
-    """
-    pause = timedelta(seconds=settings.FACESVC_LIVE_CHECK_SECONDS)
-    is_old = session.checked_at is None or session.checked_at + pause <= timezone.now()
-    return is_old or session.shown_state != State.VERIFIED
 
 
 def _count(comparison: UserComparison, source: Source, session: Session, frame: Frame) -> str:
@@ -192,16 +184,14 @@ def _judge(comparison: UserComparison, source: Source, session: Session) -> Verd
     that what is refused does not depend on whose it is. Raises too_many_attempts, locked.
     """
     probe = comparison.probe
-    if comparison.nearest is None:
-        verdict = Verdict(comparison.result)
-    else:
-        history = risk.History()
-        if session.state != State.VERIFIED:
-            history = judging.history_of(comparison, source)
-        if probe.pixels_hash in [shown["pixels"] for shown in session.window]:
-            history = replace(history, is_replayed=True)
-        outcomes = probe.outcomes or providers.from_json(session.checks)
-        verdict = judging.judge(comparison, source, session, outcomes, history)
+    verdict = judging.judge(
+        comparison,
+        source,
+        session,
+        probe.outcomes or providers.from_json(session.checks),
+        has_history=session.state != State.VERIFIED,
+        is_repeated=probe.pixels_hash in [shown["pixels"] for shown in session.window],
+    )
     if probe.outcomes:
         # Only the user's checks are reused: after any other face the next one is checked as well.
         session.checked_at = timezone.now() if verdict.is_match else None

@@ -1,7 +1,7 @@
 """What an attempt comes to, and its row: the same for a verify and for a frame of a call."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from uuid import UUID
@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from recognition import daily_counts
 from recognition.gallery import unlike_faces
-from recognition.models import Attempt, CountedKind, Face, Session
+from recognition.models import Attempt, CountedKind, Face, Session, locks
+from recognition.models.locks import One
 from recognition.verification import lockout, recent_probes, risk
 from recognition.verification.evidence import providers
 from recognition.verification.evidence.providers import ANTISPOOFING, DEEPFAKE, Outcome
@@ -38,8 +39,47 @@ class Verdict:
         return self.result == "no_match" or is_attack
 
 
-def history_of(comparison: UserComparison, source: Source) -> risk.History:
-    """What came before an attempt. Raises too_many_attempts, locked."""
+def judge(
+    comparison: UserComparison,
+    source: Source,
+    session: Session | None,
+    outcomes: Mapping[str, Outcome],
+    *,
+    has_history: bool = True,
+    is_repeated: bool = False,
+) -> Verdict:
+    """Judge a face by its comparison, by the outcomes of its checks, and by what came before it.
+
+    `has_history` is False if only `is_repeated` counts: whether the picture came before. Raises
+    too_many_attempts, locked.
+    """
+    if comparison.nearest is None:
+        return Verdict(comparison.result)
+    is_single_use = session is not None and session.is_single_use
+    if is_single_use:
+        # Logins of a user come one by one, so that the second finds the first one's picture.
+        locks.wait_for(One.LOGIN, source.user_id)
+    history = _history(comparison, source) if has_history else risk.History()
+    if is_repeated:
+        history = replace(history, is_replayed=True)
+    attempt = risk.Attempt(
+        confidence=comparison.confidence,
+        threshold=comparison.threshold,
+        quality_score=comparison.probe.quality,
+        min_quality=settings.MIN_FACE_QUALITY,
+        level=comparison.level,
+        in_session=session is not None,
+        is_single_use=is_single_use,
+        has_device=bool(source.device),
+        checks=outcomes,
+        insists_on=risk.insisted_on(comparison.level, settings.FACESVC_STRICT_CHECKS),
+    )
+    assessment = risk.assess(attempt, history)
+    return Verdict("rejected" if assessment.is_refused else comparison.result, assessment)
+
+
+def _history(comparison: UserComparison, source: Source) -> risk.History:
+    """Raises too_many_attempts, locked."""
     probe, user_id = comparison.probe, source.user_id
     failures = lockout.require_free(source)
     is_new_device, users_failed = lockout.is_new_device(source), lockout.users_failed(source)
@@ -58,40 +98,17 @@ def history_of(comparison: UserComparison, source: Source) -> risk.History:
     )
 
 
-def judge(
-    comparison: UserComparison,
-    source: Source,
-    session: Session | None,
-    outcomes: Mapping[str, Outcome],
-    history: risk.History,
-) -> Verdict:
-    """Judge a compared face by the outcomes of its checks and by what came before."""
-    attempt = risk.Attempt(
-        confidence=comparison.confidence,
-        threshold=comparison.threshold,
-        quality_score=comparison.probe.quality,
-        min_quality=settings.MIN_FACE_QUALITY,
-        level=comparison.level,
-        in_session=session is not None,
-        is_single_use=session is not None and session.is_single_use,
-        has_device=bool(source.device),
-        checks=outcomes,
-        insists_on=risk.insisted_on(comparison.level, settings.FACESVC_STRICT_CHECKS),
-    )
-    assessment = risk.assess(attempt, history)
-    return Verdict("rejected" if assessment.is_refused else comparison.result, assessment)
-
-
 def record(
     comparison: UserComparison, source: Source, session: Session | None, verdict: Verdict
 ) -> None:
     """Store the attempt, and its face among those that must not come again."""
     nearest, probe = comparison.nearest, comparison.probe
+    face = _counted(nearest.face_id, source.user_id) if nearest and verdict.is_match else None
     outcomes = providers.as_json(probe.outcomes)
     Attempt.objects.create(
         session=session,
         user_id=source.user_id,
-        face=_counted(nearest.face_id, source.user_id) if nearest and verdict.is_match else None,
+        face=face,
         source=source.name,
         device=source.device,
         result=verdict.result,

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from uuid import UUID
 
 import numpy as np
@@ -52,14 +51,15 @@ def look(
         # A pack that embeds both sides of every crop gives the mirror image the same embedding.
         if with_mirror and not active.pack.recogniser.mirror:
             wanted.append(replace(faces[0], crop=np.ascontiguousarray(faces[0].crop[:, ::-1])))
-        templates = [active.template(face) for face in active.embed(wanted)]
+        face, *mirrored = active.embed(wanted)
+        template = active.template(face)
     return Probe(
         active,
         picture_hash,
         pixels_hash,
         faces[0].quality.score,
-        templates[0],
-        templates[1] if len(templates) > 1 else None,
+        template,
+        active.template(mirrored[0]) if mirrored else None,
         providers.wait(checks),
     )
 
@@ -80,37 +80,36 @@ def _keyed(digest: bytes) -> str:
 class UserComparison:
     """A probe compared with a user; `nearest` is None when there was nothing to compare.
 
-    `is_of_one_face`: the user's other faces were left out.
+    `is_of_one_face`: the user's other faces were left out. `cosine` is the one that decides.
+    `threshold` is the confidence that a match needs. `result` is what the faces alone say, whatever
+    else speaks against the attempt.
     """
 
     probe: Probe
     nearest: Compared | None
     level: str
-    match_on: str = "face"
-    is_of_one_face: bool = False
+    match_on: str
+    is_of_one_face: bool
+    cosine: float | None
+    confidence: float  # 0 when nothing was compared
+    threshold: float
+    result: str
 
-    @cached_property
-    def cosine(self) -> float | None:
-        """The one that decides; None when nothing was compared."""
-        if self.nearest is None:
-            return None
-        return self.nearest.mean_cosine if self.match_on == "user" else self.nearest.face_cosine
 
-    @cached_property
-    def confidence(self) -> float:
-        """0 when nothing was compared."""
-        return 0.0 if self.cosine is None else self.probe.by.scores.confidence(self.cosine)
-
-    @cached_property
-    def threshold(self) -> float:
-        """The confidence that a match needs."""
-        return thresholds.level_confidence(self.level)
-
-    @cached_property
-    def result(self) -> str:
-        """What the faces alone say, whatever else speaks against the attempt."""
-        if self.probe.template is None:
-            return "no_face_detected"
-        if self.nearest is None:
-            return "no_registered_faces"
-        return "success" if self.confidence >= self.threshold else "no_match"
+def compared(
+    probe: Probe,
+    nearest: Compared | None,
+    level: str,
+    match_on: str = "face",
+    is_of_one_face: bool = False,
+) -> UserComparison:
+    cosine, confidence = None, 0.0
+    threshold = thresholds.level_confidence(level)
+    result = "no_face_detected" if probe.template is None else "no_registered_faces"
+    if nearest:
+        cosine = nearest.mean_cosine if match_on == "user" else nearest.face_cosine
+        confidence = probe.by.scores.confidence(cosine)
+        result = "success" if confidence >= threshold else "no_match"
+    return UserComparison(
+        probe, nearest, level, match_on, is_of_one_face, cosine, confidence, threshold, result
+    )

@@ -27,14 +27,12 @@ def is_known(comparison: UserComparison, user_id: UUID) -> bool:
 
     What is kept of a call for its motion is none: a person who sits still looks the same.
     """
-    probe, nearest = comparison.probe, comparison.nearest
+    probe, nearest, since = comparison.probe, comparison.nearest, _oldest()
     by, duplicate = probe.by, probe.by.scores.duplicate_cosine
     if nearest and nearest.face_cosine >= duplicate:
         return True
     templates = [each for each in (probe.template, probe.mirrored) if each is not None]
-    if any(
-        _like(by, user_id, template).filter(at__gt=_oldest()).exists() for template in templates
-    ):
+    if any(_like(by, user_id, each).filter(at__gt=since).exists() for each in templates):
         return True
     # One face was asked for, or the mirror image is that of a stored picture.
     others = templates if comparison.is_of_one_face else templates[1:]

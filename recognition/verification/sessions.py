@@ -78,19 +78,18 @@ def session_of(caller: Caller, session_id: str, *, lock: bool = False) -> Sessio
     return session
 
 
-def open_session_of(caller: Caller, session_id: str, *, lock: bool = False) -> Session:
-    """Raises session_not_found as `session_of` does, session_ended."""
+def open_session_of(
+    caller: Caller, session_id: str, *, user_id: UUID | None = None, lock: bool = False
+) -> Session:
+    """Raises session_ended, session_not_found: also for one that is not of `user_id`."""
     session = session_of(caller, session_id, lock=lock)
-    require_open(session)
-    return session
-
-
-def require_open(session: Session) -> None:
-    """Raises session_ended."""
+    if user_id is not None and session.user_id != user_id:
+        raise not_found()
     if not session.is_open:
         raise ServiceError(
             "session_ended", "The session is over; open another.", {"state": session.shown_state}
         )
+    return session
 
 
 def not_found() -> ServiceError:

@@ -20,7 +20,6 @@ from recognition.errors import ServiceError
 from recognition.gallery import comparing
 from recognition.gallery.comparing import Compared
 from recognition.models import CountedKind, Face, Session, locks
-from recognition.models.locks import One
 from recognition.models.sessions import Purpose, State
 from recognition.packs import serving
 from recognition.packs.engine import Engine
@@ -28,7 +27,7 @@ from recognition.packs.thresholds import LEVELS
 from recognition.verification import judging, lockout, matching, sessions
 from recognition.verification.judging import Verdict
 from recognition.verification.lockout import Source
-from recognition.verification.matching import Probe, UserComparison
+from recognition.verification.matching import Probe
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,9 @@ def verify(*, caller: Caller, request: VerificationRequest) -> Verification:
     people.is_hidden(request.user_id, is_told=caller.is_service)
     session = None
     if request.session_id is not None:
-        session = _session_of(caller, request.user_id, request.session_id)
+        session = sessions.open_session_of(caller, request.session_id, user_id=request.user_id)
+        if session.purpose == Purpose.VIDEO_CALL:
+            raise ServiceError("session_is_live", "A call takes frames, and no verify.")
     device = lockout.device_key(request.device) or (session.device if session else "")
     source = lockout.source_of(caller, request.user_id, device)
     lockout.require_free(source)
@@ -84,38 +85,53 @@ def _verify(
     is_login = session is not None and session.is_single_use
     probe = matching.look(request.image, request.user_id, with_mirror=is_login)
     with transaction.atomic():
-        is_there = bool(locks.hold_users([request.user_id]))
-        if session:
-            session = sessions.open_session_of(caller, str(session.pk), lock=True)
-        comparison = _compare(probe, request, session)
-        if is_there:
-            verdict = _judge(comparison, source, session)
-            _record(comparison, source, session, verdict)
-        else:  # nothing is kept of somebody unknown
-            verdict = Verdict(comparison.result)
-            daily_counts.note(CountedKind.VERIFICATION, comparison.result)
-    is_shown = verdict.result != "rejected"
+        return _conclude(caller, request, session, source, probe)
+
+
+def _conclude(
+    caller: Caller,
+    request: VerificationRequest,
+    session: Session | None,
+    source: Source,
+    probe: Probe,
+) -> Verification:
+    """Raises ModelChangedError, session_ended, too_many_attempts, locked."""
+    level = _level(request, session)
+    is_there = bool(locks.hold_users([request.user_id]))
+    if session:
+        session = sessions.open_session_of(caller, str(session.pk), lock=True)
+    nearest = None
+    if probe.template is not None:
+        nearest = comparing.compare_with_user(
+            probe.by, request.user_id, probe.template, request.face_id
+        )
+        if nearest is None:
+            serving.require(probe.by)
+    comparison = matching.compared(
+        probe, nearest, level, request.match_on, request.face_id is not None
+    )
+    if is_there:
+        verdict = judging.judge(comparison, source, session, probe.outcomes)
+        _count(source, verdict)
+        judging.record(comparison, source, session, verdict)
+        if session and nearest:
+            _note(session, verdict)
+    else:  # nothing is kept of a user who is unknown
+        verdict = Verdict(comparison.result)
+        daily_counts.note(CountedKind.VERIFICATION, verdict.result)
+    is_refused = verdict.result == "rejected"
+    cosine = None if is_refused else comparison.cosine
+    shown = None if is_refused else nearest
+    risk = verdict.assessment.as_json()
     return Verification(
-        probe.by,
-        verdict.result,
-        verdict.is_match,
-        comparison.level,
-        comparison.match_on,
-        comparison.nearest if is_shown else None,
-        comparison.cosine if is_shown else None,
-        verdict.assessment.as_json(),
+        probe.by, verdict.result, verdict.is_match, level, request.match_on, shown, cosine, risk
     )
 
 
-def _session_of(caller: Caller, user_id: UUID, session_id: str) -> Session:
-    """Raises session_not_found, also for one of another user, session_ended, session_is_live."""
-    session = sessions.session_of(caller, session_id)
-    if session.user_id != user_id:
-        raise sessions.not_found()
-    sessions.require_open(session)
-    if session.purpose == Purpose.VIDEO_CALL:
-        raise ServiceError("session_is_live", "A call takes frames, and no verify.")
-    return session
+def _level(request: VerificationRequest, session: Session | None) -> str:
+    """The stricter one of what the session and the attempt ask for."""
+    asked = [level for level in (request.level, session.level if session else None) if level]
+    return max(asked, key=LEVELS.index, default="standard")
 
 
 def _require_face(face_id: str, user_id: UUID) -> None:
@@ -124,47 +140,22 @@ def _require_face(face_id: str, user_id: UUID) -> None:
         raise ServiceError("face_not_found", "The user has no such face.")
 
 
-def _compare(probe: Probe, request: VerificationRequest, session: Session | None) -> UserComparison:
-    """At the stricter level of the session and the attempt. Raises ModelChangedError."""
-    nearest = None
-    if probe.template is not None:
-        nearest = comparing.compare_with_user(
-            probe.by, request.user_id, probe.template, request.face_id
-        )
-        if nearest is None:
-            serving.require(probe.by)
-    asked = [level for level in (request.level, session.level if session else None) if level]
-    level = max(asked, key=LEVELS.index, default="standard")
-    is_of_one_face = request.face_id is not None
-    return UserComparison(probe, nearest, level, request.match_on, is_of_one_face)
-
-
-def _judge(comparison: UserComparison, source: Source, session: Session | None) -> Verdict:
+def _count(source: Source, verdict: Verdict) -> None:
     """Raises too_many_attempts, locked."""
-    if comparison.nearest is None:
-        lockout.require_free(source)
-        return Verdict(comparison.result)
-    if session and session.is_single_use:
-        # Logins of a user come one by one, so that the second finds the first one's picture.
-        locks.wait_for(One.LOGIN, source.user_id)
-    history = judging.history_of(comparison, source)
-    return judging.judge(comparison, source, session, comparison.probe.outcomes, history)
-
-
-def _record(
-    comparison: UserComparison, source: Source, session: Session | None, verdict: Verdict
-) -> None:
-    """Count and store the attempt, also in its session. Raises too_many_attempts, locked."""
     if verdict.is_match:
         lockout.succeeded(source)
     elif verdict.is_failure:
         lockout.failed(source)
-    judging.record(comparison, source, session, verdict)
-    if session and comparison.nearest:
-        session.risk = verdict.assessment.as_json()
-        if verdict.is_match:
-            session.state, session.verified_at = State.VERIFIED, timezone.now()
-            session.ended_at = session.verified_at if session.is_single_use else None
-        elif not session.is_single_use and verdict.is_failure:
-            session.state = State.MISMATCH
-        session.save(update_fields=["risk", "state", "verified_at", "ended_at"])
+    else:
+        lockout.require_free(source)
+
+
+def _note(session: Session, verdict: Verdict) -> None:
+    """Note the attempt in the session. The first success ends one that is for a login."""
+    session.risk = verdict.assessment.as_json()
+    if verdict.is_match:
+        session.state, session.verified_at = State.VERIFIED, timezone.now()
+        session.ended_at = session.verified_at if session.is_single_use else None
+    elif not session.is_single_use and verdict.is_failure:
+        session.state = State.MISMATCH
+    session.save(update_fields=["risk", "state", "verified_at", "ended_at"])

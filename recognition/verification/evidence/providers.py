@@ -126,8 +126,8 @@ def begin(active: Engine, picture: Image, face: DetectedFace, user: str) -> dict
         pending[check] = http_provider(check, url).begin(picture, face, user)
     if ANTISPOOFING not in pending:
         # Now, while the request has its slot: later it could be refused another one.
-        own = _own(active.liveness(picture, face))
-        pending[ANTISPOOFING] = lambda: own
+        score = active.liveness(picture, face)
+        pending[ANTISPOOFING] = lambda: _own(score)
     return pending
 
 

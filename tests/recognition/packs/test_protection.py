@@ -147,7 +147,7 @@ def verified() -> tuple[bool, float]:
     assert probe.template is not None
     nearest = compare_with_user(probe.by, OWNER, probe.template)
     assert nearest
-    is_match = matching.UserComparison(probe, nearest, "standard").result == "success"
+    is_match = matching.compared(probe, nearest, "standard").result == "success"
     return is_match, nearest.face_cosine
 
 
