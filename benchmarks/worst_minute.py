@@ -10,8 +10,8 @@ requests are answered, their p95 is under 3 times the quiet one, nothing from 50
 minute later the memory is within 10% of before. With several mixes, one comes after the other, each
 with a quiet time of its own before it.
 
-The attacker is a process of its own with the lowest priority: it stands for another machine, and
-what it costs to send must not count.
+The attacker stands for another machine. It is a process of its own that comes after the service
+where both want a core, though not so late that it could not send what it wants.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def attacking(by: Attacker, mix: str) -> Iterator[Pipe]:
 def _attack(pipe: Pipe, by: Attacker, mix: str) -> None:
     import django
 
-    os.nice(19)
+    os.nice(5)
     django.setup()
     attack = MIXES[mix](by)
 

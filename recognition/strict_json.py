@@ -1,14 +1,17 @@
 """JSON without the corners that databases choke on, and without work that its size does not show.
 
 A parsed value takes up to forty times the memory of its text. So a text that is parsed is short,
-and the long texts of a body, which are pictures in base64, are set aside before the rest is parsed.
+and the pictures of a body, long texts in base64, are decoded before the rest is parsed.
+
+A body is read in short pieces. Other threads of the process cannot go on within a step, and they
+would wait for seconds while a long body were read as a whole.
 """
 
 import json
 import re
 import secrets
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 # Bytes of a text that is parsed.
 MOST = 64 * 1024
@@ -16,13 +19,15 @@ MOST = 64 * 1024
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Deeper structures meet recursion limits further on; nobody means them.
 _MAX_DEPTH = 32
-# Bytes of a text that is set aside, at least.
-_LONG = 1024
-# Bytes of a body that are looked through in one step, and what ends such a piece: no backslash is
-# parted from what it escapes.
-_PIECE = 1024 * 1024
-_BACKSLASHES = re.compile(rb"\\*.", re.DOTALL)
-# Stands for a text that is set aside. It is secret, so no body can have it by itself.
+# Bytes of a picture's text that is decoded here, at least.
+_LONG = 16 * 1024
+# The names of pictures. One that is written with escapes is parsed like all others.
+_PICTURE = re.compile(rb'(?<!\\)"image(_a|_b)?"\s*:\s*\Z')
+_LONGEST_NAME = 40
+# Bytes that are read in one step.
+_PIECE = 64 * 1024
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# Stands for a picture. It is secret, so no body can have it by itself.
 _MARK = secrets.token_hex(16)
 # How libraries write what base64 and its line breaks consist of.
 _ESCAPES = [(b"\\/", b"/"), (b"\\n", b"\n"), (b"\\r", b"\r")]
@@ -31,6 +36,16 @@ _ESCAPES += [
     for plain in (b"+", b"/", b"=")
     for written in (b"\\u%04x" % ord(plain), b"\\u%04X" % ord(plain))
 ]
+_LONGEST_ESCAPE = len(b"\\u002B")
+
+
+class TextDecoder(Protocol):
+    """Decodes the text of a picture, which comes in parts."""
+
+    def add(self, part: bytes) -> None: ...
+
+    def end(self) -> object:
+        """The picture, or what is wrong with it."""
 
 
 class TooLongError(ValueError):
@@ -52,88 +67,151 @@ def loads(text: str, most: int = MOST) -> Any:
     return _value(text, ())
 
 
-def loads_body(data: bytes, most: int = MOST) -> Any:
-    """The value of a body, of which at most so many bytes are no long texts. Raises ValueError."""
-    rest, texts = _set_aside(data.removeprefix(b"\xef\xbb\xbf"), most)
-    return _value(rest.decode("utf-8"), texts)
+def load_body(read: Callable[[int], bytes], most: int, decoder: Callable[[], TextDecoder]) -> Any:
+    """The value of a body, of which at most so many bytes are no pictures. Raises ValueError.
+
+    `read` gives the next bytes, at most so many, and none at the end.
+    """
+    body = _Body(most, decoder)
+    for piece in _pieces(read):
+        body.add(piece)
+    return _value(body.end().decode("utf-8"), body.pictures)
 
 
-def _value(text: str, texts: Sequence[str]) -> Any:
+def _value(text: str, pictures: Sequence[object]) -> Any:
     try:
         value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    return _sound(value, texts)
+    return _sound(value, pictures)
 
 
-def _set_aside(data: bytes, most: int) -> tuple[bytearray, list[str]]:
-    """The body with a mark in place of each long text of plain characters, and these texts.
+def _pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """The bytes in pieces that part no escape."""
+    rest = b""
+    while data := read(_PIECE):
+        piece = rest + data
+        end = _end_of_escapes(piece)
+        rest = piece[end:]
+        yield piece[:end]
+    yield rest
 
-    Linear: each byte is looked at a few times, by functions of C. There are fewer steps here than
-    half of `most`, since each adds two bytes at least. Raises TooLongError.
+
+def _end_of_escapes(piece: bytes) -> int:
+    """Where the last escape begins, if it may go on behind the piece, or else the end."""
+    last = piece.rfind(b"\\", -_LONGEST_ESCAPE)
+    if last < 0:
+        return len(piece)
+    before = piece[: last + 1]
+    is_escaped = (len(before) - len(before.rstrip(b"\\"))) % 2 == 0
+    return len(piece) if is_escaped else last
+
+
+class _Body:
+    """What is parsed, with a mark in place of each picture, and the pictures.
+
+    Linear: each byte is looked at a few times, by functions of C.
     """
-    masked = _without_escaped_quotes(data)
-    rest, at = bytearray(), 0
-    texts: list[str] = []
-    while (first := masked.find(b'"', at)) >= 0 and (last := masked.find(b'"', first + 1)) >= 0:
-        text = _plain(data[first + 1 : last]) if last - first > _LONG else None
-        if text is None:
-            rest += memoryview(data)[at : last + 1]
+
+    def __init__(self, most: int, decoder: Callable[[], TextDecoder]) -> None:
+        self.pictures: list[object] = []
+        self._most, self._decoder = most, decoder
+        self._parsed = bytearray()
+        self._escaped_quotes = 0  # no picture has one, so there are few
+        self._is_in_text = False
+        self._picture: _Picture | None = None  # that the last piece ended in
+
+    def add(self, piece: bytes) -> None:
+        """Raises TooLongError."""
+        at = 0
+        while (quote := piece.find(b'"', at)) >= 0:
+            part = piece[at:quote]
+            at = quote + 1
+            if (len(part) - len(part.rstrip(b"\\"))) % 2:  # the quote is escaped
+                self._escaped_quotes += 1
+                self._go_on(part + b'"')
+            else:
+                self._go_on(part)
+                self._turn()
+        self._go_on(piece[at:])
+
+    def end(self) -> bytearray:
+        """What is parsed. Raises ValueError."""
+        if self._picture:
+            raise ValueError("a text without an end")
+        return self._parsed.removeprefix(_BYTE_ORDER_MARK)
+
+    def _go_on(self, part: bytes) -> None:
+        self._refuse_if_over(self._escaped_quotes)
+        if self._picture:
+            self._picture.add(part)
         else:
-            rest += memoryview(data)[at:first]
-            rest += b'"%s%d"' % (_MARK.encode(), len(texts))
-            texts.append(text)
-        at = last + 1
-        if len(rest) > most:
+            self._parse(part)
+
+    def _turn(self) -> None:
+        """A quote: a text begins or ends."""
+        self._is_in_text = not self._is_in_text
+        if self._picture:
+            if self._picture.is_long:
+                self._parse(b"%s%d" % (_MARK.encode(), len(self.pictures)))
+                self.pictures.append(self._picture.decoder.end())
+            self._parse(self._picture.short + b'"')
+            self._picture = None
+            return
+        is_picture = self._is_in_text and _PICTURE.search(self._parsed[-_LONGEST_NAME:])
+        self._parse(b'"')
+        if is_picture:
+            self._picture = _Picture(self._decoder())
+
+    def _parse(self, part: bytes) -> None:
+        self._parsed += part
+        self._refuse_if_over(len(self._parsed))
+
+    def _refuse_if_over(self, size: int) -> None:
+        if size > self._most:
+            raise TooLongError(f"more than {self._most} bytes")
+
+
+class _Picture:
+    """A picture's text. A short one is parsed: it may be written in any way that JSON knows."""
+
+    def __init__(self, decoder: TextDecoder) -> None:
+        self.decoder = decoder
+        self.short, self.is_long = b"", False
+
+    def add(self, part: bytes) -> None:
+        if not self.is_long:
+            self.short += part
+            if len(self.short) <= _LONG:
+                return
+            part, self.short, self.is_long = self.short, b"", True
+        self.decoder.add(_unescaped(part))
+
+
+def _unescaped(text: bytes) -> bytes:
+    """With the escapes of base64 as they are read; the decoder refuses all others."""
+    for written, plain in _ESCAPES:
+        if b"\\" not in text:
             break
-    if len(rest) + len(data) - at > most:
-        raise TooLongError(f"more than {most} bytes")
-    return rest + data[at:], texts
+        text = text.replace(written, plain)
+    return text
 
 
-def _without_escaped_quotes(data: bytes) -> bytes:
-    """As long as the body. Escaped quotes, which end no text, are dots.
-
-    In pieces: other threads cannot go on within a step, which would take a second for a long body.
-    """
-    if b"\\" not in data:
-        return data
-    pieces, at = [], 0
-    while at < len(data):
-        found = _BACKSLASHES.match(data, at + _PIECE)
-        end = found.end() if found else len(data)
-        pieces.append(data[at:end].replace(b"\\\\", b"..").replace(b'\\"', b".."))
-        at = end
-    return b"".join(pieces)
-
-
-def _plain(text: bytes) -> str | None:
-    """A text without its escapes; None where it may be anything but base64.
-
-    Line breaks may stand in it as they are, which JSON forbids: shells put them there.
-    """
-    if b"\\" in text and b"\\\\" not in text:
-        for written, plain in _ESCAPES:
-            text = text.replace(written, plain)
-    return None if b"\\" in text or not text.isascii() else text.decode("ascii")
-
-
-def _sound(value: Any, texts: Sequence[str], depth: int = 0) -> Any:
-    """The value with the texts that were set aside. Raises ValueError for what cannot be stored."""
+def _sound(value: Any, pictures: Sequence[object], depth: int = 0) -> Any:
+    """The value with the pictures. Raises ValueError for what cannot be stored."""
     if depth > _MAX_DEPTH:
         raise ValueError("nested too deeply")
     match value:
         case str():
             if value.startswith(_MARK):
-                return texts[int(value.removeprefix(_MARK))]
+                return pictures[int(value.removeprefix(_MARK))]
             if _UNSTORABLE.search(value):
                 raise ValueError("a text has a character that cannot be stored")
         case list():
             for index, item in enumerate(value):
-                value[index] = _sound(item, texts, depth + 1)
+                value[index] = _sound(item, pictures, depth + 1)
         case dict():
             for key, item in value.items():
-                if _sound(key, texts, depth + 1) != key:
-                    raise ValueError("a name is too long")
-                value[key] = _sound(item, texts, depth + 1)
+                _sound(key, pictures, depth + 1)
+                value[key] = _sound(item, pictures, depth + 1)
     return value

@@ -27,6 +27,9 @@ _LINGER_SECONDS = 2
 # A thread waits no longer for a client that reads nothing of its answer, or sends nothing of its
 # long body.
 _SILENCE_SECONDS = 30
+# Bytes that are received of a long body in one step. Larger buffers would be new memory every time,
+# see MALLOC_MMAP_THRESHOLD_ in docs/deployment.md.
+_STEP = 128 * 1024
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*\r\n", re.IGNORECASE)
 _EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -49,6 +52,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             _be_patient_with(conn.sock)
         try:
             conn.init()
+            if not conn.is_http2:
+                conn.parser.unreader.max_body_chunk = _STEP
             is_here = conn.is_http2 or _receive(conn)
         except OSError:
             is_here = True  # broken, which the thread finds, too

@@ -1,13 +1,16 @@
 """Pictures as the text of a JSON body, as clients of all kinds write it."""
 
-import base64
 import binascii
+from io import BytesIO
 
 from recognition.errors import ServiceError
 
 # The alphabet of URLs is read as the plain one.
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
 _BLANKS = b" \t\r\n\f"
+_URI = b"data:"
+# Bytes in front of the comma of a data URI.
+_LONGEST_HEAD = 1000
 # What a data URI may have in the place of characters that mean something in URLs.
 _PERCENT = [(b"%2B", b"+"), (b"%2F", b"/"), (b"%3D", b"="), (b"%0D", b""), (b"%0A", b"")]
 _PERCENT += [(written.lower(), plain) for written, plain in [*_PERCENT, (b"%20", b"")]]
@@ -18,21 +21,92 @@ def decoded(text: str) -> bytes:
 
     Raises invalid_base64.
     """
-    text = text.lstrip()
-    is_uri = text[:5].lower() == "data:"
-    if is_uri:
-        head, _, text = text.partition(",")
-        if not head[-100:].lower().replace(" ", "").endswith(";base64"):
-            raise ServiceError("invalid_base64", "The data URI is not base64.")
-    try:
-        data = text.encode("ascii")
-        if is_uri and b"%" in data:
+    decoder = Base64Decoder()
+    decoder.add(text.encode())
+    picture = decoder.end()
+    if isinstance(picture, ServiceError):
+        raise picture
+    return picture
+
+
+class Base64Decoder:
+    """Decodes a text that comes in parts."""
+
+    def __init__(self) -> None:
+        self._start: bytes | None = b""  # until it is known whether this is a data URI
+        self._is_uri = False
+        self._percent = self._digits = b""  # what the next part goes on with
+        self._padding = 0
+        self._data = BytesIO()  # grows in its place, and gives its bytes without a copy
+        self._error: ServiceError | None = None
+
+    def add(self, part: bytes) -> None:
+        if self._error is None:
+            try:
+                self._begin(part) if self._start is not None else self._go_on(part)
+            except ServiceError as error:
+                self._error = error
+
+    def end(self) -> bytes | ServiceError:
+        """The picture, or what is wrong with its text."""
+        if self._error is None:
+            try:
+                self._finish()
+            except ServiceError as error:
+                self._error = error
+        return self._error or self._data.getvalue()
+
+    def _begin(self, part: bytes) -> None:
+        assert self._start is not None
+        text = self._start = (self._start + part).lstrip()
+        if len(text) < len(_URI):
+            return
+        self._is_uri = text[: len(_URI)].lower() == _URI
+        if self._is_uri:
+            head, comma, text = text.partition(b",")
+            if not comma and len(head) < _LONGEST_HEAD:
+                return
+            if not head.lower().replace(b" ", b"").endswith(b";base64"):
+                raise ServiceError("invalid_base64", "The data URI is not base64.")
+        self._start = None
+        self._go_on(text)
+
+    def _finish(self) -> None:
+        if self._start is not None:
+            _refuse_if(self._is_uri)  # it has no comma
+            self._go_on(self._start)
+        _refuse_if(self._percent or self._padding > 2)
+        self._decode(self._digits + b"=" * (-len(self._digits) % 4))
+
+    def _go_on(self, part: bytes) -> None:
+        if self._is_uri:
+            part = self._without_percent(part)
+        part = part.translate(_FROM_URL, _BLANKS)
+        digits = part.rstrip(b"=")
+        _refuse_if(digits and (self._padding or b"=" in digits))
+        self._padding += len(part) - len(digits)
+        digits = self._digits + digits
+        end = len(digits) // 4 * 4
+        self._digits = digits[end:]
+        self._decode(digits[:end])
+
+    def _without_percent(self, part: bytes) -> bytes:
+        part = self._percent + part
+        parted = part.rfind(b"%", -2)
+        end = len(part) if parted < 0 else parted
+        self._percent, part = part[end:], part[:end]
+        if b"%" in part:
             for written, plain in _PERCENT:
-                data = data.replace(written, plain)
-        data = data.translate(_FROM_URL, _BLANKS)
-        digits = data.rstrip(b"=")
-        if len(data) - len(digits) > 2:
-            raise binascii.Error("too much padding")
-        return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
-    except (binascii.Error, UnicodeEncodeError):
-        raise ServiceError("invalid_base64", "The picture is not valid base64.") from None
+                part = part.replace(written, plain)
+        return part
+
+    def _decode(self, digits: bytes) -> None:
+        try:
+            self._data.write(binascii.a2b_base64(digits, strict_mode=True))
+        except binascii.Error:
+            _refuse_if(True)
+
+
+def _refuse_if(is_wrong: object) -> None:
+    if is_wrong:
+        raise ServiceError("invalid_base64", "The picture is not valid base64.")

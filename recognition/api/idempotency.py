@@ -221,6 +221,8 @@ def _add(digest: Any, value: Any) -> None:
         case bytes():
             digest.update(b"b%d:" % len(value))
             digest.update(value)  # not copied: it may be a picture
+        case ServiceError():
+            _add(digest, value.code)
         case str():
             digest.update(b"s")
             _add(digest, value.encode())

@@ -47,7 +47,10 @@ class ChoiceField(serializers.ChoiceField):
 
 
 class PictureField(serializers.Field[bytes, Any, Any, Any]):
-    """A picture's bytes from base64 (plain or a data URI), an upload, or a raw body."""
+    """A picture's bytes from base64 (plain or a data URI), an upload, or a raw body.
+
+    The parser of JSON has decoded what is long, and gives what is wrong with it as an error.
+    """
 
     default_error_messages = {"invalid": "A picture as base64, or as an uploaded file."}
 
@@ -58,6 +61,8 @@ class PictureField(serializers.Field[bytes, Any, Any, Any]):
             return bytes(data.read())
         if isinstance(data, str):
             return base64_text.decoded(data)
+        if isinstance(data, ServiceError):
+            raise data
         self.fail("invalid")
 
     def run_validation(self, data: Any = serializers.empty) -> Any:

@@ -79,7 +79,9 @@ class ServiceViewSet(ViewSet):
         if isinstance(request, Request):
             nothing: dict[str, Any] = {"_post": QueryDict(), "_files": MultiValueDict()}
             vars(request).update(nothing, _data={}, _full_data={}, _stream=None)
-            if hasattr(request._request, "_body"):  # or nothing was read
+            if vars(request._request).keys() & {"_body", "_post"}:  # or nothing was read
+                # Upload handlers keep what they read last.
+                nothing["_upload_handlers"] = []
                 vars(request._request).update(nothing, _body=b"", _stream=BytesIO())
 
     def _length_of_body(self, request: Request) -> int:

@@ -48,9 +48,7 @@ def stage(name: str) -> Iterator[None]:
 
 
 class Bytes:
-    """Bounds the memory of all bodies together: so many bytes, or one body of any size. A JSON
-    batch is in memory as body, text and pictures at once: four times its length.
-    """
+    """Bounds the memory of all bodies together: so many bytes, or one body of any size."""
 
     def __init__(self) -> None:
         self._taken = 0
