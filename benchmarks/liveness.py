@@ -1,4 +1,4 @@
-"""How well a pack's anti-spoofing tells faces from the same faces on a (simulated) screen.
+"""How well a pack's anti-spoofing tells faces from the same on a (simulated) screen or print.
 
     FACESVC_MODEL_SOURCE=<folder with the weights> python -m benchmarks.liveness <folder of photos>
 
@@ -19,7 +19,7 @@ import django
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.screens import as_camera, as_screen
+from benchmarks.attacks import as_camera, as_print, as_screen
 from recognition.inference.arrays import Image
 from recognition.inference.pack.declaration import load_pack, pack_file
 from recognition.inference.pipeline import FacePipeline
@@ -32,6 +32,8 @@ KINDS: dict[str, Kind] = {
     "camera": as_camera,
     "screen with frame": lambda photo, random: as_screen(photo, random, close=False),
     "screen, close": lambda photo, random: as_screen(photo, random, close=True),
+    "print with margin": lambda photo, random: as_print(photo, random, close=False),
+    "print, close": lambda photo, random: as_print(photo, random, close=True),
 }
 REAL = ("photo file", "camera")
 

@@ -34,7 +34,9 @@ def models() -> Finding:
             folder = settings.MODELS_DIR / pack.name
             advice = f"Remove it from {folder}, and run `manage.py models pull {pack.name}`."
             return failure(f"{pack.name}: {file} is {verdict}", advice)
-    return ok(f"{pack.name}: {len(verdicts)} files are as the pack names them")
+    text = f"{pack.name}: {len(verdicts)} files are as the pack names them"
+    lacking = weights.without(pack, settings.MODELS_DIR)
+    return ok(f"{text}; {lacking}" if lacking else text)
 
 
 def inference() -> Finding:

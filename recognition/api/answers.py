@@ -72,8 +72,12 @@ class Attributes(Serializer):
 
 class Pose(Serializer):
     yaw = Rounded(1, help_text="Degrees; positive turns to the picture's right.")
-    pitch = Rounded(1, allow_null=True, help_text="Null where the landmarks cannot tell.")
-    roll = Rounded(1)
+    pitch = Rounded(
+        1,
+        allow_null=True,
+        help_text="Degrees; positive looks down. Null where the landmarks cannot tell.",
+    )
+    roll = Rounded(1, help_text="Degrees; positive tilts clockwise.")
 
 
 class Scores(Serializer):
@@ -272,6 +276,15 @@ class DetectedFace(SeenFace):
         max_value=1,
         allow_null=True,
         help_text="From 0 (spoof) to 1 (real); null when the pack has no anti-spoofing.",
+    )
+    eyes_open_score = Rounded(
+        4,
+        source="eyes_open",
+        min_value=0,
+        max_value=1,
+        allow_null=True,
+        help_text="From 0 (closed) to 1 (open), of the more open eye; null when the pack has no "
+        "network for it. It changes no decision.",
     )
 
 

@@ -40,6 +40,18 @@ def align(image: Image, landmarks: Floats, template: Floats, size: int) -> Image
     return crop.astype(np.uint8, copy=False)
 
 
+def square_crop(image: Image, box: Floats, scale: float, size: int) -> Image:
+    """(size, size, 3): a square around the box's centre, `scale` times its longer side.
+
+    What lies outside of the picture is black.
+    """
+    middle = (box[:2] + box[2:]) / 2
+    zoom = size / max(float(np.max(box[2:] - box[:2])) * scale, 1e-6)
+    matrix = np.column_stack([np.diag([zoom, zoom]), size / 2 - middle * zoom])
+    image, matrix = _reduce(image, matrix, size)
+    return cv2.warpAffine(image, matrix, (size, size)).astype(np.uint8, copy=False)
+
+
 def _reduce(image: Image, matrix: Floats, size: int) -> tuple[Image, Floats]:
     """Halve the surroundings of the crop until it takes at most every second pixel."""
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))

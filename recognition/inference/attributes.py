@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from recognition.inference.alignment import align
+from recognition.inference.alignment import align, square_crop
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.pack.specs import AlignedAttributesSpec, AttributesSpec
 from recognition.inference.sessions import CropModel, Model, Tensor
 
-# The meaning of each index of the output, in both of InsightFace's models.
+# The meaning of each index of the output, in all models.
 _GENDERS = ("female", "male")
 _AGES = 100
 
@@ -37,7 +36,9 @@ class AttributeEstimator:
             ages, genders = decode_genderage_2018(self._model.run(crops))
         else:
             crops = [square_crop(image, box, spec.crop_scale, size) for box in boxes]
-            ages, genders = decode_genderage(self._model.run(crops))
+            outputs = self._model.run_all(crops)
+            joined = spec.decoder == "genderage"
+            ages, genders = decode_genderage(outputs[0]) if joined else decode_age_gender(outputs)
         shown = spec.estimates
         return [
             Attributes(age if "age" in shown else None, gender if "gender" in shown else None)
@@ -61,16 +62,17 @@ def decode_genderage(outputs: Tensor) -> tuple[list[float], list[str]]:
     return [float(age) for age in ages], _genders(outputs)
 
 
-def square_crop(image: Image, box: Floats, scale: float, size: int) -> Image:
-    """(size, size, 3): a square around the box's centre, `scale` times its longer side.
+def decode_age_gender(outputs: list[Tensor]) -> tuple[list[float], list[str]]:
+    """Ages and genders of two outputs: (N, 2, 1, 1) chances of the genders, (N, 1, 1, 1) centuries.
 
-    What lies outside of the picture is black.
+    Their sizes tell which is which: order and names differ between releases.
     """
-    middle = (box[:2] + box[2:]) / 2
-    zoom = size / (float(np.max(box[2:] - box[:2])) * scale)
-    shift = size / 2 - middle * zoom
-    matrix = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]])
-    return cv2.warpAffine(image, matrix, (size, size)).astype(np.uint8, copy=False)
+    flat = {output[0].size: output.reshape(len(output), -1) for output in outputs}
+    if set(flat) != {1, 2}:
+        shapes = ", ".join(str(output.shape) for output in outputs)
+        raise ValueError(f"the network of age and gender gave {shapes}")
+    ages = np.round(np.maximum(flat[1][:, 0], 0) * 100)
+    return [float(age) for age in ages], _genders(flat[2])
 
 
 def _genders(outputs: Tensor) -> list[str]:

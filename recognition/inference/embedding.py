@@ -20,9 +20,9 @@ class Embedder:
         """
         if not crops:
             return np.empty((0, self._spec.dimensions), np.float32)
-        vectors = self._model.run(crops)
+        vectors = self._flat(crops)
         if self._spec.mirror:
-            vectors = vectors + self._model.run([crop[:, ::-1] for crop in crops])
+            vectors = vectors + self._flat([crop[:, ::-1] for crop in crops])
         if vectors.shape != (len(crops), self._spec.dimensions) or not np.isfinite(vectors).all():
             raise ValueError(f"the recogniser gave {vectors.shape}, not finite unit vectors")
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -30,3 +30,7 @@ class Embedder:
             raise ValueError("the recogniser gave a vector of length 0")
         unit: Floats = vectors / norms
         return unit
+
+    def _flat(self, crops: list[Image]) -> Floats:
+        """(N, D); some networks give (N, D, 1, 1)."""
+        return self._model.run(crops).reshape(len(crops), -1)

@@ -12,17 +12,19 @@ import numpy as np
 
 from recognition.inference.alignment import align
 from recognition.inference.arrays import Floats, Image
+from recognition.inference.assessment import Assessor
 from recognition.inference.attributes import AttributeEstimator
 from recognition.inference.detection.factory import open_detector
 from recognition.inference.detection.results import Detections
 from recognition.inference.embedding import Embedder
+from recognition.inference.head import EyesNetwork
 from recognition.inference.images import reduced, turned
 from recognition.inference.liveness import LivenessEstimator
 from recognition.inference.pack.declaration import ModelPack, PackError
-from recognition.inference.pack.specs import WeightFile
+from recognition.inference.pack.files import WeightFile
 from recognition.inference.pack.weights import weight_path
-from recognition.inference.pose import Pose, PoseEstimator, eye_distance
-from recognition.inference.quality import Quality, QualityNetwork, assess
+from recognition.inference.pose import Pose, PoseEstimator
+from recognition.inference.quality import Quality
 from recognition.inference.sessions import Model
 
 # Dimensions of the column that holds the templates of all packs.
@@ -59,6 +61,7 @@ class DetectedFace:
     age: float | None = None  # years
     gender: str | None = None  # "female" or "male"
     liveness: float | None = None  # 0 spoof, 1 real
+    eyes_open: float | None = None  # 0 closed, 1 open
 
     def __post_init__(self) -> None:
         if self.box.shape != (4,) or self.landmarks.shape != (5, 2):
@@ -108,21 +111,25 @@ class FacePipeline:
         def path(weights: WeightFile) -> Path:
             return weight_path(pack, weights, cache)
 
-        def model(weights: WeightFile) -> Model:
-            return Model(path(weights), threads=threads)
+        def model(weights: WeightFile, outputs: Sequence[str] = ()) -> Model:
+            return Model(path(weights), threads=threads, outputs=outputs)
 
-        quality, attributes, liveness = pack.quality, pack.attributes, pack.liveness
+        attributes, liveness = pack.attributes, pack.liveness
+        if attributes and attributes.optional and not path(attributes.weights).is_file():
+            attributes = None
         try:
             self._detector = open_detector(pack.detector, path, threads=threads)
+            self._assessor = Assessor(pack, model)
         except ValueError as error:
             raise PackError(f"the pack {pack.name!r}: {error}") from error
         self._embedder = Embedder(pack.recogniser, model(pack.recogniser.weights))
-        self._quality = quality and QualityNetwork(quality, model(quality.weights))
         self._attributes = attributes and AttributeEstimator(attributes, model(attributes.weights))
         self._liveness = liveness and LivenessEstimator(
             liveness, [model(network.weights) for network in liveness.networks]
         )
-        self._pose = PoseEstimator(pack.template, pack.detector.landmark_names)
+        names = pack.detector.landmark_names
+        self._eyes = pack.eyes and EyesNetwork(pack.eyes, model(pack.eyes.weights), names)
+        self._pose = PoseEstimator(pack.template, names)
 
     def detect(
         self, image: Image, *, rotate: bool = True, most: int | None = None
@@ -148,11 +155,13 @@ class FacePipeline:
         image = turned(image, rotation)
         count = len(found)
         found = found.take(_by_prominence(found.boxes, image)[:most])
+        assessed = self._assessor.assess(image, found)
         faces = [
-            self._describe(image, *face)
-            for face in zip(found.boxes, found.scores, found.landmarks, strict=True)
+            DetectedFace(box, float(score), points, *each, rotation=rotation)
+            for box, score, points, each in zip(
+                found.boxes, found.scores, found.landmarks, assessed, strict=True
+            )
         ]
-        faces = [replace(face, rotation=rotation) for face in self._with_network(image, faces)]
         return FacesOfPicture(faces, found=count)
 
     def describe(
@@ -163,13 +172,18 @@ class FacePipeline:
         attributes: bool = True,
         liveness: bool = True,
     ) -> list[DetectedFace]:
-        """The same faces of one picture with age, gender and liveness, where the pack has them."""
+        """The same faces of one picture with what the pack estimates beside: `attributes` are age,
+        gender and the eyes.
+        """
         if not faces:
             return []
         image = turned(image, faces[0].rotation)
         boxes = np.array([face.box for face in faces])
+        landmarks = np.array([face.landmarks for face in faces])
+        if attributes and self._eyes:
+            values = self._eyes.estimate(image, landmarks)
+            faces = [replace(f, eyes_open=value) for f, value in zip(faces, values, strict=True)]
         if attributes and self._attributes:
-            landmarks = np.array([face.landmarks for face in faces])
             estimates = self._attributes.estimate(image, boxes, landmarks)
             faces = [
                 replace(face, age=estimate.age, gender=estimate.gender)
@@ -227,36 +241,6 @@ class FacePipeline:
             return -1.0
         roll = np.radians(self._pose.estimate(found.landmarks[0]).roll)
         return float(found.scores[0] * min(1, np.cos(roll) / _COMMON_TILT))
-
-    def _describe(self, image: Image, box: Floats, score: float, landmarks: Floats) -> DetectedFace:
-        detector = self.pack.detector
-        crop = align(image, landmarks, self.pack.template, self.pack.recogniser.input.size)
-        pose = self._pose.estimate(landmarks)
-        quality = assess(
-            image,
-            crop,
-            box,
-            eyes=eye_distance(landmarks, detector.landmark_names),
-            pose=pose,
-            detection_score=float(score),
-            score_range=detector.score_range,
-        )
-        return DetectedFace(box, float(score), landmarks, pose, quality, crop)
-
-    def _with_network(self, image: Image, faces: list[DetectedFace]) -> list[DetectedFace]:
-        """The faces with the score of the pack's quality network included.
-
-        It is part of every quality score, so that one threshold means the same everywhere.
-        """
-        spec = self.pack.quality
-        if not faces or not self._quality or not spec:
-            return faces
-        template = np.array(spec.template)
-        crops = [align(image, face.landmarks, template, spec.input.size) for face in faces]
-        return [
-            replace(face, quality=face.quality.with_network(value))
-            for face, value in zip(faces, self._quality.estimate(crops), strict=True)
-        ]
 
 
 def _is_blank(small: Image) -> bool:

@@ -44,11 +44,16 @@ class Pose:
 
 def eye_distance(landmarks: Floats, names: tuple[str, ...]) -> float:
     """Pixels between the centres of the eyes."""
-    centres = [
+    left, right = eye_centres(landmarks, names)
+    return float(np.linalg.norm(left - right))
+
+
+def eye_centres(landmarks: Floats, names: tuple[str, ...]) -> list[Floats]:
+    """The left and the right eye, each (2,); without a point of its own, between its corners."""
+    return [
         landmarks[[name.startswith(side) for name in names]].mean(axis=0)
         for side in ("left_eye", "right_eye")
     ]
-    return float(np.linalg.norm(centres[0] - centres[1]))
 
 
 class PoseEstimator:

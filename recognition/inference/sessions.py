@@ -67,7 +67,7 @@ def _make_arena() -> None:
 
 
 class CropModel:
-    """A model that takes squares of one size, and of which one output counts."""
+    """A model that takes squares of one size."""
 
     def __init__(self, spec: InputSpec, model: Model) -> None:
         self._spec = spec
@@ -75,9 +75,14 @@ class CropModel:
 
     def run(self, crops: list[Image]) -> Tensor:
         """The first output, (N, ...), for any number N > 0 of BGR crops of the declared size."""
+        return self.run_all(crops)[0]
+
+    def run_all(self, crops: list[Image]) -> list[Tensor]:
+        """As `run`, all outputs."""
         step = self._spec.batch
         parts = [crops[at : at + step] for at in range(0, len(crops), step)]
-        return np.concatenate([self._model.run(to_input(part, self._spec))[0] for part in parts])
+        outputs = [self._model.run(to_input(part, self._spec)) for part in parts]
+        return [np.concatenate(each) for each in zip(*outputs, strict=True)]
 
 
 def to_input(images: list[Image], spec: InputSpec) -> Tensor:

@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from recognition.inference.pack import weights
-from recognition.inference.pack.specs import DownloadedFile
+from recognition.inference.pack.files import DownloadedFile
 
 _ENCRYPTED = 0x1  # of ZipInfo.flag_bits
 

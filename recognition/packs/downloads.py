@@ -14,10 +14,12 @@ from urllib.parse import quote
 
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import ModelPack, PackError
-from recognition.inference.pack.specs import Archive, ConvertedFile, DownloadedFile
+from recognition.inference.pack.files import Archive, ConvertedFile, DownloadedFile, WeightFile
 from recognition.packs import archives, transfer
 from recognition.packs.archives import ArchiveError
 from recognition.packs.transfer import Patience, TransferError
+
+Missing = Callable[[ModelPack, Path], list[WeightFile]]
 
 
 class DownloadError(PackError):
@@ -30,12 +32,21 @@ def pull(pack: ModelPack, cache: Path, source: str = "", patience: Patience | No
     `source` is tried first: a folder with the files or their archives, or the address of a mirror.
     You can interrupt it and run it again, even in two processes at once. Raises PackError.
     """
-    if weights.is_prepared(pack, cache):
+    _pull(pack, cache, weights.missing, source, patience or Patience())
+
+
+def pull_optional(pack: ModelPack, cache: Path, source: str = "") -> None:
+    """As `pull`, of the files without which the pack serves; each address is tried once."""
+    _pull(pack, cache, weights.missing_optional, source, Patience(timeout=10, failures=1))
+
+
+def _pull(pack: ModelPack, cache: Path, missing: Missing, source: str, patience: Patience) -> None:
+    if not missing(pack, cache):
         return
-    puller = _Puller(cache / pack.name, source.rstrip("/"), patience or Patience())
+    puller = _Puller(cache / pack.name, source.rstrip("/"), patience)
     try:
         with weights.locked(pack, cache):
-            puller.run(pack, cache)
+            puller.run(pack, cache, missing)
     except OSError as error:
         # An OSError is about the disk; errors of the network are TransferErrors.
         place = f"{error.filename or puller.folder}: {error.strerror}"
@@ -48,9 +59,9 @@ class _Puller:
     source: str
     patience: Patience
 
-    def run(self, pack: ModelPack, cache: Path) -> None:
+    def run(self, pack: ModelPack, cache: Path, missing: Missing) -> None:
         try:
-            for wanted in weights.missing(pack, cache):
+            for wanted in missing(pack, cache):
                 target = weights.weight_path(pack, wanted, cache)
                 if isinstance(wanted, ConvertedFile):
                     weights.convert(wanted, target)
@@ -104,7 +115,7 @@ class _Puller:
     ) -> None:
         path = self.folder / archive.file
         # The archive is present if another file of the pack needed it, or a pull was killed.
-        if not path.is_file() or weights.digest_of(path) != archive.sha256:
+        if not path.is_file() or not weights.has(path, archive.digest):
             self._download(url, archive, path)
         archives.extract(path, archive.member, wanted, target)
 
@@ -114,7 +125,7 @@ class _Puller:
         try:
             self._require_space(wanted.bytes - (part.stat().st_size if is_resumed else 0))
             transfer.download(url, part, wanted.bytes, self.patience)
-            if is_resumed and weights.digest_of(part) != wanted.sha256:
+            if is_resumed and not weights.has(part, wanted.digest):
                 # Perhaps only the part from an earlier try is wrong.
                 part.unlink()
                 transfer.download(url, part, wanted.bytes, self.patience)
@@ -141,5 +152,5 @@ def _is_address(source: str) -> bool:
 
 
 def _check(path: Path, wanted: DownloadedFile | Archive, name: str = "") -> None:
-    if weights.digest_of(path) != wanted.sha256:
+    if not weights.has(path, wanted.digest):
         raise DownloadError(f"{name or path} is not the file that the pack names")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from recognition.inference.pack.declaration import load_pack
+from recognition.inference.pack.declaration import ModelPack, load_pack
 from recognition.inference.pipeline import FacePipeline
 from recognition.packs import downloads
 
@@ -20,4 +20,15 @@ needs_models = pytest.mark.skipif(not MODELS.is_dir(), reason=f"there is no {MOD
 def open_real(name: str) -> FacePipeline:
     pack = load_pack(FOLDER / name)
     downloads.pull(pack, settings.MODELS_DIR, str(MODELS))
+    return FacePipeline(pack, settings.MODELS_DIR)
+
+
+def permissive_pack() -> ModelPack:
+    return load_pack(FOLDER.parents[1] / "ml_models" / "permissive")
+
+
+@cache
+def open_permissive() -> FacePipeline:
+    pack = permissive_pack()
+    downloads.pull(pack, settings.MODELS_DIR, str(MODELS / "permissive"))
     return FacePipeline(pack, settings.MODELS_DIR)

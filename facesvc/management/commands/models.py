@@ -5,7 +5,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from facesvc.management.service_command import ServiceCommand
 from recognition.inference.pack import weights
-from recognition.inference.pack.declaration import ModelPack
+from recognition.inference.pack.declaration import ModelPack, PackError
 from recognition.model_change import activation
 from recognition.model_change.activation import MissingTemplatesError
 from recognition.model_change.reembedding import TemplateTarget
@@ -44,6 +44,9 @@ class Command(ServiceCommand):
             case "pull":
                 pack = engine.pack(options["name"] or catalogue.active_name())
                 self._pull(pack, options["accept_license"])
+                # Every start pulls the pack that serves, and must not wait for them.
+                if options["name"]:
+                    self._pull_optional(pack)
             case "verify":
                 self._verify(engine.pack(options["name"]))
             case "activate":
@@ -58,6 +61,8 @@ class Command(ServiceCommand):
             ]
             self.stdout.write(f"{entry.pack.name}: {', '.join(filter(None, state))}")
             self.stdout.write(f"    {entry.pack.description}\n    licence: {entry.pack.licence}")
+            if entry.prepared and (lacking := weights.without(entry.pack, settings.MODELS_DIR)):
+                self.stdout.write(f"    {lacking}")
 
     def _pull(self, pack: ModelPack, is_accepted: bool) -> None:
         if weights.is_prepared(pack, settings.MODELS_DIR):
@@ -76,6 +81,12 @@ class Command(ServiceCommand):
         self.stdout.write(f"The pack {pack.name} is prepared in {settings.MODELS_DIR}.")
         if pack.calibration is None:
             self.stdout.write(f"It cannot serve yet: {engine.not_calibrated(pack)}.")
+
+    def _pull_optional(self, pack: ModelPack) -> None:
+        try:
+            downloads.pull_optional(pack, settings.MODELS_DIR, settings.FACESVC_MODEL_SOURCE)
+        except PackError as error:
+            self.stdout.write(f"{error}\n{weights.without(pack, settings.MODELS_DIR)}")
 
     def _verify(self, pack: ModelPack) -> None:
         verdicts = weights.verify(pack, settings.MODELS_DIR)

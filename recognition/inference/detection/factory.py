@@ -8,13 +8,8 @@ from recognition.inference.detection.decoders import decode_retinaface, decode_s
 from recognition.inference.detection.mmod import MmodDetector
 from recognition.inference.detection.results import Detector
 from recognition.inference.landmarks import LandmarkCascade
-from recognition.inference.pack.specs import (
-    DetectorSpec,
-    MmodSpec,
-    RetinaFaceSpec,
-    ScrfdSpec,
-    WeightFile,
-)
+from recognition.inference.pack.files import WeightFile
+from recognition.inference.pack.specs import DetectorSpec, MmodSpec, RetinaFaceSpec, ScrfdSpec
 from recognition.inference.sessions import Model
 
 

@@ -9,18 +9,22 @@ import numpy as np
 import yaml
 
 from recognition.inference.arrays import Floats
+from recognition.inference.pack.files import DownloadedFile, WeightFile
 from recognition.inference.pack.schema import SchemaError, build
 from recognition.inference.pack.specs import (
     AttributesSpec,
     DetectorSpec,
-    DownloadedFile,
+    EyesSpec,
+    HeadPoseSpec,
     LivenessSpec,
     MmodSpec,
     QualitySpec,
     RecogniserSpec,
     RetinaFaceSpec,
-    WeightFile,
 )
+
+# Digits of the SHA-2 of a file.
+_DIGITS = {"sha256": "[0-9a-f]{64}", "sha384": "[0-9a-f]{96}"}
 
 
 class PackError(ValueError):
@@ -77,6 +81,8 @@ class ModelPack:
     quality: QualitySpec | None = None
     attributes: AttributesSpec | None = None
     liveness: LivenessSpec | None = None
+    head_pose: HeadPoseSpec | None = None
+    eyes: EyesSpec | None = None
     calibration: Calibration | None = None
 
     @property
@@ -85,13 +91,19 @@ class ModelPack:
         return np.array(self.recogniser.template, dtype=np.float64)
 
     def weight_files(self) -> list[WeightFile]:
+        """The files without which the pack cannot serve."""
         files = [self.detector.weights, self.recogniser.weights]
         if isinstance(self.detector, MmodSpec):
             files.append(self.detector.landmark_weights)
-        files += [spec.weights for spec in (self.quality, self.attributes) if spec]
+        needed = None if self.optional_files() else self.attributes
+        networks = (self.quality, needed, self.head_pose, self.eyes)
+        files += [spec.weights for spec in networks if spec]
         if self.liveness:
             files += [network.weights for network in self.liveness.networks]
         return files
+
+    def optional_files(self) -> list[WeightFile]:
+        return [self.attributes.weights] if self.attributes and self.attributes.optional else []
 
 
 def load_pack(folder: Path) -> ModelPack:
@@ -136,10 +148,11 @@ def _check(pack: ModelPack, folder: str) -> None:
     names = pack.detector.landmark_names
     if len(set(names)) < 5 or {name[:5] for name in names if "eye" in name} != {"left_", "right"}:
         raise SchemaError("detector.landmark_names must differ and name both eyes")
-    for weights in pack.weight_files():
+    for weights in [*pack.weight_files(), *pack.optional_files()]:
         _check_file_name(weights.file)
-        if isinstance(weights, DownloadedFile):
-            _check_download(weights)
+        for part in weights.parts:
+            _check_file_name(part.file)
+            _check_download(part)
     _check_strides(pack.detector)
     _check_calibration(pack)
 
@@ -156,8 +169,8 @@ def _check_download(weights: DownloadedFile) -> None:
     if weights.archive:
         _check_file_name(weights.archive.file)
     for wanted in (weights, weights.archive):
-        if wanted and not re.fullmatch("[0-9a-f]{64}", wanted.sha256):
-            raise SchemaError(f"{weights.file}: sha256 must be 64 hexadecimal digits")
+        if wanted and not re.fullmatch(_DIGITS[wanted.digest.algorithm], wanted.digest.value):
+            raise SchemaError(f"{weights.file}: sha256 must be 64 hexadecimal digits, or sha384 96")
 
 
 def _check_strides(detector: DetectorSpec) -> None:

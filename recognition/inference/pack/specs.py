@@ -1,7 +1,9 @@
-"""The dataclasses of pack.yaml: files, inputs, outputs and decoders of a pack's networks."""
+"""The dataclasses of pack.yaml about networks: their inputs, outputs and decoders."""
 
 from dataclasses import dataclass
 from typing import Literal
+
+from recognition.inference.pack.files import WeightFile
 
 Point = tuple[float, float]
 # Landmarks in pixels of an aligned crop, in the order of the pack's landmark_names.
@@ -21,59 +23,6 @@ Landmark = Literal[
 ]
 Names = tuple[Landmark, Landmark, Landmark, Landmark, Landmark]
 Triple = tuple[float, float, float]
-
-
-# --- Files ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class PackageSource:
-    """A file in an installed Python package, and the conversion that it needs."""
-
-    package: str
-    path: str
-    sha256: str
-    bytes: int
-    convert: Literal["dlib_network", "dlib_landmarks"]
-
-
-@dataclass(frozen=True)
-class ConvertedFile:
-    """A file of this name that is made from a file of an installed package."""
-
-    file: str
-    licence: str
-    source: PackageSource
-
-
-@dataclass(frozen=True)
-class Archive:
-    """A zip file with a weight file inside, as `member`."""
-
-    urls: tuple[str, ...]
-    sha256: str
-    bytes: int
-    member: str
-
-    @property
-    def file(self) -> str:
-        """The archive's name in a folder or on a mirror."""
-        return self.urls[0].rpartition("/")[2]
-
-
-@dataclass(frozen=True)
-class DownloadedFile:
-    """A file fetched from `urls`, in this order, or from `archive`; or given in a folder."""
-
-    file: str
-    licence: str
-    sha256: str
-    bytes: int
-    urls: tuple[str, ...] = ()
-    archive: Archive | None = None
-
-
-WeightFile = ConvertedFile | DownloadedFile
 
 
 @dataclass(frozen=True)
@@ -248,17 +197,23 @@ class AlignedAttributesSpec:
     input: InputSpec
     template: Template
     estimates: tuple[Estimate, ...]  # the estimates that are good enough to be shown
+    optional: bool = False  # the pack serves without the file
 
 
 @dataclass(frozen=True)
 class BoxAttributesSpec:
-    """InsightFace's genderage.onnx: square around the box to [female, male, age / 100]."""
+    """A square around the box to gender and age.
 
-    decoder: Literal["genderage"]
+    `genderage` is InsightFace's genderage.onnx: [female, male, age / 100]. `age_gender` is Open
+    Model Zoo's age-gender-recognition: one output [female, male], another one age / 100.
+    """
+
+    decoder: Literal["genderage", "age_gender"]
     weights: WeightFile
     input: InputSpec
     crop_scale: float  # the square's side in units of the box's longer side
     estimates: tuple[Estimate, ...]
+    optional: bool = False  # the pack serves without the file
 
 
 AttributesSpec = AlignedAttributesSpec | BoxAttributesSpec
@@ -274,8 +229,46 @@ class LivenessNetwork:
 
 @dataclass(frozen=True)
 class LivenessSpec:
-    """MiniFASNet: the mean of the networks' softmax; class `real_class` is a living face."""
+    """MiniFASNet: the mean of the networks' softmax; class `real_class` is a living face.
+
+    `crop` says how the authors cut a face out for the training. `shifted`: the box in its
+    proportions, shifted into the picture. `reflected`: the square around it, with the picture
+    mirrored at its border.
+    """
 
     networks: tuple[LivenessNetwork, ...]
     input: InputSpec
     real_class: int
+    crop: Literal["shifted", "reflected"] = "shifted"
+
+
+@dataclass(frozen=True)
+class AngleOutputs:
+    """Names of the network's outputs."""
+
+    yaw: str
+    pitch: str
+    roll: str
+
+    def names(self) -> list[str]:
+        return [self.yaw, self.pitch, self.roll]
+
+
+@dataclass(frozen=True)
+class HeadPoseSpec:
+    """Open Model Zoo's head-pose-estimation-adas: a square around the box to three angles."""
+
+    weights: WeightFile
+    input: InputSpec
+    crop_scale: float
+    outputs: AngleOutputs
+
+
+@dataclass(frozen=True)
+class EyesSpec:
+    """Open Model Zoo's open-closed-eye: a square around an eye to the chances of its states."""
+
+    weights: WeightFile
+    input: InputSpec
+    crop_scale: float  # the square's side in units of the distance between the eyes
+    open_class: int

@@ -3,25 +3,20 @@
 recognition.packs.downloads fetches them.
 """
 
-import dataclasses
 import fcntl
 import hashlib
-import importlib.util
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-import numpy as np
-
-from recognition.inference.dlib import format
 from recognition.inference.pack.declaration import ModelPack, PackError
-from recognition.inference.pack.specs import (
+from recognition.inference.pack.files import (
     ConvertedFile,
+    Digest,
     DownloadedFile,
-    PackageSource,
     WeightFile,
 )
 
@@ -39,18 +34,44 @@ def weight_path(pack: ModelPack, weights: WeightFile, cache: Path) -> Path:
     The name holds the hash that the pack names: a pack.yaml with another hash must never use the
     old file.
     """
+    return cache / pack.name / _name_of(weights)
+
+
+def _name_of(weights: WeightFile) -> str:
     name = Path(weights.file)
     if isinstance(weights, DownloadedFile):
-        mark = weights.sha256[:12]
+        mark = weights.digest.value[:12]
     else:
-        mark = f"{weights.source.sha256[:12]}-{_CONVERTER_VERSION}"
-    return cache / pack.name / f"{name.stem}-{mark}{name.suffix}"
+        mark = f"{weights.source.mark}-{_CONVERTER_VERSION}"
+    return f"{name.stem}-{mark}{name.suffix}"
 
 
 def missing(pack: ModelPack, cache: Path) -> list[WeightFile]:
-    """The files that have to be converted or fetched, each once."""
-    files = dict.fromkeys(pack.weight_files())
+    """The files that have to be fetched or converted, each once, in an order that allows it."""
+    files = _with_sources(pack.weight_files())
     return [weights for weights in files if not weight_path(pack, weights, cache).is_file()]
+
+
+def missing_optional(pack: ModelPack, cache: Path) -> list[WeightFile]:
+    """As `missing`, of the files without which the pack serves."""
+    files = _with_sources(pack.optional_files())
+    return [weights for weights in files if not weight_path(pack, weights, cache).is_file()]
+
+
+def without(pack: ModelPack, cache: Path) -> str:
+    """What the pack serves without, for people; empty if it has all files."""
+    if not pack.attributes or not missing_optional(pack, cache):
+        return ""
+    estimates = " or ".join(pack.attributes.estimates)
+    return f"it estimates no {estimates}: {pack.attributes.weights.file} is not here"
+
+
+def _with_sources(files: Iterable[WeightFile]) -> Iterable[WeightFile]:
+    """The files, each once, and before those that are converted what they are made of."""
+    found: dict[WeightFile, None] = {}
+    for weights in files:
+        found.update(dict.fromkeys([*weights.parts, weights]))
+    return found
 
 
 def is_prepared(pack: ModelPack, cache: Path) -> bool:
@@ -60,7 +81,7 @@ def is_prepared(pack: ModelPack, cache: Path) -> bool:
 def convert(weights: ConvertedFile, target: Path) -> None:
     """Convert the file from its source. The caller holds the lock. Raises PackError."""
     with _replacing(target) as file:
-        _convert_into(file, weights, target.stem)
+        _convert_into(file, weights, target)
 
 
 def install(weights: DownloadedFile, data: IO[bytes], target: Path, *, origin: str) -> None:
@@ -68,21 +89,26 @@ def install(weights: DownloadedFile, data: IO[bytes], target: Path, *, origin: s
 
     Raises PackError if `data` is not the file that the pack names.
     """
-    digest, size = hashlib.sha256(), 0
+    wanted = weights.digest
+    digest, size = hashlib.new(wanted.algorithm), 0
     with _replacing(target) as file:
         while size <= weights.bytes and (chunk := data.read(_CHUNK)):
             size += len(chunk)
             digest.update(chunk)
             file.write(chunk)
-        if size != weights.bytes or digest.hexdigest() != weights.sha256:
+        if size != weights.bytes or digest.hexdigest() != wanted.value:
             raise PackError(f"{origin} is not the file that the pack names")
 
 
 def verify(pack: ModelPack, cache: Path) -> dict[str, str]:
-    """Yields each file with GOOD or what is wrong with it. Reads every byte."""
+    """Yields each file with GOOD or what is wrong with it. Reads every byte.
+
+    Optional files that are not here are left out.
+    """
+    there = [each for each in pack.optional_files() if weight_path(pack, each, cache).is_file()]
     return {
         weights.file: _verdict(weights, weight_path(pack, weights, cache))
-        for weights in pack.weight_files()
+        for weights in _with_sources([*pack.weight_files(), *there])
     }
 
 
@@ -90,56 +116,30 @@ def _verdict(weights: WeightFile, path: Path) -> str:
     if not path.is_file():
         return "missing"
     if isinstance(weights, DownloadedFile):
-        wanted = weights.sha256
+        wanted = weights.digest
     else:
         # A converted file has no pinned hash: converting again gives the same file.
         again = BytesIO()
-        _convert_into(again, weights, path.stem)
-        wanted = hashlib.sha256(again.getbuffer()).hexdigest()
-    return GOOD if digest_of(path) == wanted else "not the file that the pack names"
+        try:
+            _convert_into(again, weights, path)
+        except PackError as error:
+            return f"not to be compared: {error}"
+        wanted = Digest("sha256", hashlib.sha256(again.getbuffer()).hexdigest())
+    return GOOD if has(path, wanted) else "not the file that the pack names"
 
 
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a file."""
+def has(path: Path, wanted: Digest) -> bool:
+    """Whether a file has this digest."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, wanted.algorithm).hexdigest() == wanted.value
 
 
-def _convert_into(file: IO[bytes], weights: ConvertedFile, name: str) -> None:
-    _CONVERTERS[weights.source.convert](_read_source(weights.source), file, name)
+def _convert_into(file: IO[bytes], weights: ConvertedFile, target: Path) -> None:
+    # Imported here: only a conversion needs onnx, and a serving process never converts.
+    from recognition.inference.pack import conversion
 
-
-def _read_source(source: PackageSource) -> bytes:
-    # The package is located but not imported: its __init__ needs pkg_resources, which no longer
-    # exists.
-    spec = importlib.util.find_spec(source.package)
-    if spec is None or not spec.submodule_search_locations:
-        raise PackError(f"the Python package {source.package} is not installed")
-    try:
-        data = (Path(spec.submodule_search_locations[0]) / source.path).read_bytes()
-    except OSError as error:
-        raise PackError(f"{source.package}/{source.path}: {error.strerror}") from error
-    if len(data) != source.bytes or hashlib.sha256(data).hexdigest() != source.sha256:
-        raise PackError(f"{source.package}/{source.path} is not the file that the pack names")
-    return data
-
-
-def _convert_network(data: bytes, file: IO[bytes], name: str) -> None:
-    # Imported here: only the conversion needs onnx, and a serving process never converts.
-    from recognition.inference.dlib.networks import build_model
-
-    model = build_model(format.read_network(data), name=name)
-    file.write(model.SerializeToString(deterministic=True))
-
-
-def _convert_landmarks(data: bytes, file: IO[bytes], name: str) -> None:
-    np.savez(file, **dataclasses.asdict(format.read_shape_predictor(data)))
-
-
-_CONVERTERS: dict[str, Callable[[bytes, IO[bytes], str], None]] = {
-    "dlib_network": _convert_network,
-    "dlib_landmarks": _convert_landmarks,
-}
+    parts = [target.with_name(_name_of(part)) for part in weights.parts]
+    conversion.convert(weights.source, parts, file, name=target.stem)
 
 
 @contextmanager

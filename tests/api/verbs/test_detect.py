@@ -51,14 +51,14 @@ def test_it_works(owner: Person) -> None:
     corners = [points["left_eye_inner"], points["left_eye_outer"]]
     assert points["left_eye"] == pytest.approx(np.mean(corners, axis=0), abs=0.1)
     assert attributes["estimated_age"] is attributes["estimated_gender"] is None
-    assert face["liveness_score"] is None
+    assert face["liveness_score"] is face["eyes_open_score"] is None
     assert face["rotation"] == 0
     assert row_counts() == before
 
 
 def test_landmarks_have_the_same_names_in_every_pack() -> None:
     face = face_of(vector(1))
-    for name in ("antelopev2", "buffalo_l", "buffalo_sc", "dlib", "opencv"):
+    for name in ("antelopev2", "buffalo_l", "buffalo_sc", "dlib", "opencv", "permissive"):
         names = engine.pack(name).detector.landmark_names
         points = attributes_of(face, names)["face_landmarks"]
         assert [*points][:5] == [*LANDMARKS]

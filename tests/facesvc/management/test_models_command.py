@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import load_pack
-from recognition.inference.pack.specs import DownloadedFile
+from recognition.inference.pack.files import DownloadedFile
 from recognition.models import ActiveModel, AuditEvent
 from recognition.packs import downloads, engine
 from tests.support.builders import OWNER, make_face, make_user, vector

@@ -1,11 +1,22 @@
 """What attribute and anti-spoofing networks are shown, and what their outputs mean."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 
+from recognition.inference.alignment import square_crop
 from recognition.inference.arrays import Image
-from recognition.inference.attributes import decode_genderage, decode_genderage_2018, square_crop
-from recognition.inference.liveness import context_crop, softmax
+from recognition.inference.attributes import (
+    decode_age_gender,
+    decode_genderage,
+    decode_genderage_2018,
+)
+from recognition.inference.head import EyesNetwork, HeadPoseNetwork
+from recognition.inference.liveness import context_crop, reflected_crop, softmax
+from recognition.inference.pose import Pose
+from recognition.inference.sessions import Model
+from tests.support.real_packs import permissive_pack
 
 
 def gradient(rows: int, columns: int) -> Image:
@@ -72,3 +83,81 @@ def test_surroundings_of_any_box(box: list[float]) -> None:
 def test_softmax() -> None:
     chances = softmax(np.array([[1000.0, 1000, 0], [0, 0, 0]], np.float32))
     assert chances == pytest.approx(np.array([[0.5, 0.5, 0], [1 / 3] * 3]))
+
+
+def test_age_and_gender_in_two_outputs() -> None:
+    """In either order: Open Model Zoo names and orders them otherwise in each release."""
+    ages = np.array([0.344, -0.01], np.float32).reshape(2, 1, 1, 1)
+    genders = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32).reshape(2, 2, 1, 1)
+    for outputs in ([ages, genders], [genders, ages]):
+        assert decode_age_gender(outputs) == ([34, 0], ["female", "male"])
+
+
+def test_outputs_that_are_not_age_and_gender() -> None:
+    for outputs in ([np.zeros((1, 3))], [np.zeros((1, 2)), np.zeros((1, 2))]):
+        with pytest.raises(ValueError, match="the network of age and gender gave"):
+            decode_age_gender([output.astype(np.float32) for output in outputs])
+
+
+# --- Crops that are mirrored at the border --------------------------------------------------------
+
+
+def test_a_reflected_crop_inside_of_the_picture() -> None:
+    """1.5 times a box of 20 x 10 around (50, 40): columns 35 to 65, rows 25 to 55."""
+    crop = reflected_crop(gradient(100, 100), np.array([40.0, 35, 60, 45]), 1.5, 30)
+    assert crop[0, 0, :2].tolist() == [35, 25]
+    assert crop[29, 29, :2].tolist() == [64, 54]
+
+
+def test_a_reflected_crop_over_the_border() -> None:
+    """Columns -10 to 20, rows 80 to 110 of 100."""
+    crop = reflected_crop(gradient(100, 100), np.array([-5.0, 85, 15, 105]), 1.5, 30)
+    assert crop[0, :, 0].tolist() == [*range(10, 0, -1), *range(20)]
+    assert crop[:, 0, 1].tolist() == [*range(80, 100), *range(98, 88, -1)]
+
+
+@pytest.mark.parametrize(
+    "box", [[-30, -30, -10, -10], [200, 200, 300, 300], [5, 5, 5, 5], [-900, -900, 900, 900]]
+)
+def test_a_reflected_crop_of_any_box(box: list[float]) -> None:
+    crop = reflected_crop(gradient(60, 100), np.array(box, np.float64), 1.5, 128)
+    assert crop.shape == (128, 128, 3)
+
+
+# --- The head -------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """A model that keeps what it is given, and answers with what the test says."""
+
+    def __init__(self, *outputs: list[list[float]]) -> None:
+        self.outputs = [np.array(output, np.float32) for output in outputs]
+        self.seen: list[np.ndarray] = []
+
+    def run(self, batch: np.ndarray) -> list[np.ndarray]:
+        self.seen.append(batch)
+        at = sum(map(len, self.seen[:-1]))
+        return [output[at : at + len(batch)] for output in self.outputs]
+
+
+def test_head_pose() -> None:
+    spec = permissive_pack().head_pose
+    assert spec is not None
+    model = Recorder([[30.0], [-5]], [[-10.0], [4]], [[3.0], [2]])
+    boxes = np.array([[40.0, 30, 60, 50], [10, 10, 30, 30]])
+    poses = HeadPoseNetwork(spec, cast(Model, model)).estimate(gradient(100, 100), boxes)
+    assert poses == [Pose(30, -10, 3), Pose(-5, 4, 2)]
+    assert model.seen[0].shape == (2, 3, 60, 60)
+
+
+def test_eyes() -> None:
+    """The more open one counts. Each is in the middle of its crop."""
+    spec = permissive_pack().eyes
+    assert spec is not None
+    model = Recorder([[0.9, 0.1], [0.4, 0.6], [0.8, 0.2], [0.7, 0.3]])
+    names = ("right_eye", "left_eye", "nose_tip", "mouth_right", "mouth_left")
+    points = np.array([[[40.0, 50], [60, 50], [50, 60], [45, 70], [55, 70]]] * 2)
+    eyes = EyesNetwork(spec, cast(Model, model), names)
+    assert eyes.estimate(gradient(100, 100), points) == pytest.approx([0.6, 0.3])
+    left, right = (crop[0, 0, 16, 16] * 255 + 127 for crop in model.seen[:2])
+    assert (left, right) == (pytest.approx(60, abs=1), pytest.approx(40, abs=1))

@@ -15,7 +15,7 @@ from urllib.request import Request
 import pytest
 
 from recognition.inference.pack.declaration import PackError, load_pack
-from recognition.inference.pack.specs import DownloadedFile
+from recognition.inference.pack.files import DownloadedFile
 from recognition.packs.downloads import DownloadError
 from recognition.packs.transfer import Patience, TransferError, _SafeRedirects
 from tests.support.patience import PATIENCE, wait_until

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import ModelPack, load_pack
-from recognition.inference.pack.specs import Archive, DownloadedFile, WeightFile
+from recognition.inference.pack.files import Archive, DownloadedFile, WeightFile
 from recognition.packs import downloads
 from recognition.packs.transfer import Patience
 
@@ -31,7 +31,7 @@ KEPT = f"det_500m-{digest(DATA)[:12]}.onnx"
 def declared(
     *urls: str, data: bytes = DATA, name: str = NAME, archive: Archive | None = None
 ) -> DownloadedFile:
-    return DownloadedFile(name, "test", digest(data), len(data), urls, archive)
+    return DownloadedFile(name, "test", len(data), digest(data), urls, archive)
 
 
 def pack_of(detector: WeightFile, recogniser: WeightFile | None = None) -> ModelPack:

@@ -170,7 +170,7 @@ def test_the_packs_for_tests(name: str) -> None:
         (put("attributes.decoder", "deepface"), "attributes.decoder must be one of"),
         (put("detector.weights.file", "../a.onnx"), "must be a file name without folders"),
         (put("recogniser.weights", "a.onnx"), "pack.recogniser.weights must be a mapping"),
-        (drop("recogniser.weights.sha256"), "pack.recogniser.weights lacks sha256"),
+        (drop("recogniser.weights.sha256"), "arcface_mobilefacenet_512.onnx: sha256 must be"),
     ],
 )
 def test_what_is_wrong_with_other_networks(tmp_path: Path, change: Change, place: str) -> None:
@@ -180,3 +180,56 @@ def test_what_is_wrong_with_other_networks(tmp_path: Path, change: Change, place
     (tmp_path / "scrfd-arcface" / "pack.yaml").write_text(yaml.safe_dump(raw))
     with pytest.raises(PackError, match=place):
         load_pack(tmp_path / "scrfd-arcface")
+
+
+# --- the pack that is whole, and free for every use -----------------------------------------------
+
+PERMISSIVE = PROJECT / "ml_models" / "permissive"
+XML = "attributes.weights.source.xml"
+
+
+def test_permissive() -> None:
+    pack = load_pack(PERMISSIVE)
+    assert pack.head_pose and pack.eyes and pack.liveness and not pack.terms
+    assert [weights.file for weights in pack.weight_files()] == [
+        *("detector.onnx", "recogniser.onnx", "head_pose.onnx", "open-closed-eye.onnx"),
+        "facenox_minifas_v2se_9820.onnx",
+    ]
+    assert [weights.file for weights in pack.optional_files()] == ["age_gender.onnx"]
+
+
+def test_the_page_of_licences_names_each_file_of_permissive() -> None:
+    pack = load_pack(PERMISSIVE)
+    page = (PROJECT / "docs" / "licences.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for weights in [*pack.weight_files(), *pack.optional_files()]:
+        for part in weights.parts:
+            (row,) = (row for row in rows if f"`{Path(part.file).stem}." in row)
+            assert Path(part.file).suffix in row
+            assert f"| {part.licence} |" in row
+            assert part.urls
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (put(f"{XML}.sha384", "0" * 64), "sha256 must be 64 hexadecimal digits, or sha384 96"),
+        (put(f"{XML}.sha256", "0" * 96), "sha256 must be 64 hexadecimal digits, or sha384 96"),
+        (drop(f"{XML}.sha384"), "age-gender-recognition-retail-0013.xml: sha256 must be"),
+        (put(f"{XML}.file", "../a.xml"), "'../a.xml' must be a file name without folders"),
+        (drop("recogniser.weights.source.bin"), "recogniser.weights.source lacks bin"),
+        (drop("recogniser.weights.source.bin.bytes"), "recogniser.weights.source.bin lacks bytes"),
+        (put("detector.weights.source.fixed_size", "a.onnx"), "fixed_size must be a mapping"),
+        (put("liveness.crop", "round"), "liveness.crop must be one of shifted, reflected"),
+        (put("attributes.optional", "yes"), "attributes.optional must be bool"),
+        (drop("head_pose.outputs.pitch"), "head_pose.outputs lacks pitch"),
+        (drop("eyes.open_class"), "eyes lacks open_class"),
+    ],
+)
+def test_what_is_wrong_with_permissive(tmp_path: Path, change: Change, place: str) -> None:
+    raw = yaml.safe_load((PERMISSIVE / "pack.yaml").read_text())
+    change(raw)
+    (tmp_path / "permissive").mkdir()
+    (tmp_path / "permissive" / "pack.yaml").write_text(yaml.safe_dump(raw))
+    with pytest.raises(PackError, match=place):
+        load_pack(tmp_path / "permissive")

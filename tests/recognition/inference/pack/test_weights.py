@@ -9,9 +9,9 @@ from typing import IO
 
 import pytest
 
-from recognition.inference.pack import weights
+from recognition.inference.pack import conversion
 from recognition.inference.pack.declaration import ModelPack, PackError, load_pack
-from recognition.inference.pack.specs import DownloadedFile
+from recognition.inference.pack.files import DownloadedFile
 from recognition.inference.pack.weights import is_prepared, weight_path
 from recognition.packs.downloads import DownloadError, pull
 from tests.support.patience import PATIENCE
@@ -22,7 +22,7 @@ PREPARE = """
 import sys, time
 from pathlib import Path
 from recognition.packs import downloads
-from recognition.inference.pack import weights
+from recognition.inference.pack import conversion
 from recognition.inference.pack.declaration import load_pack
 
 def slowly(data, file, name):
@@ -31,7 +31,7 @@ def slowly(data, file, name):
     time.sleep(0.2)
     file.write(data[1000:])
 
-weights._CONVERTERS = dict.fromkeys(weights._CONVERTERS, slowly)
+conversion.CONVERTERS = dict.fromkeys(conversion.CONVERTERS, slowly)
 print("ready", flush=True)
 sys.stdin.readline()
 downloads.pull(load_pack(Path("ml_models/dlib")), Path(sys.argv[1]))
@@ -51,7 +51,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         file.write(data)
 
     kinds = ("dlib_network", "dlib_landmarks")
-    monkeypatch.setattr(weights, "_CONVERTERS", dict.fromkeys(kinds, copy))
+    monkeypatch.setattr(conversion, "CONVERTERS", dict.fromkeys(kinds, copy))
 
 
 def with_source(pack: ModelPack, **changes: str | int) -> ModelPack:
@@ -142,7 +142,7 @@ def test_an_interrupted_write_leaves_nothing(
         file.write(data[:1000])
         raise error
 
-    monkeypatch.setitem(weights._CONVERTERS, "dlib_network", write_half)
+    monkeypatch.setitem(conversion.CONVERTERS, "dlib_network", write_half)
     with pytest.raises(told):
         pull(pack, tmp_path)
     assert files(tmp_path) == []

@@ -1,0 +1,1 @@
+"""OpenVINO's intermediate representation (IR): reads it and converts it to ONNX."""

@@ -1,0 +1,125 @@
+"""The dataclasses of pack.yaml about files: where they come from, what they must be."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What a file must have; `value` is in hexadecimal digits."""
+
+    algorithm: Literal["sha256", "sha384"]
+    value: str
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip file with a weight file inside, as `member`."""
+
+    urls: tuple[str, ...]
+    sha256: str
+    bytes: int
+    member: str
+
+    @property
+    def file(self) -> str:
+        """The archive's name in a folder or on a mirror."""
+        return self.urls[0].rpartition("/")[2]
+
+    @property
+    def digest(self) -> Digest:
+        return Digest("sha256", self.sha256)
+
+
+@dataclass(frozen=True)
+class DownloadedFile:
+    """A file fetched from `urls`, in this order, or from `archive`; or given in a folder.
+
+    It has `sha256`, or where its authors publish only that, `sha384`.
+    """
+
+    file: str
+    licence: str
+    bytes: int
+    sha256: str = ""
+    urls: tuple[str, ...] = ()
+    archive: Archive | None = None
+    sha384: str = ""
+
+    @property
+    def digest(self) -> Digest:
+        return Digest("sha256", self.sha256) if self.sha256 else Digest("sha384", self.sha384)
+
+    @property
+    def parts(self) -> "tuple[DownloadedFile, ...]":
+        return (self,)
+
+
+@dataclass(frozen=True)
+class PackageSource:
+    """A file in an installed Python package, and the conversion that it needs."""
+
+    package: str
+    path: str
+    sha256: str
+    bytes: int
+    convert: Literal["dlib_network", "dlib_landmarks"]
+
+    @property
+    def mark(self) -> str:
+        return self.sha256[:12]
+
+    @property
+    def parts(self) -> tuple[DownloadedFile, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class IrSource:
+    """A network in OpenVINO's format: its layers in xml, and their values."""
+
+    xml: DownloadedFile
+    bin: DownloadedFile
+
+    @property
+    def mark(self) -> str:
+        return f"{self.xml.digest.value[:12]}-{self.bin.digest.value[:12]}"
+
+    @property
+    def parts(self) -> tuple[DownloadedFile, ...]:
+        return (self.xml, self.bin)
+
+
+@dataclass(frozen=True)
+class FixedSizeSource:
+    """An ONNX network that was exported for one size of picture, and works for all."""
+
+    fixed_size: DownloadedFile
+
+    @property
+    def mark(self) -> str:
+        return self.fixed_size.digest.value[:12]
+
+    @property
+    def parts(self) -> tuple[DownloadedFile, ...]:
+        return (self.fixed_size,)
+
+
+Source = PackageSource | IrSource | FixedSizeSource
+
+
+@dataclass(frozen=True)
+class ConvertedFile:
+    """A file of this name that is made from a file of an installed package, or from others."""
+
+    file: str
+    licence: str
+    source: Source
+
+    @property
+    def parts(self) -> tuple[DownloadedFile, ...]:
+        """The files that have to be fetched for it."""
+        return self.source.parts
+
+
+WeightFile = ConvertedFile | DownloadedFile
