@@ -13,7 +13,6 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import Count, F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils.text import capfirst
 from django_q.models import Failure, OrmQ, Schedule, Success
 
@@ -75,13 +74,11 @@ class Rows(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        act, row = None, self.get_object(request, unquote(object_id))
-        for name in self.get_actions(request) if row else ():
-            address = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
-            act = {"name": name, "words": self.button(row), "address": address}
+        row = self.get_object(request, unquote(object_id))
         context = {
             "title": capfirst(str(self.opts.verbose_name)),
-            "act": act if act and act["words"] else None,
+            "acts": self.actions,
+            "button": self.button(row) if row and self.has_act_permission(request) else "",
             **(extra_context or {}),
         }
         return super().change_view(request, object_id, form_url, context)

@@ -1,25 +1,29 @@
 """The tasks that django-q2 calls, without arguments: it would pickle them into the database."""
 
 import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from django.conf import settings
+from django.db import connection
 
 from batch.jobs import work as working
-from batch.queue import threads
 from batch.webhooks import callbacks
 from recognition.privacy.keeping import retention_rules
 
 logger = logging.getLogger(__name__)
 
+_LOOK = 0.2  # seconds
+
 
 def work() -> None:
     # While one item waits for the database, another one is computed.
-    threads.run(settings.FACESVC_TASK_THREADS, working.work)
+    in_threads(settings.FACESVC_TASK_THREADS, working.work)
 
 
 def deliver() -> None:
     # A slow receiver of callbacks must not delay the pictures.
-    threads.run(callbacks.THREADS, callbacks.deliver_due, waiting=working.work)
+    in_threads(callbacks.THREADS, callbacks.deliver_due, waiting=working.work)
     callbacks.call_if_due()
 
 
@@ -31,3 +35,25 @@ def purge() -> None:
     """Like `manage.py purge`, but keeps the templates of former models: their deletion is final."""
     for rule in retention_rules():
         logger.info(rule())
+
+
+def in_threads(
+    count: int, task: Callable[[], object], waiting: Callable[[], object] = bool
+) -> None:
+    """Run one function in several threads, each with its own database connection.
+
+    Until all are done, this thread calls `waiting` again and again.
+    """
+    with ThreadPoolExecutor(count) as threads:
+        running = [threads.submit(_one, task) for _ in range(count)]
+        while wait(running, timeout=_LOOK).not_done:
+            waiting()
+        for each in running:
+            each.result()
+
+
+def _one(task: Callable[[], object]) -> None:
+    try:
+        task()
+    finally:
+        connection.close()  # of this thread

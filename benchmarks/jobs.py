@@ -84,7 +84,7 @@ def measure(threads: int, photos: int, rounds: int) -> dict[str, float]:
 
 
 def _loop(threads: int, photos: int, task: Callable[[], object]) -> float:
-    from batch.queue import threads as many
+    from batch import tasks
 
     left = iter(range(photos))
 
@@ -93,7 +93,7 @@ def _loop(threads: int, photos: int, task: Callable[[], object]) -> float:
             task()
 
     begin = time.monotonic()
-    many.run(threads, until_none_is_left)
+    tasks.in_threads(threads, until_none_is_left)
     return time.monotonic() - begin
 
 

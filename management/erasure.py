@@ -71,7 +71,9 @@ def _erase(actor: str, user_id: UUID) -> Receipt:
     if is_new:
         del removed["users"]
     if not removed:
-        return _former_receipt(user_id)
+        if receipt := receipt_of(user_id):
+            return receipt
+        raise people.not_found(user_id)
     details: dict[str, Any] = {"receipt_id": _new_receipt_id(), "removed": removed}
     for former in gone.person.ids[1:]:
         # A backup of before the merge still has them: see facesvc.backup.
@@ -90,13 +92,6 @@ def _named(counts: Mapping[str, int]) -> dict[str, int]:
         name = "users" if model is User else str(model._meta.verbose_name_plural)
         named[name.lower().replace(" ", "_")] += count
     return dict(sorted((+named).items()))
-
-
-def _former_receipt(user_id: UUID) -> Receipt:
-    former = receipt_of(user_id)
-    if former is None:
-        raise people.not_found(user_id)
-    return former
 
 
 def receipt_of(user_id: UUID) -> Receipt | None:

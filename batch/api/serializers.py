@@ -1,10 +1,12 @@
 """Request bodies of the batch endpoints."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.utils import html
 
@@ -113,7 +115,8 @@ class BatchRequest(StrictSerializer):
         return super().to_internal_value(data)
 
     def validate_images(self, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if twice := sorted(_repeated(image["image_id"] for image in images)):
+        counts = Counter(image["image_id"] for image in images)
+        if twice := sorted(name for name, count in counts.items() if count > 1):
             message = f"image_id is not unique: {', '.join(twice)[:200]}."
             if html.is_html_input(self.initial_data):
                 message += ' Give files of the same name others: `items=[{"image_id": "a"}, ...]`.'
@@ -174,6 +177,38 @@ def _from_form(data: Any, *, required: str) -> dict[str, Any]:
     return {**others, "images": images}
 
 
-def _repeated(names: Iterable[str]) -> set[str]:
-    seen: set[str] = set()
-    return {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value]
+# --- forms, for the API description alone ---------------------------------------------------------
+
+
+@extend_schema_field({"type": "string", "format": "binary"})
+class UploadField(serializers.FileField):
+    pass
+
+
+@extend_schema_field({"type": "string", "format": "json"})
+class JsonText(serializers.CharField):
+    pass
+
+
+class BatchIdentifyForm(StrictSerializer):
+    """The fields of JSON, the objects among them as JSON texts, and the pictures as files."""
+
+    images = serializers.ListField(child=UploadField(), min_length=1)
+    items = serializers.CharField(
+        required=False,
+        help_text='A JSON list, in the files\' order: `[{"image_id": "a"}]`. Left out, the names '
+        "of the files are their ids.",
+    )
+    on_behalf_of = serializers.UUIDField(required=False)
+    faces = serializers.ChoiceField(["all", "largest"], required=False)
+    search_scope = JsonText(required=False, help_text="A JSON object, as text.")
+    metadata = JsonText(required=False, help_text="A JSON object, as text.")
+    processing_options = JsonText(required=False, help_text='A JSON object: `{"async": true}`.')
+
+
+class BatchRegisterForm(StrictSerializer):
+    """The pictures as files, and in their order what is said of each."""
+
+    images = serializers.ListField(child=UploadField(), min_length=1)
+    items = serializers.CharField(help_text='A JSON list: `[{"user_id": "..."}]`.')
+    processing_options = JsonText(required=False, help_text="A JSON object, as text.")

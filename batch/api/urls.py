@@ -1,17 +1,12 @@
 from django.urls import register_converter
+from django.urls.converters import StringConverter
 
 from batch.api import views
 from recognition.api import service_view
 
 
-class JobIdConverter:
+class JobIdConverter(StringConverter):
     regex = "job_[0-9a-f]{16}"
-
-    def to_python(self, value: str) -> str:
-        return value
-
-    def to_url(self, value: str) -> str:
-        return value
 
 
 register_converter(JobIdConverter, "job_id")

@@ -1,8 +1,10 @@
 """Answers a batch without a job: every result in one answer; nothing is stored."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from threading import BoundedSemaphore
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ from recognition.processes.slots import OverloadedError
 
 # A process has few threads for all requests, and a batch takes its own for seconds.
 _room = BoundedSemaphore(2)
+_COUNTED = (ItemState.SUCCESS, ItemState.ERROR, ItemState.SKIPPED)
 
 
 class Result(NamedTuple):
@@ -33,25 +36,10 @@ class Done(NamedTuple):
 
     status: Status
     results: list[Result]
-
-    @property
-    def total(self) -> int:
-        return len(self.results)
-
-    @property
-    def succeeded(self) -> int:
-        return self._count(ItemState.SUCCESS)
-
-    @property
-    def failed(self) -> int:
-        return self._count(ItemState.ERROR)
-
-    @property
-    def skipped(self) -> int:
-        return self._count(ItemState.SKIPPED)
-
-    def _count(self, state: ItemState) -> int:
-        return sum(result.state == state for result in self.results)
+    total: int
+    succeeded: int
+    failed: int
+    skipped: int
 
 
 def answer(
@@ -66,41 +54,50 @@ def answer(
     if not _room.acquire(blocking=False):
         message = "Other batches are being answered; try again, or with `async`: true."
         raise ServiceError("unavailable", message)
+    work = partial(_outcome, caller, kind, options)
     try:
         with face_budget.postponed(verbs.scope_of(caller, options).viewer):
-            return _answer(caller, kind, options, items, has_client)
+            outcomes = [*_outcomes(work, items, has_client, is_service=caller.is_service)]
     finally:
         _room.release()
+    done, undone = items[: len(outcomes)], items[len(outcomes) :]
+    results = [
+        Result(item.image_id, outcome.state, outcome.result)
+        for item, outcome in zip(done, outcomes, strict=True)
+    ]
+    results += [Result(item.image_id, ItemState.SKIPPED, None) for item in undone]
+    status = Status.TIMED_OUT if undone else Status.COMPLETED
+    counts = Counter(result.state for result in results)
+    return Done(status, results, len(results), *(counts[state] for state in _COUNTED))
 
 
-def _answer(
-    caller: Caller,
-    kind: Kind,
-    options: Json,
+def _outcomes(
+    work: Callable[[NewItem], ItemResult],
     items: Sequence[NewItem],
     has_client: Callable[[], bool],
-) -> Done:
+    *,
+    is_service: bool,
+) -> Iterator[ItemResult]:
+    """The outcomes until the time is over. Raises OverloadedError for the first picture only.
+
+    The first picture waits for a slot as any request does. The others may do so until the time is
+    over: there are few batches at once.
+    """
     end = time.monotonic() + settings.FACESVC_BATCH_AT_ONCE_SECONDS
-    results: list[Result] = []
-    for item in items:
-        # The first picture waits for a slot as any request does. The others may do so until the
-        # time is over: there are few batches at once.
+    for place, item in enumerate(items):
         left = end - time.monotonic()
         if left < 0 or not has_client():
-            break
-        if results and not caller.is_service:
+            return
+        if place and not is_service:
             time.sleep(2 * capacity.LOOK_SECONDS)  # a single picture of the user goes first
         try:
-            with capacity.waiting(left) if results else nullcontext():
-                outcome = _outcome(caller, kind, options, item)
+            with capacity.waiting(left) if place else nullcontext():
+                outcome = work(item)
         except OverloadedError:
-            if not results:
+            if not place:
                 raise
-            break
-        results.append(Result(item.image_id, outcome.state, outcome.result))
-    undone = items[len(results) :]
-    results += [Result(item.image_id, ItemState.SKIPPED, None) for item in undone]
-    return Done(Status.TIMED_OUT if undone else Status.COMPLETED, results)
+            return
+        yield outcome
 
 
 def _outcome(caller: Caller, kind: Kind, options: Json, item: NewItem) -> ItemResult:

@@ -9,17 +9,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
-from batch.models import (
-    DeliveryState,
-    WebhookAttempt,
-    WebhookDelivery,
-    WebhookEndpoint,
-)
+from batch.models import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from batch.queue import queueing
 from batch.webhooks import addresses, signing
 from batch.webhooks.addresses import RefusedError
@@ -74,31 +69,23 @@ def queue(job: Any) -> None:
     # Locked: a 410 that another callback gets at this moment comes before or after.
     endpoints = WebhookEndpoint.objects.select_for_update(no_key=True)
     endpoint, _ = endpoints.get_or_create(client=job.subject, url=job.callback_url)
+    delivery = WebhookDelivery(job=job, endpoint=endpoint, body=_body(job))
     if endpoint.disabled_at:
-        WebhookDelivery.objects.create(
-            job=job, endpoint=endpoint, body=_body(job), state=DeliveryState.STOPPED
-        )
-        return
-    WebhookDelivery.objects.create(
-        job=job, endpoint=endpoint, body=_body(job), next_attempt_at=timezone.now()
-    )
+        delivery.state = DeliveryState.STOPPED
+    else:
+        delivery.next_attempt_at = timezone.now()
+    delivery.save()
     call_if_due()
 
 
 def _body(job: Any) -> str:
     path = reverse("batch-job-results", kwargs={"job_id": job.job_id})
+    shown = ("job_id", "status", "total", "succeeded", "failed", "skipped")
+    data = {name: getattr(job, name) for name in shown}
     body = {
         "type": f"batch.{job.status}",
         "timestamp": job.finished_at.isoformat().replace("+00:00", "Z"),
-        "data": {
-            "job_id": job.job_id,
-            "status": job.status,
-            "total": job.total,
-            "succeeded": job.succeeded,
-            "failed": job.failed,
-            "skipped": job.skipped,
-            "results_url": settings.FACESVC_PUBLIC_URL + path,
-        },
+        "data": {**data, "results_url": settings.FACESVC_PUBLIC_URL + path},
     }
     return json.dumps(body)
 
@@ -186,13 +173,10 @@ def _judge(delivery: WebhookDelivery, status: int | None) -> None:
     if status is not None and 200 <= status < 300:
         mine.update(state=DeliveryState.DELIVERED, next_attempt_at=None)
     elif status == _GONE:
-        mine.exclude(state=DeliveryState.DELIVERED).update(
-            state=DeliveryState.STOPPED, next_attempt_at=None
-        )
-        others = WebhookDelivery.objects.filter(endpoint=delivery.endpoint_id)
-        others.filter(state=DeliveryState.PENDING).update(
-            state=DeliveryState.STOPPED, next_attempt_at=None
-        )
+        pending = Q(endpoint=delivery.endpoint_id, state=DeliveryState.PENDING)
+        dead = Q(pk=delivery.pk, state=DeliveryState.DEAD)  # this was its last try
+        stopped = WebhookDelivery.objects.filter(pending | dead)
+        stopped.update(state=DeliveryState.STOPPED, next_attempt_at=None)
 
 
 @transaction.atomic

@@ -1,12 +1,12 @@
 """The page of the active model: what its scores mean, its templates, how to change the model."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
 from django.db.models import Sum
 
 from recognition.admin.kit import link
-from recognition.inference.pack.declaration import Calibration, ModelPack, PackError
+from recognition.inference.pack.declaration import Calibration, PackError
 from recognition.models import Face, GalleryCount, User
 from recognition.packs import catalogue, engine, protection, thresholds
 from recognition.packs.catalogue import Entry
@@ -46,29 +46,8 @@ class Lacking:
     has_more_people: bool
 
 
-@dataclass(frozen=True)
-class Other:
-    """A pack that could become active, and the commands for it."""
-
-    entry: Entry
-    commands: list[str]
-
-
-@dataclass(frozen=True)
-class Page:
-    name: str
-    activated_at: datetime
-    is_protected: bool
-    problem: str  # why the rest is not known; empty when it is
-    pack: ModelPack | None
-    calibration: Calibration | None
-    levels: list[MatchLevel]
-    versions: list[Version]
-    lacking: Lacking
-    others: list[Other]
-
-
-def page() -> Page:
+def page() -> dict[str, Any]:
+    """What `operators/model.html` shows. `problem` says why the rest is not known."""
     row = engine.active_model()
     pack, calibration, problem = None, None, ""
     try:
@@ -77,18 +56,18 @@ def page() -> Page:
     except PackError as error:
         problem = str(error)
     version = engine.version_of(pack, row.template_key) if pack else ""
-    return Page(
-        name=row.pack,
-        activated_at=row.activated_at,
-        is_protected=row.template_key != protection.NO_KEY,
-        problem=problem,
-        pack=pack,
-        calibration=calibration,
-        levels=_levels(calibration) if calibration else [],
-        versions=_versions(version),
-        lacking=_lacking(),
-        others=[_other(entry) for entry in catalogue.entries() if not entry.active],
-    )
+    return {
+        "name": row.pack,
+        "activated_at": row.activated_at,
+        "is_protected": row.template_key != protection.NO_KEY,
+        "problem": problem,
+        "pack": pack,
+        "calibration": calibration,
+        "levels": _levels(calibration) if calibration else [],
+        "versions": _versions(version),
+        "lacking": _lacking(),
+        "others": [(each, _commands(each)) for each in catalogue.entries() if not each.active],
+    }
 
 
 def _levels(calibration: Calibration) -> list[MatchLevel]:
@@ -134,10 +113,11 @@ def _lacking() -> Lacking:
     )
 
 
-def _other(entry: Entry) -> Other:
+def _commands(entry: Entry) -> list[str]:
+    """The commands that make this pack the active one."""
     name = entry.pack.name
     accept = " --accept-license" if entry.pack.terms else ""
     pull = [] if entry.prepared else [f"manage.py models pull {name}{accept}"]
     measure = [] if entry.calibrated else [f"manage.py calibrate FOLDER --pack {name}"]
     change = [f"manage.py reembed --pack {name}", f"manage.py models activate {name}"]
-    return Other(entry, [*pull, *measure, *change])
+    return [*pull, *measure, *change]

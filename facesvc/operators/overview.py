@@ -7,6 +7,7 @@ up to `MOST` in partial indexes that hold nothing else.
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from django.db.models import Model, QuerySet
@@ -42,105 +43,61 @@ class Need:
 
 
 def needs(operator: Any) -> list[Need]:
+    need = partial(_need, operator)
+    underway = partial(need, is_for_you=False)
     return [
-        Need(
-            found.name,
-            _up_to_most(found.rows),
-            found.words,
-            found.address if operator.has_perm(found.permission) else "",
-            found.is_for_you,
-        )
-        for found in _looks()
-    ]
-
-
-def _up_to_most(rows: "QuerySet[Any]") -> int:
-    return len(rows.order_by().values_list("pk", flat=True)[: MOST + 1])
-
-
-@dataclass(frozen=True)
-class _Look:
-    """The rows of a need, which an index finds, and the query of the list that shows them."""
-
-    name: str
-    rows: "QuerySet[Any]"
-    words: str
-    query: str = ""
-    shown_as: type[Model] | None = None  # the model of the list, if it is another one
-    is_for_you: bool = True
-
-    @property
-    def _page(self) -> type[Model]:
-        return self.shown_as or self.rows.model
-
-    @property
-    def permission(self) -> str:
-        return f"{self._page._meta.app_label}.view_{self._page._meta.model_name}"
-
-    @property
-    def address(self) -> str:
-        options = self._page._meta
-        name = f"admin:{options.app_label}_{options.model_name}_changelist"
-        return reverse(name) + self.query
-
-
-def _looks() -> list[_Look]:
-    return [*_for_an_operator(), *_underway()]
-
-
-def _for_an_operator() -> list[_Look]:
-    return [
-        _Look(
+        need(
             "Possible duplicates",
             PossibleDuplicate.objects.filter(state=DuplicateState.OPEN),
             "two people whose faces are so alike that you decide whether they are one",
         ),
-        _Look(
+        need(
             "Locked",
             FailureCount.objects.filter(locked_at__isnull=False),
             "sources whose attempts for a person failed 50 times, until you unlock them",
             "?locked=yes",
         ),
-        _Look(
+        need(
             "Callbacks given up",
             WebhookDelivery.objects.filter(state=DeliveryState.DEAD),
             "failed for three days; send them again when the receiver is well",
             "?state__exact=dead",
         ),
-        _Look(
+        need(
             "Addresses disabled",
             WebhookEndpoint.objects.filter(disabled_at__isnull=False),
             "answered 410 Gone and get no callbacks until you enable them",
             "?disabled=yes",
         ),
-    ]
-
-
-def _underway() -> list[_Look]:
-    return [
-        _Look(
+        underway(
             "Callbacks failing",
             WebhookDelivery.objects.filter(state=DeliveryState.PENDING, tries__gt=0),
             "failed at least once and are tried again",
             "?state__exact=pending",
-            is_for_you=False,
         ),
-        _Look(
-            "Jobs open",
-            Job.objects.unfinished(),
-            "wait or are worked on",
-            "?ended=no",
-            is_for_you=False,
-        ),
-        _Look(
-            "Pictures waiting",
-            Item.objects.pending(),
-            "of jobs, for a worker",
-            "?ended=no",
-            shown_as=Job,
-            is_for_you=False,
+        underway("Jobs open", Job.objects.unfinished(), "wait or are worked on", "?ended=no"),
+        underway(
+            "Pictures waiting", Item.objects.pending(), "of jobs, for a worker", "?ended=no", Job
         ),
     ]
+
+
+def _need(
+    operator: Any,
+    name: str,
+    rows: "QuerySet[Any]",
+    words: str,
+    query: str = "",
+    shown_as: type[Model] | None = None,
+    *,
+    is_for_you: bool = True,
+) -> Need:
+    """Counts the rows, which an index finds. `shown_as` is the model of the list, if another."""
+    page = (shown_as or rows.model)._meta
+    may_open = operator.has_perm(f"{page.app_label}.view_{page.model_name}")
+    address = reverse(f"admin:{page.app_label}_{page.model_name}_changelist") + query
+    count = len(rows.order_by().values_list("pk", flat=True)[: MOST + 1])
+    return Need(name, count, words, address if may_open else "", is_for_you)
 
 
 # --- what happened --------------------------------------------------------------------------------

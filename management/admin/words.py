@@ -36,33 +36,23 @@ def privacy(user: User) -> str:
     return _PRIVACY[user.privacy_level]
 
 
-def taggable(face: Face) -> str:
-    return _TAGGABLE[face.taggable]
-
-
 def found_by(face: Face) -> str:
     """Whether searches find the face, and who may tag it."""
     if face.suspended_at:
         return "Suspended: no search finds it"
     if not face.searchable:
         return "Not searchable: no search finds it"
-    return f"Searchable; {taggable(face)}"
+    return f"Searchable; {_TAGGABLE[face.taggable]}"
 
 
 def quality_of(face: Face) -> str:
     """The score, what it means, and what is wrong with the picture."""
     score = face.quality_score
     rank = "good" if score >= _GOOD else "usable" if score >= settings.MIN_FACE_QUALITY else "poor"
-    reasons = reasons_of(face)
-    return f"{rank} ({score:.2f})" + (f": {', '.join(reasons)}" if reasons else "")
-
-
-def reasons_of(face: Face) -> list[str]:
-    """The reasons of a low quality as at the enrolment, the worst first."""
+    # As at the enrolment, the worst first.
     known = {k: v for k, v in face.quality_components.items() if k in quality.REASONS}
-    if not known:
-        return []
-    return [spaced(reason) for reason in quality.combine(known).reasons]
+    reasons = quality.combine(known).reasons if known else ()
+    return f"{rank} ({score:.2f})" + (f": {', '.join(map(spaced, reasons))}" if reasons else "")
 
 
 def components_of(face: Face) -> list[tuple[str, float]]:

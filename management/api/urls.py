@@ -1,18 +1,12 @@
 from django.urls import path, register_converter
-from django.urls.converters import UUIDConverter
+from django.urls.converters import StringConverter, UUIDConverter
 
 from management.api import graph_views, moderation_views, people_views, views
 from recognition.api import service_view
 
 
-class FaceIdConverter:
+class FaceIdConverter(StringConverter):
     regex = "face_[0-9a-f]{12}"
-
-    def to_python(self, value: str) -> str:
-        return value
-
-    def to_url(self, value: str) -> str:
-        return value
 
 
 class AnyCaseUUIDConverter(UUIDConverter):

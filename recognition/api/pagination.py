@@ -29,12 +29,11 @@ class Pages(CursorPagination, ABC):
     `ordering` names one unique column; the position of a cursor is its value in the last row.
     """
 
-    # Names of what else a list understands in its query.
-    filters: tuple[str, ...] = ()
     page_size = 50
     max_page_size = 200
     page_size_query_param = "page_size"
 
+    # A list with filters adds theirs.
     parameters = [
         OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
         OpenApiParameter(
@@ -47,8 +46,11 @@ class Pages(CursorPagination, ABC):
         """Whether it may be a value of the ordering column."""
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
-        known = ("cursor", "page_size", *self.filters)
-        refuse_unknown(request.query_params, known)
+        refuse_unknown(request.query_params, [each.name for each in self.parameters])
+        for each in self.parameters:
+            if each.enum and request.query_params.get(each.name, each.enum[0]) not in each.enum:
+                message = f"{each.name} must be one of {', '.join(map(str, each.enum))}."
+                raise ServiceError("invalid_request", message)
         return super().paginate_queryset(queryset, request, view)
 
     def get_page_size(self, request: Request) -> int | None:

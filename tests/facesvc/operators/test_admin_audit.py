@@ -229,7 +229,7 @@ def test_the_active_model(
 def test_faces_with_a_picture_are_not_lost() -> None:
     face = make_face(make_user(OWNER), vector(0))
     FaceCrop.objects.create(face=face, sealed=b"x")
-    assert model_page.page().lacking.faces == 0
+    assert model_page.page()["lacking"].faces == 0
 
 
 def test_many_faces_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_many_faces_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_page, "_MOST_PEOPLE", 1)
     for user in (make_user(OWNER), make_user(FRIEND)):
         make_face(user, vector(0))
-    lacking = model_page.page().lacking
+    lacking = model_page.page()["lacking"]
     assert (lacking.faces, lacking.is_cut, lacking.has_more_people) == (1, True, True)
     assert len(lacking.people) == 1
 
