@@ -11,7 +11,7 @@ from typing import Any
 import django_q.admin  # noqa: F401
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 from django_q.models import Failure, OrmQ, Schedule, Success
@@ -215,19 +215,15 @@ class WebhookDeliveryAdmin(Rows):
     def button(self, row: WebhookDelivery) -> str:
         return "Send again"
 
-    def prepare(self, rows: list[WebhookDelivery]) -> None:
-        tries: dict[int, list[WebhookAttempt]] = {row.pk: [] for row in rows}
-        for attempt in WebhookAttempt.objects.filter(delivery__in=list(tries)).order_by("pk"):
-            tries[attempt.delivery_id].append(attempt)
-        for row in rows:
-            row.all_tries = tries[row.pk]  # type: ignore[attr-defined]
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookDelivery]:
+        tries = WebhookAttempt.objects.order_by("pk")
+        return super().get_queryset(request).prefetch_related(Prefetch("attempts", tries))
 
     @admin.display(description="tries")
-    def shown_tries(self, delivery: Any) -> str:
+    def shown_tries(self, delivery: WebhookDelivery) -> str:
         """All tries, including those before a replay, which starts the count again."""
-        if not delivery.all_tries:
-            return "none yet"
-        return f"{len(delivery.all_tries)}, the last one: {_outcome(delivery.all_tries[-1])}"
+        tries = list(delivery.attempts.all())
+        return f"{len(tries)}, the last one: {_outcome(tries[-1])}" if tries else "none yet"
 
     @admin.action(description="Send the selected callbacks again", permissions=["act"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:

@@ -10,18 +10,11 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from management.operations import user_of
 from recognition import audit, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import Group, Membership, locks
 from recognition.models.graph import is_group_name
-
-
-def all_groups(caller: Caller) -> QuerySet[Group]:
-    """Raises service_only."""
-    caller.require_service()
-    return Group.objects.all()
 
 
 def group_of(caller: Caller, name: str) -> Group:
@@ -47,12 +40,6 @@ def membership_of(caller: Caller, name: str, user_id: UUID) -> Membership:
     if membership is None:
         raise _not_a_member()
     return membership
-
-
-def groups_of(caller: Caller, user_id: UUID) -> QuerySet[Membership]:
-    """Raises user_not_found."""
-    user = user_of(caller, user_id)
-    return Membership.objects.filter(user=user).select_related("group")
 
 
 @transaction.atomic

@@ -18,6 +18,7 @@ from recognition.errors import ServiceError
 from recognition.models import (
     Attempt,
     Face,
+    FailureCount,
     Friendship,
     Membership,
     MergedUser,
@@ -62,7 +63,6 @@ ON CONFLICT (user_id, source) DO UPDATE SET
     locked_at = coalesce(kept.locked_at, excluded.locked_at),
     last_failure_at = greatest(kept.last_failure_at, excluded.last_failure_at)
 """
-_REMOVE_FAILURES = "DELETE FROM recognition_failurecount WHERE user_id = %(was)s"
 # Deleted without the receiver of pre_delete, which would erase what was moved.
 _REMOVE_USER = "DELETE FROM recognition_user WHERE id = %(was)s"
 
@@ -132,7 +132,7 @@ def _hand_over_history(was: UUID, into: UUID) -> None:
         model._default_manager.filter(user=was).update(**named, **{column: by_name})
     RecentProbe.objects.filter(user=was).update(**named)
     _execute(_FAILURES, was=was, into=into)
-    _execute(_REMOVE_FAILURES, was=was)
+    FailureCount.objects.filter(user=was).delete()
 
 
 def _execute(statement: str, **values: Any) -> int:

@@ -62,12 +62,6 @@ def user_of(caller: Caller, user_id: UUID) -> User:
     return user
 
 
-def all_users(caller: Caller) -> QuerySet[User]:
-    """Raises service_only."""
-    caller.require_service()
-    return User.objects.all()
-
-
 @transaction.atomic
 def change_face(*, caller: Caller, face_id: str, changes: Mapping[str, Any]) -> Face:
     """Change face_group, metadata and privacy_settings; a missing field stays as it is."""

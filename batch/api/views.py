@@ -21,7 +21,7 @@ from batch.api.serializers import (
 from batch.jobs import at_once, jobs, verbs
 from batch.jobs.jobs import NewItem
 from batch.models import Item, Job, Kind, Status
-from batch.webhooks import callbacks
+from batch.webhooks import addresses
 from recognition.api.idempotency import idempotent
 from recognition.api.pagination import NewestFirst
 from recognition.api.serializers import refuse_unknown
@@ -40,12 +40,10 @@ class BatchViewSet(ServiceViewSet):
     is_batch = True
 
     def max_body_bytes(self) -> int:
-        limit: int = settings.MAX_BATCH_BYTES
-        return limit
+        return int(settings.MAX_BATCH_BYTES)
 
     def max_other_bytes(self) -> int:
-        room: int = settings.BODY_ROOM_BYTES + settings.MAX_BATCH_SIZE * MOST_OF_EACH
-        return room
+        return int(settings.BODY_ROOM_BYTES + settings.MAX_BATCH_SIZE * MOST_OF_EACH)
 
     def forget_body(self) -> None:
         super().forget_body()
@@ -58,7 +56,7 @@ class BatchViewSet(ServiceViewSet):
         self.read = self.fields(self.body)
         self.callback_url = self.read["processing_options"].get("callback_url", "")
         if self.callback_url:
-            callbacks.require_allowed(self.callback_url)
+            addresses.check(self.callback_url)
 
     def submit(self, kind: Kind, options: verbs.Json, items: list[NewItem]) -> Response:
         job = jobs.submit(

@@ -60,9 +60,9 @@ def submit(
 ) -> Job:
     """Accept a batch; returns the job with its counts.
 
-    The caller has checked the callback's address with `webhooks.require_allowed`, which may take
-    seconds: too long for a transaction. Raises encryption_not_set_up, unavailable,
-    invalid_callback_url (the address was stopped).
+    The caller has checked the callback's address with `addresses.check`, which may take seconds:
+    too long for a transaction. Raises encryption_not_set_up, unavailable, invalid_callback_url (the
+    address was stopped).
     """
     if not sealing.is_possible():
         message = "Pictures that wait are encrypted: the server needs FACESVC_CROP_KEYS."

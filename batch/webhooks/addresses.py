@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from recognition.errors import ServiceError
 from recognition.outbound.exchange import DEFAULT_PORTS, Target, addresses_of, path_of
 
 _MAX_LENGTH = 2000
@@ -27,12 +28,18 @@ _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _METADATA = {IPv4Address("168.63.129.16")}
 
 
-class RefusedError(Exception):
+class RefusedError(ServiceError):
     """A callback must not or cannot go there; the message is for the caller."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("invalid_callback_url", message)
 
 
 def check(url: str) -> Target:
-    """Parse, resolve and judge an address. Raises RefusedError; nothing is sent but to the DNS."""
+    """Parse, resolve and judge an address. Raises RefusedError; nothing is sent but to the DNS.
+
+    It takes seconds if a name server does.
+    """
     scheme, host, port, path = _parse(url)
     allowed = {entry.lower() for entry in settings.WEBHOOK_ALLOWED_HOSTS}
     listed_with_port = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

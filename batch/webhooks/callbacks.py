@@ -49,14 +49,6 @@ _LOST_AFTER = timedelta(seconds=3 * TOTAL_SECONDS)
 _GONE = 410
 
 
-def require_allowed(url: str) -> None:
-    """Raises invalid_callback_url. Takes seconds if a name server does."""
-    try:
-        addresses.check(url)
-    except RefusedError as error:
-        raise ServiceError("invalid_callback_url", str(error)) from None
-
-
 def require_enabled(client: str, url: str) -> None:
     """Raises invalid_callback_url."""
     if WebhookEndpoint.objects.filter(client=client, url=url, disabled_at__isnull=False).exists():

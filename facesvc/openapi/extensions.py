@@ -26,18 +26,6 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         }
 
 
-class PictureScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
-    target_class = "recognition.api.serializers.PictureField"
-    match_subclasses = True
-
-    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Schema:
-        return {
-            "type": "string",
-            "contentEncoding": "base64",
-            "description": "JPEG, PNG, WebP or BMP, as base64 or as a data URI.",
-        }
-
-
 class TextScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     target_class = "recognition.api.serializers.TextField"
 

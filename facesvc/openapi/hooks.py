@@ -1,7 +1,6 @@
 """Adds to the finished API description what drf-spectacular cannot see by itself."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
@@ -60,7 +59,7 @@ def complete(result: Schema, **kwargs: Any) -> Schema:
         result["servers"].append({"url": settings.FACESVC_PUBLIC_URL})
     shapes: Schema = result["components"]["schemas"]
     shapes |= {"Metadata": _METADATA, "Failure": _ERROR}
-    for operation in _operations(result):
+    for operation in [each for at in result["paths"].values() for each in at.values()]:
         example = examples.BODIES.get(operation["operationId"])
         content: Schema = operation.get("requestBody", {}).get("content", {})
         _describe_form(content, shapes, example or {})
@@ -72,11 +71,6 @@ def complete(result: Schema, **kwargs: Any) -> Schema:
         failures = {"503": _BUSY, "default": {"description": said, "content": _FAILURE}}
         operation["responses"] |= failures
     return result
-
-
-def _operations(result: Schema) -> Iterator[Schema]:
-    for operations in result["paths"].values():
-        yield from operations.values()
 
 
 def _describe_path(operation: Schema) -> None:

@@ -1,6 +1,5 @@
 """The page of the active model: what its scores mean, its templates, how to change the model."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Sum
@@ -15,35 +14,6 @@ from recognition.packs.scores import ScoreScale
 # Count faces without a kept picture up to this number; every face may be one.
 _MOST_FACES = 1000
 _MOST_PEOPLE = 20
-
-
-@dataclass(frozen=True)
-class MatchLevel:
-    """One of the verification levels, and what a match at it means."""
-
-    name: str
-    confidence: float
-    similarity: float
-    one_in: int  # one of so many strangers is accepted as the person
-    is_extrapolated: bool
-
-
-@dataclass(frozen=True)
-class Version:
-    name: str
-    templates: int
-    shown: int  # can be found by somebody
-    is_active: bool
-
-
-@dataclass(frozen=True)
-class Lacking:
-    """Faces without a kept picture, from which no other model can make a template."""
-
-    faces: int
-    people: list[str]  # links
-    is_cut: bool
-    has_more_people: bool
 
 
 def page() -> dict[str, Any]:
@@ -70,47 +40,54 @@ def page() -> dict[str, Any]:
     }
 
 
-def _levels(calibration: Calibration) -> list[MatchLevel]:
+def _levels(calibration: Calibration) -> list[dict[str, Any]]:
+    """The verification levels, and what a match at each means: one stranger in so many has it."""
     scores, levels = ScoreScale(calibration), []
     for name in thresholds.LEVELS:
         confidence = thresholds.level_confidence(name)
         cosine = scores.cosine_of_confidence(confidence)
-        levels.append(
-            MatchLevel(
-                name,
-                confidence,
-                round(scores.similarity(cosine), 3),
-                round(1 / scores.fmr(cosine)),
-                scores.is_extrapolated(cosine),
-            )
-        )
+        level = {
+            "name": name,
+            "confidence": confidence,
+            "similarity": round(scores.similarity(cosine), 3),
+            "one_in": round(1 / scores.fmr(cosine)),
+            "is_extrapolated": scores.is_extrapolated(cosine),
+        }
+        levels.append(level)
     return levels
 
 
-def _versions(active: str) -> list[Version]:
+def _versions(active: str) -> list[dict[str, Any]]:
+    """How many templates each version has, and how many of them somebody can find."""
     rows = GalleryCount.objects.order_by().values_list("embedding_version", "shown")
     sums: dict[str, dict[bool, int]] = {}
     for name, shown, count in rows.annotate(Sum("templates")):
         sums.setdefault(name, {})[shown] = count
     sums.setdefault(active, {})
     return [
-        Version(name, sum(found.values()), found.get(True, 0), name == active)
+        {
+            "name": name,
+            "templates": sum(found.values()),
+            "shown": found.get(True, 0),
+            "is_active": name == active,
+        }
         for name, found in sorted(sums.items(), key=lambda each: (each[0] != active, each[0]))
         if name and (any(found.values()) or name == active)
     ]
 
 
-def _lacking() -> Lacking:
+def _lacking() -> dict[str, Any]:
+    """Faces without a kept picture, from which no other model can make a template."""
     faces = Face.objects.filter(crop=None).order_by()
     users = list(faces.values_list("user_id", flat=True)[: _MOST_FACES + 1])
     different = list(dict.fromkeys(users))
     people = User.objects.only("pk", "display_name").in_bulk(different[:_MOST_PEOPLE])
-    return Lacking(
-        faces=min(len(users), _MOST_FACES),
-        people=[link(user) for user in people.values()],
-        is_cut=len(users) > _MOST_FACES,
-        has_more_people=len(different) > _MOST_PEOPLE,
-    )
+    return {
+        "faces": min(len(users), _MOST_FACES),
+        "people": [link(user) for user in people.values()],
+        "is_cut": len(users) > _MOST_FACES,
+        "has_more_people": len(different) > _MOST_PEOPLE,
+    }
 
 
 def _commands(entry: Entry) -> list[str]:

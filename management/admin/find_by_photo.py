@@ -1,6 +1,6 @@
-"""The page to find people by a photo."""
+"""The moderators' search by photo, among all people, and its page."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import forms
 from django.conf import settings
@@ -9,15 +9,56 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from management.admin import person_page, pictures, words
-from management.photo_search import FoundFace, PhotoSearch, find_by_photo
+from recognition import audit
 from recognition.admin import kit
 from recognition.admin.kit import VIEW_PICTURES, actor_of
+from recognition.gallery import plans
+from recognition.gallery.search import Candidate, Gallery
+from recognition.gallery.statements import statements
+from recognition.identification import identifying
+from recognition.identification.identifying import SearchOptions, Threshold
 from recognition.inference.images import ImageError
+from recognition.inference.pipeline import DetectedFace
 from recognition.models import Face
+from recognition.packs import engine
+from recognition.packs.engine import Engine
+from recognition.packs.thresholds import BASIC
 from recognition.processes import capacity
+from recognition.processes.capacity import stage
 from recognition.processes.slots import OverloadedError
 
 _NEEDED = (VIEW_PICTURES, "recognition.view_user", "recognition.view_face")
+# The most faces of a photo that are looked up, the main one first, and people shown for each.
+_FACES, _PEOPLE = 4, 12
+
+
+class PhotoSearch(NamedTuple):
+    """The faces of a photo, each with those who resemble it, best first."""
+
+    by: Engine
+    faces: list[tuple[DetectedFace, list[Candidate]]]
+    searched: int  # templates
+    sure: Threshold  # from where on `identify` would name somebody
+
+
+def find_by_photo(*, actor: str, image: bytes) -> PhotoSearch:
+    """Everybody who resembles a face on the photo, including suspended and unsearchable people.
+
+    The photo is not kept. Raises ImageError, OverloadedError.
+    """
+    with engine.at_work() as active:
+        probes = active.embed(active.look_at(image)[:_FACES])
+    with stage("search"), statements():
+        gallery = Gallery.of_everybody(active)
+        least = active.scores.cosine_of_confidence(BASIC)
+        found = [
+            (probe, plans.nearest(gallery, active.template(probe), least=least, limit=_PEOPLE))
+            for probe in probes
+        ]
+    sure = identifying.cut(active, SearchOptions(min_confidence=BASIC), gallery.searched)
+    candidates = sum(len(alike) for _, alike in found)
+    audit.note(actor, "face.find_by_photo", faces=len(found), candidates=candidates)
+    return PhotoSearch(active, found, gallery.searched, sure)
 
 
 class PhotoForm(forms.Form):
@@ -79,35 +120,36 @@ def _page(
 
 def _groups(request: HttpRequest, found: PhotoSearch) -> list[dict[str, Any]]:
     """For each face of the photo: which one it is, and the cards of the people who resemble it."""
-    ids = [candidate.face_id for each in found.faces for candidate in each.candidates]
+    ids = [candidate.face_id for _, alike in found.faces for candidate in alike]
     faces = pictures.with_pictures(Face.objects.filter(face_id__in=ids).select_related("user"))
     known = {face.face_id: face for face in faces}
     number = len(found.faces)
     return [
         {
             "title": "The face on the photo" if number == 1 else f"Face {place} of {number}",
-            "where": _where(each),
+            "where": _where(face),
             "cards": [
                 {**card, **_similarity(found, candidate)}
-                for candidate in each.candidates
+                for candidate in alike
                 if candidate.face_id in known
                 for card in person_page.face_cards(request, [known[candidate.face_id]])
             ],
         }
-        for place, each in enumerate(found.faces, 1)
+        for place, (face, alike) in enumerate(found.faces, 1)
     ]
 
 
-def _where(each: FoundFace) -> str:
-    left, top, right, bottom = (round(float(value)) for value in each.face.box)
+def _where(face: DetectedFace) -> str:
+    left, top, right, bottom = (round(float(value)) for value in face.box)
     return f"{right - left} × {bottom - top} pixels, {left} from the left and {top} from the top"
 
 
-def _similarity(found: PhotoSearch, candidate: Any) -> dict[str, Any]:
-    strangers = found.strangers(candidate)
+def _similarity(found: PhotoSearch, candidate: Candidate) -> dict[str, Any]:
+    # So many strangers in this gallery are expected to resemble the face as much.
+    strangers = found.by.scores.fmr(candidate.cosine) * found.searched
     expected = "less than one" if strangers < 1 else f"about {strangers:,.0f}"
     return {
         "confidence": words.confidence(found.by.scores.confidence(candidate.cosine)),
-        "is_sure": found.is_sure(candidate),
+        "is_sure": candidate.cosine >= found.sure.cosine,
         "strangers": f"{expected} among the {found.searched:,} faces here",
     }

@@ -71,8 +71,7 @@ class GraphViewSet(ServiceViewSet):
     is_read_by_lines = True
 
     def max_body_bytes(self) -> int:
-        limit: int = settings.MAX_GRAPH_BYTES
-        return limit
+        return int(settings.MAX_GRAPH_BYTES)
 
     @extend_schema(
         operation_id="import_graph",

@@ -6,11 +6,12 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from management import erasure, groups, operations
+from management import erasure, operations
 from management.api import answers
 from management.serializers import FaceRequest, UserRequest
 from recognition.api.pagination import ByUser, NewestFirst
 from recognition.api.service_view import ServiceViewSet, operation
+from recognition.models import Membership, User
 from recognition.packs import catalogue
 
 
@@ -22,8 +23,8 @@ class UserViewSet(ServiceViewSet):
     @operation("list_users", "List all users", answers.UserList, pages=ByUser)
     def list(self, request: Request) -> Response:
         """All users, in the order of their ids; for services."""
-        users = operations.all_users(self.caller)
-        return self.page("users", users, answers.User.each, ByUser("id"))
+        self.caller.require_service()
+        return self.page("users", User.objects.all(), answers.User.each, ByUser("id"))
 
     @operation("get_user", "Show a user", answers.User)
     def retrieve(self, request: Request, user_id: UUID) -> Response:
@@ -66,7 +67,9 @@ class UserViewSet(ServiceViewSet):
     @action(detail=True)
     def groups(self, request: Request, user_id: UUID) -> Response:
         """The groups of one user, the newest membership first."""
-        return self.page("groups", groups.groups_of(self.caller, user_id), answers.GroupJoined.each)
+        user = operations.user_of(self.caller, user_id)
+        memberships = Membership.objects.filter(user=user).select_related("group")
+        return self.page("groups", memberships, answers.GroupJoined.each)
 
 
 class FaceViewSet(ServiceViewSet):

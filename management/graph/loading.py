@@ -50,7 +50,8 @@ def import_graph(
         _require(cursor, "user_merged", statements.MERGED_USERS, "User {} was merged into another.")
         counts["users"] = _store_users(cursor)
         counts["groups"] = _store_groups(cursor)
-        _require_known(cursor)
+        _require(cursor, "group_not_found", statements.UNKNOWN_GROUPS, "There is no group {}.")
+        _require(cursor, "user_not_found", statements.UNKNOWN_USERS, "There is no user {}.")
         # Check foreign keys after each statement; checks at the end would pile up in the server's
         # memory.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -97,11 +98,6 @@ def _store_groups(cursor: CursorWrapper) -> Counts:
     (total,) = cursor.fetchone()
     cursor.execute(statements.CREATE_GROUPS)
     return {"created": cursor.rowcount, "unchanged": total - cursor.rowcount}
-
-
-def _require_known(cursor: CursorWrapper) -> None:
-    _require(cursor, "group_not_found", statements.UNKNOWN_GROUPS, "There is no group {}.")
-    _require(cursor, "user_not_found", statements.UNKNOWN_USERS, "There is no user {}.")
 
 
 def _require(cursor: CursorWrapper, code: str, statement: str, message: str) -> None:

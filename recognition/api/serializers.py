@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, NoReturn
 
 from django.core.files.uploadedfile import UploadedFile
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.utils import html
 
@@ -46,6 +47,13 @@ class ChoiceField(serializers.ChoiceField):
         super().fail(key, **values)
 
 
+@extend_schema_field(
+    {
+        "type": "string",
+        "contentEncoding": "base64",
+        "description": "JPEG, PNG, WebP or BMP, as base64 or as a data URI.",
+    }
+)
 class PictureField(serializers.Field[bytes, Any, Any, Any]):
     """A picture's bytes from base64 (plain or a data URI), an upload, or a raw body.
 
