@@ -7,7 +7,8 @@ found.
 from collections import Counter
 from typing import Any
 
-# This import registers its models, of which a schedule could call any function there is.
+# This import registers the models of django-q2. With one of them, a schedule, an operator could
+# call any function.
 import django_q.admin  # noqa: F401
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -54,7 +55,7 @@ _DISABLED = {
 
 
 class Rows(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    """The page of each row has a button for the list's action, while that makes sense."""
+    """Lists with one action. The page of a row has a button for it, while it makes sense."""
 
     ordering = ["-pk"]
     change_form_template = "batch/row.html"
@@ -106,7 +107,7 @@ class ItemsOfJob(Part):
         return shown
 
     def outcome(self, item: Any) -> str:
-        """The error in words, or only that the item succeeded."""
+        """The error in words, or how far the item is; never its result."""
         if item.state == ItemState.ERROR:
             return f"{item.code}: {item.message}"
         return _OUTCOMES[item.state]
@@ -221,7 +222,7 @@ class WebhookDeliveryAdmin(Rows):
 
     @admin.display(description="tries")
     def shown_tries(self, delivery: WebhookDelivery) -> str:
-        """All tries, including those before a replay, which starts the count again."""
+        """Counts all tries, including those before a replay, which starts `tries` again."""
         tries = list(delivery.attempts.all())
         return f"{len(tries)}, the last one: {_outcome(tries[-1])}" if tries else "none yet"
 

@@ -21,7 +21,7 @@ def _schedule_tasks(using: str, apps: Any = installed, **kwargs: Any) -> None:
     try:
         apps.get_model("django_q", "Schedule")
     except LookupError:
-        return  # migrations up to here do not make its table
+        return  # the migrations so far have not made its table
     schedules = Schedule.objects.using(using)
     what = {"func": "batch.tasks.sweep", "schedule_type": Schedule.MINUTES, "minutes": 1}
     schedules.update_or_create(name=SWEEP, defaults={**what, "repeats": -1})

@@ -1,4 +1,4 @@
-"""Batch jobs with their items, and the callbacks that tell of their end."""
+"""Batch jobs with their items, and the callbacks that report their end."""
 
 import secrets
 from typing import Any
@@ -17,7 +17,7 @@ def new_job_id() -> str:
 
 
 def erased_image_id() -> str:
-    """In place of what the client called a picture of somebody who was erased."""
+    """Replaces the client's id of a picture when its person was erased."""
     return f"erased_{secrets.token_hex(8)}"
 
 
@@ -26,7 +26,7 @@ def new_message_id() -> str:
 
 
 def without_query(url: str) -> str:
-    """For the operators: some apps have a secret in it."""
+    """The address as operators see it: the query of some apps holds a secret."""
     return url.partition("?")[0]
 
 
@@ -58,7 +58,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(finished_at=None)
 
     def with_counts(self) -> "JobQuerySet":
-        """With `succeeded` and `failed`; counted, so that they cannot disagree with the items."""
+        """Adds `succeeded` and `failed`, counted from the items: they cannot disagree."""
         return self.annotate(
             succeeded=Count("items", filter=Q(items__state=ItemState.SUCCESS)),
             failed=Count("items", filter=Q(items__state=ItemState.ERROR)),
@@ -77,7 +77,7 @@ class Job(models.Model):
     scopes = models.JSONField()
     options = models.JSONField()  # see batch.jobs.verbs
     total = models.PositiveIntegerField()
-    picture_bytes = models.PositiveBigIntegerField(default=0)  # of its pictures, when they came
+    picture_bytes = models.PositiveBigIntegerField(default=0)  # of all its pictures together
     callback_url = models.CharField(max_length=2000, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
@@ -120,7 +120,7 @@ class Job(models.Model):
 
     @property
     def skipped(self) -> int:
-        """Pictures that were not done before the end; for a job with its counts."""
+        """How many pictures were not done before the end. Needs `with_counts`."""
         counted: Any = self
         remaining: int = self.total - counted.succeeded - counted.failed
         return remaining if self.finished_at else 0
@@ -191,7 +191,7 @@ class Picture(models.Model):
 
 
 class WebhookSecret(models.Model):
-    """What callbacks to a client are signed with. While two are valid, both sign."""
+    """The secret that signs callbacks to a client. While two are valid, both sign."""
 
     client = models.CharField(max_length=100)  # a token's subject
     sealed = models.BinaryField()  # see recognition.privacy.sealing
@@ -283,11 +283,11 @@ class WebhookDelivery(models.Model):
 
 
 class WebhookAttempt(models.Model):
-    """What came of one POST; neither its body nor the answer's."""
+    """The outcome of one POST, without its body and without the answer."""
 
     delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="attempts")
     at = models.DateTimeField(auto_now_add=True)
-    status = models.PositiveSmallIntegerField(null=True)  # none without an answer
+    status = models.PositiveSmallIntegerField(null=True)  # None: no answer
     error = models.CharField(max_length=200, blank=True)
     duration_ms = models.PositiveIntegerField()
 

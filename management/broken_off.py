@@ -11,9 +11,9 @@ from django.db import IntegrityError, OperationalError, transaction
 from recognition.errors import ServiceError
 
 _Done = TypeVar("_Done")
-# Tries; PostgreSQL sees a deadlock after a second.
+# How often to try. PostgreSQL takes a second to detect a deadlock.
 _TRIES = 20
-# The errors of it: a deadlock, a new row that refers to the user, or a user who was merged.
+# SQLSTATE of a deadlock, of a new row that refers to the user, and of a user who was merged.
 _BROKEN_OFF = ("40P01", "23503", "40001")
 
 

@@ -30,8 +30,8 @@ class Receipt:
 
 
 def erase_for(*, caller: Caller, user_id: UUID) -> Receipt:
-    """Raises user_not_found, also for another user and to one who is suspended; user_merged,
-    unavailable.
+    """Erase for a caller. Raises user_not_found, even for another user or to a suspended one;
+    user_merged, unavailable.
     """
     if not caller.may_act_for(user_id):
         raise people.unknown()
@@ -47,7 +47,7 @@ def erase(*, actor: str, user_id: UUID) -> Receipt:
 
 
 def note_former(user_id: UUID, at: datetime) -> None:
-    """A receipt of an erasure that this database was restored without, of nothing that was here."""
+    """Note an erasure that a restored backup lacks; it removed nothing here."""
     details = {"receipt_id": _new_receipt_id(), "removed": {}}
     with connection.cursor() as cursor:
         # SQL, since the model would date the event now.
@@ -64,7 +64,7 @@ def _new_receipt_id() -> str:
 
 def _erase(actor: str, user_id: UUID) -> Receipt:
     people.require_not_merged(user_id)
-    # Someone without a user row may have jobs. The row keeps a registration from coming between.
+    # Someone without a user row may have jobs. With the row, a registration has to wait.
     _, is_new = User.objects.get_or_create(pk=user_id)
     gone = erasure.erase(user_id)
     removed = _named(gone.removed)
@@ -76,13 +76,13 @@ def _erase(actor: str, user_id: UUID) -> Receipt:
         raise people.not_found(user_id)
     details: dict[str, Any] = {"receipt_id": _new_receipt_id(), "removed": removed}
     for former in gone.person.ids[1:]:
-        # A backup of before the merge still has them: see facesvc.backup.
+        # A backup from before the merge has this id: see facesvc.backup.
         audit.note(actor, erasure.ERASED, user_id=former, **{**details, "removed": {}})
     return _receipt(audit.note(actor, erasure.ERASED, user_id=user_id, **details))
 
 
 def _named(counts: Mapping[str, int]) -> dict[str, int]:
-    """Rows by the name of what they are, from rows by the label of their model."""
+    """Counts by plain names, from counts by the labels of models."""
     named: Counter[str] = Counter()
     for label, count in counts.items():
         model = apps.get_model(label)

@@ -58,7 +58,7 @@ def unfriend(*, caller: Caller, user_id: UUID, other_id: UUID) -> None:
     """End a friendship. Raises user_not_found, friendship_not_found."""
     user_of(caller, user_id)
     both_rows = Q(user=user_id, friend=other_id) | Q(user=other_id, friend=user_id)
-    # Deleted in the order in which they are made.
+    # Locked in the order in which `befriend` makes them.
     rows = Friendship.objects.filter(both_rows).order_by("user_id", "friend_id").select_for_update()
     if not rows:
         raise _not_found()

@@ -64,7 +64,7 @@ def delete_group(*, caller: Caller, name: str) -> None:
     """Remove a group with all memberships. Raises group_not_found, service_only."""
     group = group_of(caller, name)
     caller.require_service()
-    # Waits for users who are joining now; later ones wait for this.
+    # Waits for requests that join the group now; later ones wait for this.
     if not Group.objects.select_for_update().filter(pk=group.pk):
         raise ServiceError("group_not_found", "There is no such group.")
     count, _ = Membership.objects.filter(group=group).delete()
@@ -98,7 +98,7 @@ def leave(*, caller: Caller, name: str, user_id: UUID) -> None:
     """End a membership. Raises group_not_found, membership_not_found."""
     membership = membership_of(caller, name, user_id)
     count, _ = Membership.objects.filter(pk=membership.pk).delete()
-    if not count:  # another request was faster
+    if not count:  # another request ended it first
         raise _not_a_member()
     _note(caller, "membership.delete", name, user_id)
 

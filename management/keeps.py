@@ -7,7 +7,7 @@ from recognition.privacy.keeping import KEEPS, Erasure, Keeps, Person, Section
 
 
 def _about_in_admin_log(person: Person) -> Q:
-    """What the admin pages noted has the name of what was changed."""
+    """Entries of the admin pages' history that name the person or a face."""
     about = Q()
     for trace in person.traces:
         about |= Q(object_id=trace) | Q(object_repr__icontains=trace)

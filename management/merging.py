@@ -33,7 +33,7 @@ from recognition.verification import sessions
 
 _MILDEST_FIRST = (PrivacyLevel.PUBLIC, PrivacyLevel.FRIENDS, PrivacyLevel.PRIVATE)
 
-# Links that both have stay as the survivor's. Inserted in the order of their unique keys, as
+# A link that both users have stays. Rows are inserted in the order of their unique keys, as
 # everywhere; the rows of the merged user are locked.
 _FRIENDSHIPS = """
 INSERT INTO recognition_friendship (user_id, friend_id, created_at)

@@ -43,7 +43,7 @@ def suspend_user(*, actor: str, user_id: UUID, **noted: Any) -> User:
 
 @transaction.atomic
 def unsuspend_user(*, actor: str, user_id: UUID, **noted: Any) -> User:
-    """Faces that were suspended themselves stay so. Raises user_not_found, user_merged."""
+    """End a suspension; faces with their own stay suspended. Raises user_not_found, user_merged."""
     user = locked_user(user_id)
     if _suspend(user, None):
         audit.note(actor, "user.unsuspend", user_id=user_id, **noted)
@@ -52,7 +52,7 @@ def unsuspend_user(*, actor: str, user_id: UUID, **noted: Any) -> User:
 
 @transaction.atomic
 def suspend_face(*, actor: str, face_id: str, **noted: Any) -> Face:
-    """Exclude a face from all comparisons; again changes nothing. Raises face_not_found."""
+    """Exclude a face from all comparisons; repeating it changes nothing. Raises face_not_found."""
     face = locked_face(face_id)
     if _suspend(face, timezone.now()):
         audit.note(actor, "face.suspend", user_id=face.user_id, face_id=face_id, **noted)

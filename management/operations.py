@@ -15,7 +15,7 @@ from recognition.privacy import consent
 
 
 def face_of(face_id: str, caller: Caller | None = None) -> Face:
-    """The face. Raises face_not_found, even if it is another user's, or suspended (end users)."""
+    """The face; without a caller, any. Raises face_not_found, even for a face that is hidden."""
     face = Face.objects.filter(face_id=face_id).first()
     if face is None or not (caller is None or _may_see(caller, face)):
         raise ServiceError("face_not_found", "There is no such face.")
@@ -28,13 +28,13 @@ def _may_see(caller: Caller, face: Face) -> bool:
 
 
 def faces_of(caller: Caller, user_id: UUID) -> QuerySet[Face]:
-    """Without suspended faces for the user themselves. Raises user_not_found, user_merged."""
+    """The faces of a user; end users see no suspended ones. Raises user_not_found, user_merged."""
     faces = Face.objects.filter(user=user_of(caller, user_id))
     return faces if caller.is_service else faces.filter(suspended_at=None)
 
 
 def locked_face(face_id: str, caller: Caller | None = None) -> Face:
-    """The face, locked for a change, after its user as everywhere. Raises face_not_found."""
+    """The face of `face_of`, locked after its user, as everywhere. Raises face_not_found."""
     while True:
         owner = face_of(face_id, caller).user_id
         locks.lock_user(owner)
@@ -43,7 +43,7 @@ def locked_face(face_id: str, caller: Caller | None = None) -> Face:
 
 
 def locked_user(user_id: UUID) -> User:
-    """Raises user_not_found, user_merged."""
+    """The user, locked for a change. Raises user_not_found, user_merged."""
     user = locks.lock_user(user_id)
     if user is None:
         raise people.not_found(user_id)
@@ -51,7 +51,9 @@ def locked_user(user_id: UUID) -> User:
 
 
 def user_of(caller: Caller, user_id: UUID) -> User:
-    """Raises user_not_found, even for another user or a suspended one (end users); user_merged."""
+    """The user. Raises user_not_found, to end users even for others and suspended ones;
+    user_merged.
+    """
     if not caller.speaks_for(user_id):
         raise people.unknown()
     user = User.objects.filter(pk=user_id).first()

@@ -48,7 +48,7 @@ class Counts(Serializer):
     total = s.IntegerField()
     succeeded = s.IntegerField()
     failed = s.IntegerField()
-    skipped = s.IntegerField(help_text="Not done before the end of the batch; 0 until then.")
+    skipped = s.IntegerField(help_text="Pictures that were not done before the end; 0 until then.")
 
 
 class AtOnce(Counts):

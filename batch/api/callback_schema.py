@@ -1,5 +1,7 @@
-"""The callback in the API description; batch.webhooks.callbacks makes it, docs/webhooks.md explains
-it."""
+"""The callback in the API description.
+
+batch.webhooks.callbacks makes it, and docs/webhooks.md explains it.
+"""
 
 from typing import Any
 
@@ -41,20 +43,20 @@ _BODY = _object(
 )
 _OPERATION: Schema = {
     "operationId": "batch_job_ended",
-    "summary": "The end of a job, told to its `callback_url`.",
-    "description": "Signed as Standard Webhooks say: HMAC-SHA256, in base64, of "
-    "`{webhook-id}.{webhook-timestamp}.{body}`. Tried again for about three days.",
+    "summary": "Reports the end of a job to its `callback_url`.",
+    "description": "Signed as in Standard Webhooks: HMAC-SHA256, in base64, of "
+    "`{webhook-id}.{webhook-timestamp}.{body}`. Failed calls are repeated for about three days.",
     "tags": ["batches"],
     "parameters": [
-        _header("webhook-id", "The same at every try: it may come more than once."),
-        _header("webhook-timestamp", "Seconds since 1970, of this try."),
-        _header("webhook-signature", "`v1,` and the signature; two while a secret is rotated."),
+        _header("webhook-id", "The same at every try; you may get a callback more than once."),
+        _header("webhook-timestamp", "The time of this try, in seconds since 1970."),
+        _header("webhook-signature", "`v1,` and the signature; two while a secret is replaced."),
     ],
     "requestBody": {"required": True, "content": {"application/json": {"schema": _BODY}}},
     "responses": {
-        "2XX": {"description": "It has arrived."},
-        "410": {"description": "Nothing more is sent to this address."},
-        "default": {"description": "It is tried again; redirects are not followed."},
+        "2XX": {"description": "The callback has arrived."},
+        "410": {"description": "This address gets no more callbacks."},
+        "default": {"description": "The callback is sent again; redirects are not followed."},
     },
 }
 

@@ -29,12 +29,12 @@ from recognition.api.serializers import (
 from recognition.errors import ServiceError
 
 _MAX_ID = 200
-# Bytes of a body that are said of each picture, besides the picture itself.
+# Bytes of a body for the other fields of each picture.
 MOST_OF_EACH = MAX_METADATA_BYTES + 2048
 
 
 class BatchPictureField(PictureField):
-    """A picture's bytes, or the Outcome of one that cannot be read: that is one item's error."""
+    """A picture's bytes, or the ItemResult of one that cannot be read: only its item fails."""
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         try:
@@ -63,11 +63,11 @@ class BatchFace(BatchPicture):
 
 class Processing(NestedSerializer):
     callback_url = TextField(
-        max_length=2000, required=False, help_text="What comes there is the webhook batchJobEnded."
+        max_length=2000, required=False, help_text="Gets the webhook batchJobEnded."
     )
 
     def get_fields(self) -> dict[str, Any]:
-        # The name is a word of the language.
+        # `async` is a word of Python, so it cannot be the name of an attribute.
         return {"async": FlagField(default=False), **super().get_fields()}
 
     def get_default(self) -> Any:
@@ -90,11 +90,11 @@ class AlwaysAsync(Processing):
 
 
 class BatchRequest(StrictSerializer):
-    """JSON with pictures in base64; or a form with files `images` and, in their order, what else
-    is said of each as a JSON list `items` (an `image_id` left out is the file's name).
+    """JSON with pictures in base64; or a form with files `images`, and a JSON list `items` with
+    their fields in the same order. Without an `image_id`, the file's name is its id.
     """
 
-    # Besides the picture and its name: a form has to have it in `items`.
+    # A field that a form has to give for each picture, in `items`.
     required_of_each = ""
 
     def to_internal_value(self, data: Any) -> Any:
@@ -141,20 +141,20 @@ class BatchRegisterRequest(BatchRequest):
 
 @contextmanager
 def _named_as_in_form() -> Iterator[None]:
-    """What is wrong with the single pictures was said in `items`."""
+    """Reports errors of single pictures under `items`, where a form has their fields."""
     try:
         yield
     except serializers.ValidationError as error:
         detail = error.detail
         if not isinstance(detail, dict) or not isinstance(detail.get("images"), dict):
             raise
-        # By the numbers of the pictures.
+        # The keys of `images` are the numbers of the pictures.
         renamed = {"items" if name == "images" else name: each for name, each in detail.items()}
         raise serializers.ValidationError(renamed) from None
 
 
 def _from_form(data: Any, *, required: str) -> dict[str, Any]:
-    """The same as a JSON body, with uploads in place of base64."""
+    """Turns a form into the fields of a JSON body, with uploads in place of base64."""
     files = data.getlist("images")
     if required and files and "items" not in data:
         message = f'A JSON list in the files\' order is needed: `[{{"{required}": "..."}}, ...]`.'
@@ -207,7 +207,7 @@ class BatchIdentifyForm(StrictSerializer):
 
 
 class BatchRegisterForm(StrictSerializer):
-    """The pictures as files, and in their order what is said of each."""
+    """The pictures as files, and their fields in the same order."""
 
     images = serializers.ListField(child=UploadField(), min_length=1)
     items = serializers.CharField(help_text='A JSON list: `[{"user_id": "..."}]`.')

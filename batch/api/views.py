@@ -1,7 +1,6 @@
 """Batches over HTTP: parse, call one function, answer."""
 
 from functools import partial
-from typing import Any
 
 from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter
@@ -52,7 +51,7 @@ class BatchViewSet(ServiceViewSet):
     def prepare(self, request: Request) -> None:
         """Reads the body and looks up where its callback would go. Raises ValidationError,
         ServiceError."""
-        refuse_unknown(request.query_params, ())  # such as `async`, which belongs into the body
+        refuse_unknown(request.query_params, ())  # `async` belongs in the body
         self.read = self.fields(self.body)
         self.callback_url = self.read["processing_options"].get("callback_url", "")
         if self.callback_url:
@@ -87,8 +86,10 @@ class BatchViewSet(ServiceViewSet):
         body=BatchIdentifyRequest,
     )
     def identify(self, request: Request) -> Response:
-        """`processing_options.async` answers 202 with a job, else everything comes in one answer;
-        so does a corrupt picture, as the error of its item."""
+        """With `processing_options.async` you get 202 and a job; otherwise all results at once.
+
+        A corrupt picture is the error of its item.
+        """
         fields, caller = self.read, self.caller
         viewer = viewer_of(request, fields)
         options = verbs.search_options(fields, viewer)
@@ -122,14 +123,14 @@ class BatchViewSet(ServiceViewSet):
         for image in self.read["images"]:
             self.caller.require_own(image["user_id"])
         items = [
-            NewItem(image.pop("image_id"), image.pop("image"), _stored(image))
+            NewItem(
+                image.pop("image_id"),
+                image.pop("image"),
+                {**image, "user_id": str(image["user_id"])},
+            )
             for image in self.read["images"]
         ]
         return self.submit(Kind.REGISTER, {}, items)
-
-
-def _stored(options: dict[str, Any]) -> dict[str, Any]:
-    return {**options, "user_id": str(options["user_id"])}
 
 
 class JobPages(NewestFirst):
@@ -174,5 +175,5 @@ class JobViewSet(ServiceViewSet):
     @operation("cancel_batch_job", "Cancel a job", answers.Job)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, job_id: str) -> Response:
-        """End a job with what it has; the pictures that wait are dropped."""
+        """End a job with the results so far; the pictures that wait are dropped."""
         return Response(answers.Job.of(jobs.cancel(caller=self.caller, job_id=job_id)))

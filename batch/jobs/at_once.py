@@ -49,8 +49,7 @@ def answer(
     items: Sequence[NewItem],
     has_client: Callable[[], bool],
 ) -> Done:
-    """The results of all pictures; those after the client has gone are skipped. Raises
-    unavailable."""
+    """Answer all pictures; those after the client has gone are skipped. Raises unavailable."""
     if not _room.acquire(blocking=False):
         message = "Other batches are being answered; try again, or with `async`: true."
         raise ServiceError("unavailable", message)
@@ -78,7 +77,7 @@ def _outcomes(
     *,
     is_service: bool,
 ) -> Iterator[ItemResult]:
-    """The outcomes until the time is over. Raises OverloadedError for the first picture only.
+    """Yields outcomes until the time is over. Raises OverloadedError for the first picture only.
 
     The first picture waits for a slot as any request does. The others may do so until the time is
     over: there are few batches at once.

@@ -98,12 +98,12 @@ def _store(caller: Caller, job: Job, items: Sequence[NewItem]) -> None:
         for row, item in zip(rows, items, strict=True)
         if isinstance(item.picture, bytes)
     )
-    finish(job.pk)  # if no picture could be read
+    finish(job.pk)  # ends it if no picture could be read
     _queue_tasks(Item.objects.pending().values("pk")[:_MOST_ITEMS].count())
 
 
 def _store_pictures(pictures: Iterable[tuple[int, bytes]]) -> None:
-    """Store one after the other, in binary: a picture of some megabytes is twice that as text."""
+    """Store the pictures one by one, in binary: as text, a picture has twice the size."""
     statement = "COPY batch_picture (item_id, sealed) FROM STDIN (FORMAT BINARY)"
     with (
         connection.wrap_database_errors,
@@ -157,7 +157,7 @@ def _queue_tasks(items: int) -> None:
 
 @transaction.atomic
 def _free_items() -> int:
-    """How many of the first items could be claimed now."""
+    """Returns how many of the first items a worker could claim now."""
     now = timezone.now()
     # As in batch.jobs.work: a reservation far in the future was made before the clock was set back.
     reserved = Q(claimed_until__gt=now, claimed_until__lte=now + timedelta(hours=1))
@@ -167,7 +167,7 @@ def _free_items() -> int:
 
 
 def of(caller: Caller, job_id: str) -> Job:
-    """The job with its counts. Raises job_not_found, even for another client's job."""
+    """Returns the job with its counts. Raises job_not_found, even for another client's job."""
     job = Job.objects.of(caller).filter(job_id=job_id).first()
     if job is None:
         raise ServiceError("job_not_found", "There is no such job.")

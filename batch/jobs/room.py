@@ -44,12 +44,12 @@ def require(caller: Caller, *, pictures: int, length: int) -> None:
 
 
 def free_bytes() -> int | None:
-    """Free on the disk of the database, if it is on this machine and lets us know where."""
+    """The free bytes on the disk of the database; None if it is elsewhere or does not say."""
     connection.ensure_connection()
     if not connection.connection.info.host.startswith("/"):
         return None
     with connection.cursor() as cursor:
-        # Empty if the role may not read it.
+        # There is no row if the role may not read it.
         cursor.execute("SELECT setting FROM pg_settings WHERE name = 'data_directory'")
         row = cursor.fetchone()
     return shutil.disk_usage(row[0]).free if row and Path(row[0]).is_dir() else None

@@ -54,7 +54,7 @@ class ItemResult:
 
 
 def outcome_of(kind: str, caller: Caller, options: Json, image: bytes) -> ItemResult:
-    """The verb on one picture. What is not about this picture is raised, to be tried again."""
+    """Run the verb on one picture. An error that is not about the picture is raised: try again."""
     try:
         return _VERBS[Kind(kind)](caller, options, image)
     except OverloadedError:
@@ -65,7 +65,7 @@ def outcome_of(kind: str, caller: Caller, options: Json, image: bytes) -> ItemRe
     except (DatabaseError, InterfaceError, PackError, ImproperlyConfigured):
         raise
     except Exception:
-        # As the 500 of a single request: one picture's bug does not stop the others.
+        # A single request would answer 500. The other pictures go on.
         logger.exception("a picture of a batch failed")
         daily_counts.note(CountedKind.REFUSAL, "internal_error")
         return ItemResult.failed("internal_error", "Something went wrong on our side.")

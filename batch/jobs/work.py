@@ -57,7 +57,7 @@ def work() -> None:
                 job_id, job = item.job_id, Job.objects.filter(pk=item.job_id).first()
             if job is None:
                 continue  # erased together with the item
-            # What is read of it does not change: see `_do`.
+            # The fields that are read from it never change: see `_do`.
             item.job = job
             if not process(item):
                 time.sleep(_PAUSE)  # the next item may meet the same error
@@ -213,7 +213,7 @@ WHERE id = %(item)s AND EXISTS (SELECT FROM open_job)
 
 
 def _exist(outcome: ItemResult) -> bool:
-    """Whether all named users and faces still exist, and will until the result is stored."""
+    """Whether all named users and faces exist, and will until the result is stored."""
     users, faces = set(outcome.user_ids), set(outcome.face_ids)
     return locks.hold_users(users) == users and locks.hold_faces(faces) == faces
 

@@ -1,4 +1,4 @@
-"""What batches keep of a user or a face goes with it, in the same transaction."""
+"""Removes what batches keep of a user or a face, in the transaction that deletes it."""
 
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ from recognition.privacy.keeping import Erasure, Person
 
 
 def lock(erasure: Erasure) -> None:
-    """Own items and then jobs, as the workers, who have an item when they come to its job."""
+    """Lock the user's items and then jobs: workers take them in this order, too."""
     lock_items_of(erasure.person.ids)
     _forget_viewer(erasure)
 
@@ -48,7 +48,7 @@ def hand_over(user_id: UUID, into: UUID) -> None:
 
 
 def forget(erasure: Erasure) -> None:
-    """Own jobs with all that belongs to them, and the name in others' results."""
+    """Delete the user's own jobs with all their rows, and the user from others' results."""
     ids = erasure.person.ids
     clients = [str(each) for each in ids]
     erasure.delete(Job.objects.filter(user_id__in=ids))
@@ -59,14 +59,17 @@ def forget(erasure: Erasure) -> None:
 
 
 def tasks_about(person: Person) -> Q:
-    """A failed task's traceback may quote a row. It is pickled, so that all are looked through."""
+    """Failed tasks whose traceback may quote a row about the person.
+
+    Tracebacks are pickled, so all of them have to be read.
+    """
     failed = Task.objects.filter(success=False).iterator()
     found = [task.pk for task in failed if any(t in str(task.result) for t in person.traces)]
     return Q(pk__in=found)
 
 
 def _forget_viewer(erasure: Erasure) -> None:
-    """Jobs of services on behalf of the user: what waits is not looked at any more."""
+    """Services' jobs on behalf of the user: the pictures that wait are dropped."""
     viewers = [str(each) for each in erasure.person.ids]
     theirs = Job.objects.filter(options__on_behalf_of__in=viewers)
     for job in theirs.select_for_update(no_key=True).order_by("pk"):
@@ -78,9 +81,9 @@ def _forget_viewer(erasure: Erasure) -> None:
 def _forget_in_items(erasure: Erasure) -> None:
     ids = erasure.person.ids
     named = Item.objects.filter(user_ids__overlap=ids).order_by("pk")
-    # A worker that has one of them finds that the picture is gone, and stores nothing.
+    # A worker that holds one of them finds that its picture is gone, and stores nothing.
     erasure.delete(Picture.objects.filter(item__in=named.pending()))
-    # Skips those that a worker has: it may be waiting for the lock of this user.
+    # Skips items that a worker holds: it may be waiting for the lock of this user.
     for item in named.pending().select_for_update(skip_locked=True):
         item.image_id, item.options, item.user_ids = erased_image_id(), {}, []
         item.save(update_fields=["image_id", "options", "user_ids"])
@@ -89,9 +92,9 @@ def _forget_in_items(erasure: Erasure) -> None:
 
 
 def _forget_in(item: Item, ids: list[UUID]) -> None:
-    """Nothing stays of an enrolment of the user; a search keeps the others in it."""
+    """Empty an enrolment of the user; a search keeps the other people in it."""
     if item.job.kind == Kind.REGISTER:
-        item.image_id = erased_image_id()  # likely the name of a file with the user's name
+        item.image_id = erased_image_id()  # often a file name with the user's name in it
         item.result = (
             {"registration_status": "erased"}
             if item.state == ItemState.SUCCESS
@@ -106,14 +109,14 @@ def _forget_in(item: Item, ids: list[UUID]) -> None:
 
 
 def forget_face(face: Face) -> None:
-    """Its id, landmarks and age."""
-    # Waits for those who are storing a result with the face in it; later ones do not find it.
+    """Remove the face from results: its id, landmarks and age."""
+    # Waits for workers that are storing a result with the face; later ones do not find it.
     Face.objects.select_for_update().filter(pk=face.pk).first()
     forget_moved_face(face, face.user_id)
 
 
 def forget_moved_face(face: Face, was: UUID) -> None:
-    """The results that name it as a face of its former user."""
+    """Remove the face from results that name it as a face of its former user."""
     named = Item.objects.done().filter(user_ids__contains=[was])
     for item in named.select_for_update():
         result = without(item.result, "face_id", face.face_id)
@@ -123,7 +126,10 @@ def forget_moved_face(face: Face, was: UUID) -> None:
 
 
 def without(result: Any, name: str, value: str) -> Any:
-    """A result with no user or face (`name`) of that id in it, and numbers that fit."""
+    """The result without the user or face of that id, and with counts that fit.
+
+    `name` is the key of the id: `user_id` or `face_id`.
+    """
     match result:
         case {"registration_status": _} if result.get(name) == value:
             return {"registration_status": "erased"}

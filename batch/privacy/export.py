@@ -32,7 +32,7 @@ def _on_behalf_of(person: Person) -> Q:
 
 
 def _part_of_item(row: Row, person: Person) -> Row:
-    """A search by another person has only this user's hits."""
+    """From another person's search, only this user's hits are part of the export."""
     is_own = row.pop("job__user_id") == person.id
     if is_own or row["job__kind"] == Kind.REGISTER:
         return row

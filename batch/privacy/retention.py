@@ -17,7 +17,7 @@ _AT_ONCE = 50
 
 
 def drop_jobs() -> str:
-    """With their results, callbacks and attempts; not while a callback is still being tried."""
+    """Drops old jobs with their results and callbacks, once no callback is pending."""
     before = timezone.now() - timedelta(days=settings.FACESVC_BATCH_RETENTION_DAYS)
     old = Job.objects.filter(finished_at__lt=before)
     old = old.exclude(Q(delivery__state=DeliveryState.PENDING))
@@ -30,8 +30,9 @@ def drop_jobs() -> str:
 
 @transaction.atomic
 def drop_addresses() -> str:
-    """Drops addresses of callbacks that are gone; some hold a secret. One that answered 410 stays
-    refused.
+    """Drops addresses without callbacks, since some hold a secret.
+
+    An address that answered 410 stays refused.
     """
     callbacks = WebhookDelivery.objects.filter(endpoint=OuterRef("pk"))
     unused = WebhookEndpoint.objects.filter(~Exists(callbacks), disabled_at=None)
@@ -42,7 +43,7 @@ def drop_addresses() -> str:
 
 
 def end_overdue_jobs() -> str:
-    """What the sweep does as well, where workers run: pictures must not wait for ever."""
+    """Ends overdue jobs where no worker runs, or their pictures would wait for ever."""
     overdue = Job.objects.unfinished().filter(deadline_at__lt=timezone.now())
     pks = list(overdue.values_list("pk", flat=True))
     for pk in pks:
@@ -56,7 +57,7 @@ def drop_secrets() -> str:
 
 
 def drop_tasks() -> str:
-    """django-q2 keeps the failed ones for ever."""
+    """Drops old records of tasks: django-q2 keeps failed ones for ever."""
     before = timezone.now() - timedelta(days=settings.FACESVC_BATCH_RETENTION_DAYS)
     count, _ = Task.objects.filter(stopped__lt=before).delete()
     return f"{count} records of tasks are dropped."

@@ -68,15 +68,15 @@ class Sentinel(cluster.Sentinel):  # type: ignore[misc]
     def reincarnate(self, process: Any) -> None:
         helpers = (self.monitor, self.pusher)
         if process not in (*self.pool, *helpers):
-            return  # from before the restart
-        # What ran into its timeout is alive, or ended by itself.
+            return  # of the cluster before the restart
+        # A negative code is a signal. A worker that ran into its timeout has none.
         if process.exitcode is not None and process.exitcode < 0:
             logger.critical("%s was killed: restarting the cluster's processes", process.name)
-            self._start_anew()
+            self._restart()
         else:
             super().reincarnate(process)
 
-    def _start_anew(self) -> None:
+    def _restart(self) -> None:
         for process in (*self.pool, self.monitor, self.pusher):
             process.kill()
             process.join()

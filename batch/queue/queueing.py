@@ -9,7 +9,7 @@ from django_q.brokers.orm import ORM
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
-# There are never many; this limit keeps the count fast if there are.
+# Rows that are counted at most. There are never so many.
 _LOOKED_AT = 200
 
 
@@ -25,7 +25,7 @@ class _Later(ORM):  # type: ignore[misc]
 
 
 def waiting(func: str) -> int:
-    """The number of tasks of that function that wait."""
+    """Returns how many tasks of that function wait, up to a limit."""
     return _count(func, OrmQ.objects.filter(lock__lte=timezone.now()))
 
 

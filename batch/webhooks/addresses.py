@@ -17,7 +17,7 @@ from recognition.outbound.exchange import DEFAULT_PORTS, Target, addresses_of, p
 _MAX_LENGTH = 2000
 _RESOLVE_SECONDS = 5.0
 _NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?")
-# Addresses that carry an IPv4 address which a gateway on the way takes out again.
+# IPv6 addresses with an IPv4 address inside, which a gateway on the way unwraps.
 _CARRIERS = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
 # Special addresses of the registries that some versions of Python take for global.
@@ -36,9 +36,9 @@ class RefusedError(ServiceError):
 
 
 def check(url: str) -> Target:
-    """Parse, resolve and judge an address. Raises RefusedError; nothing is sent but to the DNS.
+    """Parse, resolve and judge an address. Raises RefusedError.
 
-    It takes seconds if a name server does.
+    Only the DNS is asked, which may take seconds.
     """
     scheme, host, port, path = _parse(url)
     allowed = {entry.lower() for entry in settings.WEBHOOK_ALLOWED_HOSTS}
@@ -47,13 +47,13 @@ def check(url: str) -> Target:
         raise RefusedError(f"The port {port} is not allowed.")
     ips = _resolve(host, port)
     if not ips or not ({host, listed_with_port} & allowed or all(map(is_public, ips))):
-        # One message for both: nobody is to learn which names there are in our network.
+        # One message for both, or callers could learn the names in our network.
         raise RefusedError("The host has no address, or one that is not public.")
     return Target(scheme, host, port, path, ips)
 
 
 def _parse(url: str) -> tuple[str, str, int, str]:
-    """Scheme, host in lower case, port, path with query. Stricter than any browser."""
+    """Returns scheme, host in lower case, port, and path with query; stricter than browsers."""
     if (
         len(url) > _MAX_LENGTH
         or not url.isascii()
@@ -87,16 +87,16 @@ def _is_host(host: str, *, bracketed: bool) -> bool:
 
 
 def _resolve(host: str, port: int) -> tuple[str, ...]:
-    """None if there are none in time. The C library reads 127.1, 0x7f000001 and their like, too."""
+    """The addresses of a host, none if the DNS is too slow. The C library also reads 127.1."""
     try:
-        # Somebody's name server may be silent.
+        # A name server may never answer.
         return tuple(addresses_of(host, port, deadline=time.monotonic() + _RESOLVE_SECONDS))
     except OSError:
         return ()
 
 
 def is_public(ip: str) -> bool:
-    """Whether an address is one of the open internet, whatever it is wrapped in."""
+    """Whether an address is on the public internet, even inside another address."""
     try:
         address = _unwrapped(ip_address(ip))
     except ValueError:
@@ -111,7 +111,7 @@ def is_public(ip: str) -> bool:
 
 
 def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address | None:
-    """The IPv4 address inside an IPv6 one, if any; None for tunnels, which nobody needs here."""
+    """The IPv4 address inside an IPv6 one, if any; None for a tunnel, which is refused."""
     if isinstance(address, IPv4Address):
         return address
     if address.scope_id or address.teredo or address.sixtofour or address in _LOCAL_NAT64:

@@ -28,36 +28,36 @@ from recognition.privacy import sealing
 
 logger = logging.getLogger(__name__)
 
-# What is waited after each failure, 76 hours together; the last one is followed by a last try.
+# Seconds from each failed try to the next, 76 hours together.
 _MINUTE, _HOUR = 60, 3600
 DELAYS: tuple[int, ...] = (
     *(30, 5 * _MINUTE, 30 * _MINUTE),
     *(2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR),
 )
-# Each delay is drawn out by up to this share, so that what failed together does not come together.
+# Each delay grows by a random share up to this, so that callbacks do not return all at once.
 JITTER = 0.2
 _TASK = "batch.tasks.deliver"
-# Tries at once in a task, and to one address in all tasks: one that is slow must not take them all.
+# Concurrent tries of a task, and to one address in all tasks: a slow one must not take them all.
 THREADS = 4
 _PER_ENDPOINT = 2
-# A task begins no further tries after so many seconds: it gives way to others.
+# Seconds after which a task begins no further try, and gives way to others.
 _SLICE = 5.0
-# That a receiver has to accept a callback and to answer it.
+# What a receiver has to accept a callback and to answer it.
 TOTAL_SECONDS = 15.0
-# After this a try is taken for lost, with the process that made it.
+# After this time a try counts as lost, with the process that made it.
 _LOST_AFTER = timedelta(seconds=3 * TOTAL_SECONDS)
 _GONE = 410
 
 
 def require_enabled(client: str, url: str) -> None:
-    """Raises invalid_callback_url."""
+    """Raises invalid_callback_url if the address answered 410."""
     if WebhookEndpoint.objects.filter(client=client, url=url, disabled_at__isnull=False).exists():
         message = "The address answered 410 Gone before; an operator has to enable it again."
         raise ServiceError("invalid_callback_url", message)
 
 
 def queue(job: Any) -> None:
-    """In the transaction that ends the job. `job` is a Job with its counts."""
+    """Queue the callback of a job with its counts, in the transaction that ends the job."""
     # Locked: a 410 that another callback gets at this moment comes before or after.
     endpoints = WebhookEndpoint.objects.select_for_update(no_key=True)
     endpoint, _ = endpoints.get_or_create(client=job.subject, url=job.callback_url)
@@ -89,7 +89,7 @@ def call_if_due() -> None:
 
 
 def _due() -> QuerySet[WebhookDelivery]:
-    """Without those whose address is busy: the end of its tries calls for the next."""
+    """Callbacks to try now, except to busy addresses: the end of a try there queues the next."""
     now = timezone.now()
     busy = WebhookDelivery.objects.filter(endpoint=OuterRef("endpoint"), busy_until__gt=now)
     count = busy.order_by().values("endpoint").annotate(count=Count("pk")).values("count")
@@ -98,7 +98,7 @@ def _due() -> QuerySet[WebhookDelivery]:
 
 
 def deliver_due() -> int:
-    """Try what is due until the slice is over; how many tries."""
+    """Try what is due until the slice is over; returns how many tries."""
     end, tries = time.monotonic() + _SLICE, 0
     while time.monotonic() < end and (claimed := _claim()):
         _try(*claimed)
@@ -108,8 +108,8 @@ def deliver_due() -> int:
 
 @transaction.atomic
 def _claim() -> tuple[WebhookDelivery, WebhookAttempt] | None:
-    """What becomes of it if nothing comes of the try, as when this is killed, stands at once."""
-    # One after the other, or several would each be the second at their address.
+    """Take a callback that is due, and store what follows if this process is killed."""
+    # One claim at a time, or several could each be the second try at one address.
     locks.wait_for(One.CLAIM_OF_CALLBACK)
     due = _due().select_for_update(skip_locked=True, of=("self",))
     delivery = due.select_related("endpoint").order_by("next_attempt_at").first()
@@ -135,7 +135,7 @@ def _try(delivery: WebhookDelivery, attempt: WebhookAttempt) -> None:
     except (RefusedError, ExchangeError, sealing.UnreadableError) as error:
         attempt.error = str(error)[:200]
     except Exception as error:
-        # Whatever it is, it is this try's: the others and the next one go on.
+        # It fails this try only: the others go on, and so does the next one.
         logger.exception("a callback failed")
         attempt.error = f"internal error: {type(error).__name__}"
     attempt.duration_ms = round((time.monotonic() - started) * 1000)
@@ -154,9 +154,10 @@ def _post(delivery: WebhookDelivery) -> int:
 
 @transaction.atomic
 def _judge(delivery: WebhookDelivery, status: int | None) -> None:
-    """Also when a later try has begun meanwhile. For a failure `_claim` has said what comes.
+    """Store what follows from a try. After a failure `_claim` has stored it already.
 
-    Locks are taken here, in `queue` and in `replay` in this order: the address, then its callbacks.
+    A later try may have begun. This function, `queue` and `replay` lock the address first, and then
+    its callbacks.
     """
     if status == _GONE:
         WebhookEndpoint.objects.filter(pk=delivery.endpoint_id).update(disabled_at=timezone.now())
@@ -173,7 +174,7 @@ def _judge(delivery: WebhookDelivery, status: int | None) -> None:
 
 @transaction.atomic
 def replay(deliveries: QuerySet[WebhookDelivery], *, actor: str) -> int:
-    """Send again from the first try on, to disabled addresses as well; how many."""
+    """Send again from the first try on, even to disabled addresses; returns how many."""
     wanted = WebhookDelivery.objects.filter(pk__in=list(deliveries.values_list("pk", flat=True)))
     endpoints = WebhookEndpoint.objects.filter(pk__in=wanted.values("endpoint"))
     endpoints.update(disabled_at=None)
@@ -188,7 +189,7 @@ def replay(deliveries: QuerySet[WebhookDelivery], *, actor: str) -> int:
 
 @transaction.atomic
 def enable(endpoints: QuerySet[WebhookEndpoint], *, actor: str) -> int:
-    """Take up addresses that answered 410, and send again what was stopped; how many callbacks."""
+    """Enable addresses that answered 410, and send again what was stopped; returns how many."""
     wanted = WebhookEndpoint.objects.filter(pk__in=endpoints.values("pk"))
     rows = list(wanted.select_for_update())
     for row in rows:

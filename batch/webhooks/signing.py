@@ -31,8 +31,10 @@ def current(client: str) -> str:
 
 @transaction.atomic
 def rotate(client: str) -> str:
-    """A new secret; the one before signs as well for FACESVC_WEBHOOK_ROTATION_HOURS, and the one
-    before that no longer: there are never more than two."""
+    """Make a new secret; the former one signs, too, for FACESVC_WEBHOOK_ROTATION_HOURS.
+
+    Older ones are deleted, so there are never more than two.
+    """
     end = timezone.now() + timedelta(hours=settings.FACESVC_WEBHOOK_ROTATION_HOURS)
     secrets_of = WebhookSecret.objects.filter(client=client)
     secrets_of.exclude(retires_at=None).delete()

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 
 
 class DescriptionView(SpectacularAPIView):
-    """Serves the description to everybody, so no token limits how often.
+    """Serves the description to everybody, without a token or a rate limit.
 
     Making it takes a tenth of a second. It is made once for each format, whatever a request has in
     its query or headers, so that strangers cannot occupy the cores.
@@ -27,7 +27,7 @@ class DescriptionView(SpectacularAPIView):
         text = _description(renderer.__class__)
         response = HttpResponse(text, content_type=f"{renderer.media_type}{charset}")
         response["Content-Disposition"] = f'inline; filename="facesvc.{renderer.format}"'
-        patch_cache_control(response, max_age=3600)  # it changes with the code only
+        patch_cache_control(response, max_age=3600)  # only a new version changes it
         return response
 
 

@@ -95,17 +95,14 @@ class EnvelopeSchema(AutoSchema):
     def _get_response_for_code(self, *args: Any, **kwargs: Any) -> Any:
         response = super()._get_response_for_code(*args, **kwargs)  # type: ignore[no-untyped-call]
         for media in response.get("content", {}).values():
-            media["schema"] = _success(media["schema"])
+            media["schema"] = object_of(
+                success={"const": True},
+                data=media["schema"],
+                metadata={"$ref": "#/components/schemas/Metadata"},
+            )
         return response
 
 
-def _success(data: Schema) -> Schema:
-    return {
-        "type": "object",
-        "properties": {
-            "success": {"const": True},
-            "data": data,
-            "metadata": {"$ref": "#/components/schemas/Metadata"},
-        },
-        "required": ["success", "data", "metadata"],
-    }
+def object_of(**properties: Schema) -> Schema:
+    """An object that has all these properties."""
+    return {"type": "object", "properties": properties, "required": [*properties]}

@@ -7,37 +7,24 @@ from django.conf import settings
 
 from facesvc.http.error_codes import STATUS
 from facesvc.openapi import examples, guide
-
-Schema = dict[str, Any]
+from facesvc.openapi.extensions import Schema, object_of
 
 JSON, FORM = "application/json", "multipart/form-data"
-_METADATA: Schema = {
-    "type": "object",
-    "properties": {
-        "request_id": {"type": "string"},
-        "processing_time": {"type": "string", "examples": ["187ms"]},
-        "model_version": {"type": "string"},
-        "timestamp": {"type": "string", "format": "date-time"},
-    },
-    "required": ["request_id", "processing_time", "model_version", "timestamp"],
-}
-_ERROR: Schema = {
-    "type": "object",
-    "properties": {
-        "success": {"const": False},
-        "error": {
-            "type": "object",
-            "properties": {
-                "code": {"type": "string", "enum": sorted(STATUS)},
-                "message": {"type": "string"},
-                "details": {"type": "object"},
-            },
-            "required": ["code", "message", "details"],
-        },
-        "metadata": {"$ref": "#/components/schemas/Metadata"},
-    },
-    "required": ["success", "error", "metadata"],
-}
+_METADATA = object_of(
+    request_id={"type": "string"},
+    processing_time={"type": "string", "examples": ["187ms"]},
+    model_version={"type": "string"},
+    timestamp={"type": "string", "format": "date-time"},
+)
+_ERROR = object_of(
+    success={"const": False},
+    error=object_of(
+        code={"type": "string", "enum": sorted(STATUS)},
+        message={"type": "string"},
+        details={"type": "object"},
+    ),
+    metadata={"$ref": "#/components/schemas/Metadata"},
+)
 _FAILURE: Schema = {JSON: {"schema": {"$ref": "#/components/schemas/Failure"}}}
 _BUSY: Schema = {
     "description": "`unavailable`: too many pictures are being worked on, or something that is "

@@ -13,7 +13,7 @@ _PARTS = ("year", "month", "day")
 
 
 class DatedList(UncountedList):
-    """Its `date_hierarchy` needs an index.
+    """A list with links to dates. The column of `date_hierarchy` needs an index.
 
     Django asks which days have rows, and reads the whole table for it. Here the first and the last
     time are enough: a day between them may turn out to be empty.

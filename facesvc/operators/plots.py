@@ -31,7 +31,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Bar:
-    """One piece of a day's bar: `number` is that of its series, from 1."""
+    """The part of a day's bar for one series, whose number counts from 1."""
 
     number: int
     x: float
@@ -52,7 +52,6 @@ class Day:
 @dataclass(frozen=True)
 class DailyPlot:
     title: str
-    key: str  # for ids in the page
     series: list[Series]
     days: list[Day]
     top: int  # the count at the upper edge
@@ -88,8 +87,7 @@ def plot(title: str, days: list[date], series: list[Series]) -> DailyPlot:
         _day(day, [each.counts[at] for each in series], series, at * width, width, top)
         for at, day in enumerate(days)
     ]
-    key = "".join(letter for letter in title.lower() if letter.isalpha())
-    return DailyPlot(title, key, series, drawn, top, round(width, 2))
+    return DailyPlot(title, series, drawn, top, round(width, 2))
 
 
 def _day(

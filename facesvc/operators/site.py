@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from facesvc.http.login import LoginForm
 from facesvc.operators import overview
 
-# Browsers take these for as safe as https, and keep our cookies there.
+# Browsers trust these hosts as they trust https, and keep our cookies.
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -25,7 +25,7 @@ class OperatorSite(AdminSite):
     index_template = "operators/index.html"
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Refuses a query that no page makes and the database cannot take."""
+        """Refuses queries that the database cannot take. No page has a link to one."""
         answered = super().admin_view(view, cacheable)
 
         @wraps(answered)
@@ -61,7 +61,7 @@ def _is_sane(name: str, value: str) -> bool:
 def cookies_are_lost(request: HttpRequest) -> bool:
     """Whether a browser drops our cookies, as it does over http from another machine.
 
-    Without them nobody can log in. A proxy that speaks TLS says so, even one that we do not trust.
+    No operator can log in then. A proxy that speaks TLS says so, even one that we do not trust.
     """
     if not settings.CSRF_COOKIE_SECURE or request.is_secure():
         return False

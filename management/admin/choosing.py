@@ -8,7 +8,7 @@ from management.admin import words
 from recognition.admin import finding, kit
 from recognition.models import Face, User
 
-# Hits that are shown; more call for a better search.
+# Hits that are shown. If there are more, the page asks for a better search.
 _HITS = 20
 
 

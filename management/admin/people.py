@@ -26,7 +26,7 @@ from recognition.admin.kit import (
 )
 from recognition.models import Face, FailureCount, MergedUser, PrivacyLevel, User
 
-# An index finds the rows where few fit.
+# Each choice with few rows has an index.
 SUSPENDED = choices(
     "suspension",
     "suspended",

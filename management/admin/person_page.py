@@ -29,12 +29,12 @@ _COMPARED = 6
 
 
 def sections(request: HttpRequest, user: User) -> dict[str, Any]:
-    """The context of the template; a kind of rows that the operator may not view is None."""
+    """The context of the template; rows that the operator may not view are None."""
 
     def may(model: str) -> bool:
         return request.user.has_perm(f"recognition.view_{model}")
 
-    faces = _faces(user)
+    faces, groups = _faces(user), Membership.objects.filter(user=user).order_by("group")
     failures = list(FailureCount.objects.filter(user=user).order_by("source")[:ROWS])
     return {
         "person": user,
@@ -46,7 +46,7 @@ def sections(request: HttpRequest, user: User) -> dict[str, Any]:
         "faces": face_cards(request, faces[:FACES]) if may("face") else None,
         "more_faces": len(faces) > FACES,
         "friends": _friends(user),
-        "groups": _groups(user),
+        "groups": groups.values_list("group__name", flat=True)[:ROWS],
         "sessions": _sessions(user) if may("session") else None,
         "attempts": _attempts(user) if may("attempt") else None,
         "failures": failures if may("failurecount") else None,
@@ -85,7 +85,6 @@ def _faces(user: User) -> list[Face]:
 
 
 def _open_duplicates(user: User) -> list[dict[str, Any]]:
-    """The open duplicates of the person."""
     pairs = PossibleDuplicate.objects.filter(Q(user_a=user) | Q(user_b=user), state="open")
     return [
         {
@@ -100,11 +99,6 @@ def _open_duplicates(user: User) -> list[dict[str, Any]]:
 def _friends(user: User) -> list[User]:
     friends = Friendship.objects.filter(user=user).select_related("friend").order_by("friend")
     return [friendship.friend for friendship in friends[:ROWS]]
-
-
-def _groups(user: User) -> list[str]:
-    memberships = Membership.objects.filter(user=user).select_related("group").order_by("group")
-    return [membership.group.name for membership in memberships[:ROWS]]
 
 
 def _sessions(user: User) -> list[dict[str, Any]]:

@@ -61,7 +61,7 @@ def may_see(request: HttpRequest) -> bool:
 
 
 def view(request: HttpRequest, signed: str) -> HttpResponse:
-    """The kept picture of a face, a JPEG. The admin site forbids that it is kept anywhere."""
+    """The kept picture of a face, a JPEG. The admin site lets no browser or proxy keep it."""
     if not may_see(request):
         raise PermissionDenied
     try:

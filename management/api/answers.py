@@ -23,7 +23,7 @@ from recognition.models.duplicates import DuplicateState
 from recognition.packs import engine
 from recognition.packs.scores import ScoreScale
 
-_SUSPENDED = "Since when a moderator has suspended it; end users never see such a one."
+_SUSPENDED = "When a moderator suspended it; end users do not see what is suspended."
 
 
 def _deleted(name: str, /, **what: s.Field[Any, Any, Any, Any]) -> s.Serializer[Any]:
@@ -57,7 +57,7 @@ class Model(Serializer):
     model_version = s.CharField(source="pack.model_version")
     active = s.BooleanField(help_text="Answers requests.")
     prepared = s.BooleanField(help_text="Its files are on this machine.")
-    calibrated = s.BooleanField(help_text="It is known what its scores mean.")
+    calibrated = s.BooleanField(help_text="Its scores were measured, so their meaning is known.")
     calibration = Calibration(source="pack.calibration", allow_null=True)
 
 
@@ -82,10 +82,10 @@ class Face(Serializer):
     suspended_at = s.DateTimeField(allow_null=True, help_text=_SUSPENDED)
     embedding_version = s.CharField(
         allow_null=True,
-        help_text="Of the template that is compared now. Null: the face is compared with nobody "
-        "until it is enrolled again.",
+        help_text="The version of the template that is compared now. Null: the face is compared "
+        "with nobody until it is enrolled again.",
     )
-    model_version = s.CharField(allow_null=True, help_text="What computed that template.")
+    model_version = s.CharField(allow_null=True, help_text="The model that computed that template.")
     verification_count = s.IntegerField()
     last_verified_at = s.DateTimeField(allow_null=True)
     created_at = s.DateTimeField()
@@ -98,8 +98,7 @@ class Face(Serializer):
 
     @classmethod
     def each(cls, rows: Sequence[models.Face], shown: Any = None) -> list[Value]:
-        # A face has no template that is compared now after a change to a model that it could not be
-        # taken over to.
+        # After a change of the model, a face without a kept picture has no template to compare.
         version = engine.active_version()
         compared = models.Template.objects.filter(face__in=rows, embedding_version=version)
         versions = dict(compared.values_list("face_id", "model_version"))
@@ -138,7 +137,7 @@ class Erased(Serializer):
     user_id = s.UUIDField()
     erased_at = s.DateTimeField()
     removed = s.DictField(
-        child=s.IntegerField(), help_text="What was removed, in rows of each kind there was."
+        child=s.IntegerField(), help_text="What was removed: how many rows of each kind."
     )
 
 
@@ -148,7 +147,7 @@ class Unlocked(Serializer):
 
 
 class DuplicateFace(Serializer):
-    user_id = s.UUIDField(help_text="Of `same_person` both are of the user who stayed.")
+    user_id = s.UUIDField(help_text="After `same_person`, both are the user who stayed.")
     face_id = s.CharField(allow_null=True, help_text="Null when the face is gone.")
 
 
@@ -158,7 +157,7 @@ class Duplicate(Serializer):
     confidence_score = s.FloatField(source="confidence", min_value=0, max_value=1)
     state = s.ChoiceField(DuplicateState.values)
     found_at = s.DateTimeField()
-    decided_by = TextOrNull(help_text="Spelled as `actor` of the audit log.")
+    decided_by = TextOrNull(help_text="Written as `actor` of the audit log.")
     decided_at = s.DateTimeField(allow_null=True)
 
 
@@ -175,10 +174,10 @@ class AuditEvent(Serializer):
     action = s.CharField()
     user_id = s.UUIDField(allow_null=True)
     other_user_id = s.UUIDField(
-        allow_null=True, help_text="Who stayed of a merge, or who got a moved face."
+        allow_null=True, help_text="The user who stayed after a merge, or got a moved face."
     )
     face_id = TextOrNull()
-    viewer_id = s.UUIDField(allow_null=True, help_text="On whose behalf.")
+    viewer_id = s.UUIDField(allow_null=True, help_text="The user that the actor acted for.")
     request_id = TextOrNull()
     details = s.DictField()
 

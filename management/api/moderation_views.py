@@ -39,7 +39,7 @@ class MoveRequest(ReasonRequest):
 
 
 class MergeRequest(ReasonRequest):
-    into = IdField(help_text="Who stays.")
+    into = IdField(help_text="The user who stays.")
     privacy_level = ChoiceField(
         PrivacyLevel.values,
         required=False,
@@ -87,7 +87,7 @@ class UserModerationViewSet(ModerationViewSet):
     @_asked("unsuspend_user", "End the suspension of a user", User, body=ReasonRequest)
     @action(detail=True, methods=["post"])
     def unsuspend(self, request: Request, user_id: UUID) -> Response:
-        """Restores all but the sessions. Faces that were suspended themselves stay suspended."""
+        """Undoes a suspension. Ended sessions stay ended; a face can have its own suspension."""
         user = moderation.unsuspend_user(user_id=user_id, **self.asked(ReasonRequest))
         return Response(User.of(user))
 
@@ -155,7 +155,10 @@ class DuplicateViewSet(ModerationViewSet):
         "list_duplicates", "List possible duplicates", answers.DuplicateList, pages=DuplicatePages
     )
     def list(self, request: Request) -> Response:
-        """Newest first. Each enrolment looks for them, and so does `manage.py find_duplicates`."""
+        """Pairs of users who may be one person, newest first.
+
+        Each enrolment looks for them, and so does `manage.py find_duplicates`.
+        """
         state = request.query_params.get("state", DuplicateState.OPEN.value)
         rows = PossibleDuplicate.objects.filter(state=state).select_related("face_a", "face_b")
         return self.page("duplicates", rows, answers.Duplicate.each, DuplicatePages())
@@ -170,8 +173,7 @@ class DuplicateViewSet(ModerationViewSet):
         """`different_people` is remembered: the pair is never listed again. `same_person` merges
         the two: `into` says who stays, by default the older user.
         """
-        asked = self.asked(DecisionRequest)
-        decided = moderation.decide(duplicate_id=duplicate_id, **asked)
+        decided = moderation.decide(duplicate_id=duplicate_id, **self.asked(DecisionRequest))
         return Response(answers.Duplicate.of(decided))
 
 
