@@ -38,31 +38,12 @@ def erase_for(*, caller: Caller, user_id: UUID) -> Receipt:
     return erase(actor=caller.name, user_id=user_id)
 
 
+@broken_off.repeated
 def erase(*, actor: str, user_id: UUID) -> Receipt:
     """Delete all data about a person; a repeated call returns the same receipt.
 
     Raises user_not_found if no data was ever held; user_merged, unavailable.
     """
-    return broken_off.whole(lambda: _erase(actor, user_id))
-
-
-def note_former(user_id: UUID, at: datetime) -> None:
-    """Note an erasure that a restored backup lacks; it removed nothing here."""
-    details = {"receipt_id": _new_receipt_id(), "removed": {}}
-    with connection.cursor() as cursor:
-        # SQL, since the model would date the event now.
-        cursor.execute(
-            "INSERT INTO recognition_auditevent (at, actor, action, user_id, face_id, details)"
-            " VALUES (%s, 'command:restore', %s, %s, '', %s)",
-            [at, erasure.ERASED, user_id, json.dumps(details)],
-        )
-
-
-def _new_receipt_id() -> str:
-    return f"erasure_{secrets.token_hex(8)}"
-
-
-def _erase(actor: str, user_id: UUID) -> Receipt:
     people.require_not_merged(user_id)
     # Someone without a user row may have jobs. With the row, a registration has to wait.
     _, is_new = User.objects.get_or_create(pk=user_id)
@@ -79,6 +60,22 @@ def _erase(actor: str, user_id: UUID) -> Receipt:
         # A backup from before the merge has this id: see facesvc.backup.
         audit.note(actor, erasure.ERASED, user_id=former, **{**details, "removed": {}})
     return _receipt(audit.note(actor, erasure.ERASED, user_id=user_id, **details))
+
+
+def note_former(user_id: UUID, at: datetime) -> None:
+    """Note an erasure that a restored backup lacks; it removed nothing here."""
+    details = {"receipt_id": _new_receipt_id(), "removed": {}}
+    with connection.cursor() as cursor:
+        # SQL, since the model would date the event now.
+        cursor.execute(
+            "INSERT INTO recognition_auditevent (at, actor, action, user_id, face_id, details)"
+            " VALUES (%s, 'command:restore', %s, %s, '', %s)",
+            [at, erasure.ERASED, user_id, json.dumps(details)],
+        )
+
+
+def _new_receipt_id() -> str:
+    return f"erasure_{secrets.token_hex(8)}"
 
 
 def _named(counts: Mapping[str, int]) -> dict[str, int]:

@@ -87,33 +87,30 @@ def unlock(*, actor: str, user_id: UUID, **noted: Any) -> int:
 # --- whose face it is -----------------------------------------------------------------------------
 
 
+@broken_off.repeated
 def move_face(*, actor: str, face_id: str, user_id: UUID, **noted: Any) -> Face:
     """Give a face to another user, with its settings, its consent and its kept picture.
 
     Raises face_not_found, user_not_found, user_merged, same_user, unavailable.
     """
-    return broken_off.whole(lambda: _move(actor, face_id, user_id, noted))
-
-
-def _move(actor: str, face_id: str, to: UUID, noted: dict[str, Any]) -> Face:
     was = face_of(face_id).user_id
-    if was == to:
+    if was == user_id:
         raise ServiceError("same_user", "The face already belongs to this user.")
-    users = locks.lock_entirely(was, to)
-    if to not in users:
-        raise people.not_found(to)
+    if user_id not in locks.lock_entirely(was, user_id):
+        raise people.not_found(user_id)
     face = Face.objects.select_for_update().filter(face_id=face_id).first()
     if face is None or face.user_id != was:  # moved or deleted in between
         raise broken_off.ChangedError
     Attempt.objects.filter(user=was, face=face).update(face=None)
-    move_faces([face.pk], to)
+    move_faces([face.pk], user_id)
     face.refresh_from_db()
     for keeps in KEEPS:
         keeps.move_face(face, was)
-    audit.note(actor, "face.move", user_id=was, other_user_id=to, face_id=face_id, **noted)
+    audit.note(actor, "face.move", user_id=was, other_user_id=user_id, face_id=face_id, **noted)
     return face
 
 
+@broken_off.repeated
 def merge_users(
     *, actor: str, user_id: UUID, into: UUID, privacy_level: str | None = None, **noted: Any
 ) -> User:
@@ -122,11 +119,10 @@ def merge_users(
     Without a `privacy_level` the stricter of both holds. Raises same_user, user_not_found,
     user_merged (of either), unavailable.
     """
-    return broken_off.whole(
-        lambda: merging.merge(actor, user_id, into, privacy_level=privacy_level, **noted)
-    )
+    return merging.merge(actor, user_id, into, privacy_level=privacy_level, **noted)
 
 
+@broken_off.repeated
 def decide(
     *, actor: str, duplicate_id: int, decision: str, into: UUID | None = None, **noted: Any
 ) -> PossibleDuplicate:
@@ -136,9 +132,9 @@ def decide(
     Raises duplicate_not_found, already_decided, invalid_request, unavailable.
     """
     if decision == DuplicateState.DIFFERENT_PEOPLE:
-        return broken_off.whole(lambda: _keep_apart(actor, duplicate_id, noted))
+        return _keep_apart(actor, duplicate_id, noted)
     if decision == DuplicateState.SAME_PERSON:
-        return broken_off.whole(lambda: _merge_pair(actor, duplicate_id, into, noted))
+        return _merge_pair(actor, duplicate_id, into, noted)
     raise ValueError(f"{decision} is no decision")
 
 

@@ -183,7 +183,7 @@ def merge(request: HttpRequest, user: User) -> HttpResponse:
     explains = (
         f"Faces, friends, groups, consent and history of {user} go over to {into}, and {user} is"
         " gone. The old id is remembered: it answers that the person was merged.",
-        "Nobody can take the two apart again.",
+        "You cannot take the two apart again.",
     )
     run = partial(moderation.merge_users, actor=actor_of(request), user_id=user.pk, into=into.pk)
     done = "Merged another person into this one"

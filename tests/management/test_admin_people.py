@@ -361,7 +361,7 @@ def test_move_a_face(moderator: Client, face: Face) -> None:
 def test_merge(moderator: Client, zoe: User, face: Face) -> None:
     other = make_user(FRIEND, display_name="The same Zoë")
     choose = page_of(zoe, "merge")
-    assert "Nobody was found" in text_of(moderator.get(choose, {"q": "unheard"}))
+    assert "No person was found" in text_of(moderator.get(choose, {"q": "unheard"}))
     assert "which other person" in text_of(moderator.get(f"{choose}?person={OWNER}"))
     assert "gone" in text_of(moderator.get(f"{choose}?person={FRIEND}"))
     assert not AuditEvent.objects.filter(action="user.merge").exists()
@@ -474,7 +474,7 @@ def test_find_by_photo(moderator: Client, face: Face, fake: FakePipeline) -> Non
 def test_a_photo_of_several_people(moderator: Client, face: Face, fake: FakePipeline) -> None:
     fake.show([vector(1), vector(7)])
     page = text_of(moderator.post(FIND, photo()))
-    assert "Face 1 of 2" in page and "Nobody here resembles this face." in page
+    assert "Face 1 of 2" in page and "No person here resembles this face." in page
 
 
 def test_a_photo_of_nobody(moderator: Client, fake: FakePipeline) -> None:
