@@ -4,7 +4,7 @@ Their addresses are signed for one operator and an hour, and only pages that wri
 show them. So every look at a picture leaves a trace.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.core import signing
@@ -27,33 +27,26 @@ _UNREADABLE = b"""<svg xmlns="http://www.w3.org/2000/svg" width="256" height="25
 <text x="128" y="162">opens this picture</text></g></svg>"""
 
 
-@dataclass(frozen=True)
-class Thumbnail:
-    """The address of a picture, or why there is none."""
-
-    address: str = ""
-    why_not: str = ""
-
-
 def with_pictures(faces: QuerySet[Face]) -> QuerySet[Face]:
     """The faces, annotated with `has_picture`."""
     return faces.annotate(has_picture=Exists(FaceCrop.objects.filter(face=OuterRef("pk"))))
 
 
-def picture_of(request: HttpRequest, face: Face) -> Thumbnail:
-    """The picture of a face of `with_pictures`, for a page that writes an audit event."""
+def picture_of(request: HttpRequest, face: Any) -> dict[str, str]:
+    """The `address` of the picture of a face of `with_pictures`, or `why_not`.
+
+    For a page that writes an audit event.
+    """
     if not may_see(request):
-        return Thumbnail(why_not="You have no permission to see pictures.")
-    if not face.has_picture:  # type: ignore[attr-defined]
-        return Thumbnail(
-            why_not="No picture was kept of this face."
-            if settings.STORE_FACE_CROPS
-            else "Pictures are not kept: STORE_FACE_CROPS is off."
-        )
+        return {"why_not": "You have no permission to see pictures."}
+    if not face.has_picture and not settings.STORE_FACE_CROPS:
+        return {"why_not": "Pictures are not kept: STORE_FACE_CROPS is off."}
+    if not face.has_picture:
+        return {"why_not": "No picture was kept of this face."}
     if not sealing.is_possible():
-        return Thumbnail(why_not="No key decrypts it: set FACESVC_CROP_KEYS.")
+        return {"why_not": "No key decrypts it: set FACESVC_CROP_KEYS."}
     signed = _signer.sign(f"{request.user.pk}-{face.pk}")
-    return Thumbnail(reverse("admin:recognition_face_picture", args=[signed]))
+    return {"address": reverse("admin:recognition_face_picture", args=[signed])}
 
 
 def may_see(request: HttpRequest) -> bool:
