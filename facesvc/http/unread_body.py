@@ -30,6 +30,8 @@ def drop(environ: Mapping[str, Any], limit: int) -> None:
     if not (environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING")):
         return  # there is no body
     body, connection = environ["wsgi.input"], environ["gunicorn.socket"]
+    if _is_read(body):
+        return  # or it would need a place, and lose its connection when there is none
     if not _places.acquire(timeout=_PLACE_SECONDS):
         _stop_reading(connection)  # or gunicorn would wait for the rest
         return
@@ -37,6 +39,11 @@ def drop(environ: Mapping[str, Any], limit: int) -> None:
         _drop(body, connection, limit)
     finally:
         _places.release()
+
+
+def _is_read(body: Any) -> bool:
+    """Whether nothing is left of a body whose length the client said."""
+    return getattr(getattr(body, "reader", None), "length", None) == 0
 
 
 def _drop(body: Any, connection: socket.socket, limit: int) -> None:

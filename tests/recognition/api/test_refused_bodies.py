@@ -238,6 +238,20 @@ def test_few_threads_are_busy_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
         assert body.read_bytes == 1000
 
 
+def test_who_was_answered_keeps_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that was read has nothing to drop, and needs no place."""
+    monkeypatch.setattr(unread_body, "_places", BoundedSemaphore(1))
+    ours, theirs = socket.socketpair()
+    unreader = SocketUnreader(ours)
+    unreader.unread(b"x" * 1_000_000)
+    body = Body(LengthReader(unreader, 1_000_000))
+    with ours, theirs, unread_body._places:
+        body.read()
+        unread_body.drop(environ_of(body, ours), limit=1000)
+        theirs.send(b"the next request")
+        assert ours.recv(100) == b"the next request"
+
+
 def test_a_client_that_sends_a_byte_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     """One read of gunicorn's waits for all of its bytes, and each of them wakes the socket up."""
     monkeypatch.setattr(unread_body, "SECONDS", 1.0)
