@@ -51,7 +51,7 @@ def open_pack(name: str) -> FacePipeline:
 
 
 def one_photo_a_person(folder: Path, count: int) -> list[Path]:
-    from recognition.measuring.photo_folders import find_photos
+    from recognition.measuring.photos import find_photos
 
     first: dict[str, Path] = {}
     for photo in find_photos(folder):

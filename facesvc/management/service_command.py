@@ -9,7 +9,7 @@ from recognition.api.tokens import NotTheIssuerError
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
 from recognition.inference.pack.declaration import PackError
-from recognition.measuring.photo_folders import PhotosError
+from recognition.measuring.photos import PhotosError
 from recognition.model_change.activation import ModelChangeInProgressError
 from recognition.privacy.sealing import UnreadableError
 

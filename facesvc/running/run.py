@@ -22,8 +22,7 @@ from facesvc.monitoring import terminal
 from facesvc.postgres import cluster, database, locks
 from facesvc.postgres.cluster import DatabaseError
 from facesvc.running.probe import readiness
-from facesvc.running.reviver import Reviver
-from facesvc.running.supervisor import GaveUpError, Supervisor, say
+from facesvc.running.supervisor import GaveUpError, Reviver, Supervisor, say
 from recognition.processes.orphans import die_with_parent
 
 READY_TIMEOUT = 120  # seconds

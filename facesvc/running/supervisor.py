@@ -1,4 +1,7 @@
-"""Keeps a few child processes running: passes on their output, restarts them, ends them all."""
+"""Keeps a few child processes running, and the embedded database.
+
+Passes on the output of the processes, restarts them, and ends them all.
+"""
 
 import errno
 import os
@@ -6,17 +9,20 @@ import re
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from facesvc.postgres import database
 from recognition.processes.orphans import die_with_parent
 
 MAX_RESTARTS = 5
 RESTART_WINDOW = 60  # seconds
-MOST_DELAY = 60.0  # seconds
+REVIVAL_DELAY, MOST_DELAY = 1.0, 60.0  # seconds
 # A line of the log is passed on as it is: in JSON, or for people with the time first.
 _LOGGED = re.compile(r"\{|(\x1b\[2m)?[0-9]{2}:[0-9]{2}:[0-9]{2}")
 GRACE = 35  # seconds from SIGTERM to SIGKILL: longer than a request or gunicorn's own grace
@@ -130,6 +136,48 @@ class Supervisor:
                 child.last_lines.append(text)
                 is_logged = _LOGGED.match(text)
                 say(text if is_logged else f"{child.name:{self._width}} | {text}")
+
+
+class Reviver:
+    """Starts the embedded database again for as long as it takes, as while its disk is full.
+
+    A start may take minutes, and goes on beside the caller of `step`.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._delay = REVIVAL_DELAY
+        self._next_at = 0.0
+        self._attempt: threading.Thread | None = None
+        self._error: Exception | None = None
+
+    def step(self) -> None:
+        if self._attempt:
+            self._look_at(self._attempt)
+        elif database.is_running(self._data_dir):
+            self._delay = REVIVAL_DELAY
+        elif time.monotonic() >= self._next_at:
+            say("The database ended, starting it again")
+            self._attempt = threading.Thread(target=self._start, daemon=True)
+            self._attempt.start()
+
+    def _look_at(self, attempt: threading.Thread) -> None:
+        if attempt.is_alive():
+            return
+        self._attempt = None
+        if self._error:
+            say(f"{self._error}\nThe next try is in {self._delay:g} s")
+            self._next_at = time.monotonic() + self._delay
+            self._delay = min(MOST_DELAY, 2 * self._delay)
+
+    def _start(self) -> None:
+        try:
+            database.join(self._data_dir)
+            self._error = None
+        except Exception as error:
+            # A full disk shows in many ways, such as a keeper that cannot start. Any of them is
+            # printed and waited for: without its delay the next try would come at once, for ever.
+            self._error = error
 
 
 def say(line: str) -> None:

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from recognition.inference.arrays import Image
-from recognition.inference.formats import bmp, jpeg, others, png, webp
+from recognition.inference.formats import bmp, jpeg, png, webp
 from recognition.inference.formats.header import Header as Header
 from recognition.inference.formats.header import ImageError as ImageError
-from recognition.inference.formats.header import invalid, truncated
+from recognition.inference.formats.header import invalid, named, refusal, truncated
 from recognition.inference.formats.orientation import orientation, upright
 
 # Pixels: no detector finds a face in a smaller picture, and later code need not handle tiny ones.
@@ -95,7 +95,7 @@ def shrinking(factor: int) -> int:
 
 def is_known(data: bytes) -> bool:
     """Whether the bytes begin like a picture, even one in an unsupported format."""
-    return data.startswith(_STARTS) or others.named(data) is not None
+    return data.startswith(_STARTS) or named(data) is not None
 
 
 def turned(image: Image, degrees: int) -> Image:
@@ -116,7 +116,7 @@ def read_header(data: bytes) -> Header:
             return bmp.read(data)
     except (struct.error, IndexError) as error:
         raise truncated() from error
-    raise others.refusal(data)
+    raise refusal(data)
 
 
 def _over_white(decoded: npt.NDArray[Any]) -> Image:

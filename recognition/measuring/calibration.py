@@ -24,7 +24,7 @@ from recognition.measuring.pairs import (
     round_up,
     threshold_at,
 )
-from recognition.measuring.photo_folders import PhotosError
+from recognition.measuring.photos import PhotosError
 
 # FMRs of the table. 1 is the least similar pair of strangers.
 _POINTS = (1.0, 0.3, 0.1, 0.03, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6, 1e-7, 1e-8)

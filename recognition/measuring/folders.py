@@ -14,9 +14,8 @@ from tqdm import tqdm
 from recognition.inference.arrays import Floats
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import ModelPack, PackError, find_pack
-from recognition.measuring.embedding_pool import PhotoLimits, embed_photos
 from recognition.measuring.pairs import Numbers, found_faces
-from recognition.measuring.photo_folders import Photo, PhotosError, find_photos
+from recognition.measuring.photos import Photo, PhotoLimits, PhotosError, embed_photos, find_photos
 from recognition.packs import downloads
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from recognition.measuring.pairs import Numbers
-from recognition.measuring.photo_folders import Photo, PhotosError, person_of
+from recognition.measuring.photos import Photo, PhotosError, person_of
 
 _SAME = {"1": True, "true": True, "0": False, "false": False}
 _COLUMNS = ["path_a", "path_b", "same"]

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from facesvc import __version__
-from facesvc.doctor import here, stored
+from facesvc.doctor import checks
 from facesvc.doctor.findings import Check, CheckState, Finding, examine
 from facesvc.management.service_command import ServiceCommand
 from facesvc.monitoring import terminal
@@ -13,19 +13,19 @@ _TABLES = ("database", "migrations")
 
 # In the order in which they are shown.
 CHECKS = (
-    Check("settings", here.configuration),
-    Check("database", stored.database),
-    Check("migrations", stored.migrations, needs=("database",)),
-    Check("clock", stored.clock, needs=("database",)),
-    Check("template key", stored.template_key, needs=_TABLES),
-    Check("crop key", stored.crop_key, needs=_TABLES),
-    Check("models", here.models),
-    Check("inference", here.inference, needs=("models",)),
-    Check("search", stored.search, needs=_TABLES),
-    Check("queue", stored.queue, needs=_TABLES),
-    Check("callbacks", stored.callbacks, needs=_TABLES),
-    Check("disk", here.disk),
-    Check("memory", here.memory),
+    Check("settings", checks.configuration),
+    Check("database", checks.database),
+    Check("migrations", checks.migrations, needs=("database",)),
+    Check("clock", checks.clock, needs=("database",)),
+    Check("template key", checks.template_key, needs=_TABLES),
+    Check("crop key", checks.crop_key, needs=_TABLES),
+    Check("models", checks.models),
+    Check("inference", checks.inference, needs=("models",)),
+    Check("search", checks.search, needs=_TABLES),
+    Check("queue", checks.queue, needs=_TABLES),
+    Check("callbacks", checks.callbacks, needs=_TABLES),
+    Check("disk", checks.disk),
+    Check("memory", checks.memory),
 )
 _COLOURS = {
     CheckState.OK: terminal.GREEN,

@@ -14,7 +14,7 @@ from recognition import people
 from recognition.enrolment import enrolling
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
-from recognition.measuring.photo_folders import Photo, find_photos
+from recognition.measuring.photos import Photo, find_photos
 from recognition.models import Face, PrivacyLevel, User
 from recognition.packs import engine
 from recognition.privacy import consent

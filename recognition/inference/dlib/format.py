@@ -153,18 +153,14 @@ def _read_loss(reader: Reader) -> None:
     if kind == "loss_metric_2":
         reader.reals(2)  # margin, distance threshold
     elif kind == "loss_mmod_":
-        _read_mmod_options(reader)
+        # Max-margin object detection; pack.yaml has the options that matter.
+        if reader.integer() != 1:
+            raise DlibFormatError("unknown version of the detector's options")
+        reader.integers(2)  # window
+        reader.reals(3)  # loss of a false alarm and of a miss, overlap that counts as a match
+        reader.reals(4)  # overlap and cover: suppressed, ignored
     else:
         raise DlibFormatError(f"unknown loss {kind!r}")
-
-
-def _read_mmod_options(reader: Reader) -> None:
-    """Skips the options of max-margin object detection; pack.yaml has those that matter."""
-    if reader.integer() != 1:
-        raise DlibFormatError("unknown version of the detector's options")
-    reader.integers(2)  # window
-    reader.reals(3)  # loss of a false alarm and of a miss, overlap that counts as a match
-    reader.reals(4)  # overlap and cover: suppressed, ignored
 
 
 def _con(reader: Reader) -> Layer:

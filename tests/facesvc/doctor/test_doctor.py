@@ -23,7 +23,7 @@ from pytest_django import Settings
 from batch.apps import SWEEP
 from batch.models import Job, Kind, WebhookDelivery, WebhookEndpoint
 from facesvc import __version__, machine
-from facesvc.doctor import here, stored
+from facesvc.doctor import checks
 from facesvc.doctor.findings import Check, CheckState, Finding, examine, failure, ok, warning
 from facesvc.management.commands.doctor import CHECKS
 from recognition.gallery import indexes
@@ -193,33 +193,33 @@ def test_unknown_words() -> None:
 
 
 def test_database(monkeypatch: Patch) -> None:
-    finding = stored.database()
+    finding = checks.database()
     assert finding.state is OK and "pgvector 0.8" in finding.text
     monkeypatch.setattr(indexes, "pgvector_version", lambda: (0, 7, 4))
-    assert stored.database().text == "only pgvector 0.7.4"
+    assert checks.database().text == "only pgvector 0.7.4"
     monkeypatch.setattr(indexes, "pgvector_version", lambda: None)
-    assert stored.database().state is FAILURE
-    monkeypatch.setattr(stored, "LEAST_POSTGRESQL", 99)
-    assert stored.database().advice == "It has to be 99."
+    assert checks.database().state is FAILURE
+    monkeypatch.setattr(checks, "LEAST_POSTGRESQL", 99)
+    assert checks.database().advice == "It has to be 99."
 
 
 def test_a_read_only_database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET transaction_read_only = on")
-    assert stored.database().text == "it is read-only"
+    assert checks.database().text == "it is read-only"
 
 
 def test_migrations(monkeypatch: Patch) -> None:
-    assert stored.migrations().state is OK
+    assert checks.migrations().state is OK
     monkeypatch.setattr(
-        stored.MigrationExecutor, "migration_plan", lambda self, targets: ["one", "two"]
+        checks.MigrationExecutor, "migration_plan", lambda self, targets: ["one", "two"]
     )
-    assert stored.migrations() == failure("2 are missing", "Run `manage.py migrate`.")
+    assert checks.migrations() == failure("2 are missing", "Run `manage.py migrate`.")
 
 
 def test_a_database_from_before_the_first_release() -> None:
     MigrationRecorder(connection).record_applied("batch", "0001_jobs")
-    finding = stored.migrations()
+    finding = checks.migrations()
     assert finding.state is FAILURE and "before the first release" in finding.text
     assert finding.advice.startswith("Start with an empty database")
 
@@ -230,115 +230,115 @@ def test_a_database_from_before_the_first_release() -> None:
 def test_clock(monkeypatch: Patch, seconds: int, state: CheckState) -> None:
     now = timezone.now
     shifted = SimpleNamespace(now=lambda: now() + timedelta(seconds=seconds))
-    monkeypatch.setattr(stored, "timezone", shifted)
-    assert stored.clock().state is state
+    monkeypatch.setattr(checks, "timezone", shifted)
+    assert checks.clock().state is state
 
 
 def test_template_key(settings: Settings) -> None:
-    assert stored.template_key().state is WARNING
+    assert checks.template_key().state is WARNING
     settings.FACESVC_TEMPLATE_KEYS = (new_key(),)
     key = protection.newest_key()
     ActiveModel.objects.update_or_create(pk=1, defaults={"pack": "dlib", "template_key": key})
-    assert stored.template_key().state is OK
+    assert checks.template_key().state is OK
     settings.FACESVC_TEMPLATE_KEYS = (new_key(),)
-    finding = stored.template_key()
+    finding = checks.template_key()
     assert finding.state is FAILURE and key in finding.text
 
 
 def test_crop_key(settings: Settings) -> None:
-    assert stored.crop_key() == ok("it is there")
+    assert checks.crop_key() == ok("it is there")
     face = make_face(make_user(OWNER), vector(1))
     FaceCrop.objects.create(face=face, sealed=sealing.seal_picture(astronaut()))
-    assert stored.crop_key().state is OK
+    assert checks.crop_key().state is OK
     settings.FACESVC_CROP_KEYS = [new_key()]
-    assert stored.crop_key().state is FAILURE
+    assert checks.crop_key().state is FAILURE
     settings.FACESVC_CROP_KEYS = []
-    assert not sealing.is_possible() and stored.crop_key().state is WARNING
+    assert not sealing.is_possible() and checks.crop_key().state is WARNING
 
 
 def test_search() -> None:
     engine.active_model()
-    assert stored.search().state is OK
+    assert checks.search().state is OK
     with connection.cursor() as cursor:
         cursor.execute(f"DROP INDEX {indexes.name_of('dlib_v1')}")
-    assert stored.search().state is FAILURE
+    assert checks.search().state is FAILURE
     ActiveModel.objects.all().delete()
-    assert stored.search().text == "nothing is prepared"
+    assert checks.search().text == "nothing is prepared"
 
 
 def test_queue() -> None:
-    assert stored.queue().state is OK
+    assert checks.queue().state is OK
     sweep = Schedule.objects.filter(name=SWEEP)
     sweep.update(next_run=timezone.now() - timedelta(minutes=7))
-    assert stored.queue().text == "no worker has looked for 7 minutes"
+    assert checks.queue().text == "no worker has looked for 7 minutes"
     sweep.delete()
-    assert stored.queue().state is FAILURE
+    assert checks.queue().state is FAILURE
 
 
 def test_a_queue_that_is_long() -> None:
     async_task("math.sqrt", 4)
-    assert stored.queue().state is OK
+    assert checks.queue().state is OK
     OrmQ.objects.update(lock=timezone.now() - timedelta(minutes=42))
-    finding = stored.queue()
+    finding = checks.queue()
     assert (finding.state, finding.text) == (WARNING, "a task has waited for 42 minutes")
 
 
 def test_callbacks() -> None:
-    assert stored.callbacks().state is OK
+    assert checks.callbacks().state is OK
     end = timezone.now() + timedelta(hours=1)
     job = Job.objects.create(
         kind=Kind.IDENTIFY, subject="app", scopes=[], options={}, total=1, deadline_at=end
     )
     endpoint = WebhookEndpoint.objects.create(client="app", url="https://app.example/secret")
     WebhookDelivery.objects.create(job=job, endpoint=endpoint, body="{}", state="dead")
-    finding = stored.callbacks()
+    finding = checks.callbacks()
     assert (
         finding.state is WARNING
         and finding.text == "given up: 1; addresses that answered 410 Gone: 0"
     )
     assert "app.example" not in finding.text
     WebhookEndpoint.objects.update(disabled_at=timezone.now())
-    assert stored.callbacks().text.endswith("410 Gone: 1")
+    assert checks.callbacks().text.endswith("410 Gone: 1")
 
 
 # --- this machine ---------------------------------------------------------------------------------
 
 
 def test_settings(monkeypatch: Patch, settings: Settings) -> None:
-    assert here.configuration().state is OK
+    assert checks.configuration().state is OK
     settings.MIN_FACE_QUALITY = 7.0
-    finding = here.configuration()
+    finding = checks.configuration()
     assert finding.state is FAILURE and "MIN_FACE_QUALITY" in finding.text
     monkeypatch.setattr(
         django_checks, "run_checks", lambda: [django_checks.Error("No.", hint="Do this.")]
     )
-    assert here.configuration() == failure("No.", "Do this.")
+    assert checks.configuration() == failure("No.", "Do this.")
 
 
 def test_models(tmp_path: Path, settings: Settings) -> None:
-    assert here.models().state is OK
+    assert checks.models().state is OK
     shutil.copytree(settings.MODELS_DIR, tmp_path / "models")
     settings.MODELS_DIR = tmp_path / "models"
     pack = engine.pack("dlib")
     broken = weights.weight_path(pack, pack.weight_files()[0], settings.MODELS_DIR)
     broken.write_bytes(b"something else")
-    finding = here.models()
+    finding = checks.models()
     assert finding.state is FAILURE and "not the file that the pack names" in finding.text
     broken.unlink()
-    assert "is missing" in here.models().text
+    assert "is missing" in checks.models().text
 
 
 def test_inference(monkeypatch: Patch) -> None:
-    assert here.inference().state is OK
+    assert checks.inference().state is OK
     monkeypatch.setattr(engine.Engine, "self_test", lambda self: False)
-    assert here.inference().state is FAILURE
+    assert checks.inference().state is FAILURE
 
 
 @pytest.mark.parametrize(("free", "state"), [(5000, OK), (1000, WARNING), (499, FAILURE)])
 def test_disk(monkeypatch: Patch, settings: Settings, free: int, state: CheckState) -> None:
     settings.FACESVC_FREE_DISK_MB = 500
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free * 1024**2))
-    assert here.disk().state is state
+    assert checks.disk().state is state
 
 
 @pytest.mark.parametrize(("memory", "state"), [(1801, OK), (1799, WARNING)])
@@ -346,4 +346,4 @@ def test_memory(monkeypatch: Patch, settings: Settings, memory: int, state: Chec
     settings.WEB_WORKERS = 2
     settings.FACESVC_TASK_WORKERS = 1
     monkeypatch.setattr(machine, "memory", lambda: memory * 1024**2)
-    assert here.memory().state is state
+    assert checks.memory().state is state

@@ -17,8 +17,7 @@ from pytest_django import Settings
 from facesvc.management.commands.calibrate import replace_calibration
 from recognition.inference.pack.declaration import find_pack, load_pack
 from recognition.measuring import folders
-from recognition.measuring.embedding_pool import EmbeddedPhoto
-from recognition.measuring.photo_folders import Photo
+from recognition.measuring.photos import EmbeddedPhoto, Photo
 from tests.support.photos import SHARED, needs_shared
 
 PEOPLE, PHOTOS = 100, 3

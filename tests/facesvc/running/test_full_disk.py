@@ -13,8 +13,8 @@ import pytest
 
 from facesvc.postgres import cluster, database
 from facesvc.postgres.cluster import DatabaseError
-from facesvc.running import reviver
-from facesvc.running.reviver import Reviver
+from facesvc.running import supervisor
+from facesvc.running.supervisor import Reviver
 from tests.facesvc.running.test_run import facesvc_run, free_port
 from tests.support.builders import PREFIX, service_token
 from tests.support.patience import PATIENCE, wait_until
@@ -124,7 +124,7 @@ def test_the_next_try_comes_later_and_later(
             raise error
         return 0
 
-    monkeypatch.setattr(reviver.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(supervisor.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(database, "join", join)
     monkeypatch.setattr(database, "is_running", lambda data_dir: failures[0] == 0)
     one = Reviver(tmp_path)
@@ -141,7 +141,7 @@ def test_the_next_try_comes_later_and_later(
     assert tried_at == [0.0, 1.0, 3.0]
     assert capsys.readouterr().out.count("no room") == 3
     one.step()
-    assert one._delay == one._first_delay
+    assert one._delay == supervisor.REVIVAL_DELAY
 
 
 def test_the_caller_goes_on_while_the_database_starts(

@@ -12,7 +12,7 @@ from recognition.inference.pack.declaration import Calibration
 from recognition.inference.pack.schema import build
 from recognition.measuring.calibration import calibrate, to_yaml
 from recognition.measuring.pairs import Pairs, all_pairs
-from recognition.measuring.photo_folders import PhotosError
+from recognition.measuring.photos import PhotosError
 from recognition.packs.scores import ScoreScale
 
 People = npt.NDArray[np.int64]

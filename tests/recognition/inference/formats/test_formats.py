@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from recognition.inference import images
-from recognition.inference.formats import jpeg, others, png, webp
-from recognition.inference.formats.header import ImageError
+from recognition.inference.formats import jpeg, png, webp
+from recognition.inference.formats.header import ImageError, refusal
 from recognition.inference.formats.orientation import orientation, upright
 from tests.fuzz import hard_pictures as hard
 from tests.fuzz.webp_bits import predicted
@@ -267,7 +267,7 @@ def box(*brands: bytes) -> bytes:
 )
 def test_a_refusal_names_the_format_and_what_to_do(data: bytes, name: str) -> None:
     assert code_of(data) == "unsupported_format"
-    message = str(others.refusal(data))
+    message = str(refusal(data))
     assert name in message
     assert "JPEG, PNG, WebP or BMP" in message
 

@@ -1,18 +1,24 @@
-"""Checks that ask the database. None changes anything; none shows a secret or a person."""
+"""The checks. None changes anything; none shows a secret or a person."""
 
+import shutil
+import time
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection
+from django.core import checks as django_checks
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 
 from batch.apps import SWEEP
 from batch.models import DeliveryState, WebhookDelivery, WebhookEndpoint
+from facesvc import machine
 from facesvc.doctor.findings import Finding, failure, ok, warning
 from facesvc.postgres import former
+from facesvc.postgres.cluster import DatabaseError
 from recognition.gallery import indexes
+from recognition.inference.pack import weights
 from recognition.models import ActiveModel, FaceCrop
 from recognition.packs import engine, protection
 from recognition.privacy import sealing
@@ -23,6 +29,10 @@ CLOCK_SECONDS = 2.0
 SILENCE = timedelta(minutes=3)
 LONG_WAIT = timedelta(minutes=10)
 A_KEY = "python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
+_MB = 1024**2
+
+
+# --- The database ---------------------------------------------------------------------------------
 
 
 def database() -> Finding:
@@ -134,3 +144,69 @@ def callbacks() -> Finding:
         return ok("none was given up")
     text = f"given up: {given_up}; addresses that answered 410 Gone: {stopped}"
     return warning(text, "The admin shows why, and sends them again (`manage.py replay_webhooks`).")
+
+
+# --- This machine, without a database ------------------------------------------------------------
+
+
+def configuration() -> Finding:
+    """Reports what `manage.py check` finds. Every command ends at a missing or weak SECRET_KEY."""
+    found = [each for each in django_checks.run_checks() if each.level >= django_checks.ERROR]
+    if found:
+        return failure(found[0].msg, found[0].hint or "`manage.py check` has all of it.")
+    return ok("SECRET_KEY is strong, and `manage.py check` finds no error")
+
+
+def models() -> Finding:
+    """Compares each file of the pack that serves with its SHA-256."""
+    pack = engine.pack(_active()[0])
+    verdicts = weights.verify(pack, settings.MODELS_DIR)
+    for file, verdict in verdicts.items():
+        if verdict != weights.GOOD:
+            folder = settings.MODELS_DIR / pack.name
+            advice = f"Remove it from {folder}, and run `manage.py models pull {pack.name}`."
+            return failure(f"{pack.name}: {file} is {verdict}", advice)
+    text = f"{pack.name}: {len(verdicts)} files are as the pack names them"
+    lacking = weights.without(pack, settings.MODELS_DIR)
+    return ok(f"{text}; {lacking}" if lacking else text)
+
+
+def inference() -> Finding:
+    """Loads the networks and runs them on a picture that is made in memory."""
+    loaded = engine.load(*_active())
+    began = time.monotonic()
+    if not loaded.self_test():
+        advice = "Have another pack serve: `manage.py models activate`."
+        return failure("the networks return impossible values", advice)
+    return ok(f"the networks run: {1000 * (time.monotonic() - began):.0f} ms for a small picture")
+
+
+def _active() -> tuple[str, str]:
+    """The active pack and its key; without a database, what a new one would begin with."""
+    try:
+        row = ActiveModel.objects.first()
+    except (Error, DatabaseError):
+        row = None
+    return (row.pack, row.template_key) if row else (settings.FACESVC_PACK, "")
+
+
+def disk() -> Finding:
+    free = shutil.disk_usage(settings.DATA_DIR).free // _MB
+    least = settings.FACESVC_FREE_DISK_MB
+    text = f"{free:,} MB are free in {settings.DATA_DIR}"
+    if free < least:
+        return failure(text, f"Below {least} MB batches are refused: make room.")
+    if free < 4 * least:
+        return warning(text, f"Below {least} MB batches are refused: make room soon.")
+    return ok(text)
+
+
+def memory() -> Finding:
+    """Compares the memory that all processes may take with the memory of this machine."""
+    web, workers = settings.WEB_WORKERS, settings.FACESVC_TASK_WORKERS
+    needed = (web + workers) * settings.WORKER_BYTES // _MB
+    there = machine.memory() // _MB
+    text = f"{web} web processes and {workers} of the workers take up to {needed:,} MB of {there:,}"
+    if needed > there:
+        return warning(text, "Lower WEB_WORKERS, or run the workers on another machine.")
+    return ok(text)
