@@ -27,7 +27,7 @@ _remembered: tuple[float, list[Metric]] = (0.0, [])
 
 
 def collect() -> list[Metric]:
-    """Yields metrics at most some seconds old; if the database is away, only that it is."""
+    """Metrics that are at most some seconds old; without a database, only that it is away."""
     global _remembered
     with _lock:
         at, metrics = _remembered

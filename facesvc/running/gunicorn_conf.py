@@ -41,8 +41,8 @@ def post_worker_init(worker: Any) -> None:
     """Bound what statements take, and load the networks before the first connection is taken, in
     each process for itself.
 
-    What is missing here does not end the process: /health/ready says what it is. Too little memory
-    does: the networks take here the most that they will, and not some day under load.
+    The process goes on if something is missing, and /health/ready says what it is. It ends if there
+    is too little memory: the networks take here the most that they will ever take.
     """
     from django.db import Error, connection
 

@@ -30,7 +30,7 @@ TOKEN_HOURS = 2
 TOKEN_CALLS = 600  # a minute: somebody who tries things out is alone
 # For glibc, as in the image: see docs/deployment.md.
 MALLOC = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "262144"}
-# As it was given to us: Django sets TZ in ours.
+# As it was given to this process: Django sets TZ later.
 _ENVIRONMENT = dict(os.environ)
 
 
@@ -117,7 +117,7 @@ def _database(data_dir: Path) -> Iterator[tuple[Mapping[str, str], list[int]]]:
 
 
 def _log_style() -> dict[str, str]:
-    """The children write into pipes; where their lines end is for us to see."""
+    """How the children log: they write into pipes, and only this process sees a terminal."""
     if settings.FACESVC_LOG_FORMAT != "auto":
         return {}
     if not sys.stdout.isatty():

@@ -28,7 +28,7 @@ from recognition.measuring.photos import PhotosError
 
 # FMRs of the table. 1 is the least similar pair of strangers.
 _POINTS = (1.0, 0.3, 0.1, 0.03, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6, 1e-7, 1e-8)
-# Extrapolation needs two decades below it; a folder this small tells nothing.
+# Non-mated pairs: the extrapolation goes on from two decades that were measured.
 _PAIRS_NEEDED = 30_000
 # Two files of one photo (resized, cropped a little, JPEG at quality 30) have 0.957 or more with the
 # default pack, 39 photos of LFW. Where different photos of a person often reach 0.95, the

@@ -100,8 +100,8 @@ class People:
 def people_of(photos: Sequence[Photo], pairs: Sequence[ListedPair]) -> People:
     """People by folder or file name, and as the list joins them.
 
-    The list alone tells them apart where it calls photos different that have one name: then the
-    folders are not people.
+    If the list says that two photos with one name show two people, names are not people, and only
+    the list counts.
     """
     joined = {photo.path: photo.path for photo in photos}
     first: dict[str, Path] = {}

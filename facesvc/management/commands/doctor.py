@@ -3,9 +3,8 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from facesvc import __version__
-from facesvc.doctor import checks
-from facesvc.doctor.findings import Check, CheckState, Finding, examine
+from facesvc import __version__, doctor
+from facesvc.doctor import Check, CheckState, Finding, examine
 from facesvc.management.service_command import ServiceCommand
 from facesvc.monitoring import terminal
 
@@ -13,19 +12,19 @@ _TABLES = ("database", "migrations")
 
 # In the order in which they are shown.
 CHECKS = (
-    Check("settings", checks.configuration),
-    Check("database", checks.database),
-    Check("migrations", checks.migrations, needs=("database",)),
-    Check("clock", checks.clock, needs=("database",)),
-    Check("template key", checks.template_key, needs=_TABLES),
-    Check("crop key", checks.crop_key, needs=_TABLES),
-    Check("models", checks.models),
-    Check("inference", checks.inference, needs=("models",)),
-    Check("search", checks.search, needs=_TABLES),
-    Check("queue", checks.queue, needs=_TABLES),
-    Check("callbacks", checks.callbacks, needs=_TABLES),
-    Check("disk", checks.disk),
-    Check("memory", checks.memory),
+    Check("settings", doctor.configuration),
+    Check("database", doctor.database),
+    Check("migrations", doctor.migrations, needs=("database",)),
+    Check("clock", doctor.clock, needs=("database",)),
+    Check("template key", doctor.template_key, needs=_TABLES),
+    Check("crop key", doctor.crop_key, needs=_TABLES),
+    Check("models", doctor.models),
+    Check("inference", doctor.inference, needs=("models",)),
+    Check("search", doctor.search, needs=_TABLES),
+    Check("queue", doctor.queue, needs=_TABLES),
+    Check("callbacks", doctor.callbacks, needs=_TABLES),
+    Check("disk", doctor.disk),
+    Check("memory", doctor.memory),
 )
 _COLOURS = {
     CheckState.OK: terminal.GREEN,

@@ -86,7 +86,7 @@ class Command(ServiceCommand):
             reports.write_json(options["json"], report)
 
     def _with_people(self, folder: EmbeddedFolder, listed: list[ListedPair]) -> EmbeddedFolder:
-        """People as the list and the names of folders or files tell."""
+        """The folder with people by the list, and by the names of folders or files."""
         people = people_of(folder.photos, listed)
         if people.contradiction:
             self.stdout.write(

@@ -1,12 +1,19 @@
-"""The checks. None changes anything; none shows a secret or a person."""
+"""What `manage.py doctor` looks at: whether the service has what it needs, and what to do if not.
+
+No check changes anything, and none shows a secret or a person.
+"""
 
 import shutil
 import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from django.conf import settings
 from django.core import checks as django_checks
-from django.db import Error, connection
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
@@ -14,11 +21,11 @@ from django_q.models import OrmQ, Schedule
 from batch.apps import SWEEP
 from batch.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from facesvc import machine
-from facesvc.doctor.findings import Finding, failure, ok, warning
 from facesvc.postgres import former
 from facesvc.postgres.cluster import DatabaseError
 from recognition.gallery import indexes
 from recognition.inference.pack import weights
+from recognition.inference.pack.declaration import PackError
 from recognition.models import ActiveModel, FaceCrop
 from recognition.packs import engine, protection
 from recognition.privacy import sealing
@@ -30,6 +37,67 @@ SILENCE = timedelta(minutes=3)
 LONG_WAIT = timedelta(minutes=10)
 A_KEY = "python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
 _MB = 1024**2
+
+
+class CheckState(StrEnum):
+    OK = "ok"
+    WARNING = "warning"  # it works, but needs attention
+    FAILURE = "failure"  # something does not work
+    UNKNOWN = "unknown"  # skipped, because a check that it needs failed
+
+
+@dataclass(frozen=True)
+class Finding:
+    state: CheckState
+    text: str
+    advice: str = ""  # what to do
+
+
+def ok(text: str) -> Finding:
+    return Finding(CheckState.OK, text)
+
+
+def warning(text: str, advice: str) -> Finding:
+    return Finding(CheckState.WARNING, text, advice)
+
+
+def failure(text: str, advice: str) -> Finding:
+    return Finding(CheckState.FAILURE, text, advice)
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    look: Callable[[], Finding]
+    needs: tuple[str, ...] = ()  # names of checks before it
+
+
+def examine(checks: Sequence[Check]) -> Iterator[tuple[str, Finding]]:
+    """Yields each check's name and finding. A check is skipped when one that it needs failed."""
+    failed: set[str] = set()
+    for check in checks:
+        if missing := [need for need in check.needs if need in failed]:
+            finding = Finding(CheckState.UNKNOWN, f"skipped, because these failed: {missing[0]}")
+        else:
+            finding = _looked(check)
+        if finding.state in (CheckState.FAILURE, CheckState.UNKNOWN):
+            failed.add(check.name)
+        yield check.name, finding
+
+
+def _looked(check: Check) -> Finding:
+    try:
+        return check.look()
+    except (OperationalError, DatabaseError) as error:
+        text = f"it does not answer: {_first_line(error)}"
+        return failure(text, "Start the database, or see DATABASE_URL.")
+    except (Error, PackError, ImproperlyConfigured, OSError) as error:
+        return failure(_first_line(error), "See the log of the service.")
+
+
+def _first_line(error: Exception) -> str:
+    """The first line of an error: PostgreSQL's further lines may quote a row."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 # --- The database ---------------------------------------------------------------------------------

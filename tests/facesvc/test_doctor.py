@@ -22,9 +22,8 @@ from pytest_django import Settings
 
 from batch.apps import SWEEP
 from batch.models import Job, Kind, WebhookDelivery, WebhookEndpoint
-from facesvc import __version__, machine
-from facesvc.doctor import checks
-from facesvc.doctor.findings import Check, CheckState, Finding, examine, failure, ok, warning
+from facesvc import __version__, doctor, machine
+from facesvc.doctor import Check, CheckState, Finding, examine, failure, ok, warning
 from facesvc.management.commands.doctor import CHECKS
 from recognition.gallery import indexes
 from recognition.inference.pack import weights
@@ -75,7 +74,7 @@ def well(settings: Settings, monkeypatch: Patch) -> None:
     Schedule.objects.filter(name=SWEEP).update(next_run=timezone.now() + timedelta(minutes=1))
 
 
-def doctor(*words: str) -> tuple[str, int]:
+def run_doctor(*words: str) -> tuple[str, int]:
     output = StringIO()
     try:
         call_command("doctor", *words, stdout=output)
@@ -89,7 +88,7 @@ def doctor(*words: str) -> tuple[str, int]:
 
 def test_it_works() -> None:
     """In a fresh installation only that templates are not protected."""
-    text, code = doctor()
+    text, code = run_doctor()
     assert code == 0, text
     assert text.startswith(f"facesvc {__version__}\n")
     lines = [line for line in text.splitlines() if not line.startswith(" ")]
@@ -98,7 +97,7 @@ def test_it_works() -> None:
 
 
 def test_for_programs(monkeypatch: Patch) -> None:
-    report = json.loads(doctor("--json")[0])
+    report = json.loads(run_doctor("--json")[0])
     assert report["version"] == __version__
     assert report["ok"] is True
     assert [check["name"] for check in report["checks"]] == [each.name for each in CHECKS]
@@ -106,7 +105,7 @@ def test_for_programs(monkeypatch: Patch) -> None:
         "facesvc.management.commands.doctor.CHECKS",
         (Check("a", lambda: failure("broken", "Mend it.")), Check("b", lambda: ok(""), ("a",))),
     )
-    text, code = doctor("--json")
+    text, code = run_doctor("--json")
     assert code == 1
     assert json.loads(text) == {
         "version": __version__,
@@ -123,7 +122,7 @@ def test_for_programs(monkeypatch: Patch) -> None:
 
 def test_no_secret_is_shown(settings: Settings) -> None:
     settings.FACESVC_TEMPLATE_KEYS = (new_key(),)
-    text = doctor()[0] + doctor("--json")[0]
+    text = run_doctor()[0] + run_doctor("--json")[0]
     for secret in (settings.SECRET_KEY, *settings.FACESVC_CROP_KEYS, settings.JWT_SECRET):
         assert secret not in text
     assert settings.FACESVC_TEMPLATE_KEYS[0] not in text
@@ -136,7 +135,7 @@ def test_without_the_database(monkeypatch: Patch) -> None:
         raise OperationalError("connection refused\nDETAIL: not for you")
 
     monkeypatch.setattr(connection, "cursor", refused)
-    text, code = doctor("--json")
+    text, code = run_doctor("--json")
     report = json.loads(text)
     states = {check["name"]: check["state"] for check in report["checks"]}
     assert code == 1
@@ -178,7 +177,7 @@ def test_trouble_is_a_finding_and_a_fault_is_not() -> None:
 def test_the_exit_code_of_a_warning(monkeypatch: Patch) -> None:
     only = (Check("a", lambda: warning("hm", "Look at it.")),)
     monkeypatch.setattr("facesvc.management.commands.doctor.CHECKS", only)
-    assert doctor() == (
+    assert run_doctor() == (
         f"facesvc {__version__}\nwarning  {'a':<13} hm\n{'':<22} -> Look at it.\n",
         0,
     )
@@ -193,33 +192,33 @@ def test_unknown_words() -> None:
 
 
 def test_database(monkeypatch: Patch) -> None:
-    finding = checks.database()
+    finding = doctor.database()
     assert finding.state is OK and "pgvector 0.8" in finding.text
     monkeypatch.setattr(indexes, "pgvector_version", lambda: (0, 7, 4))
-    assert checks.database().text == "only pgvector 0.7.4"
+    assert doctor.database().text == "only pgvector 0.7.4"
     monkeypatch.setattr(indexes, "pgvector_version", lambda: None)
-    assert checks.database().state is FAILURE
-    monkeypatch.setattr(checks, "LEAST_POSTGRESQL", 99)
-    assert checks.database().advice == "It has to be 99."
+    assert doctor.database().state is FAILURE
+    monkeypatch.setattr(doctor, "LEAST_POSTGRESQL", 99)
+    assert doctor.database().advice == "It has to be 99."
 
 
 def test_a_read_only_database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET transaction_read_only = on")
-    assert checks.database().text == "it is read-only"
+    assert doctor.database().text == "it is read-only"
 
 
 def test_migrations(monkeypatch: Patch) -> None:
-    assert checks.migrations().state is OK
+    assert doctor.migrations().state is OK
     monkeypatch.setattr(
-        checks.MigrationExecutor, "migration_plan", lambda self, targets: ["one", "two"]
+        doctor.MigrationExecutor, "migration_plan", lambda self, targets: ["one", "two"]
     )
-    assert checks.migrations() == failure("2 are missing", "Run `manage.py migrate`.")
+    assert doctor.migrations() == failure("2 are missing", "Run `manage.py migrate`.")
 
 
 def test_a_database_from_before_the_first_release() -> None:
     MigrationRecorder(connection).record_applied("batch", "0001_jobs")
-    finding = checks.migrations()
+    finding = doctor.migrations()
     assert finding.state is FAILURE and "before the first release" in finding.text
     assert finding.advice.startswith("Start with an empty database")
 
@@ -230,115 +229,115 @@ def test_a_database_from_before_the_first_release() -> None:
 def test_clock(monkeypatch: Patch, seconds: int, state: CheckState) -> None:
     now = timezone.now
     shifted = SimpleNamespace(now=lambda: now() + timedelta(seconds=seconds))
-    monkeypatch.setattr(checks, "timezone", shifted)
-    assert checks.clock().state is state
+    monkeypatch.setattr(doctor, "timezone", shifted)
+    assert doctor.clock().state is state
 
 
 def test_template_key(settings: Settings) -> None:
-    assert checks.template_key().state is WARNING
+    assert doctor.template_key().state is WARNING
     settings.FACESVC_TEMPLATE_KEYS = (new_key(),)
     key = protection.newest_key()
     ActiveModel.objects.update_or_create(pk=1, defaults={"pack": "dlib", "template_key": key})
-    assert checks.template_key().state is OK
+    assert doctor.template_key().state is OK
     settings.FACESVC_TEMPLATE_KEYS = (new_key(),)
-    finding = checks.template_key()
+    finding = doctor.template_key()
     assert finding.state is FAILURE and key in finding.text
 
 
 def test_crop_key(settings: Settings) -> None:
-    assert checks.crop_key() == ok("it is there")
+    assert doctor.crop_key() == ok("it is there")
     face = make_face(make_user(OWNER), vector(1))
     FaceCrop.objects.create(face=face, sealed=sealing.seal_picture(astronaut()))
-    assert checks.crop_key().state is OK
+    assert doctor.crop_key().state is OK
     settings.FACESVC_CROP_KEYS = [new_key()]
-    assert checks.crop_key().state is FAILURE
+    assert doctor.crop_key().state is FAILURE
     settings.FACESVC_CROP_KEYS = []
-    assert not sealing.is_possible() and checks.crop_key().state is WARNING
+    assert not sealing.is_possible() and doctor.crop_key().state is WARNING
 
 
 def test_search() -> None:
     engine.active_model()
-    assert checks.search().state is OK
+    assert doctor.search().state is OK
     with connection.cursor() as cursor:
         cursor.execute(f"DROP INDEX {indexes.name_of('dlib_v1')}")
-    assert checks.search().state is FAILURE
+    assert doctor.search().state is FAILURE
     ActiveModel.objects.all().delete()
-    assert checks.search().text == "nothing is prepared"
+    assert doctor.search().text == "nothing is prepared"
 
 
 def test_queue() -> None:
-    assert checks.queue().state is OK
+    assert doctor.queue().state is OK
     sweep = Schedule.objects.filter(name=SWEEP)
     sweep.update(next_run=timezone.now() - timedelta(minutes=7))
-    assert checks.queue().text == "no worker has looked for 7 minutes"
+    assert doctor.queue().text == "no worker has looked for 7 minutes"
     sweep.delete()
-    assert checks.queue().state is FAILURE
+    assert doctor.queue().state is FAILURE
 
 
 def test_a_queue_that_is_long() -> None:
     async_task("math.sqrt", 4)
-    assert checks.queue().state is OK
+    assert doctor.queue().state is OK
     OrmQ.objects.update(lock=timezone.now() - timedelta(minutes=42))
-    finding = checks.queue()
+    finding = doctor.queue()
     assert (finding.state, finding.text) == (WARNING, "a task has waited for 42 minutes")
 
 
 def test_callbacks() -> None:
-    assert checks.callbacks().state is OK
+    assert doctor.callbacks().state is OK
     end = timezone.now() + timedelta(hours=1)
     job = Job.objects.create(
         kind=Kind.IDENTIFY, subject="app", scopes=[], options={}, total=1, deadline_at=end
     )
     endpoint = WebhookEndpoint.objects.create(client="app", url="https://app.example/secret")
     WebhookDelivery.objects.create(job=job, endpoint=endpoint, body="{}", state="dead")
-    finding = checks.callbacks()
+    finding = doctor.callbacks()
     assert (
         finding.state is WARNING
         and finding.text == "given up: 1; addresses that answered 410 Gone: 0"
     )
     assert "app.example" not in finding.text
     WebhookEndpoint.objects.update(disabled_at=timezone.now())
-    assert checks.callbacks().text.endswith("410 Gone: 1")
+    assert doctor.callbacks().text.endswith("410 Gone: 1")
 
 
 # --- this machine ---------------------------------------------------------------------------------
 
 
 def test_settings(monkeypatch: Patch, settings: Settings) -> None:
-    assert checks.configuration().state is OK
+    assert doctor.configuration().state is OK
     settings.MIN_FACE_QUALITY = 7.0
-    finding = checks.configuration()
+    finding = doctor.configuration()
     assert finding.state is FAILURE and "MIN_FACE_QUALITY" in finding.text
     monkeypatch.setattr(
         django_checks, "run_checks", lambda: [django_checks.Error("No.", hint="Do this.")]
     )
-    assert checks.configuration() == failure("No.", "Do this.")
+    assert doctor.configuration() == failure("No.", "Do this.")
 
 
 def test_models(tmp_path: Path, settings: Settings) -> None:
-    assert checks.models().state is OK
+    assert doctor.models().state is OK
     shutil.copytree(settings.MODELS_DIR, tmp_path / "models")
     settings.MODELS_DIR = tmp_path / "models"
     pack = engine.pack("dlib")
     broken = weights.weight_path(pack, pack.weight_files()[0], settings.MODELS_DIR)
     broken.write_bytes(b"something else")
-    finding = checks.models()
+    finding = doctor.models()
     assert finding.state is FAILURE and "not the file that the pack names" in finding.text
     broken.unlink()
-    assert "is missing" in checks.models().text
+    assert "is missing" in doctor.models().text
 
 
 def test_inference(monkeypatch: Patch) -> None:
-    assert checks.inference().state is OK
+    assert doctor.inference().state is OK
     monkeypatch.setattr(engine.Engine, "self_test", lambda self: False)
-    assert checks.inference().state is FAILURE
+    assert doctor.inference().state is FAILURE
 
 
 @pytest.mark.parametrize(("free", "state"), [(5000, OK), (1000, WARNING), (499, FAILURE)])
 def test_disk(monkeypatch: Patch, settings: Settings, free: int, state: CheckState) -> None:
     settings.FACESVC_FREE_DISK_MB = 500
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free * 1024**2))
-    assert checks.disk().state is state
+    assert doctor.disk().state is state
 
 
 @pytest.mark.parametrize(("memory", "state"), [(1801, OK), (1799, WARNING)])
@@ -346,4 +345,4 @@ def test_memory(monkeypatch: Patch, settings: Settings, memory: int, state: Chec
     settings.WEB_WORKERS = 2
     settings.FACESVC_TASK_WORKERS = 1
     monkeypatch.setattr(machine, "memory", lambda: memory * 1024**2)
-    assert checks.memory().state is state
+    assert doctor.memory().state is state
