@@ -27,7 +27,7 @@ from facesvc.doctor import Check, CheckState, Finding, examine, failure, ok, war
 from facesvc.management.commands.doctor import CHECKS
 from recognition.gallery import indexes
 from recognition.inference.pack import weights
-from recognition.inference.pack.specs import ConvertedFile
+from recognition.inference.pack.files import ConvertedFile
 from recognition.models import ActiveModel, FaceCrop
 from recognition.packs import engine, protection
 from recognition.privacy import sealing
@@ -51,14 +51,14 @@ def new_key() -> str:
 @pytest.fixture(autouse=True, scope="module")
 def converted_once() -> Iterator[None]:
     """Each look at the models converts the default pack again, which takes two seconds."""
-    made: dict[str, bytes] = {}
+    made: dict[Path, bytes] = {}
     convert = weights._convert_into
 
-    def remembered(file: IO[bytes], declared: ConvertedFile, name: str) -> None:
-        if name not in made:
-            convert(again := BytesIO(), declared, name)
-            made[name] = again.getvalue()
-        file.write(made[name])
+    def remembered(file: IO[bytes], declared: ConvertedFile, target: Path) -> None:
+        if target not in made:
+            convert(again := BytesIO(), declared, target)
+            made[target] = again.getvalue()
+        file.write(made[target])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(weights, "_convert_into", remembered)
