@@ -1,4 +1,4 @@
-"""Erasing a person: all that is kept goes, in one order, wherever the deletion began."""
+"""Erases a person: all that is kept is deleted in one order, wherever the deletion began."""
 
 from typing import Any
 from uuid import UUID
@@ -13,22 +13,22 @@ ERASED = "user.erase"
 
 
 class _Erased(QuerySet[User]):
-    """Users of whom only the row and its foreign keys are left: the receivers leave them alone."""
+    """Users who are erased but for the row and its foreign keys: the receivers ignore them."""
 
 
 @transaction.atomic
 def erase(user_id: UUID) -> Erasure:
     """Remove a user with all that is kept of the person. The user need not have a row.
 
-    A worker has an item of a batch when it comes to its user. So the locks of the apps come first,
-    and the user after them.
+    The locks of the apps come before that of the user, since a worker that stores a result locks
+    the item of the batch first.
     """
     erasure = Erasure(Person.of(user_id))
     for keeps in KEEPS:
         keeps.lock(erasure)
-    # Waits for those who are storing a row that names the user; later ones find nobody.
+    # Waits for transactions that store a row with the user. Later ones find no user.
     locks.lock_entirely(user_id)
-    # Faces were enrolled while this waited, or another user was merged into this one.
+    # While this waited, faces may have been enrolled, or another user merged into this one.
     erasure.person = Person.of(user_id)
     for keeps in KEEPS:
         keeps.forget(erasure)
@@ -38,10 +38,10 @@ def erase(user_id: UUID) -> Erasure:
 
 
 def _forget_in_audit(erasure: Erasure) -> None:
-    """The log keeps the id of people who are gone, and when who did what.
+    """Forget the names of groups, the faces, and who was merged. The ids of people who are gone
+    stay, and when somebody did something to them.
 
-    The names of groups, the faces and who was merged go. The database allows just this change, and
-    only when the user is gone.
+    The database allows only this change, and only when the user is gone.
     """
     ids = erasure.person.ids
     about = Q(user_id__in=ids) | Q(other_user_id__in=ids)
@@ -53,14 +53,15 @@ def _forget_in_audit(erasure: Erasure) -> None:
 def before_user(sender: type[User], instance: User, origin: Any, **kwargs: Any) -> None:
     """The receiver of pre_delete: a user who is deleted from anywhere is erased.
 
-    Django finds nothing left then of what it had collected.
+    Nothing is left then of what Django wanted to delete. So `user.delete()` returns
+    counts of 0, and only `erase` says what was removed.
     """
     if not isinstance(origin, _Erased):
         erase(instance.pk)
 
 
 def before_face(sender: type[Face], instance: Face, origin: Any, **kwargs: Any) -> None:
-    """The receiver of pre_delete of faces. With the user, `erase` does more than this."""
+    """The receiver of pre_delete of faces. If the user is deleted as well, `erase` does it all."""
     if isinstance(origin, User) or (isinstance(origin, QuerySet) and origin.model is User):
         return
     for keeps in KEEPS:

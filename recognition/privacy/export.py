@@ -130,7 +130,7 @@ The service's own log files and backups are not part of the database, and not of
 
 
 def export(*, actor: str, user_id: UUID, asked_by: str) -> bytes:
-    """A zip archive. That it was asked for, and by whom, is in the audit log before it is made.
+    """A zip archive. The audit log says who asked for it, before it is made.
 
     Raises user_not_found when nothing is held, user_merged.
     """

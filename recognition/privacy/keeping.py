@@ -22,7 +22,7 @@ NOT_SHOWN = "(not shown)"
 
 @dataclass(frozen=True)
 class Person:
-    """Who is looked for: `ids` are the user's id and then those that were merged into it.
+    """A person to look for. `ids` are the user's id, and then those that were merged into it.
 
     A text that is about the person has one of `traces` in it: an id in both spellings, or the id of
     a face.
@@ -42,7 +42,7 @@ class Person:
 
 
 def ids_of(user_id: UUID) -> list[UUID]:
-    """The id itself, and then the ids of those who were merged into this user."""
+    """The id of a user, and then the ids of the users who were merged into this one."""
     former = MergedUser.objects.filter(into=user_id).order_by("pk").values_list("pk", flat=True)
     return [user_id, *former]
 
@@ -87,7 +87,7 @@ def by(name: str) -> Callable[[Person], Q]:
 
 
 def _nothing(*args: Any) -> None:
-    """An app that keeps nothing of the kind."""
+    """The step of an app that keeps nothing of the kind."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def drop_sessions() -> str:
 
 
 def drop_rate_windows() -> str:
-    """Rate-limit windows unused for an hour."""
+    """Drops the windows of rate limits that were unused for an hour."""
     before = timezone.now() - timedelta(hours=1)
     old = RateWindow.objects.filter(hour_start__lt=before, minute_start__lt=before)
     # Skips rows that a request counts in at this moment: its count would be lost.
@@ -50,7 +50,7 @@ def drop_rate_windows() -> str:
 
 
 def drop_audit_events() -> str:
-    """The only way: the table's trigger lets nobody else delete, and nobody what is fresh."""
+    """Drops old events. The table's trigger allows no other deletion."""
     before = timezone.now() - timedelta(days=settings.FACESVC_AUDIT_RETENTION_DAYS)
     with transaction.atomic(), connection.cursor() as cursor:
         name = "facesvc.audit_purged_before"
@@ -62,7 +62,7 @@ def drop_audit_events() -> str:
 
 
 def drop_daily_counts() -> str:
-    """As old as the audit log: both tell of the same days."""
+    """Drops counts when they are as old as the audit log may be."""
     before = timezone.localdate() - timedelta(days=settings.FACESVC_AUDIT_RETENTION_DAYS)
     count, _ = DailyCount.objects.filter(day__lt=before).delete()
     return f"{count} counts of old days are dropped."

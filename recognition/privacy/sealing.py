@@ -84,7 +84,7 @@ def is_possible() -> bool:
 
 
 def rotate(of: type[Model]) -> Iterator[bool]:
-    """Encrypt every row with the newest key; yields whether it could be, row by row."""
+    """Encrypt each row with the newest key. Yields whether it was possible, row by row."""
     rows: Any = of._default_manager
     # No cursor: without a transaction the server would first copy all rows to its disk.
     for pk in list(rows.order_by("pk").values_list("pk", flat=True)):

@@ -1,7 +1,8 @@
-"""The verb of a live session: one frame in, the rolling state out, for the price of one inference.
+"""The verb of a live session: a frame of a call comes in, the state of the call goes out.
 
-Frames come a few a second and may meet in two processes. Each takes its place in one statement
-before anything is computed, and changes the state under the lock of the session's row afterwards.
+A few frames come each second, and two processes may have one at the same time. Before anything is
+computed, one statement takes a place for the frame. Afterwards the frame changes the state under
+the lock of the session's row.
 """
 
 import threading
@@ -38,13 +39,13 @@ from recognition.verification.matching import UserComparison
 _MOST_AHEAD = timedelta(minutes=1)  # of a camera's clock
 # Frames that may come at once after a pause.
 _BURST = 5
-# Frames of one session that a process looks at at once. While a check is slow, all that come are
-# checked, and one call would keep every thread waiting.
+# Frames of one session that a process looks at at once. More would let one call block every thread
+# while a check is slow.
 _AT_ONCE = 2
 looked_at: Counter[UUID] = Counter()
 _looked_at_lock = threading.Lock()
 
-# One statement, which the ORM cannot say: the generic cell rate algorithm. No row: too early.
+# The generic cell rate algorithm in one statement. It returns no row if the frame is too early.
 _TAKE_PLACE = """
 UPDATE recognition_session
 SET next_frame_at = greatest(next_frame_at, clock_timestamp()) + %(seconds)s * interval '1 second'
@@ -65,7 +66,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class FrameResult:
-    """The session after a frame, and what may be told of the frame itself."""
+    """The session after a frame, and what the caller may learn of the frame itself."""
 
     session: Session
     result: str | None = None

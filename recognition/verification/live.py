@@ -22,21 +22,21 @@ from recognition.models.sessions import State
 from recognition.packs.engine import Engine
 from recognition.verification import recent_probes
 
-# What one frame says: it is the user, it is somebody else or a fake, or it tells nothing.
+# What one frame shows: the user, somebody else or a fake, or nothing that counts.
 MATCH, OTHER, NOTHING = "match", "other", "nothing"
 _STATES = {MATCH: State.VERIFIED, OTHER: State.MISMATCH, NOTHING: State.LOST}
-# From this size of the window on, one frame that disagrees is overlooked.
+# From this size of the window on, one frame may disagree.
 _FORGIVING = 5
-# Matches that verify a user at least, in a short window, too: two could be two photos in turn.
+# The fewest matches that verify a user, even in a short window: two could be two photos in turn.
 _MATCHES = 3
 
 
 def advance(state: str, votes: Sequence[str], size: int) -> str:
     """The state after the last of the votes, of a window of `size` frames.
 
-    It changes to what the last frame says when more than half a window of frames said so in a row
-    (at least three of matches), or all of a whole window but one. So a single frame changes
-    nothing, and neither do two views that alternate; until then the state stays.
+    It changes to what the last frame shows when more than half a window of frames showed it in a
+    row (at least three matches), or all frames of a whole window but one. So a single frame changes
+    nothing, and neither do two views that alternate.
     """
     last, window = votes[-1], votes[-size:]
     needed = max(size // 2 + 1, _MATCHES if last == MATCH else 0)
@@ -51,12 +51,12 @@ def advance(state: str, votes: Sequence[str], size: int) -> str:
 
 
 def without_view(state: str) -> str:
-    """The state when the frames before say nothing any more."""
+    """The state when the frames before no longer count."""
     return State.VERIFYING if state == State.VERIFYING else State.LOST
 
 
 def keep_if_new(by: Engine, session: Session, template: Floats) -> int | None:
-    """The id of the kept face, or None if a match of the window has practically the same one.
+    """Keep the face of a match. Returns its id, or None if a match of the window has the same one.
 
     A match that cannot be compared leaves the window: its face is of another version, or gone.
     """
@@ -71,7 +71,7 @@ def keep_if_new(by: Engine, session: Session, template: Floats) -> int | None:
 
 
 def begin(session: Session) -> None:
-    """The last frame of the window verified the user; the next ones are compared with it alone."""
+    """Begin to watch: the next frames are compared with the last one, which verified the user."""
     session.moved_at = timezone.now()
     last = session.window[-1]["face"]
     RecentProbe.objects.filter(session=session).exclude(pk=last).delete()
@@ -80,8 +80,8 @@ def begin(session: Session) -> None:
 def watch(by: Engine, session: Session, template: Floats) -> None:
     """Note whether the face of a verified user differs from the one that is kept.
 
-    That is not asked in the first half of the time, so that a frame seldom costs a statement. After
-    a change of the model nothing is kept that can be compared, and the time begins again.
+    In the first half of the time nothing is compared, so that a frame seldom costs a statement.
+    After a change of the model there is no face to compare with, and the time begins again.
     """
     if _seconds_still(session) < settings.FACESVC_LIVE_MOTION_SECONDS / 2:
         return
@@ -103,13 +103,13 @@ def _seconds_still(session: Session) -> float:
 
 
 def _cosines(by: Engine, session: Session, template: Floats) -> dict[int, float]:
-    """Those of the faces that are kept of a session, by their ids."""
+    """The cosines of a face and of those that a session keeps, by the ids of these."""
     distance = MaxInnerProduct(F("embedding"), Value(Vector.of(template)))
     kept = RecentProbe.objects.filter(session=session, embedding_version=by.template_version)
     return {face: -distance for face, distance in kept.values_list("pk", distance)}
 
 
 def _keep(by: Engine, session: Session, template: Floats, *, beside: set[int]) -> int:
-    """Without the faces that are not `beside` it."""
+    """Keep a face, and of the faces before it only those `beside` it. Returns its id."""
     RecentProbe.objects.filter(session=session).exclude(pk__in=beside).delete()
     return recent_probes.create(by, session.user_id, template, session).pk

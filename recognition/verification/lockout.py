@@ -1,21 +1,21 @@
 """Failed attempts: after 5 a delay that grows, after 50 a lock until a moderator unlocks.
 
-Counted for each user, by where the attempt comes from:
+Failures for a user are counted by where the attempt comes from:
 
-1. The user's own token as `own`, and each device from which the user was verified before for
-   itself: whoever fails at a device that they share with the user does not concern the others.
-2. Any other source: for itself, and all of them together as `others`, with more patience, and
-   without a lock. These are forgotten after a day without any, and not by a success of the user's:
-   it says nothing about strangers, and would give a patient one 25 guesses more each time.
+1. The user's own token is counted as `own`. Each device from which the user was verified before is
+   counted by itself: failures at a device that somebody shares with the user concern no other.
+2. Any other source is counted by itself, and all of them together as `others`, which has more
+   patience and no lock. `others` is forgotten after a day without a failure, and not by a success
+   of the user: that says nothing about strangers, and would give them 25 more guesses each time.
 
-Failures of a source decay: one is forgotten for each hour without another. A success of the user's
-own token or device forgets all of them. Any other takes back one, since nobody knows whether the
-failures before it were the user's: a service without devices stands for the user and for whoever
-guesses at its door.
+One failure of a source is forgotten for each hour without another. A success of the user's own
+token or device forgets all of them. A success of any other source takes back one: a service without
+devices stands for the user and for everybody who guesses at its door, so the failures before the
+success may be somebody else's.
 
-So a stranger who fails for a user stops the own source first, then other strangers, and never the
-user. Failures are counted when the result is known, and an attempt that finds its source blocked by
-then is not told the result: of many at once no more than 5 learn anything.
+So a stranger who fails for a user blocks first the stranger's own source, then other strangers, and
+never the user. Failures are counted when the result is known. An attempt that finds its source
+blocked by then does not get the result: of many attempts at once at most 5 learn anything.
 """
 
 from collections.abc import Collection
@@ -35,22 +35,21 @@ from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import Attempt, FailureCount
 
-_SALT = "recognition.lockout"
+_SALT = "recognition.lockout"  # a part of stored hashes
 OWN, OTHERS = "own", "others"
 # Failures from which on there is a delay, and from which on a lock.
 DELAYED, OTHERS_DELAYED, LOCKED = 5, 25, 50
-# Within which many failures for different users are suspicious, and the attempts of a client that
-# are looked at.
+# How long failures for several users are suspicious, and how many attempts of a client are read.
 _USERS_WITHIN, _NEWEST_OF_CLIENT = timedelta(hours=1), 200
-# A failure has so many parts: a frame of a call that shows somebody else is one of them.
+# The parts of a failure. A frame of a call that shows somebody else is one part.
 PARTS = 5
-# Doubled with every further failure, up to the longest.
+# The first delay, doubled with every further failure, and the longest.
 DELAY, LONGEST_DELAY = timedelta(seconds=30), timedelta(hours=1)
-# After so long without a failure one is forgotten, and all of those of strangers together.
+# The time without a failure after which one is forgotten, and after which `others` is.
 _FORGIVEN_AFTER, _STRANGERS_FORGIVEN_AFTER = timedelta(hours=1), timedelta(days=1)
 
-# Makes each row, or locks the one that is there, which the ORM cannot do at once. In the order of
-# the sources, so that of two attempts at once only one waits for the other.
+# Makes the rows or locks those that are there, which the ORM cannot do at once. They are in the
+# order of the sources, so that of two attempts at once only one waits for the other.
 _LOCK = """
 INSERT INTO recognition_failurecount AS c (user_id, source, failures, parts, last_failure_at)
 SELECT %(user)s, source, 0, 0, clock_timestamp() FROM unnest(%(sources)s::text[]) AS source
@@ -62,10 +61,7 @@ RETURNING *, clock_timestamp() AS now
 
 @dataclass(frozen=True)
 class Source:
-    """Where an attempt for a user comes from. `device` is the key of one, if the client named one.
-
-    `counted_as` names the counts that its failures add to, its own one first.
-    """
+    """Where an attempt for a user comes from. `device` is the key of the device, or empty."""
 
     user_id: UUID
     name: str
@@ -79,6 +75,7 @@ class Source:
 
     @property
     def counted_as(self) -> list[str]:
+        """The names of the counts that its failures add to, its own one first."""
         if self.is_own:
             return [OWN]
         if self.is_known:
@@ -87,7 +84,7 @@ class Source:
 
 
 def device_key(device_id: str) -> str:
-    """32 hexadecimal digits that stand for a device: its id is a secret, which nobody may read."""
+    """32 hexadecimal digits that stand for a device, whose id is a secret."""
     if not device_id:
         return ""
     return salted_hmac(_SALT, device_id, algorithm="sha256").hexdigest()[:32]
@@ -101,13 +98,13 @@ def source_of(caller: Caller, user_id: UUID, device: str) -> Source:
 
 
 def is_known(user_id: UUID, device: str) -> bool:
-    """Whether the user was verified from the device before, through whichever client."""
+    """Whether the user was verified from the device before, through any client."""
     return Attempt.objects.filter(user=user_id, device=device, result="success").exists()
 
 
 def is_new_device(source: Source) -> bool:
-    """Whether the user was verified before, and not from this device. One that is not named is new
-    for a user who has some."""
+    """Whether the user was verified before, and not from this device. An attempt that names no
+    device is new for a user who has one."""
     before = Attempt.objects.filter(user=source.user_id, result="success")
     if source.device:
         return before.exists() and not is_known(source.user_id, source.device)
@@ -115,12 +112,12 @@ def is_new_device(source: Source) -> bool:
 
 
 def users_failed(source: Source) -> int:
-    """For how many users attempts from the same device failed within an hour; or of the client's
-    last attempts, when they are more than those that succeeded.
+    """The number of users whose attempts failed within an hour, from the same device or client.
 
-    A client without devices stands for all of its users, some of whom always fail: a fifth of the
-    honest photos at `standard`, with the default pack. Known devices and users' own tokens are not
-    concerned by what else came through the client.
+    A client's failures count if more of its users failed than succeeded, among its last attempts.
+    A client without devices stands for all of its users, and some of them always fail: a fifth of
+    the honest photos at `standard`, with the default pack. What came through the client does not
+    concern known devices and users' own tokens.
     """
     recent = Attempt.objects.filter(at__gt=timezone.now() - _USERS_WITHIN)
     tried = recent.filter(device=source.device, is_failure=True).values("user").distinct()
@@ -135,18 +132,17 @@ def users_failed(source: Source) -> int:
 
 
 def require_free(source: Source) -> int:
-    """How many failures it has. Raises too_many_attempts, locked."""
-    return _judge(_read(source.user_id, source.counted_as))
+    """The most failures of any of its counts. Raises too_many_attempts, locked."""
+    return _most_failures(_read(source))
 
 
 def failed(source: Source, *, parts: int = PARTS) -> bool:
-    """Count a failure, or one part, in the caller's transaction: whether that made a whole one.
-
-    Raises too_many_attempts, locked.
+    """Count a failure, or some parts of one, in the caller's transaction. Returns whether that made
+    a whole failure. Raises too_many_attempts, locked.
     """
     values = {"user": source.user_id, "sources": source.counted_as}
     counts = [_Count(row, row.now) for row in FailureCount.objects.raw(_LOCK, values)]  # type: ignore[attr-defined]
-    _judge(counts)
+    _most_failures(counts)
     whole = {count.row.source: count.add(parts) for count in counts}
     fields = ["failures", "parts", "last_failure_at", "blocked_until", "locked_at"]
     FailureCount.objects.bulk_update([count.row for count in counts], fields)
@@ -155,8 +151,8 @@ def failed(source: Source, *, parts: int = PARTS) -> bool:
 
 def succeeded(source: Source) -> None:
     """Forget failures, in the caller's transaction. Raises too_many_attempts, locked."""
-    counts = _read(source.user_id, source.counted_as, lock=True)
-    _judge(counts)
+    counts = _read(source, lock=True)
+    _most_failures(counts)
     # Only what is locked here: any other row might be waited for in another order.
     mine = [count for count in counts if count.row.source == source.counted_as[0]]
     if source.is_the_users or all(count.failures <= 1 for count in mine):
@@ -177,7 +173,7 @@ class _Count:
 
     @property
     def failures(self) -> int:
-        """What is left of them."""
+        """Those that are not forgotten."""
         age = self.now - self.row.last_failure_at
         if self.row.source == OTHERS:
             return 0 if age > _STRANGERS_FORGIVEN_AFTER else self.row.failures
@@ -185,14 +181,14 @@ class _Count:
 
     @property
     def wait(self) -> float:
-        """Seconds. A delay that is longer than any is of a clock that was set back since."""
+        """Seconds. A delay above the longest comes of a clock that was set back since."""
         left = (self.row.blocked_until or self.now) - self.now
         return left.total_seconds() if left <= LONGEST_DELAY else 0
 
     def add(self, parts: int) -> bool:
-        """Count parts of a failure; whether they made a whole one.
+        """Count parts of a failure. Returns whether they made a whole one.
 
-        The strangers together are delayed, and never locked: that would be too cheap.
+        `others` is delayed and never locked: to lock a user out would be too cheap.
         """
         row, is_others = self.row, self.row.source == OTHERS
         is_whole, row.parts = divmod(row.parts + parts, PARTS)
@@ -205,37 +201,31 @@ class _Count:
         return bool(is_whole)
 
 
-def _read(user_id: UUID, sources: list[str], *, lock: bool = False) -> list[_Count]:
-    rows = FailureCount.objects.filter(user=user_id, source__in=sources).order_by("source")
-    rows = rows.select_for_update() if lock else rows
-    return [_Count(row, row.now) for row in rows.annotate(now=Now())]
+def _read(source: Source, *, lock: bool = False) -> list[_Count]:
+    rows = FailureCount.objects.filter(user=source.user_id, source__in=source.counted_as)
+    rows = rows.order_by("source").annotate(now=Now())
+    return [_Count(row, row.now) for row in (rows.select_for_update() if lock else rows)]
 
 
-def _judge(counts: list[_Count]) -> int:
-    """The most failures of any. Raises too_many_attempts, locked."""
+def _most_failures(counts: list[_Count]) -> int:
+    """Raises too_many_attempts, locked."""
     if any(count.row.locked_at for count in counts):
         raise ServiceError("locked", "Too many attempts failed; a moderator has to unlock.")
     wait = max((count.wait for count in counts), default=0)
     if wait > 0:
-        raise _too_many(wait)
+        seconds = max(1, round(wait))
+        message = f"Too many attempts failed; the next one is possible in {seconds} seconds."
+        raise ServiceError("too_many_attempts", message, {"retry_after": seconds})
     return max((count.failures for count in counts), default=0)
-
-
-def _too_many(wait: float) -> ServiceError:
-    seconds = max(1, round(wait))
-    return ServiceError(
-        "too_many_attempts",
-        f"Too many attempts failed; the next one is possible in {seconds} seconds.",
-        {"retry_after": seconds},
-    )
 
 
 @transaction.atomic
 def unlock(
     user_id: UUID, *, actor: str, sources: Collection[str] | None = None, **details: Any
 ) -> int:
-    """Forget the failures for a user, from some sources or from all. How many counts there were;
-    it is logged if any, with the details."""
+    """Forget the failures for a user, from some sources or from all. Returns how many counts there
+    were. If there were any, the audit log gets an event with the details.
+    """
     counts = FailureCount.objects.filter(user=user_id)
     if sources is not None:
         counts = counts.filter(source__in=sources)

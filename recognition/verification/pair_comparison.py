@@ -1,4 +1,4 @@
-"""The verb compare: two pictures, and nobody who is stored."""
+"""The verb compare: whether two pictures show one person. No stored face is compared."""
 
 from dataclasses import dataclass
 

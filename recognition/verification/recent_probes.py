@@ -1,9 +1,9 @@
-"""The pictures that were used for a user within a day, by their faces: copies are recognised.
+"""The pictures that were used for a user within a day, by the embeddings of their faces.
 
-A copy that was compressed again, cropped or mirrored has other bytes and other pixels, and nearly
-the same embedding. Two photos of one person that were taken one after the other have not: see
-docs/risk.md for how often they do. What is kept is protected as templates are, and has their
-version, so that it is never compared with what another model or key made.
+A copy of a picture that was compressed again, cropped or mirrored has other bytes and other pixels,
+and nearly the same embedding. Two photos of one person, taken one after the other, seldom have:
+docs/risk.md says how often. What is kept is protected as templates are. It has their version, so
+that it is never compared with what another model or key made.
 """
 
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ from recognition.verification.matching import UserComparison
 def is_known(comparison: UserComparison, user_id: UUID) -> bool:
     """Whether the probe, or its mirror image, is a stored picture of the user or a recent one.
 
-    What is kept of a call for its motion is none: a person who sits still looks the same.
+    What a call keeps to see motion does not count: a person who sits still looks the same.
     """
     probe, nearest, since = comparison.probe, comparison.nearest, _oldest()
     by, duplicate = probe.by, probe.by.scores.duplicate_cosine
@@ -41,7 +41,7 @@ def is_known(comparison: UserComparison, user_id: UUID) -> bool:
 
 
 def keep(by: Engine, user_id: UUID, template: Floats) -> None:
-    """For a day, in the caller's transaction. A picture that is kept already is only newer now."""
+    """Keep a face for a day. One that is kept already is only newer now."""
     if _like(by, user_id, template).update(at=timezone.now()):
         return
     RecentProbe.objects.filter(user=user_id, at__lte=_oldest()).delete()
@@ -66,7 +66,7 @@ def drop_old() -> str:
 
 
 def _like(by: Engine, user_id: UUID, template: Floats) -> "QuerySet[RecentProbe]":
-    """The used pictures of a user that a template is practically the same as."""
+    """The used pictures of a user whose faces are practically the same as a template."""
     distance = MaxInnerProduct(F("embedding"), Value(Vector.of(template)))
     mine = RecentProbe.objects.filter(
         user=user_id, session=None, embedding_version=by.template_version

@@ -1,23 +1,17 @@
-"""Reasons to look twice at a verification, or to refuse it; docs/risk.md is made from the table.
+"""Reasons to look twice at a verification, or to refuse it. docs/risk.md has the table of them.
 
 Each rule is a small function over the attempt and what came before it. A rule has a weight, which
-adds to the risk level, and may refuse the attempt, whatever the face.
+adds to the risk level. It may refuse the attempt, even if the face matches.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from recognition.verification.evidence.providers import (
-    ANTISPOOFING,
-    CHECKS,
-    DEEPFAKE,
-    UNCONFIGURED,
-    Outcome,
-)
+from recognition.verification.evidence.providers import ANTISPOOFING, CHECKS, DEEPFAKE, Outcome
 
-# A match is near its threshold in the lowest quarter of what is left above it. For `standard` that
-# is less than a tenfold false match rate away from being none.
+# A match is near its threshold in the lowest quarter of the confidences above it. At `standard`, it
+# would be no match if the threshold were at a tenth of the false match rate.
 _NEAR = 0.25
 # Failures in a row, and users tried from one device within an hour, that are no longer an accident.
 _MANY_FAILURES, _MANY_USERS = 3, 5
@@ -27,9 +21,9 @@ MEDIUM, HIGH = 30, 70
 
 @dataclass(frozen=True)
 class Attempt:
-    """One comparison: confidence of the best face, the confidence asked for, probe quality.
+    """One comparison: the confidence that was reached, the one that is needed, and the quality.
 
-    `insists_on` are the checks without whose answer the attempt is refused.
+    An attempt is refused without an answer of the checks in `insists_on`.
     """
 
     confidence: float
@@ -44,10 +38,12 @@ class Attempt:
     insists_on: frozenset[str] = frozenset()
 
     def outcome(self, check: str) -> Outcome:
-        return self.checks.get(check, UNCONFIGURED)
+        return self.checks.get(check, Outcome("unconfigured"))
 
     def lacks(self, check: str) -> bool:
-        """Whether a check gave no answer that somebody counts on: not one that nobody set up."""
+        """Whether an answer is missing that is counted on. Outside a session, a check that is not
+        set up is not counted on.
+        """
         state = self.outcome(check).state
         counts_on_it = self.in_session or check in self.insists_on
         return state == "missing" or (state == "unconfigured" and counts_on_it)
@@ -66,7 +62,7 @@ class History:
 
 @dataclass(frozen=True)
 class Rule:
-    """`is_attack`: a refusal counts as a failed attempt, rather than as a fault on our side."""
+    """`is_attack`: a refusal counts as a failed attempt, and not as a fault on our side."""
 
     name: str
     weight: int
@@ -82,10 +78,6 @@ class Rule:
 
 RULES: list[Rule] = []
 Applies = Callable[[Attempt, History], bool]
-
-
-def _never(attempt: Attempt) -> bool:
-    return False
 
 
 def _above_basic(attempt: Attempt) -> bool:
@@ -106,7 +98,7 @@ def _explain_missing(check: str, what_to_set: str) -> Callable[[Attempt], str]:
 
 def _rule(
     weight: int,
-    refuses: Callable[[Attempt], bool] = _never,
+    refuses: Callable[[Attempt], bool] = lambda attempt: False,
     *,
     is_attack: bool = True,
     explain: Callable[[Attempt], str] | None = None,
@@ -202,8 +194,8 @@ def replayed_picture(attempt: Attempt, history: History) -> bool:
     return history.is_replayed
 
 
-# No attack of this attempt's: it would keep itself up, and lock the users of a shared device.
-# Without a device all users of a client would be refused for what a stranger did at its door.
+# A refusal is no failure: it would bring more refusals, and lock the users of a shared device.
+# Without a device, all users of a client would be refused for what a stranger did.
 @_rule(
     60,
     lambda a: a.level == "strict" or (_above_basic(a) and a.has_device),
@@ -215,14 +207,13 @@ def many_users_tried(attempt: Attempt, history: History) -> bool:
     return history.users_failed >= _MANY_USERS
 
 
-def _explain_unlike(attempt: Attempt) -> str:
-    return (
-        "The face that matches was enrolled a short time ago and is unlike the user's others: "
-        "it does not count at strict for FACESVC_NEW_FACE_HOURS."
-    )
+_UNLIKE = (
+    "The face that matches was enrolled a short time ago and is unlike the user's others: "
+    "it does not count at strict for FACESVC_NEW_FACE_HOURS."
+)
 
 
-@_rule(40, lambda a: a.level == "strict", is_attack=False, explain=_explain_unlike)
+@_rule(40, lambda a: a.level == "strict", is_attack=False, explain=lambda attempt: _UNLIKE)
 def unlike_face(attempt: Attempt, history: History) -> bool:
     """The face that matches was enrolled within a day and resembles none of the user's others."""
     return history.is_unlike_face
@@ -230,6 +221,8 @@ def unlike_face(attempt: Attempt, history: History) -> bool:
 
 @dataclass(frozen=True)
 class Assessment:
+    """The rules that apply to an attempt, and what follows from them."""
+
     factors: tuple[str, ...] = ()
     risk_level: str = "low"
     is_refused: bool = False
@@ -237,7 +230,7 @@ class Assessment:
     explanation: str = ""  # of a refusal
 
     def without_match(self) -> Self:
-        """For those who must not learn from it how similar the face is."""
+        """The assessment for a caller who must not learn from it how similar the face is."""
         hidden = {score_near_threshold.__name__}
         if not self.is_refused:
             hidden.add(unlike_face.__name__)  # it refuses alone, see assess
@@ -255,13 +248,13 @@ NO_RISK = Assessment()
 def assess(attempt: Attempt, history: History | None = None) -> Assessment:
     found = [rule for rule in RULES if rule.applies(attempt, history or History())]
     if any(rule.refuses(attempt) for rule in found if rule.name != unlike_face.__name__):
-        # What refuses whatever the face must not be told beside what only a match brings.
+        # A refusal of any face must not show what only a match brings.
         found = [rule for rule in found if rule.name != unlike_face.__name__]
     refusing = [rule for rule in found if rule.refuses(attempt)]
     factors = tuple(rule.name for rule in found)
     assessment = Assessment(
-        factors=factors,
-        risk_level=_level(factors),
+        factors,
+        _level(factors),
         is_refused=bool(refusing),
         is_attack=any(rule.is_attack for rule in refusing),
         explanation=" ".join(
@@ -277,5 +270,5 @@ def _level(factors: tuple[str, ...]) -> str:
 
 
 def insisted_on(level: str, checks: list[str]) -> frozenset[str]:
-    """The checks that an attempt at this level cannot do without, of those in the setting."""
+    """The checks of the setting that an attempt at this level cannot do without."""
     return frozenset(CHECKS).intersection(checks) if level == "strict" else frozenset()

@@ -23,14 +23,15 @@ _OPEN = 3  # sessions that take frames, of one user by one client
 def open_session(
     *, caller: Caller, user_id: UUID, purpose: str, level: str, device: str = ""
 ) -> Session:
-    """Only the newest few sessions that take frames stay open. Raises not_your_user,
-    user_not_found, user_merged, user_suspended.
+    """Open a session. Only the newest few that take frames stay open.
+
+    Raises not_your_user, user_not_found, user_merged, user_suspended.
     """
     caller.require_own(user_id)
     if not locks.hold_users([user_id]):
         raise people.not_found(user_id)
-    if people.is_suspended(user_id):
-        raise people.suspended(is_told=caller.is_service)
+    if people.is_hidden(user_id, is_told=caller.is_service):
+        raise people.unknown()
     session = Session.objects.create(
         user_id=user_id,
         purpose=purpose,
@@ -45,7 +46,7 @@ def open_session(
 
 
 def _end_oldest(newest: Session) -> None:
-    """Each session has its own frame rate: any number of them would be no limit."""
+    """End all but the newest that take frames: each has a frame rate of its own."""
     # One at a time, so that the second sees the session of the first.
     locks.wait_for(One.OPENING, newest.user_id, newest.client)
     open_ones = Session.objects.filter(
@@ -62,8 +63,8 @@ def _lifetime(purpose: str) -> timedelta:
 
 
 def session_of(caller: Caller, session_id: str, *, lock: bool = False) -> Session:
-    """Raises session_not_found, also for another user's session (that it exists is private) and, to
-    end users, for one of a suspended user.
+    """Raises session_not_found, also to end users for a session of another user or of a suspended
+    one: that it exists is private.
     """
     sessions: QuerySet[Session] = Session.objects.select_related("user")
     if lock:

@@ -1,10 +1,10 @@
-"""One user's templates in memory, for those who are compared many times a minute.
+"""One user's templates in memory, for users in a call, who are compared many times a minute.
 
-What is cached says from which templates it was made, and one lookup in the narrow table of listings
-gives those that may be used right now. Templates never change, and a deleted or suspended one is no
-longer listed: so nothing that is gone is ever compared, and it leaves the memory with the next look
-at its user, or when its time is over and anything else is cached. The values are made here from our
-own rows: nothing that a client sent is ever unpickled.
+What is cached says from which templates it was made. A lookup in the narrow table of listings says
+which may be used now. Templates never change, and a deleted or suspended one is not listed: so it
+is never compared. It leaves the memory with the next look at its user, or when its time is over and
+anything else is cached. The values are made here from our own rows: nothing that a client sent is
+ever unpickled.
 """
 
 import hashlib
@@ -28,7 +28,10 @@ from recognition.processes.capacity import stage
 
 
 class SweptCache(LocMemCache):
-    """Django's own drops what is over when it is asked for, and nobody asks for who is gone."""
+    """A cache that drops all expired entries with each new one.
+
+    Django's own drops an expired entry when it is asked for: never, if the user is gone.
+    """
 
     _lock: Lock  # of the base class, as the next two
     _expire_info: dict[str, float | None]
@@ -36,15 +39,15 @@ class SweptCache(LocMemCache):
 
     def set(self, *args: Any, **options: Any) -> None:
         with self._lock:
-            over = [key for key, at in self._expire_info.items() if at and at < time.time()]
-            for key in over:
+            expired = [key for key, at in self._expire_info.items() if at and at < time.time()]
+            for key in expired:
                 self._delete(key)
         super().set(*args, **options)
 
 
 @stage("search")
 def compare(active: Engine, user_id: UUID, template: Floats) -> Compared | None:
-    """As comparing.compare_with_user, from memory."""
+    """The same as gallery.comparing.compare_with_user, from memory."""
     face_ids, vectors = templates_of(user_id, active)
     if not face_ids:
         return None

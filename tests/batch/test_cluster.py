@@ -15,12 +15,14 @@ from tests.batch.test_batch_chaos import Cluster, clusters
 from tests.support.patience import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+OURS = os.getpriority(os.PRIO_PROCESS, 0)
+NICE = min(19, max(0, OURS) + 1)
 
 
 @pytest.fixture
 def cluster(settings: Settings) -> Iterator[Cluster]:
     settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
-    with clusters(1) as (started,):
+    with clusters(1, FACESVC_TASK_NICE=str(NICE)) as (started,):
         wait_until(lambda: len(started.family()) == 5)
         wait_until(is_idle)
         yield started
@@ -41,14 +43,14 @@ def test_a_process_of_an_idle_cluster(cluster: Cluster, which: str) -> None:
     wait_until(is_idle)
     assert main.is_running() and sentinel.is_running()
     wait_until(lambda: len(cluster.family()) == 5)
-    wait_until(lambda: gives_way(cluster))
+    if NICE > OURS:  # the tests may run at 19 themselves, where nothing gives way to them
+        wait_until(lambda: gives_way(cluster))
     assert cluster.starts == 1
 
 
 def gives_way(cluster: Cluster) -> bool:
     """The worker alone; the new one after another one was killed, too."""
-    ours = os.getpriority(os.PRIO_PROCESS, 0)
-    return sorted(each.nice() for each in cluster.family()) == [ours] * 4 + [max(10, ours)]
+    return sorted(each.nice() for each in cluster.family()) == [OURS] * 4 + [NICE]
 
 
 def age(process: psutil.Process) -> float:

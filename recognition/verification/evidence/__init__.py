@@ -1,1 +1,1 @@
-"""What a picture says besides whose face it shows: alive, genuine, seen before."""
+"""Checks of a picture: whether the face is alive, and the picture genuine."""

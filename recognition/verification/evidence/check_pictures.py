@@ -1,8 +1,8 @@
-"""The picture that an anti-spoofing or deepfake service is sent: ours, never the caller's bytes.
+"""The picture that an anti-spoofing or deepfake service gets: never the bytes of the caller.
 
-A caller could choose bytes that are slow to decode or that the service reads otherwise than we do,
-and would so never be checked. Ours is a JPEG of bounded size: the face with its surroundings, in
-which the frame of a screen or the edge of a print would be seen.
+A caller could choose bytes that are slow to decode, or that the service reads as another picture:
+the check would say nothing. The service gets a JPEG of bounded size: the face with its
+surroundings, which would show the frame of a screen or the edge of a print.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from recognition.inference.arrays import Image
 from recognition.inference.images import turned
 from recognition.inference.pipeline import DetectedFace
 
-# Sides of the box that are shown: the most that MiniFASNet looks at (its scales are 2.7 and 4).
+# How much is shown, in sides of the face's box. MiniFASNet looks at 2.7 and 4 of them.
 _SURROUNDINGS = 4.0
 _LONGEST_SIDE = 640  # pixels
-# The difference to a lossless picture is below its noise where a face is a third of it.
+# Where a face is a third of the picture, the loss is below the noise of the picture.
 _JPEG_QUALITY = 95
 
 
@@ -54,7 +54,7 @@ def encode(image: Image) -> bytes:
 def _box_in(
     part: Image, face: DetectedFace, corner: tuple[int, int], scale: float
 ) -> dict[str, int]:
-    """The box, without what reaches over the border."""
+    """The box of the face in a part of the picture, cut off at the border."""
     height, width = part.shape[:2]
     corners = (face.box - np.array([*corner, *corner])) * scale
     x1, y1, x2, y2 = np.clip(np.round(corners), 0, [width, height, width, height]).astype(int)

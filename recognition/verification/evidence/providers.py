@@ -1,7 +1,6 @@
 """Anti-spoofing and deepfake checks: by the pack's own network, or by a service over HTTP.
 
-A provider only says how real a face looks; recognition.verification.risk decides what follows from
-it.
+A provider only says how real a face looks. recognition.verification.risk decides what follows.
 """
 
 import base64
@@ -31,13 +30,13 @@ logger = logging.getLogger(__name__)
 
 ANTISPOOFING, DEEPFAKE = "antispoofing", "deepfake"
 CHECKS = (ANTISPOOFING, DEEPFAKE)
-# Requests to a service that one process has open at once; more wait, within their budget.
+# Requests to a service that a process has open at once. Others wait, before their deadline.
 _AT_ONCE = 16
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`missing`: no answer that can be used, for a `reason`. `score` is from 0 (fake) to 1."""
+    """What a check says. `missing`: no usable answer, for a `reason`. `score`: 0 (fake) to 1."""
 
     state: Literal["passed", "failed", "missing", "unconfigured"]
     score: float | None = None
@@ -63,8 +62,8 @@ class HttpProvider:
         self.health = ServiceHealth(self._probe)
         self._check = check
         self._url = url
-        # A pool for each service, so that a slow one does not delay the other. Each request
-        # leaves it at its deadline, whatever the service does.
+        # Each service has a pool, so that a slow one does not delay the other. A request leaves it
+        # at its deadline, even if the service does not answer.
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=check)
 
     def begin(self, picture: Image, face: DetectedFace, user: str) -> Pending:
@@ -77,7 +76,7 @@ class HttpProvider:
         return lambda: self._wait(future, user, deadline)
 
     def _ask(self, body: bytes, user: str, deadline: float) -> Outcome:
-        """Runs in a thread of its own, and touches no database."""
+        """Runs in another thread than the request, and uses no database."""
         try:
             try:
                 score = _score(fetch(self._url, body, deadline=deadline))
@@ -100,8 +99,8 @@ class HttpProvider:
         try:
             return future.result(max(0, deadline - time.monotonic()))
         except TimeoutError:
-            # One that has not begun must not begin, and says itself that the service is too slow;
-            # one that has begun ends at the same deadline, and counts its failure by itself.
+            # A request that waits for a thread is cancelled and counted: the service is too slow.
+            # One that was sent ends at the same deadline, and counts its own failure.
             if future.cancel():
                 self._failed("timeout", user)
             return Outcome("missing", reason="timeout")

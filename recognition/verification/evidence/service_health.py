@@ -1,8 +1,8 @@
 """Whether a service for checks is well, as this process met it.
 
-A service that fails is left alone for a while, then tried again once: a circuit breaker. Each
-process has its own: a shared one would cost a query for every request, and a process more or less
-that asks once in half a minute does no harm.
+A service that fails is left alone for a while, then tried once: a circuit breaker. Each process has
+its own one: a shared one would cost each request a query, and it does no harm if each process asks
+once in half a minute.
 """
 
 import math
@@ -11,19 +11,17 @@ import time
 from collections.abc import Callable
 
 FAILURES = 5  # in a row, after which it is left alone
-# Users whose pictures failed among them: one alone, whose pictures the service cannot stand, must
-# not keep everybody else's from being checked.
+# Users among them. One user whose pictures the service cannot read must not end the checks of all.
 USERS = 3
 OPEN_SECONDS = 30.0
-# What was heard of a service this long ago says nothing about now.
+# After this time, what a service answered last says nothing about now.
 PROBE_SECONDS = 10.0
 
 
 class ServiceHealth:
     """Requests report what they met. When that is old, `state` calls `probe`, which must not wait.
 
-    So a service that was left alone is found well again where nobody verifies, as while
-    /health/ready keeps them away.
+    So a service is found well again even if no request comes, such as while /health/ready fails.
     """
 
     def __init__(self, probe: Callable[[], object]) -> None:
@@ -39,7 +37,7 @@ class ServiceHealth:
         return self._failures >= FAILURES and len(self._users) >= USERS
 
     def allows(self) -> bool:
-        """Whether to ask the service. After the pause one may try; the others wait for a pause."""
+        """Whether to ask the service. After a pause one request may, and the next pause begins."""
         with self._lock:
             if not self._is_failing:
                 return True
@@ -49,7 +47,7 @@ class ServiceHealth:
             return True
 
     def succeeded(self) -> bool:
-        """Note an answer; whether the service had been left alone."""
+        """Note an answer. Returns whether the service had been left alone."""
         with self._lock:
             had_failed = self._is_failing
             self._failures = 0
@@ -58,7 +56,7 @@ class ServiceHealth:
             return had_failed
 
     def failed(self, user: str) -> bool:
-        """Count a failure with the picture of a user; whether the service is left alone now."""
+        """Count a failure with a user's picture. Returns whether the service is left alone now."""
         with self._lock:
             self._failures += 1
             if len(self._users) < USERS:
@@ -69,7 +67,7 @@ class ServiceHealth:
             return self._is_failing
 
     def probed(self, *, is_well: bool) -> None:
-        """Note what a probe met. It shows no person, so the service is not left alone for it."""
+        """Note the answer to a probe. It shows no user, so the service is not left alone for it."""
         with self._lock:
             self._hear("ok" if is_well else "failing")
 
