@@ -1,6 +1,7 @@
 """Fits the numbers that `benchmarks.templates` draws people from, to a folder of labelled photos.
 
-    FACESVC_MODEL_SOURCE=... python -m benchmarks.fit_templates FOLDER --pack scrfd-arcface \
+    FACESVC_MODEL_SOURCE=... FACESVC_PACKS=ml_models:tests/packs \
+        python -m benchmarks.fit_templates FOLDER --pack scrfd-arcface \
         --kind arcface
 
 Means and variances are counted. What is left (how much photos of one person vary in quality, how

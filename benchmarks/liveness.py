@@ -98,7 +98,7 @@ def _error(kind: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="photos, a subfolder a person")
-    parser.add_argument("--pack", default="scrfd-arcface")
+    parser.add_argument("--pack", default="permissive")
     parser.add_argument("--faces", type=int, default=300)
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facesvc.settings")

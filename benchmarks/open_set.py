@@ -4,7 +4,7 @@
 most that share of the searches. Here are photos of real people searched in galleries of other real
 people, and in large ones that are filled up with made-up templates (benchmarks.resampled):
 
-    python -m benchmarks.open_set FOLDER [--pack scrfd-arcface]
+    FACESVC_PACKS=ml_models:tests/packs python -m benchmarks.open_set FOLDER [--pack scrfd-arcface]
     python -m benchmarks.open_set FOLDER --sizes 1000 --photos 3 --match-on face user
 
 FOLDER has labelled photos, one subfolder a person; those that are not enrolled search. Searches are

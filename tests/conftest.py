@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import cast
 
 import hypothesis
@@ -36,6 +37,8 @@ from tests.support.photos import SHARED
 # the processes that they start: a test of protected ones sets a key of its own.
 os.environ["FACESVC_TEMPLATE_KEYS"] = ""
 django_settings.FACESVC_TEMPLATE_KEYS = ()
+# A service does not know them.
+django_settings.PACK_FOLDERS.append(Path(__file__).parent / "packs")
 
 # A stall of a busy machine is no failure, and a release is not held up by the luck of the draw:
 # `make test ARGS=--hypothesis-profile=explore` draws others each time.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID
 
 from benchmarks.search.reference import CUTS, Cut
@@ -12,7 +13,7 @@ from recognition.gallery.scope import Scope
 from recognition.gallery.search import Gallery, Search
 from recognition.gallery.statements import statements
 from recognition.identification import identifying
-from recognition.inference.pack.declaration import ModelPack
+from recognition.inference.pack.declaration import ModelPack, load_pack
 from recognition.models import ActiveModel
 from recognition.packs import engine, thresholds
 from recognition.packs.engine import Engine
@@ -34,7 +35,7 @@ class _NoPipeline:
 
 
 def open_engine() -> Engine:
-    return engine_of(engine.pack(PACK))
+    return engine_of(load_pack(Path(__file__).parents[2] / "tests" / "packs" / PACK))
 
 
 def engine_of(pack: ModelPack) -> Engine:

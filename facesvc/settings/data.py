@@ -16,15 +16,12 @@ DATA_DIR = Path(
     )
 )
 MODELS_DIR = DATA_DIR / "models"
-_folders = stored.text(
-    "FACESVC_PACKS", shown="`ml_models`, `tests/packs`, and `packs` in `FACESVC_DATA`"
-).says(
+_folders = stored.text("FACESVC_PACKS", shown="`ml_models`, and `packs` in `FACESVC_DATA`").says(
     "Folders with model packs, separated as in `PATH`. If several have a pack of one name, the "
     "first counts."
 )
 PACK_FOLDERS = [Path(folder) for folder in _folders.split(os.pathsep) if folder] or [
     BASE_DIR / "ml_models",
-    BASE_DIR / "tests" / "packs",
     DATA_DIR / "packs",
 ]
 FACESVC_MODEL_SOURCE = stored.text("FACESVC_MODEL_SOURCE").says(

@@ -67,8 +67,11 @@ class _Puller:
                     weights.convert(wanted, target)
                 else:
                     self.get(wanted, target)
-        finally:
+        except Exception:
             self._drop_archives(pack)
+            raise
+        # After Ctrl-C they stay, and the next pull goes on with them.
+        self._drop_archives(pack)
 
     def get(self, wanted: DownloadedFile, target: Path) -> None:
         """Try every source in turn. Raises DownloadError with the error of each source."""

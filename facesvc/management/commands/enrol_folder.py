@@ -38,6 +38,11 @@ class Command(ServiceCommand):
             help="privacy level of the users that are created (default: %(default)s)",
         )
         parser.add_argument(
+            "--largest",
+            action="store_true",
+            help="in a photo of several people enrol the main one, who has the largest face",
+        )
+        parser.add_argument(
             "--consent-given-at", metavar="TIME", help="of all people in the folder, with its zone"
         )
         parser.add_argument("--consent-text-version", metavar="NAME", help="what they agreed to")
@@ -52,7 +57,8 @@ class Command(ServiceCommand):
         outcomes: Counter[str] = Counter()
         # Without a terminal there is no bar, which would stand between the lines.
         for photo in tqdm(photos, unit="photo", desc="Enrolling", disable=None):
-            outcome = _enrol(photo, options["privacy"], metadata)
+            face_index = 0 if options["largest"] else None
+            outcome = _enrol(photo, options["privacy"], metadata, face_index)
             outcomes[outcome.split(":")[0]] += 1
             with tqdm.external_write_mode():  # or the bar and the line would run into each other
                 self.stdout.write(f"{photo.path.relative_to(folder)}: {outcome}")
@@ -75,7 +81,7 @@ def _consent(given_at: str | None, text_version: str | None) -> dict[str, Any]:
     return {consent.CONSENT: given}
 
 
-def _enrol(photo: Photo, privacy: str, metadata: dict[str, Any]) -> str:
+def _enrol(photo: Photo, privacy: str, metadata: dict[str, Any], face_index: int | None) -> str:
     if not photo.person:
         return "refused: no_name. The file name does not say who it is."
     user_id = uuid.uuid5(_NAMESPACE, photo.person)
@@ -99,6 +105,7 @@ def _enrol(photo: Photo, privacy: str, metadata: dict[str, Any]) -> str:
                 actor="command:enrol_folder",
                 user_id=user_id,
                 image=data,
+                face_index=face_index,
                 metadata={
                     **metadata,
                     "source": "enrol_folder",

@@ -27,6 +27,7 @@ class Command(ServiceCommand):
         if options["workers"] < 1:
             raise CommandError("--workers must be at least 1.")
         target = TemplateTarget(options["pack"], engine.active_model().template_key)
+        engine.calibration_of(engine.pack(target.pack))  # missing, it is said before the first face
         left = run(self, target, options["workers"])
         advice = f"Now run `manage.py models activate {target.pack}`." if not left else ""
         self.stdout.write(f"{left} faces have no template of {target.version}. {advice}".rstrip())

@@ -171,6 +171,13 @@ class TestEnrolFolder:
         assert "Eileen_Collins/a.png: already enrolled" in output
         assert "Tom Hanks/1.png: enrolled" in output
 
+    def test_a_photo_of_several_people(self, tmp_path: Path) -> None:
+        """Refused, unless the main one is asked for."""
+        (tmp_path / "Ann_1.png").write_bytes(encode(six_people()))
+        assert "refused: multiple_faces" in run("enrol_folder", tmp_path)
+        assert "Ann_1.png: enrolled" in run("enrol_folder", tmp_path, "--largest")
+        assert Face.objects.count() == 1
+
     def test_names_in_the_file_names(self, tmp_path: Path) -> None:
         (tmp_path / "Eileen_Collins_0001.png").write_bytes(encode(astronaut()))
         (tmp_path / "Tom-Hanks (2).jpg").write_bytes(jpeg(resized(tom_hanks(), 2)))

@@ -240,6 +240,15 @@ def test_the_commands(other: TemplateTarget, capsys: pytest.CaptureFixture[str])
         call_command("reembed", "--pack", "none")
 
 
+@pytest.mark.django_db
+def test_a_pack_without_a_calibration_is_refused_before_the_first_face(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reembedding, "reembed", lambda *_, **__: pytest.fail("it has begun"))
+    with pytest.raises(CommandError, match="calibrate FOLDER --pack opencv"):
+        call_command("reembed", "--pack", "opencv")
+
+
 # --- what a face says after the change ------------------------------------------------------------
 
 

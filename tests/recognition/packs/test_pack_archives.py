@@ -48,6 +48,24 @@ def test_an_archive_is_fetched_once_for_all_its_files(server: FileServer, tmp_pa
     assert server.ranges == ["", "bytes=1000-"]
 
 
+def test_a_pull_that_was_stopped_goes_on_with_the_archive(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = zipped(**{NAME: DATA})
+    wanted = in_archive(server.serve("/pack.zip", data), data)
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(archives, "extract", stopped)
+        pull(wanted, tmp_path)
+    assert left(tmp_path) == ["pack.zip"]
+    assert pull(wanted, tmp_path) == DATA
+    assert left(tmp_path) == [KEPT]
+    assert server.ranges == [""]
+
+
 def test_a_wrong_archive_is_not_opened(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
