@@ -1,6 +1,6 @@
 """GET /metrics for Prometheus: what this machine's web processes counted, and what is stored.
 
-The processes of one gunicorn count together in a folder, see facesvc.monitoring.metrics_folder.
+The processes of one gunicorn count together in a folder, see facesvc.running.gunicorn_conf.
 What is stored is the same from each process and each machine.
 """
 

@@ -4,13 +4,13 @@ The address comes from the command line: see facesvc/running/run.py.
 """
 
 import os
-from tempfile import TemporaryFile
+import shutil
+from tempfile import TemporaryFile, mkdtemp
 from typing import Any
 
 from django.conf import settings
 
 from facesvc.http import unread_body
-from facesvc.monitoring import metrics_folder
 from recognition.processes import user_requests
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facesvc.settings")
@@ -27,13 +27,16 @@ errorlog = "-"
 logconfig_dict = settings.LOGGING
 # A server of its own would make a socket in the home folder.
 control_socket_disable = True
-child_exit = metrics_folder.child_exit
-on_exit = metrics_folder.on_exit
+# prometheus_client decides whether processes count together when it is first imported.
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def on_starting(server: Any) -> None:
-    """Before the processes are forked, so that they count together."""
-    metrics_folder.on_starting(server)
+    """Makes what the processes count in together, before they are forked.
+
+    Every start has a new folder, so the counts of former processes are gone.
+    """
+    os.environ[_METRICS] = mkdtemp(prefix="facesvc-metrics-")
     user_requests.in_progress.share(TemporaryFile())  # noqa: SIM115  open to the end
 
 
@@ -69,3 +72,14 @@ def post_request(worker: Any, request: Any, environ: dict[str, Any], response: A
     """After the answer: a body that was refused unread must not break the connection."""
     if "wsgi.input" in environ:
         unread_body.drop(environ, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Keeps the counters of a process that ended, and drops its gauges, such as slots in use."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    shutil.rmtree(os.environ[_METRICS], ignore_errors=True)

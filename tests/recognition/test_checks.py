@@ -28,17 +28,17 @@ from recognition.gallery import indexes
     ],
 )
 def test_numbers_out_of_range(settings: Settings, name: str, value: float) -> None:
-    assert checks.check_ranges(None) == []
+    assert list(checks.ranges()) == []
     setattr(settings, name, value)
-    found = checks.check_ranges(None)
+    found = list(checks.ranges())
     assert found[0].id == "facesvc.E002" and name in found[0].msg
 
 
 def test_jobs_need_a_key(settings: Settings) -> None:
     settings.FACESVC_CROP_KEYS = ["key"]
-    assert checks.check_jobs(None) == []
+    assert list(checks.jobs()) == []
     settings.FACESVC_CROP_KEYS = []
-    assert [warning.id for warning in checks.check_jobs(None)] == ["facesvc.W001"]
+    assert [warning.id for warning in list(checks.jobs())] == ["facesvc.W001"]
 
 
 @pytest.mark.django_db

@@ -159,8 +159,8 @@ def test_every_metric_is_described(client: Client, service: Person, opened: None
 
 COUNTING = """
 import os
-from facesvc.monitoring import metrics_folder
-metrics_folder.on_starting(None)
+from facesvc.running import gunicorn_conf
+gunicorn_conf.on_starting(None)
 folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]
 for _ in range(2):
     if not (pid := os.fork()):
@@ -180,10 +180,10 @@ assert all(line in text for line in wanted), text
 class Worker:
     pass
 Worker.pid = pid
-metrics_folder.child_exit(None, Worker)
+gunicorn_conf.child_exit(None, Worker)
 text = generate_latest(registry).decode()
 assert wanted[0] in text and "facesvc_inference_waiting 1.0" in text, text
-metrics_folder.on_exit(None)
+gunicorn_conf.on_exit(None)
 assert not os.path.exists(folder)
 """
 
