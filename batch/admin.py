@@ -12,7 +12,7 @@ from typing import Any
 import django_q.admin  # noqa: F401
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.db.models import Count, F, Prefetch, Q, QuerySet
+from django.db.models import Count, F, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 from django_q.models import Failure, OrmQ, Schedule, Success
@@ -44,14 +44,10 @@ _CALLBACKS = {
     "dead": "given up after the last try",
     "stopped": "stopped: the receiver answered 410 Gone",
 }
-_ENDED = {
-    "no": ("Waiting or in progress", Q(finished_at=None)),
-    "yes": ("Has ended", Q(finished_at__isnull=False)),
-}
-_DISABLED = {
-    "no": ("Gets callbacks", Q(disabled_at=None)),
-    "yes": ("Disabled", Q(disabled_at__isnull=False)),
-}
+_ENDED = kit.is_set(
+    "state of the job", "ended", "finished_at", "Has ended", "Waiting or in progress"
+)
+_DISABLED = kit.is_set("state", "disabled", "disabled_at", "Disabled", "Gets callbacks")
 
 
 class Rows(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
@@ -116,7 +112,7 @@ class ItemsOfJob(Part):
 @admin.register(Job)
 class JobAdmin(Rows):
     list_display = ["job_id", "what", "asked_by", "progress", "callback", "made"]
-    list_filter = [kit.choices("state of the job", "ended", _ENDED), "status", "kind"]
+    list_filter = [_ENDED, "status", "kind"]
     list_select_related = ["delivery__endpoint"]
     search_fields = ["job_id__startswith", "subject__startswith"]
     search_help_text = "The beginning of the id of a job, or of the name of its app."
@@ -237,7 +233,7 @@ class WebhookDeliveryAdmin(Rows):
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(Rows):
     list_display = ["address", "client", "state"]
-    list_filter = [kit.choices("state", "disabled", _DISABLED)]
+    list_filter = [_DISABLED]
     search_fields = ["client", "url"]
     search_help_text = "A part of the address, or the name of the app."
     fields = ["client", "address", "state"]

@@ -88,41 +88,26 @@ def ask(request: HttpRequest, question: Question) -> HttpResponse:
     return page(request, "people/question.html", question.title, User, context)
 
 
-def on_a_person(permission: str) -> Callable[[Callable[[HttpRequest, User], HttpResponse]], View]:
-    """Gives a view an existing person. The page of a former person says what became of them."""
+def _on(model: type[Any], permission: str) -> Callable[[Callable[[HttpRequest, Any], Any]], View]:
+    """Gives a view an existing person or face. The page of a former one says what became of it."""
+    needed = {permission, "recognition.view_user", f"recognition.view_{model._meta.model_name}"}
 
-    def decorate(view: Callable[[HttpRequest, User], HttpResponse]) -> View:
-        def wrapped(request: HttpRequest, user_id: UUID) -> HttpResponse:
-            if not request.user.has_perms([permission, "recognition.view_user"]):
+    def decorate(view: Callable[[HttpRequest, Any], Any]) -> View:
+        def wrapped(request: HttpRequest, pk: Any) -> HttpResponse:
+            if not request.user.has_perms(needed):
                 raise PermissionDenied
-            user = User.objects.filter(pk=user_id).first()
-            return view(request, user) if user else _to(User(user_id))
+            row = model.objects.filter(pk=pk).first()
+            return view(request, row) if row else HttpResponseRedirect(address_of(model(pk)))
 
         return wrapped
 
     return decorate
 
 
-def on_a_face(view: Callable[[HttpRequest, Face], HttpResponse]) -> View:
-    """Gives a view an existing face, if the operator may moderate."""
-
-    def wrapped(request: HttpRequest, pk: int) -> HttpResponse:
-        if not request.user.has_perms([MODERATE, "recognition.view_user", "recognition.view_face"]):
-            raise PermissionDenied
-        face = Face.objects.select_related("user").filter(pk=pk).first()
-        return view(request, face) if face else _to(Face(pk))
-
-    return wrapped
-
-
-def _to(row: User | Face) -> HttpResponse:
-    return HttpResponseRedirect(address_of(row))
-
-
 # --- suspend and unlock ---------------------------------------------------------------------------
 
 
-@on_a_person(MODERATE)
+@_on(User, MODERATE)
 def suspend(request: HttpRequest, user: User) -> HttpResponse:
     explains = (
         "No search finds this person any more, and the person can neither enrol, be verified nor"
@@ -134,7 +119,7 @@ def suspend(request: HttpRequest, user: User) -> HttpResponse:
     return ask(request, Question(user, title, explains, "Suspend", run, done, ReasonForm, True))
 
 
-@on_a_person(MODERATE)
+@_on(User, MODERATE)
 def unsuspend(request: HttpRequest, user: User) -> HttpResponse:
     title, button = f"End the suspension of {user}?", "End the suspension"
     explains = ("Searches, verification and login know this person again, as before.",)
@@ -142,7 +127,7 @@ def unsuspend(request: HttpRequest, user: User) -> HttpResponse:
     return ask(request, Question(user, title, explains, button, run, "No longer suspended"))
 
 
-@on_a_person(MODERATE)
+@_on(User, MODERATE)
 def unlock(request: HttpRequest, user: User) -> HttpResponse:
     explains = ("All failed attempts for this person are forgotten, from every source.",)
     run = partial(moderation.unlock, actor=actor_of(request), user_id=user.pk)
@@ -150,7 +135,7 @@ def unlock(request: HttpRequest, user: User) -> HttpResponse:
     return ask(request, Question(user, f"Unlock {user}?", explains, "Unlock", run, done))
 
 
-@on_a_face
+@_on(Face, MODERATE)
 def suspend_face(request: HttpRequest, face: Face) -> HttpResponse:
     explains = (
         "No search and no verification uses this face any more. The person's other faces stay as"
@@ -161,7 +146,7 @@ def suspend_face(request: HttpRequest, face: Face) -> HttpResponse:
     return ask(request, Question(face, title, explains, "Suspend", run, done, ReasonForm, True))
 
 
-@on_a_face
+@_on(Face, MODERATE)
 def unsuspend_face(request: HttpRequest, face: Face) -> HttpResponse:
     title, button = f"End the suspension of this face of {face.user}?", "End the suspension"
     explains = ("The face is used again as its settings say.",)
@@ -173,7 +158,7 @@ def unsuspend_face(request: HttpRequest, face: Face) -> HttpResponse:
 # --- merge and move -------------------------------------------------------------------------------
 
 
-@on_a_person(MODERATE)
+@_on(User, MODERATE)
 def merge(request: HttpRequest, user: User) -> HttpResponse:
     into = choosing.chosen(request)
     if into is None or into == user:
@@ -191,7 +176,7 @@ def merge(request: HttpRequest, user: User) -> HttpResponse:
     return ask(request, question)
 
 
-@on_a_face
+@_on(Face, MODERATE)
 def move(request: HttpRequest, face: Face) -> HttpResponse:
     to = choosing.chosen(request)
     if to is None or to == face.user:
@@ -214,7 +199,7 @@ def move(request: HttpRequest, face: Face) -> HttpResponse:
 # --- erase ----------------------------------------------------------------------------------------
 
 
-@on_a_person(ERASE)
+@_on(User, ERASE)
 def erase(request: HttpRequest, user: User) -> HttpResponse:
     def run(sure: bool) -> None:
         receipt = erasure.erase(actor=actor_of(request), user_id=user.pk)
@@ -243,11 +228,11 @@ def erase(request: HttpRequest, user: User) -> HttpResponse:
     return ask(request, question)
 
 
-def receipt(request: HttpRequest, user_id: UUID) -> HttpResponse:
+def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The receipt of an erasure, for those who may erase."""
     if not request.user.has_perm(ERASE):
         raise PermissionDenied
-    found = erasure.receipt_of(user_id)
+    found = erasure.receipt_of(pk)
     if found is None:
         raise Http404
     removed = [(spaced(name), count) for name, count in found.removed.items()]

@@ -20,6 +20,7 @@ from recognition.admin.kit import (
     address_of,
     choices,
     column,
+    is_set,
     one_of,
     time_column,
     when,
@@ -27,14 +28,7 @@ from recognition.admin.kit import (
 from recognition.models import Face, FailureCount, MergedUser, PrivacyLevel, User
 
 # Each choice with few rows has an index.
-SUSPENDED = choices(
-    "suspension",
-    "suspended",
-    {
-        "yes": ("Suspended", Q(suspended_at__isnull=False)),
-        "no": ("Not suspended", Q(suspended_at=None)),
-    },
-)
+SUSPENDED = is_set("suspension", "suspended", "suspended_at", "Suspended", "Not suspended")
 # A moderator has to unlock these people after too many failed attempts.
 _LOCKED = Q(pk__in=FailureCount.objects.filter(locked_at__isnull=False).values("user"))
 
@@ -58,7 +52,7 @@ class PersonAdmin(OwnPages):
     ordering = ["-created_at", "-pk"]
     change_list_template = "people/people.html"
     page_template = "people/person.html"
-    views = {name: (f"<uuid:user_id>/{name}/", view) for name, view in actions.OF_A_PERSON.items()}
+    views = {name: (f"<uuid:pk>/{name}/", view) for name, view in actions.OF_A_PERSON.items()}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return User.objects.annotate(number_of_faces=_number_of_faces())

@@ -178,6 +178,12 @@ def choices(
     return Filter
 
 
+def is_set(words: str, name: str, column: str, yes: str, no: str) -> type[admin.SimpleListFilter]:
+    """A filter by whether a column has a value."""
+    known = {"yes": (yes, Q(**{f"{column}__isnull": False})), "no": (no, Q(**{column: None}))}
+    return choices(words, name, known)
+
+
 def one_of(field: str, values: Iterable[str]) -> type[admin.SimpleListFilter]:
     """A filter by the value of a column."""
     known = {value: (capfirst(spaced(value)), Q(**{field: value})) for value in values}

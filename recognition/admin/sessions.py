@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from recognition.admin import finding
@@ -14,8 +14,8 @@ from recognition.admin.kit import (
     LargeTable,
     ReadOnly,
     actor_of,
-    choices,
     column,
+    is_set,
     link,
     note_about_person,
     one_of,
@@ -104,17 +104,11 @@ def _check(outcome: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-_LOCKED = {
-    "yes": ("Locked", Q(locked_at__isnull=False)),
-    "no": ("Not locked", Q(locked_at=None)),
-}
-
-
 @admin.register(FailureCount)
 class FailureCountAdmin(OfAPerson):
     list_display = ["person", "shown_source", "failures", "state", "last"]
     list_display_links = ["shown_source"]
-    list_filter = [choices("state", "locked", _LOCKED)]
+    list_filter = [is_set("state", "locked", "locked_at", "Locked", "Not locked")]
     asked_by = "source"
     ordering = ["-pk"]
     fields = [*list_display]
