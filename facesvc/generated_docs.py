@@ -16,10 +16,11 @@ _ABOVE_SETTINGS = """\
 
 Made from the code by `make docs`: to change a description, change it in facesvc/settings.
 
-A setting comes from the environment or else from the file `.env` beside `manage.py`. `NAME_FILE`
-names a file that holds the value, whatever the name, and counts before `NAME`: secrets best come
-so. Space around what the file holds does not count. A secret has 32 random characters or more.
-Commas separate what is in a list. `manage.py check` says what cannot work; `migrate` refuses it.
+A setting comes from the environment, or else from the file `.env` beside `manage.py`. For every
+name, `NAME_FILE` may name a file that holds the value, and counts before `NAME`: give secrets this
+way. Space around the value in the file does not count. A secret has at least 32 random characters.
+Commas separate the entries of a list. `manage.py check` says what cannot work, and `migrate`
+refuses it.
 
 Other programs read variables of their own: OpenTelemetry ([operations.md](operations.md#traces)),
 PostgreSQL's client and the allocator ([deployment.md](deployment.md#the-web-server)).
@@ -32,8 +33,7 @@ Made from the code by `make docs`: to change a text, change it in facesvc/http/e
 
 A refusal is answered as `{"success": false, "error": {"code", "message", "details"}, "metadata"}`.
 Programs decide by `code`, which never changes its meaning; `message` is for people and may change.
-`details` has what a program needs beside the code. Pictures of a batch carry the same codes, each
-as the error of its item.
+`details` has what a program needs beside the code. The items of a batch have the same codes.
 """
 
 _LINK = re.compile(r"\bdocs/(\w+\.md)")
