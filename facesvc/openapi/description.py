@@ -1,6 +1,7 @@
 """GET /api/schema: the API description."""
 
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from django.http import HttpResponse
@@ -24,11 +25,16 @@ class DescriptionView(SpectacularAPIView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         renderer: Any = request.accepted_renderer
         charset = f"; charset={renderer.charset}" if renderer.charset else ""
-        text = _description(renderer.__class__)
+        with _making:
+            text = _description(renderer.__class__)
         response = HttpResponse(text, content_type=f"{renderer.media_type}{charset}")
         response["Content-Disposition"] = f'inline; filename="facesvc.{renderer.format}"'
         patch_cache_control(response, max_age=3600)  # only a new version changes it
         return response
+
+
+# The library fails when two threads make their first description at once.
+_making = Lock()
 
 
 @cache

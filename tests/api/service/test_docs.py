@@ -2,7 +2,10 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from types import SimpleNamespace
 from typing import Any
 
@@ -76,6 +79,27 @@ def test_strangers_cannot_have_it_made_again_and_again(
             answer = client.get("/api/schema", query, headers={"Accept": accept})
             assert answer.status_code == 200
     assert len(made) == 2  # JSON and YAML
+
+
+def test_two_first_requests_at_once_do_not_make_it_at_once(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library looks up what it knows at the first description, and no lock protects that."""
+    at_once, most = Barrier(2), [0]
+
+    def made(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with suppress(BrokenBarrierError):
+            at_once.wait(timeout=1)
+            most[0] = 2
+        return {}
+
+    monkeypatch.setattr(DescriptionView.generator_class, "get_schema", made)
+    description._description.cache_clear()
+    with ThreadPoolExecutor(2) as pool:
+        answers = [*pool.map(lambda _: Client().get("/api/schema").status_code, range(2))]
+    description._description.cache_clear()
+    assert answers == [200, 200]
+    assert most == [0]
 
 
 def test_every_code_is_named(schema: dict[str, Any]) -> None:
