@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
+from management import broken_off
 from recognition import audit, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
@@ -89,7 +90,7 @@ def delete_face(*, caller: Caller, face_id: str) -> None:
     face.delete()
 
 
-@transaction.atomic
+@broken_off.repeated
 def put_user(*, caller: Caller, user_id: UUID, changes: Mapping[str, Any]) -> tuple[User, bool]:
     """Create or change a user; the second value says whether it is new.
 

@@ -5,7 +5,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import OperationalError
+from psycopg.errors import DeadlockDetected
 
+from management import operations
 from recognition.models import AuditEvent, User
 from tests.support.builders import (
     OWNER,
@@ -46,6 +49,24 @@ def test_what_is_left_out_stays(owner: Person) -> None:
 
 def test_a_new_user_is_for_friends(owner: Person) -> None:
     assert data_of(owner.put(f"users/{OWNER}"), 201)["privacy_level"] == "friends"
+
+
+def test_a_change_that_a_deadlock_broke_off_is_made_again(
+    owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An erasure of the same user at the same time may do that."""
+    make_user(OWNER)
+    locked, tries = operations.locked_user, []
+
+    def broken_off_once(user_id: UUID) -> User:
+        tries.append(user_id)
+        if len(tries) == 1:
+            raise OperationalError from DeadlockDetected()
+        return locked(user_id)
+
+    monkeypatch.setattr(operations, "locked_user", broken_off_once)
+    assert data_of(owner.put(f"users/{OWNER}", display_name="Liv"))["display_name"] == "Liv"
+    assert len(tries) == 2
 
 
 def test_a_service_manages_anybody(service: Person) -> None:
