@@ -56,7 +56,7 @@ def measure(rounds: int) -> dict[str, float]:
     frame = _call(photos[0])
     ways: dict[str, Callable[[bytes], object]] = {
         "frame": frame,
-        "inference": lambda photo: active.embed(active.look_at(photo)[:1]),
+        "inference": lambda photo: active.embed(active.see(photo)[1][:1]),
     }
     for way in ways.values():
         way(photos[0])
@@ -88,12 +88,11 @@ def _call(enrolled: bytes) -> Callable[[bytes], object]:
     from django.test.utils import setup_test_environment
     from django.utils import timezone
 
-    from recognition.enrolment import enrolling
     from recognition.models import Session
-    from tests.support.builders import OWNER, Person, data_of, user_token
+    from tests.support.builders import OWNER, Person, data_of, enrol_face, user_token
 
     setup_test_environment()
-    enrolling.enrol(actor="bench", user_id=OWNER, image=enrolled)
+    enrol_face(OWNER, enrolled)
     person, sequence = Person(user_token(OWNER), Client()), count(1)
     opened = data_of(person.post("sessions", user_id=OWNER, purpose="video_call"), 201)
     Session.objects.update(state="verified", moved_at=timezone.now())

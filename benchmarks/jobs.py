@@ -64,7 +64,7 @@ def measure(threads: int, photos: int, rounds: int) -> dict[str, float]:
     caller = Caller("bench", None, frozenset({"face:identify", "face:batch"}))
     photo, active = jpeg(astronaut()), engine.current()
     ways: dict[str, Callable[[], float]] = {
-        "pipeline": lambda: _loop(threads, photos, lambda: active.embed(active.look_at(photo))),
+        "pipeline": lambda: _loop(threads, photos, lambda: active.embed(active.see(photo)[1])),
         "identify": lambda: _loop(
             threads, photos, lambda: verbs.outcome_of(Kind.IDENTIFY, caller, SEARCH, photo)
         ),

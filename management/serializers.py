@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from recognition.api.serializers import (
+from recognition.api.fields import (
     FaceMetadataField,
     FlagField,
     NestedSerializer,

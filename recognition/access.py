@@ -6,7 +6,6 @@ from uuid import UUID
 
 from recognition import people
 from recognition.errors import ServiceError
-from recognition.gallery.scope import Scope
 
 SCOPES = (
     "face:register",
@@ -56,26 +55,3 @@ class Caller:
         """Raises service_only. Users who made friends themselves could find anybody."""
         if not self.is_service:
             raise ServiceError("service_only", "Only a service may do this.")
-
-
-def scope_for(
-    caller: Caller,
-    *,
-    on_behalf_of: UUID | None,
-    groups: list[str],
-    everyone: bool,
-    tagging: bool,
-    max_false_positive_rate: float | None,
-) -> Scope:
-    """The scope a caller may search. Raises not_your_user, insufficient_scope, user_merged and, to
-    services, user_suspended: a user who is suspended searches as somebody unknown."""
-    if on_behalf_of is not None:
-        caller.require_own(on_behalf_of)
-    if everyone and "face:admin" not in caller.scopes:
-        raise ServiceError("insufficient_scope", "Only face:admin may search everyone.")
-    if max_false_positive_rate is None and "face:admin" not in caller.scopes:
-        message = "Only face:admin may search with max_false_positive_rate null; 1 is the most."
-        raise ServiceError("insufficient_scope", message)
-    viewer = on_behalf_of or caller.user_id
-    is_alone = people.is_hidden(viewer, is_told=caller.is_service) if viewer else False
-    return Scope(viewer, frozenset(groups), everyone, tagging, is_alone)

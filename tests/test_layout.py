@@ -111,10 +111,7 @@ IMPORTED_IN_FUNCTIONS = {
 BEGINNINGS = re.compile(r"(?:^|[.!?] )(Of|And|Or|Also|Not)\b")
 AVOIDED = re.compile(test_docs.AVOIDED, re.IGNORECASE)
 # Rooms whose sentences are not yet plain.
-UNPLAIN = (
-    *("batch/webhooks/", "recognition/api/", "recognition/enrolment/"),
-    "recognition/gallery/",
-)
+UNPLAIN = ("batch/webhooks/",)
 
 
 @pytest.fixture(scope="module")

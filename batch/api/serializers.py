@@ -12,7 +12,7 @@ from rest_framework.utils import html
 
 from batch.jobs.verbs import ItemResult
 from recognition import strict_json
-from recognition.api.serializers import (
+from recognition.api.fields import (
     MAX_METADATA_BYTES,
     FaceMetadataField,
     FlagField,
@@ -20,12 +20,12 @@ from recognition.api.serializers import (
     MetadataField,
     NestedSerializer,
     PictureField,
-    SearchScope,
     StrictSerializer,
     TextField,
     WholeNumberField,
     refuse_unknown,
 )
+from recognition.api.serializers import SearchScope
 from recognition.errors import ServiceError
 
 _MAX_ID = 200
@@ -69,9 +69,6 @@ class Processing(NestedSerializer):
     def get_fields(self) -> dict[str, Any]:
         # `async` is a word of Python, so it cannot be the name of an attribute.
         return {"async": FlagField(default=False), **super().get_fields()}
-
-    def get_default(self) -> Any:
-        return self.to_internal_value({})
 
     def validate(self, attrs: Any) -> Any:
         if attrs.get("callback_url") and not attrs["async"]:

@@ -21,12 +21,12 @@ from batch.jobs import at_once, jobs, verbs
 from batch.jobs.jobs import NewItem
 from batch.models import Item, Job, Kind, Status
 from batch.webhooks import addresses
+from recognition.api.fields import refuse_unknown, viewer_of, viewer_parameter
 from recognition.api.idempotency import idempotent
 from recognition.api.pagination import NewestFirst
-from recognition.api.serializers import refuse_unknown
 from recognition.api.service_view import ServiceViewSet, operation
-from recognition.api.views import viewer_of, viewer_parameter
 from recognition.identification import identifying
+from recognition.identification.identifying import IdentificationRequest
 from recognition.processes import client_connection
 
 
@@ -36,13 +36,11 @@ class BatchViewSet(ServiceViewSet):
     tag = "batches"
     body: type[BatchRequest] = BatchRequest
     pictures = settings.MAX_BATCH_SIZE
+    bytes_of_each = MOST_OF_EACH
     is_batch = True
 
     def max_body_bytes(self) -> int:
         return int(settings.MAX_BATCH_BYTES)
-
-    def max_other_bytes(self) -> int:
-        return int(settings.BODY_ROOM_BYTES + settings.MAX_BATCH_SIZE * MOST_OF_EACH)
 
     def forget_body(self) -> None:
         super().forget_body()
@@ -92,8 +90,8 @@ class BatchViewSet(ServiceViewSet):
         """
         fields, caller = self.read, self.caller
         viewer = viewer_of(request, fields)
-        options = verbs.search_options(fields, viewer)
-        identifying.note_if_everyone(caller.name, verbs.scope_of(caller, options))
+        options = identifying.options_of(fields, viewer)
+        IdentificationRequest.noted(caller, options)  # or refused, before anything is stored
         items = [NewItem(image["image_id"], image["image"], {}) for image in fields["images"]]
         if not fields["processing_options"]["async"]:
             has_client = partial(client_connection.is_open, request.META)

@@ -17,7 +17,8 @@ from batch.models import ItemState, Kind, Status
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.identification import face_budget
-from recognition.processes import capacity
+from recognition.identification.identifying import IdentificationRequest
+from recognition.processes import slots
 from recognition.processes.slots import OverloadedError
 
 # A process has few threads for all requests, and a batch takes its own for seconds.
@@ -55,7 +56,7 @@ def answer(
         raise ServiceError("unavailable", message)
     work = partial(_outcome, caller, kind, options)
     try:
-        with face_budget.postponed(verbs.scope_of(caller, options).viewer):
+        with face_budget.postponed(IdentificationRequest.of(caller, options).scope.viewer):
             outcomes = [*_outcomes(work, items, has_client, is_service=caller.is_service)]
     finally:
         _room.release()
@@ -88,9 +89,9 @@ def _outcomes(
         if left < 0 or not has_client():
             return
         if place and not is_service:
-            time.sleep(2 * capacity.LOOK_SECONDS)  # a single picture of the user goes first
+            time.sleep(2 * slots.LOOK_SECONDS)  # a single picture of the user goes first
         try:
-            with capacity.waiting(left) if place else nullcontext():
+            with slots.waiting(left) if place else nullcontext():
                 outcome = work(item)
         except OverloadedError:
             if not place:

@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError
 
 from batch.models import ItemState, Kind
 from recognition import daily_counts
-from recognition.access import Caller, scope_for
+from recognition.access import Caller
 from recognition.api import answers
 from recognition.enrolment import enrolling
+from recognition.enrolment.enrolling import EnrolmentRequest
 from recognition.errors import ServiceError
-from recognition.gallery.scope import Scope
 from recognition.identification import identifying
+from recognition.identification.identifying import IdentificationRequest
 from recognition.inference.images import ImageError
 from recognition.inference.pack.declaration import PackError
 from recognition.models import CountedKind
@@ -71,31 +71,8 @@ def outcome_of(kind: str, caller: Caller, options: Json, image: bytes) -> ItemRe
         return ItemResult.failed("internal_error", "Something went wrong on our side.")
 
 
-def scope_of(caller: Caller, options: Mapping[str, Any]) -> Scope:
-    """Raises not_your_user, insufficient_scope."""
-    viewer = options["on_behalf_of"]
-    return scope_for(
-        caller,
-        on_behalf_of=UUID(viewer) if viewer else None,
-        groups=options["groups"],
-        everyone=options["everyone"],
-        tagging=options["tagging"],
-        max_false_positive_rate=options["max_false_positive_rate"],
-    )
-
-
 def _identify(caller: Caller, options: Json, image: bytes) -> ItemResult:
-    result = identifying.identify(
-        scope=scope_of(caller, options),
-        image=image,
-        options=identifying.SearchOptions(
-            max_candidates=options["max_candidates"],
-            match_on=options["match_on"],
-            min_confidence=options["min_confidence"],
-            max_false_positive_rate=options["max_false_positive_rate"],
-        ),
-        largest_only=options["largest_only"],
-    )
+    result = identifying.identify(image, IdentificationRequest.of(caller, options))
     found = [candidate for face in result.faces for candidate in face.candidates]
     users = sorted({candidate.user_id for candidate in found})
     faces = sorted({candidate.face_id for candidate in found})
@@ -106,34 +83,9 @@ def _identify(caller: Caller, options: Json, image: bytes) -> ItemResult:
 
 
 def _register(caller: Caller, options: Json, image: bytes) -> ItemResult:
-    user_id = UUID(options["user_id"])
-    caller.require_own(user_id)
-    face = enrolling.enrol(
-        actor=caller.name,
-        user_id=user_id,
-        image=image,
-        face_group=options["face_group"],
-        face_index=options["face_index"],
-        check_quality=options["metadata"].get("quality_check", True),
-        metadata=options["metadata"],
-    )
-    return ItemResult(ItemState.SUCCESS, answers.Registered.of(face), [user_id], [face.face_id])
+    face = enrolling.enrol(image, EnrolmentRequest.of(caller, options))
+    answer = answers.Registered.of(face)
+    return ItemResult(ItemState.SUCCESS, answer, [face.user_id], [face.face_id])
 
 
 _VERBS = {Kind.IDENTIFY: _identify, Kind.REGISTER: _register}
-
-
-def search_options(fields: Mapping[str, Any], viewer: UUID | None) -> Json:
-    """The options of identify out of a validated body."""
-    wanted = fields["search_scope"]
-    return {
-        "on_behalf_of": str(viewer) if viewer else None,
-        "groups": wanted["user_groups"],
-        "everyone": wanted.get("scope") == "all",
-        "tagging": identifying.is_tagging(fields["metadata"]),
-        "max_candidates": wanted["max_candidates"],
-        "match_on": wanted["match_on"],
-        "min_confidence": wanted.get("min_confidence", settings.FACE_MATCH_THRESHOLD),
-        "max_false_positive_rate": wanted["max_false_positive_rate"],
-        "largest_only": fields["faces"] == "largest",
-    }

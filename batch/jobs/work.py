@@ -149,7 +149,8 @@ def process(claimed: Item) -> bool:
         _put_off(claimed)
         return False
     which = {"item": claimed.pk, "job": claimed.job.job_id, "attempt": claimed.attempts}
-    logger.info("item", extra={**which, **picture.milliseconds()})
+    spent = {name: round(milliseconds, 1) for name, milliseconds in picture.spent.items()}
+    logger.info("item", extra={**which, **spent})
     return True
 
 

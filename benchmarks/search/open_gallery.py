@@ -13,14 +13,12 @@ from benchmarks.search import loading
 from benchmarks.search.product import engine_of
 from benchmarks.templates import Floats
 from recognition.gallery import indexes, plans
-from recognition.gallery.scope import Scope
-from recognition.gallery.search import Gallery
-from recognition.gallery.statements import statements
-from recognition.identification import identifying
+from recognition.gallery.scope import Gallery, Scope
+from recognition.gallery.statements import searching
 from recognition.inference.pack.declaration import ModelPack
 from recognition.measuring.folders import EmbeddedFolder
 from recognition.models import Face, Template, User
-from recognition.packs import thresholds
+from recognition.packs import scores
 from recognition.packs.engine import calibration_of
 
 # At most so many real people are enrolled: the others are needed as strangers.
@@ -60,17 +58,10 @@ class OpenGallery:
 
         One search for each photo, at the loosest cut: the others take a part of what it finds.
         """
-        basic = thresholds.level_confidence("basic")
-        with statements():
+        basic = scores.level_confidence("basic")
+        with searching():
             gallery = Gallery.visible_to(Scope(viewer=None), self._by)
-            cuts = [
-                identifying.cut(
-                    self._by,
-                    identifying.SearchOptions(basic, max_false_positive_rate=rate),
-                    gallery.searched,
-                ).cosine
-                for rate in rates
-            ]
+            cuts = [self._by.scores.cut(basic, rate, gallery.searched).cosine for rate in rates]
 
             def first(probe: Floats) -> tuple[UUID | None, float]:
                 found = plans.nearest(

@@ -9,15 +9,14 @@ from uuid import UUID
 from benchmarks.search.reference import CUTS, Cut
 from benchmarks.templates import Floats
 from recognition.gallery import indexes, plans
-from recognition.gallery.scope import Scope
-from recognition.gallery.search import Gallery, Search
-from recognition.gallery.statements import statements
-from recognition.identification import identifying
+from recognition.gallery.plans import Search
+from recognition.gallery.scope import Gallery, Scope
+from recognition.gallery.statements import searching
 from recognition.inference.pack.declaration import ModelPack, load_pack
 from recognition.models import ActiveModel
-from recognition.packs import engine, thresholds
+from recognition.packs import engine
 from recognition.packs.engine import Engine
-from recognition.packs.scores import ScoreScale
+from recognition.packs.scores import ScoreScale, level_confidence
 
 # Its templates are what benchmarks.templates draws; the weights are not needed.
 PACK = "scrfd-arcface"
@@ -60,13 +59,11 @@ def visible(active: Engine, scope: Scope) -> int:
 
 def cuts(active: Engine, searched: int) -> list[Cut]:
     """What is measured: the default, without the second cut, at `standard`, and everything."""
-    basic = thresholds.level_confidence("basic")
-    default = identifying.SearchOptions(min_confidence=basic)
-    open_set_off = identifying.SearchOptions(min_confidence=basic, max_false_positive_rate=None)
-    standard = active.scores.cosine_of_confidence(thresholds.level_confidence("standard"))
+    basic = level_confidence("basic")
+    standard = active.scores.cosine_of_confidence(level_confidence("standard"))
     cosines = (
-        identifying.cut(active, default, searched).cosine,
-        identifying.cut(active, open_set_off, searched).cosine,
+        active.scores.cut(basic, 0.01, searched).cosine,
+        active.scores.cut(basic, None, searched).cosine,
         standard,
         -1.0,
     )
@@ -80,7 +77,7 @@ def search(
     forced = _BY_NAME[plan] if plan else None
 
     def one(probe: Floats) -> list[UUID]:
-        with statements():
+        with searching():
             gallery = Gallery.visible_to(scope, active)
             found = plans.nearest(gallery, probe, least=cut.cosine, limit=cut.limit, plan=forced)
         return [candidate.user_id for candidate in found]

@@ -12,7 +12,7 @@ from django.middleware import common
 
 from facesvc.http import failures, metrics
 from facesvc.monitoring import logs, tracing
-from recognition.processes.current_request import CurrentRequest, WaitLimit, answering
+from recognition.processes.current_request import CurrentRequest, WaitLimit, current
 from recognition.processes.slots import REFUSED
 
 # An id that is longer, or has other characters, does not belong in a log line or a header.
@@ -32,7 +32,15 @@ class RequestContextMiddleware:
             id=given if _SANE_ID.fullmatch(given) else str(uuid.uuid4()),
             limit=WaitLimit(settings.FACESVC_INFERENCE_WAIT_SECONDS, takes_place=True),
         )
-        with answering(carried), tracing.around(request):
+        token = current.set(carried)
+        try:
+            return self._answer(request, carried)
+        finally:
+            # The next line that this thread logs may belong to no request, or to a broken one.
+            current.reset(token)
+
+    def _answer(self, request: HttpRequest, carried: CurrentRequest) -> HttpResponse:
+        with tracing.around(request):
             response = self._get_response(request)
             carried.status = response.status_code
             response["X-Request-ID"] = carried.id

@@ -1,6 +1,5 @@
 """Bodies: strict JSON, forms and bare pictures; the view has checked their length."""
 
-import time
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -13,42 +12,19 @@ from recognition import strict_json
 from recognition.api import base64_text
 from recognition.errors import ServiceError
 from recognition.inference.images import is_known
+from recognition.strict_json import PacedBody
 
 # The fields of all forms that are pictures.
 _PICTURES = {"image", "image_a", "image_b", "images"}
-
-
-class _PacedBody:
-    """A body of which only the beginning is read as fast as it comes.
-
-    What is made of a step takes the interpreter from all other requests of the process. So a long
-    body is at most half of what the process works on.
-    """
-
-    _AT_FULL_SPEED = 1024 * 1024  # bytes: most pictures
-    _LONGEST_PAUSE = 0.02  # seconds
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._bytes = 0
-        self._returned = 0.0
-
-    def read(self, size: int, /) -> bytes:
-        if self._bytes > self._AT_FULL_SPEED:
-            time.sleep(min(time.perf_counter() - self._returned, self._LONGEST_PAUSE))
-        data: bytes = self._stream.read(size)
-        self._bytes += len(data)
-        self._returned = time.perf_counter()
-        return data
 
 
 class StrictJSONParser(JSONParser):
     """JSON objects only."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        most, body = parser_context["view"].max_other_bytes(), _PacedBody(stream)
+        most = parser_context["view"].most_other_bytes
         try:
-            data = strict_json.load_body(body.read, most, base64_text.Base64Decoder)
+            data = strict_json.load_body(PacedBody(stream).read, most, base64_text.Base64Decoder)
         except strict_json.TooLongError as error:
             raise _too_long(most) from error
         except ValueError as error:
@@ -79,8 +55,8 @@ class FormParser(BaseParser):
     media_type = "multipart/form-data"
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        request, most = parser_context["request"], parser_context["view"].max_other_bytes()
-        meta, body = {**request.META, "CONTENT_TYPE": media_type}, cast(Any, _PacedBody(stream))
+        request, most = parser_context["request"], parser_context["view"].most_other_bytes
+        meta, body = {**request.META, "CONTENT_TYPE": media_type}, cast(Any, PacedBody(stream))
         try:
             texts, files = _Form(meta, body, request.upload_handlers, "latin-1").parse()
         except MultiPartParserError as error:

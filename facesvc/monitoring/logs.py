@@ -148,6 +148,6 @@ def request_line(request: HttpRequest, response: HttpResponse, total_ms: float) 
         "error": failure.get("code") if isinstance(failure, dict) else None,
         "caller": caller_of(request),
         "total_ms": total_ms,
-        **current.get().milliseconds(),
+        **{name: round(spent, 1) for name, spent in current.get().spent.items()},
     }
     logger.info("request", extra={key: value for key, value in fields.items() if value is not None})

@@ -13,7 +13,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from facesvc.monitoring.logs import method_of, route_of
-from recognition.processes import capacity
+from recognition.processes import slots
 from recognition.processes.current_request import current
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def use(provider: Any) -> None:
     """Trace everything with this provider from now on."""
     global _tracer, around
     _tracer = provider.get_tracer("facesvc")
-    around, capacity.around = _request_span, _span
+    around, slots.around = _request_span, _span
 
 
 def _span(name: str, **options: Any) -> Any:

@@ -27,7 +27,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
 
 class TextScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
-    target_class = "recognition.api.serializers.TextField"
+    target_class = "recognition.api.fields.TextField"
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> Schema:
         schema = _as_usual(auto_schema._map_serializer_field, self.target, direction)
@@ -36,7 +36,7 @@ class TextScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-ca
 
 
 class ObjectScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
-    target_class = "recognition.api.serializers.ObjectField"
+    target_class = "recognition.api.fields.ObjectField"
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> Schema:
@@ -48,7 +48,7 @@ class ObjectScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-
 
 
 class BodyScheme(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-    target_class = "recognition.api.serializers.StrictSerializer"
+    target_class = "recognition.api.fields.StrictSerializer"
     match_subclasses = True
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> Schema:

@@ -7,9 +7,9 @@ from django.db.models import Sum
 from recognition.admin.kit import link
 from recognition.inference.pack.declaration import Calibration, PackError
 from recognition.models import Face, GalleryCount, User
-from recognition.packs import catalogue, engine, protection, thresholds
+from recognition.packs import catalogue, engine, protection
 from recognition.packs.catalogue import Entry
-from recognition.packs.scores import ScoreScale
+from recognition.packs.scores import LEVELS, ScoreScale, level_confidence
 
 # Count faces without a kept picture up to this number; every face may be one.
 _MOST_FACES = 1000
@@ -43,8 +43,8 @@ def page() -> dict[str, Any]:
 def _levels(calibration: Calibration) -> list[dict[str, Any]]:
     """The verification levels, and what a match at each means: one stranger in so many has it."""
     scores, levels = ScoreScale(calibration), []
-    for name in thresholds.LEVELS:
-        confidence = thresholds.level_confidence(name)
+    for name in LEVELS:
+        confidence = level_confidence(name)
         cosine = scores.cosine_of_confidence(confidence)
         level = {
             "name": name,

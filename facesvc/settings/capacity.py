@@ -78,7 +78,7 @@ web = Topic("The web server")
 # What a process takes with the default pack under load, with some room.
 WORKER_BYTES = 600 * 1024**2
 # There are far more threads than compute at once: the others wait for their turn, or refuse with
-# 503, which takes no time (see recognition.processes.capacity). Connections that have no thread
+# 503, which takes no time (see recognition.processes.slots). Connections that have no thread
 # wait unseen, so there have to be enough threads to refuse what comes.
 WEB_THREADS = web.whole("WEB_THREADS", 12).says(
     "Threads of each web process, see docs/deployment.md."

@@ -13,23 +13,22 @@ from recognition import audit
 from recognition.admin import kit
 from recognition.admin.kit import VIEW_PICTURES, actor_of
 from recognition.gallery import plans
-from recognition.gallery.search import Candidate, Gallery
-from recognition.gallery.statements import statements
-from recognition.identification import identifying
-from recognition.identification.identifying import SearchOptions, Threshold
+from recognition.gallery.scope import Gallery
+from recognition.gallery.statements import Candidate, searching
 from recognition.inference.images import ImageError
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import Face
 from recognition.packs import engine
 from recognition.packs.engine import Engine
-from recognition.packs.thresholds import BASIC
+from recognition.packs.scores import BASIC, Threshold
 from recognition.processes import capacity
-from recognition.processes.capacity import stage
-from recognition.processes.slots import OverloadedError
+from recognition.processes.slots import OverloadedError, stage
 
 _NEEDED = (VIEW_PICTURES, "recognition.view_user", "recognition.view_face")
 # The most faces of a photo that are looked up, the main one first, and people shown for each.
 _FACES, _PEOPLE = 4, 12
+# The share of searches in which a stranger may match, as `identify` has it by default.
+_FALSE_POSITIVES = 0.01
 
 
 class PhotoSearch(NamedTuple):
@@ -46,16 +45,15 @@ def find_by_photo(*, actor: str, image: bytes) -> PhotoSearch:
 
     The photo is not kept. Raises ImageError, OverloadedError.
     """
-    with engine.at_work() as active:
-        probes = active.embed(active.look_at(image)[:_FACES])
-    with stage("search"), statements():
+    active, probes = engine.look(image, most=_FACES)
+    with stage("search"), searching():
         gallery = Gallery.of_everybody(active)
         least = active.scores.cosine_of_confidence(BASIC)
         found = [
             (probe, plans.nearest(gallery, active.template(probe), least=least, limit=_PEOPLE))
             for probe in probes
         ]
-    sure = identifying.cut(active, SearchOptions(min_confidence=BASIC), gallery.searched)
+    sure = active.scores.cut(BASIC, _FALSE_POSITIVES, gallery.searched)
     candidates = sum(len(alike) for _, alike in found)
     audit.note(actor, "face.find_by_photo", faces=len(found), candidates=candidates)
     return PhotoSearch(active, found, gallery.searched, sure)

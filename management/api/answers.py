@@ -8,20 +8,12 @@ from rest_framework import serializers as s
 
 from recognition import models
 from recognition.api.answers import Attributes
-from recognition.api.rendering import (
-    Confidence,
-    Serializer,
-    ShownScores,
-    Similarity,
-    TextOrNull,
-    Value,
-    page_of,
-)
+from recognition.api.rendering import Score, Scored, Serializer, TextOrNull, Value, page_of
 from recognition.inference.pack.declaration import Calibration as MeasuredScores
 from recognition.models import PrivacyLevel, Taggable
 from recognition.models.duplicates import DuplicateState
 from recognition.packs import engine
-from recognition.packs.scores import ScoreScale
+from recognition.packs.scores import ScoreScale, ShownScores
 
 _SUSPENDED = "When a moderator suspended it; end users do not see what is suspended."
 
@@ -30,13 +22,13 @@ def _deleted(name: str, /, **what: s.Field[Any, Any, Any, Any]) -> s.Serializer[
     return inline_serializer(name, {**what, "deleted": s.BooleanField()})
 
 
-class OperatingPoint(Serializer):
+class OperatingPoint(Scored):
     false_match_rate = s.FloatField(
         source="fmr", help_text="Share of strangers that reach these scores."
     )
     extrapolated = s.BooleanField(help_text="Too rare to be measured on the calibration's data.")
-    similarity_score = Similarity()
-    confidence_score = Confidence()
+    similarity_score = Score()
+    confidence_score = Score()
 
 
 class Calibration(Serializer):

@@ -15,10 +15,16 @@ from rest_framework.response import Response
 from management import moderation
 from management.api import answers
 from management.api.answers import Face, User
+from recognition.api.fields import (
+    ChoiceField,
+    IdField,
+    StrictSerializer,
+    TextField,
+    viewer_of,
+    viewer_parameter,
+)
 from recognition.api.pagination import NewestFirst
-from recognition.api.serializers import ChoiceField, IdField, StrictSerializer, TextField
 from recognition.api.service_view import ServiceViewSet, operation
-from recognition.api.views import viewer_of, viewer_parameter
 from recognition.errors import ServiceError
 from recognition.models import AuditEvent, PrivacyLevel
 from recognition.models.duplicates import DuplicateState, PossibleDuplicate

@@ -24,7 +24,7 @@ from recognition.admin.kit import (
     when,
 )
 from recognition.models import Attempt, FailureCount, Session, User
-from recognition.packs.thresholds import LEVELS
+from recognition.packs.scores import LEVELS
 from recognition.verification import lockout
 
 # Results of an attempt, as `verify` answers.

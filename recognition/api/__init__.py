@@ -1,1 +1,1 @@
-"""Recognition over HTTP: what is taken, how it is answered, and what is asked for once only."""
+"""Recognition over HTTP: requests, answers, tokens, pages, and repeated requests."""

@@ -1,30 +1,24 @@
 """The answers of recognition. Each is declared once, for its value and for the API description."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from rest_framework import serializers as s
 
-from recognition import models
 from recognition.api.rendering import (
-    COARSE,
-    FINE,
     Always,
-    Confidence,
-    Extrapolated,
     Milliseconds,
     Rounded,
+    Score,
+    Scored,
     Serializer,
-    ShownScores,
-    Similarity,
+    Sorted,
     Value,
 )
 from recognition.descriptions import attributes_of, box_of
-from recognition.gallery.scope import Scope
-from recognition.gallery.search import Candidate as FoundTemplate
 from recognition.identification.identifying import Identification
-from recognition.identification.identifying import IdentifiedFace as FaceAndFound
 from recognition.inference.pipeline import DetectedFace as FaceInPicture
 from recognition.models import PrivacyLevel
+from recognition.packs.scores import COARSE, FINE, ShownScores
 from recognition.verification.verifying import Verification
 
 
@@ -34,10 +28,6 @@ class Box(Serializer):
     width = s.IntegerField()
     height = s.IntegerField()
 
-    @classmethod
-    def of(cls, row: FaceInPicture, shown: Any = None) -> Value:
-        return box_of(row)
-
 
 class Quality(Serializer):
     face_quality_score = s.FloatField(source="score", min_value=0, max_value=1)
@@ -46,13 +36,17 @@ class Quality(Serializer):
 
 
 class SeenFace(Serializer):
-    box = Box(source="*")
+    box = Box()
     rotation = s.ChoiceField(
         [0, 90, 180, 270],
         help_text="Degrees clockwise by which the picture was turned before this face was found; "
         "all coordinates are of the turned picture.",
     )
     quality = Quality()
+
+    @classmethod
+    def of(cls, row: FaceInPicture, shown: Any = None) -> Value:
+        return cls.filled(row, shown, box=box_of(row))
 
 
 class Attributes(Serializer):
@@ -66,7 +60,7 @@ class Attributes(Serializer):
 
     @classmethod
     def of(cls, row: Any, shown: Any = None) -> Value:
-        """`shown`: the names of the landmarks, of a face in a picture; a stored one has them."""
+        """`shown` names the landmarks of a face in a picture; a stored face has the names."""
         return row if isinstance(row, dict) else attributes_of(row, shown)
 
 
@@ -81,8 +75,13 @@ class Pose(Serializer):
 
 
 class Scores(Serializer):
-    similarity_score = Similarity(source="*")
-    confidence_score = Confidence(source="*")
+    similarity_score = Score()
+    confidence_score = Score()
+
+    @classmethod
+    def of(cls, row: float | None, shown: Any = None) -> Value:
+        """The scores of a cosine, or of None."""
+        return shown.of(row)  # type: ignore[no-any-return]
 
 
 class Registered(Serializer):
@@ -111,15 +110,15 @@ class Risk(Serializer):
         return {"risk_level": "low", "factors": [], **(row or {})}
 
 
-class Verified(Serializer):
+class Verified(Scored):
     verification_result = s.ChoiceField(
         ["success", "no_match", "no_face_detected", "no_registered_faces", "rejected"],
         source="result",
         help_text="`rejected`: a risk rule refuses, see risk_assessment; scores are then 0.",
     )
     is_match = s.BooleanField()
-    similarity_score = Similarity()
-    confidence_score = Confidence()
+    similarity_score = Score()
+    confidence_score = Score()
     matched_face_id = s.CharField(source="compared.face_id", allow_null=True)
     match_on = s.ChoiceField(["face", "user"], help_text="Which of the two below decided.")
     nearest_face = Scores(
@@ -134,18 +133,18 @@ class Verified(Serializer):
     @classmethod
     def of(cls, row: Verification, shown: Any = None) -> Value:
         value = super().of(row, shown)
-        return value if row.is_match else value | {"matched_face_id": None}
+        return value if value["is_match"] else value | {"matched_face_id": None}
 
 
 class ComparedFace(SeenFace):
     pass
 
 
-class Compared(Serializer):
-    # In full digits: both pictures are the caller's, and no stored template is in it.
+class Compared(Scored):
+    # Scores have all digits: both pictures are the caller's, and no stored template is compared.
     is_match = s.BooleanField()
-    similarity_score = Similarity()
-    confidence_score = Confidence()
+    similarity_score = Score()
+    confidence_score = Score()
     verification_level = s.ChoiceField(["basic", "standard", "strict"], source="level")
     face_a = ComparedFace()
     face_b = ComparedFace()
@@ -157,11 +156,11 @@ class UserInfo(Serializer):
     privacy_level = s.ChoiceField(PrivacyLevel.values)
 
 
-class Candidate(Serializer):
-    user_id = s.UUIDField(source="found.user_id")
-    face_id = s.CharField(source="found.face_id")
-    similarity_score = Similarity(source="found.cosine")
-    confidence_score = Confidence(source="found.cosine")
+class Candidate(Scored):
+    user_id = s.UUIDField()
+    face_id = s.CharField()
+    similarity_score = Score()
+    confidence_score = Score()
     user_info = UserInfo(source="user")
 
 
@@ -171,42 +170,25 @@ class Candidates(Serializer):
     total_candidates = s.IntegerField()
 
 
-class _Person(NamedTuple):
-    found: FoundTemplate
-    user: models.User
-
-
-class _People(NamedTuple):
-    """Who a face may be: a row of Candidates."""
-
-    identification_result: str
-    candidates: list[_Person]
-
-    @property
-    def total_candidates(self) -> int:
-        return len(self.candidates)
-
-
 class IdentifiedFace(SeenFace, Candidates):
     @classmethod
-    def of(cls, row: FaceAndFound, shown: Any = None) -> Value:
-        """`shown`: the scores, and the users who were found."""
-        scores, users = shown
-        # A user erased between the two queries is gone.
-        people = [_Person(c, users[c.user_id]) for c in row.candidates if c.user_id in users]
-        found = _People("found" if people else "not_found", people)
-        return SeenFace.of(row.face) | Candidates.of(found, scores)
+    def of(cls, row: Any, shown: Any = None) -> Value:
+        return SeenFace.of(row.face) | {
+            "identification_result": "found" if row.candidates else "not_found",
+            "candidates": Candidate.each(row.candidates, shown),
+            "total_candidates": len(row.candidates),
+        }
 
 
 class Threshold(Serializer):
     cut = s.ChoiceField(["min_confidence", "max_false_positive_rate"], source="used")
-    similarity_score = Similarity()
-    confidence_score = Confidence()
-    extrapolated = Extrapolated(source="cosine")
+    similarity_score = Score()
+    confidence_score = Score()
+    extrapolated = s.BooleanField(source="is_extrapolated")
 
 
 class SearchedScope(Serializer):
-    # Why somebody may be missing among the candidates.
+    # This says why somebody may be missing among the candidates.
     everyone = s.BooleanField()
     viewer = s.UUIDField(
         required=False,
@@ -214,20 +196,13 @@ class SearchedScope(Serializer):
         help_text="On whose behalf was searched, whose own faces count; not in stored batches. "
         "Null for a service that names nobody: only public users are found then.",
     )
-    user_groups = s.ListField(
-        source="counted",
-        child=s.CharField(),
-        help_text="Those of the request that counted, for this viewer.",
+    user_groups = Sorted(
+        source="groups", help_text="Those of the request that counted, for this viewer."
     )
-
-    @classmethod
-    def of(cls, row: Scope, shown: Any = None) -> Value:
-        value = super().of(row, shown)
-        return value | {"user_groups": []} if row.everyone else value
 
 
 class SearchStats(Serializer):
-    scope = SearchedScope()
+    scope = SearchedScope(source="request.scope")
     faces_searched = s.IntegerField()
     search_time_ms = Milliseconds(source="search_seconds")
     threshold = Threshold()
@@ -246,21 +221,22 @@ class Identified(Candidates):
 
     @classmethod
     def of(cls, row: Identification, shown: Any = None) -> Value:
-        """The first three fields are those of the main face."""
-        scale = row.by.scores
-        scores = ShownScores(scale, COARSE if row.is_coarse else FINE)
-        faces = IdentifiedFace.each(row.faces, (scores, row.users))
-        main = faces[0] if faces else Candidates.of(_People("no_face_detected", []))
+        """The first three fields repeat those of the main face."""
+        shown = ShownScores(row.by.scores, COARSE if row.request.is_for_user else FINE)
+        faces = [IdentifiedFace.of(face, shown) for face in row.faces]
+        main = faces[0] if faces else {}
         return {
-            **{name: main[name] for name in Candidates._declared_fields},
+            "identification_result": main.get("identification_result", "no_face_detected"),
+            "candidates": main.get("candidates", []),
+            "total_candidates": main.get("total_candidates", 0),
             "faces": faces,
             "faces_found": row.faces_found,
-            "search_stats": SearchStats.of(row, ShownScores(scale)),
+            "search_stats": SearchStats.of(row),
         }
 
 
 class DetectedFace(SeenFace):
-    # dlib's detector goes above 1.
+    # dlib's detector gives scores above 1.
     detection_score = Rounded(
         4,
         min_value=0,

@@ -1,4 +1,6 @@
-"""`Idempotency-Key`: a creating request that is repeated creates once and is answered the same.
+"""`Idempotency-Key`: a request that creates something can be repeated, and creates it once.
+
+Each repetition gets the first answer.
 
 The key is locked, the work done and the answer stored in one transaction. So a killed process
 leaves neither a row without its answer nor a key that is blocked, and a refused request leaves
@@ -69,7 +71,11 @@ def idempotent(post: Post) -> Post:
         if key is None:
             view.prepare(request)
             return post(view, request, *args, **kwargs)
-        refusal = _refusal_of(view, request)
+        refusal: Exception | None = None  # of a request that was not answered before
+        try:
+            view.prepare(request)
+        except (ServiceError, APIException) as error:
+            refusal = error
         caller, fingerprint = view.caller, fingerprint_of(request)
         with transaction.atomic():
             _lock(caller.subject, key)
@@ -88,20 +94,11 @@ def idempotent(post: Post) -> Post:
     return decorated
 
 
-def _refusal_of(view: ServiceViewSet, request: Request) -> Exception | None:
-    """To be raised when it turns out that the request was not answered before."""
-    try:
-        view.prepare(request)
-    except (ServiceError, APIException) as error:
-        return error
-    return None
-
-
 def _lock(subject: str, key: str) -> None:
     """Lock the key until the end of the transaction. Raises request_in_progress.
 
-    At most one request waits for the one that is worked on. Each that waits holds a thread of the
-    server, and one caller could otherwise take them all with a single key.
+    At most one repetition waits for the first request. A request that waits holds a thread of the
+    server, and one caller could otherwise take all threads with a single key.
     """
     if locks.take_if_free(One.REQUEST, subject, key):
         return
@@ -127,7 +124,7 @@ def drop_old() -> str:
 
 
 def _oldest() -> datetime:
-    """Answers from before are not given again."""
+    """The time of the oldest answer that is repeated."""
     return timezone.now() - timedelta(hours=settings.FACESVC_IDEMPOTENCY_HOURS)
 
 
@@ -135,7 +132,7 @@ def _store(caller: Caller, key: str, fingerprint: str, response: Response) -> No
     """Skipped if a user in the answer has been erased: then the request created nothing."""
     answer = json.dumps(response.data, cls=JSONEncoder)
     user_ids = sorted(_named_in(json.loads(answer)))
-    # An erasure of one of them waits for this lock, and drops the answer.
+    # An erasure of one of these users waits for this lock, and then drops the answer.
     own = [caller.user_id] if caller.user_id else []
     if locks.hold_users([*user_ids, *own]).issuperset(user_ids):
         IdempotencyKey.objects.create(
@@ -159,16 +156,16 @@ def _named_in(answer: Any) -> set[UUID]:
 
 
 def forget_user(user_id: UUID) -> dict[str, int]:
-    """What somebody was answered, and what names them; the user is locked."""
+    """Drop the answers to a user and those that name the user, who is locked."""
     about = Q(subject=str(user_id)) | Q(user_ids__contains=[user_id])
-    # Clients like to make their keys of ids.
+    # Many clients make their keys of ids.
     about |= Q(key__icontains=str(user_id)) | Q(key__icontains=user_id.hex)
     _, removed = IdempotencyKey.objects.filter(about).delete()
     return removed
 
 
 def forget_face(face: Face, was: UUID) -> None:
-    """The answer to the registration of a face of the user `was` has its landmarks and age."""
+    """Drop the answer to its registration, for the user `was`: it has the landmarks and the age."""
     named = IdempotencyKey.objects.filter(user_ids__contains=[was])
     named.filter(answer__contains=face.face_id).delete()
 
@@ -188,9 +185,9 @@ def _is_admin(request: Request) -> bool:
 
 
 def fingerprint_of(request: Request) -> str:
-    """A hash of what is asked for: of a form its fields, whose boundary is another every time.
+    """A hash of what is asked for. A form counts by its fields: its boundary changes every time.
 
-    It includes the right to search everyone: a token without it must not get such an answer.
+    The hash includes the right to search everyone: a token without it must not get such an answer.
     """
     digest = hashlib.sha256()
     _add(digest, _is_admin(request))
@@ -201,7 +198,7 @@ def fingerprint_of(request: Request) -> str:
 
 
 def _add(digest: Any, value: Any) -> None:
-    """Every part with its kind and length, so that no two values look the same."""
+    """Adds each part with its kind and length, so that no two values give the same bytes."""
     match value:
         case MultiValueDict():
             _add(digest, dict(value.lists()))

@@ -17,7 +17,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
-from recognition.api.serializers import refuse_unknown
+from recognition.api.fields import refuse_unknown
 from recognition.errors import ServiceError
 
 _LARGEST_KEY = 2**63 - 1
@@ -43,7 +43,7 @@ class Pages(CursorPagination, ABC):
 
     @abstractmethod
     def is_position(self, text: str) -> bool:
-        """Whether it may be a value of the ordering column."""
+        """Whether the text may be a value of the ordering column."""
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
         refuse_unknown(request.query_params, [each.name for each in self.parameters])
@@ -80,7 +80,7 @@ class Pages(CursorPagination, ABC):
         return cursor
 
     def cursors(self) -> dict[str, Any]:
-        """Sealed, for this list only: a position may be a number that counts everybody's rows."""
+        """The cursor, encrypted and for this list only: a position may count everybody's rows."""
         link = self.get_next_link()
         if not link:
             return {"next_cursor": None}
@@ -99,7 +99,7 @@ class NewestFirst(Pages):
 
 
 class ByUser(Pages):
-    """In the order of the UUIDs of users: stable, and that of an index."""
+    """Rows in the order of their users' UUIDs, which is stable and has an index."""
 
     def __init__(self, column: str) -> None:
         self.ordering = column

@@ -1,20 +1,15 @@
 """How an answer is declared: once, for its value and for the API description."""
 
-import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers as s
 
-from recognition.packs.scores import ScoreScale
-
 Value = dict[str, Any]
 Read = Callable[[Any, Any], Any]
-# Steps from 0 to 1 that scores are shown in, to end users and to services.
-COARSE, FINE = 100, 10_000
 
 
 class Serializer(s.Serializer[Any]):
@@ -23,14 +18,18 @@ class Serializer(s.Serializer[Any]):
 
     @classmethod
     def of(cls, row: Any, shown: Any = None) -> Value:
-        """The value for a row. Every field gets `shown`: the scale of scores, or landmark names.
+        """The value for a row. Every field gets `shown`: ShownScores, or the names of landmarks.
 
         REST framework's own way, `data`, takes several times as long: see
         docs/decisions/0010-answers.md. What is stored as JSON stays as it is.
         """
-        if isinstance(row, dict):
-            return row
-        return {name: read(row, shown) for name, read in _readers(cls)}
+        return row if isinstance(row, dict) else cls.filled(row, shown)
+
+    @classmethod
+    def filled(cls, row: Any, shown: Any = None, **known: Any) -> Value:
+        """The fields of a row, but for those whose value is `known`."""
+        fields = _readers(cls)
+        return {name: known[name] if name in known else read(row, shown) for name, read in fields}
 
     @classmethod
     def each(cls, rows: Sequence[Any], shown: Any = None) -> list[Value]:
@@ -43,9 +42,9 @@ def page_of(name: str, /, **rows: s.BaseSerializer[Any]) -> s.Serializer[Any]:
 
 
 class Converted:
-    """A field whose value is another one than that of its row."""
+    """A field that converts the value of its row."""
 
-    def converted(self, value: Any, shown: Any) -> Any:
+    def converted(self, value: Any) -> Any:
         raise NotImplementedError
 
 
@@ -55,7 +54,7 @@ class TextOrNull(Converted, s.CharField):
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_null=True, **options)
 
-    def converted(self, value: Any, shown: Any) -> Any:
+    def converted(self, value: Any) -> Any:
         return value or None
 
 
@@ -66,14 +65,14 @@ class Always(Converted, s.ChoiceField):
         super().__init__([value], source="*")
         self.value = value
 
-    def converted(self, value: Any, shown: Any) -> str:
+    def converted(self, value: Any) -> str:
         return self.value
 
 
 class Milliseconds(Converted, s.IntegerField):
     """Seconds, shown as whole milliseconds."""
 
-    def converted(self, value: Any, shown: Any) -> int:
+    def converted(self, value: Any) -> int:
         milliseconds: int = round(value * 1000)
         return milliseconds
 
@@ -85,52 +84,38 @@ class Rounded(Converted, s.FloatField):
         super().__init__(**options)
         self.digits = digits
 
-    def converted(self, value: Any, shown: Any) -> float | None:
+    def converted(self, value: Any) -> float | None:
         if value is not None and self.max_value is not None:
             value = min(self.max_value, max(self.min_value, value))
         return None if value is None else round(float(value), self.digits)
 
 
-class ShownScores(NamedTuple):
-    """What scores are shown with. `steps`: COARSE for end users, whose tokens may be in other
-    hands."""
+class Sorted(Converted, s.ListField):
+    """A set of texts, shown as a list."""
 
-    scale: ScoreScale
-    steps: int = FINE
+    def __init__(self, **options: Any) -> None:
+        super().__init__(child=s.CharField(), **options)
 
-    def rounded(self, score: float) -> float:
-        """Rounded down: what is below a threshold must not be shown as if it met it."""
-        # The addition keeps what is a round number but for the last bit.
-        return math.floor(score * self.steps + 1e-6) / self.steps
+    def converted(self, value: Any) -> list[str]:
+        return sorted(value)
 
 
-class Similarity(Converted, s.FloatField):
-    """The similarity of a cosine; 0 if there was nothing to compare."""
-
-    def __init__(self, *, source: str = "cosine") -> None:
-        super().__init__(source=source, min_value=0, max_value=1)
-
-    def converted(self, value: Any, shown: ShownScores) -> float:
-        return 0.0 if value is None else shown.rounded(shown.scale.similarity(value))
+class Score(s.FloatField):
+    def __init__(self) -> None:
+        super().__init__(min_value=0, max_value=1)
 
 
-class Confidence(Similarity):
-    """The confidence of a cosine; 0 if there was nothing to compare."""
+class Scored(Serializer):
+    # An object with both scores of its row's `cosine`; `shown` are ShownScores.
 
-    def converted(self, value: Any, shown: ShownScores) -> float:
-        return 0.0 if value is None else shown.rounded(shown.scale.confidence(value))
-
-
-class Extrapolated(Converted, s.BooleanField):
-    """Whether so low a false match rate is beyond what the calibration could measure."""
-
-    def converted(self, value: Any, shown: ShownScores) -> bool:
-        return shown.scale.is_extrapolated(value)
+    @classmethod
+    def of(cls, row: Any, shown: Any = None) -> Value:
+        return cls.filled(row, shown, **shown.of(row.cosine))
 
 
 @cache
 def _readers(kind: type[Serializer]) -> list[tuple[str, Read]]:
-    """How the fields of a kind of answer are read, in their order."""
+    """The fields of a kind of answer with how each is read, in their order."""
     fields = kind._declared_fields.items()
     return [(name, _reader(field, field.source or name)) for name, field in fields]
 
@@ -150,14 +135,14 @@ def _reader(field: Any, source: str) -> Read:
             return lambda row, shown: of(get(row), shown)
         case Converted():
             converted = field.converted
-            return lambda row, shown: converted(get(row), shown)
+            return lambda row, shown: converted(get(row))
         case s.UUIDField():
             return lambda row, shown: None if (v := get(row)) is None else str(v)
     return lambda row, shown: get(row)
 
 
 def _getter(source: str) -> Callable[[Any], Any]:
-    """How a source is read. An attribute of None is None."""
+    """The function that reads a source. An attribute of None is None."""
     if source == "*":
         return lambda row: row
     if "." not in source:

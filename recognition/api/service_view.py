@@ -23,22 +23,24 @@ _Action = TypeVar("_Action", bound=Callable[..., Response])
 
 
 class ServiceViewSet(ViewSet):
-    """All that is done with one kind of thing, and the scope that a token needs for it, which
-    facesvc.http.auth checks.
+    """The base of all views. `required_scope` is what a token needs; facesvc.http.auth checks it.
 
     An action that needs another scope than the class, or takes pictures, says so to its decorator:
     `@action(..., required_scope="face:verify", pictures=1)`.
     """
 
-    required_scope: str | None = None  # several with blanks between: all. None fails.
-    tag: str  # of all its operations in the API description
+    required_scope: str | None = None  # or several, with blanks between. None fails.
+    tag: str  # of the operations in the API description
     pictures = 0  # that a body may hold
     is_read_by_lines = False  # or the whole body is held in memory
     is_batch = False
+    bytes_of_each = 0  # that a body may say of each picture
+    # Bytes of a body beside its pictures: parsed values take many times their length.
+    most_other_bytes: int
 
     @classmethod
     def get_extra_actions(cls) -> list[Any]:
-        """As they stand in the class, which is the order of the API description."""
+        """The actions in the order of the class, which is that of the API description."""
         names = list(vars(cls))
         return sorted(super().get_extra_actions(), key=lambda action: names.index(action.__name__))
 
@@ -46,14 +48,10 @@ class ServiceViewSet(ViewSet):
         room: int = settings.BODY_ROOM_BYTES
         return room + self.pictures * settings.MAX_ENCODED_IMAGE_BYTES
 
-    def max_other_bytes(self) -> int:
-        """Bytes of a body that are no picture's: what is parsed takes many times its length."""
-        room: int = settings.BODY_ROOM_BYTES
-        return room
-
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.caller: Caller = request.user  # type: ignore[assignment]  # HasScope has checked it
+        self.most_other_bytes = settings.BODY_ROOM_BYTES + self.pictures * self.bytes_of_each
         length = self._length_of_body(request)
         capacity.hold(
             self.caller.subject,
@@ -72,8 +70,8 @@ class ServiceViewSet(ViewSet):
             capacity.release()
 
     def forget_body(self) -> None:
-        """Requests and serializers refer to themselves in circles, and would keep bodies until the
-        garbage collector comes to objects of their age: after a thousand requests or more.
+        """Frees what was read. Requests and serializers refer to themselves in circles, and would
+        keep their bodies until the garbage collector runs: for a thousand requests or more.
         """
         request = getattr(self, "request", None)
         if isinstance(request, Request):
@@ -85,7 +83,7 @@ class ServiceViewSet(ViewSet):
                 vars(request._request).update(nothing, _body=b"", _stream=BytesIO())
 
     def _length_of_body(self, request: Request) -> int:
-        """Checked before anything is read: the rest of the stack reads whole bodies into memory.
+        """Checks the length before anything is read: the rest reads whole bodies into memory.
 
         Raises unsupported_media_type, length_required, payload_too_large.
         """
@@ -105,7 +103,7 @@ class ServiceViewSet(ViewSet):
         return int(length)
 
     def prepare(self, request: Request) -> None:
-        """For an `idempotent` post: what may take long, and so comes before its transaction."""
+        """Does what may take long. An `idempotent` post calls it before its transaction."""
 
     def fields(self, kind: type[Serializer[Any]]) -> dict[str, Any]:
         """The validated body. Raises ValidationError, ServiceError."""
@@ -128,7 +126,7 @@ class ServiceViewSet(ViewSet):
         pages: Pages | None = None,
         beside: Mapping[str, Any] | None = None,
     ) -> Response:
-        """A page of the rows under this name, newest first if nothing else is said."""
+        """A page of the rows under this name, by default newest first."""
         pages = pages or NewestFirst()
         page = pages.paginate_queryset(rows, self.request, view=self)
         return Response({**(beside or {}), name: rendered(page or []), **pages.cursors()})
@@ -144,7 +142,7 @@ def operation(
     parameters: Sequence[OpenApiParameter] = (),
     tags: list[str] | None = None,
 ) -> Callable[[_Action], _Action]:
-    """Describe an action. `answers` is the one of status 200, or several by their status."""
+    """Describes an action. `answers` is the answer of status 200, or several answers by status."""
     return extend_schema(
         operation_id=name,
         summary=summary,

@@ -7,7 +7,7 @@ from rest_framework import serializers as s
 from recognition.api.answers import Risk
 from recognition.api.rendering import Serializer, Value
 from recognition.models.sessions import SHOWN_STATES, Purpose
-from recognition.packs import thresholds
+from recognition.packs.scores import LEVELS
 from recognition.verification.frames import FrameResult
 
 FRAME_STATUS = ("counted", "dropped")
@@ -18,7 +18,7 @@ class Session(Serializer):
     session_id = s.UUIDField(source="pk")
     user_id = s.UUIDField()
     purpose = s.ChoiceField(Purpose.values)
-    verification_level = s.ChoiceField(thresholds.LEVELS, source="level")
+    verification_level = s.ChoiceField(LEVELS, source="level")
     state = s.ChoiceField(SHOWN_STATES, source="shown_state")
     created_at = s.DateTimeField()
     expires_at = s.DateTimeField()

@@ -89,7 +89,7 @@ def is_client_name(name: str) -> bool:
 
 
 def _is_known_client(subject: str) -> bool:
-    """With an identity provider any account would do otherwise, as a service that acts for all."""
+    """An account of the identity provider must not become a service by its name alone."""
     if _comes_from_provider() or settings.JWT_SERVICE_CLIENTS:
         return subject in settings.JWT_SERVICE_CLIENTS
     return is_client_name(subject)
@@ -126,11 +126,10 @@ def algorithm_of(pem: str) -> str:
 
 
 class _Keys(jwt.PyJWKClient):
-    """The provider's keys. One that does not answer is left alone for a moment.
+    """The provider's keys. If the provider does not answer, it is not asked again for a moment.
 
-    Each fetch keeps all others waiting, those with a known key as well. So tokens with ids of
-    keys that do not exist, which anybody can make, would stop the service while the provider is
-    away.
+    A fetch blocks all requests, even those with a known key. Anybody can make tokens with ids of
+    keys that do not exist, and these would stop the service while the provider is away.
     """
 
     PAUSE = 10.0  # seconds
@@ -161,7 +160,8 @@ def _caller(claims: dict[str, Any]) -> Caller:
 
 
 def _calls_per_minute(claims: dict[str, Any]) -> int | None:
-    """Only from who has our secret, and so could make any number of tokens anyway."""
+    """The limit of the token itself. It counts only with our own secret: its owner could make any
+    number of tokens anyway."""
     own = claims.get("calls_per_minute")
     if own is None or _comes_from_provider():
         return None
@@ -173,7 +173,7 @@ def _calls_per_minute(claims: dict[str, Any]) -> int | None:
 
 
 def _scopes(claims: dict[str, Any]) -> frozenset[str]:
-    """From `scope` or `scp`, a text with blanks or a list, as identity providers write them."""
+    """The scopes in `scope` or `scp`: identity providers write a text with blanks, or a list."""
     found: set[str] = set()
     for name in ("scope", "scp"):
         given = claims.get(name) or ""

@@ -1,7 +1,7 @@
-from recognition.api import service_view, session_views, views
+from recognition.api import service_view, views
 
 router = service_view.router()
 router.register("", views.VerbViewSet, "verbs")
-router.register("sessions", session_views.SessionViewSet, "sessions")
-router.register("sessions/<str:session_id>/frames", session_views.FrameViewSet, "frames")
+router.register("sessions", views.SessionViewSet, "sessions")
+router.register("sessions/<str:session_id>/frames", views.FrameViewSet, "frames")
 urlpatterns = router.urls

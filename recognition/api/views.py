@@ -1,60 +1,39 @@
-"""The verbs over HTTP: parse, call one function, answer."""
+"""The verbs and the sessions over HTTP: parse, call one function, answer."""
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.decorators import action
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import UUIDField, ValidationError
 
-from recognition.access import scope_for
-from recognition.api import answers
+from recognition.api import answers, session_answers
+from recognition.api.fields import viewer_of, viewer_parameter
 from recognition.api.idempotency import idempotent
-from recognition.api.rendering import COARSE, FINE, ShownScores
 from recognition.api.serializers import (
     CompareRequest,
     DetectRequest,
+    FrameRequest,
     IdentifyRequest,
     RegisterRequest,
+    SessionRequest,
     VerifyRequest,
 )
 from recognition.api.service_view import ServiceViewSet, operation
 from recognition.enrolment import enrolling
+from recognition.enrolment.enrolling import EnrolmentRequest
 from recognition.identification import identifying
+from recognition.identification.identifying import IdentificationRequest
 from recognition.packs import engine
-from recognition.verification import pair_comparison, verifying
+from recognition.packs.scores import COARSE, FINE, ShownScores
+from recognition.processes.slots import OverloadedError
+from recognition.verification import frames, pair_comparison, sessions, verifying
 
-VIEWER_HEADER = "X-On-Behalf-Of"
-# For the API description of what searches on behalf of a user.
-viewer_parameter = OpenApiParameter(
-    VIEWER_HEADER, UUID, OpenApiParameter.HEADER, description="The same as `on_behalf_of`."
-)
-# For register and verify: a form and JSON say it in the body.
+# Register and verify have it in the query only beside a bare picture.
 _user_parameter = OpenApiParameter(
     "user_id", UUID, OpenApiParameter.QUERY, description="Only beside a bare picture."
 )
-
-
-def viewer_of(request: Request, fields: Mapping[str, Any]) -> UUID | None:
-    """On whose behalf is searched, as the body or the header says.
-
-    Raises ValidationError when they disagree: the wrong one would see what is not theirs.
-    """
-    in_body: UUID | None = fields.get("on_behalf_of")
-    text = request.headers.get(VIEWER_HEADER)
-    if text is None:
-        return in_body
-    try:
-        in_header: UUID = UUIDField().run_validation(text)
-    except ValidationError as error:
-        raise ValidationError({VIEWER_HEADER: error.detail}) from None
-    if in_body not in (None, in_header):
-        raise ValidationError({VIEWER_HEADER: "The body names another user in on_behalf_of."})
-    return in_header
 
 
 class VerbViewSet(ServiceViewSet):
@@ -72,17 +51,7 @@ class VerbViewSet(ServiceViewSet):
     def register(self, request: Request) -> Response:
         """Enrol the one face of a picture for a user."""
         fields = self.fields(RegisterRequest)
-        caller = self.caller
-        caller.require_own(fields["user_id"])
-        face = enrolling.enrol(
-            actor=caller.name,
-            user_id=fields["user_id"],
-            image=fields["image"],
-            face_group=fields["face_group"],
-            face_index=fields.get("face_index"),
-            check_quality=fields["metadata"].get("quality_check", True),
-            metadata=fields["metadata"],
-        )
+        face = enrolling.enrol(fields["image"], EnrolmentRequest.of(self.caller, fields))
         return Response(answers.Registered.of(face), status=201)
 
     @operation(
@@ -118,30 +87,11 @@ class VerbViewSet(ServiceViewSet):
     )
     @action(detail=False, methods=["post"], required_scope="face:identify", pictures=1)
     def identify(self, request: Request) -> Response:
-        """Who is in a picture (1:N), of the people whom the viewer may find."""
+        """Who is in a picture (1:N), among the people that the viewer may find."""
         fields = self.fields(IdentifyRequest)
-        caller, wanted = self.caller, fields["search_scope"]
-        scope = scope_for(
-            caller,
-            on_behalf_of=viewer_of(request, fields),
-            groups=wanted["user_groups"],
-            everyone=wanted.get("scope") == "all",
-            tagging=identifying.is_tagging(fields["metadata"]),
-            max_false_positive_rate=wanted["max_false_positive_rate"],
-        )
-        options = identifying.SearchOptions(
-            max_candidates=wanted["max_candidates"],
-            match_on=wanted["match_on"],
-            min_confidence=wanted.get("min_confidence", settings.FACE_MATCH_THRESHOLD),
-            max_false_positive_rate=wanted["max_false_positive_rate"],
-        )
-        identifying.note_if_everyone(caller.name, scope)
-        result = identifying.identify(
-            scope=scope,
-            image=fields["image"],
-            options=options,
-            largest_only=fields["faces"] == "largest",
-        )
+        options = identifying.options_of(fields, viewer_of(request, fields))
+        wanted = IdentificationRequest.noted(self.caller, options)
+        result = identifying.identify(fields["image"], wanted)
         return Response(answers.Identified.of(result))
 
     @operation(
@@ -155,8 +105,7 @@ class VerbViewSet(ServiceViewSet):
         """Every face in a picture, with landmarks, pose, quality and attributes."""
         fields = self.fields(DetectRequest)
         with engine.at_work() as active:
-            picture = active.decode(fields["image"])
-            found = active.detect(picture)
+            picture, found = active.see(fields["image"])
             faces = active.describe(picture, found)
         names = active.pack.detector.landmark_names
         return Response(
@@ -179,3 +128,72 @@ class VerbViewSet(ServiceViewSet):
             image_a=fields["image_a"], image_b=fields["image_b"], level=level
         )
         return Response(answers.Compared.of(result, ShownScores(result.by.scores)))
+
+
+class SessionViewSet(ServiceViewSet):
+    """Open a session in which a user is verified: for a login, a video call, or anything else."""
+
+    required_scope = "face:verify"
+    tag = "sessions"
+    lookup_field = "session_id"
+
+    @idempotent
+    @operation(
+        "open_session",
+        "Open a session for a login or a call",
+        {201: session_answers.Session},
+        body=SessionRequest,
+    )
+    def create(self, request: Request) -> Response:
+        fields = self.fields(SessionRequest)
+        session = sessions.open_session(
+            caller=self.caller,
+            user_id=fields["user_id"],
+            purpose=fields["purpose"],
+            level=fields["verification_level"],
+            device=fields["metadata"].get("device_id", ""),
+        )
+        return Response(session_answers.Session.of(session), status=201)
+
+    @operation(
+        "get_session", "Show a session and its last attempts", session_answers.SessionWithAttempts
+    )
+    def retrieve(self, request: Request, session_id: str) -> Response:
+        """One session: its state, its last attempts, and its end."""
+        session = sessions.session_of(self.caller, session_id)
+        return Response(session_answers.SessionWithAttempts.of(session))
+
+    @operation("end_session", "End a session", session_answers.Session)
+    def destroy(self, request: Request, session_id: str) -> Response:
+        """One session: its state, its last attempts, and its end."""
+        session = sessions.end_session(caller=self.caller, session_id=session_id)
+        return Response(session_answers.Session.of(session))
+
+
+class FrameViewSet(ServiceViewSet):
+    """Takes one frame of a live session, and answers the session's state."""
+
+    required_scope = "face:verify"
+    tag = "sessions"
+    pictures = 1
+
+    def check_throttles(self, request: Request) -> None:
+        """Does nothing: a session limits its frames, and the token's limit would end every call."""
+
+    @operation(
+        "post_frame", "Check a frame of a call", session_answers.FrameTaken, body=FrameRequest
+    )
+    def create(self, request: Request, session_id: str) -> Response:
+        fields = self.fields(FrameRequest)
+        frame = frames.Frame(fields["image"], fields.get("sequence"), fields.get("captured_at"))
+        taken = frames.take(caller=self.caller, session_id=session_id, frame=frame)
+        return Response(session_answers.FrameTaken.of(taken))
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Counts a refused frame against the token's limit, unless the service is overloaded."""
+        if self.request.successful_authenticator and not isinstance(exc, OverloadedError):
+            try:
+                super().check_throttles(self.request)
+            except Throttled as throttled:
+                exc = throttled
+        return super().handle_exception(exc)

@@ -1,19 +1,21 @@
 """The verb enrol: one face of a picture becomes a stored face with its template."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 
 from recognition import audit, daily_counts, people
+from recognition.access import Caller
 from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.enrolment import lookalikes
 from recognition.errors import ServiceError
-from recognition.gallery import unlike_faces
-from recognition.gallery.comparing import Compared, compare_with_all_of_user
-from recognition.inference.arrays import Image
+from recognition.gallery import comparing
+from recognition.gallery.comparing import Compared
+from recognition.inference.arrays import Floats, Image
 from recognition.inference.pipeline import DetectedFace, FacesOfPicture
 from recognition.models import CountedKind, Face, FaceCrop, Template, User, locks, new_face_id
 from recognition.packs import engine, serving
@@ -21,68 +23,90 @@ from recognition.packs.engine import Engine
 from recognition.privacy import consent, sealing
 
 
-def enrol(
-    *,
-    actor: str,
-    user_id: UUID,
-    image: bytes,
-    face_group: str = "primary",
-    face_index: int | None = None,
-    check_quality: bool = True,
-    metadata: Mapping[str, Any] | None = None,
-) -> Face:
+@dataclass(frozen=True)
+class EnrolmentRequest:
+    """What is asked about a picture. `actor` is named in the audit log."""
+
+    actor: str
+    user_id: UUID
+    face_group: str = "primary"
+    face_index: int | None = None  # of the faces as detect lists them; None: there is only one
+    check_quality: bool = True
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, caller: Caller, options: Mapping[str, Any]) -> Self:
+        """With the options of a validated body, or of a job. Raises not_your_user."""
+        user_id, metadata = UUID(str(options["user_id"])), options["metadata"]
+        caller.require_own(user_id)
+        return cls(
+            actor=caller.name,
+            user_id=user_id,
+            face_group=options["face_group"],
+            face_index=options.get("face_index"),
+            # Only services and commands may store what the quality gate refuses.
+            check_quality=metadata.get("quality_check", True) or not caller.is_service,
+            metadata=metadata,
+        )
+
+
+def enrol(image: bytes, request: EnrolmentRequest) -> Face:
     """Store the one face of a picture for a user, who is created if unknown.
 
     Raises ServiceError (no_face, multiple_faces, invalid_face_index, low_quality, duplicate_face,
     consent_required, user_not_found, user_merged, user_suspended) or ImageError; then nothing is
     stored.
     """
-    consent.require(metadata or {})
-    # Only services and commands may store what the quality gate refuses.
-    check_quality = check_quality or audit.is_end_user(actor)
-    is_known = User.objects.filter(pk=user_id).exists()
-
-    @serving.once_more
-    def look_and_store() -> Face:
-        active, face, kept = _look(image, face_index, check_quality=check_quality)
-        with transaction.atomic():
-            serving.hold(active)
-            user = _locked(user_id, is_known=is_known)
-            if user.suspended_at:
-                raise people.suspended(is_told=not audit.is_end_user(actor))
-            nearest = _require_new(active, user, face)
-            is_unlike = unlike_faces.is_unlike(active, user_id, face, nearest)
-            stored = _store(active, user, face, face_group, metadata or {})
-            if kept is not None:
-                FaceCrop.objects.create(face=stored, sealed=sealing.seal_picture(kept))
-            audit.note(actor, "face.register", user_id=user_id, face_id=stored.face_id)
-            if is_unlike:
-                unlike_faces.note(active, stored, nearest)
-            lookalikes.note(active, stored.pk, user_id, active.template(face))
-            daily_counts.note_if_stored(CountedKind.ENROLMENT)
-            return stored
-
-    return look_and_store()
+    consent.require(request.metadata)
+    is_known = User.objects.filter(pk=request.user_id).exists()
+    return _look_and_store(image, request, is_known=is_known)
 
 
-def _look(
-    image: bytes, face_index: int | None, *, check_quality: bool
-) -> tuple[Engine, DetectedFace, Image | None]:
-    """The face that is to be stored, embedded, by whom, and the picture of it that is kept."""
+@serving.once_more
+def _look_and_store(image: bytes, request: EnrolmentRequest, *, is_known: bool) -> Face:
+    active, face, kept = _look(image, request)
+    template = active.template(face)
+    with transaction.atomic():
+        serving.hold(active)
+        user = _locked(request.user_id, is_known=is_known)
+        if user.suspended_at:
+            raise people.suspended(is_told=not audit.is_end_user(request.actor))
+        nearest = _require_new(active, user, template)
+        is_unlike = comparing.is_unlike(active, user.pk, template, nearest)
+        stored = _store(active, user, face, request)
+        Template.objects.create(
+            face=stored,
+            user=user,
+            embedding=template.tolist(),
+            embedding_version=active.template_version,
+            model_version=stored.model_version,
+        )
+        if kept is not None:
+            FaceCrop.objects.create(face=stored, sealed=sealing.seal_picture(kept))
+        audit.note(request.actor, "face.register", user_id=user.pk, face_id=stored.face_id)
+        if is_unlike:
+            comparing.note_unlike(active, stored, nearest)
+        lookalikes.note(active, stored.pk, user.pk, template)
+        daily_counts.note_if_stored(CountedKind.ENROLMENT)
+    return stored
+
+
+def _look(image: bytes, request: EnrolmentRequest) -> tuple[Engine, DetectedFace, Image | None]:
+    """The engine, the face that is to be stored, embedded, and the picture of it that is kept."""
     with engine.at_work() as active:
-        picture = active.decode(image)
-        face = _only_face(active.detect(picture), face_index)
-        if check_quality:
+        picture, faces = active.see(image)
+        face = _only_face(faces, request.face_index)
+        if request.check_quality:
             _require_quality(face)
-        (face,) = active.embed(active.describe(picture, [face]))
+        face = active.complete(picture, face)
         kept = active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
     return active, face, kept
 
 
 def _locked(user_id: UUID, *, is_known: bool) -> User:
-    """Created if unknown. Two registrations at once for one user come here one after the other.
+    """The user, created if unknown. Two registrations for one user come here one after the other.
 
-    Who was erased since the request began is not brought back by it: raises user_not_found,
+    A user who was erased since the request began is not brought back by it. Raises user_not_found,
     user_merged.
     """
     if not is_known:
@@ -130,13 +154,13 @@ def _require_quality(face: DetectedFace) -> None:
         )
 
 
-def _require_new(active: Engine, user: User, face: DetectedFace) -> Compared | None:
-    """The nearest face of the user, if any. Practically the same picture is refused; another
-    picture of the same person is welcome.
+def _require_new(active: Engine, user: User, template: Floats) -> Compared | None:
+    """The nearest face of the user, if any. Raises duplicate_face for practically the same
+    picture; another picture of the same person is welcome.
 
-    One that a moderator has suspended does not come back as another face, and is not named.
+    A face that a moderator has suspended cannot be enrolled again, and the error does not name it.
     """
-    nearest = compare_with_all_of_user(active, user.pk, face)
+    nearest = comparing.compare_with_all_of_user(active, user.pk, template)
     if nearest and nearest.face_cosine >= active.scores.duplicate_cosine:
         shown = Face.objects.filter(face_id=nearest.face_id, suspended_at=None)
         details = {"face_id": nearest.face_id} if shown.exists() else {}
@@ -144,33 +168,23 @@ def _require_new(active: Engine, user: User, face: DetectedFace) -> Compared | N
     return nearest
 
 
-def _store(
-    active: Engine, user: User, face: DetectedFace, group: str, metadata: Mapping[str, Any]
-) -> Face:
+def _store(active: Engine, user: User, face: DetectedFace, request: EnrolmentRequest) -> Face:
     pack = active.pack
-    versions = {"embedding_version": pack.embedding_version, "model_version": pack.model_version}
-    stored = Face.objects.create(
+    return Face.objects.create(
         face_id=_unused_face_id(),
         user=user,
-        face_group=group,
+        face_group=request.face_group,
         quality_score=face.quality.score,
         quality_components=face.quality.components,
         attributes=attributes_of(face, pack.detector.landmark_names),
-        metadata=dict(metadata),
-        **versions,
-    )
-    Template.objects.create(
-        face=stored,
-        user=user,
-        embedding=active.template(face).tolist(),
-        embedding_version=active.template_version,
+        metadata=dict(request.metadata),
+        embedding_version=pack.embedding_version,
         model_version=pack.model_version,
     )
-    return stored
 
 
 def _unused_face_id() -> str:
-    """Random; among ten million faces one new id in 28 million is taken already."""
+    """A random id. With ten million faces, one new id in 28 million is already taken."""
     while Face.objects.filter(face_id=(face_id := new_face_id())).exists():
         pass
     return face_id

@@ -1,4 +1,4 @@
-"""Possible duplicates: found, kept once a pair, and what becomes of them when users change."""
+"""Possible duplicates: how pairs are found and kept, and what happens when their users change."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,22 +10,22 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from recognition.gallery import plans
-from recognition.gallery.search import Candidate, Gallery
-from recognition.gallery.statements import statements
+from recognition.gallery.scope import Gallery
+from recognition.gallery.statements import Candidate, searching
 from recognition.inference.arrays import Floats
 from recognition.models import Face, Template
 from recognition.models.duplicates import DuplicateSearch, DuplicateState, PossibleDuplicate
 from recognition.packs.engine import Engine
-from recognition.packs.thresholds import STRICT
-from recognition.processes.capacity import stage
+from recognition.packs.scores import STRICT
+from recognition.processes.slots import stage
 
 # A stranger may match in this share of the searches for one face under two users.
 _BACKGROUND_FPIR = 0.01
 _MOST = 5  # users that one face may look like
 _AT_ONCE = 100  # templates in a transaction of the search for all
 
-# One statement, which the ORM cannot say. Who is being erased, merged or moved at this moment is
-# left out: nobody waits for anybody here. A pair that is decided stays as it is.
+# The ORM cannot express this statement. It skips users who are being erased, merged or moved at
+# this moment, so that nothing waits here. A decided pair stays as it is.
 _KEEP = """
 WITH users AS MATERIALIZED (
     SELECT id FROM recognition_user WHERE id = ANY(%(users)s)
@@ -55,12 +55,12 @@ WHERE pair.state = 'open' AND pair.confidence < excluded.confidence
 
 
 def note(active: Engine, face: int, user_id: UUID, template: Floats) -> None:
-    """Remember who else strictly matches a user's face (its primary key) with this template (512,).
+    """Keep who else matches this face of a user at `strict`, in the caller's transaction.
 
-    In the caller's transaction.
+    `face` is its primary key, `template` (512,) what is searched with.
     """
-    with stage("search"), statements():
-        matches = _matches(Gallery.of_others(user_id, active), template)
+    with stage("search"), searching():
+        matches = _matches(Gallery.of_everybody(active, but=user_id), template)
     if matches:
         _keep(active, face, user_id, matches)
 
@@ -89,7 +89,7 @@ def _keep(active: Engine, face: int, user_id: UUID, matches: Sequence[Candidate]
 
 
 def begin_search(active: Engine) -> int:
-    """Go on with a search that was broken off, or begin one; how many templates are to come."""
+    """Continue an interrupted search, or begin one. Returns how many templates are to come."""
     version = active.template_version
     new = {"embedding_version": version, "started_at": timezone.now()}
     search, _ = DuplicateSearch.objects.get_or_create(pk=1, defaults=new)
@@ -100,7 +100,7 @@ def begin_search(active: Engine) -> int:
 
 @transaction.atomic
 def search_some(active: Engine) -> int:
-    """Search for the next few templates, and remember it with what was found; how many they were.
+    """Search with the next few templates, and keep what is found. Returns how many these were.
 
     Two processes at once take turns. Faces that are enrolled during the search come last.
     """
@@ -117,11 +117,11 @@ def search_some(active: Engine) -> int:
 
 
 def _note_all(active: Engine, rows: Sequence[tuple[int, int, UUID, Any]]) -> None:
-    """As `note` for each template: its key, face, user and embedding."""
-    with statements():
-        others = Gallery.of_others(rows[0][2], active)
+    """Does what `note` does, for rows of a template's key, face, user and embedding."""
+    with searching():
+        others = Gallery.of_everybody(active)
         for _, face, user_id, embedding in rows:
-            others = others.of_others_than(user_id)
+            others = others.without(user_id)
             if matches := _matches(others, np.array(embedding, np.float32)):
                 _keep(active, face, user_id, matches)
 
@@ -135,13 +135,15 @@ def _to_come(search: DuplicateSearch) -> QuerySet[Template]:
 
 
 def forget_face(face: Face) -> None:
-    """What is not decided cannot be shown without both faces."""
+    """Deletes undecided pairs of a face: they cannot be shown without it."""
     open_ones = PossibleDuplicate.objects.filter(state=DuplicateState.OPEN)
     open_ones.filter(Q(face_a=face) | Q(face_b=face)).delete()
 
 
 def follow_move(face: Face, was: UUID) -> None:
-    """A face has another user, who may be the one that it looks like. Decisions are about users."""
+    """Follows a face to its new user, who may be the one that it looks like.
+
+    Decisions are about users, and stay."""
     for row in _locked(Q(face_a=face) | Q(face_b=face)):
         if row.state == DuplicateState.OPEN:
             _change_user(row, was, face.user_id)
@@ -151,7 +153,7 @@ def follow_move(face: Face, was: UUID) -> None:
 
 
 def follow_merge(user_id: UUID, into: UUID, *, actor: str) -> None:
-    """All rows of a user go to the other one; the row of both becomes `same_person`."""
+    """Moves all rows of a user to the other one. The row of both becomes `same_person`."""
     for row in _locked(Q(user_a=user_id) | Q(user_b=user_id)):
         if row.user_b_id is None:
             row.user_a_id = into
@@ -168,7 +170,7 @@ def _locked(rows: Q) -> list[PossibleDuplicate]:
 
 
 def _change_user(row: PossibleDuplicate, was: UUID, now: UUID) -> None:
-    """Unless that pair is there already: then a decision wins, and else the better match."""
+    """Moves a row to another user. If that pair has a row, a decision or the better match wins."""
     other = row.other_than(was)
     if other == now:
         row.delete()  # both faces are of one user

@@ -1,19 +1,33 @@
-"""A probe compared with the templates of one user."""
+"""Compares a probe with the templates of one user, and notes new faces that resemble no other.
+
+Somebody with a stolen token may have enrolled such a face. The audit log notes it for the
+moderators, and it cannot log in at `strict` for FACESVC_NEW_FACE_HOURS; see
+recognition.verification.judging.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
-from recognition.gallery import ranking
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from recognition import audit
+from recognition.gallery import statements
 from recognition.gallery.scope import ListingQuerySet, all_listings
 from recognition.gallery.statements import Vector
 from recognition.inference.arrays import Floats
-from recognition.inference.pipeline import DetectedFace
+from recognition.models import AuditEvent, Face
 from recognition.packs.engine import Engine
-from recognition.processes.capacity import stage
+from recognition.packs.scores import BASIC
+from recognition.processes.slots import stage
 
 # What a probe is compared with: every face of a user, or the mean of them.
 MATCH_ON = ("face", "user")
+_UNLIKE_OTHERS = "face.unlike_others"  # in the audit log
+_REMOVALS = ("face.delete", "user.erase")
 
 
 @dataclass(frozen=True)
@@ -38,17 +52,55 @@ def compare_with_user(
 
 @stage("search")
 def compare_with_all_of_user(
-    active: Engine, user_id: UUID, probe: DetectedFace, *, without: Collection[str] = ()
+    active: Engine, user_id: UUID, template: Floats, *, without: Collection[str] = ()
 ) -> Compared | None:
     """Compare with suspended faces as well: to see whether a new face resembles any other."""
     listings = all_listings().comparable_with(active.template_version).filter(user_id=user_id)
     listings = listings.exclude(template__face__face_id__in=without)
-    return _nearest(listings, active.template(probe))
+    return _nearest(listings, template)
 
 
 def _nearest(listings: ListingQuerySet, template: Floats) -> Compared | None:
-    nearest = ranking.nearest_and_mean(listings, Vector.of(template)).first()
+    nearest = statements.nearest_and_mean(listings, Vector.of(template)).first()
     if nearest is None:
         return None
     face, distance, mean_distance = nearest
     return Compared(face, face_cosine=-distance, mean_cosine=-mean_distance)
+
+
+def is_unlike(active: Engine, user_id: UUID, template: Floats, nearest: Compared | None) -> bool:
+    """Whether a template that is to be stored resembles none of the user's faces.
+
+    A face that was noted does not count: a stranger's second picture would resemble the first.
+    Where there is nothing else to compare with, the face is unlike if such a face was noted, or if
+    the user's own token removed a face, within FACESVC_NEW_FACE_HOURS.
+    """
+    noted = [*_recent(user_id).filter(action=_UNLIKE_OTHERS).values_list("face_id", flat=True)]
+    if noted:
+        nearest = compare_with_all_of_user(active, user_id, template, without=noted)
+    if nearest:
+        return active.scores.confidence(nearest.face_cosine) < BASIC
+    own = _recent(user_id).filter(action__in=_REMOVALS, actor=audit.end_user(user_id))
+    return bool(noted) or own.exists()
+
+
+def note_unlike(active: Engine, stored: Face, nearest: Compared | None) -> None:
+    """Write the face into the audit log, in the caller's transaction."""
+    confidence = round(active.scores.confidence(nearest.face_cosine), 4) if nearest else None
+    audit.note(
+        audit.SYSTEM,
+        _UNLIKE_OTHERS,
+        user_id=stored.user_id,
+        face_id=stored.face_id,
+        confidence_score=confidence,
+    )
+
+
+def is_noted_unlike(user_id: UUID, face_id: str) -> bool:
+    """Whether a face was noted as unlike the others less than FACESVC_NEW_FACE_HOURS ago."""
+    return _recent(user_id).filter(action=_UNLIKE_OTHERS, face_id=face_id).exists()
+
+
+def _recent(user_id: UUID) -> QuerySet[AuditEvent]:
+    since = timezone.now() - timedelta(hours=settings.FACESVC_NEW_FACE_HOURS)
+    return AuditEvent.objects.filter(user_id=user_id, at__gt=since)

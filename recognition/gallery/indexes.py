@@ -1,4 +1,4 @@
-"""What a search needs of a template version: its sketches and its vector index.
+"""The sketches and the vector index that a search needs of a template version.
 
 Each version has an index of its own, so that versions do not share a graph.
 """

@@ -7,6 +7,8 @@ docs/decisions/0004-search-plans.md says what the others may miss, half a percen
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -16,14 +18,13 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
 from pgvector.django import BitField, HammingDistance
 
-from recognition.gallery import indexes, ranking
-from recognition.gallery.ranking import Ranking
+from recognition.gallery import indexes, statements
 from recognition.gallery.scope import PUBLIC as IS_PUBLIC
-from recognition.gallery.scope import Ids, ListingQuerySet, Scope
-from recognition.gallery.search import Candidate, Gallery, Search
-from recognition.gallery.statements import fetched, for_graph
+from recognition.gallery.scope import Gallery, Ids, ListingQuerySet, Scope
+from recognition.gallery.statements import Candidate, Vector
 from recognition.inference.arrays import Floats
 from recognition.models import Listing, PublicSketch, Sketch, Template
+from recognition.packs.sketches import sketch_of
 
 # Milliseconds of the database for one template, by benchmarks/search at 100,000 faces: to find it
 # by its user and compare it; to compare its sketch; to look it up because its sketch is near; to
@@ -31,15 +32,47 @@ from recognition.models import Listing, PublicSketch, Sketch, Template
 _MS_BY_USER, _MS_SKETCH, _MS_NEAR_SKETCH, _MS_SCANNED = 0.0028, 0.00009, 0.0014, 0.00048
 # Milliseconds of a search by the HNSW index that may find every template.
 _MS_GRAPH = 50.0
-# Below this many milliseconds for all, and for those who are public, OWNERS is taken at once: to
-# estimate the other plans would take longer than they can save.
-_MS_SMALL, _MS_SMALL_PUBLIC = 1.0, 0.1
+# Below this many milliseconds for all, and for those who are public, OWNERS is taken at once, and
+# SCAN below so many: to estimate the other plans would take longer than they can save.
+_MS_SMALL, _MS_SMALL_PUBLIC, _MS_SMALL_SCAN = 1.0, 0.1, 0.2
 # Templates that a first look asks for.
 _FIRST_LOOK = 100
 # With a smaller share of strangers at the cosine, hardly any template reaches it.
 _SMALL_SHARE = 0.05
 # Strangers in the whole gallery who may reach the cosine, for the HNSW index to find enough.
 _MOST_LOOKALIKES = 1.0
+# The best face of a user has at least the cosine of their mean, times the length of that mean
+# before it is normalised. This is the square of the length, as a similarity: that of five faces
+# which have 0.2 with each other (mated pairs have 0.55 in the median, lfw-a).
+_SQUARED_LENGTH_OF_MEAN = 0.36
+
+
+@dataclass(frozen=True)
+class Search:
+    """Who in a gallery has a cosine of `least` or more to a probe (512,), `limit` users at most.
+
+    The cosine is that of a user's best face or, `by_user`, of the mean of their faces.
+    """
+
+    gallery: Gallery
+    probe: Floats
+    least: float
+    limit: int
+    by_user: bool = False
+
+    @cached_property
+    def share_of_strangers(self) -> float:
+        """The share of strangers' templates that reach `least`."""
+        return self.gallery.engine.scores.fmr(self.least)
+
+    @cached_property
+    def most_differing(self) -> int:
+        """In how many bits the sketch of somebody who is found differs from the probe's at most."""
+        least = self.least  # of the best face of everybody who is found
+        if self.by_user and least > 0:
+            scores = self.gallery.engine.scores
+            least *= float(scores.cosine_of_similarity(_SQUARED_LENGTH_OF_MEAN) ** 0.5)
+        return self.gallery.sketches.bound(self.probe, least)
 
 
 class Plan(ABC):
@@ -60,21 +93,22 @@ class Plan(ABC):
         """The gallery's listings, or a part of them that has everybody who is to be found."""
 
     def find(self, search: Search) -> list[Candidate]:
-        listings, vector, least = self.narrowed(search), search.vector, search.least
+        listings, few = self.narrowed(search), search.share_of_strangers < _SMALL_SHARE
+        vector, least = Vector.of(search.probe), search.least
         if search.by_user:
-            means = ranking.mean_of_each_user(listings, vector, least=least)
-            return _candidates(means, search.limit)
-        few = search.share_of_strangers < _SMALL_SHARE
+            means = statements.mean_of_each_user(listings, vector, least=least)
+            return statements.best(means, search.limit)
         if not few:
             # Where much of the gallery reaches the cosine, the nearest templates are found ten
             # times as fast as everybody is ranked; mostly they are of enough users.
             wanted = max(_FIRST_LOOK, 4 * search.limit)
-            nearest = _candidates(ranking.best_of_all(listings, vector, least=least), wanted)
-            best = _best_of_each_user(nearest)
-            if len(nearest) < wanted or len(best) >= search.limit:
-                return best[: search.limit]
-        users = ranking.best_of_each_user(listings, vector, least=least, few=few)
-        return _candidates(users, search.limit)
+            every = statements.best_of_all(listings, vector, least=least)
+            nearest = statements.best(every, wanted)
+            users = _best_of_each_user(nearest)
+            if len(nearest) < wanted or len(users) >= search.limit:
+                return users[: search.limit]
+        ranked = statements.best_of_each_user(listings, vector, least=least, few=few)
+        return statements.best(ranked, search.limit)
 
 
 class _Scan(Plan):
@@ -98,10 +132,10 @@ class _Sketches(Plan):
 
 
 class _ByOwner(Plan):
-    """A plan for galleries of which an index has the users."""
+    """A plan for galleries whose users an index has."""
 
     def is_possible(self, search: Search) -> bool:
-        return search.gallery.is_by_owner
+        return search.gallery.scope is not None
 
     def narrowed(self, search: Search) -> ListingQuerySet:
         assert search.gallery.scope  # as is_possible says
@@ -129,21 +163,24 @@ class _Owners(_ByOwner):
 
 
 class _Public(_ByOwner):
-    """As SKETCHES for those who are public, and as OWNERS for the others who may be found."""
+    """SKETCHES for public users, and OWNERS for the others who may be found."""
 
     def cost(self, search: Search) -> float:
         gallery = search.gallery
-        return gallery.public * _ms_by_sketch(search) + gallery.related * _MS_BY_USER
+        public = gallery.searched - gallery.related
+        return public * _ms_by_sketch(search) + gallery.related * _MS_BY_USER
 
     def narrowed_to(self, scope: Scope, search: Search) -> ListingQuerySet:
         near = _near(PublicSketch.objects.all(), search)
         if owners := scope.related_users():
             # Compared here: the ranking would first look up each by its key.
             own = Template.objects.filter(user_id__in=_all_of(owners))
-            own = own.annotate(distance=ranking.distance(F("embedding"), search.vector))
+            own = own.annotate(
+                distance=statements.distance(F("embedding"), Vector.of(search.probe))
+            )
             # All faces of somebody count in their mean.
             least = -1 if search.by_user else search.least
-            near = near.union(ranking.within(own, least).values("pk"))
+            near = near.union(statements.within(own, least).values("pk"))
         return _among(near, search)
 
 
@@ -156,7 +193,7 @@ class _Graph(Plan):
 
     def cost(self, search: Search) -> float:
         gallery = search.gallery
-        # The index finds people whom nobody else resembles, and loses some of many lookalikes.
+        # The index finds people who resemble nobody else, and loses some of many lookalikes.
         if gallery.stored * search.share_of_strangers > _MOST_LOOKALIKES:
             return math.inf
         seen = settings.FACESVC_HNSW_EF_SEARCH * gallery.searched / gallery.stored
@@ -168,10 +205,10 @@ class _Graph(Plan):
         return search.gallery.listings.filter(template__embedding_version=RawSQL(version, []))
 
     def find(self, search: Search) -> list[Candidate]:
-        """By another plan where the index may have more than the templates it was asked for."""
-        with for_graph():
-            by_index = ranking.by_index(self.narrowed(search), search.vector)
-            nearest = _candidates(by_index, _FIRST_LOOK)
+        """Takes another plan if the index may have more templates than it was asked for."""
+        with statements.for_graph():
+            by_index = statements.by_index(self.narrowed(search), Vector.of(search.probe))
+            nearest = statements.best(by_index, _FIRST_LOOK)
         best = _best_of_each_user(found for found in nearest if found.cosine >= search.least)
         is_all = len(nearest) >= search.gallery.searched
         is_past = len(nearest) == _FIRST_LOOK and nearest[-1].cosine < search.least
@@ -208,23 +245,28 @@ def nearest(
 def cheapest(search: Search, plans: Sequence[Plan] = PLANS) -> Plan:
     """The possible plan with the least cost."""
     gallery = search.gallery
+    public = gallery.searched - gallery.related
     is_small = gallery.searched * _MS_BY_USER < _MS_SMALL
-    if is_small and gallery.public * _MS_BY_USER < _MS_SMALL_PUBLIC and gallery.is_by_owner:
+    if is_small and public * _MS_BY_USER < _MS_SMALL_PUBLIC and gallery.scope:
         return OWNERS
+    if not gallery.scope and gallery.stored * _MS_SCANNED < _MS_SMALL_SCAN:
+        return SCAN
     possible = (plan for plan in plans if plan.is_possible(search))
     return min(possible, key=lambda plan: plan.cost(search))
 
 
 def _ms_by_sketch(search: Search) -> float:
     """Milliseconds for a template that is found by its sketch, on the average of all sketches."""
-    return _MS_SKETCH + search.share_by_sketch * _MS_NEAR_SKETCH
+    share = search.gallery.sketches.share_within(search.most_differing)
+    return _MS_SKETCH + share * _MS_NEAR_SKETCH
 
 
 def _near(sketches: QuerySet[Any, Any], search: Search) -> Ids:
     """The ids of the templates whose sketch is near enough to the probe's."""
-    own = Cast(Value(search.sketch), BitField(length=512))
+    sketch = sketch_of(search.probe, search.gallery.sketches.centre)
+    own = Cast(Value(sketch), BitField(length=512))
     differing = sketches.annotate(differing=HammingDistance("bits", own))
-    # Two bounds for the planner, see ranking.within.
+    # Two bounds for the planner, see statements.within.
     near: Ids = differing.filter(Q(differing__range=(0, search.most_differing)))
     return near.values("pk")
 
@@ -237,11 +279,6 @@ def _among(templates: Ids, search: Search) -> ListingQuerySet:
 
 def _all_of(users: Sequence[Ids]) -> Ids:
     return users[0].union(*users[1:])
-
-
-def _candidates(ranked: Ranking, count: int) -> list[Candidate]:
-    rows = fetched(ranked[:count])
-    return [Candidate(user_id, face_id, -distance) for user_id, face_id, distance in rows]
 
 
 def _best_of_each_user(candidates: Iterable[Candidate]) -> list[Candidate]:

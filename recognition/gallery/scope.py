@@ -1,4 +1,4 @@
-"""The privacy rule: whom a search may show, as a part of the query that ranks.
+"""The privacy rule: who may be found in a search, as a part of the query that ranks.
 
 `ListingQuerySet.visible_to` is all of it, and it is only here. The plans narrow down where
 PostgreSQL looks, and never who may be found; see recognition.gallery.plans.
@@ -6,16 +6,23 @@ PostgreSQL looks, and never who may be found; see recognition.gallery.plans.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
+import numpy as np
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models import Exists, OuterRef, Q, QuerySet, TextField, Value
 from django.db.models.expressions import RawSQL
-from django.db.models.functions import Concat
+from django.db.models.functions import Cast, Concat
 
-from recognition.models import Friendship, Listing, Membership, User
+from recognition.gallery import statements
+from recognition.inference.arrays import Floats
+from recognition.models import Friendship, Listing, Membership, SketchCentre, User
+from recognition.packs.engine import Engine
+from recognition.packs.sketches import SketchGeometry
 
 # A literal: PostgreSQL plans without the values, and has to know how many people are public.
 PUBLIC = RawSQL("'public'", [])
@@ -25,12 +32,12 @@ Ids: TypeAlias = "QuerySet[Any, Any]"
 
 @dataclass(frozen=True)
 class Scope:
-    """Whom a search may show.
+    """Who may be found in a search.
 
     `viewer` is the user on whose behalf the service searches, if any. `groups` are `public`,
     `friends` and names of groups. `everyone` (for administrators) shows all who are not suspended.
-    `tagging` obeys the faces' `taggable` setting as well. A viewer `is_alone` who is suspended: the
-    same statements then find no friends and no groups.
+    `tagging` obeys the faces' `taggable` setting as well. A suspended viewer `is_alone`:
+    the same statements then find no friends and no groups.
     """
 
     viewer: UUID | None
@@ -39,14 +46,9 @@ class Scope:
     tagging: bool = False
     is_alone: bool = False
 
-    @property
+    @cached_property
     def has_public(self) -> bool:
         return "public" in self.groups
-
-    @property
-    def counted(self) -> list[str]:
-        """Those of `groups` that count: without a viewer there are no friends."""
-        return sorted(self.groups if self.viewer else self.groups & {"public"})
 
     def friends(self) -> Relation:
         return Relation(Friendship.objects.filter(user=self._related_one), "friend")
@@ -82,7 +84,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Relation:
-    """Rows that each name, in `column`, a user to whom the viewer is related."""
+    """Rows that each name, in `column`, a user who is related to the viewer."""
 
     rows: QuerySet[Any, Any]
     column: str
@@ -96,7 +98,7 @@ class Relation:
 
 
 class ListingQuerySet(models.QuerySet[Listing]):
-    """Lazy and chained: `all_listings().comparable_with(v).visible_to(scope)`."""
+    """A lazy query, as in `all_listings().comparable_with(v).visible_to(scope)`."""
 
     def comparable_with(self, embedding_version: str) -> ListingQuerySet:
         """The listings of one version: vectors of different models cannot be compared."""
@@ -154,3 +156,67 @@ def _taggable(scope: Scope) -> Q:
         close = Q(user_id=scope.viewer) | scope.friends().has(OuterRef("user_id"))
         allowed |= Q(taggable="friends_only") & close
     return allowed
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What one request may search: the listings, and how many there are."""
+
+    engine: Engine
+    listings: ListingQuerySet
+    scope: Scope | None  # None: no index leads to a part of the users that holds all of them
+    searched: int
+    related: int = 0  # how many of `searched` not every viewer may find
+    counted: int | None = None  # how many are stored, if that is known already
+
+    @classmethod
+    def visible_to(cls, scope: Scope, engine: Engine) -> Gallery:
+        version, for_all = engine.template_version, counted_for_all(scope)
+        visible = all_listings().comparable_with(version).visible_to(scope)
+        if scope.everyone:
+            searched, stored = statements.stored(for_all, version)
+            return cls(engine, visible, None, searched, counted=stored)
+        related = statements.count(visible.related_to(scope).not_counted_for_all(scope))
+        if not scope.has_public:
+            return cls(engine, visible, scope, related, related)
+        public, stored = statements.stored(for_all, version)
+        return cls(engine, visible, scope, public + related, related, stored)
+
+    @classmethod
+    def of_everybody(cls, engine: Engine, *, but: UUID | None = None) -> Gallery:
+        """All templates, those of suspended and unsearchable faces too, but for those of one user.
+
+        For moderators, and to find duplicates: a viewer may find fewer.
+        """
+        listings = all_listings().comparable_with(engine.template_version)
+        searched, stored = statements.stored(Q(), engine.template_version)
+        return cls(engine, listings, None, searched, counted=stored).without(but)
+
+    def without(self, user_id: UUID | None) -> Gallery:
+        """Everybody but one user, without counting once more."""
+        listings = all_listings().comparable_with(self.engine.template_version)
+        other = replace(self, listings=listings.exclude(user=user_id) if user_id else listings)
+        if "sketches" in vars(self):
+            vars(other)["sketches"] = self.sketches  # a query less
+        return other
+
+    @cached_property
+    def stored(self) -> int:
+        """How many templates a scan reads, with those of other versions."""
+        counted = self.counted
+        if counted is None:
+            counted = statements.stored(Q(), self.engine.template_version)[1]
+        # The counts are not of one moment, and somebody may have changed them by hand.
+        return max(counted, self.searched)
+
+    @cached_property
+    def sketches(self) -> SketchGeometry:
+        """Around the stored centre: that of the pack changes with every calibration."""
+        return replace(self.engine.sketches, centre=_centre_of(self.engine.template_version))
+
+
+def _centre_of(version: str) -> Floats:
+    """(512,) the centre that the stored sketches of a version were taken around."""
+    of_version = SketchCentre.objects.filter(pk=version)
+    ((text,),) = statements.fetched(of_version.values_list(Cast("centre", TextField())))
+    return np.array(json.loads(text), np.float32)

@@ -1,23 +1,52 @@
-"""How the statements of a search reach PostgreSQL: prepared, with vectors as they are stored."""
+"""The statements of a search: PostgreSQL ranks and counts, and no vector leaves it.
 
-from __future__ import annotations
+The statements are prepared, and have vectors as they are stored. A `distance` is minus the cosine,
+so the nearest have the lowest.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
+from uuid import UUID
 
 import numpy as np
 import psycopg
 from django.conf import settings
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.core.exceptions import EmptyResultSet
-from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db import connection, models, transaction
+from django.db.models import (
+    Avg,
+    BooleanField,
+    Count,
+    ExpressionWrapper,
+    F,
+    Func,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    Window,
+)
+from django.db.models.functions import RowNumber
+from pgvector.django import MaxInnerProduct
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 from recognition.inference.arrays import Floats
+from recognition.models import Face, GalleryCount, Listing
 
+Listings: TypeAlias = "QuerySet[Listing]"
+# A user's id, the id of the nearest face, and its distance.
+Ranking: TypeAlias = "QuerySet[Any, tuple[UUID, str, float]]"
+_COLUMNS = ("user_id", "template__face__face_id", "distance")
+_Rows = TypeVar("_Rows", bound="QuerySet[Any, Any]")
+
+_EMBEDDING = F("template__embedding")
+# The distance alone would let the planner take the HNSW index, which stops after 40 templates,
+# whether the viewer may find them or not.
+_BY_DISTANCE = (F("distance") + 0.0).asc()
 # Settings of the planner for a search: it is over before it could be compiled, and the other
 # processors have requests of their own.
 _PLANNER = {
@@ -39,7 +68,7 @@ class Vector:
     halves: bytes  # big-endian
 
     @classmethod
-    def of(cls, embedding: Floats) -> Vector:
+    def of(cls, embedding: Floats) -> Self:
         """The vector of an embedding (N,)."""
         return cls(embedding.astype(">f2").tobytes())
 
@@ -67,7 +96,7 @@ psycopg.adapters.register_dumper(Vector, _Binary)
 
 
 @contextmanager
-def statements() -> Iterator[None]:
+def searching() -> Iterator[None]:
     """A transaction for searches, with the settings of the planner that they need."""
     with transaction.atomic():
         _configure(_PLANNER)
@@ -125,3 +154,111 @@ def _preparing(raw: psycopg.Connection[Any]) -> Iterator[None]:
         yield
     finally:
         raw.prepare_threshold = None
+
+
+# --- ranking --------------------------------------------------------------------------------------
+
+
+class Candidate(NamedTuple):
+    """A user who is found, with the nearest face and its cosine, or that of the mean."""
+
+    user_id: UUID
+    face_id: str
+    cosine: float
+
+
+def best(ranked: Ranking, count: int) -> list[Candidate]:
+    rows = fetched(ranked[:count])
+    return [Candidate(user_id, face_id, -distance) for user_id, face_id, distance in rows]
+
+
+def distance(embedding: Any, vector: Vector) -> MaxInnerProduct:
+    return MaxInnerProduct(embedding, Value(vector))
+
+
+def within(compared: _Rows, least: float) -> _Rows:
+    """The rows with a cosine of `least` or more, where these are few.
+
+    Between two bounds the planner expects 0.5% of the rows, and below one bound a third. So it
+    looks up what else it needs of them, and does not read whole tables. BETWEEN has the vector
+    once: a plan without the values does not know that two parameters are the same.
+    """
+    return compared.filter(Q(distance__range=(-2, -least)))
+
+
+def by_index(listings: Listings, vector: Vector) -> Ranking:
+    """All templates, nearest first, in an order that the HNSW index has."""
+    return _compared(listings, vector).order_by("distance").values_list(*_COLUMNS)
+
+
+def best_of_all(listings: Listings, vector: Vector, *, least: float) -> Ranking:
+    """The templates with a cosine of `least` or more, nearest first."""
+    near = _compared(listings, vector).filter(Q(distance__lte=-least)).order_by(_BY_DISTANCE)
+    # A join would look up the face of each template before the first rows are taken.
+    face = Face.objects.filter(pk=OuterRef("template__face_id")).values("face_id")
+    ranked: Ranking = near.annotate(face=models.Subquery(face)).values_list(
+        "user_id", "face", "distance"
+    )
+    return ranked
+
+
+def best_of_each_user(listings: Listings, vector: Vector, *, least: float, few: bool) -> Ranking:
+    """Each user's nearest template with a cosine of `least` or more, nearest first.
+
+    `few`: hardly any template will reach that cosine.
+    """
+    compared = _compared(listings, vector).order_by("distance")
+    near = within(compared, least) if few else compared.filter(Q(distance__lte=-least))
+    first = Window(RowNumber(), partition_by=F("user_id"), order_by=_BY_DISTANCE)
+    ranked: Ranking = near.annotate(place=first).filter(place=1).values_list(*_COLUMNS)
+    return ranked
+
+
+def mean_of_each_user(listings: Listings, vector: Vector, *, least: float) -> Ranking:
+    """The users whose mean template has a cosine of `least` or more, nearest first.
+
+    Each comes with the nearest face. The mean is of the templates in `listings`, so a face that the
+    viewer may not see has no weight in it.
+    """
+    mean = Func(Avg(_EMBEDDING), function="l2_normalize")
+    faces = ArrayAgg("template__face__face_id", order_by=distance(_EMBEDDING, vector))
+    nearest = Func(faces, template="(%(expressions)s)[1]", output_field=models.CharField())
+    users = listings.order_by().values("user_id").annotate(distance=distance(mean, vector))
+    near = users.filter(distance__lte=-least).order_by("distance")
+    return near.annotate(nearest=nearest).values_list("user_id", "nearest", "distance")
+
+
+def nearest_and_mean(listings: Listings, vector: Vector) -> QuerySet[Any, tuple[str, float, float]]:
+    """One user's faces, nearest first: the id, its distance, and that of the user's mean."""
+    mean = Func(Window(Avg(_EMBEDDING)), function="l2_normalize")
+    near = listings.annotate(
+        # The 0 is added for the reason of _BY_DISTANCE.
+        distance=distance(_EMBEDDING, vector) + 0.0,
+        mean_distance=distance(mean, vector),
+    )
+    return near.order_by("distance").values_list(
+        "template__face__face_id", "distance", "mean_distance"
+    )
+
+
+def _compared(listings: Listings, vector: Vector) -> QuerySet[Any, Any]:
+    return listings.annotate(distance=distance(_EMBEDDING, vector))
+
+
+# --- counting -------------------------------------------------------------------------------------
+
+
+def count(listings: Listings) -> int:
+    """How many listings of one version there are."""
+    # One version has one row, or none.
+    grouped = listings.order_by().values("embedding_version").annotate(count=Count("*"))
+    return sum(found for (found,) in fetched(grouped.values_list("count")))
+
+
+def stored(kinds: Q, version: str) -> tuple[int, int]:
+    """How many templates there are of these kinds and this version, and how many in all."""
+    wanted = ExpressionWrapper(kinds & Q(embedding_version=version), BooleanField())
+    rows = fetched(GalleryCount.objects.values_list("templates", wanted))
+    counts = sum(count for count, is_wanted in rows if is_wanted), sum(count for count, _ in rows)
+    # Never below 0, whatever was done to the tables by hand.
+    return max(counts[0], 0), max(counts[1], 0)

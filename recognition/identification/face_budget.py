@@ -31,7 +31,7 @@ _postponed: ContextVar[Counter[UUID] | None] = ContextVar("postponed faces", def
 class FaceBudget:
     """For one picture, whose faces count once: after a change of the model only what is more."""
 
-    user_id: UUID | None  # None: it is searched for no user, and nothing is counted
+    user_id: UUID | None = None  # it is searched for no user, and nothing is counted
     taken: int = 0
 
     def take(self, faces: int) -> None:

@@ -2,163 +2,176 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from django.conf import settings
 
-from recognition import audit, daily_counts
+from recognition import audit, daily_counts, people
+from recognition.access import Caller
+from recognition.errors import ServiceError
 from recognition.gallery import plans
-from recognition.gallery.scope import Scope
-from recognition.gallery.search import Candidate, Gallery
-from recognition.gallery.statements import statements
+from recognition.gallery.scope import Gallery, Scope
+from recognition.gallery.statements import Candidate, searching
 from recognition.identification.face_budget import FaceBudget
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import CountedKind, User
 from recognition.packs import engine, serving
 from recognition.packs.engine import Engine
-from recognition.processes.capacity import stage
+from recognition.packs.scores import Threshold
+from recognition.processes.slots import stage
+
+EVERYONE = "identify.everyone"  # in the audit log
 
 
 @dataclass(frozen=True)
-class SearchOptions:
-    """`max_false_positive_rate` None turns the second cut off."""
+class IdentificationRequest:
+    """What is asked about a picture. `max_false_positive_rate` None turns the second cut off."""
 
+    scope: Scope
     min_confidence: float
     max_candidates: int = 10
     match_on: str = "face"
     max_false_positive_rate: float | None = 0.01
+    largest_only: bool = False
+    is_for_user: bool = False  # an end user sees the answer, and must not learn others' templates
+    budget: FaceBudget = field(default_factory=FaceBudget)  # of the faces that are looked up
+
+    @classmethod
+    def of(cls, caller: Caller, options: Mapping[str, Any]) -> Self:
+        """The request of a caller, with options that `options_of` has made.
+
+        Raises not_your_user, insufficient_scope, user_merged and, to services, user_suspended.
+        """
+        scope, least = _scope_of(caller, options), options["min_confidence"]
+        is_for_user = scope.viewer is not None and not scope.everyone
+        if is_for_user:
+            # The scores of people who do not match would give away their templates.
+            least = max(least, settings.FACE_MATCH_THRESHOLD)
+        return cls(
+            scope=scope,
+            min_confidence=least,
+            max_candidates=options["max_candidates"],
+            match_on=options["match_on"],
+            max_false_positive_rate=options["max_false_positive_rate"],
+            largest_only=options["largest_only"],
+            is_for_user=is_for_user,
+            budget=FaceBudget(scope.viewer if is_for_user else None),
+        )
+
+    @classmethod
+    def noted(cls, caller: Caller, options: Mapping[str, Any]) -> Self:
+        """As `of`, for a request over HTTP. Once for each, the audit log notes that it searches
+        everyone, even if it fails.
+        """
+        request = cls.of(caller, options)
+        if request.scope.everyone:
+            audit.note(caller.name, EVERYONE, viewer_id=request.scope.viewer)
+        return request
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """The cosine that counted, and which of the two cuts it came from."""
+def options_of(fields: Mapping[str, Any], viewer: UUID | None) -> dict[str, Any]:
+    """The options of a validated body, as JSON, since a job keeps them."""
+    wanted, metadata = fields["search_scope"], fields["metadata"]
+    return {
+        "on_behalf_of": str(viewer) if viewer else None,
+        "groups": wanted["user_groups"],
+        "everyone": wanted.get("scope") == "all",
+        # Then the faces' `taggable` counts.
+        "tagging": metadata.get("source") == "auto_tagging"
+        or metadata.get("context") == "post_upload",
+        "max_candidates": wanted["max_candidates"],
+        "match_on": wanted["match_on"],
+        "min_confidence": wanted.get("min_confidence", settings.FACE_MATCH_THRESHOLD),
+        "max_false_positive_rate": wanted["max_false_positive_rate"],
+        "largest_only": fields["faces"] == "largest",
+    }
 
-    used: str
+
+def _scope_of(caller: Caller, options: Mapping[str, Any]) -> Scope:
+    """Who may be found. A suspended viewer searches as an unknown one."""
+    on_behalf_of = UUID(options["on_behalf_of"]) if options["on_behalf_of"] else None
+    if on_behalf_of is not None:
+        caller.require_own(on_behalf_of)
+    if options["everyone"] and "face:admin" not in caller.scopes:
+        raise ServiceError("insufficient_scope", "Only face:admin may search everyone.")
+    if options["max_false_positive_rate"] is None and "face:admin" not in caller.scopes:
+        message = "Only face:admin may search with max_false_positive_rate null; 1 is the most."
+        raise ServiceError("insufficient_scope", message)
+    viewer = on_behalf_of or caller.user_id
+    is_alone = people.is_hidden(viewer, is_told=caller.is_service) if viewer else False
+    groups = frozenset(options["groups"])
+    if options["everyone"]:
+        groups = frozenset()
+    elif viewer is None:  # then there are no friends
+        groups &= {"public"}
+    return Scope(
+        viewer,
+        groups,
+        everyone=options["everyone"],
+        tagging=options["tagging"],
+        is_alone=is_alone,
+    )
+
+
+class IdentifiedPerson(NamedTuple):
+    """Somebody who a face may be, with the most similar face."""
+
+    user_id: UUID
+    face_id: str
     cosine: float
+    user: User
 
 
-@dataclass(frozen=True)
-class IdentifiedFace:
+class IdentifiedFace(NamedTuple):
     face: DetectedFace
-    candidates: list[Candidate]
+    candidates: list[IdentifiedPerson]  # best first
 
 
 @dataclass(frozen=True)
 class Identification:
-    """`is_coarse`: an end user sees the scores, in steps that say little of a template."""
-
     by: Engine
-    scope: Scope
+    request: IdentificationRequest
     faces: list[IdentifiedFace]  # the main face first
-    users: Mapping[UUID, User]
+    faces_found: int  # in the picture, with those that are beyond the limit
     faces_searched: int
     threshold: Threshold
     search_seconds: float
-    is_coarse: bool
-    faces_found: int  # in the picture, also those that are beyond the limit
-
-
-def identify(
-    *, scope: Scope, image: bytes, options: SearchOptions, largest_only: bool = False
-) -> Identification:
-    """Who is in the picture, of the people in the scope.
-
-    For an end user the least confidence is FACE_MATCH_THRESHOLD: the scores of people who do not
-    match would give away their templates. Raises ImageError, rate_limited.
-    """
-    if _is_for_user(scope):
-        least = max(options.min_confidence, settings.FACE_MATCH_THRESHOLD)
-        options = replace(options, min_confidence=least)
-    budget = FaceBudget(scope.viewer if _is_for_user(scope) else None)
-    found = _look_and_search(scope, image, options, budget, largest_only=largest_only)
-    daily_counts.note(CountedKind.SEARCH, _found(found.faces))
-    return found
 
 
 @serving.once_more
-def _look_and_search(
-    scope: Scope, image: bytes, options: SearchOptions, budget: FaceBudget, *, largest_only: bool
-) -> Identification:
-    with engine.at_work() as active:
-        found = active.look_at(image)
-        probes = active.embed(found[:1] if largest_only else found)
-    budget.take(len(probes))
-    return _search(active, scope, probes, options, faces_found=found.found)
-
-
-def _search(
-    active: Engine,
-    scope: Scope,
-    probes: list[DetectedFace],
-    options: SearchOptions,
-    *,
-    faces_found: int,
-) -> Identification:
-    """Raises ModelChangedError."""
+def identify(image: bytes, request: IdentificationRequest) -> Identification:
+    """Who is in the picture, of the people in the scope. Raises ImageError, rate_limited."""
+    active, probes = engine.look(image, most=1 if request.largest_only else None)
+    request.budget.take(len(probes))
     started = time.perf_counter()
-    with stage("search"), statements():
-        gallery = Gallery.visible_to(scope, active)
+    with stage("search"), searching():
+        gallery = Gallery.visible_to(request.scope, active)
         if not gallery.searched:
             serving.require(active)
-        threshold = cut(active, options, gallery.searched)
-        nearest = partial(
-            plans.nearest,
-            gallery,
-            least=threshold.cosine,
-            limit=options.max_candidates,
-            by_user=options.match_on == "user",
+        threshold = active.scores.cut(
+            request.min_confidence, request.max_false_positive_rate, gallery.searched
         )
-        faces = [IdentifiedFace(probe, nearest(active.template(probe))) for probe in probes]
-        users = User.objects.in_bulk({c.user_id for face in faces for c in face.candidates})
-    return Identification(
-        active,
-        scope,
-        faces,
-        users,
-        gallery.searched,
-        threshold,
-        time.perf_counter() - started,
-        is_coarse=_is_for_user(scope),
-        faces_found=faces_found,
-    )
+        found = []
+        for probe in probes:
+            nearest = plans.nearest(
+                gallery,
+                active.template(probe),
+                least=threshold.cosine,
+                limit=request.max_candidates,
+                by_user=request.match_on == "user",
+            )
+            found.append((probe, nearest))
+        users = User.objects.in_bulk({each.user_id for _, nearest in found for each in nearest})
+        faces = [IdentifiedFace(probe, _people(nearest, users)) for probe, nearest in found]
+    seconds = time.perf_counter() - started
+    outcome = "found" if users else "not_found" if probes else "no_face"
+    daily_counts.note(CountedKind.SEARCH, outcome)
+    searched = gallery.searched
+    return Identification(active, request, faces, probes.found, searched, threshold, seconds)
 
 
-def is_tagging(metadata: Mapping[str, Any]) -> bool:
-    """Whether the purpose is tagging, so that the faces' `taggable` counts."""
-    return metadata.get("source") == "auto_tagging" or metadata.get("context") == "post_upload"
-
-
-def note_if_everyone(actor: str, scope: Scope) -> None:
-    """A request or a batch that searches everyone is in the audit log once, also if it fails."""
-    if scope.everyone:
-        audit.note(actor, "identify.everyone", viewer_id=scope.viewer)
-
-
-def _is_for_user(scope: Scope) -> bool:
-    """Whether an end user sees the answer, who must not learn other people's templates."""
-    return scope.viewer is not None and not scope.everyone
-
-
-def _found(faces: list[IdentifiedFace]) -> str:
-    """What a search counts as."""
-    if not faces:
-        return "no_face"
-    return "found" if any(face.candidates for face in faces) else "not_found"
-
-
-def cut(active: Engine, options: SearchOptions, searched: int) -> Threshold:
-    """The stricter of the two cuts: confidence of the match, and false positives of the search.
-
-    A search of n templates lets a stranger match in about n x FMR of all cases.
-    """
-    by_confidence = Threshold(
-        "min_confidence", active.scores.cosine_of_confidence(options.min_confidence)
-    )
-    if options.max_false_positive_rate is None or not searched:
-        return by_confidence
-    fmr = min(1.0, options.max_false_positive_rate / searched)
-    by_rate = Threshold("max_false_positive_rate", active.scores.cosine_of_fmr(fmr))
-    return max(by_confidence, by_rate, key=lambda threshold: threshold.cosine)
+def _people(found: list[Candidate], users: Mapping[UUID, User]) -> list[IdentifiedPerson]:
+    """A user who was erased between the two queries is gone."""
+    return [IdentifiedPerson(*each, users[each.user_id]) for each in found if each.user_id in users]

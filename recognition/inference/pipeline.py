@@ -72,18 +72,6 @@ class DetectedFace:
             raise ValueError("the embedding is not a unit vector")
 
     @property
-    def template(self) -> Floats:
-        """(512,) the embedding as it is stored: padded with zeros, which does not change cosines.
-
-        Raises ValueError when the face was not embedded.
-        """
-        if self.embedding is None:
-            raise ValueError("the face has no embedding")
-        vector = np.zeros(TEMPLATE_DIMENSIONS, np.float32)
-        vector[: len(self.embedding)] = self.embedding
-        return vector
-
-    @property
     def centre(self) -> Floats:
         middle: Floats = (self.box[:2] + self.box[2:]) / 2
         return middle

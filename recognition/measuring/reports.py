@@ -28,8 +28,7 @@ from recognition.measuring.pairs import (
     false_non_match_rate,
     similar_strangers,
 )
-from recognition.packs.scores import ScoreScale
-from recognition.packs.thresholds import LEVELS, level_confidence
+from recognition.packs.scores import LEVELS, ScoreScale, level_confidence
 
 _FMRS = {"1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4, "1e-5": 1e-5}
 Json = dict[str, object]

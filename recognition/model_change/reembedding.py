@@ -21,7 +21,7 @@ from recognition.models import Face, FaceCrop, Template, User, locks
 from recognition.packs import engine, protection
 from recognition.packs.engine import Engine
 from recognition.privacy import sealing
-from recognition.processes.spawned import start
+from recognition.processes import orphans
 
 # Faces in one transaction: few enough that deleting one of them never waits long.
 BATCH = 16
@@ -64,7 +64,7 @@ def reembed(target: TemplateTarget, *, workers: int) -> Iterator[list[Conversion
         yield from (convert(batch, target) for batch in batches)
         return
     # Spawned, since onnxruntime's threads and the database connection do not survive a fork.
-    with ProcessPoolExecutor(workers, get_context("spawn"), start) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), orphans.set_up) as pool:
         try:
             yield from pool.map(convert, batches, repeat(target))
         finally:

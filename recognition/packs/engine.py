@@ -37,8 +37,8 @@ from recognition.models import ActiveModel
 from recognition.packs import protection
 from recognition.packs.scores import ScoreScale
 from recognition.packs.sketches import SketchGeometry
-from recognition.processes.capacity import slot, stage
 from recognition.processes.current_request import current as current_request
+from recognition.processes.slots import slot, stage
 
 # The threads may miss each other once.
 _WARM_UPS = 2
@@ -57,7 +57,7 @@ class Engine:
     scores: ScoreScale
     template_key: str = protection.NO_KEY
 
-    @property
+    @cached_property
     def pack(self) -> ModelPack:
         return self.pipeline.pack
 
@@ -65,14 +65,15 @@ class Engine:
     def template_version(self) -> str:
         return version_of(self.pack, self.template_key)
 
-    def look_at(self, image: bytes) -> FacesOfPicture:
-        """The faces of an encoded picture, main one first. Raises ImageError."""
-        return self.detect(self.decode(image))
-
-    @stage("detect")
-    def detect(self, image: Image) -> FacesOfPicture:
-        """The faces of a decoded picture, main one first."""
-        return self.pipeline.detect(image, most=settings.FACESVC_MAX_FACES_PER_IMAGE)
+    def see(self, image: bytes) -> tuple[Image, FacesOfPicture]:
+        """The decoded picture, and its faces, main one first. Raises ImageError."""
+        current_request.get().model_version = self.pack.model_version
+        with stage("decode"):
+            picture = decode(
+                image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=settings.MAX_IMAGE_PIXELS
+            )
+        with stage("detect"):
+            return picture, self.pipeline.detect(picture, most=settings.FACESVC_MAX_FACES_PER_IMAGE)
 
     @stage("describe")
     def describe(self, image: Image, faces: Sequence[DetectedFace]) -> list[DetectedFace]:
@@ -85,20 +86,27 @@ class Engine:
         (described,) = self.pipeline.describe(image, [face], attributes=False)
         return described.liveness
 
-    @stage("decode")
-    def decode(self, image: bytes) -> Image:
-        return decode(
-            image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=settings.MAX_IMAGE_PIXELS
-        )
-
     @stage("embed")
     def embed(self, faces: Sequence[DetectedFace]) -> list[DetectedFace]:
         return self.pipeline.embed(list(faces))
 
+    def complete(self, image: Image, face: DetectedFace) -> DetectedFace:
+        """A face of a picture with all that is stored of it."""
+        with stage("describe"):
+            described = self.pipeline.describe(image, [face])
+        with stage("embed"):
+            (embedded,) = self.pipeline.embed(described)
+        return embedded
+
     def template(self, face: DetectedFace) -> Floats:
         """(512,) the embedding of a face as it is stored and searched."""
-        protected: Floats = protection.protect(face.template[None], self.template_key)[0]
-        return protected
+        if face.embedding is None:
+            raise ValueError("the face has no embedding")
+        padded = np.zeros(TEMPLATE_DIMENSIONS, np.float32)  # which does not change cosines
+        padded[: len(face.embedding)] = face.embedding
+        if self.template_key == protection.NO_KEY:
+            return padded
+        return protection.protect(padded, self.template_key)
 
     @cached_property
     def sketches(self) -> SketchGeometry:
@@ -149,14 +157,25 @@ class Engine:
 
 @contextmanager
 def at_work() -> Iterator[Engine]:
-    """The active engine, with a slot to compute in to the end of the block.
+    """The active engine, with a slot to compute in until the end of the block.
 
     Nothing inside may wait for anybody else, or take a slot. Raises OverloadedError, PackError.
     """
     with slot():
+        yield current()
+
+
+def look(image: bytes, *, most: int | None = None) -> tuple[Engine, FacesOfPicture]:
+    """The active engine, and the faces of a picture that it has embedded, main one first.
+
+    It embeds the first `most`, if there are more. Raises ImageError, OverloadedError, PackError.
+    """
+    with slot():
         active = current()
-        current_request.get().model_version = active.pack.model_version
-        yield active
+        _, found = active.see(image)
+        with stage("embed"):
+            found[:] = active.pipeline.embed(found[:most])
+    return active, found
 
 
 def current() -> Engine:

@@ -45,7 +45,7 @@ def require(key_id: str) -> None:
 
 
 def protect(vectors: Floats, key_id: str) -> Floats:
-    """Turns (N, 512) plain vectors into what is stored under a key."""
+    """Turns plain vectors, (512,) or (N, 512), into what is stored under a key."""
     if key_id == NO_KEY:
         return vectors
     rotated: Floats = (vectors @ _rotation(key_id).T).astype(np.float32)

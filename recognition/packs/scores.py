@@ -8,6 +8,9 @@ scale for people, the same for every pack: 0.80 at 1e-3 and 0.05 more for each p
 import math
 from bisect import bisect_right
 from statistics import NormalDist
+from typing import NamedTuple
+
+from django.conf import settings
 
 from recognition.inference.pack.declaration import Calibration
 
@@ -17,6 +20,29 @@ _ANCHOR_DECADES, _ANCHOR, _STEP = 3.0, 0.80, 0.05
 _LAST_DECADES, _LAST = 6.0, 0.95
 # False match rates that are well measured, and far enough apart to estimate the deviation.
 _COMMON, _RARE = 0.3, 0.01
+
+
+# Confidence that a match needs at each level; at `standard` a setting says it.
+BASIC, STRICT = 0.80, 0.95
+LEVELS = ("basic", "standard", "strict")
+# Steps from 0 to 1 in which scores are shown: to end users, whose tokens may be in other hands, and
+# to services.
+COARSE, FINE = 100, 10_000
+
+
+def level_confidence(level: str) -> float:
+    standard: float = settings.VERIFICATION_THRESHOLD
+    return {"basic": BASIC, "standard": standard, "strict": STRICT}[level]
+
+
+class Threshold(NamedTuple):
+    """The cosine from which on a search finds somebody, and the one of two cuts that it is."""
+
+    used: str
+    cosine: float
+    is_extrapolated: bool  # its false match rate is beyond what the calibration could measure
+    similarity_score: float
+    confidence_score: float
 
 
 class ScoreScale:
@@ -63,11 +89,45 @@ class ScoreScale:
         """Whether the FMR at this cosine is below what the calibration could measure."""
         return cosine > self._measured_until
 
+    def cut(self, min_confidence: float, max_fpr: float | None, searched: int) -> Threshold:
+        """The stricter of two cuts: confidence of the match, and false positives of the search.
+
+        A search of n templates lets a stranger match in about n x FMR of all cases. None: no cut.
+        """
+        used, cosine = "min_confidence", self.cosine_of_confidence(min_confidence)
+        if max_fpr is not None and searched:
+            by_rate = self.cosine_of_fmr(min(1.0, max_fpr / searched))
+            if by_rate > cosine:
+                used, cosine = "max_false_positive_rate", by_rate
+        return Threshold(used, cosine, self.is_extrapolated(cosine), **ShownScores(self).of(cosine))
+
     def _decades_at(self, cosine: float) -> float:
         return max(0.0, _interpolate(cosine, self._cosines, self._decades))
 
     def _cosine_at(self, decades: float) -> float:
         return _interpolate(decades, self._decades, self._cosines)
+
+
+class ShownScores(NamedTuple):
+    """How answers show scores."""
+
+    scale: ScoreScale
+    steps: int = FINE
+
+    def of(self, cosine: float | None) -> dict[str, float]:
+        """Both scores of a cosine; 0 if there was nothing to compare."""
+        similarity = 0.0 if cosine is None else self.scale.similarity(cosine)
+        confidence = 0.0 if cosine is None else self.scale.confidence(cosine)
+        return {
+            "similarity_score": _rounded(similarity, self.steps),
+            "confidence_score": _rounded(confidence, self.steps),
+        }
+
+
+def _rounded(score: float, steps: int) -> float:
+    """Rounded down: what is below a threshold must not be shown as if it met it."""
+    # The addition keeps what is a round number but for the last bit.
+    return math.floor(score * steps + 1e-6) / steps
 
 
 def _interpolate(x: float, xs: list[float], ys: list[float]) -> float:

@@ -36,14 +36,10 @@ class CurrentRequest:
     status: int = 0  # of the answer
     limit: WaitLimit = WaitLimit()
     model_version: str = ""  # of the pack that computed
-    spent: dict[str, float] = field(default_factory=dict)  # seconds of each stage
+    spent: dict[str, float] = field(default_factory=dict)  # milliseconds, such as `detect_ms`
     # Held until the request ends, see recognition.processes.capacity.
     body_bytes: int = 0
     place: int | None = None
-
-    def milliseconds(self) -> dict[str, float]:
-        """The stages as fields of a line of the log: `detect_ms` and so on."""
-        return {f"{name}_ms": round(seconds * 1000, 1) for name, seconds in self.spent.items()}
 
 
 # What threads without a request note in the default is read by nobody.

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+import django
+
 _SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 # Loaded here: nothing may be loaded between fork and exec.
@@ -41,6 +43,17 @@ def _signal_at_end_of(parent: int, signum: int) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signum)
     if os.getppid() != parent:  # it died between fork and prctl
         os.kill(os.getpid(), signum)
+
+
+def set_up() -> None:
+    """The initializer of a pool of spawned processes for work that needs Django.
+
+    This module imports nothing that does. A process loads it first, and has Django when it
+    unpickles its first task.
+    """
+    end_with_parent()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facesvc.settings")
+    django.setup()
 
 
 def end_with_parent() -> None:

@@ -1,19 +1,56 @@
-"""Slots to compute in: so many at once, and callers get them one after the other."""
+"""Slots to compute in, and how long computing and the other stages of a request take.
 
+What decodes a picture or runs a network does so in a slot. Callers get slots one after the other,
+so that nobody waits for all requests of somebody else. When too many requests wait, or one waited
+for too long, it is refused at once: a rush costs the callers a second try and never the service its
+memory or its threads.
+"""
+
+import time
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from math import inf
 from threading import Event, Lock
 
-from prometheus_client import Counter, Gauge
+from django.conf import settings
+from prometheus_client import Counter, Gauge, Histogram
 
 from recognition.errors import ServiceError
-from recognition.processes.current_request import WaitLimit
+from recognition.processes import user_requests
+from recognition.processes.current_request import WaitLimit, current
 
 _COMPUTING = Gauge(
     "facesvc_inference_computing", "Slots that are taken.", multiprocess_mode="livesum"
 )
 _WAITING = Gauge("facesvc_inference_waiting", "Who waits for a slot.", multiprocess_mode="livesum")
 REFUSED = Counter("facesvc_inference_refused", "Requests refused for want of room.", ["reason"])
+_SECONDS = Histogram(
+    "facesvc_stage_seconds",
+    "Time that a stage of a request, or of a picture of a batch, took.",
+    ["stage"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+# Set where traces are wanted: what goes around each stage.
+around: Callable[[str], AbstractContextManager[object]] = nullcontext
+# How often a request looks whether another one of its user still computes.
+LOOK_SECONDS = 0.01
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Counts the time inside as the stage of the current request, even if it fails."""
+    started = time.perf_counter()
+    try:
+        with around(name):
+            yield
+    finally:
+        seconds = time.perf_counter() - started
+        _SECONDS.labels(name).observe(seconds)
+        spent = current.get().spent
+        spent[f"{name}_ms"] = spent.get(f"{name}_ms", 0.0) + seconds * 1000
 
 
 class OverloadedError(ServiceError):
@@ -128,3 +165,58 @@ class InferenceSlots:
         _WAITING.dec()
         last.is_displaced = True
         last.called.set()
+
+
+# Two threads that come first would make them twice.
+_slots_lock = Lock()
+
+
+@lru_cache(maxsize=1)
+def _slots(at_once: int, places: int) -> InferenceSlots:
+    return InferenceSlots(at_once, places)
+
+
+@contextmanager
+def slot() -> Iterator[None]:
+    """A slot from here to the end of the block. Raises OverloadedError.
+
+    Nothing inside may wait for anybody else, such as a service that checks the picture, or for
+    another slot.
+    """
+    with _slots_lock:
+        slots = _slots(settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING)
+    limit = current.get().limit
+    with ExitStack() as held:
+        with stage("wait"):
+            if limit.is_alone:
+                place = _computing_place(limit)
+                held.callback(user_requests.in_progress.end, place)
+            slots.take(limit)
+        held.callback(slots.give_back)
+        yield
+
+
+def _computing_place(limit: WaitLimit) -> int:
+    """Waits until no other request of the user computes, in any process of this web server, so that
+    the other cores are left to everybody else. Raises OverloadedError.
+    """
+    end = inf if limit.seconds is None else time.monotonic() + limit.seconds
+    while (place := user_requests.in_progress.begin_computing(limit.subject)) is None:
+        if time.monotonic() > end:
+            raise OverloadedError("waited")
+        time.sleep(LOOK_SECONDS)
+    return place
+
+
+@contextmanager
+def waiting(seconds: float) -> Iterator[None]:
+    """A block in which the current request, which has begun to compute, waits so long for a slot
+    and needs no place to do so.
+    """
+    request = current.get()
+    before = request.limit
+    request.limit = replace(before, seconds=seconds, takes_place=False)
+    try:
+        yield
+    finally:
+        request.limit = before

@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from recognition import daily_counts
-from recognition.gallery import unlike_faces
+from recognition.gallery import comparing
 from recognition.models import Attempt, CountedKind, Face, Session, locks
 from recognition.models.locks import One
 from recognition.verification import lockout, recent_probes, risk
@@ -94,7 +94,7 @@ def _history(comparison: UserComparison, source: Source) -> risk.History:
         is_replayed=is_used or recent_probes.is_known(comparison, user_id),
         is_new_device=is_new_device,
         users_failed=users_failed,
-        is_unlike_face=bool(is_match and unlike_faces.is_noted(user_id, is_match.face_id)),
+        is_unlike_face=bool(is_match and comparing.is_noted_unlike(user_id, is_match.face_id)),
     )
 
 

@@ -10,8 +10,9 @@ from django.utils.crypto import salted_hmac
 
 from recognition.gallery.comparing import Compared
 from recognition.inference.arrays import Floats, Image
-from recognition.packs import engine, thresholds
+from recognition.packs import engine
 from recognition.packs.engine import Engine
+from recognition.packs.scores import level_confidence
 from recognition.verification.evidence import providers
 from recognition.verification.evidence.providers import Outcome
 
@@ -41,8 +42,7 @@ def look(
     """The probe of a picture for a user; its checks run beside the embedding. Raises ImageError."""
     picture_hash = _keyed(hashlib.sha256(image).digest())
     with engine.at_work() as active:
-        picture = active.decode(image)
-        faces = active.detect(picture)
+        picture, faces = active.see(image)
         if not faces:
             return Probe(active, picture_hash)
         pixels_hash = _hash_of_pixels(picture)
@@ -104,7 +104,7 @@ def compared(
     is_of_one_face: bool = False,
 ) -> UserComparison:
     cosine, confidence = None, 0.0
-    threshold = thresholds.level_confidence(level)
+    threshold = level_confidence(level)
     result = "no_face_detected" if probe.template is None else "no_registered_faces"
     if nearest:
         cosine = nearest.mean_cosine if match_on == "user" else nearest.face_cosine

@@ -6,7 +6,7 @@ from recognition.errors import ServiceError
 from recognition.inference.pipeline import DetectedFace
 from recognition.packs import engine
 from recognition.packs.engine import Engine
-from recognition.packs.thresholds import level_confidence
+from recognition.packs.scores import level_confidence
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ def compare(*, image_a: bytes, image_b: bytes, level: str) -> Comparison:
     faces = []
     with engine.at_work() as active:
         for name, image in (("image_a", image_a), ("image_b", image_b)):
-            found = active.look_at(image)
+            _, found = active.see(image)
             if not found:
                 raise ServiceError("no_face", f"No face was found in {name}.", {"image": name})
             faces.append(found[0])
         face_a, face_b = active.embed(faces)
-    cosine = float(face_a.template @ face_b.template)
+    cosine = float(active.template(face_a) @ active.template(face_b))
     matches = active.scores.confidence(cosine) >= level_confidence(level)
     return Comparison(active, face_a, face_b, cosine, matches, level)

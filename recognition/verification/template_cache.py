@@ -24,7 +24,7 @@ from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import TEMPLATE_DIMENSIONS
 from recognition.models import Template
 from recognition.packs.engine import Engine
-from recognition.processes.capacity import stage
+from recognition.processes.slots import stage
 
 
 class SweptCache(LocMemCache):

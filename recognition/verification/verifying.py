@@ -23,7 +23,7 @@ from recognition.models import CountedKind, Face, Session, locks
 from recognition.models.sessions import Purpose, State
 from recognition.packs import serving
 from recognition.packs.engine import Engine
-from recognition.packs.thresholds import LEVELS
+from recognition.packs.scores import LEVELS
 from recognition.verification import judging, lockout, matching, sessions
 from recognition.verification.judging import Verdict
 from recognition.verification.lockout import Source

@@ -18,7 +18,7 @@ from batch.jobs import at_once, work
 from batch.models import Item
 from facesvc.http.middleware import AdmissionMiddleware
 from recognition.models import RateWindow
-from recognition.processes import capacity
+from recognition.processes import capacity, slots
 from recognition.processes.current_request import WaitLimit
 from recognition.processes.slots import InferenceSlots
 from recognition.processes.user_requests import in_progress
@@ -54,11 +54,11 @@ def gallery(fake: FakePipeline, settings: Settings) -> None:
 @pytest.fixture
 def rush() -> Iterator[InferenceSlots]:
     """Somebody else has the only slot."""
-    slots = capacity._slots(1, 0)
-    slots.take(WaitLimit())
-    yield slots
-    if not slots._free:
-        slots.give_back()
+    only = slots._slots(1, 0)
+    only.take(WaitLimit())
+    yield only
+    if not only._free:
+        only.give_back()
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,8 @@ from batch.jobs.jobs import NewItem
 from batch.models import Item, Job, Kind, Picture, WebhookDelivery
 from facesvc.postgres import database
 from recognition.access import Caller
-from recognition.enrolment import enrolling
 from recognition.models import Face, User
-from tests.support.builders import OWNER, SEARCH
+from tests.support.builders import OWNER, SEARCH, enrol_face
 from tests.support.patience import PATIENCE
 from tests.support.photos import jpeg, tom_hanks
 from tests.support.servers.receiver import Receiver, receiving
@@ -197,7 +196,7 @@ def wait_for(
 
 
 def test_every_picture_once_whoever_is_killed(receiver: Receiver) -> None:
-    enrolling.enrol(actor="test", user_id=OWNER, image=jpeg(tom_hanks()), check_quality=False)
+    enrol_face(OWNER, jpeg(tom_hanks()), check_quality=False)
     expected = quiet_results()
     submitted = [
         jobs.submit(

@@ -9,11 +9,10 @@ from django.contrib.auth.models import User as Account
 from django.test import override_settings
 from pytest_django import Settings
 
-from recognition.enrolment import enrolling
 from recognition.inference.arrays import Image
 from recognition.models import Group, Membership, User
 from tests.browser.driving import DESKTOP, PHONE, Browser
-from tests.support.builders import befriend
+from tests.support.builders import befriend, enrol_face
 from tests.support.photos import astronaut, jpeg, resized, six_people, tom_hanks
 
 PASSWORD = "correct horse battery staple"
@@ -46,7 +45,7 @@ def enrol(user_id: UUID, image: Image, *, keeps_picture: bool = True, **options:
     """The id of the face. Screenshots show kept pictures: only of photos that anybody may publish,
     which are those of NASA."""
     with override_settings(STORE_FACE_CROPS=keeps_picture):
-        found = enrolling.enrol(actor="service:app", user_id=user_id, image=jpeg(image), **options)  # type: ignore[arg-type]
+        found = enrol_face(user_id, jpeg(image), **options)  # type: ignore[arg-type]
     return found.face_id
 
 

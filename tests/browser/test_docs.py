@@ -8,9 +8,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from facesvc.openapi import examples
-from recognition.enrolment import enrolling
 from tests.browser.driving import PHONE, Browser
-from tests.support.builders import service_token
+from tests.support.builders import enrol_face, service_token
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 GET_USER = "[id$=-get_user]"
@@ -74,7 +73,7 @@ def test_a_refusal_is_a_documented_answer(browser: Browser) -> None:
 def test_a_form_needs_no_more_than_files(browser: Browser, tmp_path: Path, verb: str) -> None:
     """A field that is left empty is not sent."""
     user_id = UUID(str(examples.BODIES["verify"]["user_id"]))
-    enrolling.enrol(actor="test", user_id=user_id, image=examples.PICTURE)
+    enrol_face(user_id, examples.PICTURE)
     browser.open("/api/docs")
     authorize(browser)
     css = f"#operations-recognition-{verb}"

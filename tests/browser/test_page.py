@@ -13,7 +13,6 @@ from selenium.webdriver.common.keys import Keys
 
 from recognition.access import SCOPES
 from recognition.api import tokens
-from recognition.enrolment import enrolling
 from recognition.models import AuditEvent, Face, Session, User
 from tests.browser.conftest import Open
 from tests.browser.driving import (
@@ -25,7 +24,7 @@ from tests.browser.driving import (
     moving,
     video,
 )
-from tests.support.builders import FRIEND, OWNER, STRANGER, service_token, user_token
+from tests.support.builders import FRIEND, OWNER, STRANGER, enrol_face, service_token, user_token
 from tests.support.photos import astronaut, coffee, encode, jpeg, resized, six_people, tom_hanks
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -63,7 +62,7 @@ def photo(tmp_path: Path, name: str, image: bytes) -> str:
 
 def enrolled(user_id: UUID = OWNER, name: str = NAME, image: bytes = b"") -> User:
     image = image or encode(astronaut())
-    enrolling.enrol(actor="test", user_id=user_id, image=image)
+    enrol_face(user_id, image)
     User.objects.filter(pk=user_id).update(display_name=name, privacy_level="public")
     return User.objects.get(pk=user_id)
 
@@ -519,7 +518,7 @@ def test_every_tab_can_be_used_by_all(
 ) -> None:
     """axe-core finds nothing serious, also with results on the page, and nothing is cut off."""
     enrolled()
-    enrolling.enrol(actor="test", user_id=FRIEND, image=jpeg(six_people()), face_index=0)
+    enrol_face(FRIEND, jpeg(six_people()), face_index=0)
     User.objects.filter(pk=FRIEND).update(display_name="Guest", privacy_level="public")
     browser = open_browser(collins, size=size)
     browser.theme(theme)

@@ -30,10 +30,11 @@ import json, sys
 from pathlib import Path
 from uuid import UUID
 from recognition.enrolment import enrolling
+from recognition.enrolment.enrolling import EnrolmentRequest
 from recognition.models import User
 for user_id, path in json.load(sys.stdin).items():
     User.objects.get_or_create(pk=user_id, defaults={"privacy_level": "public"})
-    enrolling.enrol(actor="test", user_id=UUID(user_id), image=Path(path).read_bytes())
+    enrolling.enrol(Path(path).read_bytes(), EnrolmentRequest("test", UUID(user_id)))
 """
 # Who is found with each picture, and how many kept pictures can be opened.
 LOOK = """
@@ -44,14 +45,12 @@ from recognition.privacy import sealing
 from recognition.gallery.scope import Scope
 from recognition.models import FaceCrop
 scope = Scope(viewer=None, groups=frozenset({"public"}), everyone=False, tagging=False)
-options = identifying.SearchOptions(
-    max_candidates=5, match_on="face", min_confidence=0.8, max_false_positive_rate=None
+request = identifying.IdentificationRequest(
+    scope, 0.8, max_candidates=5, max_false_positive_rate=None, largest_only=True
 )
 found = []
 for path in json.load(sys.stdin):
-    seen = identifying.identify(
-        scope=scope, image=Path(path).read_bytes(), options=options, largest_only=True
-    )
+    seen = identifying.identify(Path(path).read_bytes(), request)
     found.append([str(candidate.user_id) for face in seen.faces for candidate in face.candidates])
 readable = sum(sealing.can_open(bytes(crop.sealed)) for crop in FaceCrop.objects.all())
 print(json.dumps({"found": found, "readable": readable, "kept": FaceCrop.objects.count()}))

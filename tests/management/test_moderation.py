@@ -46,6 +46,7 @@ from tests.support.builders import (
     Person,
     befriend,
     data_of,
+    enrol_face,
     make_face,
     make_group,
     make_user,
@@ -501,7 +502,7 @@ def test_an_enrolment_that_waits_for_the_merge(fake: FakePipeline, monkeypatch: 
 
     monkeypatch.setattr(enrolling, "_look", merge_first)
     with pytest.raises(ServiceError) as raised:
-        enrolling.enrol(actor="service:app", user_id=OWNER, image=PICTURE)
+        enrol_face(OWNER, PICTURE)
     assert raised.value.code == "user_merged"
     assert people.not_found(OWNER).code == "user_merged"
     assert not Face.objects.exists()

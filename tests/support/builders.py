@@ -13,6 +13,8 @@ from django.test import Client
 
 from recognition.access import SCOPES
 from recognition.api import tokens
+from recognition.enrolment import enrolling
+from recognition.enrolment.enrolling import EnrolmentRequest
 from recognition.gallery import indexes
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.pack.declaration import ModelPack
@@ -162,6 +164,11 @@ def make_templates(rows: Sequence[tuple[User, Floats, str]], **fields: Any) -> l
     Face.objects.bulk_create(faces)
     Template.objects.bulk_create(templates)
     return faces
+
+
+def enrol_face(user_id: UUID, image: bytes, **options: Any) -> Face:
+    """As a command does it."""
+    return enrolling.enrol(image, EnrolmentRequest("test", user_id, **options))
 
 
 def befriend(user: User, *others: User) -> None:

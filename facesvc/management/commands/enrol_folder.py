@@ -12,6 +12,7 @@ from tqdm import tqdm
 from facesvc.management.service_command import ServiceCommand
 from recognition import people
 from recognition.enrolment import enrolling
+from recognition.enrolment.enrolling import EnrolmentRequest
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
 from recognition.measuring.photos import Photo, find_photos
@@ -101,18 +102,14 @@ def _enrol(photo: Photo, privacy: str, metadata: dict[str, Any], face_index: int
             User.objects.get_or_create(
                 pk=user_id, defaults={"display_name": photo.person, "privacy_level": privacy}
             )
-            face = enrolling.enrol(
-                actor="command:enrol_folder",
-                user_id=user_id,
-                image=data,
+            own = {"source": "enrol_folder", "file": photo.path.name, "file_sha256": digest}
+            request = EnrolmentRequest(
+                "command:enrol_folder",
+                user_id,
                 face_index=face_index,
-                metadata={
-                    **metadata,
-                    "source": "enrol_folder",
-                    "file": photo.path.name,
-                    "file_sha256": digest,
-                },
+                metadata={**metadata, **own},
             )
+            face = enrolling.enrol(data, request)
     except ServiceError as error:
         if error.code == "duplicate_face":
             return f"already enrolled: {error.details['face_id']}"

@@ -6,8 +6,10 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from facesvc.management.service_command import ServiceCommand
+from recognition import audit
 from recognition.gallery.scope import Scope
 from recognition.identification import identifying
+from recognition.identification.identifying import IdentificationRequest
 from recognition.inference.images import ImageError
 
 
@@ -18,14 +20,11 @@ class Command(ServiceCommand):
         parser.add_argument("file", type=Path)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        image, scope = options["file"].read_bytes(), Scope(viewer=None, everyone=True)
-        identifying.note_if_everyone("command:identify_photo", scope)
+        everybody = Scope(viewer=None, everyone=True)
+        audit.note("command:identify_photo", identifying.EVERYONE)
+        request = IdentificationRequest(everybody, settings.FACE_MATCH_THRESHOLD, max_candidates=1)
         try:
-            result = identifying.identify(
-                scope=scope,
-                image=image,
-                options=identifying.SearchOptions(settings.FACE_MATCH_THRESHOLD, max_candidates=1),
-            )
+            result = identifying.identify(options["file"].read_bytes(), request)
         except ImageError as error:
             raise CommandError(f"{options['file']}: {error}") from error
         scores = result.by.scores
@@ -37,7 +36,6 @@ class Command(ServiceCommand):
                 continue
             best = identified.candidates[0]
             confidence = scores.confidence(best.cosine)
-            name = result.users[best.user_id]
-            self.stdout.write(f"{where}: {name}, {best.face_id}, confidence {confidence:.3f}")
+            self.stdout.write(f"{where}: {best.user}, {best.face_id}, confidence {confidence:.3f}")
         count = len(result.faces)
         self.stdout.write(f"{count} face{'' if count == 1 else 's'} found.")

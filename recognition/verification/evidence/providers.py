@@ -22,7 +22,7 @@ from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
 from recognition.outbound.exchange import ExchangeError, fetch
 from recognition.packs.engine import Engine
-from recognition.processes.capacity import stage
+from recognition.processes.slots import stage
 from recognition.verification.evidence.check_pictures import encode, picture_of
 from recognition.verification.evidence.service_health import ServiceHealth
 

@@ -164,8 +164,8 @@ gunicorn_conf.on_starting(None)
 folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]
 for _ in range(2):
     if not (pid := os.fork()):
-        from recognition.processes import capacity, slots
-        with capacity.stage("detect"):
+        from recognition.processes import slots
+        with slots.stage("detect"):
             pass
         slots._WAITING.inc()
         os._exit(0)

@@ -15,7 +15,6 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from recognition.enrolment import enrolling
 from recognition.identification import face_budget
 from recognition.models import AuditEvent, RateWindow
 from recognition.packs import engine, serving
@@ -31,6 +30,7 @@ from tests.support.builders import (
     FakePipeline,
     Person,
     data_of,
+    enrol_face,
     face_of,
     make_face,
     make_user,
@@ -85,13 +85,7 @@ def test_six_real_people_in_one_photo(service: Person, scale: float) -> None:
     people = [UUID(int=number) for number in range(6)]
     for index, user_id in enumerate(people):
         make_user(user_id, "public")
-        enrolling.enrol(
-            actor="test",
-            user_id=user_id,
-            image=encode(six_people()),
-            face_index=index,
-            check_quality=False,
-        )
+        enrol_face(user_id, encode(six_people()), face_index=index, check_quality=False)
     again = jpeg(resized(six_people(), scale), 80)
     answer = identify(service, image=base64.b64encode(again).decode())
     assert sorted(found(face)[0] for face in answer["faces"]) == [str(one) for one in people]
@@ -104,13 +98,7 @@ def test_a_real_stranger_is_not_found(service: Person) -> None:
     for index in range(6):
         user_id = UUID(int=index)
         make_user(user_id, "public")
-        enrolling.enrol(
-            actor="test",
-            user_id=user_id,
-            image=encode(six_people()),
-            face_index=index,
-            check_quality=False,
-        )
+        enrol_face(user_id, encode(six_people()), face_index=index, check_quality=False)
     answer = identify(service, image=base64.b64encode(encode(astronaut())).decode())
     assert answer["identification_result"] == "not_found"
 
@@ -120,7 +108,7 @@ def test_two_people_by_name(service: Person) -> None:
     for name, user_id in (("obama", OWNER), ("biden", FRIEND)):
         make_user(user_id, "public", display_name=name)
         photo = (SHARED / "photos" / f"{name}.jpg").read_bytes()
-        enrolling.enrol(actor="test", user_id=user_id, image=photo)
+        enrol_face(user_id, photo)
     photo = base64.b64encode((SHARED / "photos" / "two_people.jpg").read_bytes()).decode()
     answer = identify(service, image=photo)
     names = {face["candidates"][0]["user_info"]["display_name"] for face in answer["faces"]}

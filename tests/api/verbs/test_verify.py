@@ -8,7 +8,6 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from recognition.enrolment import enrolling
 from recognition.gallery import comparing
 from recognition.models import Attempt
 from recognition.packs import engine, serving
@@ -21,6 +20,7 @@ from tests.support.builders import (
     Person,
     data_of,
     details_of,
+    enrol_face,
     face_of,
     make_face,
     make_user,
@@ -95,7 +95,7 @@ def test_the_mean_leaves_out_suspended_faces(owner: Person, fake: FakePipeline) 
 
 def test_real_photos(service: Person, settings: Settings) -> None:
     settings.FACESVC_STRICT_CHECKS = []
-    enrolling.enrol(actor="test", user_id=OWNER, image=encode(astronaut()))
+    enrol_face(OWNER, encode(astronaut()))
     smaller = base64.b64encode(jpeg(resized(astronaut(), 0.8))).decode()
     assert verify(service, image=smaller, verification_level="strict")["is_match"]
     other = base64.b64encode(encode(resized(tom_hanks(), 3))).decode()
@@ -108,7 +108,7 @@ def test_two_photos_of_one_man_and_one_of_another(service: Person) -> None:
     def photo(name: str) -> bytes:
         return (SHARED / "photos" / name).read_bytes()
 
-    enrolling.enrol(actor="test", user_id=OWNER, image=photo("obama.jpg"))
+    enrol_face(OWNER, photo("obama.jpg"))
     same = base64.b64encode(photo("obama2.jpg")).decode()
     assert verify(service, image=same)["is_match"]
     other = base64.b64encode(photo("biden.jpg")).decode()

@@ -15,9 +15,10 @@ from pytest_django import Settings
 from recognition.access import SCOPES
 from recognition.api import tokens
 from recognition.enrolment import enrolling
+from recognition.enrolment.enrolling import EnrolmentRequest
 from recognition.inference.pack.declaration import load_pack
 from recognition.models import AuditEvent, Face, Template, User
-from tests.support.builders import OWNER, row_counts
+from tests.support.builders import OWNER, enrol_face, row_counts
 from tests.support.photos import (
     SHARED,
     astronaut,
@@ -158,10 +159,10 @@ class TestEnrolFolder:
     ) -> None:
         enrol = enrolling.enrol
 
-        def interrupted(**fields: Any) -> Face:
-            if "1.png" in str(fields["metadata"]):
+        def interrupted(image: bytes, request: EnrolmentRequest) -> Face:
+            if "1.png" in str(request.metadata):
                 raise KeyboardInterrupt
-            return enrol(**fields)
+            return enrol(image, request)
 
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             patched.setattr(enrolling, "enrol", interrupted)
@@ -235,7 +236,7 @@ class TestEnrolFolder:
 class TestIdentifyPhoto:
     def test_it_works(self, tmp_path: Path) -> None:
         User.objects.create(pk=OWNER, display_name="Eileen", privacy_level="private")
-        face = enrolling.enrol(actor="test", user_id=OWNER, image=encode(astronaut()))
+        face = enrol_face(OWNER, encode(astronaut()))
         photo = tmp_path / "photo.jpg"
         photo.write_bytes(jpeg(resized(astronaut(), 0.9)))
         first, second = run("identify_photo", photo).splitlines()

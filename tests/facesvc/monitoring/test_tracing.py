@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from facesvc.monitoring import tracing
-from recognition.processes import capacity
+from recognition.processes import slots
 from tests.support.builders import (
     OWNER,
     PICTURE_BASE64,
@@ -30,7 +30,7 @@ GRPC = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     monkeypatch.setattr(tracing, "_tracer", None)
     monkeypatch.setattr(tracing, "around", tracing.around)
-    monkeypatch.setattr(capacity, "around", capacity.around)
+    monkeypatch.setattr(slots, "around", slots.around)
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracing.use(provider)
@@ -54,7 +54,7 @@ def test_it_works(service: Person, fake: FakePipeline, spans: InMemorySpanExport
 
 
 def test_an_error_tells_nothing(spans: InMemorySpanExporter) -> None:
-    with pytest.raises(ValueError, match="a vector"), capacity.stage("search"):
+    with pytest.raises(ValueError, match="a vector"), slots.stage("search"):
         raise ValueError("a vector")
     (span,) = spans.get_finished_spans()
     assert "a vector" not in span.to_json()

@@ -10,17 +10,15 @@ from rest_framework import serializers as s
 from rest_framework.utils.encoders import JSONEncoder
 
 from recognition.api.rendering import (
-    COARSE,
     Always,
-    Confidence,
-    Extrapolated,
     Milliseconds,
     Rounded,
+    Score,
+    Scored,
     Serializer,
-    ShownScores,
-    Similarity,
     TextOrNull,
 )
+from recognition.packs.scores import COARSE, ShownScores
 from tests.support.builders import OWNER
 
 
@@ -67,24 +65,22 @@ def test_what_is_stored_as_json_stays_as_it_is() -> None:
     assert kept is stored
 
 
-class Scored(Serializer):
-    similarity_score = Similarity()
-    confidence_score = Confidence()
+class WithScores(Scored):
+    similarity_score = Score()
+    confidence_score = Score()
 
 
-SCALE: Any = SimpleNamespace(
-    similarity=lambda cosine: cosine, confidence=lambda cosine: 0.8, is_extrapolated=lambda _: True
-)
+SCALE: Any = SimpleNamespace(similarity=lambda cosine: cosine, confidence=lambda cosine: 0.8)
 
 
 @pytest.mark.parametrize(("cosine", "shown"), [(0.5699, 0.56), (0.57, 0.57), (1.0, 1.0)])
 def test_scores_are_rounded_down(cosine: float, shown: float) -> None:
-    scored = Scored.of(SimpleNamespace(cosine=cosine), ShownScores(SCALE, COARSE))
+    scored = WithScores.of(SimpleNamespace(cosine=cosine), ShownScores(SCALE, COARSE))
     assert scored == {"similarity_score": shown, "confidence_score": 0.8}
 
 
 def test_no_cosine_is_shown_as_0() -> None:
-    scored = Scored.of(SimpleNamespace(cosine=None), ShownScores(SCALE))
+    scored = WithScores.of(SimpleNamespace(cosine=None), ShownScores(SCALE))
     assert scored == {"similarity_score": 0.0, "confidence_score": 0.0}
 
 
@@ -94,22 +90,20 @@ class Others(Serializer):
     took = Milliseconds()
     share = Rounded(2, min_value=0, max_value=1)
     angle = Rounded(1)
-    rare = Extrapolated(source="angle")
 
 
 def test_values_that_are_converted() -> None:
     given = SimpleNamespace(text="", took=0.0126, share=1.04, angle=-3.14)
-    assert Others.of(given, ShownScores(SCALE)) == {
+    assert Others.of(given) == {
         "text": None,
         "status": "success",
         "took": 13,
         "share": 1.0,
         "angle": -3.1,
-        "rare": True,
     }
 
 
 def test_rounded_none_is_none() -> None:
     given = SimpleNamespace(text="a", took=0, share=None, angle=None)
-    shown = Others.of(given, ShownScores(SCALE))
+    shown = Others.of(given)
     assert (shown["text"], shown["share"], shown["angle"]) == ("a", None, None)

@@ -8,12 +8,12 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from recognition.gallery import comparing, plans, ranking
+from recognition.gallery import comparing, plans, statements
 from recognition.gallery.plans import PLANS, Plan
-from recognition.gallery.scope import Scope, all_listings
-from recognition.gallery.search import Gallery
-from recognition.gallery.statements import Vector, statements
+from recognition.gallery.scope import Gallery, Scope, all_listings
+from recognition.gallery.statements import Vector, searching
 from recognition.identification import identifying
+from recognition.identification.identifying import IdentificationRequest
 from recognition.inference.arrays import Floats
 from recognition.models import AuditEvent, Face
 from recognition.packs import engine
@@ -23,7 +23,6 @@ from tests.support.builders import (
     PICTURE,
     STRANGER,
     FakePipeline,
-    face_of,
     fake_engine,
     make_face,
     make_templates,
@@ -55,7 +54,7 @@ def nearest(
     limit: int = 10,
     plan: Plan | None = None,
 ) -> list[tuple[UUID, float]]:
-    with statements():
+    with searching():
         gallery = Gallery.visible_to(scope, fake_engine())
         found = plans.nearest(gallery, padded(embedding), least=least, limit=limit, plan=plan)
     return [(candidate.user_id, round(candidate.cosine, 3)) for candidate in found]
@@ -188,7 +187,7 @@ def test_an_exact_search_compares_every_template(of_one_user: bool) -> None:
         for node in ("seqscan", "bitmapscan", "sort"):
             cursor.execute(f"SET LOCAL enable_{node} = off")
     if of_one_user:
-        template = face_of(vector(1)).template
+        template = padded(vector(1))
         found = comparing.compare_with_user(fake_engine(), OWNER, template)
         assert found and found.face_cosine == pytest.approx(0, abs=1e-3)
     else:
@@ -240,16 +239,12 @@ def test_building_and_reading_a_search(
     fake.show(vector(1))
     with django_assert_num_queries(0):
         listings = all_listings().comparable_with(VERSION).visible_to(EVERYONE)
-        ranking.best_of_each_user(listings, Vector.of(vector(1)), least=0.5, few=True)
+        statements.best_of_each_user(listings, Vector.of(vector(1)), least=0.5, few=True)
     # The active model; a savepoint and its end, the planner's settings, the templates counted, the
-    # centre of the sketches, the search; the users.
-    with django_assert_num_queries(8):
-        result = identifying.identify(
-            scope=EVERYONE,
-            image=PICTURE,
-            options=identifying.SearchOptions(0.8, max_candidates=5),
-        )
-        assert [str(result.users[c.user_id]) for c in result.faces[0].candidates]
+    # search; the users.
+    with django_assert_num_queries(7):
+        result = identifying.identify(PICTURE, IdentificationRequest(EVERYONE, 0.8))
+        assert [str(candidate.user) for candidate in result.faces[0].candidates]
 
 
 # --- the second cut -------------------------------------------------------------------------------
@@ -270,8 +265,7 @@ def test_building_and_reading_a_search(
 def test_the_stricter_cut_holds(
     fake: FakePipeline, searched: int, rate: float | None, used: str, fmr: float
 ) -> None:
-    options = identifying.SearchOptions(min_confidence=0.8, max_false_positive_rate=rate)
-    threshold = identifying.cut(engine.current(), options, searched)
+    threshold = engine.current().scores.cut(0.8, rate, searched)
     assert threshold.used == used
     assert engine.current().scores.fmr(threshold.cosine) == pytest.approx(fmr, rel=1e-6)
 

@@ -12,10 +12,9 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from recognition.gallery import indexes, plans
-from recognition.gallery.plans import PLANS, Plan
-from recognition.gallery.scope import Scope, all_listings
-from recognition.gallery.search import Gallery, Search
-from recognition.gallery.statements import for_graph, statements
+from recognition.gallery.plans import PLANS, Plan, Search
+from recognition.gallery.scope import Gallery, Scope, all_listings
+from recognition.gallery.statements import for_graph, searching
 from recognition.inference.arrays import Floats
 from recognition.models import Face, Group, Membership, Sketch, User
 from recognition.packs.engine import Engine
@@ -88,7 +87,7 @@ def statement(scope: Scope, plan: Plan, probe: Floats) -> tuple[str, list[Any]]:
             made.append((sql, params))
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(note), statements():
+    with connection.execute_wrapper(note), searching():
         gallery = Gallery.visible_to(scope, fake_engine())
         plans.nearest(gallery, probe, least=0.95, limit=10, plan=plan)
     return made[0]
@@ -99,7 +98,7 @@ def explained(sql: str, params: list[Any], *, generic: bool) -> str:
     if generic:
         parts = sql.split("%s")
         sql = parts[0] + "".join(f"${n}{part}" for n, part in enumerate(parts[1:], 1))
-    with statements(), connection.cursor() as cursor:
+    with searching(), connection.cursor() as cursor:
         cursor.execute(
             f"EXPLAIN (FORMAT JSON{', GENERIC_PLAN' if generic else ''}) {sql}",
             None if generic else params,
@@ -175,7 +174,7 @@ def test_those_in_a_relation_are_counted_from_an_index(
         return execute(sql, params, many, context)
 
     scope = Scope(user_id(0), frozenset(["friends"]), tagging=tagging)
-    with connection.execute_wrapper(note), statements():
+    with connection.execute_wrapper(note), searching():
         Gallery.visible_to(scope, fake_engine())
     ((sql, params),) = made
     scans = set(nodes(json.loads(explained(sql, params, generic=generic))))
@@ -186,7 +185,7 @@ def test_those_in_a_relation_are_counted_from_an_index(
 @pytest.mark.parametrize("generic", [False, True], ids=["as called", "generic"])
 def test_the_graph_is_searched_through_its_index(crowd: Floats, generic: bool) -> None:
     sql, params = statement(EVERYONE, plans.GRAPH, wide(crowd[5]))
-    with statements(), for_graph():
+    with searching(), for_graph():
         scans = set(nodes(json.loads(explained(sql, params, generic=generic))))
     assert ("Index Scan", indexes.name_of(VERSION)) in scans
 
@@ -200,7 +199,7 @@ def test_only_searches_stay_prepared(crowd: Floats, plan: Plan) -> None:
             cursor.execute("SELECT statement FROM pg_prepared_statements")
             return {statement for (statement,) in cursor.fetchall()}
 
-    with statements():
+    with searching():
         gallery = Gallery.visible_to(Scope(viewer=user_id(0)), fake_engine())
         plans.nearest(gallery, wide(crowd[5]), least=0.95, limit=7, plan=plan)
     before = prepared()
@@ -239,6 +238,14 @@ def test_the_plan_follows_the_counts(
     assert plans.cheapest(Search(gallery, probe, least, limit=10)) is plan
 
 
+def test_a_small_gallery_of_everybody_is_scanned_at_once(
+    django_assert_num_queries: Any,
+) -> None:
+    gallery = Gallery(fake_engine(), all_listings(), None, 300, counted=300)
+    with django_assert_num_queries(0):
+        assert plans.cheapest(Search(gallery, wide(vector(1)), 0.9, limit=10)) is plans.SCAN
+
+
 def ordinary_probe(by: Engine) -> Floats:
     """As far from the centre of all as templates are."""
     centre = by.sketches.centre
@@ -254,7 +261,7 @@ def test_a_graph_full_of_forbidden_lookalikes_is_not_believed(crowd: Floats) -> 
     lookalikes = [(stranger, turned(probe, 0.999, n), "") for n in range(450)]
     make_templates(lookalikes)
     make_face(make_user(OWNER, "public"), turned(probe, 0.96, 451))
-    with statements():
+    with searching():
         gallery = Gallery.visible_to(Scope(viewer=None), fake_engine())
         found = plans.nearest(gallery, wide(probe), least=0.9, limit=10, plan=plans.GRAPH)
     assert [candidate.user_id for candidate in found] == [OWNER]
@@ -266,7 +273,7 @@ def test_somebody_with_very_many_faces_stands_in_nobodys_way(plan: Plan) -> None
     owner, friend = make_user(OWNER, "public"), make_user(FRIEND, "public")
     make_templates([(owner, turned(probe, 0.9, n), "") for n in range(120)])
     make_face(friend, turned(probe, 0.5, 121))
-    with statements():
+    with searching():
         gallery = Gallery.visible_to(Scope(viewer=None), fake_engine())
         found = plans.nearest(gallery, wide(probe), least=0.4, limit=2, plan=plan)
     assert [candidate.user_id for candidate in found] == [OWNER, FRIEND]
@@ -286,10 +293,10 @@ def turned(base: Floats, cosine: float, number: int) -> Floats:
 def test_a_probe_is_sketched_as_the_database_does(crowd: Floats) -> None:
     by = fake_engine()
     stored = dict(Sketch.objects.values_list("template__user_id", "bits"))
-    with statements():
+    with searching():
         gallery = Gallery.visible_to(EVERYONE, by)
         for number in range(100):
-            sketch = sketch_of(wide(crowd[number]), gallery.centre)
+            sketch = sketch_of(wide(crowd[number]), gallery.sketches.centre)
             differing = sum(
                 a != b for a, b in zip(sketch, stored[UUID(int=number + 1)], strict=True)
             )

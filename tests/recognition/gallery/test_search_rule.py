@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from management import moderation
 from recognition.gallery import plans
-from recognition.gallery.scope import Scope
-from recognition.gallery.search import Gallery
-from recognition.gallery.statements import statements
+from recognition.gallery.scope import Gallery, Scope
+from recognition.gallery.statements import searching
 from recognition.inference.arrays import Floats
 from recognition.models import Face, Friendship, Group, Membership, User
 from tests.support.builders import fake_engine, make_templates, near, vector
@@ -306,7 +305,7 @@ def ask(world: World, question: Question) -> None:
         tagging=question.tagging,
     )
     searched, expected = answer(world, question)
-    with statements():
+    with searching():
         gallery = Gallery.visible_to(scope, fake_engine())
         assert gallery.searched == searched
         assert gallery.stored == len(world.faces)

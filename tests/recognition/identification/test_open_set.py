@@ -11,10 +11,8 @@ import pytest
 
 from benchmarks.open_set import RATES, rows_of
 from recognition.gallery import plans
-from recognition.gallery.scope import Scope
-from recognition.gallery.search import Gallery
-from recognition.gallery.statements import statements
-from recognition.identification import identifying
+from recognition.gallery.scope import Gallery, Scope
+from recognition.gallery.statements import searching
 from recognition.inference.arrays import Floats
 from recognition.measuring.folders import EmbeddedFolder
 from recognition.models import User
@@ -37,13 +35,12 @@ def test_strangers_match_as_rarely_as_was_asked_for(
     User.objects.bulk_create(users)
     make_templates([(user, lfw_part[2 * n], "") for n, user in enumerate(users)])
     by = fake_engine()
-    options = identifying.SearchOptions(min_confidence=0.8, max_false_positive_rate=rate)
     strangers = lfw_part[2 * ENROLLED :]
     assert len(strangers) == 2 * (LFW_PEOPLE - ENROLLED)
     found = 0
-    with statements():
+    with searching():
         gallery = Gallery.visible_to(Scope(viewer=None), by)
-        cut = identifying.cut(by, options, gallery.searched).cosine
+        cut = by.scores.cut(0.8, rate, gallery.searched).cosine
         for stranger in strangers:
             probe = np.pad(stranger, (0, 512 - len(stranger)))
             found += bool(plans.nearest(gallery, probe, least=cut, limit=1))

@@ -37,7 +37,7 @@ def main_face(pipeline: FacePipeline, image: Image) -> DetectedFace:
 
 
 def cosine(a: DetectedFace, b: DetectedFace) -> float:
-    return float(a.template @ b.template)
+    return float(a.embedding @ b.embedding)
 
 
 def test_it_works(real: FacePipeline) -> None:

@@ -26,7 +26,16 @@ from recognition.model_change.reembedding import TemplateTarget
 from recognition.models import ActiveModel, AuditEvent, Face, FaceCrop, Template, locks
 from recognition.models.locks import One
 from recognition.packs import engine
-from tests.support.builders import FRIEND, OWNER, Person, data_of, make_face, make_user, vector
+from tests.support.builders import (
+    FRIEND,
+    OWNER,
+    Person,
+    data_of,
+    enrol_face,
+    make_face,
+    make_user,
+    vector,
+)
 from tests.support.photos import astronaut, encode, six_people, tom_hanks
 
 pytestmark = pytest.mark.django_db
@@ -65,10 +74,7 @@ def other(settings: Settings, tmp_path: Path) -> Iterator[TemplateTarget]:
 
 def enrol_two() -> list[Face]:
     pictures = {OWNER: astronaut(), FRIEND: tom_hanks()}
-    return [
-        enrolling.enrol(actor="test", user_id=user, image=encode(image))
-        for user, image in pictures.items()
-    ]
+    return [enrol_face(user, encode(image)) for user, image in pictures.items()]
 
 
 def make_all(target: TemplateTarget, workers: int = 1) -> dict[str, str]:
@@ -79,9 +85,7 @@ def make_all(target: TemplateTarget, workers: int = 1) -> dict[str, str]:
 def found() -> tuple[str, set[str]]:
     """The version that answers, and the faces found in the two pictures."""
     results = [
-        identifying.identify(
-            scope=EVERYONE, image=encode(i), options=identifying.SearchOptions(0.8)
-        )
+        identifying.identify(encode(i), identifying.IdentificationRequest(EVERYONE, 0.8))
         for i in (astronaut(), tom_hanks())
     ]
     (version,) = {result.by.template_version for result in results}
@@ -210,7 +214,7 @@ def test_an_enrolment_during_the_change_begins_anew(
         return seen
 
     monkeypatch.setattr(enrolling, "_look", change_afterwards)
-    face = enrolling.enrol(actor="test", user_id=OWNER, image=encode(astronaut()))
+    face = enrol_face(OWNER, encode(astronaut()))
     assert answered == ["dlib", "other"]
     (template,) = face.templates.all()
     assert template.embedding_version == face.embedding_version == "other_v1"
@@ -219,7 +223,7 @@ def test_an_enrolment_during_the_change_begins_anew(
 def test_versions_are_never_compared(other: TemplateTarget) -> None:
     make_face(make_user(OWNER, "public"), vector(0), version="other_v1")
     result = identifying.identify(
-        scope=EVERYONE, image=encode(astronaut()), options=identifying.SearchOptions(0.8)
+        encode(astronaut()), identifying.IdentificationRequest(EVERYONE, 0.8)
     )
     assert result.faces_searched == 0
 

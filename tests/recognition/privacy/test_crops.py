@@ -10,11 +10,10 @@ from django.core.management.base import CommandError
 from pytest_django import Settings
 
 from recognition import checks
-from recognition.enrolment import enrolling
 from recognition.inference.pipeline import FacePipeline
 from recognition.models import FaceCrop
 from recognition.privacy import sealing
-from tests.support.builders import OWNER
+from tests.support.builders import OWNER, enrol_face
 from tests.support.photos import astronaut, encode
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
@@ -61,19 +60,19 @@ def test_a_key_that_is_none(settings: Settings) -> None:
 def test_the_face_is_found_again_in_its_crop(pipeline: FacePipeline) -> None:
     (face,) = pipeline.embed(pipeline.detect(astronaut()))
     (again,) = pipeline.embed(pipeline.detect(pipeline.surroundings(astronaut(), face)))
-    assert float(face.template @ again.template) > 0.98
+    assert float(face.embedding @ again.embedding) > 0.98
 
 
 @pytest.mark.django_db
 def test_off_means_off(settings: Settings) -> None:
     settings.STORE_FACE_CROPS = False
-    enrolling.enrol(actor="test", user_id=OWNER, image=encode(astronaut()))
+    enrol_face(OWNER, encode(astronaut()))
     assert not FaceCrop.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_new_keys(settings: Settings) -> None:
-    face = enrolling.enrol(actor="test", user_id=OWNER, image=encode(astronaut()))
+    face = enrol_face(OWNER, encode(astronaut()))
     settings.FACESVC_CROP_KEYS = [NEW, OLD]
     call_command("rotate_keys")
     settings.FACESVC_CROP_KEYS = [NEW]
@@ -86,7 +85,7 @@ def test_new_keys(settings: Settings) -> None:
 
 @pytest.mark.django_db
 def test_the_crop_goes_with_the_face() -> None:
-    face = enrolling.enrol(actor="test", user_id=OWNER, image=encode(astronaut()))
+    face = enrol_face(OWNER, encode(astronaut()))
     assert FaceCrop.objects.count() == 1
     face.delete()
     assert not FaceCrop.objects.exists()

@@ -12,10 +12,9 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from recognition.enrolment import enrolling
 from recognition.inference.arrays import Image
 from recognition.packs import engine
-from tests.support.builders import OWNER, Person, data_of, service_token
+from tests.support.builders import OWNER, Person, data_of, enrol_face, service_token
 from tests.support.photos import (
     SHARED,
     astronaut,
@@ -91,7 +90,7 @@ class Call:
 
 def enrol(*images: bytes) -> None:
     for image in images:
-        enrolling.enrol(actor="test", user_id=OWNER, image=image)
+        enrol_face(OWNER, image)
 
 
 def log_in(person: Person, path: str, image: bytes) -> tuple[str, str]:
@@ -210,7 +209,7 @@ def test_calls_of_people_of_lfw(client: Client) -> None:
         own, stranger = read[number], read[number + 1]
         user = UUID(int=user_id)
         for image in own[:2]:
-            enrolling.enrol(actor="test", user_id=user, image=jpeg(image))
+            enrol_face(user, jpeg(image))
         call = Call(person, user_id=user, verification_level="basic")
         states = call.states(own[2], 4) + call.states(stranger[0], 4) + call.states(own[3], 4)
         assert [states[3], states[7], states[11]] == [SURE, OTHER, SURE], people[number][0].parent

@@ -14,7 +14,7 @@ from recognition.inference.pipeline import DetectedFace, FacePipeline
 from recognition.inference.sessions import Model
 from recognition.packs import engine
 from recognition.packs.scores import ScoreScale
-from recognition.processes import capacity
+from recognition.processes import slots
 from recognition.processes.capacity import Bytes
 from recognition.processes.current_request import CurrentRequest, WaitLimit, answering
 from recognition.processes.slots import InferenceSlots, OverloadedError
@@ -141,11 +141,11 @@ def test_nobody_makes_room_where_places_are_shared() -> None:
 def test_a_failure_gives_the_slot_back(settings: Settings) -> None:
     settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING = 1, 0
     with answering(CurrentRequest(limit=HASTY)):
-        with pytest.raises(ZeroDivisionError), capacity.slot():
-            with pytest.raises(OverloadedError), capacity.slot():
+        with pytest.raises(ZeroDivisionError), slots.slot():
+            with pytest.raises(OverloadedError), slots.slot():
                 pass
             _ = 1 / 0
-        with capacity.slot():
+        with slots.slot():
             pass
 
 
@@ -214,12 +214,12 @@ def test_one_request_of_an_end_user_computes_at_a_time(settings: Settings) -> No
     settings.FACESVC_INFERENCE_AT_ONCE = 2
 
     def compute(limit: WaitLimit) -> None:
-        with answering(CurrentRequest(limit=limit)), capacity.slot():
+        with answering(CurrentRequest(limit=limit)), slots.slot():
             pass
 
     user = WaitLimit(PATIENCE, takes_place=True, subject="user", is_alone=True)
     with ThreadPoolExecutor(1) as threads:
-        with answering(CurrentRequest(limit=user)), capacity.slot():
+        with answering(CurrentRequest(limit=user)), slots.slot():
             second = threads.submit(compute, user)
             compute(limit_of("app"))
             with pytest.raises(OverloadedError):
