@@ -8,6 +8,7 @@ not understood is an error, never skipped.
 import math
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from typing import NoReturn
 
 import numpy as np
@@ -133,22 +134,12 @@ def _connect(layers: list[IrLayer], root: ElementTree.Element) -> list[IrLayer]:
 def _in_order(layers: list[IrLayer]) -> tuple[IrLayer, ...]:
     """The layers, each after those that feed it. Raises IrError for a circle."""
     by_id = {layer.id: layer for layer in layers}
-    users: dict[int, list[int]] = {number: [] for number in by_id}
-    waiting = {}
-    for layer in layers:
-        feeding = {number for number, _ in layer.inputs}
-        waiting[layer.id] = len(feeding)
-        for number in feeding:
-            users[number].append(layer.id)
-    ready = [number for number, count in waiting.items() if not count]
-    for number in ready:  # grows while it is read
-        for user in users[number]:
-            waiting[user] -= 1
-            if not waiting[user]:
-                ready.append(user)
-    if len(ready) < len(layers):
-        raise IrError("the layers are connected in a circle")
-    return tuple(by_id[number] for number in ready)
+    feeding = {layer.id: [number for number, _ in layer.inputs] for layer in layers}
+    try:
+        order = [*TopologicalSorter(feeding).static_order()]
+    except CycleError as error:
+        raise IrError("the layers are connected in a circle") from error
+    return tuple(by_id[number] for number in order)
 
 
 def _constants(layers: tuple[IrLayer, ...], values: bytes) -> dict[int, Array]:

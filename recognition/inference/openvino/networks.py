@@ -62,12 +62,14 @@ class _Emitter:
         self._names: dict[Port, str] = {}
 
     def add(self, layer: IrLayer) -> None:
-        handler = getattr(self, f"_{layer.kind.lower()}", None)
-        if handler is None or layer.kind not in _KINDS:
+        if layer.kind not in _KINDS:
             raise IrError(f"{layer.where}: this kind of layer is not known")
         if len(layer.inputs) != _KINDS[layer.kind]:
             raise IrError(f"{layer.where} has {len(layer.inputs)} inputs")
-        handler(layer)
+        if layer.kind in _ELEMENTWISE:
+            self._elementwise(_ELEMENTWISE[layer.kind], layer)
+        else:
+            getattr(self, f"_{layer.kind.lower()}")(layer)
 
     # --- What is no computation -------------------------------------------------------------------
 
@@ -94,20 +96,10 @@ class _Emitter:
 
     # --- Computations -----------------------------------------------------------------------------
 
-    def _add(self, layer: IrLayer) -> None:
-        self._elementwise("Add", layer)
-
-    def _multiply(self, layer: IrLayer) -> None:
-        self._elementwise("Mul", layer)
-
-    def _subtract(self, layer: IrLayer) -> None:
-        self._elementwise("Sub", layer)
-
-    def _sigmoid(self, layer: IrLayer) -> None:
-        self._node("Sigmoid", layer, [self._tensor(layer.inputs[0])])
-
-    def _relu(self, layer: IrLayer) -> None:
-        self._node("Relu", layer, [self._tensor(layer.inputs[0])])
+    def _elementwise(self, op: str, layer: IrLayer) -> None:
+        if layer.text("auto_broadcast", "numpy") != "numpy":
+            raise IrError(f"{layer.where}: only numpy's rule for shapes is known")
+        self._node(op, layer, [self._tensor(port) for port in layer.inputs])
 
     def _prelu(self, layer: IrLayer) -> None:
         """As a x + (1 - a) max(x, 0), which onnxruntime computes in half of the time of PRelu."""
@@ -182,11 +174,6 @@ class _Emitter:
 
     # --- Names and tensors ------------------------------------------------------------------------
 
-    def _elementwise(self, op: str, layer: IrLayer) -> None:
-        if layer.text("auto_broadcast", "numpy") != "numpy":
-            raise IrError(f"{layer.where}: only numpy's rule for shapes is known")
-        self._node(op, layer, [self._tensor(port) for port in layer.inputs])
-
     def _node(
         self, op: str, layer: IrLayer, inputs: list[str], output: str | None = None, **more: Any
     ) -> None:
@@ -222,6 +209,14 @@ class _Emitter:
         return name
 
 
+# Kinds of layers that are one operation of ONNX on whole tensors.
+_ELEMENTWISE = {
+    "Add": "Add",
+    "Multiply": "Mul",
+    "Subtract": "Sub",
+    "Sigmoid": "Sigmoid",
+    "ReLU": "Relu",
+}
 # How many inputs each kind of layer has.
 _KINDS = {
     "Parameter": 0,
