@@ -41,7 +41,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "SessionState": "recognition.models.sessions.SHOWN_STATES",
         "FrameStatus": "recognition.api.session_answers.FRAME_STATUS",
     },
-    "WEBHOOKS": ["batch.api.callback_schema.JOB_ENDED"],
+    "WEBHOOKS": ["batch.api.answers.JOB_ENDED"],
     "SCHEMA_PATH_PREFIX": "/api/v1/face-recognition",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

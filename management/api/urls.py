@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter, UUIDConverter
 
-from management.api import graph_views, moderation_views, people_views, views
+from management.api import graph_views, moderation_views, views
 from recognition.api import service_view
 
 
@@ -21,11 +21,11 @@ register_converter(AnyCaseUUIDConverter, "user_id")
 router = service_view.router()
 router.register("users", views.UserViewSet, "users")
 router.register("users", moderation_views.UserModerationViewSet, "users-moderation")
-router.register("users/<user_id:user_id>/friends", people_views.FriendViewSet, "friends")
+router.register("users/<user_id:user_id>/friends", views.FriendViewSet, "friends")
 router.register("faces", views.FaceViewSet, "faces")
 router.register("faces", moderation_views.FaceModerationViewSet, "faces-moderation")
-router.register("groups", people_views.GroupViewSet, "groups")
-router.register("groups/<str:name>/members", people_views.MemberViewSet, "members")
+router.register("groups", views.GroupViewSet, "groups")
+router.register("groups/<str:name>/members", views.MemberViewSet, "members")
 router.register("graph", graph_views.GraphViewSet, "graph")
 router.register("models", views.ModelViewSet, "models")
 router.register("duplicates", moderation_views.DuplicateViewSet, "duplicates")
