@@ -7,6 +7,7 @@ outputs list the cells row by row.
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from recognition.inference.arrays import Floats
@@ -90,18 +91,11 @@ def suppress(found: Detections, iou: float) -> Detections:
 
     `iou` is the intersection over the union of two boxes.
     """
-    found = found.take(np.argsort(-found.scores, kind="stable"))
-    areas = np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1)
-    kept: list[int] = []
-    left = np.arange(len(found))
-    while len(left):
-        first, rest = left[0], left[1:]
-        kept.append(int(first))
-        low = np.maximum(found.boxes[first, :2], found.boxes[rest, :2])
-        high = np.minimum(found.boxes[first, 2:], found.boxes[rest, 2:])
-        shared = np.prod(np.maximum(high - low, 0), axis=1)
-        left = rest[shared <= iou * (areas[first] + areas[rest] - shared)]
-    return found.take(kept)
+    boxes = np.hstack([found.boxes[:, :2], found.boxes[:, 2:] - found.boxes[:, :2]])
+    kept = cv2.dnn.NMSBoxes(
+        boxes.tolist(), found.scores.tolist(), score_threshold=0, nms_threshold=iou
+    )
+    return found.take([int(index) for index in kept])
 
 
 def _cells(side: int, stride: int) -> Floats:
