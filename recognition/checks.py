@@ -14,7 +14,7 @@ from recognition.gallery import indexes
 from recognition.inference.pack.declaration import PackError
 from recognition.outbound.exchange import is_address
 from recognition.packs import engine, protection
-from recognition.verification.evidence.providers import CHECKS
+from recognition.verification.providers import CHECKS
 
 
 @register()

@@ -14,7 +14,7 @@ from facesvc.postgres.cluster import DatabaseError
 from recognition.gallery import indexes
 from recognition.inference.pack.declaration import PackError
 from recognition.packs import engine
-from recognition.verification.evidence import providers
+from recognition.verification import providers
 
 # Seconds that a passed inference counts: anybody may ask, and one costs a tenth of a second.
 _REMEMBERED_SECONDS = 10.0

@@ -4,9 +4,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import CASCADE, SET_NULL, F, Q
 
-from recognition.models.people import Face
+from recognition.models.people import Face, User
 
 
 class DuplicateState(models.TextChoices):
@@ -30,19 +30,11 @@ class PossibleDuplicate(models.Model):
     one who stays.
     """
 
-    user_a = models.ForeignKey(
-        "recognition.User", on_delete=models.CASCADE, related_name="+", db_index=False
-    )
-    user_b = models.ForeignKey(
-        "recognition.User", on_delete=models.CASCADE, related_name="+", null=True
-    )
+    user_a = models.ForeignKey(User, on_delete=CASCADE, related_name="+", db_index=False)
+    user_b = models.ForeignKey(User, on_delete=CASCADE, related_name="+", null=True)
     # An open row goes with either face: see recognition.enrolment.lookalikes. A decision stays.
-    face_a = models.ForeignKey(
-        "recognition.Face", on_delete=models.SET_NULL, related_name="+", null=True
-    )
-    face_b = models.ForeignKey(
-        "recognition.Face", on_delete=models.SET_NULL, related_name="+", null=True
-    )
+    face_a = models.ForeignKey(Face, on_delete=SET_NULL, related_name="+", null=True)
+    face_b = models.ForeignKey(Face, on_delete=SET_NULL, related_name="+", null=True)
     confidence = models.FloatField()  # of the match, from 0 to 1
     state = models.CharField(max_length=16, choices=DuplicateState, default=DuplicateState.OPEN)
     found_at = models.DateTimeField(auto_now_add=True)
@@ -107,9 +99,7 @@ class MergedUser(models.Model):
     """
 
     id = models.UUIDField(primary_key=True)
-    into = models.ForeignKey(
-        "recognition.User", on_delete=models.SET_NULL, related_name="former_ids", null=True
-    )
+    into = models.ForeignKey(User, on_delete=SET_NULL, related_name="former_ids", null=True)
     at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -6,6 +6,9 @@ The app that owns the users loads it; nobody can make friends here on their own 
 import unicodedata
 
 from django.db import models
+from django.db.models import CASCADE
+
+from recognition.models.people import User
 
 # Words of search_scope.user_groups that are not groups.
 RESERVED_NAMES = ("public", "friends")
@@ -18,12 +21,8 @@ class Friendship(models.Model):
     So one index answers both `are they friends` and `who are my friends`.
     """
 
-    user = models.ForeignKey(
-        "recognition.User", on_delete=models.CASCADE, related_name="friendships", db_index=False
-    )
-    friend = models.ForeignKey(
-        "recognition.User", on_delete=models.CASCADE, related_name="+", db_index=False
-    )
+    user = models.ForeignKey(User, on_delete=CASCADE, related_name="friendships", db_index=False)
+    friend = models.ForeignKey(User, on_delete=CASCADE, related_name="+", db_index=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -65,12 +64,8 @@ class Group(models.Model):
 class Membership(models.Model):
     """A user in a group."""
 
-    group = models.ForeignKey(
-        Group, on_delete=models.CASCADE, related_name="memberships", db_index=False
-    )
-    user = models.ForeignKey(
-        "recognition.User", on_delete=models.CASCADE, related_name="memberships", db_index=False
-    )
+    group = models.ForeignKey(Group, on_delete=CASCADE, related_name="memberships", db_index=False)
+    user = models.ForeignKey(User, on_delete=CASCADE, related_name="memberships", db_index=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import CASCADE, SET_NULL, Q
 from django.utils import timezone
 from pgvector.django import HalfVectorField
+
+from recognition.models.people import Face, User
 
 
 class Purpose(models.TextChoices):
@@ -37,9 +39,7 @@ class Session(models.Model):
     """One occasion on which a user is verified: a login, or a call with its rolling state."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(
-        "recognition.User", on_delete=models.CASCADE, related_name="verification_sessions"
-    )
+    user = models.ForeignKey(User, on_delete=CASCADE, related_name="verification_sessions")
     purpose = models.CharField(max_length=10, choices=Purpose)
     level = models.CharField(max_length=8)
     state = models.CharField(max_length=9, choices=State, default=State.VERIFYING)
@@ -124,14 +124,10 @@ class Session(models.Model):
 class Attempt(models.Model):
     """One verification, or a change of a live session to verified or mismatch."""
 
-    session = models.ForeignKey(
-        Session, on_delete=models.CASCADE, null=True, related_name="attempts"
-    )
-    user = models.ForeignKey(
-        "recognition.User", on_delete=models.CASCADE, related_name="attempts", db_index=False
-    )
+    session = models.ForeignKey(Session, on_delete=CASCADE, null=True, related_name="attempts")
+    user = models.ForeignKey(User, on_delete=CASCADE, related_name="attempts", db_index=False)
     # The one that matched; the link goes with the face.
-    face = models.ForeignKey("recognition.Face", on_delete=models.SET_NULL, null=True)
+    face = models.ForeignKey(Face, on_delete=SET_NULL, null=True)
     source = models.CharField(max_length=110)  # who asked: Caller.name
     device = models.CharField(max_length=32, blank=True)  # keyed hash: lockout.device_key
     at = models.DateTimeField(auto_now_add=True)
@@ -172,12 +168,8 @@ class RecentProbe(models.Model):
     as a match, which others are compared with to see whether the face moves.
     """
 
-    user = models.ForeignKey(
-        "recognition.User", on_delete=models.CASCADE, related_name="recent_probes", db_index=False
-    )
-    session = models.ForeignKey(
-        Session, on_delete=models.CASCADE, null=True, related_name="counted_faces"
-    )
+    user = models.ForeignKey(User, on_delete=CASCADE, related_name="recent_probes", db_index=False)
+    session = models.ForeignKey(Session, on_delete=CASCADE, null=True, related_name="counted_faces")
     at = models.DateTimeField()
     embedding_version = models.CharField(max_length=60)
     embedding = HalfVectorField(dimensions=512)
@@ -199,9 +191,7 @@ class FailureCount(models.Model):
     recognition.verification.lockout.
     """
 
-    user = models.ForeignKey(
-        "recognition.User", on_delete=models.CASCADE, related_name="failure_counts", db_index=False
-    )
+    user = models.ForeignKey(User, on_delete=CASCADE, related_name="failure_counts", db_index=False)
     source = models.CharField(max_length=320)
     failures = models.PositiveIntegerField()
     parts = models.PositiveSmallIntegerField(default=0)  # of the next one, by frames of calls

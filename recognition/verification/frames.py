@@ -28,10 +28,10 @@ from recognition.verification import (
     live,
     lockout,
     matching,
+    providers,
     sessions,
     template_cache,
 )
-from recognition.verification.evidence import providers
 from recognition.verification.judging import Verdict
 from recognition.verification.lockout import Source
 from recognition.verification.matching import UserComparison

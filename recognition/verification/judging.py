@@ -14,11 +14,10 @@ from recognition import daily_counts
 from recognition.gallery import comparing
 from recognition.models import Attempt, CountedKind, Face, Session, locks
 from recognition.models.locks import One
-from recognition.verification import lockout, recent_probes, risk
-from recognition.verification.evidence import providers
-from recognition.verification.evidence.providers import ANTISPOOFING, DEEPFAKE, Outcome
+from recognition.verification import lockout, providers, recent_probes, risk
 from recognition.verification.lockout import Source
 from recognition.verification.matching import UserComparison
+from recognition.verification.providers import ANTISPOOFING, DEEPFAKE, Outcome
 
 
 @dataclass(frozen=True)

@@ -61,26 +61,20 @@ RETURNING *, clock_timestamp() AS now
 
 @dataclass(frozen=True)
 class Source:
-    """Where an attempt for a user comes from. `device` is the key of the device, or empty."""
+    """Where an attempt for a user comes from. `device` is the key of the device, or empty.
+
+    `counted_as` names the counts that its failures add to, its own one first.
+    """
 
     user_id: UUID
     name: str
     device: str
-    is_own: bool  # the user's token
-    is_known: bool = False  # the user's device
+    counted_as: list[str]
 
     @property
     def is_the_users(self) -> bool:
-        return self.is_own or self.is_known
-
-    @property
-    def counted_as(self) -> list[str]:
-        """The names of the counts that its failures add to, its own one first."""
-        if self.is_own:
-            return [OWN]
-        if self.is_known:
-            return [f"{OWN}/{self.device}"]
-        return [f"{self.name}/{self.device}" if self.device else self.name, OTHERS]
+        """Whether it is the user's own token or device."""
+        return OTHERS not in self.counted_as
 
 
 def device_key(device_id: str) -> str:
@@ -91,10 +85,14 @@ def device_key(device_id: str) -> str:
 
 
 def source_of(caller: Caller, user_id: UUID, device: str) -> Source:
+    name = caller.name
     if caller.user_id == user_id:
-        return Source(user_id, caller.name, device, is_own=True)
-    known = bool(device) and is_known(user_id, device)
-    return Source(user_id, caller.name, device, is_own=False, is_known=known)
+        counted_as = [OWN]
+    elif device and is_known(user_id, device):
+        counted_as = [f"{OWN}/{device}"]
+    else:
+        counted_as = [f"{name}/{device}" if device else name, OTHERS]
+    return Source(user_id, name, device, counted_as)
 
 
 def is_known(user_id: UUID, device: str) -> bool:

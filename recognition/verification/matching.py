@@ -13,8 +13,8 @@ from recognition.inference.arrays import Floats, Image
 from recognition.packs import engine
 from recognition.packs.engine import Engine
 from recognition.packs.scores import level_confidence
-from recognition.verification.evidence import providers
-from recognition.verification.evidence.providers import Outcome
+from recognition.verification import providers
+from recognition.verification.providers import Outcome
 
 _SALT = "recognition.inspection"  # a part of stored hashes
 

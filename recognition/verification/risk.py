@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from recognition.verification.evidence.providers import ANTISPOOFING, CHECKS, DEEPFAKE, Outcome
+from recognition.verification.providers import ANTISPOOFING, CHECKS, DEEPFAKE, Outcome
 
 # A match is near its threshold in the lowest quarter of the confidences above it. At `standard`, it
 # would be no match if the threshold were at a tenth of the false match rate.

@@ -32,13 +32,16 @@ def open_session(
         raise people.not_found(user_id)
     if people.is_hidden(user_id, is_told=caller.is_service):
         raise people.unknown()
+    lifetime = timedelta(minutes=settings.FACESVC_LIVE_SESSION_MINUTES)
+    if purpose == Purpose.LOGIN:
+        lifetime = timedelta(seconds=settings.FACESVC_LOGIN_SESSION_SECONDS)
     session = Session.objects.create(
         user_id=user_id,
         purpose=purpose,
         level=level,
         client=caller.name,
         device=lockout.device_key(device),
-        expires_at=timezone.now() + _lifetime(purpose),
+        expires_at=timezone.now() + lifetime,
     )
     if not session.is_single_use:
         _end_oldest(session)
@@ -54,12 +57,6 @@ def _end_oldest(newest: Session) -> None:
     ).exclude(purpose=Purpose.LOGIN)
     old = [row.pk for row in open_ones.order_by("-created_at", "-pk")[_OPEN:]]
     _end(Session.objects.filter(pk__in=old))
-
-
-def _lifetime(purpose: str) -> timedelta:
-    if purpose == Purpose.LOGIN:
-        return timedelta(seconds=settings.FACESVC_LOGIN_SESSION_SECONDS)
-    return timedelta(minutes=settings.FACESVC_LIVE_SESSION_MINUTES)
 
 
 def session_of(caller: Caller, session_id: str, *, lock: bool = False) -> Session:

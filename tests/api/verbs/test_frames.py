@@ -22,8 +22,7 @@ from pytest_django import Settings
 
 from management import moderation
 from recognition.models import Attempt, Face, FailureCount, RecentProbe, Session, User
-from recognition.verification import frames
-from recognition.verification.evidence import providers, service_health
+from recognition.verification import frames, providers, service_health
 from tests.support.builders import (
     FRIEND,
     OWNER,

@@ -22,8 +22,7 @@ from pytest_django import Settings
 
 from recognition.inference.arrays import Floats
 from recognition.models import Attempt, AuditEvent, Face, FailureCount, RecentProbe, Session, User
-from recognition.verification import matching
-from recognition.verification.evidence import providers
+from recognition.verification import matching, providers
 from tests.support.builders import (
     FRIEND,
     OWNER,

@@ -315,8 +315,8 @@ def test_failures_decay(owner: Person, service: Person) -> None:
         last = timezone.now() - timedelta(hours=hours)
         FailureCount.objects.update(last_failure_at=last, failures=4, blocked_until=None)
         for source in (
-            lockout.Source(OWNER, f"user:{OWNER}", "", is_own=True),
-            lockout.Source(OWNER, "service:app", "", is_own=False),
+            lockout.Source(OWNER, f"user:{OWNER}", "", ["own"]),
+            lockout.Source(OWNER, "service:app", "", ["service:app", "others"]),
         ):
             counts = {count.row.source: count.failures for count in lockout._read(source)}
             assert counts[source.counted_as[0]] == left
@@ -418,7 +418,7 @@ from recognition.verification import lockout
 
 
 def count(_):
-    source, counted = lockout.Source(uuid.UUID(sys.argv[1]), "", "", is_own=True), 0
+    source, counted = lockout.Source(uuid.UUID(sys.argv[1]), "", "", ["own"]), 0
     for _ in range(10):
         try:
             with transaction.atomic():
@@ -466,8 +466,8 @@ def test_of_16_processes_5_attempts_are_told() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_failures_and_successes_of_two_sources_do_not_deadlock() -> None:
-    own = lockout.Source(OWNER, f"user:{OWNER}", "", is_own=True)
-    strange = lockout.Source(OWNER, "service:app", "", is_own=False)
+    own = lockout.Source(OWNER, f"user:{OWNER}", "", ["own"])
+    strange = lockout.Source(OWNER, "service:app", "", ["service:app", "others"])
 
     def work(number: int) -> None:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from recognition.verification import risk
-from recognition.verification.evidence.providers import ANTISPOOFING, DEEPFAKE, Outcome
+from recognition.verification.providers import ANTISPOOFING, DEEPFAKE, Outcome
 from recognition.verification.risk import RULES, Attempt, History
 
 DOCS = Path(__file__).parents[3] / "docs" / "risk.md"

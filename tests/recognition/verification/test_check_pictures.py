@@ -9,7 +9,7 @@ import pytest
 
 from recognition.inference.arrays import Image
 from recognition.inference.images import turned
-from recognition.verification.evidence.check_pictures import picture_of
+from recognition.verification.providers import picture_of
 from tests.support.builders import face_of, vector
 
 

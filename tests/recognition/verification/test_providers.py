@@ -17,8 +17,8 @@ from facesvc.http import health
 from recognition import checks
 from recognition.models import Attempt, FailureCount, RecentProbe
 from recognition.outbound import exchange
-from recognition.verification.evidence import providers, service_health
-from recognition.verification.evidence.service_health import ServiceHealth
+from recognition.verification import providers, service_health
+from recognition.verification.service_health import ServiceHealth
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -418,15 +418,13 @@ def test_the_log_says_when_a_service_fails(
     owner: Person, service_of: Checker, caplog: pytest.LogCaptureFixture
 ) -> None:
     service_of.moods = [404] * service_health.FAILURES + [0.9]  # type: ignore[list-item]
-    caplog.set_level(logging.INFO, "recognition.verification.evidence.providers")
+    caplog.set_level(logging.INFO, "recognition.verification.providers")
     for _ in range(service_health.FAILURES):
         verify(owner)
     providers.http_provider("antispoofing", service_of.url).health._tried_again_at = 0
     verify(owner)
     own = [
-        record
-        for record in caplog.records
-        if record.name == "recognition.verification.evidence.providers"
+        record for record in caplog.records if record.name == "recognition.verification.providers"
     ]
     assert [record.getMessage() for record in own] == [
         "The antispoofing service fails (status_404), and is left alone.",

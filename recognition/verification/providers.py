@@ -1,6 +1,10 @@
 """Anti-spoofing and deepfake checks: by the pack's own network, or by a service over HTTP.
 
 A provider only says how real a face looks. recognition.verification.risk decides what follows.
+
+A service never gets the bytes of the caller, who could choose some that are slow to decode, or that
+the service reads as another picture: the check would say nothing. It gets a JPEG of bounded size:
+the face with its surroundings, which would show the frame of a screen or the edge of a print.
 """
 
 import base64
@@ -14,17 +18,18 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal, Self
 
+import cv2
 import numpy as np
 from django.conf import settings
 
 from recognition import strict_json
 from recognition.inference.arrays import Image
+from recognition.inference.images import turned
 from recognition.inference.pipeline import DetectedFace
 from recognition.outbound.exchange import ExchangeError, fetch
 from recognition.packs.engine import Engine
 from recognition.processes.slots import stage
-from recognition.verification.evidence.check_pictures import encode, picture_of
-from recognition.verification.evidence.service_health import ServiceHealth
+from recognition.verification.service_health import ServiceHealth
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +37,11 @@ ANTISPOOFING, DEEPFAKE = "antispoofing", "deepfake"
 CHECKS = (ANTISPOOFING, DEEPFAKE)
 # Requests to a service that a process has open at once. Others wait, before their deadline.
 _AT_ONCE = 16
+# How much is shown, in sides of the face's box. MiniFASNet looks at 2.7 and 4 of them.
+_SURROUNDINGS = 4.0
+_LONGEST_SIDE = 640  # pixels
+# Where a face is a third of the picture, the loss is below the noise of the picture.
+_JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
@@ -210,3 +220,43 @@ def _score(answer: bytes) -> float:
     if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
         raise ExchangeError("malformed")
     return float(score)
+
+
+@dataclass(frozen=True)
+class CheckPicture:
+    """An encoded upright picture, and the box of the face in its pixels."""
+
+    encoded: bytes
+    box: dict[str, int]
+
+
+def picture_of(image: Image, face: DetectedFace) -> CheckPicture:
+    upright = turned(image, face.rotation) if face.rotation else image
+    height, width = upright.shape[:2]
+    reach = _SURROUNDINGS / 2 * float(np.max(face.box[2:] - face.box[:2]))
+    x, y = face.centre
+    left, right = (int(np.clip(edge, 0, width)) for edge in (x - reach, np.ceil(x + reach)))
+    top, bottom = (int(np.clip(edge, 0, height)) for edge in (y - reach, np.ceil(y + reach)))
+    part = upright[top:bottom, left:right]
+    scale = min(1.0, _LONGEST_SIDE / max(part.shape[:2]))
+    if scale < 1:
+        size = tuple(max(1, round(side * scale)) for side in (right - left, bottom - top))
+        part = cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return CheckPicture(encode(part), _box_in(part, face, (left, top), scale))
+
+
+def encode(image: Image) -> bytes:
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    if not done:
+        raise ValueError("the picture for a check cannot be encoded")
+    return data.tobytes()
+
+
+def _box_in(
+    part: Image, face: DetectedFace, corner: tuple[int, int], scale: float
+) -> dict[str, int]:
+    """The box of the face in a part of the picture, cut off at the border."""
+    height, width = part.shape[:2]
+    corners = (face.box - np.array([*corner, *corner])) * scale
+    x1, y1, x2, y2 = np.clip(np.round(corners), 0, [width, height, width, height]).astype(int)
+    return {"x": int(x1), "y": int(y1), "width": int(x2 - x1), "height": int(y2 - y1)}
