@@ -1,5 +1,6 @@
 """Counts what is limited by minute and hour, in PostgreSQL: right across processes and machines."""
 
+import hashlib
 from typing import NamedTuple
 
 from django.db import connection
@@ -54,23 +55,28 @@ class Window(NamedTuple):
         return max(0, self.limit - self.used)
 
 
-def count(key: str, limits: RateLimits, by: int = 1) -> tuple[bool, list[Window]]:
-    """Count `by` more if both windows of a key have room; `key` names nobody who can be recognised.
+def count(what: str, limits: RateLimits, by: int = 1) -> tuple[bool, list[Window]]:
+    """Count `by` more if both windows of something have room.
 
     Returns whether they had room, and the windows that have a limit.
     """
     most = {"minute": limits.minute or NO_LIMIT, "hour": limits.hour or NO_LIMIT}
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, {"key": key, "by": by, **most})
+        cursor.execute(_COUNT, {"key": _digest(what), "by": by, **most})
         found = cursor.fetchone()
-    return found is not None, _windows(found, limits) if found else look(key, limits)
+    return found is not None, _windows(found, limits) if found else look(what, limits)
 
 
-def look(key: str, limits: RateLimits) -> list[Window]:
-    """The windows of a key that have a limit."""
+def look(what: str, limits: RateLimits) -> list[Window]:
+    """The windows of something that have a limit."""
     with connection.cursor() as cursor:
-        cursor.execute(_LOOK, {"key": key})
+        cursor.execute(_LOOK, {"key": _digest(what)})
         return _windows(cursor.fetchone() or (0, 0.0, 0, 0.0), limits)  # nothing is counted yet
+
+
+def _digest(what: str) -> str:
+    """A reader of the table must not be able to use a token."""
+    return hashlib.sha256(what.encode()).hexdigest()
 
 
 def _windows(found: tuple[int, float, int, float], limits: RateLimits) -> list[Window]:

@@ -1,6 +1,5 @@
 """The login of the admin pages, which limits how often passwords can be guessed."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
@@ -49,7 +48,7 @@ def _addresses(request: HttpRequest | None) -> tuple[str, str]:
 
 
 def _count(what: str, most: RateLimits) -> None:
-    has_room, _ = rate_windows.count(hashlib.sha256(what.encode()).hexdigest(), most)
+    has_room, _ = rate_windows.count(what, most)
     if not has_room:
         raise ValidationError("Too many attempts; try again later.")
 

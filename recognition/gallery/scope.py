@@ -122,17 +122,16 @@ class ListingQuerySet(models.QuerySet[Listing]):
             allowed &= _taggable(scope)
         return shown.filter(allowed)
 
-    def not_counted_for_all(self, scope: Scope) -> ListingQuerySet:
-        """Without the listings that GalleryCount has counted, see `counted_for_all`."""
-        if not scope.has_public:
-            return self
-        public = Q(privacy_level=PUBLIC)
-        return self.exclude(public & Q(taggable="everyone") if scope.tagging else public)
-
     def related_to(self, scope: Scope) -> ListingQuerySet:
-        """Only the users who are related to the viewer, by the listings' index."""
+        """Only the users who are related to the viewer, without what `counted_for_all` counts."""
         owners = scope.related_users()
-        return self.filter(user_id__in=owners[0].union(*owners[1:])) if owners else self.none()
+        if not owners:
+            return self.none()
+        related = self.filter(user_id__in=owners[0].union(*owners[1:]))  # by the listings' index
+        if not scope.has_public:
+            return related
+        public = Q(privacy_level=PUBLIC)
+        return related.exclude(public & Q(taggable="everyone") if scope.tagging else public)
 
 
 def all_listings() -> ListingQuerySet:
@@ -176,7 +175,7 @@ class Gallery:
         if scope.everyone:
             searched, stored = statements.stored(for_all, version)
             return cls(engine, visible, None, searched, counted=stored)
-        related = statements.count(visible.related_to(scope).not_counted_for_all(scope))
+        related = statements.count(visible.related_to(scope))
         if not scope.has_public:
             return cls(engine, visible, scope, related, related)
         public, stored = statements.stored(for_all, version)
