@@ -89,7 +89,7 @@ def test_two_first_requests_at_once_do_not_make_it_at_once(
 
     def made(self: Any, *args: Any, **kwargs: Any) -> Any:
         with suppress(BrokenBarrierError):
-            at_once.wait(timeout=1)
+            at_once.wait(timeout=0.5)
             most[0] = 2
         return {}
 
