@@ -24,7 +24,13 @@ class LivenessEstimator:
             for network, model in zip(self._spec.networks, self._models, strict=True)
         ]
         real = np.mean(chances, axis=0)[:, self._spec.real_class]
-        return [float(value) for value in real]
+        return [score_of(float(value), self._spec.threshold) for value in real]
+
+
+def score_of(chance: float, threshold: float) -> float:
+    """The chance of a living face as a score, which is 0.5 at the threshold: odds over odds."""
+    alive, spoof = chance * (1 - threshold), (1 - chance) * threshold
+    return alive / (alive + spoof)
 
 
 def context_crop(image: Image, box: Floats, scale: float, size: int) -> Image:

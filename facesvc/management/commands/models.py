@@ -86,7 +86,8 @@ class Command(ServiceCommand):
         try:
             downloads.pull_optional(pack, settings.MODELS_DIR, settings.FACESVC_MODEL_SOURCE)
         except PackError as error:
-            self.stdout.write(f"{error}\n{weights.without(pack, settings.MODELS_DIR)}")
+            lacking = weights.without(pack, settings.MODELS_DIR)
+            self.stdout.write(f"{error}\nThe pack serves all the same, but {lacking}.")
 
     def _verify(self, pack: ModelPack) -> None:
         verdicts = weights.verify(pack, settings.MODELS_DIR)

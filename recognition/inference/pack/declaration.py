@@ -153,6 +153,8 @@ def _check(pack: ModelPack, folder: str) -> None:
         for part in weights.parts:
             _check_file_name(part.file)
             _check_download(part)
+    if pack.liveness and not 0 < pack.liveness.threshold < 1:
+        raise SchemaError("liveness.threshold must be between 0 and 1")
     _check_strides(pack.detector)
     _check_calibration(pack)
 

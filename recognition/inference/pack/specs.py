@@ -240,6 +240,7 @@ class LivenessSpec:
     input: InputSpec
     real_class: int
     crop: Literal["shifted", "reflected"] = "shifted"
+    threshold: float = 0.5  # the chance of a living face that is a score of 0.5
 
 
 @dataclass(frozen=True)

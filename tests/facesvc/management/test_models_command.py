@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
@@ -140,6 +141,39 @@ def test_pull_from_a_mirror(
     assert models("pull", "buffalo_sc", capsys=capsys) == "The pack buffalo_sc is ready.\n"
     assert len(server.paths) == 2
     assert models("verify", "buffalo_sc", capsys=capsys).count(": good") == 2
+
+
+@pytest.mark.django_db
+def test_a_pack_serves_without_its_optional_file(
+    folders: Path, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who pulls it by its name learns why; a start, which names none, does not ask for it."""
+    data = {"net.onnx": b"network", "layers.xml": b"<net/>", "values.bin": b"values"}
+    (tmp_path / "source").mkdir()
+    for name in ("net.onnx", "layers.xml"):
+        (tmp_path / "source" / name).write_bytes(data[name])
+    raw = yaml.safe_load((PACKS / "permissive" / "pack.yaml").read_text())
+
+    def declared(name: str) -> dict[str, object]:
+        digest = hashlib.sha256(data[name]).hexdigest()
+        return {"file": name, "licence": "MIT", "sha256": digest, "bytes": len(data[name])}
+
+    for network in ("head_pose", "eyes", "liveness"):
+        del raw[network]
+    raw["detector"]["weights"] = raw["recogniser"]["weights"] = declared("net.onnx")
+    source = {"xml": declared("layers.xml"), "bin": declared("values.bin")}
+    raw["attributes"]["weights"]["source"] = source
+    (folders / "packs" / "permissive").mkdir(parents=True)
+    (folders / "packs" / "permissive" / "pack.yaml").write_text(yaml.safe_dump(raw))
+    settings.FACESVC_MODEL_SOURCE = str(tmp_path / "source")
+    lacking = "it estimates no age or gender: age_gender.onnx is not here"
+    output = models("pull", "permissive", capsys=capsys)
+    assert "values.bin could not be fetched" in output
+    assert f"The pack serves all the same, but {lacking}." in output
+    assert lacking in models("list", capsys=capsys)
+    assert models("verify", "permissive", capsys=capsys) == "net.onnx: good\n"
+    ActiveModel.objects.update_or_create(pk=1, defaults={"pack": "permissive"})
+    assert models("pull", capsys=capsys) == "The pack permissive is ready.\n"
 
 
 def test_pull_says_why_it_failed(

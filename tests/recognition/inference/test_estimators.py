@@ -13,7 +13,7 @@ from recognition.inference.attributes import (
     decode_genderage_2018,
 )
 from recognition.inference.head import EyesNetwork, HeadPoseNetwork
-from recognition.inference.liveness import context_crop, reflected_crop, softmax
+from recognition.inference.liveness import context_crop, reflected_crop, score_of, softmax
 from recognition.inference.pose import Pose
 from recognition.inference.sessions import Model
 from tests.support.real_packs import permissive_pack
@@ -97,6 +97,13 @@ def test_outputs_that_are_not_age_and_gender() -> None:
     for outputs in ([np.zeros((1, 3))], [np.zeros((1, 2)), np.zeros((1, 2))]):
         with pytest.raises(ValueError, match="the network of age and gender gave"):
             decode_age_gender([output.astype(np.float32) for output in outputs])
+
+
+def test_the_score_is_a_half_at_the_threshold() -> None:
+    assert [score_of(chance, 0.5) for chance in (0, 0.3, 1)] == pytest.approx([0, 0.3, 1])
+    assert score_of(0.9, 0.9) == pytest.approx(0.5)
+    scores = [score_of(chance, 0.9) for chance in (0, 0.1, 0.5, 0.9, 0.99, 1)]
+    assert scores == sorted(scores) and (scores[0], scores[-1]) == (0, 1)
 
 
 # --- Crops that are mirrored at the border --------------------------------------------------------

@@ -221,6 +221,7 @@ def test_the_page_of_licences_names_each_file_of_permissive() -> None:
         (drop("recogniser.weights.source.bin.bytes"), "recogniser.weights.source.bin lacks bytes"),
         (put("detector.weights.source.fixed_size", "a.onnx"), "fixed_size must be a mapping"),
         (put("liveness.crop", "round"), "liveness.crop must be one of shifted, reflected"),
+        (put("liveness.threshold", 1), "liveness.threshold must be between 0 and 1"),
         (put("attributes.optional", "yes"), "attributes.optional must be bool"),
         (drop("head_pose.outputs.pitch"), "head_pose.outputs lacks pitch"),
         (drop("eyes.open_class"), "eyes lacks open_class"),
