@@ -127,10 +127,6 @@ def record(
 
 def _counted(face_id: str, user_id: UUID) -> Face | None:
     """The face that matched, with one verification more, and locked until the transaction ends."""
-    faces = Face.objects.select_for_update(no_key=True)
-    face = faces.filter(face_id=face_id, user=user_id).first()
-    if face:
-        Face.objects.filter(pk=face.pk).update(
-            verification_count=F("verification_count") + 1, last_verified_at=timezone.now()
-        )
-    return face
+    faces = Face.objects.filter(face_id=face_id, user=user_id)
+    faces.update(verification_count=F("verification_count") + 1, last_verified_at=timezone.now())
+    return faces.first()

@@ -48,9 +48,20 @@ class SweptCache(LocMemCache):
 @stage("search")
 def compare(active: Engine, user_id: UUID, template: Floats) -> Compared | None:
     """The same as gallery.comparing.compare_with_user, from memory."""
-    face_ids, vectors = templates_of(user_id, active)
-    if not face_ids:
+    version = active.template_version
+    listings = all_listings().comparable_with(version).of_user(user_id)
+    ids = sorted(listings.values_list("pk", flat=True))
+    key = f"{user_id}-{hashlib.sha256(version.encode()).hexdigest()}"
+    if not ids:
+        caches["templates"].delete(key)
         return None
+    made_from, face_ids, data = caches["templates"].get(key) or (None, [], b"")
+    if made_from != ids:
+        face_ids, data = _load(ids)
+        caches["templates"].set(key, (ids, face_ids, data))
+    if not face_ids:  # deleted in between
+        return None
+    vectors = np.frombuffer(data, np.float32).reshape(-1, TEMPLATE_DIMENSIONS)
     cosines, mean = vectors @ template, vectors.mean(axis=0)
     best = int(cosines.argmax())
     return Compared(
@@ -60,24 +71,8 @@ def compare(active: Engine, user_id: UUID, template: Floats) -> Compared | None:
     )
 
 
-def templates_of(user_id: UUID, by: Engine) -> tuple[list[str], Floats]:
-    """The ids of the user's faces that may be used now, and their templates of shape (N, 512)."""
-    version = by.template_version
-    listings = all_listings().comparable_with(version).of_user(user_id)
-    ids = sorted(listings.values_list("pk", flat=True))
-    key = f"{user_id}-{hashlib.sha256(version.encode()).hexdigest()}"
-    if not ids:
-        caches["templates"].delete(key)
-        return [], np.empty((0, TEMPLATE_DIMENSIONS), np.float32)
-    made_from, face_ids, data = caches["templates"].get(key) or (None, [], b"")
-    if made_from != ids:
-        face_ids, data = _load(ids)
-        caches["templates"].set(key, (ids, face_ids, data))
-    return face_ids, np.frombuffer(data, np.float32).reshape(-1, TEMPLATE_DIMENSIONS)
-
-
 def _load(ids: list[int]) -> tuple[list[str], bytes]:
+    """The ids of faces, and their templates, by the primary keys of these."""
     rows = Template.objects.filter(pk__in=ids).values_list("face__face_id", "embedding")
-    found = list(rows)
-    vectors = np.array([np.array(embedding, np.float32) for _, embedding in found], np.float32)
-    return [face_id for face_id, _ in found], vectors.tobytes()
+    found = [(face_id, np.array(embedding, np.float32)) for face_id, embedding in rows]
+    return [face_id for face_id, _ in found], b"".join(vector.tobytes() for _, vector in found)

@@ -73,8 +73,9 @@ def verify(*, caller: Caller, request: VerificationRequest) -> Verification:
     device = lockout.device_key(request.device) or (session.device if session else "")
     source = lockout.source_of(caller, request.user_id, device)
     lockout.require_free(source)
-    if request.face_id is not None:
-        _require_face(request.face_id, request.user_id)
+    faces = Face.objects.filter(user=request.user_id, suspended_at=None, user__suspended_at=None)
+    if request.face_id is not None and not faces.filter(face_id=request.face_id).exists():
+        raise ServiceError("face_not_found", "The user has no such face.")
     return _verify(caller, request, session, source)
 
 
@@ -132,12 +133,6 @@ def _level(request: VerificationRequest, session: Session | None) -> str:
     """The stricter one of what the session and the attempt ask for."""
     asked = [level for level in (request.level, session.level if session else None) if level]
     return max(asked, key=LEVELS.index, default="standard")
-
-
-def _require_face(face_id: str, user_id: UUID) -> None:
-    active = Face.objects.filter(suspended_at=None, user__suspended_at=None)
-    if not active.filter(face_id=face_id, user=user_id).exists():
-        raise ServiceError("face_not_found", "The user has no such face.")
 
 
 def _count(source: Source, verdict: Verdict) -> None:

@@ -22,7 +22,7 @@ from pytest_django import Settings
 
 from management import moderation
 from recognition.models import Attempt, Face, FailureCount, RecentProbe, Session, User
-from recognition.verification import frames, providers, service_health
+from recognition.verification import frames, providers, service_health, template_cache
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -622,6 +622,14 @@ def test_a_face_that_goes_while_the_checks_run(
 
     monkeypatch.setattr(providers, "wait", suspended)
     lost_at_once(call)
+
+
+def test_templates_that_go_while_they_are_loaded(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are listed, and deleted before they are read."""
+    monkeypatch.setattr(template_cache, "_load", lambda ids: ([], b""))
+    assert data_of(call.send())["frame"]["verification_result"] == "no_registered_faces"
 
 
 def test_a_delay_does_not_keep_a_call_verified(call: Call, fake: FakePipeline) -> None:
