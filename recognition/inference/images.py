@@ -26,6 +26,9 @@ _STARTS = (b"\xff\xd8", png.SIGNATURE, b"RIFF", b"BM")
 _FORMATS = {"jpeg": jpeg, "png": png, "webp": webp, "bmp": bmp}
 # Rows that are blended with white at once, so that the memory does not grow with the picture.
 _ROWS = 256
+# The loss is below the noise of a picture that is three times as wide as its face, and below the
+# difference of two crops of one photo, at a fifth of the size of a lossless picture.
+_JPEG_QUALITY = 95
 
 
 def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Image:
@@ -101,6 +104,13 @@ def is_known(data: bytes) -> bool:
 def turned(image: Image, degrees: int) -> Image:
     """The picture turned clockwise by a multiple of 90 degrees."""
     return np.ascontiguousarray(np.rot90(image, -(degrees // 90)))
+
+
+def as_jpeg(image: Image) -> bytes:
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    if not done:
+        raise ValueError("the picture cannot be encoded")
+    return data.tobytes()
 
 
 def read_header(data: bytes) -> Header:

@@ -24,7 +24,7 @@ from django.conf import settings
 
 from recognition import strict_json
 from recognition.inference.arrays import Image
-from recognition.inference.images import turned
+from recognition.inference.images import as_jpeg, turned
 from recognition.inference.pipeline import DetectedFace
 from recognition.outbound.exchange import ExchangeError, fetch
 from recognition.packs.engine import Engine
@@ -40,8 +40,6 @@ _AT_ONCE = 16
 # How much is shown, in sides of the face's box. MiniFASNet looks at 2.7 and 4 of them.
 _SURROUNDINGS = 4.0
 _LONGEST_SIDE = 640  # pixels
-# Where a face is a third of the picture, the loss is below the noise of the picture.
-_JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
@@ -200,7 +198,7 @@ def _deadline() -> float:
 @lru_cache(maxsize=2)
 def _probe_body(check: str) -> bytes:
     """A small grey picture: any score is a good answer."""
-    encoded = encode(np.full((64, 64, 3), 128, np.uint8))
+    encoded = as_jpeg(np.full((64, 64, 3), 128, np.uint8))
     return _body(check, encoded, {"x": 16, "y": 16, "width": 32, "height": 32}, probe=True)
 
 
@@ -242,14 +240,7 @@ def picture_of(image: Image, face: DetectedFace) -> CheckPicture:
     if scale < 1:
         size = tuple(max(1, round(side * scale)) for side in (right - left, bottom - top))
         part = cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    return CheckPicture(encode(part), _box_in(part, face, (left, top), scale))
-
-
-def encode(image: Image) -> bytes:
-    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    if not done:
-        raise ValueError("the picture for a check cannot be encoded")
-    return data.tobytes()
+    return CheckPicture(as_jpeg(part), _box_in(part, face, (left, top), scale))
 
 
 def _box_in(
