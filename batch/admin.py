@@ -50,7 +50,7 @@ _ENDED = kit.is_set(
 _DISABLED = kit.is_set("state", "disabled", "disabled_at", "Disabled", "Gets callbacks")
 
 
-class Rows(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class Rows(LargeTable):
     """Lists with one action. The page of a row has a button for it, while it makes sense."""
 
     ordering = ["-pk"]

@@ -32,7 +32,7 @@ _ACTIONS = {action: (label(action), Q(action=action)) for action in SENTENCES}
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class AuditEventAdmin(LargeTable):
     list_display = ["when", "what"]
     list_display_links = ["when"]
     list_filter = [
@@ -46,7 +46,6 @@ class AuditEventAdmin(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[t
     )
     date_hierarchy = "at"
     ordering = ["-pk"]
-    actions = None
     fields = ["when", "what", "action", "actor", "user_id", "other_user_id", "viewer_id", "face_id"]
     fields += ["request_id"]
 

@@ -83,15 +83,16 @@ class UncountedList(ChangeList):
         return self.get_query_string({"p": self.page_num + 1}) if self.has_next else ""
 
 
-class LargeTable:
-    """For a ModelAdmin: its list opens at once, however many rows there are.
+class LargeTable(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Read-only rows whose list opens at once, however many there are.
 
     `ordering` has to be that of an index, and so has every column of `sortable_by`.
     """
 
+    actions: Any = None
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    list_per_page: ClassVar[Any] = 50
+    list_per_page = 50
     sortable_by: ClassVar[Any] = ()
     change_list_template: ClassVar[Any] = "recognition/change_list.html"
 
@@ -102,7 +103,7 @@ class LargeTable:
         """Look up what a page shows beside its rows: once for the page, and not for each row."""
 
     def get_object(self, *args: Any, **options: Any) -> Any:
-        row = super().get_object(*args, **options)  # type: ignore[misc]
+        row = super().get_object(*args, **options)
         if row is not None:
             self.prepare([row])
         return row
@@ -110,17 +111,13 @@ class LargeTable:
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        model: type[Model] = self.model  # type: ignore[attr-defined]
-        title = capfirst(str(model._meta.verbose_name_plural))
-        context = {"title": title, **(extra_context or {})}
-        answer: HttpResponse = super().changelist_view(request, context)  # type: ignore[misc]
-        return answer
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
 
-class OwnPages(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class OwnPages(LargeTable):
     """A list without actions, and pages of our own: one for each row, and `views`."""
 
-    actions = None
     page_template: str
     # By their names: the route below the list, and the view.
     views: ClassVar[dict[str, tuple[str, Callable[..., HttpResponse]]]]

@@ -12,7 +12,6 @@ from recognition.admin import finding
 from recognition.admin.kit import (
     MODERATE,
     LargeTable,
-    ReadOnly,
     actor_of,
     column,
     is_set,
@@ -32,14 +31,13 @@ _RESULTS = ("success", "no_match", "no_face_detected", "no_registered_faces", "r
 _ACTOR = re.compile(r"own|(user|service|command|operator):.*")
 
 
-class OfAPerson(LargeTable, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class OfAPerson(LargeTable):
     """Rows that each belong to a person; a link names the person."""
 
     list_select_related = ["user"]
     search_fields = ["user__display_name"]
     search_help_text = "A name or a part of it, an id, a face id; or who asked, as service:app."
     asked_by: str  # the column that says so
-    actions: Any = None
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
