@@ -18,8 +18,11 @@ from recognition.descriptions import attributes_of, box_of
 from recognition.identification.identifying import Identification
 from recognition.inference.pipeline import DetectedFace as FaceInPicture
 from recognition.models import PrivacyLevel
-from recognition.packs.scores import COARSE, FINE, ShownScores
+from recognition.packs.scores import COARSE, FINE, LEVELS, ShownScores
 from recognition.verification.verifying import Verification
+
+# What a verification says, or a frame of a session.
+RESULTS = ("success", "no_match", "no_face_detected", "no_registered_faces", "rejected")
 
 
 class Box(Serializer):
@@ -112,7 +115,7 @@ class Risk(Serializer):
 
 class Verified(Scored):
     verification_result = s.ChoiceField(
-        ["success", "no_match", "no_face_detected", "no_registered_faces", "rejected"],
+        RESULTS,
         source="result",
         help_text="`rejected`: a risk rule refuses, see risk_assessment; scores are then 0.",
     )
@@ -127,7 +130,7 @@ class Verified(Scored):
     mean_face = Scores(
         source="compared.mean_cosine", help_text="Against the mean of the user's faces."
     )
-    verification_level = s.ChoiceField(["basic", "standard", "strict"], source="level")
+    verification_level = s.ChoiceField(LEVELS, source="level")
     risk_assessment = Risk(source="risk")
 
     @classmethod
@@ -145,7 +148,7 @@ class Compared(Scored):
     is_match = s.BooleanField()
     similarity_score = Score()
     confidence_score = Score()
-    verification_level = s.ChoiceField(["basic", "standard", "strict"], source="level")
+    verification_level = s.ChoiceField(LEVELS, source="level")
     face_a = ComparedFace()
     face_b = ComparedFace()
 

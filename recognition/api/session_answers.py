@@ -4,14 +4,13 @@ from typing import Any
 
 from rest_framework import serializers as s
 
-from recognition.api.answers import Risk
+from recognition.api.answers import RESULTS, Risk
 from recognition.api.rendering import Serializer, Value
 from recognition.models.sessions import SHOWN_STATES, Purpose
 from recognition.packs.scores import LEVELS
 from recognition.verification.frames import FrameResult
 
 FRAME_STATUS = ("counted", "dropped")
-RESULTS = ("success", "no_match", "no_face_detected", "no_registered_faces", "rejected")
 
 
 class Session(Serializer):
