@@ -49,7 +49,7 @@ def shaken(image: Image, number: int) -> Image:
 def moved(image: Image, number: int) -> Image:
     """As a camera sees somebody who turns their head and nods: the nose goes further than the ears.
     Photos of real people are one moment each, so this is only like it."""
-    faces, pose = engine.current().detect(image)[:1], number % 3
+    faces, pose = engine.current().pipeline.detect(image)[:1], number % 3
     if not faces or not pose:
         return shaken(image, number)
     how_far = {1: 0.15, 2: 0.35}[pose]  # to nod, to turn
