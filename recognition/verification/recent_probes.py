@@ -36,7 +36,7 @@ def is_known(comparison: UserComparison, user_id: UUID) -> bool:
         return True
     # One face was asked for, or the mirror image is that of a stored picture.
     others = templates if comparison.is_of_one_face else templates[1:]
-    found = [compare_with_user(by, user_id, template) for template in others]
+    found = (compare_with_user(by, user_id, template) for template in others)
     return any(each and each.face_cosine >= duplicate for each in found)
 
 
