@@ -35,13 +35,13 @@ class UnreadableError(Exception):
 
 
 def seal(data: bytes) -> bytes:
-    """Raises ImproperlyConfigured without a key."""
+    """Encrypt with the newest key. Raises ImproperlyConfigured without a key."""
     salt = os.urandom(_SALT)
     return _GCM + salt + _cipher(_keys()[0], salt).encrypt(_NONCE, data, _GCM)
 
 
 def unseal(sealed: bytes) -> bytes:
-    """Raises UnreadableError; ImproperlyConfigured without a key."""
+    """Decrypt with any key. Raises UnreadableError, and ImproperlyConfigured without a key."""
     kind, salt, content = sealed[:1], sealed[1 : 1 + _SALT], memoryview(sealed)[1 + _SALT :]
     for key in _keys():
         with suppress(InvalidTag):
@@ -55,7 +55,7 @@ def seal_picture(picture: Image) -> bytes:
 
 
 def unseal_picture(sealed: bytes) -> Image:
-    """Raises UnreadableError."""
+    """The picture that was sealed. Raises UnreadableError."""
     image = cv2.imdecode(np.frombuffer(unseal(sealed), np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise UnreadableError("what was kept is no picture")

@@ -74,8 +74,8 @@ class FrameResult:
 
 
 def take(*, caller: Caller, session_id: str, frame: Frame) -> FrameResult:
-    """Raises ImageError, session_not_found, session_ended, session_not_live, too_many_frames,
-    frames_in_progress, too_many_attempts, locked.
+    """Take a frame of a call. Raises ImageError, session_not_found, session_ended,
+    session_not_live, too_many_frames, frames_in_progress, too_many_attempts, locked.
     """
     session = sessions.open_session_of(caller, session_id)
     if session.is_single_use:

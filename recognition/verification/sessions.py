@@ -60,8 +60,8 @@ def _end_oldest(newest: Session) -> None:
 
 
 def session_of(caller: Caller, session_id: str, *, lock: bool = False) -> Session:
-    """Raises session_not_found, also to end users for a session of another user or of a suspended
-    one: that it exists is private.
+    """A session that the caller may see. Raises session_not_found, also to end users for a session
+    of another user or of a suspended one: that it exists is private.
     """
     sessions: QuerySet[Session] = Session.objects.select_related("user")
     if lock:
@@ -79,7 +79,7 @@ def session_of(caller: Caller, session_id: str, *, lock: bool = False) -> Sessio
 def open_session_of(
     caller: Caller, session_id: str, *, user_id: UUID | None = None, lock: bool = False
 ) -> Session:
-    """Raises session_ended, session_not_found: also for one that is not of `user_id`."""
+    """The same, if it is open. Raises session_ended, and session_not_found if not of `user_id`."""
     session = session_of(caller, session_id, lock=lock)
     if user_id is not None and session.user_id != user_id:
         raise not_found()

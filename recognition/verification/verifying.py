@@ -46,7 +46,7 @@ class VerificationRequest:
 @dataclass(frozen=True)
 class Verification:
     """What is answered. `compared` and `cosine` are None if nothing was compared, or if the attempt
-    was refused: a refused attempt tells nothing of the face.
+    was refused: the answer to a refused attempt says nothing about the face.
     """
 
     by: Engine
@@ -60,8 +60,10 @@ class Verification:
 
 
 def verify(*, caller: Caller, request: VerificationRequest) -> Verification:
-    """Raises ImageError, not_your_user, face_not_found, session_not_found, session_ended,
-    session_is_live, too_many_attempts, locked, user_merged, user_suspended."""
+    """Say whether a picture shows a user. Raises ImageError, not_your_user, face_not_found,
+    session_not_found, session_ended, session_is_live, too_many_attempts, locked, user_merged,
+    user_suspended.
+    """
     caller.require_own(request.user_id)
     # To end users, a suspended user is one without faces.
     people.is_hidden(request.user_id, is_told=caller.is_service)
@@ -96,7 +98,7 @@ def _conclude(
     source: Source,
     probe: Probe,
 ) -> Verification:
-    """Raises ModelChangedError, session_ended, too_many_attempts, locked."""
+    """Compare, judge, record. Raises ModelChangedError and what `verify` raises."""
     level = _level(request, session)
     is_there = bool(locks.hold_users([request.user_id]))
     if session:
