@@ -96,6 +96,9 @@ FACESVC_DEEPFAKE_THRESHOLD = spoofing.number("FACESVC_DEEPFAKE_THRESHOLD", 0.5, 
 FACESVC_STRICT_CHECKS = spoofing.texts("FACESVC_STRICT_CHECKS", "antispoofing", "deepfake").says(
     "Checks whose answers `strict` needs. If the list is empty, `strict` only raises the threshold."
 )
+FACESVC_STRICT_PROVISIONAL = spoofing.flag("FACESVC_STRICT_PROVISIONAL", False).says(
+    "Whether `strict` accepts a model whose calibration is provisional, see docs/models.md."
+)
 FACESVC_READY_NEEDS_PROVIDERS = spoofing.flag("FACESVC_READY_NEEDS_PROVIDERS", False).says(
     "Whether `/health/ready` is 503 until both services are `ok`."
 )

@@ -31,10 +31,23 @@ class OperatingPoint(Scored):
     confidence_score = Score()
 
 
+class Provisional(Serializer):
+    based_on = s.CharField(source="source", help_text="Where the scores come from.")
+    factor = s.ListField(
+        child=s.FloatField(),
+        min_length=2,
+        max_length=2,
+        help_text="The true false match rate is within these factors of the stated one.",
+    )
+
+
 class Calibration(Serializer):
     data_set = s.CharField(source="data")
     measured_on = s.DateField()
     operating_points = OperatingPoint(many=True, source="table")
+    provisional = Provisional(
+        allow_null=True, help_text="Null if the scores were measured with this pack."
+    )
 
     @classmethod
     def of(cls, row: MeasuredScores, shown: Any = None) -> Value:

@@ -188,6 +188,9 @@ class Threshold(Serializer):
     similarity_score = Score()
     confidence_score = Score()
     extrapolated = s.BooleanField(source="is_extrapolated")
+    provisional = s.BooleanField(
+        source="is_provisional", help_text="This threshold is not measured with this model."
+    )
 
 
 class SearchedScope(Serializer):

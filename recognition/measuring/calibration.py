@@ -129,6 +129,7 @@ def error_versus_discard(
 def to_yaml(calibration: Calibration) -> str:
     """The `calibration` block of pack.yaml, one row of the table a line."""
     values = asdict(calibration)
+    del values["provisional"]  # it is measured
     rows = values.pop("table")
     mean = values.pop("mean_embedding")
     text = yaml.safe_dump({"calibration": values}, sort_keys=False, allow_unicode=True)

@@ -22,7 +22,8 @@ class Entry:
 
     @property
     def calibrated(self) -> bool:
-        return self.pack.calibration is not None
+        calibration = self.pack.calibration
+        return calibration is not None and calibration.provisional is None
 
 
 def entries() -> list[Entry]:

@@ -251,7 +251,8 @@ def open_pipeline(of: ModelPack) -> FacePipeline:
 def centre_of(of: ModelPack, template_key: str) -> Floats:
     """(512,) the mean of all people's templates by a pack, under a key."""
     mean = np.zeros((1, TEMPLATE_DIMENSIONS), np.float32)
-    mean[0, : of.recogniser.dimensions] = calibration_of(of).mean_embedding
+    measured = calibration_of(of).mean_embedding
+    mean[0, : len(measured)] = measured
     protected: Floats = protection.protect(mean, template_key)[0]
     return protected
 

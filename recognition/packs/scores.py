@@ -41,6 +41,7 @@ class Threshold(NamedTuple):
     used: str
     cosine: float
     is_extrapolated: bool  # its false match rate is beyond what the calibration could measure
+    is_provisional: bool  # its false match rate is not measured with this pack at all
     similarity_score: float
     confidence_score: float
 
@@ -53,9 +54,9 @@ class ScoreScale:
         self._cosines = [point.cosine for point in calibration.table]
         self._decades = [-math.log10(point.fmr) for point in calibration.table]
         self.duplicate_cosine = self.cosine_of_similarity(calibration.duplicate_similarity)
-        self._measured_until = max(
-            point.cosine for point in calibration.table if not point.extrapolated
-        )
+        measured = [point.cosine for point in calibration.table if not point.extrapolated]
+        self._measured_until = max(measured, default=-math.inf)
+        self.is_provisional = calibration.provisional is not None
 
     @property
     def stranger_deviation(self) -> float:
@@ -99,7 +100,8 @@ class ScoreScale:
             by_rate = self.cosine_of_fmr(min(1.0, max_fpr / searched))
             if by_rate > cosine:
                 used, cosine = "max_false_positive_rate", by_rate
-        return Threshold(used, cosine, self.is_extrapolated(cosine), **ShownScores(self).of(cosine))
+        is_extrapolated, shown = self.is_extrapolated(cosine), ShownScores(self).of(cosine)
+        return Threshold(used, cosine, is_extrapolated, self.is_provisional, **shown)
 
     def _decades_at(self, cosine: float) -> float:
         return max(0.0, _interpolate(cosine, self._cosines, self._decades))

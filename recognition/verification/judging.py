@@ -68,6 +68,8 @@ def judge(
         min_quality=settings.MIN_FACE_QUALITY,
         level=comparison.level,
         in_session=session is not None,
+        is_provisional=comparison.probe.by.scores.is_provisional
+        and not settings.FACESVC_STRICT_PROVISIONAL,
         is_single_use=is_single_use,
         has_device=bool(source.device),
         checks=outcomes,

@@ -32,6 +32,7 @@ class Attempt:
     min_quality: float
     level: str = "standard"
     in_session: bool = False
+    is_provisional: bool = False  # nobody measured the threshold, and strict needs that
     is_single_use: bool = False
     has_device: bool = True
     checks: Mapping[str, Outcome] = field(default_factory=dict)
@@ -108,6 +109,19 @@ def _rule(
         return applies
 
     return add
+
+
+def _explain_provisional(attempt: Attempt) -> str:
+    return (
+        "The calibration of the model is provisional, and strict needs a measured one: run "
+        "`manage.py calibrate`, or set FACESVC_STRICT_PROVISIONAL."
+    )
+
+
+@_rule(30, lambda a: a.level == "strict", is_attack=False, explain=_explain_provisional)
+def threshold_provisional(attempt: Attempt, history: History) -> bool:
+    """The threshold of `strict` is not measured with this model, and no setting allows it."""
+    return attempt.level == "strict" and attempt.is_provisional
 
 
 @_rule(30)

@@ -57,7 +57,7 @@ class Command(ServiceCommand):
             state = [
                 "active" if entry.active else "",
                 "prepared" if entry.prepared else "not pulled",
-                "calibrated" if entry.calibrated else "not calibrated",
+                _calibration(entry),
             ]
             self.stdout.write(f"{entry.pack.name}: {', '.join(filter(None, state))}")
             self.stdout.write(f"    {entry.pack.description}\n    licence: {entry.pack.licence}")
@@ -81,6 +81,11 @@ class Command(ServiceCommand):
         self.stdout.write(f"The pack {pack.name} is prepared in {settings.MODELS_DIR}.")
         if pack.calibration is None:
             self.stdout.write(f"It cannot serve yet: {engine.not_calibrated(pack)}.")
+        elif pack.calibration.provisional:
+            self.stdout.write(
+                "Its calibration is provisional, and strict refuses it: run "
+                f"`manage.py calibrate FOLDER --pack {pack.name}`."
+            )
 
     def _pull_optional(self, pack: ModelPack) -> None:
         try:
@@ -113,3 +118,9 @@ class Command(ServiceCommand):
                 f"lose them from searches with --allow-missing {error.count}."
             ) from error
         self.stdout.write(f"{name} serves now, with templates {target.version}; before: {before}.")
+
+
+def _calibration(entry: catalogue.Entry) -> str:
+    if entry.calibrated:
+        return "calibrated"
+    return "provisionally calibrated" if entry.pack.calibration else "not calibrated"

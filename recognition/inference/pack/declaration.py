@@ -47,8 +47,19 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
+class Provisional:
+    """Why a calibration holds roughly only: nobody measured it with this pack."""
+
+    source: str
+    factor: tuple[float, float]  # the true FMR is within these factors of the stated one
+
+
+@dataclass(frozen=True)
 class Calibration:
-    """Measured by `manage.py calibrate`; see recognition/measuring/calibration.py for how."""
+    """Measured by `manage.py calibrate`; see recognition/measuring/calibration.py for how.
+
+    A provisional one counts no photos and pairs, and may lack the mean embedding.
+    """
 
     data: str
     measured_on: str
@@ -61,6 +72,7 @@ class Calibration:
     duplicate_similarity: float  # reached by at most 1% of mated pairs of different photos
     mean_embedding: tuple[float, ...]  # sign bits are taken around it
     table: tuple[OperatingPoint, ...]  # FMR falling, cosine rising
+    provisional: Provisional | None = None
 
 
 @dataclass(frozen=True)
@@ -194,7 +206,8 @@ def _check_calibration(pack: ModelPack) -> None:
     calibration = pack.calibration
     if calibration is None:
         return
-    if len(calibration.mean_embedding) != pack.recogniser.dimensions:
+    lengths = {pack.recogniser.dimensions} | ({0} if calibration.provisional else set())
+    if len(calibration.mean_embedding) not in lengths:
         raise SchemaError("calibration.mean_embedding has the wrong length")
     table = calibration.table
     if len(table) < 2 or any(a.fmr <= b.fmr or a.cosine >= b.cosine for a, b in pairwise(table)):

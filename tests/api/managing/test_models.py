@@ -37,7 +37,8 @@ def test_it_works(owner: Person) -> None:
 def test_a_pack_that_cannot_serve(owner: Person) -> None:
     models = {model["name"]: model for model in data_of(owner.get("models"))["models"]}
     assert models["antelopev2"]["calibrated"] is False
-    assert models["antelopev2"]["calibration"] is None
+    provisional = models["antelopev2"]["calibration"]["provisional"]
+    assert provisional["based_on"].startswith("A stand-in") and provisional["factor"] == [0.2, 5]
     assert models["antelopev2"]["prepared"] is False
     assert models["antelopev2"]["licence"] == "non-commercial research"
 

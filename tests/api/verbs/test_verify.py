@@ -93,6 +93,21 @@ def test_the_mean_leaves_out_suspended_faces(owner: Person, fake: FakePipeline) 
     assert verify(owner)["mean_face"]["similarity_score"] == pytest.approx(1, abs=1e-3)
 
 
+def test_strict_needs_thresholds_that_were_measured(
+    owner: Person, fake: FakePipeline, settings: Settings
+) -> None:
+    settings.FACESVC_STRICT_CHECKS = []
+    engine.current().scores.is_provisional = True
+    make_face(make_user(OWNER), vector(1))
+    fake.show(vector(1))
+    assert verify(owner, verification_level="standard")["is_match"]
+    refused = verify(owner, verification_level="strict")
+    assert refused["verification_result"] == "rejected"
+    assert "threshold_provisional" in refused["risk_assessment"]["factors"]
+    settings.FACESVC_STRICT_PROVISIONAL = True
+    assert verify(owner, verification_level="strict")["is_match"]
+
+
 def test_real_photos(service: Person, settings: Settings) -> None:
     settings.FACESVC_STRICT_CHECKS = []
     enrol_face(OWNER, encode(astronaut()))

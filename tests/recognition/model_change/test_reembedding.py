@@ -246,11 +246,16 @@ def test_the_commands(other: TemplateTarget, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.django_db
 def test_a_pack_without_a_calibration_is_refused_before_the_first_face(
-    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    text = (engine.pack_file("dlib", settings.PACK_FOLDERS)).read_text()
+    (tmp_path / "bare").mkdir()
+    bare = text.partition("calibration:")[0].replace("name: dlib", "name: bare")
+    (tmp_path / "bare" / "pack.yaml").write_text(bare)
+    settings.PACK_FOLDERS = [*settings.PACK_FOLDERS, tmp_path]
     monkeypatch.setattr(reembedding, "reembed", lambda *_, **__: pytest.fail("it has begun"))
-    with pytest.raises(CommandError, match="calibrate FOLDER --pack opencv"):
-        call_command("reembed", "--pack", "opencv")
+    with pytest.raises(CommandError, match="calibrate FOLDER --pack bare"):
+        call_command("reembed", "--pack", "bare")
 
 
 # --- what a face says after the change ------------------------------------------------------------

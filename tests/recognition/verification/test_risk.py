@@ -108,6 +108,15 @@ def test_a_refusal_does_not_tell_beside_it_that_the_face_matches() -> None:
     assert risk.assess(FINE, history).without_match().factors == ()
 
 
+def test_strict_needs_a_measured_threshold() -> None:
+    unsure = replace(FINE, is_provisional=True)
+    assert risk.assess(unsure) == risk.assess(FINE)
+    refused = risk.assess(replace(unsure, level="strict"))
+    assert refused.is_refused and not refused.is_attack
+    assert refused.factors == ("threshold_provisional",)
+    assert "FACESVC_STRICT_PROVISIONAL" in refused.explanation
+
+
 # At basic, standard and strict; at standard without a device; in a login session.
 WHERE_REFUSED = {
     (False, False, False, False, False): "never",

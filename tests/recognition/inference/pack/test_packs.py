@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from recognition.inference.pack.declaration import ModelPack, PackError, find_pack, load_pack
+from recognition.packs.scores import ScoreScale
 
 PROJECT = Path(__file__).parents[4]
 DLIB = PROJECT / "ml_models" / "dlib"
@@ -180,6 +181,37 @@ def test_what_is_wrong_with_other_networks(tmp_path: Path, change: Change, place
     (tmp_path / "scrfd-arcface" / "pack.yaml").write_text(yaml.safe_dump(raw))
     with pytest.raises(PackError, match=place):
         load_pack(tmp_path / "scrfd-arcface")
+
+
+# --- packs that nobody measured -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "fmr", "cosine"),
+    [
+        ("buffalo_l", 1e-6, 0.407787),  # published
+        ("antelopev2", 1e-6, 0.407787),  # its stand-in
+        ("buffalo_sc", 1e-4, 0.275475),  # measured with the same kind of network
+        ("opencv", 2e-3, 0.363),  # published; between two points of the table
+    ],
+)
+def test_a_provisional_calibration(name: str, fmr: float, cosine: float) -> None:
+    calibration = load_pack(PROJECT / "ml_models" / name).calibration
+    assert calibration and calibration.provisional and not calibration.mean_embedding
+    scale = ScoreScale(calibration)
+    assert scale.cosine_of_fmr(fmr) == pytest.approx(cosine, abs=1e-4)
+    assert scale.is_provisional and scale.is_extrapolated(scale.cosine_of_fmr(0.1))
+
+
+@pytest.mark.parametrize("name", ["dlib", "permissive"])
+def test_a_measured_calibration(name: str) -> None:
+    calibration = load_pack(PROJECT / "ml_models" / name).calibration
+    assert calibration and not ScoreScale(calibration).is_provisional
+
+
+def test_what_is_measured_has_a_mean(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="mean_embedding has the wrong length"):
+        load_changed(tmp_path, put("calibration.mean_embedding", []))
 
 
 # --- the pack that is whole, and free for every use -----------------------------------------------
