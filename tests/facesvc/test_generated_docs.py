@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from facesvc import generated_docs
+from facesvc.http import error_codes
 from facesvc.http.error_codes import CODES, table, topics
 from facesvc.settings import DECLARED
 from facesvc.settings.table import BASE_DIR
@@ -51,6 +52,11 @@ def test_it_works(name: str) -> None:
     assert (generated_docs.DOCS / f"{name}.md").read_text() == made, (
         f"docs/{name}.md is not what the code says: run `make docs`"
     )
+
+
+def test_every_line_about_an_error_code_is_read() -> None:
+    for text in error_codes._TEXTS.values():
+        assert not error_codes._CODE.sub("", text).strip()
 
 
 def test_what_is_specified_is_there() -> None:
