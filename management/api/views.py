@@ -6,7 +6,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from management import erasure, friendships, groups, operations
+from management import erasure, operations, relations
 from management.api import answers
 from management.serializers import FaceRequest, NoFields, UserRequest
 from recognition.api.pagination import ByUser, NewestFirst
@@ -113,20 +113,18 @@ class FriendViewSet(ServiceViewSet):
     @operation("list_friends", "List the friends of a user", answers.FriendList, pages=ByUser)
     def list(self, request: Request, user_id: UUID) -> Response:
         """The friends of one user, in the order of their ids."""
-        friends = friendships.friends_of(self.caller, user_id)
+        friends = relations.friends_of(self.caller, user_id)
         return self.page("friends", friends, answers.Friend.each, ByUser("friend_id"))
 
     @operation("get_friend", "Say since when two users have been friends", answers.Friend)
     def retrieve(self, request: Request, user_id: UUID, other_id: UUID) -> Response:
-        return Response(
-            answers.Friend.of(friendships.friendship_of(self.caller, user_id, other_id))
-        )
+        return Response(answers.Friend.of(relations.friendship_of(self.caller, user_id, other_id)))
 
     @operation("put_friend", "Make two users friends", {200: answers.Friend, 201: answers.Friend})
     def update(self, request: Request, user_id: UUID, other_id: UUID) -> Response:
         """Make the two users friends; both must exist."""
         self.fields(NoFields)
-        friendship, is_new = friendships.befriend(
+        friendship, is_new = relations.befriend(
             caller=self.caller, user_id=user_id, other_id=other_id
         )
         return Response(answers.Friend.of(friendship), status=201 if is_new else 200)
@@ -134,7 +132,7 @@ class FriendViewSet(ServiceViewSet):
     @operation("delete_friend", "End a friendship", answers.Unfriended)
     def destroy(self, request: Request, user_id: UUID, other_id: UUID) -> Response:
         """End the friendship, for both."""
-        friendships.unfriend(caller=self.caller, user_id=user_id, other_id=other_id)
+        relations.unfriend(caller=self.caller, user_id=user_id, other_id=other_id)
         return Response({"user_id": str(other_id), "deleted": True})
 
 
@@ -153,18 +151,18 @@ class GroupViewSet(ServiceViewSet):
 
     @operation("get_group", "Show a group", answers.Group)
     def retrieve(self, request: Request, name: str) -> Response:
-        return Response(answers.Group.of(groups.group_of(self.caller, name)))
+        return Response(answers.Group.of(relations.group_of(self.caller, name)))
 
     @operation("put_group", "Create a group", {200: answers.Group, 201: answers.Group})
     def update(self, request: Request, name: str) -> Response:
         self.fields(NoFields)
-        group, is_new = groups.put_group(caller=self.caller, name=name)
+        group, is_new = relations.put_group(caller=self.caller, name=name)
         return Response(answers.Group.of(group), status=201 if is_new else 200)
 
     @operation("delete_group", "Delete a group and its memberships", answers.GroupDeleted)
     def destroy(self, request: Request, name: str) -> Response:
         """Remove the group and all memberships in it."""
-        groups.delete_group(caller=self.caller, name=name)
+        relations.delete_group(caller=self.caller, name=name)
         return Response({"name": name, "deleted": True})
 
 
@@ -178,12 +176,12 @@ class MemberViewSet(ServiceViewSet):
     @operation("list_members", "List the members of a group", answers.MemberList, pages=ByUser)
     def list(self, request: Request, name: str) -> Response:
         """The members of a group, in the order of their ids; end users see only themselves."""
-        members = groups.members_of(self.caller, groups.group_of(self.caller, name))
+        members = relations.members_of(self.caller, relations.group_of(self.caller, name))
         return self.page("members", members, answers.Member.each, ByUser("user_id"))
 
     @operation("get_member", "Say since when a user has been a member", answers.Member)
     def retrieve(self, request: Request, name: str, user_id: UUID) -> Response:
-        return Response(answers.Member.of(groups.membership_of(self.caller, name, user_id)))
+        return Response(answers.Member.of(relations.membership_of(self.caller, name, user_id)))
 
     @operation(
         "put_member", "Make a user a member of a group", {200: answers.Member, 201: answers.Member}
@@ -191,12 +189,12 @@ class MemberViewSet(ServiceViewSet):
     def update(self, request: Request, name: str, user_id: UUID) -> Response:
         """Make the user a member; both must exist."""
         self.fields(NoFields)
-        membership, is_new = groups.join(caller=self.caller, name=name, user_id=user_id)
+        membership, is_new = relations.join(caller=self.caller, name=name, user_id=user_id)
         return Response(answers.Member.of(membership), status=201 if is_new else 200)
 
     @operation("delete_member", "End a membership", answers.MemberDeleted)
     def destroy(self, request: Request, name: str, user_id: UUID) -> Response:
-        groups.leave(caller=self.caller, name=name, user_id=user_id)
+        relations.leave(caller=self.caller, name=name, user_id=user_id)
         return Response({"user_id": str(user_id), "deleted": True})
 
 

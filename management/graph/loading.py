@@ -10,15 +10,14 @@ thing, the last counts; for a user, the last value of each field. Rows that do n
 touched.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from management.graph import ndjson, statements
+from management.graph import ndjson
 from management.graph.ndjson import Line, invalid_lines
-from management.graph.statements import Links
 from recognition import audit
 from recognition.models import PrivacyLevel, locks
 from recognition.models.locks import One
@@ -28,6 +27,135 @@ _ERRORS_SHOWN = 10
 # Links stored by one statement: until it ends, PostgreSQL remembers each row for the checks of
 # foreign keys, in memory.
 _CHUNK = 200_000
+
+# The statements, in the order of their use; the ORM cannot express them. All lock rows in the order
+# of their unique keys, as management.relations does.
+_LINES = """
+CREATE TEMPORARY TABLE graph_line (
+    number bigint, kind text, removed boolean, user_id uuid, friend_id uuid, group_name text,
+    display_name text, profile_image text, privacy_level text
+) ON COMMIT DROP
+"""
+# One row for each user, with the last value given for each field.
+_MERGE_USERS = """
+CREATE TEMPORARY TABLE graph_user ON COMMIT DROP AS
+SELECT user_id AS id,
+    (array_agg(display_name ORDER BY number DESC) FILTER (WHERE display_name IS NOT NULL))[1]
+        AS display_name,
+    (array_agg(profile_image ORDER BY number DESC) FILTER (WHERE profile_image IS NOT NULL))[1]
+        AS profile_image,
+    (array_agg(privacy_level ORDER BY number DESC) FILTER (WHERE privacy_level IS NOT NULL))[1]
+        AS privacy_level
+FROM graph_line WHERE kind = 'user' GROUP BY user_id
+"""
+_CREATE_USERS = """
+INSERT INTO recognition_user
+    (id, display_name, profile_image, privacy_level, created_at, updated_at)
+SELECT id, coalesce(display_name, ''), coalesce(profile_image, ''),
+    coalesce(privacy_level, %(privacy_level)s), now(), now()
+FROM graph_user ORDER BY id
+ON CONFLICT (id) DO NOTHING
+"""
+# Users that were just created do not differ.
+_CHANGE_USERS = """
+WITH changed AS MATERIALIZED (
+    SELECT u.id, coalesce(g.display_name, u.display_name) AS display_name,
+        coalesce(g.profile_image, u.profile_image) AS profile_image,
+        coalesce(g.privacy_level, u.privacy_level) AS privacy_level
+    FROM graph_user g JOIN recognition_user u ON u.id = g.id
+    WHERE g.display_name <> u.display_name OR g.profile_image <> u.profile_image
+        OR g.privacy_level <> u.privacy_level
+    ORDER BY u.id FOR NO KEY UPDATE OF u
+)
+UPDATE recognition_user u SET display_name = c.display_name, profile_image = c.profile_image,
+    privacy_level = c.privacy_level, updated_at = now()
+FROM changed c WHERE u.id = c.id
+"""
+_CREATE_GROUPS = """
+INSERT INTO recognition_group (name, created_at)
+SELECT DISTINCT group_name, now() FROM graph_line WHERE kind = 'group' ORDER BY group_name
+ON CONFLICT (name) DO NOTHING
+"""
+# Locked as foreign keys lock them, so that no user found here is erased before the end.
+_UNKNOWN_GROUPS = """
+WITH named AS MATERIALIZED (
+    SELECT group_name AS name, min(number) AS number FROM graph_line
+    WHERE kind = 'membership' AND NOT removed GROUP BY group_name
+), known AS MATERIALIZED (
+    SELECT g.name FROM recognition_group g JOIN named n ON n.name = g.name
+    ORDER BY g.name FOR KEY SHARE OF g
+)
+SELECT number, name FROM named n WHERE NOT EXISTS (SELECT FROM known k WHERE k.name = n.name)
+ORDER BY number LIMIT %(limit)s
+"""
+_UNKNOWN_USERS = """
+WITH named AS MATERIALIZED (
+    SELECT id, min(number) AS number FROM (
+        SELECT user_id AS id, number FROM graph_line
+        WHERE kind IN ('friendship', 'membership') AND NOT removed
+        UNION ALL
+        SELECT friend_id, number FROM graph_line WHERE kind = 'friendship' AND NOT removed
+    ) mentioned GROUP BY id
+), known AS MATERIALIZED (
+    SELECT u.id FROM recognition_user u JOIN named n ON n.id = u.id
+    ORDER BY u.id FOR KEY SHARE OF u
+)
+SELECT number, id::text FROM named n WHERE NOT EXISTS (SELECT FROM known k WHERE k.id = n.id)
+ORDER BY number LIMIT %(limit)s
+"""
+_MERGED_USERS = """
+SELECT min(number), id::text FROM (
+    SELECT user_id AS id, number FROM graph_line WHERE NOT removed
+    UNION ALL
+    SELECT friend_id, number FROM graph_line WHERE NOT removed
+) named
+JOIN recognition_mergeduser USING (id) GROUP BY id ORDER BY 1 LIMIT %(limit)s
+"""
+
+
+class Links(NamedTuple):
+    """One kind of links: what the statements below say of it."""
+
+    kind: str
+    a: str  # the two columns of a line that name the link
+    b: str
+    key: str  # the unique key of the stored rows
+    stored: str  # the keys of the rows that store a link `g`
+    rows: int  # how many these are
+
+
+_FRIENDSHIPS = Links(
+    *("friendship", "user_id", "friend_id", "user_id, friend_id"),
+    *("VALUES (g.a, g.b), (g.b, g.a)", 2),
+)
+_MEMBERSHIPS = Links(
+    *("membership", "group_name", "user_id", "group_id, user_id"),
+    *("SELECT id, g.b FROM recognition_group WHERE name = g.a", 1),
+)
+# The last line about each link, in places from 1.
+_LAST_LINES = """
+CREATE TEMPORARY TABLE graph_{kind} ON COMMIT DROP AS
+SELECT row_number() OVER () AS place, * FROM (
+    SELECT DISTINCT ON ({a}, {b}) {a} AS a, {b} AS b, removed
+    FROM graph_line WHERE kind = '{kind}' ORDER BY {a}, {b}, number DESC
+) last_lines
+"""
+_REMOVE_LINKS = """
+WITH gone AS MATERIALIZED (
+    SELECT link.id FROM graph_{kind} g CROSS JOIN LATERAL ({stored}) AS r ({key})
+    JOIN recognition_{kind} link USING ({key})
+    WHERE g.removed AND g.place BETWEEN %(first)s AND %(last)s
+    ORDER BY {key} FOR UPDATE OF link
+)
+DELETE FROM recognition_{kind} link USING gone WHERE link.id = gone.id
+"""
+_CREATE_LINKS = """
+INSERT INTO recognition_{kind} ({key}, created_at)
+SELECT {key}, now() FROM graph_{kind} g CROSS JOIN LATERAL ({stored}) AS r ({key})
+WHERE NOT g.removed AND g.place BETWEEN %(first)s AND %(last)s
+ORDER BY {key}
+ON CONFLICT ({key}) DO NOTHING
+"""
 
 Counts = dict[str, int]
 Watch = Callable[[str, int, int], None]  # what is stored, how much so far, and how much in all
@@ -47,16 +175,16 @@ def import_graph(
         # One import at a time: two would be no faster, and could wait for each other.
         locks.wait_for(One.IMPORT)
         counts: dict[str, Any] = {"lines": count}
-        _require(cursor, "user_merged", statements.MERGED_USERS, "User {} was merged into another.")
+        _require(cursor, "user_merged", _MERGED_USERS, "User {} was merged into another.")
         counts["users"] = _store_users(cursor)
         counts["groups"] = _store_groups(cursor)
-        _require(cursor, "group_not_found", statements.UNKNOWN_GROUPS, "There is no group {}.")
-        _require(cursor, "user_not_found", statements.UNKNOWN_USERS, "There is no user {}.")
+        _require(cursor, "group_not_found", _UNKNOWN_GROUPS, "There is no group {}.")
+        _require(cursor, "user_not_found", _UNKNOWN_USERS, "There is no user {}.")
         # Check foreign keys after each statement; checks at the end would pile up in the server's
         # memory.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        counts["friendships"] = _store_links(cursor, "friendship", statements.FRIENDSHIPS, watch)
-        counts["memberships"] = _store_links(cursor, "membership", statements.MEMBERSHIPS, watch)
+        counts["friendships"] = _store_links(cursor, _FRIENDSHIPS, watch)
+        counts["memberships"] = _store_links(cursor, _MEMBERSHIPS, watch)
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
         # The caller's transaction may be a longer one.
         cursor.execute("DROP TABLE graph_line, graph_user, graph_friendship, graph_membership")
@@ -66,29 +194,24 @@ def import_graph(
 
 def _copy(cursor: CursorWrapper, lines: Iterable[bytes]) -> int:
     """Copy the lines into their table; returns how many."""
-    cursor.execute(statements.LINES)
+    cursor.execute(_LINES)
     count = 0
     with cursor.copy(f"COPY graph_line ({', '.join(Line._fields)}) FROM STDIN") as copy:
-        for line in _parsed(lines):
-            copy.write_row(line)
-            count += 1
+        for number, text in enumerate(lines, start=1):
+            if not text.isspace():
+                copy.write_row(ndjson.parse(number, text))
+                count += 1
     cursor.execute("ANALYZE graph_line")
     return count
 
 
-def _parsed(lines: Iterable[bytes]) -> Iterator[Line]:
-    for number, text in enumerate(lines, start=1):
-        if not text.isspace():
-            yield ndjson.parse(number, text)
-
-
 def _store_users(cursor: CursorWrapper) -> Counts:
-    cursor.execute(statements.MERGE_USERS)
+    cursor.execute(_MERGE_USERS)
     total = cursor.rowcount
     cursor.execute("ANALYZE graph_user")
-    cursor.execute(statements.CREATE_USERS, {"privacy_level": PrivacyLevel.FRIENDS.value})
+    cursor.execute(_CREATE_USERS, {"privacy_level": PrivacyLevel.FRIENDS.value})
     created = cursor.rowcount
-    cursor.execute(statements.CHANGE_USERS)
+    cursor.execute(_CHANGE_USERS)
     changed = cursor.rowcount
     return {"created": created, "changed": changed, "unchanged": total - created - changed}
 
@@ -96,7 +219,7 @@ def _store_users(cursor: CursorWrapper) -> Counts:
 def _store_groups(cursor: CursorWrapper) -> Counts:
     cursor.execute("SELECT count(DISTINCT group_name) FROM graph_line WHERE kind = 'group'")
     (total,) = cursor.fetchone()
-    cursor.execute(statements.CREATE_GROUPS)
+    cursor.execute(_CREATE_GROUPS)
     return {"created": cursor.rowcount, "unchanged": total - cursor.rowcount}
 
 
@@ -111,17 +234,19 @@ def _require(cursor: CursorWrapper, code: str, statement: str, message: str) -> 
         raise invalid_lines(errors)
 
 
-def _store_links(cursor: CursorWrapper, kind: str, links: Links, watch: Watch) -> Counts:
-    cursor.execute(links.last_lines)
+def _store_links(cursor: CursorWrapper, links: Links, watch: Watch) -> Counts:
+    names = links._asdict()
+    cursor.execute(_LAST_LINES.format(**names))
     total = cursor.rowcount
     # Without it each chunk would read the whole table.
-    cursor.execute(f"CREATE UNIQUE INDEX ON graph_{kind} (place)")
-    cursor.execute(f"ANALYZE graph_{kind}")
+    cursor.execute(f"CREATE UNIQUE INDEX ON graph_{links.kind} (place)")
+    cursor.execute(f"ANALYZE graph_{links.kind}")
     changed = {"created": 0, "removed": 0}
-    for name, statement in (("removed", links.remove), ("created", links.create)):
+    for name, statement in (("removed", _REMOVE_LINKS), ("created", _CREATE_LINKS)):
         for first in range(1, total + 1, _CHUNK):
-            cursor.execute(statement, {"first": first, "last": first + _CHUNK - 1})
+            last = first + _CHUNK - 1
+            cursor.execute(statement.format(**names), {"first": first, "last": last})
             changed[name] += cursor.rowcount // links.rows
             if name == "created":
-                watch(f"{kind}s", min(first + _CHUNK - 1, total), total)
+                watch(f"{links.kind}s", min(last, total), total)
     return {**changed, "unchanged": total - sum(changed.values())}

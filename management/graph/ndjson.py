@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from rest_framework.exceptions import ValidationError
 
-from management.groups import invalid_name
+from management.relations import invalid_name
 from management.serializers import UserRequest
 from recognition import strict_json
 from recognition.errors import ServiceError

@@ -14,7 +14,7 @@ other. It may leave out any of them.
    memberships, possible duplicates.
 
 Some statements lock rows by SQL of their own, in the same order: the import of a graph
-(management.graph.statements), the claim and the storing of items (batch.jobs.work), and the search
+(management.graph.loading), the claim and the storing of items (batch.jobs.work), and the search
 for duplicates, which waits for nobody (recognition.enrolment.lookalikes).
 """
 

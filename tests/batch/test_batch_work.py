@@ -25,7 +25,7 @@ from batch.jobs import jobs, verbs, work
 from batch.jobs.jobs import NewItem
 from batch.jobs.verbs import ItemResult
 from batch.models import Item, Job, Kind, Picture, WebhookDelivery
-from management.friendships import unfriend
+from management.relations import unfriend
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.inference.pack.declaration import PackError

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from pytest_django import Settings
 
-from batch.jobs import jobs, room, work
+from batch.jobs import jobs, work
 from batch.models import Item, Job, Picture
 from recognition.access import SCOPES
 from recognition.models import AuditEvent, Face, User
@@ -482,9 +482,9 @@ def test_a_queue_full_of_bytes(service: Person, settings: Settings) -> None:
 def test_a_disk_that_is_nearly_full(
     service: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = room.free_bytes()
+    free = jobs.free_bytes()
     assert free and free > 0  # the database of the tests is on this machine
-    monkeypatch.setattr(room, "free_bytes", lambda: 500 * 1024**2)
+    monkeypatch.setattr(jobs, "free_bytes", lambda: 500 * 1024**2)
     settings.FACESVC_FREE_DISK_MB = 499
     assert service.post("batch-identify", images=images(1), processing_options=ASYNC)
     settings.FACESVC_FREE_DISK_MB = 500

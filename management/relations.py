@@ -1,20 +1,81 @@
-"""Groups and their members.
+"""Friendships between users, and groups with their members.
 
-Only services make them. A member sees the group and their own membership, and may leave. To all
-other users it looks as if the group did not exist.
+Only services make them: a user who could befriend others could find them. Users may list their own
+friends and end a friendship. A member sees the group and their own membership, and may leave. What
+belongs to others looks as if it did not exist.
 """
 
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
+from management.operations import locked_user, user_of
 from recognition import audit, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.models import Group, Membership, locks
+from recognition.models import Friendship, Group, Membership, locks
 from recognition.models.graph import is_group_name
+
+
+def friends_of(caller: Caller, user_id: UUID) -> QuerySet[Friendship]:
+    """Raises user_not_found."""
+    return Friendship.objects.filter(user=user_of(caller, user_id))
+
+
+def friendship_of(caller: Caller, user_id: UUID, other_id: UUID) -> Friendship:
+    """Raises user_not_found, friendship_not_found."""
+    friendship = friends_of(caller, user_id).filter(friend=other_id).first()
+    if friendship is None:
+        raise _no_friends()
+    return friendship
+
+
+@transaction.atomic
+def befriend(*, caller: Caller, user_id: UUID, other_id: UUID) -> tuple[Friendship, bool]:
+    """Make two users friends; the second value says whether the friendship is new.
+
+    Raises user_not_found, user_merged, service_only, invalid_friendship.
+    """
+    user_of(caller, user_id)
+    caller.require_service()
+    if user_id == other_id:
+        raise ServiceError("invalid_friendship", "A user cannot be their own friend.")
+    both = sorted((user_id, other_id))
+    # Locked, so that neither is erased and a second call waits. All code locks in one order, or two
+    # calls could wait for each other.
+    for missing in set(both) - locks.lock_users(both).keys():
+        raise people.not_found(missing)
+    is_new = not Friendship.objects.filter(user=user_id, friend=other_id).exists()
+    if is_new:
+        rows = [Friendship(user_id=a, friend_id=b) for a, b in (both, both[::-1])]
+        # An import does not take these locks.
+        Friendship.objects.bulk_create(rows, ignore_conflicts=True)
+        _note_friends(caller, "friendship.create", user_id, other_id)
+    return Friendship.objects.get(user=user_id, friend=other_id), is_new
+
+
+@transaction.atomic
+def unfriend(*, caller: Caller, user_id: UUID, other_id: UUID) -> None:
+    """End a friendship. Raises user_not_found, friendship_not_found."""
+    user_of(caller, user_id)
+    both_rows = Q(user=user_id, friend=other_id) | Q(user=other_id, friend=user_id)
+    # Locked in the order in which `befriend` makes them.
+    rows = Friendship.objects.filter(both_rows).order_by("user_id", "friend_id").select_for_update()
+    if not rows:
+        raise _no_friends()
+    Friendship.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    _note_friends(caller, "friendship.delete", user_id, other_id)
+
+
+def _note_friends(caller: Caller, action: str, user_id: UUID, other_id: UUID) -> None:
+    """Note the change in the history of both users."""
+    for a, b in ((user_id, other_id), (other_id, user_id)):
+        audit.note(caller.name, action, user_id=a, friend_id=str(b))
+
+
+def _no_friends() -> ServiceError:
+    return ServiceError("friendship_not_found", "They are not friends.")
 
 
 def group_of(caller: Caller, name: str) -> Group:
@@ -55,7 +116,7 @@ def put_group(*, caller: Caller, name: str) -> tuple[Group, bool]:
         raise invalid_name()
     group, is_new = Group.objects.get_or_create(name=name)
     if is_new:
-        _note(caller, "group.create", name)
+        audit.note(caller.name, "group.create", group=name)
     return group, is_new
 
 
@@ -69,7 +130,7 @@ def delete_group(*, caller: Caller, name: str) -> None:
         raise ServiceError("group_not_found", "There is no such group.")
     count, _ = Membership.objects.filter(group=group).delete()
     group.delete()
-    _note(caller, "group.delete", name, members=count)
+    audit.note(caller.name, "group.delete", group=name, members=count)
 
 
 @transaction.atomic
@@ -85,11 +146,10 @@ def join(*, caller: Caller, name: str, user_id: UUID) -> tuple[Membership, bool]
     # Locked, so that neither is removed before the membership is stored.
     if not Group.objects.select_for_update(no_key=True).filter(pk=group.pk):
         raise ServiceError("group_not_found", "There is no such group.")
-    if not locks.lock_user(user_id):
-        raise people.not_found(user_id)
+    locked_user(user_id)
     membership, is_new = Membership.objects.get_or_create(group=group, user_id=user_id)
     if is_new:
-        _note(caller, "membership.create", name, user_id)
+        audit.note(caller.name, "membership.create", user_id=user_id, group=name)
     return membership, is_new
 
 
@@ -100,7 +160,7 @@ def leave(*, caller: Caller, name: str, user_id: UUID) -> None:
     count, _ = Membership.objects.filter(pk=membership.pk).delete()
     if not count:  # another request ended it first
         raise _not_a_member()
-    _note(caller, "membership.delete", name, user_id)
+    audit.note(caller.name, "membership.delete", user_id=user_id, group=name)
 
 
 def invalid_name() -> ServiceError:
@@ -109,12 +169,6 @@ def invalid_name() -> ServiceError:
         "A group's name has 1 to 64 printable characters in the normal form NFC, no slash and no "
         "blanks at its ends, and is not `public`, `friends`, `.` or `..`.",
     )
-
-
-def _note(
-    caller: Caller, action: str, name: str, user_id: UUID | None = None, **details: Any
-) -> None:
-    audit.note(caller.name, action, user_id=user_id, group=name, **details)
 
 
 def _not_a_member() -> ServiceError:
