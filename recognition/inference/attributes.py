@@ -1,12 +1,12 @@
 """Estimates age and gender, if the pack has a network for them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from recognition.inference.alignment import align, square_crop
 from recognition.inference.arrays import Floats, Image
-from recognition.inference.pack.specs import AlignedAttributesSpec, AttributesSpec
+from recognition.inference.pack.specs import AlignedAttributesSpec, AttributesSpec, Estimate
 from recognition.inference.sessions import CropModel, Model, Tensor
 
 # The meaning of each index of the output, in all models.
@@ -14,21 +14,15 @@ _GENDERS = ("female", "male")
 _AGES = 100
 
 
-@dataclass(frozen=True)
-class Attributes:
-    """Age and gender of a face; None where the pack has no estimate."""
-
-    age: float | None = None  # years
-    gender: str | None = None  # "female" or "male"
-
-
 class AttributeEstimator:
     def __init__(self, spec: AttributesSpec, model: Model) -> None:
         self._spec = spec
         self._model = CropModel(spec.input, model)
 
-    def estimate(self, image: Image, boxes: Floats, landmarks: Floats) -> list[Attributes]:
-        """The attributes of each of N > 0 faces with boxes (N, 4) and landmarks (N, 5, 2)."""
+    def estimate(
+        self, image: Image, boxes: Floats, landmarks: Floats
+    ) -> dict[Estimate, Sequence[float | str]]:
+        """What the pack estimates of each of N > 0 faces with boxes (N, 4), landmarks (N, 5, 2)."""
         spec, size = self._spec, self._spec.input.size
         if isinstance(spec, AlignedAttributesSpec):
             template = np.array(spec.template)
@@ -39,11 +33,8 @@ class AttributeEstimator:
             outputs = self._model.run_all(crops)
             joined = spec.decoder == "genderage"
             ages, genders = decode_genderage(outputs[0]) if joined else decode_age_gender(outputs)
-        shown = spec.estimates
-        return [
-            Attributes(age if "age" in shown else None, gender if "gender" in shown else None)
-            for age, gender in zip(ages, genders, strict=True)
-        ]
+        found: dict[Estimate, Sequence[float | str]] = {"age": ages, "gender": genders}
+        return {name: found[name] for name in spec.estimates}
 
 
 def decode_genderage_2018(outputs: Tensor) -> tuple[list[float], list[str]]:

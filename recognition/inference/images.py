@@ -37,8 +37,10 @@ def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Image:
     try:
         encoded = np.frombuffer(_FORMATS[header.format].for_decoder(data), np.uint8)
         # OpenCV drops the transparency, or keeps it and ignores the orientation.
-        keeps_alpha = header.has_alpha
-        image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED if keeps_alpha else cv2.IMREAD_COLOR)
+        if not header.has_alpha:
+            image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        else:
+            image, kinds, metadata = cv2.imdecodeWithMetadata(encoded, flags=cv2.IMREAD_UNCHANGED)
     except struct.error as error:
         raise truncated() from error
     except cv2.error as error:
@@ -48,9 +50,9 @@ def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Image:
     if sorted(image.shape[:2]) != sorted((header.height, header.width)):
         # The decoder and the header disagree, so the limits were checked on a false size.
         raise invalid("The picture's header contradicts its contents.")
-    if keeps_alpha:
-        exif = png.exif(data) if header.format == "png" else webp.exif(data)
-        return upright(_over_white(image), orientation(exif))
+    if header.has_alpha:
+        exif = dict(zip(kinds, metadata, strict=True)).get(cv2.IMAGE_METADATA_EXIF)
+        return upright(_over_white(image), orientation(b"" if exif is None else exif.tobytes()))
     return image.astype(np.uint8, copy=False)
 
 

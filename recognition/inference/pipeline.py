@@ -6,25 +6,27 @@ The rest of the service uses `FacePipeline` and `DetectedFace` only.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from recognition.inference.alignment import align
 from recognition.inference.arrays import Floats, Image
-from recognition.inference.assessment import Assessor
 from recognition.inference.attributes import AttributeEstimator
-from recognition.inference.detection.factory import open_detector
-from recognition.inference.detection.results import Detections
+from recognition.inference.detection.anchors import AnchorDetector
+from recognition.inference.detection.mmod import LandmarkCascade, MmodDetector
+from recognition.inference.detection.results import Detections, Detector
 from recognition.inference.embedding import Embedder
 from recognition.inference.head import EyesNetwork
 from recognition.inference.images import reduced, turned
 from recognition.inference.liveness import LivenessEstimator
 from recognition.inference.pack.declaration import ModelPack, PackError
 from recognition.inference.pack.files import WeightFile
+from recognition.inference.pack.specs import MmodSpec
 from recognition.inference.pack.weights import weight_path
 from recognition.inference.pose import Pose, PoseEstimator
-from recognition.inference.quality import Quality
+from recognition.inference.quality import Assessor, Quality
 from recognition.inference.sessions import Model
 
 # Dimensions of the column that holds the templates of all packs.
@@ -106,7 +108,14 @@ class FacePipeline:
         if attributes and attributes.optional and not path(attributes.weights).is_file():
             attributes = None
         try:
-            self._detector = open_detector(pack.detector, path, threads=threads)
+            self._detector: Detector
+            detector = pack.detector
+            if isinstance(detector, MmodSpec):
+                cascade = LandmarkCascade(path(detector.landmark_weights))
+                self._detector = MmodDetector(detector, model(detector.weights), cascade)
+            else:
+                found = model(detector.weights, detector.outputs.names())
+                self._detector = AnchorDetector(detector, found)
             self._assessor = Assessor(pack, model)
         except ValueError as error:
             raise PackError(f"the pack {pack.name!r}: {error}") from error
@@ -169,17 +178,12 @@ class FacePipeline:
         boxes = np.array([face.box for face in faces])
         landmarks = np.array([face.landmarks for face in faces])
         if attributes and self._eyes:
-            values = self._eyes.estimate(image, landmarks)
-            faces = [replace(f, eyes_open=value) for f, value in zip(faces, values, strict=True)]
+            faces = _filled(faces, "eyes_open", self._eyes.estimate(image, landmarks))
         if attributes and self._attributes:
-            estimates = self._attributes.estimate(image, boxes, landmarks)
-            faces = [
-                replace(face, age=estimate.age, gender=estimate.gender)
-                for face, estimate in zip(faces, estimates, strict=True)
-            ]
+            for name, values in self._attributes.estimate(image, boxes, landmarks).items():
+                faces = _filled(faces, name, values)
         if liveness and self._liveness:
-            values = self._liveness.estimate(image, boxes)
-            faces = [replace(f, liveness=value) for f, value in zip(faces, values, strict=True)]
+            faces = _filled(faces, "liveness", self._liveness.estimate(image, boxes))
         return list(faces)
 
     def surroundings(self, image: Image, face: DetectedFace) -> Image:
@@ -195,8 +199,7 @@ class FacePipeline:
 
     def embed(self, faces: list[DetectedFace]) -> list[DetectedFace]:
         """The same faces with their embeddings."""
-        vectors = self.embed_crops([face.crop for face in faces])
-        return [replace(face, embedding=v) for face, v in zip(faces, vectors, strict=True)]
+        return _filled(faces, "embedding", self.embed_crops([face.crop for face in faces]))
 
     def embed_crops(self, crops: list[Image]) -> Floats:
         """(N, dimensions) unit vectors of aligned crops."""
@@ -229,6 +232,11 @@ class FacePipeline:
             return -1.0
         roll = np.radians(self._pose.estimate(found.landmarks[0]).roll)
         return float(found.scores[0] * min(1, np.cos(roll) / _COMMON_TILT))
+
+
+def _filled(faces: Sequence[DetectedFace], field: str, values: Iterable[Any]) -> list[DetectedFace]:
+    """The faces with a value of this field each."""
+    return [replace(face, **{field: value}) for face, value in zip(faces, values, strict=True)]
 
 
 def _is_blank(small: Image) -> bool:

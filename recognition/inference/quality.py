@@ -1,18 +1,24 @@
-"""Rates how usable a face is: components from 0 to 1, reasons for the bad ones, and one score.
+"""What is measured of every face that is found: its pose, its aligned crop and its quality.
 
+Quality is how usable it is: components from 0 to 1, reasons for the bad ones, and one score.
 The measures are analytic, and a pack's network may add its score. The figures behind the ramps are
 ours, chosen on ordinary photos so that a good passport photo reaches 1 and a face that no
 recogniser can use reaches 0. Other modules decide whether a score is good enough.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from recognition.inference.alignment import align
 from recognition.inference.arrays import Floats, Image
+from recognition.inference.detection.results import Detections
+from recognition.inference.head import HeadPoseNetwork
+from recognition.inference.pack.declaration import ModelPack
 from recognition.inference.pack.specs import QualitySpec
-from recognition.inference.pose import Pose
+from recognition.inference.pose import Pose, PoseEstimator, eye_distance
 from recognition.inference.sessions import CropModel, Model
 
 # Pixels: crops are compared at one size, so that sharpness means the same for every recogniser.
@@ -54,13 +60,15 @@ class QualityNetwork:
     """A pack's own quality network."""
 
     def __init__(self, spec: QualitySpec, model: Model) -> None:
-        self._range = spec.range
+        self._spec = spec
         self._model = CropModel(spec.input, model)
 
-    def estimate(self, crops: list[Image]) -> list[float]:
-        """Scores from 0 to 1 for each crop, aligned as the network's spec says."""
+    def estimate(self, image: Image, landmarks: Floats) -> list[float]:
+        """Scores from 0 to 1 for each of N > 0 faces with landmarks (N, 5, 2)."""
+        spec, template = self._spec, np.array(self._spec.template)
+        crops = [align(image, points, template, spec.input.size) for points in landmarks]
         values = self._model.run(crops).reshape(len(crops))
-        return [_ramp(float(value), *self._range) for value in values]
+        return [_ramp(float(value), *spec.range) for value in values]
 
 
 def assess(
@@ -131,3 +139,50 @@ def _share_inside(image: Image, box: Floats) -> float:
 def _ramp(value: float, zero: float, one: float) -> float:
     """0 at `zero`, 1 at `one` (which may be the smaller), linear between, clipped outside."""
     return float(np.clip((value - zero) / (one - zero), 0.0, 1.0))
+
+
+class Assessor:
+    """Measures faces, with the networks that the pack has for it.
+
+    What its quality network says is part of every quality score, so that one threshold means the
+    same everywhere.
+    """
+
+    def __init__(self, pack: ModelPack, model: Callable[..., Model]) -> None:
+        """`model` loads a file. Raises ValueError when a network lacks a declared output."""
+        self._pack = pack
+        head, quality = pack.head_pose, pack.quality
+        self._landmark_pose = PoseEstimator(pack.template, pack.detector.landmark_names)
+        self._head_pose = head and HeadPoseNetwork(head, model(head.weights, head.outputs.names()))
+        self._quality = quality and QualityNetwork(quality, model(quality.weights))
+
+    def assess(self, image: Image, found: Detections) -> list[tuple[Pose, Quality, Image]]:
+        """The pose, quality and aligned crop of each of the faces of an upright picture."""
+        if not len(found):
+            return []
+        pack, size = self._pack, self._pack.recogniser.input.size
+        poses = self._poses(image, found)
+        crops = [align(image, points, pack.template, size) for points in found.landmarks]
+        qualities = [
+            assess(
+                image,
+                crop,
+                box,
+                eyes=eye_distance(points, pack.detector.landmark_names),
+                pose=pose,
+                detection_score=float(score),
+                score_range=pack.detector.score_range,
+            )
+            for crop, pose, box, score, points in zip(
+                crops, poses, found.boxes, found.scores, found.landmarks, strict=True
+            )
+        ]
+        if self._quality:
+            values = self._quality.estimate(image, found.landmarks)
+            qualities = [q.with_network(value) for q, value in zip(qualities, values, strict=True)]
+        return list(zip(poses, qualities, crops, strict=True))
+
+    def _poses(self, image: Image, found: Detections) -> list[Pose]:
+        if self._head_pose:
+            return self._head_pose.estimate(image, found.boxes)
+        return [self._landmark_pose.estimate(points) for points in found.landmarks]

@@ -1,34 +1,26 @@
 """The detectors with one output cell for each patch: SCRFD, RetinaFace, YuNet."""
 
-from collections.abc import Callable
-from typing import Generic, TypeVar
-
 import cv2
 import numpy as np
 
-from recognition.inference.arrays import Floats, Image
-from recognition.inference.detection.decoders import suppress
+from recognition.inference.arrays import Image
+from recognition.inference.detection.decoders import DECODERS, suppress
 from recognition.inference.detection.results import Detections, joined
 from recognition.inference.images import reduced, shrinking
 from recognition.inference.pack.specs import AnchorSpec
 from recognition.inference.sessions import Model, to_input
 
-Spec = TypeVar("Spec", bound=AnchorSpec)
-# Takes outputs, spec, side of the square input; returns faces above the threshold, before
-# suppression.
-Decode = Callable[[list[Floats], Spec, int], Detections]
 # Only this many faces of the highest scores count: a picture made to have a face in every cell must
 # not cost seconds.
 _MOST_CANDIDATES = 5000
 
 
-class AnchorDetector(Generic[Spec]):
+class AnchorDetector:
     """Fits the picture into the network's input, once or at two sizes, and merges what is found."""
 
-    def __init__(self, spec: Spec, model: Model, decode: Decode[Spec]) -> None:
+    def __init__(self, spec: AnchorSpec, model: Model) -> None:
         self._spec = spec
         self._model = model
-        self._decode = decode
 
     def detect(self, image: Image, *, quick: bool = False) -> Detections:
         spec = self._spec
@@ -55,6 +47,6 @@ class AnchorDetector(Generic[Spec]):
         canvas[:height, :width] = cv2.resize(
             image, (width, height), interpolation=shrinking(factor)
         )
-        outputs: list[Floats] = list(self._model.run(to_input([canvas], spec.input)))
+        outputs = self._model.run(to_input([canvas], spec.input))
         # One factor for both sides, as in InsightFace; rounding makes the sides differ by 0.3%.
-        return self._decode(outputs, spec, side).scaled(factor * rows / height)
+        return DECODERS[type(spec)](outputs, spec, side).scaled(factor * rows / height)

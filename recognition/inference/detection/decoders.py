@@ -5,14 +5,15 @@ column) of an output with stride s stands for the pixels around (s * column, s *
 outputs list the cells row by row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 
 from recognition.inference.arrays import Floats
 from recognition.inference.detection.results import Detections, joined
-from recognition.inference.pack.specs import RetinaFaceSpec, ScrfdSpec, YunetSpec
+from recognition.inference.pack.specs import AnchorSpec, RetinaFaceSpec, ScrfdSpec, YunetSpec
 
 
 def decode_scrfd(outputs: Sequence[Floats], spec: ScrfdSpec, side: int) -> Detections:
@@ -74,6 +75,15 @@ def decode_retinaface(outputs: Sequence[Floats], spec: RetinaFaceSpec, side: int
     offsets = points.reshape(-1, 5, 2)[keep] * by_centre * size[:, None]
     corners = np.hstack([centres - half, centres + half])
     return Detections(corners, best[keep], centre[:, None] + offsets)
+
+
+# Takes outputs, spec, side of the square input; returns faces above the threshold, before
+# suppression.
+DECODERS: dict[type[AnchorSpec], Callable[[Sequence[Floats], Any, int], Detections]] = {
+    ScrfdSpec: decode_scrfd,
+    YunetSpec: decode_yunet,
+    RetinaFaceSpec: decode_retinaface,
+}
 
 
 def prior_boxes(spec: RetinaFaceSpec, side: int) -> Floats:

@@ -27,7 +27,7 @@ class Detections:
         return Detections(self.boxes * factor, self.scores, self.landmarks * factor)
 
 
-def joined(parts: list[Detections]) -> "Detections":
+def joined(parts: list[Detections]) -> Detections:
     return Detections(
         np.concatenate([part.boxes for part in parts]),
         np.concatenate([part.scores for part in parts]),
@@ -36,7 +36,7 @@ def joined(parts: list[Detections]) -> "Detections":
 
 
 class Detector(Protocol):
-    def detect(self, image: Image, *, quick: bool = False) -> "Detections":
+    def detect(self, image: Image, *, quick: bool = False) -> Detections:
         """Returns faces, best first.
 
         `quick` skips what costs most and finds least: the smallest faces, faces that fill the

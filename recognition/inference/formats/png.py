@@ -46,11 +46,6 @@ def for_decoder(data: bytes) -> bytes:
     return SIGNATURE + b"".join(chunk for _, chunk in kept)
 
 
-def exif(data: bytes) -> bytes:
-    """The EXIF data, or nothing. Raises ImageError, struct.error."""
-    return next((bytes(chunk[8:-4]) for kind, chunk in _chunks(data) if kind == b"eXIf"), b"")
-
-
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """Yields kind and bytes of each chunk up to the last. Raises ImageError, struct.error."""
     view, at = memoryview(data), len(SIGNATURE)

@@ -6,8 +6,6 @@ from recognition.inference.formats.header import Header, invalid, truncated
 
 # Flags of the extended format and of the lossless one.
 _HAS_ALPHA, _ALPHA_IS_USED = 0x10, 1 << 28
-# The most chunks: a picture has two or three, and an animation one for each frame.
-_MAX_CHUNKS = 1000
 
 
 def read(data: bytes) -> Header:
@@ -33,19 +31,6 @@ def read(data: bytes) -> Header:
 def for_decoder(data: bytes) -> memoryview:
     """The picture without any bytes after its end."""
     return memoryview(data)[: _end(data)]
-
-
-def exif(data: bytes) -> bytes:
-    """The EXIF data, or nothing. Raises struct.error."""
-    at = 12
-    for _ in range(_MAX_CHUNKS):
-        if at + 8 > _end(data):
-            break
-        kind, length = struct.unpack_from("<4sI", data, at)
-        if kind == b"EXIF":
-            return data[at + 8 : at + 8 + length]
-        at += 8 + length + length % 2
-    return b""
 
 
 def _end(data: bytes) -> int:

@@ -9,8 +9,8 @@ import pytest
 from django.conf import settings
 
 from recognition.inference.arrays import Floats, Image
+from recognition.inference.detection.mmod import LandmarkCascade, mean_grey
 from recognition.inference.images import decode
-from recognition.inference.landmarks import LandmarkCascade, mean_grey
 from recognition.inference.pack.weights import weight_path
 from recognition.inference.pipeline import FacePipeline
 from recognition.inference.sessions import Model, to_input

@@ -20,7 +20,6 @@ import pytest
 
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.anchors import AnchorDetector
-from recognition.inference.detection.decoders import decode_yunet
 from recognition.inference.detection.results import Detections
 from recognition.inference.pack.specs import YunetSpec
 from recognition.inference.pipeline import FacePipeline
@@ -120,7 +119,7 @@ def test_yunet_is_that_of_opencv() -> None:
     assert isinstance(spec, YunetSpec)
     file = str(MODELS / "yunet_n_dynamic.onnx")
     model = Model(Path(file), threads=1, outputs=spec.outputs.names())
-    ours = AnchorDetector(replace(spec, small_size=None), model, decode_yunet)
+    ours = AnchorDetector(replace(spec, small_size=None), model)
     try:
         theirs = cv2.FaceDetectorYN.create(file, "", (640, 640), spec.score_threshold, spec.nms_iou)
     except cv2.error as error:

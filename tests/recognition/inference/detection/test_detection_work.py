@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from recognition.inference.arrays import Image
+from recognition.inference.detection.mmod import mean_grey
 from recognition.inference.detection.results import Detections
 from recognition.inference.images import reduced
-from recognition.inference.landmarks import mean_grey
 from recognition.inference.pipeline import FacePipeline
 from tests.support.photos import astronaut, coffee, resized
 
