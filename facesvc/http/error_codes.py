@@ -59,8 +59,8 @@ _TEXTS = {
 429 requests_in_progress: Two requests with pictures, or a batch, of this user are in progress.
     Send the next request after the answer to one of them.
 429 rate_limited: The token has made too many calls, or looked up too many faces.
-    Wait for `Retry-After` seconds. `RATE_LIMIT_PER_MINUTE` and `RATE_LIMIT_PER_HOUR` are the limits
-    of a token, `FACESVC_FACES_PER_HOUR` that of the faces for one user.
+    Wait for `Retry-After` seconds. `RATE_LIMIT_PER_MINUTE` and `RATE_LIMIT_PER_HOUR` limit the calls
+    of a token; `FACESVC_FACES_PER_HOUR` limits the faces for one user.
 """,
     CALLER: """
 401 not_authenticated: The request has no token.
@@ -154,7 +154,8 @@ _TEXTS = {
 422 same_user: The face already belongs to this user, or both ids are one user's.
     Name another user.
 404 duplicate_not_found: There is no such possible duplicate, or it no longer exists.
-    `GET /duplicates` lists them. An entry is deleted with either of its faces or users.
+    `GET /duplicates` lists them. If one of the two faces or users is deleted, the service deletes
+    the entry, too.
 409 already_decided: This possible duplicate has already been decided.
     `details.state` says how it was decided.
 """,
