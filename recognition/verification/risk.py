@@ -185,7 +185,7 @@ def check_unanswered(attempt: Attempt, history: History) -> bool:
 
 @_rule(35)
 def score_near_threshold(attempt: Attempt, history: History) -> bool:
-    """The face matches, in the lowest quarter of the confidences that do."""
+    """The face matches, but its confidence is in the lowest quarter between the threshold and 1."""
     above = attempt.confidence - attempt.threshold
     return 0 <= above < _NEAR * (1 - attempt.threshold)
 
@@ -198,13 +198,14 @@ def poor_quality(attempt: Attempt, history: History) -> bool:
 
 @_rule(30)
 def new_device(attempt: Attempt, history: History) -> bool:
-    """The user was verified before, and never from this device; or from some, and none is named."""
+    """The user was verified before, but never from this device. It also applies when the user has a
+    known device and the request names none."""
     return history.is_new_device
 
 
 @_rule(40, lambda a: a.is_single_use)
 def replayed_picture(attempt: Attempt, history: History) -> bool:
-    """The picture is practically an enrolled one of this user, or one that came before."""
+    """The picture is practically an enrolled picture of this user, or an earlier picture."""
     return history.is_replayed
 
 
@@ -216,8 +217,8 @@ def replayed_picture(attempt: Attempt, history: History) -> bool:
     is_attack=False,
 )
 def many_users_tried(attempt: Attempt, history: History) -> bool:
-    """Within an hour attempts for five or more users failed from this device, or from this client
-    and more than succeeded."""
+    """Within an hour, attempts for five or more users failed from this device. For a client: five
+    or more users failed, and more failed than succeeded."""
     return history.users_failed >= _MANY_USERS
 
 
