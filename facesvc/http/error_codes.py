@@ -59,8 +59,8 @@ _TEXTS = {
 429 requests_in_progress: Two requests with pictures, or a batch, of this user are in progress.
     Send the next request after the answer to one of them.
 429 rate_limited: The token has made too many calls, or looked up too many faces.
-    Wait for `Retry-After` seconds. `RATE_LIMIT_PER_MINUTE` and `RATE_LIMIT_PER_HOUR` limit the calls
-    of a token; `FACESVC_FACES_PER_HOUR` limits the faces for one user.
+    Wait for `Retry-After` seconds. `RATE_LIMIT_PER_MINUTE` and `RATE_LIMIT_PER_HOUR` limit the
+    calls of a token; `FACESVC_FACES_PER_HOUR` limits the faces for one user.
 """,
     CALLER: """
 401 not_authenticated: The request has no token.
