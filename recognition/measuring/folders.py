@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from recognition.inference.arrays import Floats
 from recognition.inference.pack import weights
-from recognition.inference.pack.declaration import ModelPack, PackError, find_pack
+from recognition.inference.pack.declaration import ModelPack, PackError
 from recognition.measuring.pairs import Numbers, found_faces
 from recognition.measuring.photos import Photo, PhotoLimits, PhotosError, embed_photos, find_photos
-from recognition.packs import downloads
+from recognition.packs import downloads, engine
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def open_pack(name: str) -> ModelPack:
 
     Raises PackError.
     """
-    pack = find_pack(name, settings.PACK_FOLDERS)
+    pack = engine.pack(name)
     if pack.terms and not weights.is_prepared(pack, settings.MODELS_DIR):
         # The command shows the terms, and takes the consent.
         raise PackError(f"the pack {name!r} is not prepared: run `manage.py models pull {name}`")

@@ -14,39 +14,37 @@ from urllib.parse import quote
 
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import ModelPack, PackError
-from recognition.inference.pack.files import Archive, ConvertedFile, DownloadedFile, WeightFile
+from recognition.inference.pack.files import Archive, ConvertedFile, DownloadedFile
 from recognition.packs import archives, transfer
 from recognition.packs.archives import ArchiveError
 from recognition.packs.transfer import Patience, TransferError
-
-Missing = Callable[[ModelPack, Path], list[WeightFile]]
 
 
 class DownloadError(PackError):
     """A file of a pack could not be fetched; the message says what was tried."""
 
 
-def pull(pack: ModelPack, cache: Path, source: str = "", patience: Patience | None = None) -> None:
+def pull(
+    pack: ModelPack,
+    cache: Path,
+    source: str = "",
+    patience: Patience | None = None,
+    *,
+    optional: bool = False,
+) -> None:
     """Make or fetch the files of the pack that are missing in `cache`, showing progress.
 
     `source` is tried first: a folder with the files or their archives, or the address of a mirror.
-    You can interrupt it and run it again, even in two processes at once. Raises PackError.
+    You can interrupt it and run it again, even in two processes at once. `optional`: the files
+    without which the pack serves; each address is tried once. Raises PackError.
     """
-    _pull(pack, cache, weights.missing, source, patience or Patience())
-
-
-def pull_optional(pack: ModelPack, cache: Path, source: str = "") -> None:
-    """As `pull`, of the files without which the pack serves; each address is tried once."""
-    _pull(pack, cache, weights.missing_optional, source, Patience(timeout=10, failures=1))
-
-
-def _pull(pack: ModelPack, cache: Path, missing: Missing, source: str, patience: Patience) -> None:
-    if not missing(pack, cache):
+    if not weights.missing(pack, cache, optional=optional):
         return
+    patience = patience or (Patience(timeout=10, failures=1) if optional else Patience())
     puller = _Puller(cache / pack.name, source.rstrip("/"), patience)
     try:
         with weights.locked(pack, cache):
-            puller.run(pack, cache, missing)
+            puller.run(pack, cache, optional)
     except OSError as error:
         # An OSError is about the disk; errors of the network are TransferErrors.
         place = f"{error.filename or puller.folder}: {error.strerror}"
@@ -59,9 +57,9 @@ class _Puller:
     source: str
     patience: Patience
 
-    def run(self, pack: ModelPack, cache: Path, missing: Missing) -> None:
+    def run(self, pack: ModelPack, cache: Path, optional: bool) -> None:
         try:
-            for wanted in missing(pack, cache):
+            for wanted in weights.missing(pack, cache, optional=optional):
                 target = weights.weight_path(pack, wanted, cache)
                 if isinstance(wanted, ConvertedFile):
                     weights.convert(wanted, target)

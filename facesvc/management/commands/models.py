@@ -89,7 +89,8 @@ class Command(ServiceCommand):
 
     def _pull_optional(self, pack: ModelPack) -> None:
         try:
-            downloads.pull_optional(pack, settings.MODELS_DIR, settings.FACESVC_MODEL_SOURCE)
+            source = settings.FACESVC_MODEL_SOURCE
+            downloads.pull(pack, settings.MODELS_DIR, source, optional=True)
         except PackError as error:
             lacking = weights.without(pack, settings.MODELS_DIR)
             self.stdout.write(f"{error}\nThe pack serves all the same, but {lacking}.")

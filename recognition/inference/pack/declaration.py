@@ -132,13 +132,8 @@ def load_pack(folder: Path) -> ModelPack:
     return pack
 
 
-def find_pack(name: str, search: list[Path]) -> ModelPack:
-    """The pack of that name in the first folder of `search` that has it."""
-    return load_pack(pack_file(name, search).parent)
-
-
 def pack_file(name: str, search: list[Path]) -> Path:
-    """The pack.yaml of that name. Raises PackError."""
+    """The pack.yaml of that name in the first folder that has it. Raises PackError."""
     for folder in search:
         if (path := folder / name / "pack.yaml").is_file():
             return path

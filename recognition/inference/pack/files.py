@@ -51,6 +51,10 @@ class DownloadedFile:
         return Digest("sha256", self.sha256) if self.sha256 else Digest("sha384", self.sha384)
 
     @property
+    def mark(self) -> str:
+        return self.digest.value[:12]
+
+    @property
     def parts(self) -> "tuple[DownloadedFile, ...]":
         return (self,)
 
@@ -65,14 +69,6 @@ class PackageSource:
     bytes: int
     convert: Literal["dlib_network", "dlib_landmarks"]
 
-    @property
-    def mark(self) -> str:
-        return self.sha256[:12]
-
-    @property
-    def parts(self) -> tuple[DownloadedFile, ...]:
-        return ()
-
 
 @dataclass(frozen=True)
 class IrSource:
@@ -81,28 +77,12 @@ class IrSource:
     xml: DownloadedFile
     bin: DownloadedFile
 
-    @property
-    def mark(self) -> str:
-        return f"{self.xml.digest.value[:12]}-{self.bin.digest.value[:12]}"
-
-    @property
-    def parts(self) -> tuple[DownloadedFile, ...]:
-        return (self.xml, self.bin)
-
 
 @dataclass(frozen=True)
 class FixedSizeSource:
     """An ONNX network that was exported for one size of picture, and works for all."""
 
     fixed_size: DownloadedFile
-
-    @property
-    def mark(self) -> str:
-        return self.fixed_size.digest.value[:12]
-
-    @property
-    def parts(self) -> tuple[DownloadedFile, ...]:
-        return (self.fixed_size,)
 
 
 Source = PackageSource | IrSource | FixedSizeSource
@@ -119,7 +99,14 @@ class ConvertedFile:
     @property
     def parts(self) -> tuple[DownloadedFile, ...]:
         """The files that have to be fetched for it."""
-        return self.source.parts
+        return tuple(v for v in vars(self.source).values() if isinstance(v, DownloadedFile))
+
+    @property
+    def mark(self) -> str:
+        """The beginnings of the hashes of what it is made from."""
+        if isinstance(self.source, PackageSource):
+            return self.source.sha256[:12]
+        return "-".join(part.mark for part in self.parts)
 
 
 WeightFile = ConvertedFile | DownloadedFile

@@ -37,6 +37,23 @@ class InputSpec:
     batch: int = 1  # pictures in one run; 1 for networks exported for one picture
 
 
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A network in a file of its own."""
+
+    weights: WeightFile
+    input: InputSpec
+
+
+class Outputs:
+    """The base of dataclasses with names of a network's outputs."""
+
+    def names(self) -> list[str]:
+        """All of them, in the order of the fields."""
+        lists = ([each] if isinstance(each, str) else each for each in vars(self).values())
+        return [name for names in lists for name in names]
+
+
 # --- Detectors ------------------------------------------------------------------------------------
 
 
@@ -66,15 +83,13 @@ class MmodSpec:
 
 
 @dataclass(frozen=True)
-class AnchorSpec:
+class AnchorSpec(NetworkSpec):
     """The common part of detectors with one output cell for each patch of the picture.
 
     The picture is fitted into a square of input.size, top left. With `small_size` it is also
     searched at that size, where faces that fill the picture are as small as the network knows them.
     """
 
-    weights: WeightFile
-    input: InputSpec
     fixed_size: bool  # the network takes squares of input.size only, so small ones are padded
     small_size: int | None
     landmark_names: Names
@@ -92,15 +107,12 @@ class AnchorSpec:
 
 
 @dataclass(frozen=True)
-class ScrfdOutputs:
+class ScrfdOutputs(Outputs):
     """Names of the network's outputs, one for each stride."""
 
     scores: tuple[str, ...]
     boxes: tuple[str, ...]
     landmarks: tuple[str, ...]
-
-    def names(self) -> list[str]:
-        return [*self.scores, *self.boxes, *self.landmarks]
 
 
 @dataclass(frozen=True)
@@ -113,15 +125,12 @@ class ScrfdSpec(AnchorSpec):
 
 
 @dataclass(frozen=True)
-class RetinaFaceOutputs:
+class RetinaFaceOutputs(Outputs):
     """Names of the network's outputs; each holds all strides, one after the other."""
 
     scores: str
     boxes: str
     landmarks: str
-
-    def names(self) -> list[str]:
-        return [self.scores, self.boxes, self.landmarks]
 
 
 @dataclass(frozen=True)
@@ -135,16 +144,13 @@ class RetinaFaceSpec(AnchorSpec):
 
 
 @dataclass(frozen=True)
-class YunetOutputs:
+class YunetOutputs(Outputs):
     """Names of the network's outputs, one for each stride."""
 
     classes: tuple[str, ...]
     objects: tuple[str, ...]
     boxes: tuple[str, ...]
     landmarks: tuple[str, ...]
-
-    def names(self) -> list[str]:
-        return [*self.classes, *self.objects, *self.boxes, *self.landmarks]
 
 
 @dataclass(frozen=True)
@@ -162,25 +168,21 @@ DetectorSpec = MmodSpec | ScrfdSpec | RetinaFaceSpec | YunetSpec
 
 
 @dataclass(frozen=True)
-class RecogniserSpec:
+class RecogniserSpec(NetworkSpec):
     """The network from an aligned crop to an embedding."""
 
-    weights: WeightFile
-    input: InputSpec
     template: Template
     mirror: bool  # add the embedding of the mirrored crop
     dimensions: int
 
 
 @dataclass(frozen=True)
-class QualitySpec:
+class QualitySpec(NetworkSpec):
     """The network from an aligned crop to a figure that rises with quality.
 
     `range` gives the figures that count as 0 and 1.
     """
 
-    weights: WeightFile
-    input: InputSpec
     template: Template
     range: tuple[float, float]
 
@@ -189,19 +191,17 @@ Estimate = Literal["age", "gender"]
 
 
 @dataclass(frozen=True)
-class AlignedAttributesSpec:
+class AlignedAttributesSpec(NetworkSpec):
     """InsightFace's model of 2018: 2 logits of gender, then 100 x 2 of "older than n years"."""
 
     decoder: Literal["genderage_2018"]
-    weights: WeightFile
-    input: InputSpec
     template: Template
     estimates: tuple[Estimate, ...]  # the estimates that are good enough to be shown
     optional: bool = False  # the pack serves without the file
 
 
 @dataclass(frozen=True)
-class BoxAttributesSpec:
+class BoxAttributesSpec(NetworkSpec):
     """A square around the box to gender and age.
 
     `genderage` is InsightFace's genderage.onnx: [female, male, age / 100]. `age_gender` is Open
@@ -209,8 +209,6 @@ class BoxAttributesSpec:
     """
 
     decoder: Literal["genderage", "age_gender"]
-    weights: WeightFile
-    input: InputSpec
     crop_scale: float  # the square's side in units of the box's longer side
     estimates: tuple[Estimate, ...]
     optional: bool = False  # the pack serves without the file
@@ -244,32 +242,25 @@ class LivenessSpec:
 
 
 @dataclass(frozen=True)
-class AngleOutputs:
+class AngleOutputs(Outputs):
     """Names of the network's outputs."""
 
     yaw: str
     pitch: str
     roll: str
 
-    def names(self) -> list[str]:
-        return [self.yaw, self.pitch, self.roll]
-
 
 @dataclass(frozen=True)
-class HeadPoseSpec:
+class HeadPoseSpec(NetworkSpec):
     """Open Model Zoo's head-pose-estimation-adas: a square around the box to three angles."""
 
-    weights: WeightFile
-    input: InputSpec
     crop_scale: float
     outputs: AngleOutputs
 
 
 @dataclass(frozen=True)
-class EyesSpec:
+class EyesSpec(NetworkSpec):
     """Open Model Zoo's open-closed-eye: a square around an eye to the chances of its states."""
 
-    weights: WeightFile
-    input: InputSpec
     crop_scale: float  # the square's side in units of the distance between the eyes
     open_class: int

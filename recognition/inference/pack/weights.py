@@ -39,28 +39,22 @@ def weight_path(pack: ModelPack, weights: WeightFile, cache: Path) -> Path:
 
 def _name_of(weights: WeightFile) -> str:
     name = Path(weights.file)
-    if isinstance(weights, DownloadedFile):
-        mark = weights.digest.value[:12]
-    else:
-        mark = f"{weights.source.mark}-{_CONVERTER_VERSION}"
-    return f"{name.stem}-{mark}{name.suffix}"
+    version = f"-{_CONVERTER_VERSION}" if isinstance(weights, ConvertedFile) else ""
+    return f"{name.stem}-{weights.mark}{version}{name.suffix}"
 
 
-def missing(pack: ModelPack, cache: Path) -> list[WeightFile]:
-    """The files that have to be fetched or converted, each once, in an order that allows it."""
-    files = _with_sources(pack.weight_files())
-    return [weights for weights in files if not weight_path(pack, weights, cache).is_file()]
+def missing(pack: ModelPack, cache: Path, *, optional: bool = False) -> list[WeightFile]:
+    """The files that have to be fetched or converted, each once, in an order that allows it.
 
-
-def missing_optional(pack: ModelPack, cache: Path) -> list[WeightFile]:
-    """As `missing`, of the files without which the pack serves."""
-    files = _with_sources(pack.optional_files())
+    `optional`: of those without which the pack serves.
+    """
+    files = _with_sources(pack.optional_files() if optional else pack.weight_files())
     return [weights for weights in files if not weight_path(pack, weights, cache).is_file()]
 
 
 def without(pack: ModelPack, cache: Path) -> str:
     """What the pack serves without, for people; empty if it has all files."""
-    if not pack.attributes or not missing_optional(pack, cache):
+    if not pack.attributes or not missing(pack, cache, optional=True):
         return ""
     estimates = " or ".join(pack.attributes.estimates)
     return f"it estimates no {estimates}: {pack.attributes.weights.file} is not here"

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from facesvc.management.commands.calibrate import replace_calibration
-from recognition.inference.pack.declaration import find_pack, load_pack
+from recognition.inference.pack.declaration import load_pack, pack_file
 from recognition.measuring import folders
 from recognition.measuring.photos import EmbeddedPhoto, Photo
 from tests.support.photos import SHARED, needs_shared
@@ -279,5 +279,5 @@ def test_a_table_without_intervals_is_read(pack: Path, settings: Settings) -> No
     for point in calibration["calibration"]["table"]:
         point.pop("interval", None)
     pack.write_text(f"{head}\n{yaml.safe_dump(calibration)}")
-    found = find_pack("dlib", settings.PACK_FOLDERS).calibration
+    found = load_pack(pack_file("dlib", settings.PACK_FOLDERS).parent).calibration
     assert found and all(point.interval is None for point in found.table)

@@ -191,7 +191,7 @@ def test_an_optional_file_is_not_pulled_with_the_others(source: Path, tmp_path: 
 def test_an_optional_file_is_pulled_when_asked_for(source: Path, tmp_path: Path) -> None:
     pack = with_optional(source)
     downloads.pull(pack, tmp_path, str(source), HASTY)
-    downloads.pull_optional(pack, tmp_path, str(source))
+    downloads.pull(pack, tmp_path, str(source), optional=True)
     assert weights.without(pack, tmp_path) == ""
     assert list(weights.verify(pack, tmp_path)) == [
         "needed.onnx",
@@ -206,5 +206,5 @@ def test_an_optional_file_that_cannot_be_had(source: Path, tmp_path: Path) -> No
     downloads.pull(pack, tmp_path, str(source), HASTY)
     (source / "tiny.bin").unlink()
     with pytest.raises(PackError, match=r"tiny.bin could not be fetched"):
-        downloads.pull_optional(pack, tmp_path, str(source))
+        downloads.pull(pack, tmp_path, str(source), optional=True)
     assert weights.is_prepared(pack, tmp_path)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from recognition.inference.pack.declaration import ModelPack, PackError, find_pack, load_pack
+from recognition.inference.pack.declaration import ModelPack, PackError, load_pack, pack_file
 from recognition.packs.scores import ScoreScale
 
 PROJECT = Path(__file__).parents[4]
@@ -136,14 +136,14 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
 
 def test_packs_are_found_in_order(tmp_path: Path) -> None:
     load_changed(tmp_path, put("description", "mine"))
-    assert find_pack("dlib", [tmp_path, DLIB.parent]).description == "mine"
-    assert find_pack("dlib", [DLIB.parent, tmp_path]).description != "mine"
+    assert load_pack(pack_file("dlib", [tmp_path, DLIB.parent]).parent).description == "mine"
+    assert load_pack(pack_file("dlib", [DLIB.parent, tmp_path]).parent).description != "mine"
 
 
 @pytest.mark.parametrize("name", ["", "none", "../dlib/../none", "."])
 def test_a_pack_that_is_not_there(name: str) -> None:
     with pytest.raises(PackError, match="no pack"):
-        find_pack(name, [DLIB.parent])
+        pack_file(name, [DLIB.parent])
 
 
 # --- packs with other networks --------------------------------------------------------------------
