@@ -10,7 +10,7 @@ from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
 from recognition.inference.pack.declaration import PackError
 from recognition.measuring.photos import PhotosError
-from recognition.model_change.activation import ModelChangeInProgressError
+from recognition.model_change import ModelChangeInProgressError
 from recognition.privacy.sealing import UnreadableError
 
 _EXPECTED = (

@@ -4,11 +4,10 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from facesvc.management.service_command import ServiceCommand
+from recognition import model_change
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import ModelPack, PackError
-from recognition.model_change import activation
-from recognition.model_change.activation import MissingTemplatesError
-from recognition.model_change.reembedding import TemplateTarget
+from recognition.model_change import MissingTemplatesError, TemplateTarget
 from recognition.packs import catalogue, downloads, engine
 
 
@@ -108,9 +107,9 @@ class Command(ServiceCommand):
 
     def _activate(self, name: str, allow_missing: int) -> None:
         try:
-            with activation.exclusive():
-                target = TemplateTarget(name, activation.active_target().template_key)
-                before = activation.activate(
+            with model_change.exclusive():
+                target = TemplateTarget(name, model_change.active_target().template_key)
+                before = model_change.activate(
                     target, actor="command:models", allow_missing=allow_missing
                 )
         except MissingTemplatesError as error:

@@ -1,7 +1,7 @@
 from typing import Any
 
 from facesvc.management.service_command import ServiceCommand
-from recognition.model_change import activation
+from recognition import model_change
 from recognition.privacy.keeping import retention_rules
 
 
@@ -14,7 +14,7 @@ class Command(ServiceCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for rule in retention_rules():
             self.stdout.write(rule())
-        with activation.exclusive():
-            for version in activation.retired_versions():
-                count = activation.drop(version)
+        with model_change.exclusive():
+            for version in model_change.retired_versions():
+                count = model_change.drop(version)
                 self.stdout.write(f"{count} templates of {version} are dropped.")

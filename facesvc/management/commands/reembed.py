@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from facesvc.management.service_command import ServiceCommand
-from recognition.model_change import reembedding
-from recognition.model_change.reembedding import TemplateTarget
+from recognition import model_change
+from recognition.model_change import TemplateTarget
 from recognition.packs import engine
 
 
@@ -35,11 +35,11 @@ class Command(ServiceCommand):
 
 def run(command: BaseCommand, target: TemplateTarget, workers: int) -> int:
     """Re-embed with a progress bar, list the faces that cannot be, and count what is missing."""
-    todo = reembedding.missing(target.version).count()
+    todo = model_change.missing(target.version).count()
     problems: Counter[str] = Counter()
     try:
         with tqdm(total=todo, unit="face", desc=f"Templates of {target.version}") as bar:
-            for batch in reembedding.reembed(target, workers=workers):
+            for batch in model_change.reembed(target, workers=workers):
                 bar.update(len(batch))
                 for outcome in batch:
                     if outcome.problem:
@@ -50,4 +50,4 @@ def run(command: BaseCommand, target: TemplateTarget, workers: int) -> int:
         raise CommandError("A worker was killed. Run it again: what is done is kept.") from None
     for problem, count in problems.items():
         command.stdout.write(f"{count} faces: {problem}.")
-    return reembedding.missing(target.version).count()
+    return model_change.missing(target.version).count()

@@ -7,9 +7,8 @@ from tqdm import tqdm
 
 from facesvc.management.commands.reembed import run
 from facesvc.management.service_command import ServiceCommand
-from recognition.model_change import activation
-from recognition.model_change.activation import MissingTemplatesError
-from recognition.model_change.reembedding import TemplateTarget
+from recognition import model_change
+from recognition.model_change import MissingTemplatesError, TemplateTarget
 from recognition.models import FaceCrop
 from recognition.packs import protection
 from recognition.privacy import sealing
@@ -35,7 +34,7 @@ class Command(ServiceCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         unreadable = self._rotate_sealed() if settings.FACESVC_CROP_KEYS else []
         try:
-            with activation.exclusive():
+            with model_change.exclusive():
                 self._rotate_templates(options)
         except MissingTemplatesError as error:
             raise CommandError(
@@ -59,7 +58,7 @@ class Command(ServiceCommand):
         return unreadable
 
     def _rotate_templates(self, options: dict[str, Any]) -> None:
-        now = activation.active_target()
+        now = model_change.active_target()
         key = protection.NO_KEY if options["unprotect"] else protection.newest_key()
         if now.template_key and not key and not options["unprotect"]:
             raise CommandError(
@@ -71,11 +70,11 @@ class Command(ServiceCommand):
         else:
             target = TemplateTarget(now.pack, key)
             run(self, target, options["workers"])
-            activation.activate(
+            model_change.activate(
                 target, actor="command:rotate_keys", allow_missing=options["allow_missing"]
             )
             self.stdout.write("The templates have the key.")
         # Templates of other models would stay readable with the old key, or without any key.
-        for version in activation.retired_versions():
-            count = activation.drop(version)
+        for version in model_change.retired_versions():
+            count = model_change.drop(version)
             self.stdout.write(f"{count} templates of {version} are dropped.")

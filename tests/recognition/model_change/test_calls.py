@@ -15,9 +15,9 @@ from django.core.cache import caches
 from django.utils import timezone
 from pytest_django import Settings
 
+from recognition import model_change
 from recognition.access import Caller
-from recognition.model_change import activation, reembedding
-from recognition.model_change.reembedding import TemplateTarget
+from recognition.model_change import TemplateTarget
 from recognition.models import Attempt, RecentProbe, Session, Template
 from recognition.packs import engine, protection
 from recognition.verification import frames, matching, sessions
@@ -74,11 +74,11 @@ def frame(target: TemplateTarget) -> Callable[[], str]:
 
 
 def change(target: TemplateTarget, *, is_old_dropped: bool) -> None:
-    old = activation.active_target().version
-    list(reembedding.reembed(target, workers=1))
-    activation.activate(target, actor="test")
+    old = model_change.active_target().version
+    list(model_change.reembed(target, workers=1))
+    model_change.activate(target, actor="test")
     if is_old_dropped:
-        activation.drop(old)
+        model_change.drop(old)
 
 
 def versions_kept() -> set[str]:

@@ -15,14 +15,13 @@ from django.core.management.base import CommandError
 from django.db import connection
 from pytest_django import Settings
 
+from recognition import model_change
 from recognition.enrolment import enrolling
 from recognition.gallery import indexes
 from recognition.gallery.scope import Scope
 from recognition.identification import identifying
 from recognition.inference.pipeline import FacePipeline
-from recognition.model_change import activation, reembedding
-from recognition.model_change.activation import MissingTemplatesError
-from recognition.model_change.reembedding import TemplateTarget
+from recognition.model_change import MissingTemplatesError, TemplateTarget
 from recognition.models import ActiveModel, AuditEvent, Face, FaceCrop, Template, locks
 from recognition.models.locks import One
 from recognition.packs import engine
@@ -78,7 +77,7 @@ def enrol_two() -> list[Face]:
 
 
 def make_all(target: TemplateTarget, workers: int = 1) -> dict[str, str]:
-    batches = reembedding.reembed(target, workers=workers)
+    batches = model_change.reembed(target, workers=workers)
     return {outcome.face_id: outcome.problem for batch in batches for outcome in batch}
 
 
@@ -97,9 +96,9 @@ def test_it_works(other: TemplateTarget) -> None:
     faces = {face.face_id for face in enrol_two()}
     assert make_all(other) == dict.fromkeys(faces, "")
     assert found() == ("dlib_v1", faces)  # the old model goes on
-    assert activation.activate(other, actor="test") == "dlib_v1"
+    assert model_change.activate(other, actor="test") == "dlib_v1"
     assert found() == ("other_v1", faces)
-    activation.activate(TemplateTarget("dlib", ""), actor="test")
+    model_change.activate(TemplateTarget("dlib", ""), actor="test")
     assert found() == ("dlib_v1", faces)
     event = AuditEvent.objects.filter(action="model.activate").latest("pk")
     assert event.details == {"from": "other_v1", "to": "dlib_v1", "faces_missing": 0}
@@ -109,10 +108,10 @@ def test_it_works(other: TemplateTarget) -> None:
 def test_every_version_has_its_own_index(other: TemplateTarget) -> None:
     enrol_two()
     make_all(other)
-    activation.activate(other, actor="test")
+    model_change.activate(other, actor="test")
     assert vector_indexes() >= {"dlib_v1", "other_v1"}
-    assert activation.retired_versions() == ["dlib_v1"]
-    assert activation.drop("dlib_v1") == 2
+    assert model_change.retired_versions() == ["dlib_v1"]
+    assert model_change.drop("dlib_v1") == 2
     assert "other_v1" in vector_indexes()
     assert "dlib_v1" not in vector_indexes()
     assert set(Template.objects.values_list("embedding_version", flat=True)) == {"other_v1"}
@@ -135,15 +134,15 @@ def test_a_second_run_has_nothing_to_do(other: TemplateTarget) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_run_that_was_stopped_goes_on(other: TemplateTarget) -> None:
     first, second = enrol_two()
-    reembedding.convert([first.pk], other)
+    model_change.convert([first.pk], other)
     assert make_all(other) == {second.face_id: ""}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_on_the_same_faces(other: TemplateTarget) -> None:
     pks = [face.pk for face in enrol_two()]
-    reembedding.convert(pks, other)
-    reembedding.convert(pks, other)
+    model_change.convert(pks, other)
+    model_change.convert(pks, other)
     assert Template.objects.filter(embedding_version="other_v1").count() == 2
 
 
@@ -153,9 +152,9 @@ def test_a_face_without_a_crop_is_named_and_keeps_the_old_model(other: TemplateT
     FaceCrop.objects.filter(face=second).delete()
     assert make_all(other) == {first.face_id: "", second.face_id: "no crop was kept"}
     with pytest.raises(MissingTemplatesError, match="1 faces"):
-        activation.activate(other, actor="test")
+        model_change.activate(other, actor="test")
     assert found()[0] == "dlib_v1"
-    activation.activate(other, actor="test", allow_missing=1)
+    model_change.activate(other, actor="test", allow_missing=1)
     assert found() == ("other_v1", {first.face_id})
 
 
@@ -175,27 +174,27 @@ def test_a_bystander_is_never_taken_for_the_kept_face(pipeline: FacePipeline) ->
     for face in faces:
         crop = pipeline.surroundings(six_people(), face).copy()
         crop[48:208, 48:208] = 127
-        assert reembedding._kept_face(pipeline.detect(crop, rotate=False), crop) is None
+        assert model_change._kept_face(pipeline.detect(crop, rotate=False), crop) is None
 
 
 def test_only_one_changes_the_model_at_a_time() -> None:
     with (
-        activation.exclusive(),
+        model_change.exclusive(),
         psycopg.connect(**connection.get_connection_params()) as other_process,
     ):
         taken = other_process.execute(
             "SELECT pg_try_advisory_lock(%s)", [locks.number(One.MODEL_CHANGE)]
         )
         assert taken.fetchone() == (False,)
-    with activation.exclusive():
+    with model_change.exclusive():
         pass
 
 
 def test_what_reembed_is_making_is_not_purged(other: TemplateTarget) -> None:
     make_face(make_user(OWNER), vector(0), version="other_v1")
-    assert activation.retired_versions() == []
+    assert model_change.retired_versions() == []
     with pytest.raises(ValueError, match="dlib_v1 serves"):
-        activation.drop("dlib_v1")
+        model_change.drop("dlib_v1")
 
 
 def test_an_enrolment_during_the_change_begins_anew(
@@ -253,7 +252,7 @@ def test_a_pack_without_a_calibration_is_refused_before_the_first_face(
     bare = text.partition("calibration:")[0].replace("name: dlib", "name: bare")
     (tmp_path / "bare" / "pack.yaml").write_text(bare)
     settings.PACK_FOLDERS = [*settings.PACK_FOLDERS, tmp_path]
-    monkeypatch.setattr(reembedding, "reembed", lambda *_, **__: pytest.fail("it has begun"))
+    monkeypatch.setattr(model_change, "reembed", lambda *_, **__: pytest.fail("it has begun"))
     with pytest.raises(CommandError, match="calibrate FOLDER --pack bare"):
         call_command("reembed", "--pack", "bare")
 
@@ -268,7 +267,7 @@ def test_a_face_says_what_it_is_compared_by(service: Person, other: TemplateTarg
     assert versions(service, first) == ("dlib_v1", "dlib_v1.0.0")
     make_all(other)
     assert versions(service, first) == ("dlib_v1", "dlib_v1.0.0")  # not yet
-    activation.activate(other, actor="test", allow_missing=1)
+    model_change.activate(other, actor="test", allow_missing=1)
     assert versions(service, first) == ("other_v1", "other_v1.0.0")
     assert versions(service, second) == (None, None)
     listed = data_of(service.get(f"users/{first.user_id}/faces"))["faces"]

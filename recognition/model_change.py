@@ -1,23 +1,38 @@
-"""Makes the templates for another model or key, without losing a face.
+"""Replaces all templates, for another model or another key, without losing a face.
 
-New templates are made beside the old ones, batch by batch; you can repeat it safely. The service
-uses the old ones until recognition.model_change.activation activates another version.
+New templates are made beside the old ones, batch by batch; you can repeat it safely. No request
+waits for it: the service uses the old ones until another version is activated. Everything that
+changes which version is active runs alone, under `exclusive`. The verbs notice a change by
+recognition.packs.serving.
 """
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 from django.db import transaction
 from django.db.models import QuerySet
 
+from recognition import audit
 from recognition.gallery import indexes
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.pipeline import DetectedFace
-from recognition.models import Face, FaceCrop, Template, User, locks
+from recognition.models import (
+    ActiveModel,
+    AuditEvent,
+    Face,
+    FaceCrop,
+    RecentProbe,
+    Template,
+    User,
+    locks,
+)
+from recognition.models.locks import One
 from recognition.packs import engine, protection
 from recognition.packs.engine import Engine
 from recognition.privacy import sealing
@@ -25,6 +40,8 @@ from recognition.processes import orphans
 
 # Faces in one transaction: few enough that deleting one of them never waits long.
 BATCH = 16
+# The most faces enrolled since `reembed` that `activate` converts itself.
+_REMAINDER = 20 * BATCH
 # Where FacePipeline.surroundings puts the face, in shares of the crop's side: its box is about half
 # of it wide and in the middle. Turned heads lie up to a sixth off (lfw-a); a neighbour's face is
 # half a side away or more.
@@ -165,3 +182,100 @@ def _fill_in(face: Face, seen: DetectedFace) -> bool:
     }
     face.attributes = {**face.attributes, **new}
     return bool(new)
+
+
+# --- Activation -----------------------------------------------------------------------------------
+
+
+class MissingTemplatesError(Exception):
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} faces have no template of this model")
+        self.count = count
+
+
+class ModelChangeInProgressError(Exception):
+    """Another process is changing the model or its key."""
+
+
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """Keeps other changes of the model, its key or its templates away.
+
+    Raises ModelChangeInProgressError while another process makes one.
+    """
+    with locks.only_process(One.MODEL_CHANGE) as is_the_only_one:
+        if not is_the_only_one:
+            raise ModelChangeInProgressError(
+                "another process is changing the model, its key or its templates"
+            )
+        yield
+
+
+def active_target() -> TemplateTarget:
+    row = engine.active_model()
+    return TemplateTarget(row.pack, row.template_key)
+
+
+def lost_by(target: TemplateTarget) -> QuerySet[Face]:
+    """The faces that searches find now and would not find with the target."""
+    now = active_target().version
+    return missing(target.version).filter(templates__embedding_version=now)
+
+
+def activate(target: TemplateTarget, *, actor: str, allow_missing: int = 0) -> str:
+    """Activate the target; returns the version that was active before. Only under `exclusive`.
+
+    Converts faces that were enrolled since `reembed`. A concurrent enrolment is either stored
+    before, and converted, or notices the change and starts again. Raises MissingTemplatesError when
+    more than `allow_missing` faces would be lost, and PackError.
+    """
+    # A pack that cannot be loaded must not become active.
+    loaded = engine.load(target.pack, target.template_key)
+    indexes.sketch(target.version, loaded.sketches.centre)
+    indexes.ensure(target.version)
+    engine.active_model()
+    _convert_remainder(target, at_most=_REMAINDER)
+    with transaction.atomic():
+        row = ActiveModel.objects.select_for_update().get()
+        _convert_remainder(target, at_most=BATCH)
+        lost = lost_by(target).count()
+        if lost > allow_missing:
+            raise MissingTemplatesError(lost)
+        before = TemplateTarget(row.pack, row.template_key).version
+        row.pack, row.template_key = target.pack, target.template_key
+        row.save()
+        details: dict[str, Any] = {"from": before, "to": target.version, "faces_missing": lost}
+        audit.note(actor, "model.activate", **details)
+    return before
+
+
+def _convert_remainder(target: TemplateTarget, *, at_most: int) -> None:
+    """Convert the faces that are still missing, unless they are too many to be a remainder."""
+    pks = list(lost_by(target).order_by("pk").values_list("pk", flat=True)[: at_most + 1])
+    if len(pks) <= at_most:
+        for at in range(0, len(pks), BATCH):
+            convert(pks[at : at + BATCH], target)
+
+
+def retired_versions() -> list[str]:
+    """The stored template versions that were active once and are not now.
+
+    Versions that `reembed` is making for a future model are not among them.
+    """
+    events = AuditEvent.objects.filter(action="model.activate")
+    served = set(events.values_list("details__from", flat=True))
+    stored = Template.objects.order_by().values_list("embedding_version", flat=True).distinct()
+    return sorted((served & set(stored)) - {active_target().version})
+
+
+def drop(version: str) -> int:
+    """Delete a version's templates and index for good; returns how many templates.
+
+    Only under `exclusive`. Raises ValueError for the active version.
+    """
+    if version == active_target().version:
+        raise ValueError(f"{version} serves")
+    count, _ = Template.objects.filter(embedding_version=version).delete()
+    RecentProbe.objects.filter(embedding_version=version).delete()
+    indexes.drop(version)
+    return count

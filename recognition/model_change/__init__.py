@@ -1,1 +1,0 @@
-"""Replaces all templates, for another model or another key; no request waits for it."""
