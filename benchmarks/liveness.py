@@ -23,7 +23,7 @@ from benchmarks.attacks import as_camera, as_print, as_screen
 from recognition.inference.arrays import Image
 from recognition.inference.pack.declaration import load_pack, pack_file
 from recognition.inference.pipeline import FacePipeline
-from recognition.measuring.intervals import rate
+from recognition.measuring.pairs import rate
 
 THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.99)
 Kind = Callable[[Image, np.random.Generator], Image]

@@ -13,14 +13,16 @@ import numpy as np
 
 from recognition.inference.alignment import align
 from recognition.inference.arrays import Floats, Image
-from recognition.inference.attributes import AttributeEstimator
 from recognition.inference.detection.anchors import AnchorDetector
 from recognition.inference.detection.mmod import LandmarkCascade, MmodDetector
 from recognition.inference.detection.results import Detections, Detector
-from recognition.inference.embedding import Embedder
-from recognition.inference.head import EyesNetwork
+from recognition.inference.estimators import (
+    AttributeEstimator,
+    Embedder,
+    EyesNetwork,
+    LivenessEstimator,
+)
 from recognition.inference.images import reduced, turned
-from recognition.inference.liveness import LivenessEstimator
 from recognition.inference.pack.declaration import ModelPack, PackError
 from recognition.inference.pack.files import WeightFile
 from recognition.inference.pack.specs import MmodSpec

@@ -15,7 +15,7 @@ import numpy as np
 from recognition.inference.alignment import align
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.results import Detections
-from recognition.inference.head import HeadPoseNetwork
+from recognition.inference.estimators import HeadPoseNetwork
 from recognition.inference.pack.declaration import ModelPack
 from recognition.inference.pack.specs import QualitySpec
 from recognition.inference.pose import Pose, PoseEstimator, eye_distance

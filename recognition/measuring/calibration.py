@@ -14,10 +14,10 @@ import yaml
 
 from recognition.inference.arrays import Floats
 from recognition.inference.pack.declaration import Calibration, OperatingPoint
-from recognition.measuring.intervals import Rate
 from recognition.measuring.pairs import (
     ERRORS_NEEDED,
     Numbers,
+    Rate,
     all_pairs,
     false_match_rates,
     false_non_match_rate,
@@ -88,7 +88,7 @@ def _table(strangers: Floats) -> Iterable[OperatingPoint]:
 def _with_intervals(
     table: list[OperatingPoint], embeddings: Floats, people: Numbers
 ) -> Iterable[OperatingPoint]:
-    """The points with the false matches behind them; see intervals.design_effect."""
+    """The points with the false matches behind them; see pairs.design_effect."""
     found = false_match_rates(embeddings, people, [point.cosine for point in table])
     for point, seen in zip(table, found, strict=True):
         interval = (_short(seen.low), _short(seen.high))

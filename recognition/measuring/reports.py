@@ -20,10 +20,10 @@ from recognition.measuring.evaluation import (
     tar_at_fmr,
 )
 from recognition.measuring.folders import EmbeddedFolder
-from recognition.measuring.intervals import Rate
 from recognition.measuring.pairs import (
     ERRORS_NEEDED,
     Pairs,
+    Rate,
     false_match_rates,
     false_non_match_rate,
     similar_strangers,

@@ -62,9 +62,10 @@ class _Emitter:
         self._names: dict[Port, str] = {}
 
     def add(self, layer: IrLayer) -> None:
-        if layer.kind not in _KINDS:
+        takes = next((n for n, kinds in enumerate(_KINDS) if layer.kind in kinds), None)
+        if takes is None:
             raise IrError(f"{layer.where}: this kind of layer is not known")
-        if len(layer.inputs) != _KINDS[layer.kind]:
+        if len(layer.inputs) != takes:
             raise IrError(f"{layer.where} has {len(layer.inputs)} inputs")
         if layer.kind in _ELEMENTWISE:
             self._elementwise(_ELEMENTWISE[layer.kind], layer)
@@ -217,26 +218,13 @@ _ELEMENTWISE = {
     "Sigmoid": "Sigmoid",
     "ReLU": "Relu",
 }
-# How many inputs each kind of layer has.
-_KINDS = {
-    "Parameter": 0,
-    "Const": 0,
-    "Convert": 1,
-    "Result": 1,
-    "Sigmoid": 1,
-    "ReLU": 1,
-    "SoftMax": 1,
-    "MaxPool": 1,
-    "AvgPool": 1,
-    "Add": 2,
-    "Multiply": 2,
-    "Subtract": 2,
-    "PReLU": 2,
-    "MatMul": 2,
-    "Reshape": 2,
-    "Convolution": 2,
-    "GroupConvolution": 2,
-}
+# The kinds of layers that have no input, one and two.
+_KINDS = (
+    {"Parameter", "Const"},
+    {"Convert", "Result", "Sigmoid", "ReLU", "SoftMax", "MaxPool", "AvgPool"},
+    {"Add", "Multiply", "Subtract", "PReLU", "MatMul", "Reshape"}
+    | {"Convolution", "GroupConvolution"},
+)
 
 
 def _only_output(layer: IrLayer) -> Port:

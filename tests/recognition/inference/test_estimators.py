@@ -7,13 +7,17 @@ import pytest
 
 from recognition.inference.alignment import square_crop
 from recognition.inference.arrays import Image
-from recognition.inference.attributes import (
+from recognition.inference.estimators import (
+    EyesNetwork,
+    HeadPoseNetwork,
+    context_crop,
     decode_age_gender,
     decode_genderage,
     decode_genderage_2018,
+    reflected_crop,
+    score_of,
+    softmax,
 )
-from recognition.inference.head import EyesNetwork, HeadPoseNetwork
-from recognition.inference.liveness import context_crop, reflected_crop, score_of, softmax
 from recognition.inference.pose import Pose
 from recognition.inference.sessions import Model
 from tests.support.real_packs import permissive_pack

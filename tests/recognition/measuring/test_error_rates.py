@@ -18,13 +18,13 @@ from recognition.measuring.evaluation import (
     listed_folds,
     tar_at_fmr,
 )
-from recognition.measuring.intervals import rate
 from recognition.measuring.pairs import (
     Numbers,
     Pairs,
     all_pairs,
     false_match_rates,
     false_non_match_rate,
+    rate,
     threshold_at,
 )
 
