@@ -115,10 +115,6 @@ class Job(models.Model):
         return not self.finished_at and self.deadline_at < timezone.now()
 
     @property
-    def is_open(self) -> bool:
-        return not self.finished_at and not self.is_overdue
-
-    @property
     def skipped(self) -> int:
         """How many pictures were not done before the end. Needs `with_counts`."""
         counted: Any = self

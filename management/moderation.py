@@ -6,7 +6,7 @@ The user concerned is locked first, as everywhere.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
@@ -24,6 +24,12 @@ from recognition.verification import lockout, sessions
 
 MAX_REASON = 500  # characters
 DECISIONS = (DuplicateState.SAME_PERSON.value, DuplicateState.DIFFERENT_PEOPLE.value)
+
+
+class Unlocked(NamedTuple):
+    user_id: UUID
+    counts_forgotten: int
+
 
 # --- suspension -----------------------------------------------------------------------------------
 
@@ -78,10 +84,10 @@ def _suspend(row: User | Face, at: datetime | None) -> bool:
 
 
 @transaction.atomic
-def unlock(*, actor: str, user_id: UUID, **noted: Any) -> int:
-    """Forget the failed attempts; returns how many counts. Raises user_not_found, user_merged."""
+def unlock_user(*, actor: str, user_id: UUID, **noted: Any) -> Unlocked:
+    """Forget the failed attempts. Raises user_not_found, user_merged."""
     locked_user(user_id)
-    return lockout.unlock(user_id, actor=actor, **noted)
+    return Unlocked(user_id, lockout.unlock(user_id, actor=actor, **noted))
 
 
 # --- whose face it is -----------------------------------------------------------------------------

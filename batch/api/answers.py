@@ -7,7 +7,7 @@ from rest_framework import serializers as s
 
 from batch.models import ItemState, Kind, Status
 from recognition.api.answers import Identified
-from recognition.api.rendering import Serializer, TextOrNull, Value, page_of
+from recognition.api.rendering import Schema, Serializer, TextOrNull, Value, object_of, page_of
 
 ITEM_STATUS = [ItemState.SUCCESS.value, ItemState.ERROR.value, ItemState.SKIPPED.value]
 
@@ -78,13 +78,7 @@ class Results(Counts):
 
 # The callback: batch.webhooks.callbacks makes it, and docs/webhooks.md explains it.
 
-Schema = dict[str, Any]
-
 ENDS = [Status.COMPLETED, Status.CANCELLED, Status.TIMED_OUT]
-
-
-def _object(**properties: Schema) -> Schema:
-    return {"type": "object", "properties": properties, "required": [*properties]}
 
 
 def _header(name: str, description: str) -> Schema:
@@ -94,10 +88,10 @@ def _header(name: str, description: str) -> Schema:
 
 
 _COUNT: Schema = {"type": "integer"}
-_BODY = _object(
+_BODY = object_of(
     type={"type": "string", "enum": [f"batch.{end.value}" for end in ENDS]},
     timestamp={"type": "string", "format": "date-time", "description": "When the job ended."},
-    data=_object(
+    data=object_of(
         job_id={"type": "string"},
         status={"type": "string", "enum": [end.value for end in ENDS]},
         total=_COUNT,

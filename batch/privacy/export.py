@@ -3,16 +3,7 @@
 from django.db.models import Q
 from django_q.models import Task
 
-from batch.models import (
-    Item,
-    Job,
-    Kind,
-    Picture,
-    WebhookAttempt,
-    WebhookDelivery,
-    WebhookEndpoint,
-    WebhookSecret,
-)
+from batch import models
 from batch.privacy.erasure import tasks_about
 from recognition.privacy.export import hits
 from recognition.privacy.keeping import Person, Row, Section, by
@@ -34,33 +25,35 @@ def _on_behalf_of(person: Person) -> Q:
 def _part_of_item(row: Row, person: Person) -> Row:
     """From another person's search, only this user's hits are part of the export."""
     is_own = row.pop("job__user_id") == person.id
-    if is_own or row["job__kind"] == Kind.REGISTER:
+    if is_own or row["job__kind"] == models.Kind.REGISTER:
         return row
     found = [hit for each in person.ids for hit in hits(row["result"], each)]
     return {**row, "options": {}, "user_ids": [person.id], "result": found}
 
 
 SECTIONS = [
-    Section("jobs", Job, lambda person: Q(user_id=person.id) | _on_behalf_of(person)),
+    Section("jobs", models.Job, lambda person: Q(user_id=person.id) | _on_behalf_of(person)),
     Section(
         "results",
-        Item,
+        models.Item,
         _own_or_naming,
         part=_part_of_item,
         more=("job__kind", "job__user_id"),
     ),
     Section(
         "waiting_pictures",
-        Picture,
-        lambda person: Q(item__in=Item.objects.filter(_own_or_naming(person))),
+        models.Picture,
+        lambda person: Q(item__in=models.Item.objects.filter(_own_or_naming(person))),
         frozenset({"sealed"}),
     ),
-    Section("callbacks", WebhookDelivery, by("job__user_id")),
-    Section("callback_attempts", WebhookAttempt, by("delivery__job__user_id")),
-    Section("callback_addresses", WebhookEndpoint, lambda person: Q(client__in=_names(person))),
+    Section("callbacks", models.WebhookDelivery, by("job__user_id")),
+    Section("callback_attempts", models.WebhookAttempt, by("delivery__job__user_id")),
+    Section(
+        "callback_addresses", models.WebhookEndpoint, lambda person: Q(client__in=_names(person))
+    ),
     Section(
         "callback_secrets",
-        WebhookSecret,
+        models.WebhookSecret,
         lambda person: Q(client__in=_names(person)),
         frozenset({"sealed"}),
     ),

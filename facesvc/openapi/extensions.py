@@ -9,7 +9,7 @@ from drf_spectacular.extensions import (
 )
 from drf_spectacular.openapi import AutoSchema
 
-Schema = dict[str, Any]
+from recognition.api.rendering import Schema, object_of
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -101,8 +101,3 @@ class EnvelopeSchema(AutoSchema):
                 metadata={"$ref": "#/components/schemas/Metadata"},
             )
         return response
-
-
-def object_of(**properties: Schema) -> Schema:
-    """An object that has all these properties."""
-    return {"type": "object", "properties": properties, "required": [*properties]}

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from facesvc.http.error_codes import STATUS
 from facesvc.openapi import examples, guide
-from facesvc.openapi.extensions import Schema, object_of
+from recognition.api.rendering import Schema, object_of
 
 JSON, FORM = "application/json", "multipart/form-data"
 _METADATA = object_of(

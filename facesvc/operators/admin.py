@@ -1,7 +1,6 @@
 """Pages of no single app: the audit log, the model that serves, and the operators."""
 
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
@@ -12,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from facesvc.operators import model_page
 from facesvc.operators.dates import DatedList
+from recognition.admin import finding
 from recognition.admin.audit_sentences import SENTENCES, Names, label, sentence
 from recognition.admin.kit import LargeTable, ReadOnly, choices, column, page, time_column
 from recognition.models import ActiveModel, AuditEvent, User
@@ -45,23 +45,18 @@ class AuditEventAdmin(LargeTable):
         "or the id of a request."
     )
     date_hierarchy = "at"
+    list_class = DatedList
     ordering = ["-pk"]
     fields = ["when", "what", "action", "actor", "user_id", "other_user_id", "viewer_id", "face_id"]
     fields += ["request_id"]
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DatedList]:
-        return DatedList
 
     def prepare(self, rows: list[AuditEvent]) -> None:
         names = Names.of(rows)
         for row in rows:
             row.sentence = sentence(row, names)  # type: ignore[attr-defined]
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        text = search_term.strip()
-        return (queryset.filter(_about(text)) if text else queryset), False
+    def find(self, rows: QuerySet[AuditEvent], text: str) -> QuerySet[AuditEvent]:
+        return rows.filter(_about(text))
 
     when = time_column("when", "at")
     what = column("what happened", lambda event: event.sentence)
@@ -74,12 +69,10 @@ def _about(text: str) -> Q:
         return Q(actor=text)
     if text.startswith("face_"):
         return Q(face_id=text)
-    try:
-        user_id = UUID(text)
-    except ValueError:
-        people = User.objects.filter(display_name__icontains=text).values_list("pk", flat=True)
-        return Q(user_id__in=list(people[:_MOST_PEOPLE])) | Q(request_id=text)
-    return Q(user_id=user_id) | Q(other_user_id=user_id) | Q(request_id=text)
+    if user_id := finding.id_of(text):
+        return Q(user_id=user_id) | Q(other_user_id=user_id) | Q(request_id=text)
+    people = User.objects.filter(display_name__icontains=text).values_list("pk", flat=True)
+    return Q(user_id__in=list(people[:_MOST_PEOPLE])) | Q(request_id=text)
 
 
 @admin.register(ActiveModel)

@@ -18,7 +18,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 
 from management import erasure, moderation
-from management.admin import choosing, person_page
+from management.admin import person_page, words
+from recognition.admin import finding
 from recognition.admin.kit import (
     ERASE,
     MODERATE,
@@ -32,6 +33,8 @@ from recognition.errors import ServiceError
 from recognition.models import Face, User
 
 View = Callable[..., HttpResponse]
+# Hits that are shown. If there are more, the page asks for a better search.
+_HITS = 20
 
 
 class ReasonForm(forms.Form):
@@ -130,7 +133,7 @@ def unsuspend(request: HttpRequest, user: User) -> HttpResponse:
 @_on(User, MODERATE)
 def unlock(request: HttpRequest, user: User) -> HttpResponse:
     explains = ("All failed attempts for this person are forgotten, from every source.",)
-    run = partial(moderation.unlock, actor=actor_of(request), user_id=user.pk)
+    run = partial(moderation.unlock_user, actor=actor_of(request), user_id=user.pk)
     done = "Unlocked: the failed attempts are forgotten"
     return ask(request, Question(user, f"Unlock {user}?", explains, "Unlock", run, done))
 
@@ -158,12 +161,34 @@ def unsuspend_face(request: HttpRequest, face: Face) -> HttpResponse:
 # --- merge and move -------------------------------------------------------------------------------
 
 
+def _chosen(request: HttpRequest) -> User | None:
+    """The person that the address of the page names, if any."""
+    user_id = finding.id_of(request.GET.get("person", ""))
+    return User.objects.filter(pk=user_id).first() if user_id else None
+
+
+def _choose(request: HttpRequest, title: str, about: User | Face) -> HttpResponse:
+    """Shows the search of the list of people. Every hit links to this address with the person."""
+    text = request.GET.get("q", "").strip()
+    others = User.objects.exclude(pk=about.user_id if isinstance(about, Face) else about.pk)
+    people = finding.people(others, text) if text else None
+    hits = list(people.order_by("-created_at", "-pk")[: _HITS + 1]) if people is not None else []
+    context = {
+        "about": about,
+        "back": address_of(about),
+        "text": text,
+        "hits": [(user, words.privacy(user).partition(":")[0]) for user in hits[:_HITS]],
+        "are_more": len(hits) > _HITS,
+    }
+    return page(request, "people/choose.html", title, User, context)
+
+
 @_on(User, MODERATE)
 def merge(request: HttpRequest, user: User) -> HttpResponse:
-    into = choosing.chosen(request)
+    into = _chosen(request)
     if into is None or into == user:
         title = f"Merge {user} into which other person?"
-        return choosing.page(request, title, user)
+        return _choose(request, title, user)
     title = f"Merge {user} into {into}?"
     explains = (
         f"Faces, friends, groups, consent and history of {user} go over to {into}, and {user} is"
@@ -178,10 +203,10 @@ def merge(request: HttpRequest, user: User) -> HttpResponse:
 
 @_on(Face, MODERATE)
 def move(request: HttpRequest, face: Face) -> HttpResponse:
-    to = choosing.chosen(request)
+    to = _chosen(request)
     if to is None or to == face.user:
         title = f"To which person does this face of {face.user} belong?"
-        return choosing.page(request, title, face)
+        return _choose(request, title, face)
 
     def run() -> None:
         moderation.move_face(actor=actor_of(request), face_id=face.face_id, user_id=to.pk)

@@ -108,6 +108,11 @@ def _decide(request: HttpRequest, pair: PossibleDuplicate, decision: str) -> Htt
     return redirect(_LIST)
 
 
+def _with(pairs: QuerySet[PossibleDuplicate], text: str) -> QuerySet[PossibleDuplicate]:
+    people = finding.people(User.objects.all(), text).values("pk")
+    return pairs.filter(user_a__in=people) | pairs.filter(user_b__in=people)
+
+
 @admin.register(PossibleDuplicate)
 class DuplicateAdmin(OwnPages):
     list_display = ["pair", "likeness", "shown_state", "found"]
@@ -117,15 +122,8 @@ class DuplicateAdmin(OwnPages):
     search_help_text = "One of the two: a name or a part of it, an id, a face id."
     ordering = ["-pk"]
     page_template = "people/duplicate.html"
+    find = staticmethod(_with)
     views = {"decide": ("<int:pk>/decide/", decide)}
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        if not search_term.strip():
-            return queryset, False
-        people = finding.people(User.objects.all(), search_term).values("pk")
-        return queryset.filter(user_a__in=people) | queryset.filter(user_b__in=people), False
 
     pair = column("pair", lambda pair: f"{pair.user_a} and {pair.user_b or 'a former person'}")
     likeness = column("confidence", lambda pair: words.confidence(pair.confidence))

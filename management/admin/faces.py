@@ -59,6 +59,8 @@ class FaceAdmin(OwnPages):
     ordering = ["-pk"]
     change_list_template = "people/faces.html"
     page_template = "people/face.html"
+    find = staticmethod(finding.faces)
+    list_class = FaceList
     views = {
         "find_by_photo": ("find-by-photo/", find_by_photo.view),
         "picture": ("picture/<str:signed>/", pictures.view),
@@ -71,16 +73,8 @@ class FaceAdmin(OwnPages):
     found_by = column("search", words.found_by)
     enrolled = time_column("enrolled", "created_at")
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[FaceList]:
-        return FaceList
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Face]:
         return pictures.with_pictures(Face.objects.all())
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Face], search_term: str
-    ) -> tuple[QuerySet[Face], bool]:
-        return (finding.faces(queryset, search_term) if search_term else queryset), False
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -1,7 +1,6 @@
 """People: the list with its search, and the page of one person."""
 
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
@@ -52,15 +51,11 @@ class PersonAdmin(OwnPages):
     ordering = ["-created_at", "-pk"]
     change_list_template = "people/people.html"
     page_template = "people/person.html"
+    find = staticmethod(finding.people)
     views = {name: (f"<uuid:pk>/{name}/", view) for name, view in actions.OF_A_PERSON.items()}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return User.objects.annotate(number_of_faces=_number_of_faces())
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
-    ) -> tuple[QuerySet[User], bool]:
-        return (finding.people(queryset, search_term) if search_term else queryset), False
 
     @admin.display(description="id")
     def short_id(self, user: User) -> str:
@@ -81,14 +76,13 @@ class PersonAdmin(OwnPages):
 
     def gone(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Answers an old bookmark: the receipt, or the person that this one was merged into."""
-        try:
-            former = User(UUID(object_id))
-        except ValueError:
-            raise Http404 from None
-        merged = MergedUser.objects.select_related("into").filter(pk=former.pk).first()
+        user_id = finding.id_of(object_id)
+        if user_id is None:
+            raise Http404
+        merged = MergedUser.objects.select_related("into").filter(pk=user_id).first()
         if merged and merged.into:
             messages.info(request, f"That person was merged into this one: {merged.into}.")
             return HttpResponseRedirect(address_of(merged.into))
-        if request.user.has_perm(ERASE) and erasure.receipt_of(former.pk):
-            return HttpResponseRedirect(address_of(former, "receipt"))
+        if request.user.has_perm(ERASE) and erasure.receipt_of(user_id):
+            return HttpResponseRedirect(address_of(User(user_id), "receipt"))
         return super().gone(request, object_id)

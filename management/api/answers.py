@@ -225,26 +225,16 @@ class GroupJoined(Serializer):
 GroupsJoined = page_of("GroupsJoined", groups=GroupJoined(many=True))
 
 
-class UsersImported(Serializer):
-    created = s.IntegerField()
-    changed = s.IntegerField()
-    unchanged = s.IntegerField()
+def _counted(name: str, *what: str) -> type[Serializer]:
+    return type(name, (Serializer,), {each: s.IntegerField() for each in what})
 
 
-class GroupsImported(Serializer):
-    created = s.IntegerField()
-    unchanged = s.IntegerField()
-
-
-class LinksImported(Serializer):
-    created = s.IntegerField()
-    removed = s.IntegerField()
-    unchanged = s.IntegerField()
+_Links = _counted("LinksImported", "created", "removed", "unchanged")
 
 
 class GraphImported(Serializer):
     lines = s.IntegerField(help_text="Lines read, without empty ones.")
-    users = UsersImported()
-    groups = GroupsImported()
-    friendships = LinksImported()
-    memberships = LinksImported()
+    users = _counted("UsersImported", "created", "changed", "unchanged")()
+    groups = _counted("GroupsImported", "created", "unchanged")()
+    friendships = _Links()
+    memberships = _Links()

@@ -1,7 +1,7 @@
 """Moderation over HTTP, for services with face:admin: parse, call one function, answer."""
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from recognition.api.fields import (
     viewer_parameter,
 )
 from recognition.api.pagination import NewestFirst
+from recognition.api.rendering import Serializer
 from recognition.api.service_view import ServiceViewSet, operation
 from recognition.errors import ServiceError
 from recognition.models import AuditEvent, PrivacyLevel
@@ -58,9 +59,6 @@ class DecisionRequest(ReasonRequest):
     into = IdField(required=False, help_text="For `same_person`: which of the two users stays.")
 
 
-_asked = partial(operation, parameters=[viewer_parameter])
-
-
 class ModerationViewSet(ServiceViewSet):
     required_scope = "face:admin"
     tag = "moderation"
@@ -78,67 +76,64 @@ class ModerationViewSet(ServiceViewSet):
         return {"actor": self.caller.name, "viewer_id": viewer_of(self.request, {}), **fields}
 
 
+def _does(
+    act: Callable[..., Any],
+    summary: str,
+    answer: type[Serializer],
+    body: type[ReasonRequest] = ReasonRequest,
+) -> Callable[[Callable[..., None]], Any]:
+    """Makes a view of its description: `act` gets the path and the body, and says what to show."""
+
+    def decorate(described: Callable[..., None]) -> Any:
+        @operation(act.__name__, summary, answer, body=body, parameters=[viewer_parameter])
+        @action(detail=True, methods=["post"])
+        @wraps(described)
+        def view(self: ModerationViewSet, request: Request, **path: Any) -> Response:
+            return Response(answer.of(act(**path, **self.asked(body))))
+
+        return view
+
+    return decorate
+
+
 class UserModerationViewSet(ModerationViewSet):
     lookup_field = lookup_value_converter = "user_id"
 
-    @_asked("suspend_user", "Suspend a user", User, body=ReasonRequest)
-    @action(detail=True, methods=["post"])
-    def suspend(self, request: Request, user_id: UUID) -> Response:
+    @_does(moderation.suspend_user, "Suspend a user", User)
+    def suspend(self, user_id: UUID) -> None:
         """The user can no longer be found, tagged, verified or enrolled, and all their sessions
         end. Services get the code `user_suspended`; end users are answered as for an unknown user.
         """
-        user = moderation.suspend_user(user_id=user_id, **self.asked(ReasonRequest))
-        return Response(User.of(user))
 
-    @_asked("unsuspend_user", "End the suspension of a user", User, body=ReasonRequest)
-    @action(detail=True, methods=["post"])
-    def unsuspend(self, request: Request, user_id: UUID) -> Response:
+    @_does(moderation.unsuspend_user, "End the suspension of a user", User)
+    def unsuspend(self, user_id: UUID) -> None:
         """Undoes a suspension. Ended sessions stay ended; a face can have its own suspension."""
-        user = moderation.unsuspend_user(user_id=user_id, **self.asked(ReasonRequest))
-        return Response(User.of(user))
 
-    @_asked(
-        "unlock_user", "Forget the failed attempts of a user", answers.Unlocked, body=ReasonRequest
-    )
-    @action(detail=True, methods=["post"])
-    def unlock(self, request: Request, user_id: UUID) -> Response:
+    @_does(moderation.unlock_user, "Forget the failed attempts of a user", answers.Unlocked)
+    def unlock(self, user_id: UUID) -> None:
         """Use it after `locked`, or to end a delay at once."""
-        count = moderation.unlock(user_id=user_id, **self.asked(ReasonRequest))
-        return Response({"user_id": str(user_id), "counts_forgotten": count})
 
-    @_asked("merge_users", "Merge a user into another one", User, body=MergeRequest)
-    @action(detail=True, methods=["post"])
-    def merge(self, request: Request, user_id: UUID) -> Response:
+    @_does(moderation.merge_users, "Merge a user into another one", User, MergeRequest)
+    def merge(self, user_id: UUID) -> None:
         """Moves faces, friends, groups, consent, jobs and the history to `into`. The user in the
         path no longer exists: the id answers `user_merged` from then on, and cannot be used again.
         """
-        user = moderation.merge_users(user_id=user_id, **self.asked(MergeRequest))
-        return Response(User.of(user))
 
 
 class FaceModerationViewSet(ModerationViewSet):
     lookup_field = lookup_value_converter = "face_id"
 
-    @_asked("suspend_face", "Suspend a face", Face, body=ReasonRequest)
-    @action(detail=True, methods=["post"])
-    def suspend(self, request: Request, face_id: str) -> Response:
+    @_does(moderation.suspend_face, "Suspend a face", Face)
+    def suspend(self, face_id: str) -> None:
         """The face takes no part in any comparison any more. To its user it looks deleted."""
-        face = moderation.suspend_face(face_id=face_id, **self.asked(ReasonRequest))
-        return Response(Face.of(face))
 
-    @_asked("unsuspend_face", "End the suspension of a face", Face, body=ReasonRequest)
-    @action(detail=True, methods=["post"])
-    def unsuspend(self, request: Request, face_id: str) -> Response:
+    @_does(moderation.unsuspend_face, "End the suspension of a face", Face)
+    def unsuspend(self, face_id: str) -> None:
         """The face takes part in comparisons again, unless its user is suspended."""
-        face = moderation.unsuspend_face(face_id=face_id, **self.asked(ReasonRequest))
-        return Response(Face.of(face))
 
-    @_asked("move_face", "Give a face to another user", Face, body=MoveRequest)
-    @action(detail=True, methods=["post"])
-    def move(self, request: Request, face_id: str) -> Response:
+    @_does(moderation.move_face, "Give a face to another user", Face, MoveRequest)
+    def move(self, face_id: str) -> None:
         """Moves the face with its settings, its consent and its kept picture; the id stays."""
-        face = moderation.move_face(face_id=face_id, **self.asked(MoveRequest))
-        return Response(Face.of(face))
 
 
 class DuplicatePages(NewestFirst):
@@ -169,11 +164,12 @@ class DuplicateViewSet(ModerationViewSet):
         rows = PossibleDuplicate.objects.filter(state=state).select_related("face_a", "face_b")
         return self.page("duplicates", rows, answers.Duplicate.each, DuplicatePages())
 
-    @_asked(
+    @operation(
         "decide_duplicate",
         "Decide whether two users are one person",
         answers.Duplicate,
         body=DecisionRequest,
+        parameters=[viewer_parameter],
     )
     def decide(self, request: Request, duplicate_id: int) -> Response:
         """`different_people` is remembered: the pair is never listed again. `same_person` merges

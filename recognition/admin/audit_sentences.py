@@ -13,6 +13,7 @@ from uuid import UUID
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from recognition.admin import finding
 from recognition.admin.kit import in_words, link, spaced
 from recognition.models import AuditEvent, Face, User
 
@@ -101,15 +102,8 @@ def _ids_in(event: AuditEvent) -> set[str]:
     """The ids of all people in an event."""
     named = [event.user_id, _other(event), event.viewer_id]
     kind, _, name = event.actor.partition(":")
-    return {str(each) for each in [*named, name if kind == "user" else None] if _is_id(each)}
-
-
-def _is_id(value: Any) -> bool:
-    try:
-        UUID(str(value))
-    except ValueError:
-        return False
-    return True
+    named += [name] if kind == "user" else []
+    return {str(each) for each in named if finding.id_of(str(each))}
 
 
 def _other(event: AuditEvent) -> Any:

@@ -16,7 +16,6 @@ def people(among: QuerySet[User], text: str) -> QuerySet[User]:
 
     Each way has an index: the keys, `user_by_part_of_name`, and the unique one of face ids.
     """
-    text = text.strip()
     if text.startswith("face_"):
         return among.filter(pk__in=faces(Face.objects.all(), text).values("user"))
     named = Q(*(Q(display_name__icontains=word) for word in text.split()))
@@ -29,7 +28,14 @@ def people(among: QuerySet[User], text: str) -> QuerySet[User]:
 
 def faces(among: QuerySet[Face], text: str) -> QuerySet[Face]:
     """Faces by the beginning of a face id, or by their person."""
-    text = text.strip()
     if text.startswith("face_"):
         return among.filter(face_id__startswith=text)
     return among.filter(user__in=people(User.objects.all(), text))
+
+
+def id_of(text: str) -> UUID | None:
+    """The id that a text is, if it is one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

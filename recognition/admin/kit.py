@@ -95,9 +95,20 @@ class LargeTable(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     list_per_page = 50
     sortable_by: ClassVar[Any] = ()
     change_list_template: ClassVar[Any] = "recognition/change_list.html"
+    list_class: type[ChangeList] = UncountedList
+    # Those of some rows that a text means; None: Django's search in `search_fields`.
+    find: Any = None
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return UncountedList
+        return self.list_class
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if self.find is None:
+            return super().get_search_results(request, queryset, search_term)
+        text = search_term.strip()
+        return (self.find(queryset, text) if text else queryset), False
 
     def prepare(self, rows: list[Any]) -> None:
         """Look up what a page shows beside its rows: once for the page, and not for each row."""

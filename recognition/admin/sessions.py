@@ -39,15 +39,10 @@ class OfAPerson(LargeTable):
     search_help_text = "A name or a part of it, an id, a face id; or who asked, as service:app."
     asked_by: str  # the column that says so
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        text = search_term.strip()
+    def find(self, rows: QuerySet[Any], text: str) -> QuerySet[Any]:
         if _ACTOR.fullmatch(text):
-            return queryset.filter(**{f"{self.asked_by}__startswith": text}), False
-        if text:
-            queryset = queryset.filter(user__in=finding.people(User.objects.all(), text))
-        return queryset, False
+            return rows.filter(**{f"{self.asked_by}__startswith": text})
+        return rows.filter(user__in=finding.people(User.objects.all(), text))
 
     person = column("person", lambda row: link(row.user))
 

@@ -8,6 +8,7 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers as s
 
+Schema = dict[str, Any]  # a part of the API description
 Value = dict[str, Any]
 Read = Callable[[Any, Any], Any]
 
@@ -39,6 +40,11 @@ class Serializer(s.Serializer[Any]):
 def page_of(name: str, /, **rows: s.BaseSerializer[Any]) -> s.Serializer[Any]:
     """A page of a list, for the API description: `ServiceViewSet.page` makes it."""
     return inline_serializer(name, {**rows, "next_cursor": s.CharField(allow_null=True)})
+
+
+def object_of(**properties: Schema) -> Schema:
+    """An object that has all these properties."""
+    return {"type": "object", "properties": properties, "required": [*properties]}
 
 
 class Converted:

@@ -10,27 +10,8 @@ from uuid import UUID
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Q
 
-from recognition import audit, people
+from recognition import audit, models, people
 from recognition.errors import ServiceError
-from recognition.models import (
-    Attempt,
-    AuditEvent,
-    Face,
-    FaceCrop,
-    FailureCount,
-    Friendship,
-    IdempotencyKey,
-    Listing,
-    Membership,
-    MergedUser,
-    PossibleDuplicate,
-    PublicSketch,
-    RecentProbe,
-    Session,
-    Sketch,
-    Template,
-    User,
-)
 from recognition.privacy import sealing
 from recognition.privacy.keeping import NOT_SHOWN, Person, Row, Section, by, sections
 from recognition.privacy.sealing import UnreadableError
@@ -78,34 +59,34 @@ def _part_of_pair(row: Row, person: Person) -> Row:
 
 
 SECTIONS = [
-    Section("user", User, by("pk")),
-    Section("faces", Face, by("user_id")),
-    Section("kept_pictures", FaceCrop, by("face__user_id"), frozenset({"sealed"})),
-    Section("templates", Template, by("user_id"), frozenset({"embedding"})),
-    Section("search_sketches", Sketch, by("template__user_id"), frozenset({"bits"})),
-    Section("public_sketches", PublicSketch, by("template__user_id"), frozenset({"bits"})),
-    Section("search_listings", Listing, by("user_id")),
-    Section("friends", Friendship, by("user_id")),
-    Section("groups", Membership, by("user_id"), more=("group__name",)),
-    Section("sessions", Session, by("user_id")),
-    Section("attempts", Attempt, by("user_id")),
-    Section("faces_of_used_pictures", RecentProbe, by("user_id"), frozenset({"embedding"})),
-    Section("failures", FailureCount, by("user_id")),
+    Section("user", models.User, by("pk")),
+    Section("faces", models.Face, by("user_id")),
+    Section("kept_pictures", models.FaceCrop, by("face__user_id"), frozenset({"sealed"})),
+    Section("templates", models.Template, by("user_id"), frozenset({"embedding"})),
+    Section("search_sketches", models.Sketch, by("template__user_id"), frozenset({"bits"})),
+    Section("public_sketches", models.PublicSketch, by("template__user_id"), frozenset({"bits"})),
+    Section("search_listings", models.Listing, by("user_id")),
+    Section("friends", models.Friendship, by("user_id")),
+    Section("groups", models.Membership, by("user_id"), more=("group__name",)),
+    Section("sessions", models.Session, by("user_id")),
+    Section("attempts", models.Attempt, by("user_id")),
+    Section("faces_of_used_pictures", models.RecentProbe, by("user_id"), frozenset({"embedding"})),
+    Section("failures", models.FailureCount, by("user_id")),
     Section(
         "answers_for_repeated_requests",
-        IdempotencyKey,
+        models.IdempotencyKey,
         lambda person: Q(subject=str(person.id)) | Q(user_ids__contains=[person.id]),
         frozenset({"fingerprint"}),
         part=_part_of_answer,
     ),
-    Section("former_ids", MergedUser, by("into")),
+    Section("former_ids", models.MergedUser, by("into")),
     Section(
         "possible_duplicates",
-        PossibleDuplicate,
+        models.PossibleDuplicate,
         lambda person: Q(user_a=person.id) | Q(user_b=person.id),
         part=_part_of_pair,
     ),
-    Section("audit_log", AuditEvent, _in_audit, part=_part_of_event),
+    Section("audit_log", models.AuditEvent, _in_audit, part=_part_of_event),
 ]
 
 ABOUT = f"""\
@@ -157,7 +138,8 @@ def _pictures(user_id: UUID) -> Iterator[tuple[int, tuple[str, bytes]]]:
     """File names and JPEGs of the crops that a key opens, by the primary keys of faces."""
     if not sealing.is_possible():
         return
-    for crop in FaceCrop.objects.filter(face__user=user_id).select_related("face").iterator(10):
+    crops = models.FaceCrop.objects.filter(face__user=user_id).select_related("face")
+    for crop in crops.iterator(10):
         try:
             yield crop.face_id, (f"pictures/{crop.face}.jpg", sealing.unseal(bytes(crop.sealed)))
         except UnreadableError:

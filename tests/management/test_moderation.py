@@ -134,7 +134,7 @@ def test_once_more_changes_nothing() -> None:
 
 
 def test_about_somebody_unknown() -> None:
-    for function in (moderation.suspend_user, moderation.unsuspend_user, moderation.unlock):
+    for function in (moderation.suspend_user, moderation.unsuspend_user, moderation.unlock_user):
         assert code_of(function, user_id=OWNER) == "user_not_found"
     for function in (moderation.suspend_face, moderation.unsuspend_face):
         assert code_of(function, face_id="face_0123456789ab") == "face_not_found"
@@ -315,7 +315,7 @@ def test_a_lock_goes_over() -> None:
         )
     moderation.merge_users(actor=MODERATOR, user_id=OWNER, into=FRIEND)
     assert FailureCount.objects.get().locked_at == now
-    assert moderation.unlock(actor=MODERATOR, user_id=FRIEND) == 1
+    assert moderation.unlock_user(actor=MODERATOR, user_id=FRIEND) == (FRIEND, 1)
 
 
 def test_somebody_elses_move_comes_between(monkeypatch: pytest.MonkeyPatch) -> None:
