@@ -72,6 +72,7 @@ const FACTORS = {
   deepfake_suspected: "The picture looks generated or altered.",
   deepfake_missing: "No check for deepfakes took part.",
   check_unanswered: "A check for fakes did not answer.",
+  threshold_provisional: "This model was not measured for a strict check.",
   score_near_threshold: "The face is only just similar enough.",
   poor_quality: "The picture is worse than one that may be enrolled.",
   new_device: "This person was never verified from this browser before.",
