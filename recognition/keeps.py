@@ -15,7 +15,7 @@ from recognition.verification import recent_probes
 def _forget(erasure: Erasure) -> None:
     """Answers, and with the faces also the decisions about pairs."""
     for user_id in erasure.person.ids:
-        erasure.note(idempotency.forget_user(user_id))
+        erasure.removed.update(idempotency.forget_user(user_id))
     user_id = erasure.person.id
     erasure.delete(PossibleDuplicate.objects.filter(Q(user_a=user_id) | Q(user_b=user_id)))
 

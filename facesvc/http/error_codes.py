@@ -198,4 +198,4 @@ def table(topic: str) -> str:
 
 def topics() -> list[str]:
     """The topics in the order of the table."""
-    return [*dict.fromkeys(each.topic for each in CODES.values())]
+    return [*_TEXTS]

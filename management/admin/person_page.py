@@ -35,6 +35,7 @@ def sections(request: HttpRequest, user: User) -> dict[str, Any]:
         return request.user.has_perm(f"recognition.view_{model}")
 
     faces, groups = _faces(user), Membership.objects.filter(user=user).order_by("group")
+    friends = Friendship.objects.filter(user=user).select_related("friend").order_by("friend")
     failures = list(FailureCount.objects.filter(user=user).order_by("source")[:ROWS])
     return {
         "person": user,
@@ -45,7 +46,7 @@ def sections(request: HttpRequest, user: User) -> dict[str, Any]:
         "may_unlock": bool(failures),
         "faces": face_cards(request, faces[:FACES]) if may("face") else None,
         "more_faces": len(faces) > FACES,
-        "friends": _friends(user),
+        "friends": [each.friend for each in friends[:ROWS]],
         "groups": groups.values_list("group__name", flat=True)[:ROWS],
         "sessions": _sessions(user) if may("session") else None,
         "attempts": _attempts(user) if may("attempt") else None,
@@ -94,11 +95,6 @@ def _open_duplicates(user: User) -> list[dict[str, Any]]:
         }
         for pair in pairs.select_related("user_a", "user_b").order_by("-pk")[:ROWS]
     ]
-
-
-def _friends(user: User) -> list[User]:
-    friends = Friendship.objects.filter(user=user).select_related("friend").order_by("friend")
-    return [friendship.friend for friendship in friends[:ROWS]]
 
 
 def _sessions(user: User) -> list[dict[str, Any]]:

@@ -213,7 +213,10 @@ def _events(wanted: Mapping[str, str]) -> QuerySet[AuditEvent]:
     """
     found = AuditEvent.objects.all()
     if (text := wanted.get("user_id")) is not None:
-        ids = ids_of(_id(text))
+        try:
+            ids = ids_of(UUID(text))
+        except ValueError:
+            raise ServiceError("invalid_request", "user_id must be a UUID.") from None
         found = found.filter(Q(user_id__in=ids) | Q(other_user_id__in=ids))
     if (action := wanted.get("action")) is not None:
         if "\0" in action:
@@ -229,10 +232,3 @@ def _events(wanted: Mapping[str, str]) -> QuerySet[AuditEvent]:
             raise ServiceError("invalid_request", message)
         found = found.filter(at__gte=at)
     return found
-
-
-def _id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise ServiceError("invalid_request", "user_id must be a UUID.") from None

@@ -6,7 +6,7 @@ person is one of the fields of `Keeps`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -54,12 +54,8 @@ class Erasure:
     person: Person
     removed: Counter[str] = field(default_factory=Counter)
 
-    def note(self, removed: Mapping[str, int]) -> None:
-        """Count rows, as the ORM's `delete` returns them."""
-        self.removed.update(removed)
-
     def delete(self, rows: "QuerySet[Any]") -> None:
-        self.note(rows.delete()[1])
+        self.removed.update(rows.delete()[1])
 
 
 @dataclass(frozen=True)
