@@ -8,8 +8,6 @@ SECRET_KEY, or if somebody says that they know where it is from. Programs of Pos
 the line.
 """
 
-import hashlib
-import hmac
 import os
 import re
 import shutil
@@ -22,9 +20,9 @@ from tempfile import TemporaryFile
 from typing import BinaryIO
 from uuid import UUID
 
-from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from facesvc.postgres import cluster, former
 from facesvc.postgres.cluster import DatabaseError
@@ -258,14 +256,13 @@ def problem_with(content: BinaryIO) -> str:
     line = _LINE.fullmatch(content.read())
     if not line:
         return "has no signature"
-    is_ours = hmac.compare_digest(line[1].decode(), _digest(content, length))
+    is_ours = constant_time_compare(line[1], _digest(content, length))
     return "" if is_ours else "was changed, or made with another SECRET_KEY"
 
 
 def _digest(content: BinaryIO, length: int) -> str:
     """The HMAC of the first `length` bytes, in hexadecimal digits."""
-    key = hashlib.sha256(b"facesvc.backup\n" + settings.SECRET_KEY.encode()).digest()
-    made = hmac.new(key, digestmod="sha256")
+    made = salted_hmac("facesvc.backup\n", b"", algorithm="sha256")
     content.seek(0)
     while chunk := content.read(min(_CHUNK, length)):
         made.update(chunk)

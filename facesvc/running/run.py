@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from facesvc.monitoring import terminal
 from facesvc.postgres import cluster, database, locks
 from facesvc.postgres.cluster import DatabaseError
 from facesvc.running.probe import readiness
-from facesvc.running.supervisor import GaveUpError, Reviver, Supervisor, say
+from facesvc.running.supervisor import GaveUpError, Supervisor, revive, say
 from recognition.processes.orphans import die_with_parent
 
 READY_TIMEOUT = 120  # seconds
@@ -144,17 +145,18 @@ def _serve(
         environment=environment,
         inherited=inherited,
     )
+    revival = threading.Event()
     try:
         with terminal.step("Starting the web server and the workers"):
             _wait_until_ready(supervisor, host, port)
         _announce(address(host, port), environment)
         supervisor.gives_up = False
-        reviver = Reviver(settings.DATA_DIR)
+        if inherited:
+            revival = revive(settings.DATA_DIR)
         while True:
             supervisor.step(1)
-            if inherited:
-                reviver.step()
     finally:
+        revival.set()
         say("Stopping: requests that are being answered may end.")
         supervisor.stop()
 

@@ -22,7 +22,7 @@ from recognition.processes.orphans import die_with_parent
 
 MAX_RESTARTS = 5
 RESTART_WINDOW = 60  # seconds
-REVIVAL_DELAY, MOST_DELAY = 1.0, 60.0  # seconds
+LOOK, REVIVAL_DELAY, MOST_DELAY = 1.0, 1.0, 60.0  # seconds
 # A line of the log is passed on as it is: in JSON, or for people with the time first.
 _LOGGED = re.compile(r"\{|(\x1b\[2m)?[0-9]{2}:[0-9]{2}:[0-9]{2}")
 GRACE = 35  # seconds from SIGTERM to SIGKILL: longer than a request or gunicorn's own grace
@@ -138,53 +138,40 @@ class Supervisor:
                 say(text if is_logged else f"{child.name:{self._width}} | {text}")
 
 
-class Reviver:
-    """Starts the embedded database again for as long as it takes, as while its disk is full.
+def revive(data_dir: Path) -> threading.Event:
+    """Start the embedded database again whenever it ends, for as long as that takes.
 
-    A start may take minutes, and goes on beside the caller of `step`.
+    Its disk may be full, and a start may take minutes, so this goes on beside the caller. The event
+    that it returns ends it.
     """
+    stop = threading.Event()
+    threading.Thread(target=keep_reviving, args=(data_dir, stop), daemon=True).start()
+    return stop
 
-    def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
-        self._delay = REVIVAL_DELAY
-        self._next_at = 0.0
-        self._attempt: threading.Thread | None = None
-        self._error: Exception | None = None
 
-    def step(self) -> None:
-        if self._attempt:
-            self._look_at(self._attempt)
-        elif database.is_running(self._data_dir):
-            self._delay = REVIVAL_DELAY
-        elif time.monotonic() >= self._next_at:
-            say("The database ended, starting it again")
-            self._attempt = threading.Thread(target=self._start, daemon=True)
-            self._attempt.start()
-
-    def _look_at(self, attempt: threading.Thread) -> None:
-        if attempt.is_alive():
-            return
-        self._attempt = None
-        if self._error:
-            say(f"{self._error}\nThe next try is in {self._delay:g} s")
-            self._next_at = time.monotonic() + self._delay
-            self._delay = min(MOST_DELAY, 2 * self._delay)
-
-    def _start(self) -> None:
+def keep_reviving(data_dir: Path, stop: threading.Event) -> None:
+    """Until `stop` is set. The tries come later and later while they fail."""
+    pause, delay = LOOK, REVIVAL_DELAY
+    while not stop.wait(pause):
+        pause = LOOK
+        if database.is_running(data_dir):
+            delay = REVIVAL_DELAY
+            continue
+        say("The database ended, starting it again")
         try:
-            database.join(self._data_dir)
-            self._error = None
+            database.join(data_dir)
         except Exception as error:
             # A full disk shows in many ways, such as a keeper that cannot start. Any of them is
             # printed and waited for: without its delay the next try would come at once, for ever.
-            self._error = error
+            say(f"{error}\nThe next try is in {delay:g} s")
+            pause, delay = delay, min(MOST_DELAY, 2 * delay)
 
 
 def say(line: str) -> None:
     """Print a line. It is lost while the disk that it goes to is full: that must not end what runs,
     which could otherwise not go on when there is room again."""
     try:
-        print(line, flush=True)
+        print(f"{line}\n", end="", flush=True)  # one piece: another thread may print
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

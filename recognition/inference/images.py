@@ -22,8 +22,8 @@ from recognition.inference.formats.orientation import orientation, upright
 # Pixels: no detector finds a face in a smaller picture, and later code need not handle tiny ones.
 MIN_SIDE = 24
 
-_STARTS = (b"\xff\xd8", png.SIGNATURE, b"RIFF", b"BM")
-_FORMATS = {"jpeg": jpeg, "png": png, "webp": webp, "bmp": bmp}
+# The first bytes of each format.
+_FORMATS = {b"\xff\xd8": jpeg, png.SIGNATURE: png, b"RIFF": webp, b"BM": bmp}
 # Rows that are blended with white at once, so that the memory does not grow with the picture.
 _ROWS = 256
 # The loss is below the noise of a picture that is three times as wide as its face, and below the
@@ -35,7 +35,7 @@ def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Image:
     """The picture, turned upright by its EXIF orientation. Raises ImageError."""
     header = check(data, max_bytes=max_bytes, max_pixels=max_pixels)
     try:
-        encoded = np.frombuffer(_FORMATS[header.format].for_decoder(data), np.uint8)
+        encoded = np.frombuffer(_format(data).for_decoder(data), np.uint8)
         # OpenCV drops the transparency, or keeps it and ignores the orientation.
         if not header.has_alpha:
             image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
@@ -100,7 +100,7 @@ def shrinking(factor: int) -> int:
 
 def is_known(data: bytes) -> bool:
     """Whether the bytes begin like a picture, even one in an unsupported format."""
-    return data.startswith(_STARTS) or named(data) is not None
+    return data.startswith(tuple(_FORMATS)) or named(data) is not None
 
 
 def turned(image: Image, degrees: int) -> Image:
@@ -118,16 +118,17 @@ def as_jpeg(image: Image) -> bytes:
 def read_header(data: bytes) -> Header:
     """The header, read without decoding. Raises ImageError for an unsupported format."""
     try:
-        if data.startswith(b"\xff\xd8"):
-            return jpeg.read(data)
-        if data.startswith(png.SIGNATURE):
-            return png.read(data)
-        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-            return webp.read(data)
-        if data.startswith(b"BM"):
-            return bmp.read(data)
+        header: Header = _format(data).read(data)
     except (struct.error, IndexError) as error:
         raise truncated() from error
+    return header
+
+
+def _format(data: bytes) -> Any:
+    """The module for a format. Raises ImageError for one that is not supported."""
+    for start, module in _FORMATS.items():
+        if data.startswith(start) and (module is not webp or data[8:12] == b"WEBP"):
+            return module
     raise refusal(data)
 
 

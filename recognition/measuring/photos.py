@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,38 +78,29 @@ class EmbeddedPhoto:
     problem: str = ""
 
 
-# A process of the pool has one.
-_pipeline: FacePipeline
-
-
 def embed_photos(
     photos: Sequence[Photo], pack: ModelPack, cache: Path, limits: PhotoLimits, *, workers: int = 1
 ) -> Iterator[EmbeddedPhoto]:
     """The main face of each photo, in order; the pack must be prepared in `cache`."""
+    embed = partial(_embed, pack, cache, limits)
     if workers == 1:
-        pipeline = FacePipeline(pack, cache)
-        yield from (_embed(pipeline, limits, photo) for photo in photos)
+        yield from map(embed, photos)
         return
     # A fork would leave onnxruntime and OpenCV without their threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _open, (pack, cache)) as pool:
+    with ProcessPoolExecutor(workers, context, end_with_parent) as pool:
         try:
-            yield from pool.map(partial(_embed_in_pool, limits), photos, chunksize=_CHUNK)
+            yield from pool.map(embed, photos, chunksize=_CHUNK)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _open(pack: ModelPack, cache: Path) -> None:
-    global _pipeline
-    end_with_parent()
-    _pipeline = FacePipeline(pack, cache)
+# Each process has one.
+_pipeline = lru_cache(maxsize=1)(FacePipeline)
 
 
-def _embed_in_pool(limits: PhotoLimits, photo: Photo) -> EmbeddedPhoto:
-    return _embed(_pipeline, limits, photo)
-
-
-def _embed(pipeline: FacePipeline, limits: PhotoLimits, photo: Photo) -> EmbeddedPhoto:
+def _embed(pack: ModelPack, cache: Path, limits: PhotoLimits, photo: Photo) -> EmbeddedPhoto:
+    pipeline = _pipeline(pack, cache)
     try:
         image = decode(photo.path.read_bytes(), **limits._asdict())
     except ImageError as error:

@@ -92,11 +92,8 @@ class Engine:
 
     def complete(self, image: Image, face: DetectedFace) -> DetectedFace:
         """A face of a picture with all that is stored of it."""
-        with stage("describe"):
-            described = self.pipeline.describe(image, [face])
-        with stage("embed"):
-            (embedded,) = self.pipeline.embed(described)
-        return embedded
+        (complete,) = self.embed(self.describe(image, [face]))
+        return complete
 
     def template(self, face: DetectedFace) -> Floats:
         """(512,) the embedding of a face as it is stored and searched."""
@@ -173,8 +170,7 @@ def look(image: bytes, *, most: int | None = None) -> tuple[Engine, FacesOfPictu
     with slot():
         active = current()
         _, found = active.see(image)
-        with stage("embed"):
-            found[:] = active.pipeline.embed(found[:most])
+        found[:] = active.embed(found[:most])
     return active, found
 
 

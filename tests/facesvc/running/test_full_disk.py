@@ -13,8 +13,7 @@ import pytest
 
 from facesvc.postgres import cluster, database
 from facesvc.postgres.cluster import DatabaseError
-from facesvc.running import supervisor
-from facesvc.running.supervisor import Reviver
+from facesvc.running.supervisor import keep_reviving, revive
 from tests.facesvc.running.test_run import facesvc_run, free_port
 from tests.support.builders import PREFIX, service_token
 from tests.support.patience import PATIENCE, wait_until
@@ -116,7 +115,7 @@ def test_the_next_try_comes_later_and_later(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    clock, failures = [0.0], [3]
+    failures, waited = [3], []
 
     def join(data_dir: Path) -> int:
         if failures[0]:
@@ -124,38 +123,35 @@ def test_the_next_try_comes_later_and_later(
             raise error
         return 0
 
-    monkeypatch.setattr(supervisor.time, "monotonic", lambda: clock[0])
+    class Stop(threading.Event):
+        """Set once the database has run for two looks, and down for one more try."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            waited.append(timeout)
+            if len(waited) == 6:
+                failures[0] = 1
+            return len(waited) == 8
+
     monkeypatch.setattr(database, "join", join)
     monkeypatch.setattr(database, "is_running", lambda data_dir: failures[0] == 0)
-    one = Reviver(tmp_path)
-    tried_at = []
-    while failures[0]:
-        left = failures[0]
-        one.step()
-        if one._attempt:
-            one._attempt.join(PATIENCE)
-        if failures[0] < left:
-            tried_at.append(clock[0])
-        one.step()
-        clock[0] += 0.5
-    assert tried_at == [0.0, 1.0, 3.0]
-    assert capsys.readouterr().out.count("no room") == 3
-    one.step()
-    assert one._delay == supervisor.REVIVAL_DELAY
+    keep_reviving(tmp_path, Stop())
+    assert capsys.readouterr().out.count("no room") == 4
+    # Three tries in vain, two looks at what runs; it ends, and the first delay is short again.
+    assert waited == [1.0, 1.0, 2.0, 4.0, 1.0, 1.0, 1.0, 1.0]
 
 
 def test_the_caller_goes_on_while_the_database_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = threading.Event()
+    begun, started = threading.Event(), threading.Event()
+
+    def join(data_dir: Path) -> int:
+        begun.set()
+        return started.wait(PATIENCE)
+
     monkeypatch.setattr(database, "is_running", lambda data_dir: False)
-    monkeypatch.setattr(database, "join", lambda data_dir: started.wait(PATIENCE))
-    one = Reviver(tmp_path)
-    for _ in range(3):
-        one.step()  # returns
-    attempt = one._attempt
-    assert attempt and attempt.is_alive()
+    monkeypatch.setattr(database, "join", join)
+    stop = revive(tmp_path)  # returns
+    assert begun.wait(PATIENCE)
+    stop.set()
     started.set()
-    attempt.join(PATIENCE)
-    one.step()
-    assert one._attempt is None
