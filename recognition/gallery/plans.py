@@ -24,7 +24,7 @@ from recognition.gallery.scope import Gallery, Ids, ListingQuerySet, Scope
 from recognition.gallery.statements import Candidate, Vector
 from recognition.inference.arrays import Floats
 from recognition.models import Listing, PublicSketch, Sketch, Template
-from recognition.packs.sketches import sketch_of
+from recognition.packs.scores import sketch_of
 
 # Milliseconds of the database for one template, by benchmarks/search at 100,000 faces: to find it
 # by its user and compare it; to compare its sketch; to look it up because its sketch is near; to

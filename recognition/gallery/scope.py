@@ -22,7 +22,7 @@ from recognition.gallery import statements
 from recognition.inference.arrays import Floats
 from recognition.models import Friendship, Listing, Membership, SketchCentre, User
 from recognition.packs.engine import Engine
-from recognition.packs.sketches import SketchGeometry
+from recognition.packs.scores import SketchGeometry
 
 # A literal: PostgreSQL plans without the values, and has to know how many people are public.
 PUBLIC = RawSQL("'public'", [])

@@ -17,7 +17,6 @@ from recognition.inference.formats import bmp, jpeg, png, webp
 from recognition.inference.formats.header import Header as Header
 from recognition.inference.formats.header import ImageError as ImageError
 from recognition.inference.formats.header import invalid, named, refusal, truncated
-from recognition.inference.formats.orientation import orientation, upright
 
 # Pixels: no detector finds a face in a smaller picture, and later code need not handle tiny ones.
 MIN_SIDE = 24
@@ -29,6 +28,9 @@ _ROWS = 256
 # The loss is below the noise of a picture that is three times as wide as its face, and below the
 # difference of two crops of one photo, at a fifth of the size of a lossless picture.
 _JPEG_QUALITY = 95
+_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+_ORIENTATION = 0x0112
+_MAX_ENTRIES = 100
 
 
 def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Image:
@@ -152,3 +154,36 @@ def _rows_over_white(rows: Image) -> Image:
     share = cv2.cvtColor(np.ascontiguousarray(rows[..., 3]), cv2.COLOR_GRAY2BGR)
     colours = cv2.multiply(np.ascontiguousarray(rows[..., :3]), share, scale=1 / 255)
     return (colours + (255 - share)).astype(np.uint8, copy=False)
+
+
+# --- Orientation ----------------------------------------------------------------------------------
+# OpenCV turns a picture upright by itself, except where it keeps the transparency.
+
+
+def orientation(exif: bytes) -> int:
+    """The EXIF orientation, from 1 (upright) to 8; 1 where the data are missing or wrong."""
+    exif = exif.removeprefix(b"Exif\0\0")
+    order = _ORDERS.get(exif[:4])
+    if order is None:
+        return 1
+    try:
+        (at,) = struct.unpack_from(order + "I", exif, 4)
+        (count,) = struct.unpack_from(order + "H", exif, at)
+        for entry in range(min(count, _MAX_ENTRIES)):
+            tag, _, _, value = struct.unpack_from(order + "HHIH", exif, at + 2 + 12 * entry)
+            if tag == _ORIENTATION:
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        pass  # the data are cut off before any orientation
+    return 1
+
+
+def upright(image: Image, value: int) -> Image:
+    """The picture turned and mirrored for an orientation from 1 to 8."""
+    if value >= 5:
+        image = image.transpose(1, 0, 2)
+    if value in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if value in (3, 4, 7, 8):
+        image = image[::-1]
+    return np.ascontiguousarray(image)

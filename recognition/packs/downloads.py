@@ -6,18 +6,26 @@ if it has the SHA-256 that the pack names; an archive is opened only then, too.
 
 import errno
 import shutil
+import stat
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import ModelPack, PackError
 from recognition.inference.pack.files import Archive, ConvertedFile, DownloadedFile
-from recognition.packs import archives, transfer
-from recognition.packs.archives import ArchiveError
+from recognition.packs import transfer
 from recognition.packs.transfer import Patience, TransferError
+
+_ENCRYPTED = 0x1  # of ZipInfo.flag_bits
+
+
+class ArchiveError(Exception):
+    """The archive is damaged or malicious; the message says how."""
 
 
 class DownloadError(PackError):
@@ -106,7 +114,7 @@ class _Puller:
                 weights.install(wanted, data, target, origin=str(source / wanted.file))
         elif archive and (source / archive.file).is_file():
             _check(source / archive.file, archive)
-            archives.extract(source / archive.file, archive.member, wanted, target)
+            extract(source / archive.file, archive.member, wanted, target)
         else:
             names = f"{wanted.file} or {archive.file}" if archive else wanted.file
             raise DownloadError(f"{source} does not hold {names}")
@@ -118,7 +126,7 @@ class _Puller:
         # The archive is present if another file of the pack needed it, or a pull was killed.
         if not path.is_file() or not weights.has(path, archive.digest):
             self._download(url, archive, path)
-        archives.extract(path, archive.member, wanted, target)
+        extract(path, archive.member, wanted, target)
 
     def _download(self, url: str, wanted: DownloadedFile | Archive, target: Path) -> None:
         part = weights.part_of(target)
@@ -155,3 +163,43 @@ def _is_address(source: str) -> bool:
 def _check(path: Path, wanted: DownloadedFile | Archive, name: str = "") -> None:
     if not weights.has(path, wanted.digest):
         raise DownloadError(f"{name or path} is not the file that the pack names")
+
+
+# --- Archives -------------------------------------------------------------------------------------
+# One declared file is extracted. No name in the archive becomes a path.
+
+
+def extract(archive: Path, member: str, wanted: DownloadedFile, target: Path) -> None:
+    """Write `member` to `target`. Raises ArchiveError, or PackError when it is the wrong file."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            for info in opened.infolist():
+                _check_name(info.filename, archive)
+            info = _member(opened, member, wanted)
+            with opened.open(info) as data:
+                weights.install(wanted, data, target, origin=f"{member} in {archive}")
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise ArchiveError(f"{archive} is damaged: {error}") from error
+
+
+def _check_name(name: str, archive: Path) -> None:
+    """Refuses an archive with any member that would be written outside of its folder."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in name:
+        raise ArchiveError(f"{archive} has a member that leaves its folder: {name!r}")
+
+
+def _member(opened: zipfile.ZipFile, name: str, wanted: DownloadedFile) -> zipfile.ZipInfo:
+    try:
+        info = opened.getinfo(name)
+    except KeyError:
+        raise ArchiveError(f"{opened.filename} has no member {name}") from None
+    if info.flag_bits & _ENCRYPTED:
+        raise ArchiveError(f"{name} in {opened.filename} is encrypted")
+    if info.is_dir() or stat.S_ISLNK(info.external_attr >> 16):
+        raise ArchiveError(f"{name} in {opened.filename} is not a file")
+    # Checked before a byte is unpacked: a zip bomb does not have the declared size.
+    if info.file_size != wanted.bytes:
+        sizes = f"{info.file_size} bytes, not {wanted.bytes}"
+        raise ArchiveError(f"{name} in {opened.filename} has {sizes}")
+    return info

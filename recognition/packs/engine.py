@@ -35,8 +35,7 @@ from recognition.inference.pipeline import (
 )
 from recognition.models import ActiveModel
 from recognition.packs import protection
-from recognition.packs.scores import ScoreScale
-from recognition.packs.sketches import SketchGeometry
+from recognition.packs.scores import ScoreScale, SketchGeometry
 from recognition.processes.current_request import current as current_request
 from recognition.processes.slots import slot, stage
 
@@ -101,8 +100,6 @@ class Engine:
             raise ValueError("the face has no embedding")
         padded = np.zeros(TEMPLATE_DIMENSIONS, np.float32)  # which does not change cosines
         padded[: len(face.embedding)] = face.embedding
-        if self.template_key == protection.NO_KEY:
-            return padded
         return protection.protect(padded, self.template_key)
 
     @cached_property

@@ -65,15 +65,13 @@ class MmodDetector:
 
     def _search(self, image: Image, scale: float, way: int) -> tuple[Floats, Floats]:
         spec, (height, width) = self._spec, image.shape[:2]
-        boxes: list[Floats] = []
-        scores: list[Floats] = []
+        found: list[tuple[Floats, Floats]] = []
         while True:
-            found = self._at_scale(image, scale, way)
-            boxes.append(found[0])
-            scores.append(found[1])
+            found.append(self._at_scale(image, scale, way))
             scale *= spec.pyramid_step
             if min(height, width) * scale < spec.window * self._SMALLEST_LEVEL:
                 break
+        boxes, scores = zip(*found, strict=True)
         return np.concatenate(boxes), np.concatenate(scores)
 
     def _at_scale(self, image: Image, scale: float, way: int) -> tuple[Floats, Floats]:

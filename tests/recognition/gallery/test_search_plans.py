@@ -18,7 +18,7 @@ from recognition.gallery.statements import for_graph, searching
 from recognition.inference.arrays import Floats
 from recognition.models import Face, Group, Membership, Sketch, User
 from recognition.packs.engine import Engine
-from recognition.packs.sketches import sketch_of
+from recognition.packs.scores import sketch_of
 from tests.support.builders import (
     FRIEND,
     OWNER,

@@ -8,7 +8,7 @@ from zipfile import ZipFile, ZipInfo
 
 import pytest
 
-from recognition.packs import archives, downloads
+from recognition.packs import downloads
 from recognition.packs.downloads import DownloadError
 from tests.support.servers.file_server import FileServer, running
 from tests.support.servers.pulling import (
@@ -58,7 +58,7 @@ def test_a_pull_that_was_stopped_goes_on_with_the_archive(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(archives, "extract", stopped)
+        patched.setattr(downloads, "extract", stopped)
         pull(wanted, tmp_path)
     assert left(tmp_path) == ["pack.zip"]
     assert pull(wanted, tmp_path) == DATA
@@ -69,7 +69,7 @@ def test_a_pull_that_was_stopped_goes_on_with_the_archive(
 def test_a_wrong_archive_is_not_opened(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "extract", lambda *_: pytest.fail("it was opened"))
+    monkeypatch.setattr(downloads, "extract", lambda *_: pytest.fail("it was opened"))
     right, wrong = zipped(**{NAME: DATA}), zipped(**{NAME: WRONG})
     assert len(right) == len(wrong)
     wanted = in_archive(server.serve("/pack.zip", wrong), right)

@@ -10,7 +10,7 @@ import pytest
 from recognition.inference import images
 from recognition.inference.formats import jpeg, png, webp
 from recognition.inference.formats.header import ImageError, refusal
-from recognition.inference.formats.orientation import orientation, upright
+from recognition.inference.images import orientation, upright
 from tests.fuzz import hard_pictures as hard
 from tests.fuzz.webp_bits import predicted
 from tests.recognition.inference.test_images import (
