@@ -24,12 +24,8 @@ from recognition.packs.transfer import Patience, TransferError
 _ENCRYPTED = 0x1  # of ZipInfo.flag_bits
 
 
-class ArchiveError(Exception):
-    """The archive is damaged or malicious; the message says how."""
-
-
 class DownloadError(PackError):
-    """A file of a pack could not be fetched; the message says what was tried."""
+    """A file could not be fetched, or its archive is damaged or malicious; the message says how."""
 
 
 def pull(
@@ -85,7 +81,7 @@ class _Puller:
         for attempt in self._attempts(wanted, target):
             try:
                 attempt()
-            except (TransferError, ArchiveError, PackError) as error:
+            except (TransferError, PackError) as error:
                 problems.append(f"  {error}")
             else:
                 return
@@ -94,7 +90,7 @@ class _Puller:
 
     def _attempts(self, wanted: DownloadedFile, target: Path) -> Iterator[Callable[[], None]]:
         archive = wanted.archive
-        if _is_address(self.source):
+        if self.source.startswith(("https://", "http://")):
             yield partial(self._download, f"{self.source}/{quote(wanted.file)}", wanted, target)
             if archive:
                 url = f"{self.source}/{quote(archive.file)}"
@@ -156,10 +152,6 @@ class _Puller:
                 (self.folder / wanted.archive.file).unlink(missing_ok=True)
 
 
-def _is_address(source: str) -> bool:
-    return source.startswith(("https://", "http://"))
-
-
 def _check(path: Path, wanted: DownloadedFile | Archive, name: str = "") -> None:
     if not weights.has(path, wanted.digest):
         raise DownloadError(f"{name or path} is not the file that the pack names")
@@ -170,7 +162,7 @@ def _check(path: Path, wanted: DownloadedFile | Archive, name: str = "") -> None
 
 
 def extract(archive: Path, member: str, wanted: DownloadedFile, target: Path) -> None:
-    """Write `member` to `target`. Raises ArchiveError, or PackError when it is the wrong file."""
+    """Write `member` to `target`. Raises DownloadError, or PackError when it is the wrong file."""
     try:
         with zipfile.ZipFile(archive) as opened:
             for info in opened.infolist():
@@ -179,27 +171,27 @@ def extract(archive: Path, member: str, wanted: DownloadedFile, target: Path) ->
             with opened.open(info) as data:
                 weights.install(wanted, data, target, origin=f"{member} in {archive}")
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise ArchiveError(f"{archive} is damaged: {error}") from error
+        raise DownloadError(f"{archive} is damaged: {error}") from error
 
 
 def _check_name(name: str, archive: Path) -> None:
     """Refuses an archive with any member that would be written outside of its folder."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in name:
-        raise ArchiveError(f"{archive} has a member that leaves its folder: {name!r}")
+        raise DownloadError(f"{archive} has a member that leaves its folder: {name!r}")
 
 
 def _member(opened: zipfile.ZipFile, name: str, wanted: DownloadedFile) -> zipfile.ZipInfo:
     try:
         info = opened.getinfo(name)
     except KeyError:
-        raise ArchiveError(f"{opened.filename} has no member {name}") from None
+        raise DownloadError(f"{opened.filename} has no member {name}") from None
     if info.flag_bits & _ENCRYPTED:
-        raise ArchiveError(f"{name} in {opened.filename} is encrypted")
+        raise DownloadError(f"{name} in {opened.filename} is encrypted")
     if info.is_dir() or stat.S_ISLNK(info.external_attr >> 16):
-        raise ArchiveError(f"{name} in {opened.filename} is not a file")
+        raise DownloadError(f"{name} in {opened.filename} is not a file")
     # Checked before a byte is unpacked: a zip bomb does not have the declared size.
     if info.file_size != wanted.bytes:
         sizes = f"{info.file_size} bytes, not {wanted.bytes}"
-        raise ArchiveError(f"{name} in {opened.filename} has {sizes}")
+        raise DownloadError(f"{name} in {opened.filename} has {sizes}")
     return info

@@ -78,7 +78,7 @@ class _Emitter:
         shape = layer.numbers("shape", 4)
         if layer.text("element_type") != "f32" or not all(shape):
             raise IrError(f"{layer.where}: an input of floats with a fixed size is needed")
-        self.inputs.append(_value("input", shape[1:]))
+        self.inputs.append(_value("input", ["batch", *shape[1:]]))
         self._names[_only_output(layer)] = "input"
 
     def _const(self, layer: IrLayer) -> None:
@@ -108,9 +108,9 @@ class _Emitter:
         if slope.ndim == 1:  # one for each channel
             slope = slope.reshape(-1, 1, 1)
         x = self._tensor(layer.inputs[0])
-        positive = self._emit("Relu", layer, [x])
-        low = self._emit("Mul", layer, [x, self._weight(slope)])
-        high = self._emit("Mul", layer, [positive, self._weight(np.float32(1) - slope)])
+        positive = self._emit("Relu", [x])
+        low = self._emit("Mul", [x, self._weight(slope)])
+        high = self._emit("Mul", [positive, self._weight(np.float32(1) - slope)])
         self._node("Add", layer, [low, high])
 
     def _softmax(self, layer: IrLayer) -> None:
@@ -164,12 +164,11 @@ class _Emitter:
         )
 
     def _avgpool(self, layer: IrLayer) -> None:
-        counted = layer.text("exclude-pad") == "false"
         self._node(
             "AveragePool",
             layer,
             [self._tensor(layer.inputs[0])],
-            count_include_pad=int(counted),
+            count_include_pad=int(layer.text("exclude-pad") == "false"),
             **_pool(layer),
         )
 
@@ -179,13 +178,11 @@ class _Emitter:
         self, op: str, layer: IrLayer, inputs: list[str], output: str | None = None, **more: Any
     ) -> None:
         """A node whose output is the first of the layer; nobody may use a second one."""
-        name = self._emit(op, layer, inputs, output, **more)
+        name = self._emit(op, inputs, output, **more)
         if layer.outputs:
             self._names[layer.outputs[0]] = name
 
-    def _emit(
-        self, op: str, layer: IrLayer, inputs: list[str], output: str | None = None, **more: Any
-    ) -> str:
+    def _emit(self, op: str, inputs: list[str], output: str | None = None, **more: Any) -> str:
         name = output or f"{op.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, inputs, [name], **more))
         return name
@@ -252,6 +249,5 @@ def _pool(layer: IrLayer) -> dict[str, Any]:
     }
 
 
-def _value(name: str, sizes: list[int] | None) -> onnx.ValueInfoProto:
-    shape: list[int | str] | None = None if sizes is None else ["batch", *sizes]
+def _value(name: str, shape: list[int | str] | None) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
