@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recognition.measuring.pair_list import people_of, photos_of, read_pairs
-from recognition.measuring.photos import PhotosError
+from recognition.measuring.photos import PhotosError, people_of, photos_of, read_pairs
 
 FILES = ["Ann/Ann_01.jpg", "Ann/Ann_02.jpg", "Bob/Bob_01.jpg", "Bob/Bob_02.jpg", "x1.jpg", "x2.jpg"]
 
