@@ -15,7 +15,7 @@ from recognition.inference.arrays import Floats
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import ModelPack, PackError
 from recognition.measuring.pairs import Numbers, found_faces
-from recognition.measuring.photos import Photo, PhotoLimits, PhotosError, embed_photos, find_photos
+from recognition.measuring.photos import Photo, PhotosError, embed_photos, find_photos
 from recognition.packs import downloads, engine
 
 
@@ -74,7 +74,7 @@ def embed(photos: Sequence[Photo], pack: ModelPack, *, workers: int) -> Embedded
     """Embed the photos, with a progress bar; each name is a person. Raises PhotosError."""
     if workers < 1:
         raise PhotosError("--workers must be at least 1.")
-    limits = PhotoLimits(settings.MAX_IMAGE_BYTES, settings.MAX_IMAGE_PIXELS)
+    limits = {"max_bytes": settings.MAX_IMAGE_BYTES, "max_pixels": settings.MAX_IMAGE_PIXELS}
     results = embed_photos(photos, pack, settings.MODELS_DIR, limits, workers=workers)
     try:
         faces = list(

@@ -14,7 +14,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -192,11 +191,6 @@ def _join(members: dict[Path, Path], links: Iterable[tuple[Path, Path]]) -> dict
 # --- Embeddings -----------------------------------------------------------------------------------
 
 
-class PhotoLimits(NamedTuple):
-    max_bytes: int
-    max_pixels: int
-
-
 @dataclass(frozen=True)
 class EmbeddedPhoto:
     """The main face of a photo, or why there is none."""
@@ -208,9 +202,12 @@ class EmbeddedPhoto:
 
 
 def embed_photos(
-    photos: Sequence[Photo], pack: ModelPack, cache: Path, limits: PhotoLimits, *, workers: int = 1
+    photos: Sequence[Photo], pack: ModelPack, cache: Path, limits: dict[str, int], *, workers: int
 ) -> Iterator[EmbeddedPhoto]:
-    """The main face of each photo, in order; the pack must be prepared in `cache`."""
+    """The main face of each photo, in order; the pack must be prepared in `cache`.
+
+    `limits` are those of images.decode.
+    """
     embed = partial(_embed, pack, cache, limits)
     if workers == 1:
         yield from map(embed, photos)
@@ -228,10 +225,10 @@ def embed_photos(
 _pipeline = lru_cache(maxsize=1)(FacePipeline)
 
 
-def _embed(pack: ModelPack, cache: Path, limits: PhotoLimits, photo: Photo) -> EmbeddedPhoto:
+def _embed(pack: ModelPack, cache: Path, limits: dict[str, int], photo: Photo) -> EmbeddedPhoto:
     pipeline = _pipeline(pack, cache)
     try:
-        image = decode(photo.path.read_bytes(), **limits._asdict())
+        image = decode(photo.path.read_bytes(), **limits)
     except ImageError as error:
         return EmbeddedPhoto(photo, problem=str(error))
     except OSError as error:

@@ -46,18 +46,12 @@ def require(key_id: str) -> None:
 
 def protect(vectors: Floats, key_id: str) -> Floats:
     """Turns plain vectors, (512,) or (N, 512), into what is stored under a key."""
-    if key_id == NO_KEY:
-        return vectors
-    rotated: Floats = (vectors @ _rotation(key_id).T).astype(np.float32)
-    return rotated
+    return vectors if key_id == NO_KEY else (vectors @ _rotation(key_id).T).astype(np.float32)
 
 
 def reveal(vectors: Floats, key_id: str) -> Floats:
     """The inverse of protect."""
-    if key_id == NO_KEY:
-        return vectors
-    plain: Floats = (vectors @ _rotation(key_id)).astype(np.float32)
-    return plain
+    return vectors if key_id == NO_KEY else (vectors @ _rotation(key_id)).astype(np.float32)
 
 
 @cache
