@@ -20,13 +20,7 @@ from recognition.measuring.evaluation import (
 )
 from recognition.measuring.folders import EmbeddedFolder, embed, find_labelled, open_pack
 from recognition.measuring.pairs import all_pairs, cosines_of
-from recognition.measuring.photos import (
-    ListedPair,
-    people_of,
-    photos_of,
-    read_pairs,
-    relative_to,
-)
+from recognition.measuring.photos import ListedPair, people_of, photos_of, read_pairs, relative_to
 from recognition.measuring.reports import MeasuredLevel, VerificationRates, interval_of
 from recognition.packs.scores import ScoreScale
 

@@ -47,9 +47,8 @@ class MmodDetector:
         boxes, scores = self._search(small, scale, way)
         if not len(boxes) and not quick and larger > scale:
             boxes, scores = self._search(small, larger, way)
-        boxes = boxes * factor
         best = np.argsort(-scores, kind="stable")[: self._MOST_CANDIDATES]
-        boxes, scores = boxes[best], scores[best]
+        boxes, scores = boxes[best] * factor, scores[best]
         keep = suppress_mmod(boxes, scores, self._spec.nms_overlap)[: self._MOST_FACES]
         boxes, scores = boxes[keep], scores[keep]
         # The grey of the whole picture: a pixel of a reduced one is too coarse for the landmarks.
