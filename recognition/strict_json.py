@@ -31,10 +31,10 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Stands for a picture. It is secret, so no body can have it by itself.
 _MARK = secrets.token_hex(16)
 # How libraries write what base64 and its line breaks consist of.
-_ESCAPES = [(b"\\/", b"/"), (b"\\n", b"\n"), (b"\\r", b"\r")]
+_ESCAPES = [(b"\\/", b"/"), (b"\\n", b"\n"), (b"\\r", b"\r"), (b"\\t", b"\t")]
 _ESCAPES += [
     (written, plain)
-    for plain in (b"+", b"/", b"=")
+    for plain in (b"+", b"/", b"=", b"-", b"_", b"\n", b"\r")
     for written in (b"\\u%04x" % ord(plain), b"\\u%04X" % ord(plain))
 ]
 _LONGEST_ESCAPE = len(b"\\u002B")

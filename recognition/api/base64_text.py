@@ -1,6 +1,8 @@
 """Pictures as the text of a JSON body, as clients of all kinds write it."""
 
 import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
 
 from recognition.errors import ServiceError
@@ -23,10 +25,24 @@ def decoded(text: str) -> bytes:
     """
     decoder = Base64Decoder()
     decoder.add(text.encode())
-    picture = decoder.end()
-    if isinstance(picture, ServiceError):
-        raise picture
-    return picture
+    return decoder.end().read()
+
+
+@dataclass(frozen=True, repr=False)
+class DecodedPicture:
+    """What a long text gave. An error that shows where it does not belong shows no picture."""
+
+    data: bytes
+    wrong: str  # with the text, or empty
+
+    def __repr__(self) -> str:
+        return "<picture>"
+
+    def read(self) -> bytes:
+        """Raises invalid_base64."""
+        if self.wrong:
+            raise ServiceError("invalid_base64", self.wrong)
+        return self.data
 
 
 class Base64Decoder:
@@ -38,23 +54,23 @@ class Base64Decoder:
         self._percent = self._digits = b""  # what the next part goes on with
         self._padding = 0
         self._data = BytesIO()  # grows in its place, and gives its bytes without a copy
-        self._error: ServiceError | None = None
+        self._wrong = ""
 
     def add(self, part: bytes) -> None:
-        if self._error is None:
-            try:
-                self._begin(part) if self._start is not None else self._go_on(part)
-            except ServiceError as error:
-                self._error = error
+        if not self._wrong:
+            self._try(self._go_on if self._start is None else self._begin, part)
 
-    def end(self) -> bytes | ServiceError:
-        """The picture, or what is wrong with its text."""
-        if self._error is None:
-            try:
-                self._finish()
-            except ServiceError as error:
-                self._error = error
-        return self._error or self._data.getvalue()
+    def end(self) -> DecodedPicture:
+        if not self._wrong:
+            self._try(self._finish)
+        return DecodedPicture(self._data.getvalue(), self._wrong)
+
+    def _try(self, work: Callable[..., None], *args: bytes) -> None:
+        try:
+            work(*args)
+        except ValueError as error:
+            # The exception itself would keep the picture, through the frames where it passed.
+            self._wrong, self._data = str(error), BytesIO()
 
     def _begin(self, part: bytes) -> None:
         assert self._start is not None
@@ -67,7 +83,7 @@ class Base64Decoder:
             if not comma and len(head) < _LONGEST_HEAD:
                 return
             if not head.lower().replace(b" ", b"").endswith(b";base64"):
-                raise ServiceError("invalid_base64", "The data URI is not base64.")
+                raise ValueError("The data URI is not base64.")
         self._start = None
         self._go_on(text)
 
@@ -109,4 +125,4 @@ class Base64Decoder:
 
 def _refuse_if(is_wrong: object) -> None:
     if is_wrong:
-        raise ServiceError("invalid_base64", "The picture is not valid base64.")
+        raise ValueError("The picture is not valid base64.")

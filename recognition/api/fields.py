@@ -62,26 +62,26 @@ class ChoiceField(serializers.ChoiceField):
 class PictureField(serializers.Field[bytes, Any, Any, Any]):
     """A picture's bytes from base64 (plain or a data URI), an upload, or a raw body.
 
-    The parser of JSON has decoded a long text, or gives the error in its place.
+    The parser of JSON has decoded a long text.
     """
 
     default_error_messages = {"invalid": "A picture as base64, or as an uploaded file."}
 
     def to_internal_value(self, data: Any) -> bytes:
-        if isinstance(data, bytes) and data:
-            return data
-        if isinstance(data, UploadedFile):
-            return bytes(data.read())
-        if isinstance(data, str):
-            return base64_text.decoded(data)
-        if isinstance(data, ServiceError):
-            raise data
-        self.fail("invalid")
-
-    def run_validation(self, data: Any = serializers.empty) -> Any:
-        if data in ("", b""):
+        match data:
+            case bytes():
+                picture = data
+            case UploadedFile():
+                picture = bytes(data.read())
+            case base64_text.DecodedPicture():
+                picture = data.read()
+            case str():
+                picture = base64_text.decoded(data)
+            case _:
+                self.fail("invalid")
+        if not picture:
             raise ServiceError("empty_image", "The picture is empty.")
-        return super().run_validation(data)
+        return picture
 
 
 class IdField(serializers.UUIDField):

@@ -31,6 +31,7 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from recognition import audit
 from recognition.access import Caller
+from recognition.api.base64_text import DecodedPicture
 from recognition.api.service_view import ServiceViewSet
 from recognition.errors import ServiceError
 from recognition.models import Face, IdempotencyKey, locks
@@ -77,18 +78,21 @@ def idempotent(post: Post) -> Post:
         except (ServiceError, APIException) as error:
             refusal = error
         caller, fingerprint = view.caller, fingerprint_of(request)
-        with transaction.atomic():
-            _lock(caller.subject, key)
-            rows = IdempotencyKey.objects.filter(subject=caller.subject, key=key)
-            row = rows.filter(created_at__gt=_oldest()).first()
-            if row is not None:
-                return _replay(row, fingerprint, caller, request)
-            if refusal is not None:
-                raise refusal
-            rows.delete()
-            response = post(view, request, *args, **kwargs)
-            _store(caller, key, fingerprint, response)
-            return response
+        try:
+            with transaction.atomic():
+                _lock(caller.subject, key)
+                rows = IdempotencyKey.objects.filter(subject=caller.subject, key=key)
+                row = rows.filter(created_at__gt=_oldest()).first()
+                if row is not None:
+                    return _replay(row, fingerprint, caller, request)
+                if refusal is not None:
+                    raise refusal
+                rows.delete()
+                response = post(view, request, *args, **kwargs)
+                _store(caller, key, fingerprint, response)
+                return response
+        finally:
+            del refusal  # it refers to this frame, and to those that have the body
 
     decorated: Post = extend_schema(parameters=[_HEADER, _ANSWER_HEADER])(once)
     return decorated
@@ -218,8 +222,10 @@ def _add(digest: Any, value: Any) -> None:
         case bytes():
             digest.update(b"b%d:" % len(value))
             digest.update(value)  # not copied: it may be a picture
-        case ServiceError():
-            _add(digest, value.code)
+        case DecodedPicture():
+            digest.update(b"p")
+            _add(digest, value.data)
+            _add(digest, value.wrong)
         case str():
             digest.update(b"s")
             _add(digest, value.encode())

@@ -35,29 +35,47 @@ def without_garbage_collection() -> Iterator[None]:
     gc.enable()
 
 
+BROKEN = BASE64[:-1] + "*"
+
+
+def json_of(**fields: object) -> bytes:
+    return json.dumps(fields).encode()
+
+
+def batch(*pictures: str, **fields: object) -> bytes:
+    items = [{"image_id": f"{number}", "image": each} for number, each in enumerate(pictures)]
+    return json_of(images=items, **fields)
+
+
+CASES = {
+    "detect, bare": ("detect", "image/jpeg", PICTURE),
+    "detect, JSON": ("detect", JSON, json_of(image=BASE64)),
+    "detect, broken": ("detect", JSON, json_of(image=BROKEN)),
+    "detect, form": ("detect", "multipart/form-data; boundary=x", form("image")),
+    "compare, one broken": ("compare", JSON, json_of(image_a=BASE64, image_b=BROKEN)),
+    "compare, one short": ("compare", JSON, json_of(image_a=BASE64, image_b="*")),
+    "verify, in the metadata": ("verify", JSON, json_of(image="AAAA", metadata={"image": BASE64})),
+    "batch, form": ("batch-identify", "multipart/form-data; boundary=x", form("images")),
+    "batch, JSON": ("batch-identify", JSON, batch(BASE64)),
+    "batch, one broken": ("batch-identify", JSON, batch(BASE64, BROKEN)),
+    "batch, refused": ("batch-identify", JSON, batch(BASE64, x=1)),
+    "batch, a wrong place": ("batch-identify", JSON, batch("AAAA", faces={"image": BASE64})),
+}
+
+
 @pytest.mark.usefixtures("without_garbage_collection", "fake")
-@pytest.mark.parametrize(
-    ("path", "kind", "body"),
-    [
-        ("detect", "image/jpeg", PICTURE),
-        ("detect", JSON, json.dumps({"image": BASE64}).encode()),
-        ("detect", "multipart/form-data; boundary=x", form("image")),
-        ("batch-identify", "multipart/form-data; boundary=x", form("images")),
-        (
-            "batch-identify",
-            JSON,
-            json.dumps({"images": [{"image_id": "a", "image": BASE64}]}).encode(),
-        ),
-    ],
-    ids=["detect bare", "detect JSON", "detect form", "batch form", "batch JSON"],
-)
-def test_nothing_is_left(service: Person, path: str, kind: str, body: bytes) -> None:
+@pytest.mark.parametrize("key", ["", "a-key"])
+@pytest.mark.parametrize(("path", "kind", "body"), CASES.values(), ids=CASES)
+def test_nothing_is_left(service: Person, path: str, kind: str, body: bytes, key: str) -> None:
     application = get_wsgi_application()
 
     def ask() -> None:
         stream = BytesIO(bytes(bytearray(body)))  # of its own
-        answer: Any = application(environ(service, path, kind, stream), started)
-        assert b"request_id" in b"".join(answer)
+        headers = {"HTTP_IDEMPOTENCY_KEY": key} if key else {}
+        answer: Any = application({**environ(service, path, kind, stream), **headers}, started)
+        text = b"".join(answer)
+        assert b"request_id" in text
+        assert len(text) < 5000  # no answer repeats what was sent
         answer.close()
         stream.close()
 
