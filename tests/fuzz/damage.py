@@ -48,7 +48,7 @@ BODIES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "objects in a text": (
         JSON,
         lambda: b'{"image": "QUJD", "metadata": "' + _OBJECTS + b'"}',
-        "400 invalid_request",
+        "413 payload_too_large",
     ),
     "objects in a form": (FORM, lambda: _form("metadata", _OBJECTS), "413 payload_too_large"),
     "objects in a file": (
