@@ -58,22 +58,20 @@ def configuration(level: str, style: str) -> dict[str, Any]:
             }
         },
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {
-            "django.request": {"level": "ERROR"},
-            # Anybody may send any host; the line of the request already says that it was refused.
-            "django.security.DisallowedHost": {"level": "CRITICAL"},
-            "gunicorn.error": {"handlers": ["stderr"], "propagate": False, "level": level},
-            **(_quiet(level) if style == "text" else {}),
-        },
+        "loggers": _loggers(level, is_for_people=style == "text"),
     }
 
 
-def _quiet(level: str) -> dict[str, Any]:
-    """Limits other loggers to warnings in the log for people, unless everything is wanted."""
-    least = "WARNING" if level == "INFO" else level
-    gunicorn = {"handlers": ["stderr"], "propagate": False, "level": least}
-    housekeeping = {name: {"level": least} for name in ("django-q", "batch.tasks")}
-    return {"gunicorn.error": gunicorn, **housekeeping}
+def _loggers(level: str, *, is_for_people: bool) -> dict[str, Any]:
+    """People get only the warnings of the servers and the queue, unless they want everything."""
+    least = "WARNING" if is_for_people and level == "INFO" else level
+    return {
+        "django.request": {"level": "ERROR"},
+        # Anybody may send any host; the line of the request already says that it was refused.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "gunicorn.error": {"handlers": ["stderr"], "propagate": False, "level": least},
+        **{name: {"level": least} for name in ("django-q", "batch.tasks") if is_for_people},
+    }
 
 
 class RequestIdFilter(logging.Filter):

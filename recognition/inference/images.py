@@ -23,6 +23,7 @@ MIN_SIDE = 24
 
 # The first bytes of each format.
 _FORMATS = {b"\xff\xd8": jpeg, png.SIGNATURE: png, b"RIFF": webp, b"BM": bmp}
+_MODULES = {"jpeg": jpeg, "png": png, "webp": webp, "bmp": bmp}
 # Rows that are blended with white at once, so that the memory does not grow with the picture.
 _ROWS = 256
 # The loss is below the noise of a picture that is three times as wide as its face, and below the
@@ -37,7 +38,7 @@ def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Image:
     """The picture, turned upright by its EXIF orientation. Raises ImageError."""
     header = check(data, max_bytes=max_bytes, max_pixels=max_pixels)
     try:
-        encoded = np.frombuffer(_format(data).for_decoder(data), np.uint8)
+        encoded = np.frombuffer(_MODULES[header.format].for_decoder(data), np.uint8)
         # OpenCV drops the transparency, or keeps it and ignores the orientation.
         if not header.has_alpha:
             image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)

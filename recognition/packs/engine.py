@@ -91,7 +91,10 @@ class Engine:
 
     def complete(self, image: Image, face: DetectedFace) -> DetectedFace:
         """A face of a picture with all that is stored of it."""
-        (complete,) = self.embed(self.describe(image, [face]))
+        with stage("describe"):
+            described = self.pipeline.describe(image, [face])
+        with stage("embed"):
+            (complete,) = self.pipeline.embed(described)
         return complete
 
     def template(self, face: DetectedFace) -> Floats:
@@ -100,6 +103,8 @@ class Engine:
             raise ValueError("the face has no embedding")
         padded = np.zeros(TEMPLATE_DIMENSIONS, np.float32)  # which does not change cosines
         padded[: len(face.embedding)] = face.embedding
+        if self.template_key == protection.NO_KEY:
+            return padded
         return protection.protect(padded, self.template_key)
 
     @cached_property
@@ -167,7 +172,8 @@ def look(image: bytes, *, most: int | None = None) -> tuple[Engine, FacesOfPictu
     with slot():
         active = current()
         _, found = active.see(image)
-        found[:] = active.embed(found[:most])
+        with stage("embed"):
+            found[:] = active.pipeline.embed(found[:most])
     return active, found
 
 
