@@ -47,7 +47,10 @@ def erase(*, actor: str, user_id: UUID) -> Receipt:
     people.require_not_merged(user_id)
     # Someone without a user row may have jobs. With the row, a registration has to wait.
     _, is_new = User.objects.get_or_create(pk=user_id)
-    gone = erasure.erase(user_id)
+    try:
+        gone = erasure.erase(user_id)
+    except erasure.NoUserError as error:
+        raise broken_off.ChangedError from error
     removed = _named(gone.removed)
     if is_new:
         del removed["users"]

@@ -56,7 +56,7 @@ class PacedBody:
     body is at most half of what the process works on.
     """
 
-    _AT_FULL_SPEED = 1024 * 1024  # bytes: most pictures
+    _AT_FULL_SPEED = 256 * 1024  # bytes: most frames, and what has no picture
     _LONGEST_PAUSE = 0.02  # seconds
 
     def __init__(self, stream: Any) -> None:

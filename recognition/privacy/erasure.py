@@ -1,5 +1,6 @@
 """Erases a person: all that is kept is deleted in one order, wherever the deletion began."""
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +13,17 @@ from recognition.privacy.keeping import KEEPS, Erasure, Person
 ERASED = "user.erase"
 
 
+class NoUserError(Exception):
+    """Another erasure was first. Without the row nobody who creates the user has to wait."""
+
+
 class _Erased(QuerySet[User]):
     """Users who are erased but for the row and its foreign keys: the receivers ignore them."""
 
 
 @transaction.atomic
 def erase(user_id: UUID) -> Erasure:
-    """Remove a user with all that is kept of the person. The user need not have a row.
+    """Remove a user with all that is kept of the person. Raises NoUserError.
 
     The locks of the apps come before that of the user, since a worker that stores a result locks
     the item of the batch first.
@@ -27,7 +32,8 @@ def erase(user_id: UUID) -> Erasure:
     for keeps in KEEPS:
         keeps.lock(erasure)
     # Waits for transactions that store a row with the user. Later ones find no user.
-    locks.lock_entirely(user_id)
+    if not locks.lock_entirely(user_id):
+        raise NoUserError
     # While this waited, faces may have been enrolled, or another user merged into this one.
     erasure.person = Person.of(user_id)
     for keeps in KEEPS:
@@ -57,7 +63,8 @@ def before_user(sender: type[User], instance: User, origin: Any, **kwargs: Any) 
     counts of 0, and only `erase` says what was removed.
     """
     if not isinstance(origin, _Erased):
-        erase(instance.pk)
+        with suppress(NoUserError):
+            erase(instance.pk)
 
 
 def before_face(sender: type[Face], instance: Face, origin: Any, **kwargs: Any) -> None:

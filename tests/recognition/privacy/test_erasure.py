@@ -31,6 +31,7 @@ from recognition.models import (
     RateWindow,
     Template,
     User,
+    locks,
 )
 from recognition.privacy import erasure as forgetting
 from recognition.privacy import retention
@@ -263,6 +264,21 @@ def test_the_same_receipt_again(owner: Person, service: Person) -> None:
     assert event.at.isoformat().replace("+00:00", "Z") == first["erased_at"]
     make_user(OWNER)
     assert data_of(owner.delete(f"users/{OWNER}"))["receipt_id"] != first["receipt_id"]
+
+
+def test_an_erasure_that_comes_second_begins_again(
+    owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds no row to lock, and somebody who creates the user would not have to wait."""
+    make_user(OWNER)
+    lock, held = locks.lock_entirely, [dict[UUID, User]()]
+
+    def without_row_at_first(*user_ids: UUID) -> dict[UUID, User]:
+        return held.pop() if held else lock(*user_ids)
+
+    monkeypatch.setattr(locks, "lock_entirely", without_row_at_first)
+    assert data_of(owner.delete(f"users/{OWNER}"))["removed"] == {"users": 1}
+    assert not held
 
 
 def test_nobody_else_may(stranger: Person, client: Client) -> None:
