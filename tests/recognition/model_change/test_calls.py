@@ -82,7 +82,7 @@ def change(target: TemplateTarget, *, is_old_dropped: bool) -> None:
 
 
 def versions_kept() -> set[str]:
-    """Of the faces of the call that others are compared with."""
+    """The models of the faces that the call keeps to compare later ones with."""
     kept = RecentProbe.objects.exclude(session=None)
     return set(kept.values_list("embedding_version", flat=True))
 

@@ -87,7 +87,7 @@ def test_verify_converts_again(source: Path, tmp_path: Path) -> None:
 
 
 def test_verify_names_what_is_missing(source: Path, tmp_path: Path) -> None:
-    """Also where a part is gone from which the file was made: nobody could compare it."""
+    """A missing part is named, and so is the file that was made of it: it cannot be compared."""
     wanted = ir_source(source, tiny().xml(), tiny().values)
     pack = pack_with(wanted)
     downloads.pull(pack, tmp_path, str(source))
