@@ -128,7 +128,7 @@ class Verified(Scored):
         source="compared.face_cosine", help_text="Against the most similar face of the user."
     )
     mean_face = Scores(
-        source="compared.mean_cosine", help_text="Against the mean of the user's faces."
+        source="compared.mean_cosine", help_text="The mean of the scores of all faces of the user."
     )
     verification_level = s.ChoiceField(LEVELS, source="level")
     risk_assessment = Risk(source="risk")

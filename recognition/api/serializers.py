@@ -33,7 +33,7 @@ class SearchScope(NestedSerializer):
     match_on = ChoiceField(
         comparing.MATCH_ON,
         default="face",
-        help_text="Compare with every face, or with the mean of each user's faces.",
+        help_text="Decide by the best of the scores of a user's faces, or by their mean.",
     )
     max_candidates = WholeNumberField(min_value=1, max_value=100, default=10)
     min_confidence = FiniteFloatField(
@@ -75,7 +75,7 @@ class VerifyRequest(StrictSerializer):
     match_on = ChoiceField(
         comparing.MATCH_ON,
         default="face",
-        help_text="Decide by the most similar face, or by the mean of all (not with face_id).",
+        help_text="Decide by the best of the faces' scores, or by their mean (not with face_id).",
     )
     metadata = AttemptMetadataField(
         default=dict,

@@ -32,7 +32,7 @@ _REMOVALS = ("face.delete", "user.erase")
 
 @dataclass(frozen=True)
 class Compared:
-    """A probe against the nearest face of a user, and against the mean of the user's faces."""
+    """A probe against the nearest face of a user, and the mean against all of their faces."""
 
     face_id: str
     face_cosine: float

@@ -41,17 +41,13 @@ _FIRST_LOOK = 100
 _SMALL_SHARE = 0.05
 # Strangers in the whole gallery who may reach the cosine, for the HNSW index to find enough.
 _MOST_LOOKALIKES = 1.0
-# The best face of a user has at least the cosine of their mean, times the length of that mean
-# before it is normalised. This is the square of the length, as a similarity: that of five faces
-# which have 0.2 with each other (mated pairs have 0.55 in the median, lfw-a).
-_SQUARED_LENGTH_OF_MEAN = 0.36
 
 
 @dataclass(frozen=True)
 class Search:
     """Who in a gallery has a cosine of `least` or more to a probe (512,), `limit` users at most.
 
-    The cosine is that of a user's best face or, `by_user`, of the mean of their faces.
+    The cosine is that of a user's best face or, `by_user`, the mean of the cosines of their faces.
     """
 
     gallery: Gallery
@@ -67,12 +63,11 @@ class Search:
 
     @cached_property
     def most_differing(self) -> int:
-        """In how many bits the sketch of somebody who is found differs from the probe's at most."""
-        least = self.least  # of the best face of everybody who is found
-        if self.by_user and least > 0:
-            scores = self.gallery.engine.scores
-            least *= float(scores.cosine_of_similarity(_SQUARED_LENGTH_OF_MEAN) ** 0.5)
-        return self.gallery.sketches.bound(self.probe, least)
+        """In how many bits the sketch of somebody who is found differs from the probe's at most.
+
+        Some face of everybody who is found has the cosine, `by_user` as well.
+        """
+        return self.gallery.sketches.bound(self.probe, self.least)
 
 
 class Plan(ABC):

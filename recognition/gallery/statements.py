@@ -160,7 +160,7 @@ def _preparing(raw: psycopg.Connection[Any]) -> Iterator[None]:
 
 
 class Candidate(NamedTuple):
-    """A user who is found, with the nearest face and its cosine, or that of the mean."""
+    """A user who is found, with the nearest face and its cosine, or the mean of all."""
 
     user_id: UUID
     face_id: str
@@ -215,27 +215,24 @@ def best_of_each_user(listings: Listings, vector: Vector, *, least: float, few: 
 
 
 def mean_of_each_user(listings: Listings, vector: Vector, *, least: float) -> Ranking:
-    """The users whose mean template has a cosine of `least` or more, nearest first.
+    """The users whose templates have a cosine of `least` or more in the mean, nearest first.
 
     Each comes with the nearest face. The mean is of the templates in `listings`, so a face that the
     viewer may not see has no weight in it.
     """
-    mean = Func(Avg(_EMBEDDING), function="l2_normalize")
-    faces = ArrayAgg("template__face__face_id", order_by=distance(_EMBEDDING, vector))
+    each = distance(_EMBEDDING, vector)
+    faces = ArrayAgg("template__face__face_id", order_by=each)
     nearest = Func(faces, template="(%(expressions)s)[1]", output_field=models.CharField())
-    users = listings.order_by().values("user_id").annotate(distance=distance(mean, vector))
+    users = listings.order_by().values("user_id").annotate(distance=Avg(each))
     near = users.filter(distance__lte=-least).order_by("distance")
     return near.annotate(nearest=nearest).values_list("user_id", "nearest", "distance")
 
 
 def nearest_and_mean(listings: Listings, vector: Vector) -> QuerySet[Any, tuple[str, float, float]]:
-    """One user's faces, nearest first: the id, its distance, and that of the user's mean."""
-    mean = Func(Window(Avg(_EMBEDDING)), function="l2_normalize")
-    near = listings.annotate(
-        # The 0 is added for the reason of _BY_DISTANCE.
-        distance=distance(_EMBEDDING, vector) + 0.0,
-        mean_distance=distance(mean, vector),
-    )
+    """One user's faces, nearest first: the id, its distance, and the mean of all distances."""
+    each = distance(_EMBEDDING, vector)
+    # The 0 is added for the reason of _BY_DISTANCE.
+    near = listings.annotate(distance=each + 0.0, mean_distance=Window(Avg(each)))
     return near.order_by("distance").values_list(
         "template__face__face_id", "distance", "mean_distance"
     )

@@ -62,12 +62,12 @@ def compare(active: Engine, user_id: UUID, template: Floats) -> Compared | None:
     if not face_ids:  # deleted in between
         return None
     vectors = np.frombuffer(data, np.float32).reshape(-1, TEMPLATE_DIMENSIONS)
-    cosines, mean = vectors @ template, vectors.mean(axis=0)
+    cosines = vectors @ template
     best = int(cosines.argmax())
     return Compared(
         face_ids[best],
         face_cosine=float(cosines[best]),
-        mean_cosine=float(mean @ template / np.linalg.norm(mean)),
+        mean_cosine=float(cosines.mean()),
     )
 
 
