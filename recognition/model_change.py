@@ -89,10 +89,10 @@ def reembed(target: TemplateTarget, *, workers: int) -> Iterator[list[Conversion
 
 
 def convert(pks: list[int], target: TemplateTarget) -> list[Conversion]:
-    """Make the templates of some faces, from their templates under another key or their crops."""
+    """Make the templates of some faces, from templates of the same embeddings or from crops."""
     new = engine.load(target.pack, target.template_key)
     indexes.sketch(target.version, new.sketches.centre)
-    vectors = _from_other_keys(pks, new)
+    vectors = _from_templates(pks, new)
     problems: dict[int, str] = {}
     made = _from_crops([pk for pk in pks if pk not in vectors], new, problems)
     templates = {pk: new.template(face) for pk, face in made.items()}
@@ -101,15 +101,18 @@ def convert(pks: list[int], target: TemplateTarget) -> list[Conversion]:
     return [Conversion(name, problems.get(pk, "")) for pk, name in names.items()]
 
 
-def _from_other_keys(pks: list[int], new: Engine) -> dict[int, Floats]:
-    """Templates of the same model under another known key, rotated to the new key."""
+def _from_templates(pks: list[int], new: Engine) -> dict[int, Floats]:
+    """From templates of the same embeddings, under another known key or with another cohort."""
     vectors = {}
-    known = {engine.version_of(new.pack, key): key for key in ["", *protection.key_ids()]}
-    rows = Template.objects.filter(face__in=pks, embedding_version__in=known)
+    rows = Template.objects.filter(face__in=pks)
+    versions = set(rows.values_list("embedding_version", flat=True))
+    fitting = [each for each in versions if engine.is_same_embedding(each, new.pack)]
+    rows = rows.filter(embedding_version__in=fitting)
     for pk, version, embedding in rows.values_list("face_id", "embedding_version", "embedding"):
         stored = np.array(embedding, np.float32)[None]
-        plain = protection.reveal(stored, known[version])
-        vectors[pk] = protection.protect(plain, new.template_key)[0]
+        plain = protection.reveal(stored, engine.key_of(version))
+        embeddings = plain[:, : new.pack.recogniser.dimensions]
+        (vectors[pk],) = engine.templates(new.pack, new.template_key, embeddings)
     return vectors
 
 

@@ -161,9 +161,10 @@ def _require_new(active: Engine, user: User, template: Floats) -> Compared | Non
     A face that a moderator has suspended cannot be enrolled again, and the error does not name it.
     """
     nearest = comparing.compare_with_all_of_user(active, user.pk, template)
-    if nearest and nearest.face_cosine >= active.scores.duplicate_cosine:
-        shown = Face.objects.filter(face_id=nearest.face_id, suspended_at=None)
-        details = {"face_id": nearest.face_id} if shown.exists() else {}
+    if nearest and nearest.photo_distance <= active.scores.duplicate_distance:
+        face_id = comparing.same_photo(active, user.pk, template)
+        shown = Face.objects.filter(face_id=face_id, suspended_at=None)
+        details = {"face_id": face_id} if shown.exists() else {}
         raise ServiceError("duplicate_face", "The user already has this picture.", details)
     return nearest
 

@@ -32,11 +32,15 @@ _REMOVALS = ("face.delete", "user.erase")
 
 @dataclass(frozen=True)
 class Compared:
-    """A probe against the nearest face of a user, and the mean against all of their faces."""
+    """A probe against the nearest face of a user, and the mean against all of their faces.
+
+    `photo_distance` is that of the face whose picture is most like the probe's.
+    """
 
     face_id: str
     face_cosine: float
     mean_cosine: float
+    photo_distance: float
 
 
 @stage("search")
@@ -64,8 +68,14 @@ def _nearest(listings: ListingQuerySet, template: Floats) -> Compared | None:
     nearest = statements.nearest_and_mean(listings, Vector.of(template)).first()
     if nearest is None:
         return None
-    face, distance, mean_distance = nearest
-    return Compared(face, face_cosine=-distance, mean_cosine=-mean_distance)
+    face, distance, mean_distance, photo_distance = nearest
+    return Compared(face, -distance, -mean_distance, photo_distance)
+
+
+def same_photo(active: Engine, user_id: UUID, template: Floats) -> str:
+    """The id of the face of a user whose picture is most like that of a template."""
+    listings = all_listings().comparable_with(active.template_version).filter(user_id=user_id)
+    return statements.most_alike(listings, Vector.of(template))
 
 
 def is_unlike(active: Engine, user_id: UUID, template: Floats, nearest: Compared | None) -> bool:

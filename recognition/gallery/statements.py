@@ -23,6 +23,7 @@ from django.db.models import (
     ExpressionWrapper,
     F,
     Func,
+    Min,
     OuterRef,
     Q,
     QuerySet,
@@ -30,7 +31,7 @@ from django.db.models import (
     Window,
 )
 from django.db.models.functions import RowNumber
-from pgvector.django import MaxInnerProduct
+from pgvector.django import L2Distance, MaxInnerProduct
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
@@ -54,6 +55,8 @@ _PLANNER = {
     "max_parallel_workers_per_gather": "0",
     "plan_cache_mode": "force_generic_plan",
 }
+# No two templates have a higher cosine, with a cohort either.
+_MOST_SIMILAR = 2
 # Without them the planner would read a small table and sort it.
 _FOR_GRAPH = dict.fromkeys(("enable_sort", "enable_seqscan", "enable_bitmapscan"), "off")
 
@@ -176,6 +179,11 @@ def distance(embedding: Any, vector: Vector) -> MaxInnerProduct:
     return MaxInnerProduct(embedding, Value(vector))
 
 
+def photo_distance(embedding: Any, vector: Vector) -> L2Distance:
+    """How far two pictures are from being one: see ScoreScale.duplicate_distance."""
+    return L2Distance(embedding, Value(vector))
+
+
 def within(compared: _Rows, least: float) -> _Rows:
     """The rows with a cosine of `least` or more, where these are few.
 
@@ -183,7 +191,7 @@ def within(compared: _Rows, least: float) -> _Rows:
     looks up what else it needs of them, and does not read whole tables. BETWEEN has the vector
     once: a plan without the values does not know that two parameters are the same.
     """
-    return compared.filter(Q(distance__range=(-2, -least)))
+    return compared.filter(Q(distance__range=(-_MOST_SIMILAR, -least)))
 
 
 def by_index(listings: Listings, vector: Vector) -> Ranking:
@@ -228,14 +236,29 @@ def mean_of_each_user(listings: Listings, vector: Vector, *, least: float) -> Ra
     return near.annotate(nearest=nearest).values_list("user_id", "nearest", "distance")
 
 
-def nearest_and_mean(listings: Listings, vector: Vector) -> QuerySet[Any, tuple[str, float, float]]:
-    """One user's faces, nearest first: the id, its distance, and the mean of all distances."""
+def nearest_and_mean(
+    listings: Listings, vector: Vector
+) -> QuerySet[Any, tuple[str, float, float, float]]:
+    """One user's faces, nearest first.
+
+    Rows have the face's id, its distance, the mean of all distances, and the least distance of a
+    photo.
+    """
     each = distance(_EMBEDDING, vector)
-    # The 0 is added for the reason of _BY_DISTANCE.
-    near = listings.annotate(distance=each + 0.0, mean_distance=Window(Avg(each)))
-    return near.order_by("distance").values_list(
-        "template__face__face_id", "distance", "mean_distance"
+    near = listings.annotate(
+        distance=each + 0.0,  # for the reason of _BY_DISTANCE
+        mean_distance=Window(Avg(each)),
+        least_photo_distance=Window(Min(photo_distance(_EMBEDDING, vector))),
     )
+    return near.order_by("distance").values_list(
+        "template__face__face_id", "distance", "mean_distance", "least_photo_distance"
+    )
+
+
+def most_alike(listings: Listings, vector: Vector) -> str:
+    """The id of the face whose picture is most like that of a vector. There must be one."""
+    by_photo = listings.order_by(photo_distance(_EMBEDDING, vector))
+    return by_photo.values_list("template__face__face_id", flat=True)[0]
 
 
 def _compared(listings: Listings, vector: Vector) -> QuerySet[Any, Any]:

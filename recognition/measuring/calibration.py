@@ -21,6 +21,7 @@ from recognition.measuring.pairs import (
     all_pairs,
     false_match_rates,
     false_non_match_rate,
+    mated_pairs,
     round_up,
     threshold_at,
 )
@@ -34,6 +35,9 @@ _PAIRS_NEEDED = 30_000
 # default pack, 39 photos of LFW. Where different photos of a person often reach 0.95, the
 # similarity that a hundredth of them reaches.
 _DUPLICATE, _DUPLICATE_SHARE = 0.95, 0.01
+# The share of embeddings whose squared length the calibration states. They all have length 1,
+# unless the pack has a cohort.
+_NEARLY_ALL = 0.999
 # Above this mean of strangers a pack's cosine counts as squeezed and is shown rescaled.
 _SQUEEZED = 0.1
 # Shares of the faces, the worst by quality, that are discarded.
@@ -41,7 +45,10 @@ _DISCARDED = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 
 
 def calibrate(embeddings: Floats, people: Numbers, *, data: str, model_version: str) -> Calibration:
-    """The calibration of a pack from one embedding (unit, D) a photo. Raises PhotosError."""
+    """The calibration of a pack from one embedding a photo. Raises PhotosError.
+
+    `embeddings` (N, D) are of length 1 or, with a cohort, what ModelPack.compared makes of them.
+    """
     pairs = all_pairs(embeddings, people)
     if len(pairs.non_mated) < _PAIRS_NEEDED or not len(pairs.mated):
         raise PhotosError(
@@ -50,7 +57,10 @@ def calibrate(embeddings: Floats, people: Numbers, *, data: str, model_version: 
         )
     mean = float(pairs.non_mated.mean(dtype=np.float64))
     zero = round(mean, 4) if mean > _SQUEEZED else 0.0
-    duplicate = (float(np.quantile(pairs.mated, 1 - _DUPLICATE_SHARE)) - zero) / (1 - zero)
+    squared_lengths = np.sum(embeddings.astype(np.float64) ** 2, axis=1)
+    full = round(float(squared_lengths.mean()), 4)
+    near = float(np.quantile(_half_squared_distances(embeddings, people), _DUPLICATE_SHARE))
+    duplicate = 1 - near / (full - zero)
     table = list(_table(pairs.non_mated))
     return Calibration(
         data=data,
@@ -64,7 +74,17 @@ def calibrate(embeddings: Floats, people: Numbers, *, data: str, model_version: 
         duplicate_similarity=max(_DUPLICATE, round_up(duplicate, 4)),
         mean_embedding=tuple(round(float(v), 5) for v in embeddings.mean(axis=0)),
         table=tuple(_with_intervals(table, embeddings, people)),
+        full_cosine=full,
+        squared_length=round(float(np.quantile(squared_lengths, _NEARLY_ALL)), 4),
     )
+
+
+def _half_squared_distances(embeddings: Floats, people: Numbers) -> Floats:
+    """(M,) of the mated pairs; 1 - cosine where the embeddings have length 1."""
+    mated = mated_pairs(people)
+    apart = embeddings[mated[:, 0]] - embeddings[mated[:, 1]]
+    squared: Floats = np.einsum("pd,pd->p", apart, apart) / 2
+    return squared
 
 
 def _table(strangers: Floats) -> Iterable[OperatingPoint]:

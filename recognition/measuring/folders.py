@@ -24,7 +24,7 @@ class EmbeddedFolder:
     """The main faces of N photos; a row of zeros where there is none."""
 
     photos: tuple[Photo, ...]
-    embeddings: Floats  # (N, D) of length 1 or 0, float32
+    embeddings: Floats  # (N, D) of length 1, or what the pack's cohort makes of them; or 0
     qualities: Floats  # (N,) from 0 to 1, not a number where there is no face
     people: Numbers  # (N,) numbers of the persons
     missed: dict[Photo, str] = field(default_factory=dict)  # why there is no face
@@ -84,8 +84,11 @@ def embed(photos: Sequence[Photo], pack: ModelPack, *, workers: int) -> Embedded
         raise PhotosError(f"The photos could not be embedded: {error}") from error
     if all(face.embedding is None for face in faces):
         raise PhotosError(f"No face was found in any photo. {photos[0].path}: {faces[0].problem}")
-    nothing = np.zeros(pack.recogniser.dimensions, np.float32)
-    vectors = [nothing if face.embedding is None else face.embedding for face in faces]
+    nothing = np.zeros(pack.compared_dimensions, np.float32)
+    vectors = [
+        nothing if face.embedding is None else pack.compared(face.embedding[None])[0]
+        for face in faces
+    ]
     names = [face.photo.person for face in faces]
     return EmbeddedFolder(
         tuple(face.photo for face in faces),

@@ -101,21 +101,20 @@ class Engine:
         """(512,) the embedding of a face as it is stored and searched."""
         if face.embedding is None:
             raise ValueError("the face has no embedding")
-        padded = np.zeros(TEMPLATE_DIMENSIONS, np.float32)  # which does not change cosines
-        padded[: len(face.embedding)] = face.embedding
-        if self.template_key == protection.NO_KEY:
-            return padded
-        return protection.protect(padded, self.template_key)
+        template: Floats = templates(self.pack, self.template_key, face.embedding[None])[0]
+        return template
 
     @cached_property
     def sketches(self) -> SketchGeometry:
         """What the differences between sketches of these templates mean."""
-        centre = centre_of(self.pack, self.template_key)
+        centre, measured = centre_of(self.pack, self.template_key), calibration_of(self.pack)
         return SketchGeometry(
             centre=centre,
             # A key's rotation spreads an embedding over all of them.
-            bits=TEMPLATE_DIMENSIONS if self.template_key else self.pack.recogniser.dimensions,
-            deviation=self.scores.stranger_deviation / float(1 - centre @ centre),
+            bits=TEMPLATE_DIMENSIONS if self.template_key else self.pack.compared_dimensions,
+            deviation=self.scores.stranger_deviation
+            / float(measured.full_cosine - centre @ centre),
+            squared_length=measured.squared_length,
         )
 
     def self_test(self) -> bool:
@@ -123,7 +122,9 @@ class Engine:
         image, faces = self._made_up()
         self.pipeline.detect(image, rotate=False)
         (face,) = self.pipeline.embed(self.pipeline.describe(image, faces))
-        return bool(np.isclose(np.linalg.norm(self.template(face)), 1, atol=1e-3))
+        assert face.embedding is not None  # whose length DetectedFace has checked
+        length = np.linalg.norm(self.pack.compared(face.embedding[None]))
+        return bool(np.isclose(np.linalg.norm(self.template(face)), length, atol=1e-3))
 
     def warm_up(self, at_once: int) -> None:
         """Run the networks `at_once` times together on the most that they ever see.
@@ -224,7 +225,7 @@ def _read(path: Path, changed: int, size: int) -> ModelPack:
 
 def version_of(of: ModelPack, template_key: str) -> str:
     """The version of templates made by a pack and protected by a key."""
-    return f"{of.embedding_version}+{template_key}" if template_key else of.embedding_version
+    return f"{of.template_version}+{template_key}" if template_key else of.template_version
 
 
 def active_version() -> str:
@@ -238,6 +239,17 @@ def without_key(version: str) -> str:
     return version.partition("+")[0]
 
 
+def key_of(version: str) -> str:
+    """The key that protects these templates, or NO_KEY."""
+    return version.partition("+")[2]
+
+
+def is_same_embedding(version: str, of: ModelPack) -> bool:
+    """Whether templates of a version hold the embeddings of a pack, under a key that is known."""
+    known = key_of(version) in (protection.NO_KEY, *protection.key_ids())
+    return known and without_key(version).partition("~")[0] == of.embedding_version
+
+
 def open_pipeline(of: ModelPack) -> FacePipeline:
     """The pipeline of a pack; its files must be prepared."""
     if not weights.is_prepared(of, settings.MODELS_DIR):
@@ -247,13 +259,22 @@ def open_pipeline(of: ModelPack) -> FacePipeline:
     return FacePipeline(of, settings.MODELS_DIR, threads=settings.FACESVC_INFERENCE_THREADS)
 
 
+def templates(of: ModelPack, template_key: str, embeddings: Floats) -> Floats:
+    """(N, 512) what is stored of (N, D) embeddings by a pack, under a key."""
+    return _stored(of.compared(embeddings), template_key)
+
+
 def centre_of(of: ModelPack, template_key: str) -> Floats:
     """(512,) the mean of all people's templates by a pack, under a key."""
-    mean = np.zeros((1, TEMPLATE_DIMENSIONS), np.float32)
-    measured = calibration_of(of).mean_embedding
-    mean[0, : len(measured)] = measured
-    protected: Floats = protection.protect(mean, template_key)[0]
-    return protected
+    mean = np.array([calibration_of(of).mean_embedding], np.float32)
+    centre: Floats = _stored(mean, template_key)[0]
+    return centre
+
+
+def _stored(vectors: Floats, template_key: str) -> Floats:
+    padded = np.zeros((len(vectors), TEMPLATE_DIMENSIONS), np.float32)  # which changes no product
+    padded[:, : vectors.shape[1]] = vectors
+    return protection.protect(padded, template_key)
 
 
 def calibration_of(of: ModelPack) -> Calibration:

@@ -3,6 +3,9 @@
 The calibration of a pack relates cosines to false match rates (FMR). Confidence is the FMR on a
 scale for people, the same for every pack: 0.80 at 1e-3 and 0.05 more for each power of ten down to
 1e-6.
+
+What is called a cosine, here and in what searches and compares, is the inner product of two
+templates. With a cohort it is not that of the embeddings: see recognition.inference.pack.cohort.
 """
 
 import math
@@ -55,10 +58,14 @@ class ScoreScale:
     """The scores of one pack. All functions are strictly monotone where FMR is below 1."""
 
     def __init__(self, calibration: Calibration) -> None:
-        self._zero = calibration.zero_cosine
+        self._zero, self._full = calibration.zero_cosine, calibration.full_cosine
         self._cosines = [point.cosine for point in calibration.table]
         self._decades = [-math.log10(point.fmr) for point in calibration.table]
-        self.duplicate_cosine = self.cosine_of_similarity(calibration.duplicate_similarity)
+        # The distance of the templates, up to which two pictures count as one. Where templates have
+        # length 1 it says the same as their cosine. With a cohort they have not, and what that
+        # takes off a cosine is the same for all pictures of one photo.
+        below = self._full - self.cosine_of_similarity(calibration.duplicate_similarity)
+        self.duplicate_distance = math.sqrt(2 * below)
         measured = [point.cosine for point in calibration.table if not point.extrapolated]
         self._measured_until = max(measured, default=-math.inf)
         self.is_provisional = calibration.provisional is not None
@@ -71,24 +78,26 @@ class ScoreScale:
 
     def similarity(self, cosine: float) -> float:
         """The cosine rescaled so that strangers are near 0; lower values are shown as 0."""
-        return max(0.0, min(1.0, (cosine - self._zero) / (1 - self._zero)))
+        return max(0.0, min(1.0, (cosine - self._zero) / (self._full - self._zero)))
 
     def cosine_of_similarity(self, similarity: float) -> float:
-        return self._zero + similarity * (1 - self._zero)
+        return self._zero + similarity * (self._full - self._zero)
 
     def confidence(self, cosine: float) -> float:
         """The confidence between 0 (like any stranger) and 1 (never reached)."""
         return _confidence(self._decades_at(cosine))
 
     def cosine_of_confidence(self, confidence: float) -> float:
-        """The cosine needed; above 1 where the pack cannot reach the confidence."""
+        """The cosine needed; above all that is possible where the pack cannot reach the
+        confidence.
+        """
         return self._cosine_at(_decades(confidence))
 
     def fmr(self, cosine: float) -> float:
         return float(10 ** -self._decades_at(cosine))
 
     def cosine_of_fmr(self, fmr: float) -> float:
-        """The cosine needed; above 1 where the pack cannot reach the FMR."""
+        """The cosine needed; above all that is possible where the pack cannot reach the FMR."""
         return self._cosine_at(-math.log10(fmr))
 
     def is_extrapolated(self, cosine: float) -> bool:
@@ -174,18 +183,21 @@ def _decades(confidence: float) -> float:
 class SketchGeometry:
     """`centre` (512,) of the templates; `bits` of a sketch that are not always 0.
 
-    `deviation` is the standard deviation of strangers' cosine around the centre.
+    `deviation` is the standard deviation of strangers' cosine around the centre. `squared_length`
+    is what nearly all templates have at most.
     """
 
     centre: Floats
     bits: int
     deviation: float
+    squared_length: float = 1.0
 
     def bound(self, probe: Floats, cosine: float) -> int:
         """The most bits in which a template with this cosine to the probe (512,) differs."""
+        apart = float(probe @ probe) + self.squared_length - 2 * cosine  # squared
         # The cosine around the centre for a template at the probe's distance from it.
         distance = float(np.sum((probe - self.centre) ** 2))
-        around = 1 - (1 - cosine) / max(distance, 1e-6)
+        around = 1 - apart / (2 * max(distance, 1e-6))
         angle = math.acos(min(1.0, max(-1.0, around)))
         return min(
             self.bits, round(self.bits * angle / math.pi + _SLACK * math.sqrt(self.bits) / 2)

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from math import inf
 
 from django.conf import settings
-from django.db.models import F, Value
+from django.db.models import F
 from django.utils import timezone
-from pgvector.django import MaxInnerProduct
 
-from recognition.gallery.statements import Vector
+from recognition.gallery.statements import Vector, photo_distance
 from recognition.inference.arrays import Floats
 from recognition.models import RecentProbe, Session
 from recognition.models.sessions import State
@@ -60,12 +59,14 @@ def keep_if_new(by: Engine, session: Session, template: Floats) -> int | None:
 
     A match that cannot be compared leaves the window: its face is of another version, or gone.
     """
-    cosines = _cosines(by, session, template)
+    distances = _distances(by, session, template)
     session.window = [
-        frame for frame in session.window if frame["vote"] != MATCH or frame.get("face") in cosines
+        frame
+        for frame in session.window
+        if frame["vote"] != MATCH or frame.get("face") in distances
     ]
     counted = {frame["face"] for frame in session.window if frame["vote"] == MATCH}
-    if any(cosines[face] >= by.scores.duplicate_cosine for face in counted):
+    if any(distances[face] <= by.scores.duplicate_distance for face in counted):
         return None
     return _keep(by, session, template, beside=counted)
 
@@ -85,8 +86,8 @@ def watch(by: Engine, session: Session, template: Floats) -> None:
     """
     if _seconds_still(session) < settings.FACESVC_LIVE_MOTION_SECONDS / 2:
         return
-    cosines = _cosines(by, session, template)
-    if all(cosine < by.scores.duplicate_cosine for cosine in cosines.values()):
+    distances = _distances(by, session, template)
+    if all(distance > by.scores.duplicate_distance for distance in distances.values()):
         _keep(by, session, template, beside=set())
         session.moved_at = timezone.now()
 
@@ -102,11 +103,11 @@ def _seconds_still(session: Session) -> float:
     return (timezone.now() - session.moved_at).total_seconds()
 
 
-def _cosines(by: Engine, session: Session, template: Floats) -> dict[int, float]:
-    """The cosines of a face and of those that a session keeps, by the ids of these."""
-    distance = MaxInnerProduct(F("embedding"), Value(Vector.of(template)))
+def _distances(by: Engine, session: Session, template: Floats) -> dict[int, float]:
+    """How far a face is from those that a session keeps, by the ids of these."""
+    distance = photo_distance(F("embedding"), Vector.of(template))
     kept = RecentProbe.objects.filter(session=session, embedding_version=by.template_version)
-    return {face: -distance for face, distance in kept.values_list("pk", distance)}
+    return dict(kept.values_list("pk", distance))
 
 
 def _keep(by: Engine, session: Session, template: Floats, *, beside: set[int]) -> int:

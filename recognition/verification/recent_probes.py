@@ -10,12 +10,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, QuerySet, Value
+from django.db.models import F, QuerySet
 from django.utils import timezone
-from pgvector.django import MaxInnerProduct
 
 from recognition.gallery.comparing import compare_with_user
-from recognition.gallery.statements import Vector
+from recognition.gallery.statements import Vector, photo_distance
 from recognition.inference.arrays import Floats
 from recognition.models import RecentProbe, Session
 from recognition.packs.engine import Engine
@@ -28,8 +27,8 @@ def is_known(comparison: UserComparison, user_id: UUID) -> bool:
     What a call keeps to see motion does not count: a person who sits still looks the same.
     """
     probe, nearest, since = comparison.probe, comparison.nearest, _oldest()
-    by, duplicate = probe.by, probe.by.scores.duplicate_cosine
-    if nearest and nearest.face_cosine >= duplicate:
+    by, duplicate = probe.by, probe.by.scores.duplicate_distance
+    if nearest and nearest.photo_distance <= duplicate:
         return True
     templates = [each for each in (probe.template, probe.mirrored) if each is not None]
     if any(_like(by, user_id, each).filter(at__gt=since).exists() for each in templates):
@@ -37,7 +36,7 @@ def is_known(comparison: UserComparison, user_id: UUID) -> bool:
     # One face was asked for, or the mirror image is that of a stored picture.
     others = templates if comparison.is_of_one_face else templates[1:]
     found = (compare_with_user(by, user_id, template) for template in others)
-    return any(each and each.face_cosine >= duplicate for each in found)
+    return any(each and each.photo_distance <= duplicate for each in found)
 
 
 def keep(by: Engine, user_id: UUID, template: Floats) -> None:
@@ -67,11 +66,11 @@ def drop_old() -> str:
 
 def _like(by: Engine, user_id: UUID, template: Floats) -> "QuerySet[RecentProbe]":
     """The used pictures of a user whose faces are practically the same as a template."""
-    distance = MaxInnerProduct(F("embedding"), Value(Vector.of(template)))
+    distance = photo_distance(F("embedding"), Vector.of(template))
     mine = RecentProbe.objects.filter(
         user=user_id, session=None, embedding_version=by.template_version
     )
-    return mine.alias(distance=distance).filter(distance__lte=-by.scores.duplicate_cosine)
+    return mine.alias(distance=distance).filter(distance__lte=by.scores.duplicate_distance)
 
 
 def _oldest() -> datetime:

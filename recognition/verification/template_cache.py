@@ -68,6 +68,7 @@ def compare(active: Engine, user_id: UUID, template: Floats) -> Compared | None:
         face_ids[best],
         face_cosine=float(cosines[best]),
         mean_cosine=float(cosines.mean()),
+        photo_distance=float(np.linalg.norm(vectors - template, axis=1).min()),
     )
 
 

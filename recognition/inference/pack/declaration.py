@@ -4,11 +4,13 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
 
 from recognition.inference.arrays import Floats
+from recognition.inference.pack.cohort import Cohort
 from recognition.inference.pack.files import DownloadedFile, WeightFile
 from recognition.inference.pack.schema import SchemaError, build
 from recognition.inference.pack.specs import (
@@ -33,7 +35,7 @@ class PackError(ValueError):
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A row of the table from cosine to FMR.
+    """A row of the table from cosine to FMR. With a cohort the cosine is the score that it makes.
 
     `pairs` false matches were measured there; `interval` is the 95% interval of the FMR that
     follows. For an extrapolated point they are too few: they only show whether it can be true.
@@ -58,7 +60,8 @@ class Provisional:
 class Calibration:
     """Measured by `manage.py calibrate`; see recognition/measuring/calibration.py for how.
 
-    A provisional one counts no photos and pairs, and may lack the mean embedding.
+    A provisional one counts no photos and pairs, and may lack the mean embedding. What is said of
+    cosines and embeddings is, of a pack with a cohort, said of what they become with it.
     """
 
     data: str
@@ -73,6 +76,10 @@ class Calibration:
     mean_embedding: tuple[float, ...]  # sign bits are taken around it
     table: tuple[OperatingPoint, ...]  # FMR falling, cosine rising
     provisional: Provisional | None = None
+    # Shown as similarity 1: the cosine of a picture with itself.
+    full_cosine: float = 1.0
+    # The squared length that 99.9% of the embeddings have at most.
+    squared_length: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,22 @@ class ModelPack:
     liveness: LivenessSpec | None = None
     head_pose: HeadPoseSpec | None = None
     eyes: EyesSpec | None = None
+    cohort: Cohort | None = None
     calibration: Calibration | None = None
+
+    @property
+    def template_version(self) -> str:
+        """That of the embeddings, and of the cohort: only equal ones are compared."""
+        mark = f"~{self.cohort.mark}" if self.cohort else ""
+        return f"{self.embedding_version}{mark}"
+
+    @property
+    def compared_dimensions(self) -> int:
+        return self.recogniser.dimensions + (1 if self.cohort else 0)
+
+    def compared(self, embeddings: Floats) -> Floats:
+        """(N, dimensions) unit vectors to (N, compared_dimensions), whose products are scores."""
+        return self.cohort.extended(embeddings) if self.cohort else embeddings
 
     @property
     def template(self) -> Floats:
@@ -123,6 +145,7 @@ def load_pack(folder: Path) -> ModelPack:
     path = folder / "pack.yaml"
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        _read_cohort(raw, folder)
         pack: ModelPack = build(ModelPack, raw, "pack")
         _check(pack, folder.name)
     except OSError as error:
@@ -130,6 +153,24 @@ def load_pack(folder: Path) -> ModelPack:
     except (yaml.YAMLError, UnicodeDecodeError, SchemaError) as error:
         raise PackError(f"{path}: {error}") from error
     return pack
+
+
+def _read_cohort(raw: Any, folder: Path) -> None:
+    """Puts the cohort's file beside what is said of it. Raises SchemaError."""
+    cohort = raw.get("cohort") if isinstance(raw, dict) else None
+    if not isinstance(cohort, dict):
+        return
+    if "table" in cohort:
+        raise SchemaError("pack.cohort has unknown keys: table")
+    name = str(cohort.get("file"))
+    _check_file_name(name)
+    try:
+        cohort["table"] = (folder / name).read_bytes()
+    except OSError as error:
+        again = "restore it, or run `manage.py calibrate FOLDER --cohort`"
+        raise SchemaError(
+            f"the cohort's {name} cannot be read ({error.strerror}): {again}"
+        ) from error
 
 
 def pack_file(name: str, search: list[Path]) -> Path:
@@ -163,6 +204,10 @@ def _check(pack: ModelPack, folder: str) -> None:
     if pack.liveness and not 0 < pack.liveness.threshold < 1:
         raise SchemaError("liveness.threshold must be between 0 and 1")
     _check_strides(pack.detector)
+    if pack.cohort:
+        if pack.recogniser.dimensions == 512:
+            raise SchemaError("a cohort needs recogniser.dimensions below 512")
+        pack.cohort.check(pack.recogniser.dimensions)
     _check_calibration(pack)
 
 
@@ -201,7 +246,7 @@ def _check_calibration(pack: ModelPack) -> None:
     calibration = pack.calibration
     if calibration is None:
         return
-    lengths = {pack.recogniser.dimensions} | ({0} if calibration.provisional else set())
+    lengths = {pack.compared_dimensions} | ({0} if calibration.provisional else set())
     if len(calibration.mean_embedding) not in lengths:
         raise SchemaError("calibration.mean_embedding has the wrong length")
     table = calibration.table

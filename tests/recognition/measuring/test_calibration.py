@@ -133,7 +133,7 @@ def test_strangers_are_shown_near_0(measured: Calibration) -> None:
 def test_one_percent_of_mated_pairs_are_as_near_as_duplicates(
     measured: Calibration, pairs: Pairs
 ) -> None:
-    share = (pairs.mated >= ScoreScale(measured).duplicate_cosine).mean()
+    share = (pairs.mated >= 1 - ScoreScale(measured).duplicate_distance ** 2 / 2).mean()
     assert 0 < share <= 0.01
 
 

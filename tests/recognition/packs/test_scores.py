@@ -113,10 +113,9 @@ def test_what_is_extrapolated_is_told(calibration: Calibration) -> None:
 
 
 def test_duplicates_are_far_above_matches(calibration: Calibration) -> None:
-    assert SCALE.similarity(SCALE.duplicate_cosine) == pytest.approx(
-        calibration.duplicate_similarity
-    )
-    assert SCALE.confidence(SCALE.duplicate_cosine) > 0.95
+    cosine = 1 - SCALE.duplicate_distance**2 / 2  # of templates of length 1
+    assert SCALE.similarity(cosine) == pytest.approx(calibration.duplicate_similarity)
+    assert SCALE.confidence(cosine) > 0.95
 
 
 def test_a_pack_that_cannot_tell_people_apart(calibration: Calibration) -> None:
