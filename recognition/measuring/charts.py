@@ -40,7 +40,7 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """Values to pixels, along one side."""
 
     low: float
@@ -67,7 +67,7 @@ class _Axis:
 def det(chart: Chart) -> str:
     """Detection error trade-off: false non-match rate over false match rate, both logarithmic."""
     least = float(chart.curve.fnmr[chart.curve.fnmr > 0].min(initial=0.1))
-    y = _Axis(10.0 ** math.floor(math.log10(least)), 1.0, _BOTTOM, _TOP, logarithmic=True)
+    y = Axis(10.0 ** math.floor(math.log10(least)), 1.0, _BOTTOM, _TOP, logarithmic=True)
     points = [point.fnmr for point in chart.points]
     return _svg(chart, y, chart.curve.fnmr, points, "False non-match rate")
 
@@ -77,66 +77,66 @@ def roc(chart: Chart) -> str:
     accepted = 1 - chart.curve.fnmr
     # The part with few errors would squeeze the rest of a good pack's curve into a line.
     least = float(accepted[chart.curve.fmr >= chart.measured_from].min(initial=1.0))
-    y = _Axis(min(0.9, math.floor(10 * least) / 10), 1.0, _BOTTOM, _TOP, logarithmic=False)
+    y = Axis(min(0.9, math.floor(10 * least) / 10), 1.0, _BOTTOM, _TOP, logarithmic=False)
     return _svg(chart, y, accepted, [1 - point.fnmr for point in chart.points], "True accept rate")
 
 
-def _svg(chart: Chart, y: _Axis, rates: Floats, heights: Sequence[float], name: str) -> str:
+def _svg(chart: Chart, y: Axis, rates: Floats, heights: Sequence[float], name: str) -> str:
     least = 10.0 ** math.floor(math.log10(chart.curve.fmr.min()))
-    x = _Axis(least, 1.0, _LEFT, _RIGHT, logarithmic=True)
+    x = Axis(least, 1.0, _LEFT, _RIGHT, logarithmic=True)
     shown = [pair for pair in zip(chart.curve.fmr, rates, strict=True) if pair[1] >= y.low]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}">',
         f'<style>{_STYLE}</style><rect width="100%" height="100%" fill="#fff"/>',
         *_unmeasured(x, chart.measured_from),
         *_axes(x, y),
-        _text("title", _LEFT, 32, chart.title),
-        _text("", 20, _TOP - 22, name),
-        _text("middle", _WIDTH / 2, _HEIGHT - 20, "False match rate"),
+        text("title", _LEFT, 32, chart.title),
+        text("", 20, _TOP - 22, name),
+        text("middle", _WIDTH / 2, _HEIGHT - 20, "False match rate"),
         *_levels(x, chart.levels),
-        _line("curve", *((x.at(fmr), y.at(rate)) for fmr, rate in shown)),
+        line("curve", *((x.at(fmr), y.at(rate)) for fmr, rate in shown)),
         *_points(x, y, zip(chart.points, heights, strict=True)),
-        _text("legend end", _RIGHT, 60, "bars: 95% interval"),
+        text("legend end", _RIGHT, 60, "bars: 95% interval"),
         "</svg>",
     ]
     return "\n".join(parts)
 
 
-def _unmeasured(x: _Axis, measured_from: float) -> Iterable[str]:
+def _unmeasured(x: Axis, measured_from: float) -> Iterable[str]:
     width = x.at(measured_from) - _LEFT
     yield (f'<rect class="few" x="{_LEFT}" y="{_TOP}" width="{width}" height="{_BOTTOM - _TOP}"/>')
     if width > 60:
-        yield _text("note", _LEFT + 6, _BOTTOM - 24, "too few errors")
-        yield _text("note", _LEFT + 6, _BOTTOM - 8, "to be measured")
+        yield text("note", _LEFT + 6, _BOTTOM - 24, "too few errors")
+        yield text("note", _LEFT + 6, _BOTTOM - 8, "to be measured")
 
 
-def _axes(x: _Axis, y: _Axis) -> Iterable[str]:
+def _axes(x: Axis, y: Axis) -> Iterable[str]:
     for tick in x.ticks():
-        yield _line("", (x.at(tick), _BOTTOM), (x.at(tick), _TOP))
-        yield _text("middle", x.at(tick), _BOTTOM + 24, f"{tick:g}")
+        yield line("", (x.at(tick), _BOTTOM), (x.at(tick), _TOP))
+        yield text("middle", x.at(tick), _BOTTOM + 24, f"{tick:g}")
     for tick in y.ticks():
-        yield _line("", (_LEFT, y.at(tick)), (_RIGHT, y.at(tick)))
-        yield _text("end", _LEFT - 10, y.at(tick) + 5, f"{tick:.3g}")
-    yield _line("frame", (_LEFT, _TOP), (_LEFT, _BOTTOM), (_RIGHT, _BOTTOM))
+        yield line("", (_LEFT, y.at(tick)), (_RIGHT, y.at(tick)))
+        yield text("end", _LEFT - 10, y.at(tick) + 5, f"{tick:.3g}")
+    yield line("frame", (_LEFT, _TOP), (_LEFT, _BOTTOM), (_RIGHT, _BOTTOM))
 
 
-def _levels(x: _Axis, levels: dict[str, float]) -> Iterable[str]:
+def _levels(x: Axis, levels: dict[str, float]) -> Iterable[str]:
     for name, fmr in levels.items():
         if fmr >= x.low:
-            yield _line("level", (x.at(fmr), _BOTTOM), (x.at(fmr), _TOP))
-            yield _text("note middle", x.at(fmr), _TOP - 8, name)
+            yield line("level", (x.at(fmr), _BOTTOM), (x.at(fmr), _TOP))
+            yield text("note middle", x.at(fmr), _TOP - 8, name)
 
 
-def _points(x: _Axis, y: _Axis, points: Iterable[tuple[ChartPoint, float]]) -> Iterable[str]:
+def _points(x: Axis, y: Axis, points: Iterable[tuple[ChartPoint, float]]) -> Iterable[str]:
     for point, height in points:
         if height >= y.low:
-            yield _line("bar", (x.at(point.low), y.at(height)), (x.at(point.high), y.at(height)))
+            yield line("bar", (x.at(point.low), y.at(height)), (x.at(point.high), y.at(height)))
             yield f'<circle cx="{x.at(point.fmr)}" cy="{y.at(height)}" r="4"/>'
 
 
-def _line(kind: str, *places: tuple[float, float]) -> str:
+def line(kind: str, *places: tuple[float, float]) -> str:
     return f'<polyline class="{kind}" points="{" ".join(f"{x},{y}" for x, y in places)}"/>'
 
 
-def _text(kind: str, x: float, y: float, text: str) -> str:
-    return f'<text class="{kind}" x="{x}" y="{y}">{escape(text)}</text>'
+def text(kind: str, x: float, y: float, words: str) -> str:
+    return f'<text class="{kind}" x="{x}" y="{y}">{escape(words)}</text>'

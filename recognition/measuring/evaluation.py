@@ -153,10 +153,10 @@ class Curve:
     fnmr: Floats
 
 
-def error_curve(pairs: Pairs) -> Curve:
+def error_curve(pairs: Pairs, *, steps: int = 400) -> Curve:
     """False match and false non-match rates at steps of equal ratio in FMR, down to one pair."""
     strangers = pairs.compared
-    ranks = np.unique(np.geomspace(1, len(strangers), 400).round().astype(np.int64))
+    ranks = np.unique(np.geomspace(1, len(strangers), steps).round().astype(np.int64))
     cosine = strangers[ranks - 1]
     rejected = np.searchsorted(np.sort(pairs.mated), cosine, side="left")
     return Curve(cosine, ranks / len(strangers), rejected / len(pairs.mated))

@@ -4,11 +4,13 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 
 from recognition.inference.pack.declaration import Calibration, ModelPack
+from recognition.inference.pack.weights import download_bytes, weight_path
 from recognition.measuring import charts
 from recognition.measuring.evaluation import (
     FPIRS,
@@ -24,6 +26,7 @@ from recognition.measuring.pairs import (
     ERRORS_NEEDED,
     Pairs,
     Rate,
+    all_pairs,
     false_match_rates,
     false_non_match_rate,
     similar_strangers,
@@ -32,6 +35,8 @@ from recognition.packs.scores import LEVELS, ScoreScale, level_confidence
 
 _FMRS = {"1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4, "1e-5": 1e-5}
 Json = dict[str, object]
+# Points of the error curve in a report.
+_STEPS = 60
 
 
 @dataclass(frozen=True)
@@ -73,12 +78,29 @@ class VerificationRates:
     pairs: Pairs
     accuracy: Accuracy | None
     tar: dict[str, Acceptance | None]  # by FMR as text
+    fnmr: dict[str, Rate]  # at the same thresholds, where there are any
     auc: float | None
 
 
-def verification(pairs: Pairs, accuracy: Accuracy | None) -> VerificationRates:
+def verification(folder: EmbeddedFolder, accuracy: Accuracy | None) -> VerificationRates:
+    pairs = all_pairs(folder.embeddings, folder.people)
     tar = {name: tar_at_fmr(pairs, fmr) for name, fmr in _FMRS.items()}
-    return VerificationRates(pairs, accuracy, tar, area_under_roc(pairs))
+    fnmr = {
+        name: false_non_match_rate(folder.embeddings, folder.people, found.cosine)
+        for name, found in tar.items()
+        if found
+    }
+    return VerificationRates(pairs, accuracy, tar, fnmr, area_under_roc(pairs))
+
+
+def threshold_for_groups(result: VerificationRates) -> tuple[str, Acceptance] | None:
+    """The rarest false match rate, as text, at which there are enough errors to compare groups."""
+    usable = [
+        (name, found)
+        for name, found in result.tar.items()
+        if found and found.false_matches >= ERRORS_NEEDED
+    ]
+    return usable[-1] if usable else None
 
 
 # --- JSON -----------------------------------------------------------------------------------------
@@ -94,6 +116,21 @@ def describe_folder(pack: ModelPack, folder: EmbeddedFolder, root: Path) -> Json
     }
 
 
+def describe_pack(pack: ModelPack, cache: Path, *, label: str, data: str) -> Json:
+    """What one asks of a pack beside its errors; nothing of this machine."""
+    calibration = pack.calibration
+    return {
+        "label": label,
+        "data": data,
+        "measured_on": date.today().isoformat(),
+        "licence": pack.licence,
+        "download_bytes": download_bytes(pack),
+        "disk_bytes": sum(weight_path(pack, w, cache).stat().st_size for w in pack.weight_files()),
+        "calibrated_on": calibration.data if calibration else None,
+        "provisional": bool(calibration and calibration.provisional),
+    }
+
+
 def describe_verification(result: VerificationRates) -> Json:
     accuracy = result.accuracy
     return {
@@ -106,7 +143,23 @@ def describe_verification(result: VerificationRates) -> Json:
         "auc": result.auc,
         "tar_at_fmr": {name: found and found.tar for name, found in result.tar.items()},
         "cosine_at_fmr": {name: found and found.cosine for name, found in result.tar.items()},
+        "tar_interval": {name: _accepted(result.fnmr.get(name)) for name in result.tar},
+        "curve": _thinned(result.pairs),
     }
+
+
+def _accepted(fnmr: Rate | None) -> tuple[float, float] | None:
+    """The 95% interval of the TAR."""
+    return (round(1 - fnmr.high, 4), round(1 - fnmr.low, 4)) if fnmr else None
+
+
+def _thinned(pairs: Pairs) -> Json | None:
+    """As many points of the error curve as a picture shows."""
+    if not len(pairs.mated) or not len(pairs.compared):
+        return None
+    curve = error_curve(pairs, steps=_STEPS)
+    rates = {"fmr": curve.fmr, "fnmr": curve.fnmr}
+    return {name: [float(f"{v:.3g}") for v in values] for name, values in rates.items()}
 
 
 def describe_identification(result: IdentificationRates | None) -> Json:

@@ -1,5 +1,6 @@
 from argparse import ArgumentParser
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.core.management.base import CommandError
 
 from facesvc.management.service_command import ServiceCommand
 from recognition.inference.pack.declaration import ModelPack
-from recognition.measuring import reports
+from recognition.measuring import comparison, reports
 from recognition.measuring.evaluation import (
     Fold,
     IdentificationRates,
@@ -19,9 +20,20 @@ from recognition.measuring.evaluation import (
     listed_folds,
 )
 from recognition.measuring.folders import EmbeddedFolder, embed, find_labelled, open_pack
-from recognition.measuring.pairs import all_pairs, cosines_of
-from recognition.measuring.photos import ListedPair, people_of, photos_of, read_pairs, relative_to
-from recognition.measuring.reports import MeasuredLevel, VerificationRates, interval_of
+from recognition.measuring.groups import by_group, read_groups
+from recognition.measuring.groups import describe as groups_as_json
+from recognition.measuring.pairs import cosines_of
+from recognition.measuring.photos import (
+    ListedPair,
+    Photo,
+    PhotosError,
+    people_of,
+    photos_of,
+    read_pairs,
+    relative_to,
+)
+from recognition.measuring.reports import Json, MeasuredLevel, VerificationRates, interval_of
+from recognition.measuring.speed import REFERENCE, Speed, measure
 from recognition.packs.scores import ScoreScale
 
 # How many photos without a face the screen names; the JSON names all.
@@ -38,7 +50,7 @@ class Command(ServiceCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("folder", type=Path)
+        parser.add_argument("folder", type=Path, nargs="?")
         parser.add_argument(
             "--pairs",
             type=Path,
@@ -47,13 +59,52 @@ class Command(ServiceCommand):
             "that it names are looked at",
         )
         parser.add_argument("--pack", default=settings.FACESVC_PACK)
+        parser.add_argument(
+            "--groups",
+            type=Path,
+            metavar="CSV",
+            help="person,group: how often strangers of one group match each other",
+        )
         parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+        parser.add_argument("--data", help="name of the data set (default: that of the folder)")
+        parser.add_argument("--label", help="name of the row in a comparison (default: the pack's)")
         parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+        parser.add_argument(
+            "--compare",
+            type=Path,
+            nargs="+",
+            metavar="JSON",
+            help="measure nothing, but write what these files say of several packs into --page",
+        )
+        parser.add_argument(
+            "--page", type=Path, metavar="MD", help="a page with marks, or a new one"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        root: Path = options["folder"]
-        if not root.is_dir():
+        root: Path | None = options["folder"]
+        if options["compare"] or options["page"]:
+            if root or not (options["compare"] and options["page"]):
+                raise CommandError("--compare needs --page, and measures no folder.")
+            self._compare(options["compare"], options["page"])
+        elif not root:
+            raise CommandError("Name a folder, or files to --compare.")
+        elif not root.is_dir():
             raise CommandError(f"{root} is not a folder.")
+        else:
+            self._measure(root, options)
+
+    def _compare(self, files: list[Path], page: Path) -> None:
+        found = comparison.read_reports(files)
+        picture = page.parent / page.stem / "det.svg"
+        before = page.read_text() if page.exists() else comparison.new_page()
+        text = comparison.fill(before, found, f"{page.stem}/{picture.name}")
+        picture.parent.mkdir(exist_ok=True)
+        picture.write_text(comparison.chart(found), encoding="utf-8")
+        page.write_text(text, encoding="utf-8")
+        self.stdout.write(f"{page} and {picture} show {len(found)} packs.")
+
+    def _measure(self, root: Path, options: dict[str, Any]) -> None:
+        groups = read_groups(options["groups"]) if options["groups"] else {}
         listed = read_pairs(options["pairs"], root) if options["pairs"] else None
         photos = find_labelled(root, self.stdout) if listed is None else photos_of(listed, root)
         pack = open_pack(options["pack"])
@@ -64,20 +115,55 @@ class Command(ServiceCommand):
             folder, folds = self._with_people(folder, listed), _folds(folder, listed)
             inside = self._inside(folder, root)
         accuracy = lfw_accuracy(folds, balanced=listed is None)
-        verified = reports.verification(all_pairs(inside.embeddings, inside.people), accuracy)
+        verified = reports.verification(inside, accuracy)
         identified = identify(inside.embeddings, inside.people)
         calibrated = pack.calibration if inside.found().photos else None
         levels = reports.levels(inside, ScoreScale(calibrated)) if calibrated else []
         self._print(pack, folder, root)
         self._print_figures(verified, identified, levels)
+        by_groups = self._by_group(inside, groups, verified) if groups else None
+        spent = self._speed(pack, photos)
         if options["json"]:
+            label = options["label"] or pack.name
+            data = options["data"] or root.resolve().name
             report = {
                 **reports.describe_folder(pack, folder, root),
+                **reports.describe_pack(pack, settings.MODELS_DIR, label=label, data=data),
                 **reports.describe_verification(verified),
                 "identification": reports.describe_identification(identified),
                 "operating_points": reports.describe_levels(levels),
+                "groups": by_groups,
+                "speed": spent and asdict(spent),
             }
             reports.write_json(options["json"], report)
+
+    def _by_group(
+        self, folder: EmbeddedFolder, groups: dict[str, set[str]], verified: VerificationRates
+    ) -> Json:
+        """The errors of each group, printed too. Raises PhotosError."""
+        at = reports.threshold_for_groups(verified)
+        if at is None:
+            raise PhotosError("the folder has too few pairs to compare groups")
+        found = list(by_group(folder, groups, at[1].cosine))
+        self.stdout.write(f"\nAmong each other, at the threshold of an FMR of {at[0]} of all")
+        for each in found:
+            self.stdout.write(
+                f"  {each.group}: {each.people} people, FMR {interval_of(each.fmr)}, "
+                f"FNMR {interval_of(each.fnmr)}"
+            )
+        return groups_as_json(found, *at)
+
+    def _speed(self, pack: ModelPack, photos: Sequence[Photo]) -> Speed | None:
+        """What the networks cost, printed too."""
+        limits = {"max_bytes": settings.MAX_IMAGE_BYTES, "max_pixels": settings.MAX_IMAGE_PIXELS}
+        spent = measure(pack, open_pack(REFERENCE), photos, settings.MODELS_DIR, limits)
+        if spent:
+            stages = ", ".join(f"{name} {ms:.1f} ms" for name, ms in spent.milliseconds.items())
+            self.stdout.write(
+                f"\nCPU of one thread, pictures of {spent.side} pixels: {stages}; "
+                f"{spent.times_reference:.2g} times {REFERENCE}"
+            )
+        return spent
 
     def _with_people(self, folder: EmbeddedFolder, listed: list[ListedPair]) -> EmbeddedFolder:
         """The folder with people by the list, and by the names of folders or files."""

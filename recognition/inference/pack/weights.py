@@ -68,6 +68,13 @@ def _with_sources(files: Iterable[WeightFile]) -> Iterable[WeightFile]:
     return found
 
 
+def download_bytes(pack: ModelPack) -> int:
+    """What a machine without any of the pack's files fetches; an archive is fetched whole."""
+    parts = {part for weights in pack.weight_files() for part in weights.parts}
+    archives = {part.archive.file: part.archive.bytes for part in parts if part.archive}
+    return sum(part.bytes for part in parts if not part.archive) + sum(archives.values())
+
+
 def is_prepared(pack: ModelPack, cache: Path) -> bool:
     return not missing(pack, cache)
 

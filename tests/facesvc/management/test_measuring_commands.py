@@ -24,7 +24,9 @@ PEOPLE, PHOTOS = 100, 3
 KEYS = {
     "pack", "model_version", "photos", "people", "faces_missed", "mated_pairs", "non_mated_pairs",
     "accuracy", "accuracy_std", "accuracy_threshold", "folds", "auc", "tar_at_fmr",
-    "cosine_at_fmr", "identification", "operating_points",
+    "cosine_at_fmr", "identification", "operating_points", "label", "data", "measured_on",
+    "licence", "download_bytes", "disk_bytes", "calibrated_on", "provisional", "tar_interval",
+    "curve", "groups", "speed",
 }  # fmt: skip
 
 
@@ -85,6 +87,13 @@ def test_evaluate(folder: Path) -> None:
     assert report["identification"]["rank1"] == 1
     assert report["identification"]["fnir_at_fpir"] == {"0.01": 0, "0.001": None}
     assert report["faces_missed"] == []
+    assert (report["label"], report["data"], report["licence"]) == ("dlib", "faces", "CC0-1.0")
+    assert report["disk_bytes"] > 20e6 and report["download_bytes"] == 0
+    assert 0.9 < report["tar_interval"]["1e-4"][0] <= report["tar_interval"]["1e-4"][1] == 1
+    assert report["tar_interval"]["1e-5"] is None
+    assert 40 < len(report["curve"]["fmr"]) == len(report["curve"]["fnmr"]) <= 60
+    assert report["groups"] is None
+    assert report["speed"] is None  # these photos are empty files
     assert "accuracy (LFW protocol)  1.0000 ± 0.0000, 10 folds" in printed
 
 
@@ -202,6 +211,56 @@ def test_evaluate_real_photos_in_two_processes(tmp_path: Path) -> None:
     assert report["accuracy"] > 0.9
     assert report["auc"] > 0.98
     assert report["tar_at_fmr"]["1e-2"] > 0.8
+
+
+def test_evaluate_groups(folder: Path) -> None:
+    rows = [f"person{n},{'even' if n % 2 == 0 else 'odd'}" for n in range(PEOPLE)]
+    (folder.parent / "groups.csv").write_text("\n".join(rows))
+    printed, report = evaluate(folder, "--groups", folder.parent / "groups.csv")
+    assert report["groups"]["fmr"] == "1e-3"  # 44 false matches; at 1e-4 there are 4
+    for group, name in zip(report["groups"]["groups"], ("even", "odd"), strict=True):
+        assert (group["group"], group["people"], group["photos"]) == (name, 50, 150)
+        assert group["fmr"]["trials"] == 11025 and 0 < group["fmr"]["value"] < 1e-2
+        assert group["fnmr"]["trials"] == 150
+    assert "even: 50 people" in printed
+
+
+def test_groups_of_a_folder_that_is_too_small(folder: Path) -> None:
+    for person in range(20, PEOPLE):
+        shutil.rmtree(folder / f"person{person}")
+    (folder.parent / "groups.csv").write_text("person1,odd\nperson3,odd\n")
+    with pytest.raises(CommandError, match="too few pairs"):
+        run("evaluate", folder, "--groups", folder.parent / "groups.csv")
+
+
+def test_evaluate_makes_a_page_of_several_files(folder: Path, tmp_path: Path) -> None:
+    evaluate(folder)
+    run("evaluate", folder, "--label", "the same again", "--json", tmp_path / "again.json")
+    files = (folder.parent / "report.json", tmp_path / "again.json")
+    printed = run("evaluate", "--compare", *files, "--page", tmp_path / "mine.md")
+    assert "show 2 packs" in printed
+    text = (tmp_path / "mine.md").read_text()
+    assert "| **dlib** |" in text and "| **the same again** |" in text
+    ElementTree.parse(tmp_path / "mine" / "det.svg")
+    run("evaluate", "--compare", files[0], "--page", tmp_path / "mine.md")
+    assert "the same again" not in (tmp_path / "mine.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Name a folder, or files to --compare"),
+        (["--compare", "a.json"], "--compare needs --page"),
+        (["--page", "a.md"], "--compare needs --page"),
+        (["{folder}", "--compare", "a.json", "--page", "a.md"], "measures no folder"),
+        (["--compare", "{folder}/none.json", "--page", "a.md"], "No such file"),
+    ],
+)
+def test_evaluate_refuses_half_a_comparison(
+    folder: Path, arguments: list[str], message: str
+) -> None:
+    with pytest.raises(CommandError, match=message):
+        run("evaluate", *(argument.format(folder=folder) for argument in arguments))
 
 
 # --- calibrate ------------------------------------------------------------------------------------
