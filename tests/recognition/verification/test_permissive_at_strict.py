@@ -69,6 +69,25 @@ def test_the_same_photo_through_the_same_camera(service: Person) -> None:
     assert verify(service, seen)["verification_result"] == "success"
 
 
+def login(person: Person, image: Image) -> tuple[str, str]:
+    """The result of an attempt in a strict login, and the state of the login after it."""
+    asked = {"user_id": OWNER, "purpose": "login", "verification_level": "strict"}
+    opened = data_of(person.post("sessions", **asked), 201)["session_id"]
+    fields = {"user_id": OWNER, "image": base64.b64encode(jpeg(image)).decode()}
+    answer = data_of(person.post("verify", **fields, metadata={"session_id": opened}))
+    return answer["verification_result"], data_of(person.get(f"sessions/{opened}"))["state"]
+
+
+def test_a_login(service: Person) -> None:
+    assert login(service, photo("obama2")) == ("success", "verified")
+
+
+def test_a_login_with_a_screen(service: Person) -> None:
+    """The login stays open for the man himself."""
+    held = as_screen(square(photo("obama2")), np.random.default_rng(0), close=False)
+    assert login(service, held) == ("rejected", "verifying")
+
+
 def test_what_detect_says(service: Person) -> None:
     """All angles, and nothing invented for what the pack has no file for."""
     image = base64.b64encode(jpeg(photo("obama2"))).decode()
