@@ -67,7 +67,7 @@ check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, sys
 	@$(BIN)/kubernetes-validate --strict --quiet $(filter-out %/kustomization.yaml, \
 		$(wildcard deployment/k8s/*.yaml))
 
-docs: .venv/run.stamp  ## Write docs/settings.md and docs/errors.md from the code
+docs: .venv/run.stamp  ## Make the lists of settings, errors and accuracy in docs/
 	@SECRET_KEY=the-pages-do-not-depend-on-any-key $(BIN)/python -m facesvc.generated_docs
 
 bench: .venv/bench.stamp .env  ## Measure the inference pipeline, against dlib's own

@@ -1,4 +1,7 @@
-"""`make docs` writes docs/settings.md and docs/errors.md, the lists of settings and error codes."""
+"""`make docs` writes docs/settings.md and docs/errors.md, the lists of settings and error codes.
+
+It makes the tables of docs/accuracy.md and their picture again, too, out of docs/accuracy/*.json.
+"""
 
 import re
 from itertools import groupby, starmap
@@ -8,8 +11,11 @@ from typing import Any
 from facesvc.http.error_codes import CODES, table, topics
 from facesvc.settings import DECLARED
 from facesvc.settings.table import BASE_DIR, Setting
+from recognition.measuring import comparison
 
 DOCS = BASE_DIR / "docs"
+# The packs of docs/accuracy.md, in this order; `evaluate --json` wrote the files of the first ones.
+PACKS = ("dlib", "permissive", "opencv", "buffalo_sc", "buffalo_l", "antelopev2")
 
 _ABOVE_SETTINGS = """\
 # Settings
@@ -52,6 +58,21 @@ def errors_page() -> str:
     return "\n".join([_ABOVE_ERRORS, *tables])
 
 
+def accuracy_page() -> str:
+    """The text of docs/accuracy.md: as it is, with its tables made again."""
+    before = (DOCS / "accuracy.md").read_text()
+    return comparison.fill(before, _measured(), "accuracy/det.svg")
+
+
+def accuracy_chart() -> str:
+    """The text of docs/accuracy/det.svg."""
+    return comparison.chart(_measured())
+
+
+def _measured() -> list[comparison.Report]:
+    return comparison.read_reports([DOCS / "accuracy" / f"{pack}.json" for pack in PACKS])
+
+
 def _anchor(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
@@ -72,4 +93,6 @@ def _row(setting: Setting[Any]) -> str:
 if __name__ == "__main__":
     (DOCS / "settings.md").write_text(settings_page())
     (DOCS / "errors.md").write_text(errors_page())
+    (DOCS / "accuracy" / "det.svg").write_text(accuracy_chart())
+    (DOCS / "accuracy.md").write_text(accuracy_page())
     print(f"docs/ has all {len(DECLARED)} settings and {len(CODES)} error codes.")

@@ -209,7 +209,9 @@ def _short(times: float) -> str:
 
 
 def _megabytes(size: int | None) -> str:
-    return _NONE if size is None else f"{size / 1e6:.0f} MB"
+    if size is None:
+        return _NONE
+    return f"{size / 1e6:.0f} MB" if size else "none"
 
 
 def _milliseconds(speed: Report, stage: str) -> str:

@@ -1,5 +1,6 @@
-"""docs/settings.md and docs/errors.md are what the code says, and no page names another setting."""
+"""The pages that are made are what code and files say, and no page names another setting."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,12 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from facesvc import generated_docs
 from facesvc.http import error_codes
 from facesvc.http.error_codes import CODES, table, topics
 from facesvc.settings import DECLARED
 from facesvc.settings.table import BASE_DIR
+from recognition.inference.pack import weights
+from recognition.inference.pack.declaration import load_pack, pack_file
 
 SPECIFIED = {
     "SECRET_KEY": "written into `.env` by `make`",
@@ -46,12 +50,35 @@ TEXTS = [BASE_DIR / "README.md", *sorted((BASE_DIR / "docs").rglob("*.md"))] + [
 ]
 
 
-@pytest.mark.parametrize("name", ["settings", "errors"])
+@pytest.mark.parametrize("name", ["settings", "errors", "accuracy"])
 def test_it_works(name: str) -> None:
     made = getattr(generated_docs, f"{name}_page")()
     assert (generated_docs.DOCS / f"{name}.md").read_text() == made, (
         f"docs/{name}.md is not what the code says: run `make docs`"
     )
+
+
+def test_the_picture_of_accuracy_is_that_of_the_files() -> None:
+    picture = generated_docs.DOCS / "accuracy" / "det.svg"
+    assert picture.read_text() == generated_docs.accuracy_chart(), "run `make docs`"
+
+
+@pytest.mark.parametrize("name", generated_docs.PACKS)
+def test_a_file_of_accuracy_is_about_its_pack(name: str) -> None:
+    """What it says of licence and sizes is what pack.yaml says."""
+    path = generated_docs.DOCS / "accuracy" / f"{name}.json"
+    report = json.loads(path.read_text())
+    pack = load_pack(pack_file(name, settings.PACK_FOLDERS).parent)
+    assert (report["pack"], report["licence"]) == (name, pack.licence)
+    assert report["download_bytes"] == weights.download_bytes(pack)
+    if "published" not in report:
+        assert report["model_version"] == pack.model_version
+
+
+def test_all_packs_are_side_by_side() -> None:
+    files = {path.stem for path in (generated_docs.DOCS / "accuracy").glob("*.json")}
+    shipped = {path.parent.name for path in (BASE_DIR / "ml_models").glob("*/pack.yaml")}
+    assert set(generated_docs.PACKS) == files and shipped <= files
 
 
 def test_every_line_about_an_error_code_is_read() -> None:

@@ -69,6 +69,10 @@ def test_every_block_shows_what_it_is_about() -> None:
     assert rows("published", near, far) == [["far", "accuracy 0.99", "[Them](https://a.example)"]]
 
 
+def test_a_pack_that_downloads_nothing() -> None:
+    assert rows("packs", measured("near", download_bytes=0))[0][6:8] == ["none", "13 MB"]
+
+
 def test_a_group_that_one_pack_lacks() -> None:
     other = measured("other", groups={"fmr": "1e-4", "groups": []})
     assert rows("groups", measured("near"), other, measured("none", groups=None))[0][2:] == [
