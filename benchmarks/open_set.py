@@ -39,6 +39,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pack", default="dlib")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument(
+        "--real",
+        type=int,
+        default=1_000,
+        help="people of FOLDER who are enrolled, at most",
+    )
     parser.add_argument("--photos", type=int, default=1, help="enrolled of each, at most")
     parser.add_argument("--match-on", nargs="+", default=["face"], choices=["face", "user"])
     parser.add_argument("--workers", type=int, default=1)
@@ -65,7 +71,7 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     print("who are enrolled the share that finds them first")
     for size in options.sizes:
         galleries = (
-            OpenGallery(pack, faces, size, seed=seed, photos=options.photos)
+            OpenGallery(pack, faces, size, seed=seed, photos=options.photos, most_real=options.real)
             for seed in range(DIVISIONS)
         )
         for row in rows_of(galleries, options.match_on):

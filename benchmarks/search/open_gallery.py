@@ -19,32 +19,37 @@ from recognition.inference.pack.declaration import ModelPack
 from recognition.measuring.folders import EmbeddedFolder
 from recognition.models import Face, Template, User
 from recognition.packs import scores
-from recognition.packs.engine import calibration_of
-
-# At most so many real people are enrolled: the others are needed as strangers.
-MOST_REAL = 1_000
 
 
 class OpenGallery:
     """`size` people in the database, all public, with one template each or up to `photos`.
 
-    What else there is of those who are real searches for them.
+    At most `most_real` of them are real: the others are needed as strangers. What else there is
+    of those who are real searches for them.
     """
 
     def __init__(
-        self, pack: ModelPack, faces: EmbeddedFolder, size: int, *, seed: int, photos: int = 1
+        self,
+        pack: ModelPack,
+        faces: EmbeddedFolder,
+        size: int,
+        *,
+        seed: int,
+        photos: int = 1,
+        most_real: int = 1_000,
     ) -> None:
         self._by = engine_of(pack)
         people = np.random.default_rng(seed).permutation(np.unique(faces.people))
-        real = people[: min(size, MOST_REAL)]
-        self._strangers = faces.embeddings[np.isin(faces.people, people[MOST_REAL:])]
+        real = people[: min(size, most_real)]
+        self._strangers = faces.embeddings[np.isin(faces.people, people[most_real:])]
         of_each = [faces.embeddings[faces.people == person] for person in real]
         self._mates = [(n, probe) for n, own in enumerate(of_each) for probe in own[photos:]]
         enrolled = [(n, template) for n, own in enumerate(of_each) for template in own[:photos]]
         self.made_up = size - len(real)
         if self.made_up:
-            made_up = Resampled(faces.embeddings, faces.people, seed=seed)
-            enrolled += enumerate(made_up.draw(self.made_up), start=len(real))
+            embeddings = faces.embeddings[:, : pack.recogniser.dimensions]
+            made_up = Resampled(embeddings, faces.people, seed=seed).draw(self.made_up)
+            enrolled += enumerate(pack.compared(made_up), start=len(real))
         self._load(size, enrolled)
 
     @property
@@ -75,11 +80,10 @@ class OpenGallery:
         return np.array([[_share(strangers, cut), _share(mates, cut)] for cut in cuts])
 
     def _load(self, people: int, enrolled: list[tuple[int, Floats]]) -> None:
-        version = self._by.pack.embedding_version
+        version = self._by.template_version
         loading.empty()
-        mean = calibration_of(self._by.pack).mean_embedding
         indexes.drop(version)
-        indexes.sketch(version, _padded(np.array(mean, np.float32)))
+        indexes.sketch(version, self._by.sketches.centre)
         users = map(_user, range(people))
         loading.copy(User, ("id", "privacy_level"), ((user, "public") for user in users))
         versions = {"embedding_version": version, "model_version": self._by.pack.model_version}

@@ -53,12 +53,12 @@ def test_strangers_match_as_rarely_as_was_asked_for(
 def test_the_benchmark_counts_whom_it_enrolled(by_user: bool) -> None:
     """Everybody has three photos that are nearly the same, and every fifth stranger a double."""
     from benchmarks.search import product
-    from benchmarks.search.open_gallery import MOST_REAL, OpenGallery
+    from benchmarks.search.open_gallery import OpenGallery
 
-    random, strangers = np.random.default_rng(1), 10
-    order = np.random.default_rng(0).permutation(MOST_REAL + strangers)  # as with the seed below
-    people = random.normal(size=(MOST_REAL + strangers, 512))
-    people[order[MOST_REAL::5]] = people[order[0]]
+    random, real, strangers = np.random.default_rng(1), 50, 10
+    order = np.random.default_rng(0).permutation(real + strangers)  # as with the seed below
+    people = random.normal(size=(real + strangers, 512))
+    people[order[real::5]] = people[order[0]]
     photos = people[:, None] + random.normal(size=(len(people), 3, 512)) / 10
     photos /= np.linalg.norm(photos, axis=2, keepdims=True)
     faces = EmbeddedFolder(
@@ -67,7 +67,7 @@ def test_the_benchmark_counts_whom_it_enrolled(by_user: bool) -> None:
         qualities=np.ones(photos[..., 0].size),
         people=np.repeat(np.arange(len(people)), 3),
     )
-    gallery = OpenGallery(product.open_engine().pack, faces, 20, seed=0, photos=2)
+    gallery = OpenGallery(product.open_engine().pack, faces, 20, seed=0, photos=2, most_real=real)
     assert (gallery.searches, gallery.made_up) == ((3 * strangers, 20), 0)
     shares = gallery.shares([0.3, 0.01], by_user=by_user)
     assert shares == pytest.approx(np.array([[0.2, 1], [0.2, 1]]))
