@@ -7,6 +7,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 HOST = 127.0.0.1
 PORT = 8000
 DATA = data
+PACK =
 ARGS =
 FILE =
 
@@ -26,9 +27,9 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --d
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-run: .venv/run.stamp .env  ## Start everything: database, web server, workers (PORT=8000 HOST=127.0.0.1)
+run: .venv/run.stamp .env  ## Start everything: database, web server, workers (PORT=8000 HOST=127.0.0.1 PACK=dlib)
 	@echo "Starting facesvc on http://$(HOST):$(PORT)"
-	@exec $(BIN)/python -m facesvc.running.run --host $(HOST) --port $(PORT)
+	@exec $(if $(PACK),env FACESVC_PACK="$(PACK)") $(BIN)/python -m facesvc.running.run --host $(HOST) --port $(PORT)
 
 token: .venv/run.stamp .env  ## Print a token with all rights for two hours: export TOKEN=$(make token)
 	@$(BIN)/python manage.py issue_token --service local --scope all --minutes 120 --calls-per-minute 600

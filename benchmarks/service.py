@@ -91,6 +91,7 @@ def prepared(environment: Mapping[str, str] | None = None) -> Iterator[dict[str,
             **os.environ,
             "FACESVC_DATA": folder,
             "DATABASE_URL": database.embedded_url(data),
+            "FACESVC_PACK": "dlib",  # whose figures the pages have
             "RATE_LIMIT_PER_MINUTE": "0",
             "RATE_LIMIT_PER_HOUR": "0",
             **(environment or {}),

@@ -3,8 +3,9 @@
 # them in an empty folder: there is no other description of how it is built.
 #
 #   docker/build.sh packages TARGET      the locked Python packages, into TARGET/.venv
-#   docker/build.sh application TARGET   the code and the default model pack; then what only served
-#                                        to build it is removed
+#   docker/build.sh application TARGET   the code and the model packs: dlib, and the one that
+#                                        FACESVC_PACK names; then what only served to build it is
+#                                        removed
 set -eu
 umask 022
 
@@ -31,8 +32,13 @@ application() {
     cp -R facesvc recognition management batch ml_models manage.py LICENSE "$target"
     cd "$target"
     # Made for this command and kept nowhere. The checks of the pack are those of `models pull`.
-    SECRET_KEY=$("$python" -c 'import secrets; print(secrets.token_urlsafe(64))') \
-        FACESVC_DATA="$target/data" "$python" manage.py models pull dlib
+    SECRET_KEY=$("$python" -c 'import secrets; print(secrets.token_urlsafe(64))')
+    export SECRET_KEY
+    # `auto` is permissive, or no further one if that cannot be had within a minute. Databases that
+    # began with dlib need it in any image.
+    for pack in dlib "${FACESVC_PACK:-auto}"; do
+        FACESVC_DATA="$target/data" "$python" manage.py models pull "$pack"
+    done
     # What the conversion of the pack needed, the embedded database (the image is given another)
     # and what installs packages: a third of the size, and of use to an intruder only.
     "$python" -m pip uninstall --quiet --yes \

@@ -26,8 +26,8 @@ from facesvc.postgres.cluster import DatabaseError
 from recognition.gallery import indexes
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import PackError
-from recognition.models import ActiveModel, FaceCrop
-from recognition.packs import engine, protection
+from recognition.models import ActiveModel, Face, FaceCrop
+from recognition.packs import catalogue, engine, first_pack, protection
 from recognition.privacy import sealing
 
 LEAST_POSTGRESQL = 14  # Django's
@@ -160,6 +160,20 @@ def search() -> Finding:
     return ok(f"the index of {version} is valid")
 
 
+def pack() -> Finding:
+    """Says which pack serves and why, and how to change to a better one."""
+    if (row := ActiveModel.objects.first()) is None:
+        return failure("none is chosen", "Run `manage.py migrate`.")
+    text = f"{row.pack} serves. {row.reason}".rstrip()
+    if (better := catalogue.better()) is None:
+        return ok(text)
+    commands = ", ".join(
+        f"`{command}`" for command in catalogue.commands(better, has_faces=Face.objects.exists())
+    )
+    advice = f"{better.pack.name} compares faces better, and is free: {commands}."
+    return Finding(CheckState.OK, text, advice)
+
+
 def template_key() -> Finding:
     row = ActiveModel.objects.first()
     key = row.template_key if row else protection.newest_key()
@@ -255,7 +269,7 @@ def _active() -> tuple[str, str]:
         row = ActiveModel.objects.first()
     except (Error, DatabaseError):
         row = None
-    return (row.pack, row.template_key) if row else (settings.FACESVC_PACK, "")
+    return (row.pack, row.template_key) if row else (first_pack.choose().pack, "")
 
 
 def disk() -> Finding:

@@ -245,6 +245,8 @@ def activate(target: TemplateTarget, *, actor: str, allow_missing: int = 0) -> s
         if lost > allow_missing:
             raise MissingTemplatesError(lost)
         before = TemplateTarget(row.pack, row.template_key).version
+        if row.pack != target.pack:
+            row.reason = ""
         row.pack, row.template_key = target.pack, target.template_key
         row.save()
         details: dict[str, Any] = {"from": before, "to": target.version, "faces_missing": lost}

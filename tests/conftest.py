@@ -5,7 +5,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import hypothesis
 import numpy as np
@@ -20,7 +21,7 @@ from recognition.access import SCOPES
 from recognition.inference.arrays import Floats
 from recognition.inference.images import decode
 from recognition.inference.pipeline import FacePipeline
-from recognition.packs import downloads, engine
+from recognition.packs import downloads, engine, transfer
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -37,6 +38,10 @@ from tests.support.photos import SHARED
 # the processes that they start: a test of protected ones sets a key of its own.
 os.environ["FACESVC_TEMPLATE_KEYS"] = ""
 django_settings.FACESVC_TEMPLATE_KEYS = ()
+# No new database of a test asks the network for a better pack, not even that of a process that a
+# test starts.
+os.environ["FACESVC_PACK"] = django_settings.FACESVC_PACK = "dlib"
+os.environ["FACESVC_MODEL_SOURCE"] = django_settings.FACESVC_MODEL_SOURCE = ""
 # A service does not know them.
 django_settings.PACK_FOLDERS.append(Path(__file__).parent / "packs")
 
@@ -64,6 +69,21 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def no_rate_limit(settings: Settings) -> None:
     settings.RATE_LIMIT_PER_MINUTE = settings.RATE_LIMIT_PER_HOUR = 0
+
+
+@pytest.fixture(autouse=True)
+def only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that asks another machine for a file fails at once, with and without a network."""
+    ask = transfer._open
+
+    def asked(url: str, *others: Any) -> Any:
+        host = urlsplit(url).hostname
+        if host not in {"127.0.0.1", "localhost"} and not str(host).endswith(".invalid"):
+            pytest.fail(f"a test asks the network for {url}")
+        return ask(url, *others)
+
+    monkeypatch.setattr(transfer, "_open", asked)
+    monkeypatch.setattr(engine, "_model_version", "")
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings
 from rest_framework.renderers import JSONRenderer
 
 from recognition.packs import engine
@@ -12,12 +11,12 @@ from recognition.processes.current_request import current
 
 
 def metadata() -> dict[str, str]:
-    """Beside each answer. `model_version` is that of the configured pack where nothing computed."""
+    """Beside each answer. `model_version` is that of the active pack where nothing computed."""
     request = current.get()
     return {
         "request_id": request.id,
         "processing_time": f"{round((time.perf_counter() - request.started) * 1000)}ms",
-        "model_version": request.model_version or engine.pack(settings.FACESVC_PACK).model_version,
+        "model_version": request.model_version or engine.model_version(),
         "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 

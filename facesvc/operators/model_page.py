@@ -8,7 +8,6 @@ from recognition.admin.kit import link
 from recognition.inference.pack.declaration import Calibration, PackError
 from recognition.models import Face, GalleryCount, User
 from recognition.packs import catalogue, engine, protection
-from recognition.packs.catalogue import Entry
 from recognition.packs.scores import LEVELS, ScoreScale, level_confidence
 
 # Count faces without a kept picture up to this number; every face may be one.
@@ -36,7 +35,8 @@ def page() -> dict[str, Any]:
         "levels": _levels(calibration) if calibration else [],
         "versions": _versions(version),
         "lacking": _lacking(),
-        "others": [(each, _commands(each)) for each in catalogue.entries() if not each.active],
+        "reason": row.reason,
+        **_other_packs(),
     }
 
 
@@ -90,11 +90,14 @@ def _lacking() -> dict[str, Any]:
     }
 
 
-def _commands(entry: Entry) -> list[str]:
-    """The commands that make this pack the active one."""
-    name = entry.pack.name
-    accept = " --accept-license" if entry.pack.terms else ""
-    pull = [] if entry.prepared else [f"manage.py models pull {name}{accept}"]
-    measure = [] if entry.calibrated else [f"manage.py calibrate FOLDER --pack {name}"]
-    change = [f"manage.py reembed --pack {name}", f"manage.py models activate {name}"]
-    return [*pull, *measure, *change]
+def _other_packs() -> dict[str, Any]:
+    """The packs that are not active, each with the commands that make it so; the better one."""
+    has_faces = Face.objects.exists()
+    others = [
+        (each, catalogue.commands(each, has_faces=has_faces))
+        for each in catalogue.entries()
+        if not each.active
+    ]
+    better = catalogue.better()
+    found = [each for each in others if better and each[0].pack.name == better.pack.name]
+    return {"others": others, "better": found[0] if found else None}

@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 
 from facesvc.http.login import LoginForm
 from facesvc.operators import overview
+from recognition.packs import catalogue
 
 # Browsers trust these hosts as they trust https, and keep our cookies.
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
@@ -39,9 +40,13 @@ class OperatorSite(AdminSite):
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        shown = {}
+        shown: dict[str, Any] = {}
         if request.user.has_perm("recognition.view_dailycount"):
-            shown = {"needs": overview.needs(request.user), "activity": overview.activity()}
+            shown = {
+                "needs": overview.needs(request.user),
+                "better": catalogue.better(),
+                "activity": overview.activity(),
+            }
         return super().index(request, {**shown, **(extra_context or {})})
 
     def login(

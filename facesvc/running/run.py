@@ -130,11 +130,8 @@ def _log_style() -> dict[str, str]:
 def _serve(
     host: str, port: int, environment: Mapping[str, str], inherited: Sequence[int]
 ) -> NoReturn:
-    with terminal.step("Bringing the database up to date"):
-        _manage("migrate", "--noinput", "--verbosity=0", environment=environment)
-    # After the database, which knows the pack that serves.
-    with terminal.step("Preparing the models"):
-        _manage("models", "pull", environment=environment)
+    with terminal.step("Preparing the models and the tables"):
+        model = _manage("prepare", environment=environment).strip()
     bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     gunicorn = ["-m", "gunicorn", "--config=python:facesvc.running.gunicorn_conf", "--bind", bind]
     supervisor = Supervisor(
@@ -149,7 +146,7 @@ def _serve(
     try:
         with terminal.step("Starting the web server and the workers"):
             _wait_until_ready(supervisor, host, port)
-        _announce(address(host, port), environment)
+        _announce(address(host, port), model, environment)
         supervisor.gives_up = False
         if inherited:
             revival = revive(settings.DATA_DIR)
@@ -186,7 +183,7 @@ def _wait_until_ready(supervisor: Supervisor, host: str, port: int) -> None:
         supervisor.step()
 
 
-def _announce(url: str, environment: Mapping[str, str]) -> None:
+def _announce(url: str, model: str, environment: Mapping[str, str]) -> None:
     """Says where to go on. A token is for the eyes at a terminal, and for no file of a log."""
     token = failure = ""
     if sys.stdout.isatty():
@@ -196,10 +193,10 @@ def _announce(url: str, environment: Mapping[str, str]) -> None:
             token = _manage(*words, environment=environment).strip()
         except RunError as error:
             failure = str(error)  # such as that an identity provider issues them
-    print(announcement(url, token, failure), flush=True)
+    print(announcement(url, model, token, failure), flush=True)
 
 
-def announcement(url: str, token: str, failure: str = "") -> str:
+def announcement(url: str, model: str, token: str, failure: str = "") -> str:
     """What is printed when the service is ready; without a token, the command that makes one."""
     given = _ENVIRONMENT.get("FACESVC_DATA")
     place = f"FACESVC_DATA={shlex.quote(given)} " if given else ""
@@ -211,6 +208,8 @@ def announcement(url: str, token: str, failure: str = "") -> str:
         f"  {url}/api/docs  the API, to try it",
         f"  {url}/admin/    for operators; this makes an account:",
         f"      {place}.venv/bin/python manage.py createsuperuser",
+        "",
+        model.replace("    manage.py", f"    {place}.venv/bin/python manage.py"),
         "",
     ]
     if token:

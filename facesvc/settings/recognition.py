@@ -3,8 +3,10 @@
 from facesvc.settings.table import Topic
 
 faces = Topic("Recognition")
-FACESVC_PACK = faces.text("FACESVC_PACK", "dlib").says(
-    "The model pack of a new database; later `manage.py models activate` changes it."
+FACESVC_PACK = faces.text("FACESVC_PACK", "auto").says(
+    "The model pack of a new database; later `manage.py models activate` changes it. `auto` is "
+    "`permissive` if its files are here, or can be fetched by `make run`, else `dlib`: see "
+    "docs/models.md."
 )
 # The range is between `basic` and `strict`, so that the levels stay in order.
 VERIFICATION_THRESHOLD = faces.number("VERIFICATION_THRESHOLD", 0.85, (0.80, 0.95)).says(

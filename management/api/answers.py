@@ -61,6 +61,10 @@ class Model(Serializer):
     embedding_version = s.CharField(source="pack.embedding_version")
     model_version = s.CharField(source="pack.model_version")
     active = s.BooleanField(help_text="Answers requests.")
+    reason = s.CharField(
+        help_text="Why a new database began with this pack. Empty for the other packs, and after a "
+        "change of the model."
+    )
     prepared = s.BooleanField(help_text="Its files are on this machine.")
     calibrated = s.BooleanField(help_text="Its scores were measured, so their meaning is known.")
     calibration = Calibration(source="pack.calibration", allow_null=True)

@@ -135,6 +135,8 @@ class ActiveModel(models.Model):
     id = models.SmallIntegerField(primary_key=True, default=1, editable=False)
     pack = models.CharField(max_length=40)
     template_key = models.CharField(max_length=8, blank=True)  # see recognition.packs.protection
+    # Why a new database began with this pack: see recognition.packs.first_pack. Empty later.
+    reason = models.TextField(blank=True, db_default="")
     activated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

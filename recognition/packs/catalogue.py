@@ -9,7 +9,7 @@ from django.db import DatabaseError
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import ModelPack, PackError, pack_names
 from recognition.models import ActiveModel
-from recognition.packs import engine
+from recognition.packs import engine, first_pack
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +19,7 @@ class Entry:
     pack: ModelPack
     active: bool
     prepared: bool  # its files are present
+    reason: str = ""  # why a new database began with it; empty unless it is active
 
     @property
     def calibrated(self) -> bool:
@@ -28,7 +29,8 @@ class Entry:
 
 def entries() -> list[Entry]:
     """All packs by name. One whose pack.yaml is wrong is logged and left out."""
-    active = active_name()
+    row = _row("pack", "reason")
+    active = row.pack if row else first_pack.choose().pack
     found = []
     for name in pack_names(settings.PACK_FOLDERS):
         try:
@@ -37,14 +39,39 @@ def entries() -> list[Entry]:
             logger.warning("%s", error)
             continue
         prepared = weights.is_prepared(pack, settings.MODELS_DIR)
-        found.append(Entry(pack, active=name == active, prepared=prepared))
+        reason = row.reason if row and name == active else ""
+        found.append(Entry(pack, active=name == active, prepared=prepared, reason=reason))
     return found
 
 
-def active_name() -> str:
-    """The active pack; without a database, the one that will be active."""
+def active_name(*, unless: str = "") -> str:
+    """The active pack. In a new database, and without one, `unless` or what it would begin with."""
+    row = _row("pack")
+    return row.pack if row else unless or first_pack.choose().pack
+
+
+def _row(*columns: str) -> ActiveModel | None:
     try:
-        row = ActiveModel.objects.first()
+        return ActiveModel.objects.only(*columns).first()
     except DatabaseError:
-        row = None
-    return row.pack if row else settings.FACESVC_PACK
+        return None
+
+
+def better() -> Entry | None:
+    """The pack to change to, if a free one compares faces better than the active one.
+
+    None if FACESVC_PACK names the active one: then somebody wants it.
+    """
+    if active_name() != first_pack.FALLBACK or settings.FACESVC_PACK == first_pack.FALLBACK:
+        return None
+    return next((each for each in entries() if each.pack.name == first_pack.PREFERRED), None)
+
+
+def commands(entry: Entry, *, has_faces: bool) -> list[str]:
+    """The commands that make this pack the active one, of a gallery that has faces or none."""
+    name = entry.pack.name
+    accept = " --accept-license" if entry.pack.terms else ""
+    pull = [] if entry.prepared else [f"manage.py models pull {name}{accept}"]
+    measure = [] if entry.calibrated else [f"manage.py calibrate FOLDER --pack {name}"]
+    convert = [f"manage.py reembed --pack {name}"] if has_faces else []
+    return [*pull, *measure, *convert, f"manage.py models activate {name}"]

@@ -1,15 +1,18 @@
 """Fetches the files of a pack into the data folder, from a folder, a mirror or their authors.
 
-Only `manage.py models pull` does it: a serving process never downloads. A file gets its name only
-if it has the SHA-256 that the pack names; an archive is opened only then, too.
+Only commands do it: a serving process never downloads. A file gets its name only if it has the
+SHA-256 that the pack names; an archive is opened only then, too.
 """
 
 import errno
 import shutil
 import stat
+import threading
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -21,11 +24,19 @@ from recognition.inference.pack.files import Archive, ConvertedFile, DownloadedF
 from recognition.packs import transfer
 from recognition.packs.transfer import Patience, TransferError
 
+WRONG_FILE = "a file is not the one that the pack names"
 _ENCRYPTED = 0x1  # of ZipInfo.flag_bits
 
 
 class DownloadError(PackError):
-    """A file could not be fetched, or its archive is damaged or malicious; the message says how."""
+    """A file could not be fetched, or its archive is damaged or malicious; the message says how.
+
+    `why` is the reason alone, without any address or folder.
+    """
+
+    def __init__(self, message: str, why: str = "") -> None:
+        super().__init__(message)
+        self.why = why or WRONG_FILE
 
 
 def pull(
@@ -47,12 +58,52 @@ def pull(
     patience = patience or (Patience(timeout=10, failures=1) if optional else Patience())
     puller = _Puller(cache / pack.name, source.rstrip("/"), patience)
     try:
-        with weights.locked(pack, cache):
+        # Another process that holds the lock is pulling these files.
+        with weights.locked(pack, cache, if_waiting=patience.watch.began.set):
             puller.run(pack, cache, optional)
     except OSError as error:
         # An OSError is about the disk; errors of the network are TransferErrors.
         place = f"{error.filename or puller.folder}: {error.strerror}"
-        raise DownloadError(f"the pack {pack.name!r} cannot be prepared: {place}") from error
+        message = f"the pack {pack.name!r} cannot be prepared: {place}"
+        raise DownloadError(message, error.strerror or "") from error
+
+
+def pull_within(
+    seconds: float, pack: ModelPack, cache: Path, source: str = "", *, first_answer: float
+) -> None:
+    """As `pull`, for so many seconds at most, and for `first_answer` while nobody answers.
+
+    A thread pulls, since name servers, and servers that answer byte by byte, keep it for any time.
+    It then ends as soon as it can, or with the process, and a later pull goes on from there.
+    Raises PackError.
+    """
+    began, result = time.monotonic(), Future[None]()
+    # A broken route costs two seconds, and the next address is tried in time.
+    patience = Patience(timeout=2, failures=3, first_delay=0.2)
+
+    def run() -> None:
+        try:
+            pull(pack, cache, source, patience)
+        except BaseException as error:
+            result.set_exception(error)
+        else:
+            result.set_result(None)
+        finally:
+            patience.watch.began.set()
+
+    threading.Thread(target=run, daemon=True, name=f"pull_within {pack.name}").start()
+    try:
+        if not patience.watch.began.wait(min(first_answer, seconds)):
+            raise _not_in_time(pack, f"nobody answered within {first_answer:g} seconds")
+        result.result(max(0, began + seconds - time.monotonic()))
+    except TimeoutError:
+        raise _not_in_time(pack, f"it takes longer than {seconds:g} seconds") from None
+    finally:
+        patience.watch.given_up.set()
+
+
+def _not_in_time(pack: ModelPack, why: str) -> DownloadError:
+    return DownloadError(f"the files of {pack.name} could not be fetched: {why}", why)
 
 
 @dataclass(frozen=True)
@@ -66,6 +117,7 @@ class _Puller:
             for wanted in weights.missing(pack, cache, optional=optional):
                 target = weights.weight_path(pack, wanted, cache)
                 if isinstance(wanted, ConvertedFile):
+                    self.patience.watch.began.set()
                     weights.convert(wanted, target)
                 else:
                     self.get(wanted, target)
@@ -77,16 +129,19 @@ class _Puller:
 
     def get(self, wanted: DownloadedFile, target: Path) -> None:
         """Try every source in turn. Raises DownloadError with the error of each source."""
-        problems: list[str] = []
+        problems, why = [], "the pack names no address"
         for attempt in self._attempts(wanted, target):
             try:
                 attempt()
             except (TransferError, PackError) as error:
                 problems.append(f"  {error}")
+                why = getattr(error, "why", WRONG_FILE)
             else:
+                self.patience.watch.began.set()
                 return
-        problems = problems or ["  the pack names no address; set FACESVC_MODEL_SOURCE"]
-        raise DownloadError("\n".join([f"{wanted.file} could not be fetched:", *problems]))
+        problems = problems or [f"  {why}; set FACESVC_MODEL_SOURCE"]
+        message = "\n".join([f"{wanted.file} could not be fetched:", *problems])
+        raise DownloadError(message, why)
 
     def _attempts(self, wanted: DownloadedFile, target: Path) -> Iterator[Callable[[], None]]:
         archive = wanted.archive

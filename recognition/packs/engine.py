@@ -34,7 +34,7 @@ from recognition.inference.pipeline import (
     FacesOfPicture,
 )
 from recognition.models import ActiveModel
-from recognition.packs import protection
+from recognition.packs import first_pack, protection
 from recognition.packs.scores import ScoreScale, SketchGeometry
 from recognition.processes.current_request import current as current_request
 from recognition.processes.slots import slot, stage
@@ -43,6 +43,7 @@ from recognition.processes.slots import slot, stage
 _WARM_UPS = 2
 
 _loading = Lock()
+_model_version = ""  # of the engine that was the active one last
 
 
 @dataclass(frozen=True)
@@ -180,15 +181,25 @@ def look(image: bytes, *, most: int | None = None) -> tuple[Engine, FacesOfPictu
 
 def current() -> Engine:
     """The active engine. Its models are loaded at first use (PackError if that fails)."""
+    global _model_version
     row = active_model()
-    return load(row.pack, row.template_key)
+    loaded = load(row.pack, row.template_key)
+    _model_version = loaded.pack.model_version
+    return loaded
+
+
+def model_version() -> str:
+    """For an answer that needed no model. Asks no database, so it may be seconds old."""
+    global _model_version
+    _model_version = _model_version or pack(first_pack.choose().pack).model_version
+    return _model_version
 
 
 def active_model() -> ActiveModel:
-    """The row that says what is active, made with the first use of a new database."""
+    """The row that says what is active. `migrate` makes it in a new database, once for all."""
     row = ActiveModel.objects.first()
     if row is None:
-        defaults = {"pack": settings.FACESVC_PACK, "template_key": protection.newest_key()}
+        defaults = {**vars(first_pack.choose()), "template_key": protection.newest_key()}
         row, _ = ActiveModel.objects.get_or_create(pk=1, defaults=defaults)
     return row
 

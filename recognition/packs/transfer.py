@@ -2,10 +2,11 @@
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from threading import Event
 from typing import Any, NoReturn
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -29,7 +30,11 @@ _PASSING = {
 
 
 class TransferError(Exception):
-    """An address does not serve the file; the message says why."""
+    """An address does not serve the file. `why` is the message without the address."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"{url}: {why}")
+        self.why = why
 
 
 class _BrokenError(Exception):
@@ -37,10 +42,19 @@ class _BrokenError(Exception):
 
 
 @dataclass(frozen=True)
+class Watch:
+    """Between a thread that downloads and one that waits for it."""
+
+    began: Event = field(default_factory=Event)  # a server answered, or a file needed none
+    given_up: Event = field(default_factory=Event)  # nothing more is asked for or read
+
+
+@dataclass(frozen=True)
 class Patience:
     timeout: float = 30  # seconds without a byte
     failures: int = 4  # in a row, after which an address is given up
     first_delay: float = 1  # seconds; doubled after every failure
+    watch: Watch = field(default_factory=Watch)
 
 
 class _SafeRedirects(HTTPRedirectHandler):
@@ -50,7 +64,7 @@ class _SafeRedirects(HTTPRedirectHandler):
         self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> Request | None:
         if urlsplit(newurl).scheme not in {"https", req.type}:
-            raise TransferError(f"{req.full_url} redirects to {newurl}, which is not https")
+            raise TransferError(req.full_url, f"it redirects to {newurl}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -64,32 +78,37 @@ def download(url: str, part: Path, size: int, patience: Patience) -> None:
     written.
     """
     if urlsplit(url).scheme not in {"http", "https"}:
-        raise TransferError(f"{url} is neither http nor https")
+        raise TransferError(url, "neither http nor https")
     failures, most = 0, _size_of(part)
-    with tqdm(total=size, unit="B", unit_scale=True, unit_divisor=1024, desc=part.stem) as bar:
-        while (start := _size_of(part)) != size:
-            bar.update(start - bar.n)
+    with _bar(size, part.stem) as bar:
+        while _size_of(part) != size:
             try:
-                _fetch(url, part, size, bar, patience.timeout)
+                _fetch(url, part, size, bar, patience)
             except _BrokenError as error:
                 failures = failures + 1 if _size_of(part) < most + _PROGRESS else 1
                 if failures == patience.failures:
-                    raise TransferError(f"{url}: {error}") from error
+                    raise TransferError(url, str(error)) from error
                 most = max(most, _size_of(part))
                 time.sleep(patience.first_delay * 2 ** (failures - 1))
         bar.update(size - bar.n)
+
+
+def _bar(size: int, name: str) -> "tqdm[NoReturn]":
+    # The delay is for an address that does not answer, of which nobody wants a bar.
+    return tqdm(total=size, unit="B", unit_scale=True, unit_divisor=1024, desc=name, delay=0.01)
 
 
 def _size_of(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-def _fetch(url: str, part: Path, size: int, bar: "tqdm[NoReturn]", timeout: float) -> None:
+def _fetch(url: str, part: Path, size: int, bar: "tqdm[NoReturn]", patience: Patience) -> None:
     """Fetch over one connection. Raises _BrokenError unless it brings all missing bytes."""
+    watch = patience.watch
     if (start := _size_of(part)) > size:
         part.unlink()
         start = 0
-    with _open(url, part, start, timeout) as response:
+    with _open(url, part, start, patience) as response:
         if start and response.status == HTTPStatus.OK:  # the server cannot resume
             start = 0
         elif start and not _continues(response, start):
@@ -98,6 +117,7 @@ def _fetch(url: str, part: Path, size: int, bar: "tqdm[NoReturn]", timeout: floa
         bar.update(start - bar.n)
         with part.open("ab" if start else "wb") as file:
             while start < size and (chunk := _read(response, min(_CHUNK, size - start))):
+                _go_on(url, watch)
                 file.write(chunk)
                 start += len(chunk)
                 bar.update(len(chunk))
@@ -105,22 +125,32 @@ def _fetch(url: str, part: Path, size: int, bar: "tqdm[NoReturn]", timeout: floa
         raise _BrokenError(f"the connection ended after {start} of {size} bytes")
 
 
-def _open(url: str, part: Path, start: int, timeout: float) -> HTTPResponse:
+def _go_on(url: str, watch: Watch) -> None:
+    if watch.given_up.is_set():
+        raise TransferError(url, "given up")
+
+
+def _open(url: str, part: Path, start: int, patience: Patience) -> HTTPResponse:
+    _go_on(url, patience.watch)
     # The part may belong to another version of the file. The SHA-256 shows that, so the server's
     # ETag need not be kept.
     headers = {"User-Agent": "facesvc"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
-        response: HTTPResponse = _opener.open(Request(url, headers=headers), timeout=timeout)
+        response: HTTPResponse = _opener.open(
+            Request(url, headers=headers), timeout=patience.timeout
+        )
     except HTTPError as error:
         error.close()
+        patience.watch.began.set()
         if start and error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             part.unlink()
             raise _BrokenError("the server's file ends before the expected size") from error
         if error.code in _PASSING:
             raise _BrokenError(f"HTTP {error.code}") from error
-        raise TransferError(f"{url}: HTTP {error.code}") from error
+        raise TransferError(url, f"HTTP {error.code}") from error
     except (OSError, HTTPException) as error:
         raise _BrokenError(_reason(error)) from error
+    patience.watch.began.set()
     return response
 
 
@@ -138,4 +168,5 @@ def _read(response: HTTPResponse, size: int) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    return str(getattr(error, "reason", error)) or type(error).__name__
+    reason = getattr(error, "reason", error)
+    return getattr(reason, "strerror", None) or str(reason) or type(error).__name__

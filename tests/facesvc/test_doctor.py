@@ -244,6 +244,24 @@ def test_template_key(settings: Settings) -> None:
     assert finding.state is FAILURE and key in finding.text
 
 
+def test_pack(settings: Settings) -> None:
+    engine.active_model()
+    ActiveModel.objects.update(pack="dlib", reason="FACESVC_PACK names it.")
+    assert doctor.pack() == ok("dlib serves. FACESVC_PACK names it.")
+    settings.FACESVC_PACK = "auto"
+    finding = doctor.pack()
+    assert finding.state is OK
+    assert finding.advice.startswith("permissive compares faces better")
+    assert finding.advice.endswith("`manage.py models activate permissive`.")
+    assert "reembed" not in finding.advice
+    make_face(make_user(OWNER), vector(1))
+    assert "`manage.py reembed --pack permissive`" in doctor.pack().advice
+    ActiveModel.objects.update(pack="permissive")
+    assert doctor.pack().advice == ""
+    ActiveModel.objects.all().delete()
+    assert doctor.pack().state is FAILURE
+
+
 def test_crop_key(settings: Settings) -> None:
     assert doctor.crop_key() == ok("it is there")
     face = make_face(make_user(OWNER), vector(1))

@@ -1,5 +1,7 @@
 """What cannot work is an error at start."""
 
+from pathlib import Path
+
 import pytest
 from pytest_django import Settings
 
@@ -32,6 +34,14 @@ def test_numbers_out_of_range(settings: Settings, name: str, value: float) -> No
     setattr(settings, name, value)
     found = list(checks.ranges())
     assert found[0].id == "facesvc.E002" and name in found[0].msg
+
+
+def test_no_pack_that_a_new_database_could_begin_with(settings: Settings, tmp_path: Path) -> None:
+    settings.FACESVC_PACK = "auto"
+    assert list(checks.pack()) == []
+    settings.PACK_FOLDERS = [tmp_path]
+    (error,) = checks.pack()
+    assert error.id == "facesvc.E001" and "no pack 'dlib'" in error.msg
 
 
 def test_jobs_need_a_key(settings: Settings) -> None:

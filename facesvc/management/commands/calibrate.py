@@ -13,6 +13,7 @@ from recognition.measuring.evaluation import error_curve
 from recognition.measuring.folders import EmbeddedFolder, embed, find_labelled, open_pack
 from recognition.measuring.pairs import all_pairs
 from recognition.measuring.reports import Json, MeasuredLevel, interval_of
+from recognition.packs import first_pack
 from recognition.packs.scores import ScoreScale
 
 # How many pairs of photos the screen names.
@@ -29,7 +30,7 @@ class Command(ServiceCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("folder", type=Path)
-        parser.add_argument("--pack", default=settings.FACESVC_PACK)
+        parser.add_argument("--pack", help="default: that of a new database")
         parser.add_argument("--data", help="name of the data set (default: that of the folder)")
         parser.add_argument(
             "--report",
@@ -42,7 +43,7 @@ class Command(ServiceCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         folder: Path = options["folder"]
-        pack = open_pack(options["pack"])
+        pack = open_pack(options["pack"] or first_pack.choose().pack)
         labelled = find_labelled(folder, self.stdout)
         photos = embed(labelled, pack, workers=options["workers"])
         measured = calibration.calibrate(
@@ -65,7 +66,7 @@ class Command(ServiceCommand):
         if options["report"]:
             self._write_report(options["report"], report, photos.found(), measured, levels)
         if not options["dry_run"]:
-            path = pack_file(options["pack"], settings.PACK_FOLDERS)
+            path = pack_file(pack.name, settings.PACK_FOLDERS)
             # Never half of it: workers that start now read this file.
             unfinished = path.with_suffix(".yaml.new")
             unfinished.write_text(replace_calibration(path.read_text(), measured))

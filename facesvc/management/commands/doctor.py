@@ -16,6 +16,7 @@ CHECKS = (
     Check("database", doctor.database),
     Check("migrations", doctor.migrations, needs=("database",)),
     Check("clock", doctor.clock, needs=("database",)),
+    Check("pack", doctor.pack, needs=_TABLES),
     Check("template key", doctor.template_key, needs=_TABLES),
     Check("crop key", doctor.crop_key, needs=_TABLES),
     Check("models", doctor.models),

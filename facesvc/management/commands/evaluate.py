@@ -34,6 +34,7 @@ from recognition.measuring.photos import (
 )
 from recognition.measuring.reports import Json, MeasuredLevel, VerificationRates, interval_of
 from recognition.measuring.speed import REFERENCE, Speed, measure
+from recognition.packs import first_pack
 from recognition.packs.scores import ScoreScale
 
 # How many photos without a face the screen names; the JSON names all.
@@ -58,7 +59,7 @@ class Command(ServiceCommand):
             help="path_a,path_b,same: the accuracy is over these, in this order; only the photos "
             "that it names are looked at",
         )
-        parser.add_argument("--pack", default=settings.FACESVC_PACK)
+        parser.add_argument("--pack", help="default: that of a new database")
         parser.add_argument(
             "--groups",
             type=Path,
@@ -107,7 +108,7 @@ class Command(ServiceCommand):
         groups = read_groups(options["groups"]) if options["groups"] else {}
         listed = read_pairs(options["pairs"], root) if options["pairs"] else None
         photos = find_labelled(root, self.stdout) if listed is None else photos_of(listed, root)
-        pack = open_pack(options["pack"])
+        pack = open_pack(options["pack"] or first_pack.choose().pack)
         folder = embed(photos, pack, workers=options["workers"])
         if listed is None:
             inside, folds = folder, folds_by_person(folder.embeddings, folder.people)

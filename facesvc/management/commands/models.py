@@ -8,7 +8,7 @@ from recognition import model_change
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import ModelPack, PackError
 from recognition.model_change import MissingTemplatesError, TemplateTarget
-from recognition.packs import catalogue, downloads, engine
+from recognition.packs import catalogue, downloads, engine, first_pack
 
 
 class Command(ServiceCommand):
@@ -20,7 +20,13 @@ class Command(ServiceCommand):
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         actions.add_parser("list", help="each pack with its licence and state")
         pull = actions.add_parser("pull", help="make or download the files of a pack")
-        pull.add_argument("name", nargs="?", help="default: the pack that serves")
+        pull.add_argument(
+            "name",
+            nargs="?",
+            help="default: the pack that serves, or of a new database that of FACESVC_PACK; `auto` "
+            f"is {first_pack.PREFERRED}, or {first_pack.FALLBACK} if that cannot be had within a "
+            "minute",
+        )
         pull.add_argument(
             "--accept-license", action="store_true", help="of a pack that is not free for all uses"
         )
@@ -41,11 +47,7 @@ class Command(ServiceCommand):
             case "list":
                 self._list()
             case "pull":
-                pack = engine.pack(options["name"] or catalogue.active_name())
-                self._pull(pack, options["accept_license"])
-                # Every start pulls the pack that serves, and must not wait for them.
-                if options["name"]:
-                    self._pull_optional(pack)
+                self._pull(options["name"], options["accept_license"])
             case "verify":
                 self._verify(engine.pack(options["name"]))
             case "activate":
@@ -60,10 +62,28 @@ class Command(ServiceCommand):
             ]
             self.stdout.write(f"{entry.pack.name}: {', '.join(filter(None, state))}")
             self.stdout.write(f"    {entry.pack.description}\n    licence: {entry.pack.licence}")
+            if entry.reason:
+                self.stdout.write(f"    {entry.reason}")
             if entry.prepared and (lacking := weights.without(entry.pack, settings.MODELS_DIR)):
                 self.stdout.write(f"    {lacking}")
 
-    def _pull(self, pack: ModelPack, is_accepted: bool) -> None:
+    def _pull(self, named: str | None, is_accepted: bool) -> None:
+        name = named or catalogue.active_name(unless=settings.FACESVC_PACK)
+        if name == first_pack.AUTO:
+            name = self._fetch_first()
+        pack = engine.pack(name)
+        self._pull_needed(pack, is_accepted)
+        # A start names none, and must not wait for them.
+        if named and named != first_pack.AUTO:
+            self._pull_optional(pack)
+
+    def _fetch_first(self) -> str:
+        if not (why_not := first_pack.fetch()):
+            return first_pack.PREFERRED
+        self.stdout.write(f"{why_not}\nThe pack {first_pack.FALLBACK} takes its place.")
+        return first_pack.FALLBACK
+
+    def _pull_needed(self, pack: ModelPack, is_accepted: bool) -> None:
         if weights.is_prepared(pack, settings.MODELS_DIR):
             self.stdout.write(f"The pack {pack.name} is ready.")
             return

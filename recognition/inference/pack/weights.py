@@ -6,7 +6,7 @@ recognition.packs.downloads fetches them.
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -144,12 +144,21 @@ def _convert_into(file: IO[bytes], weights: ConvertedFile, target: Path) -> None
 
 
 @contextmanager
-def locked(pack: ModelPack, cache: Path) -> Iterator[None]:
-    """Lets one process at a time write the files of a pack; the kernel unlocks after a kill."""
+def locked(
+    pack: ModelPack, cache: Path, *, if_waiting: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Lets one process at a time write the files of a pack; the kernel unlocks after a kill.
+
+    `if_waiting` is called before it waits for another one.
+    """
     folder = cache / pack.name
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if_waiting()
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -23,6 +23,7 @@ def test_it_works(owner: Person) -> None:
         "embedding_version": "dlib_v1",
         "model_version": "dlib_v1.0.0",
         "active": True,
+        "reason": "FACESVC_PACK names it.",
         "prepared": True,
         "calibrated": True,
     }

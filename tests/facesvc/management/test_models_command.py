@@ -216,7 +216,7 @@ def test_verify(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def second(settings: Settings, tmp_path: Path) -> Iterator[str]:
     """The default pack once more, under another name and version."""
     settings.PACK_FOLDERS = [PACKS, tmp_path / "packs"]
-    versions = {"embedding_version: dlib_v1": "embedding_version: second_v1"}
+    versions = {"version: dlib_v1\n": "version: second_v1\n", "dlib_v1.0.0": "second_v1.0.0"}
     copy_pack(tmp_path, "dlib", new_name="second", **versions)
     folder = django_settings.MODELS_DIR / "second"
     shutil.copytree(django_settings.MODELS_DIR / "dlib", folder)
@@ -228,9 +228,12 @@ def second(settings: Settings, tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.django_db(transaction=True)
 def test_activate_and_back(second: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert engine.active_model().reason == "FACESVC_PACK names it."
     output = models("activate", second, capsys=capsys)
     assert output == "second serves now, with templates second_v1; before: dlib_v1.\n"
     assert engine.current().pack.name == "second"
+    assert engine.active_model().reason == ""  # it is about a new database
+    assert engine.model_version() == "second_v1.0.0"
     assert AuditEvent.objects.get(action="model.activate").actor == "command:models"
     models("activate", "dlib", capsys=capsys)
     assert engine.current().pack.name == "dlib"

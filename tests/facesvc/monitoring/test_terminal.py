@@ -27,6 +27,7 @@ from tests.support.builders import (
 )
 
 URL = "http://127.0.0.1:8000"
+MODEL = "The model pack dlib compares the faces."
 LOG = logging.getLogger("facesvc.test")
 
 
@@ -242,7 +243,7 @@ def announced(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> str:
 
     monkeypatch.setattr(run, "_manage", manage)
     monkeypatch.setattr(sys, "stdout", screen)
-    run._announce(URL, {})
+    run._announce(URL, MODEL, {})
     return screen.getvalue()
 
 
@@ -250,6 +251,7 @@ def test_where_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     text = announced(monkeypatch, Screen())
     (token,) = re.findall(r"^export TOKEN=([\w.-]+)$", text, re.MULTILINE)
     assert f"{URL}/#token={token}\n" in text
+    assert f"\n\n{MODEL}\n\n" in text
     assert tokens.read(token).subject == "local"
     for word in ("/api/docs", "/admin/", "manage.py createsuperuser", "$(make token)"):
         assert word in text
@@ -269,7 +271,7 @@ def test_tokens_of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(run, "_manage", refused)
     monkeypatch.setattr(sys, "stdout", screen := Screen())
-    run._announce(URL, {})
+    run._announce(URL, MODEL, {})
     assert "tokens come from the identity provider" in screen.getvalue()
     assert "TOKEN=" not in screen.getvalue() and f"{URL}\n" in screen.getvalue()
 
@@ -283,7 +285,7 @@ def test_without_the_page(monkeypatch: pytest.MonkeyPatch, settings: Settings) -
 def test_other_data_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(run._ENVIRONMENT, "FACESVC_DATA", "/mnt/my data")
     command = "FACESVC_DATA='/mnt/my data' .venv/bin/python manage.py createsuperuser"
-    assert command in run.announcement(URL, "")
+    assert command in run.announcement(URL, MODEL, "")
 
 
 def test_routes() -> None:

@@ -226,6 +226,24 @@ def test_the_active_model(
     assert "manage.py models activate opencv" in text
 
 
+def test_a_better_model(viewer: Client, settings: Settings) -> None:
+    """Free, and not active: unless somebody wants the active one."""
+    advice = "permissive compares faces better"
+    engine.active_model()
+    recognition_models.ActiveModel.objects.update(pack="dlib", reason="It was asked for.")
+    assert advice not in text_of(viewer.get(MODEL)) + text_of(viewer.get("/admin/"))
+    settings.FACESVC_PACK = "auto"
+    text = text_of(viewer.get(MODEL))
+    assert advice in text and "It was asked for." in text
+    assert "manage.py reembed" not in text.partition("The service goes on with")[0]
+    make_face(make_user(OWNER), vector(0))
+    commands = text_of(viewer.get(MODEL)).partition("The service goes on with")[0]
+    assert "manage.py reembed --pack permissive manage.py models activate permissive" in commands
+    assert "The model permissive compares faces better" in text_of(viewer.get("/admin/"))
+    recognition_models.ActiveModel.objects.update(pack="opencv")
+    assert advice not in text_of(viewer.get(MODEL)) + text_of(viewer.get("/admin/"))
+
+
 def test_faces_with_a_picture_are_not_lost() -> None:
     face = make_face(make_user(OWNER), vector(0))
     FaceCrop.objects.create(face=face, sealed=b"x")

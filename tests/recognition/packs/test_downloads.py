@@ -165,7 +165,7 @@ def test_every_failure_is_told(server: FileServer, tmp_path: Path) -> None:
         f"  {tmp_path}/folder does not hold det_500m.onnx",
         f"  {server.url}/gone: HTTP 404",
         f"  {server.url}/it is not the file that the pack names",
-        "  ftp://127.0.0.1/it is neither http nor https",
+        "  ftp://127.0.0.1/it: neither http nor https",
     ]
 
 

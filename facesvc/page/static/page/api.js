@@ -89,6 +89,8 @@ export class FaceApi extends EventTarget {
 
   faces(userId, {cursor} = {}) { return this.send("GET", `users/${userId}/faces`, {query: {cursor}}); }
 
+  models() { return this.send("GET", "models"); }
+
   deleteFace(faceId) { return this.send("DELETE", `faces/${faceId}`); }
 
   /**

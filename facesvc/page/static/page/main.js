@@ -56,7 +56,7 @@ async function useToken(token) {
   api.token = token;
   if (!token) return askForToken("There is none yet.");
   try {
-    await everybody.load();
+    await Promise.all([everybody.load(), showModel()]);
   } catch (error) {
     if (error.status !== 401) askForToken(`${inWords(error).what} ${inWords(error).next}`);
     return undefined; // of a 401 the listener below has said it
@@ -80,6 +80,14 @@ function askForToken(why, mayCancel = false) {
   $("#gate-token").value = "";
   $("#gate-token").focus();
   say(`${$("#gate-title").textContent}. ${why}`);
+}
+
+/** Which model compares the faces, and why: nothing where the token may not know. */
+async function showModel() {
+  const {models} = await api.models().catch(() => ({models: []}));
+  const active = models.find((model) => model.active);
+  $("#model").hidden = !active;
+  if (active) $("#model").textContent = `The model ${active.name} compares the faces. ${active.reason}`;
 }
 
 function showToken() {
