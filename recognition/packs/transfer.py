@@ -1,6 +1,7 @@
 """Downloads a file over HTTP: resumes after a broken connection, never reads too many bytes."""
 
 import re
+import socket
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -169,4 +170,7 @@ def _read(response: HTTPResponse, size: int) -> bytes:
 
 def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", error)
-    return getattr(reason, "strerror", None) or str(reason) or type(error).__name__
+    text = getattr(reason, "strerror", None) or str(reason) or type(error).__name__
+    if isinstance(reason, socket.gaierror):
+        return f"the address cannot be looked up ({text})"
+    return text

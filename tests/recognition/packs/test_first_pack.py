@@ -100,7 +100,8 @@ def test_a_name_that_nobody_knows(monkeypatch: Patch, tmp_path: Path) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     small_permissive(tmp_path / "packs", "https://weights.invalid/it")
     first_pack.fetch()
-    assert first_pack.choose() == not_here("Name or service not known")
+    why = "the address cannot be looked up (Name or service not known)"
+    assert first_pack.choose() == not_here(why)
 
 
 def test_a_name_server_that_is_silent(monkeypatch: Patch, tmp_path: Path) -> None:
