@@ -12,13 +12,15 @@ from benchmarks.resampled import Resampled
 from benchmarks.search import loading
 from benchmarks.search.product import engine_of
 from benchmarks.templates import Floats
-from recognition.gallery import indexes, plans
+from recognition.gallery import finding, indexes
+from recognition.gallery.finding import Found
 from recognition.gallery.scope import Gallery, Scope
 from recognition.gallery.statements import searching
 from recognition.inference.pack.declaration import ModelPack
 from recognition.measuring.folders import EmbeddedFolder
 from recognition.models import Face, Template, User
 from recognition.packs import scores
+from recognition.packs.scores import Threshold
 
 
 class OpenGallery:
@@ -63,21 +65,27 @@ class OpenGallery:
 
         One search for each photo, at the loosest cut: the others take a part of what it finds.
         """
-        basic = scores.level_confidence("basic")
+        basic, scale = scores.level_confidence("basic"), self._by.scores
         with searching():
             gallery = Gallery.visible_to(Scope(viewer=None), self._by)
-            cuts = [self._by.scores.cut(basic, rate, gallery.searched).cosine for rate in rates]
+            cuts = [scale.cut(basic, rate, gallery.searched) for rate in rates]
+            loosest = min(cuts, key=lambda cut: cut.cosine)
 
-            def first(probe: Floats) -> tuple[UUID | None, float]:
-                found = plans.nearest(
-                    gallery, _padded(probe), least=min(cuts), limit=1, by_user=by_user
-                )
-                return (found[0].user_id, found[0].cosine) if found else (None, -1.0)
+            def first(probe: Floats) -> Found | None:
+                """The best one at the loosest cut."""
+                found = finding.find(gallery, _padded(probe), loosest, limit=1, by_user=by_user)
+                return found[0] if found else None
 
-            strangers = [first(probe)[1] for probe in self._strangers]
+            strangers = [first(probe) for probe in self._strangers]
             answers = [(first(probe), _user(person)) for person, probe in self._mates]
-        mates = [cosine if user == person else -1.0 for (user, cosine), person in answers]
-        return np.array([[_share(strangers, cut), _share(mates, cut)] for cut in cuts])
+        mates = [found if found and found.user_id == user else None for found, user in answers]
+
+        def share(answers: list[Found | None], cut: Threshold) -> float:
+            """NaN without a search."""
+            reached = [one and one.cosine >= scale.needed(cut, one.faces) for one in answers]
+            return float(np.mean([bool(each) for each in reached])) if answers else float("nan")
+
+        return np.array([[share(strangers, cut), share(mates, cut)] for cut in cuts])
 
     def _load(self, people: int, enrolled: list[tuple[int, Floats]]) -> None:
         version = self._by.template_version
@@ -103,10 +111,6 @@ class OpenGallery:
             **versions,
         )
         loading.vacuum()
-
-
-def _share(cosines: list[float], cut: float) -> float:
-    return float(np.mean([cosine >= cut for cosine in cosines])) if cosines else float("nan")
 
 
 def _user(number: int) -> UUID:

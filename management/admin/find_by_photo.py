@@ -12,9 +12,10 @@ from management.admin import person_page, pictures, words
 from recognition import audit
 from recognition.admin import kit
 from recognition.admin.kit import VIEW_PICTURES, actor_of
-from recognition.gallery import plans
+from recognition.gallery import finding
+from recognition.gallery.finding import Found
 from recognition.gallery.scope import Gallery
-from recognition.gallery.statements import Candidate, searching
+from recognition.gallery.statements import searching
 from recognition.inference.images import ImageError
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import Face
@@ -35,7 +36,7 @@ class PhotoSearch(NamedTuple):
     """The faces of a photo, each with those who resemble it, best first."""
 
     by: Engine
-    faces: list[tuple[DetectedFace, list[Candidate]]]
+    faces: list[tuple[DetectedFace, list[Found]]]
     searched: int  # templates
     sure: Threshold  # from where on `identify` would name somebody
 
@@ -48,9 +49,9 @@ def find_by_photo(*, actor: str, image: bytes) -> PhotoSearch:
     active, probes = engine.look(image, most=_FACES)
     with stage("search"), searching():
         gallery = Gallery.of_everybody(active)
-        least = active.scores.cosine_of_confidence(BASIC)
+        likely = active.scores.cut(BASIC, None, gallery.searched)
         found = [
-            (probe, plans.nearest(gallery, active.template(probe), least=least, limit=_PEOPLE))
+            (probe, finding.find(gallery, active.template(probe), likely, limit=_PEOPLE))
             for probe in probes
         ]
     sure = active.scores.cut(BASIC, _FALSE_POSITIVES, gallery.searched)
@@ -142,12 +143,12 @@ def _where(face: DetectedFace) -> str:
     return f"{right - left} × {bottom - top} pixels, {left} from the left and {top} from the top"
 
 
-def _similarity(found: PhotoSearch, candidate: Candidate) -> dict[str, Any]:
+def _similarity(found: PhotoSearch, candidate: Found) -> dict[str, Any]:
     # So many strangers in this gallery are expected to resemble the face as much.
     strangers = found.by.scores.fmr(candidate.cosine) * found.searched
     expected = "less than one" if strangers < 1 else f"about {strangers:,.0f}"
     return {
         "confidence": words.confidence(found.by.scores.confidence(candidate.cosine)),
-        "is_sure": candidate.cosine >= found.sure.cosine,
+        "is_sure": candidate.cosine >= found.by.scores.needed(found.sure, candidate.faces),
         "strangers": f"{expected} among the {found.searched:,} faces here",
     }

@@ -125,10 +125,10 @@ class Verified(Scored):
     matched_face_id = s.CharField(source="compared.face_id", allow_null=True)
     match_on = s.ChoiceField(["face", "user"], help_text="Which of the two below decided.")
     nearest_face = Scores(
-        source="compared.face_cosine", help_text="Against the most similar face of the user."
+        source="compared.by_face", help_text="Against the most similar face of the user."
     )
     mean_face = Scores(
-        source="compared.mean_cosine", help_text="The mean of the scores of all faces of the user."
+        source="compared.by_mean", help_text="The mean of the scores of all faces of the user."
     )
     verification_level = s.ChoiceField(LEVELS, source="level")
     risk_assessment = Risk(source="risk")

@@ -9,9 +9,10 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from recognition.gallery import plans
+from recognition.gallery import finding
+from recognition.gallery.finding import Found
 from recognition.gallery.scope import Gallery
-from recognition.gallery.statements import Candidate, searching
+from recognition.gallery.statements import searching
 from recognition.inference.arrays import Floats
 from recognition.models import Face, Template
 from recognition.models.duplicates import DuplicateSearch, DuplicateState, PossibleDuplicate
@@ -65,16 +66,12 @@ def note(active: Engine, face: int, user_id: UUID, template: Floats) -> None:
         _keep(active, face, user_id, matches)
 
 
-def _matches(others: Gallery, template: Floats) -> list[Candidate]:
-    scores = others.engine.scores
-    least = max(
-        scores.cosine_of_confidence(STRICT),
-        scores.cosine_of_fmr(_BACKGROUND_FPIR / max(others.searched, 1)),
-    )
-    return plans.nearest(others, template, least=least, limit=_MOST)
+def _matches(others: Gallery, template: Floats) -> list[Found]:
+    threshold = others.engine.scores.cut(STRICT, _BACKGROUND_FPIR, others.searched)
+    return finding.find(others, template, threshold, limit=_MOST)
 
 
-def _keep(active: Engine, face: int, user_id: UUID, matches: Sequence[Candidate]) -> None:
+def _keep(active: Engine, face: int, user_id: UUID, matches: Sequence[Found]) -> None:
     values: dict[str, Any] = {
         "face": face,
         "users": [user_id, *(found.user_id for found in matches)],

@@ -8,6 +8,7 @@ recognition.verification.judging.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 from uuid import UUID
 
 from django.conf import settings
@@ -17,7 +18,7 @@ from django.utils import timezone
 from recognition import audit
 from recognition.gallery import statements
 from recognition.gallery.scope import ListingQuerySet, all_listings
-from recognition.gallery.statements import Vector
+from recognition.gallery.statements import NearestAndMean, Vector
 from recognition.inference.arrays import Floats
 from recognition.models import AuditEvent, Face
 from recognition.packs.engine import Engine
@@ -32,15 +33,27 @@ _REMOVALS = ("face.delete", "user.erase")
 
 @dataclass(frozen=True)
 class Compared:
-    """A probe against the nearest face of a user, and the mean against all of their faces.
+    """A probe against all faces of a user.
 
-    `photo_distance` is that of the face whose picture is most like the probe's.
+    `by_face` and `by_mean` are what the cosine of the nearest face and the mean of all are worth
+    with a single face. `photo_distance` is that of the face whose picture is most like the probe's.
     """
 
     face_id: str
-    face_cosine: float
-    mean_cosine: float
+    by_face: float
+    by_mean: float
     photo_distance: float
+
+    @classmethod
+    def of(cls, by: Engine, nearest: NearestAndMean) -> Self:
+        """What a statement found, with what its cosines are worth."""
+        scores, faces = by.scores, nearest.faces
+        return cls(
+            nearest.face_id,
+            scores.worth_of_nearest(-nearest.distance, faces),
+            scores.worth_of_mean(-nearest.mean_distance, faces),
+            nearest.photo_distance,
+        )
 
 
 @stage("search")
@@ -51,7 +64,7 @@ def compare_with_user(
     listings = all_listings().comparable_with(active.template_version).of_user(user_id)
     if face_id is not None:
         listings = listings.filter(template__face__face_id=face_id)
-    return _nearest(listings, template)
+    return _nearest(active, listings, template)
 
 
 @stage("search")
@@ -61,15 +74,14 @@ def compare_with_all_of_user(
     """Compare with suspended faces as well: to see whether a new face resembles any other."""
     listings = all_listings().comparable_with(active.template_version).filter(user_id=user_id)
     listings = listings.exclude(template__face__face_id__in=without)
-    return _nearest(listings, template)
+    return _nearest(active, listings, template)
 
 
-def _nearest(listings: ListingQuerySet, template: Floats) -> Compared | None:
+def _nearest(active: Engine, listings: ListingQuerySet, template: Floats) -> Compared | None:
     nearest = statements.nearest_and_mean(listings, Vector.of(template)).first()
     if nearest is None:
         return None
-    face, distance, mean_distance, photo_distance = nearest
-    return Compared(face, -distance, -mean_distance, photo_distance)
+    return Compared.of(active, NearestAndMean(*nearest))
 
 
 def same_photo(active: Engine, user_id: UUID, template: Floats) -> str:
@@ -89,14 +101,14 @@ def is_unlike(active: Engine, user_id: UUID, template: Floats, nearest: Compared
     if noted:
         nearest = compare_with_all_of_user(active, user_id, template, without=noted)
     if nearest:
-        return active.scores.confidence(nearest.face_cosine) < BASIC
+        return active.scores.confidence(nearest.by_face) < BASIC
     own = _recent(user_id).filter(action__in=_REMOVALS, actor=audit.end_user(user_id))
     return bool(noted) or own.exists()
 
 
 def note_unlike(active: Engine, stored: Face, nearest: Compared | None) -> None:
     """Write the face into the audit log, in the caller's transaction."""
-    confidence = round(active.scores.confidence(nearest.face_cosine), 4) if nearest else None
+    confidence = round(active.scores.confidence(nearest.by_face), 4) if nearest else None
     audit.note(
         audit.SYSTEM,
         _UNLIKE_OTHERS,

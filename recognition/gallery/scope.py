@@ -18,7 +18,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, TextField, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, Concat
 
-from recognition.gallery import statements
+from recognition.gallery import counting
+from recognition.gallery.statements import fetched
 from recognition.inference.arrays import Floats
 from recognition.models import Friendship, Listing, Membership, SketchCentre, User
 from recognition.packs.engine import Engine
@@ -173,12 +174,12 @@ class Gallery:
         version, for_all = engine.template_version, counted_for_all(scope)
         visible = all_listings().comparable_with(version).visible_to(scope)
         if scope.everyone:
-            searched, stored = statements.stored(for_all, version)
+            searched, stored = counting.stored(for_all, version)
             return cls(engine, visible, None, searched, counted=stored)
-        related = statements.count(visible.related_to(scope))
+        related = counting.count(visible.related_to(scope))
         if not scope.has_public:
             return cls(engine, visible, scope, related, related)
-        public, stored = statements.stored(for_all, version)
+        public, stored = counting.stored(for_all, version)
         return cls(engine, visible, scope, public + related, related, stored)
 
     @classmethod
@@ -188,7 +189,7 @@ class Gallery:
         For moderators, and to find duplicates: a viewer may find fewer.
         """
         listings = all_listings().comparable_with(engine.template_version)
-        searched, stored = statements.stored(Q(), engine.template_version)
+        searched, stored = counting.stored(Q(), engine.template_version)
         return cls(engine, listings, None, searched, counted=stored).without(but)
 
     def without(self, user_id: UUID | None) -> Gallery:
@@ -204,7 +205,7 @@ class Gallery:
         """How many templates a scan reads, with those of other versions."""
         counted = self.counted
         if counted is None:
-            counted = statements.stored(Q(), self.engine.template_version)[1]
+            counted = counting.stored(Q(), self.engine.template_version)[1]
         # The counts are not of one moment, and somebody may have changed them by hand.
         return max(counted, self.searched)
 
@@ -217,5 +218,5 @@ class Gallery:
 def _centre_of(version: str) -> Floats:
     """(512,) the centre that the stored sketches of a version were taken around."""
     of_version = SketchCentre.objects.filter(pk=version)
-    ((text,),) = statements.fetched(of_version.values_list(Cast("centre", TextField())))
+    ((text,),) = fetched(of_version.values_list(Cast("centre", TextField())))
     return np.array(json.loads(text), np.float32)

@@ -18,9 +18,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection, models, transaction
 from django.db.models import (
     Avg,
-    BooleanField,
     Count,
-    ExpressionWrapper,
     F,
     Func,
     Min,
@@ -36,7 +34,7 @@ from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 from recognition.inference.arrays import Floats
-from recognition.models import Face, GalleryCount, Listing
+from recognition.models import Face, Listing
 
 Listings: TypeAlias = "QuerySet[Listing]"
 # A user's id, the id of the nearest face, and its distance.
@@ -236,22 +234,31 @@ def mean_of_each_user(listings: Listings, vector: Vector, *, least: float) -> Ra
     return near.annotate(nearest=nearest).values_list("user_id", "nearest", "distance")
 
 
+class NearestAndMean(NamedTuple):
+    """The nearest of a user's faces and its distance, what all faces have in the mean, the least
+    distance of a photo, and how many faces these are.
+    """
+
+    face_id: str
+    distance: float
+    mean_distance: float
+    photo_distance: float
+    faces: int
+
+
 def nearest_and_mean(
     listings: Listings, vector: Vector
-) -> QuerySet[Any, tuple[str, float, float, float]]:
-    """One user's faces, nearest first.
-
-    Rows have the face's id, its distance, the mean of all distances, and the least distance of a
-    photo.
-    """
+) -> QuerySet[Any, tuple[str, float, float, float, int]]:
+    """One user's faces, nearest first: the fields of NearestAndMean."""
     each = distance(_EMBEDDING, vector)
     near = listings.annotate(
         distance=each + 0.0,  # for the reason of _BY_DISTANCE
         mean_distance=Window(Avg(each)),
         least_photo_distance=Window(Min(photo_distance(_EMBEDDING, vector))),
+        faces=Window(Count("*")),
     )
     return near.order_by("distance").values_list(
-        "template__face__face_id", "distance", "mean_distance", "least_photo_distance"
+        "template__face__face_id", "distance", "mean_distance", "least_photo_distance", "faces"
     )
 
 
@@ -263,22 +270,3 @@ def most_alike(listings: Listings, vector: Vector) -> str:
 
 def _compared(listings: Listings, vector: Vector) -> QuerySet[Any, Any]:
     return listings.annotate(distance=distance(_EMBEDDING, vector))
-
-
-# --- counting -------------------------------------------------------------------------------------
-
-
-def count(listings: Listings) -> int:
-    """How many listings of one version there are."""
-    # One version has one row, or none.
-    grouped = listings.order_by().values("embedding_version").annotate(count=Count("*"))
-    return sum(found for (found,) in fetched(grouped.values_list("count")))
-
-
-def stored(kinds: Q, version: str) -> tuple[int, int]:
-    """How many templates there are of these kinds and this version, and how many in all."""
-    wanted = ExpressionWrapper(kinds & Q(embedding_version=version), BooleanField())
-    rows = fetched(GalleryCount.objects.values_list("templates", wanted))
-    counts = sum(count for count, is_wanted in rows if is_wanted), sum(count for count, _ in rows)
-    # Never below 0, whatever was done to the tables by hand.
-    return max(counts[0], 0), max(counts[1], 0)

@@ -11,9 +11,10 @@ from django.conf import settings
 from recognition import audit, daily_counts, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.gallery import plans
+from recognition.gallery import finding
+from recognition.gallery.finding import Found
 from recognition.gallery.scope import Gallery, Scope
-from recognition.gallery.statements import Candidate, searching
+from recognition.gallery.statements import searching
 from recognition.identification.face_budget import FaceBudget
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import CountedKind, User
@@ -116,7 +117,7 @@ def _scope_of(caller: Caller, options: Mapping[str, Any]) -> Scope:
 
 
 class IdentifiedPerson(NamedTuple):
-    """Somebody who a face may be, with the most similar face."""
+    """Somebody who a face may be, with the most similar face; `cosine` is as in Found."""
 
     user_id: UUID
     face_id: str
@@ -155,10 +156,10 @@ def identify(image: bytes, request: IdentificationRequest) -> Identification:
         )
         found = []
         for probe in probes:
-            nearest = plans.nearest(
+            nearest = finding.find(
                 gallery,
                 active.template(probe),
-                least=threshold.cosine,
+                threshold,
                 limit=request.max_candidates,
                 by_user=request.match_on == "user",
             )
@@ -172,6 +173,10 @@ def identify(image: bytes, request: IdentificationRequest) -> Identification:
     return Identification(active, request, faces, probes.found, searched, threshold, seconds)
 
 
-def _people(found: list[Candidate], users: Mapping[UUID, User]) -> list[IdentifiedPerson]:
+def _people(found: list[Found], users: Mapping[UUID, User]) -> list[IdentifiedPerson]:
     """A user who was erased between the two queries is gone."""
-    return [IdentifiedPerson(*each, users[each.user_id]) for each in found if each.user_id in users]
+    return [
+        IdentifiedPerson(each.user_id, each.face_id, each.cosine, users[each.user_id])
+        for each in found
+        if each.user_id in users
+    ]

@@ -14,6 +14,7 @@ import yaml
 
 from recognition.inference.arrays import Floats
 from recognition.inference.pack.declaration import Calibration, OperatingPoint
+from recognition.measuring import several_photos
 from recognition.measuring.pairs import (
     ERRORS_NEEDED,
     Numbers,
@@ -26,6 +27,7 @@ from recognition.measuring.pairs import (
     threshold_at,
 )
 from recognition.measuring.photos import PhotosError
+from recognition.packs.scores import ScoreScale
 
 # FMRs of the table. 1 is the least similar pair of strangers.
 _POINTS = (1.0, 0.3, 0.1, 0.03, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6, 1e-7, 1e-8)
@@ -62,7 +64,7 @@ def calibrate(embeddings: Floats, people: Numbers, *, data: str, model_version: 
     near = float(np.quantile(_half_squared_distances(embeddings, people), _DUPLICATE_SHARE))
     duplicate = 1 - near / (full - zero)
     table = list(_table(pairs.non_mated))
-    return Calibration(
+    measured = Calibration(
         data=data,
         measured_on=date.today().isoformat(),
         model_version=model_version,
@@ -77,6 +79,8 @@ def calibrate(embeddings: Floats, people: Numbers, *, data: str, model_version: 
         full_cosine=full,
         squared_length=round(float(np.quantile(squared_lengths, _NEARLY_ALL)), 4),
     )
+    several = several_photos.measure(embeddings, people, ScoreScale(measured))
+    return replace(measured, several_photos=several)
 
 
 def _half_squared_distances(embeddings: Floats, people: Numbers) -> Floats:
@@ -150,10 +154,12 @@ def to_yaml(calibration: Calibration) -> str:
     """The `calibration` block of pack.yaml, one row of the table a line."""
     values = asdict(calibration)
     del values["provisional"]  # it is measured
-    rows = values.pop("table")
+    rows, several = values.pop("table"), values.pop("several_photos")
     mean = values.pop("mean_embedding")
     text = yaml.safe_dump({"calibration": values}, sort_keys=False, allow_unicode=True)
     text += "  mean_embedding: " + _flow([float(v) for v in mean])
+    if several:
+        text += "  several_photos: " + _flow(several)
     text += "  table:\n" + "".join(f"  - {_flow(row)}" for row in rows)
     return text
 

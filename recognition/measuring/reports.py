@@ -31,6 +31,7 @@ from recognition.measuring.pairs import (
     false_non_match_rate,
     similar_strangers,
 )
+from recognition.measuring.several_photos import PersonRates, person_rates
 from recognition.packs.scores import LEVELS, ScoreScale, level_confidence
 
 _FMRS = {"1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4, "1e-5": 1e-5}
@@ -71,6 +72,13 @@ def levels(folder: EmbeddedFolder, scores: ScoreScale) -> list[MeasuredLevel]:
         )
         for name, cosine, fmr in zip(LEVELS, cosines, rates, strict=True)
     ]
+
+
+def of_people(folder: EmbeddedFolder, scores: ScoreScale) -> list[PersonRates]:
+    """The error rates of people with one photo and with several, at each level."""
+    found = folder.found()
+    needed = {name: scores.cosine_of_confidence(level_confidence(name)) for name in LEVELS}
+    return person_rates(found.embeddings, found.people, scores, needed)
 
 
 @dataclass(frozen=True)

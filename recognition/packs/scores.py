@@ -11,6 +11,7 @@ templates. With a cohort it is not that of the embeddings: see recognition.infer
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ _ANCHOR_DECADES, _ANCHOR, _STEP = 3.0, 0.80, 0.05
 _LAST_DECADES, _LAST = 6.0, 0.95
 # False match rates that are well measured, and far enough apart to estimate the deviation.
 _COMMON, _RARE = 0.3, 0.01
+_COMMON_DEVIATIONS = NormalDist().inv_cdf(1 - _COMMON)
 # Confidence that a match needs at each level; at `standard` a setting says it.
 BASIC, STRICT = 0.80, 0.95
 LEVELS = ("basic", "standard", "strict")
@@ -44,10 +46,15 @@ def level_confidence(level: str) -> float:
 
 
 class Threshold(NamedTuple):
-    """The cosine from which on a search finds somebody, and the one of two cuts that it is."""
+    """The cosine from which on a search finds a person with one face, and which of two cuts it is.
+
+    A person with more faces needs what `ScoreScale.needed` says.
+    """
 
     used: str
     cosine: float
+    by_confidence: float  # this and the next are the two cuts, as cosines
+    by_rate: float
     is_extrapolated: bool  # its false match rate is beyond what the calibration could measure
     is_provisional: bool  # its false match rate is not measured with this pack at all
     similarity_score: float
@@ -69,11 +76,21 @@ class ScoreScale:
         measured = [point.cosine for point in calibration.table if not point.extrapolated]
         self._measured_until = max(measured, default=-math.inf)
         self.is_provisional = calibration.provisional is not None
+        several = calibration.several_photos
+        # Without a measurement no person may match too often: a stranger matches the best of n
+        # photos at most n times as often as one, and a mean hardly more often than one.
+        self._exponent = several.nearest_exponent if several else 1.0
+        self._correlation = several.mean_correlation if several else 1.0
+
+    @cached_property
+    def stranger_mean(self) -> float:
+        """The mean of strangers' cosines, if they are normally distributed."""
+        return self.cosine_of_fmr(_COMMON) - self.stranger_deviation * _COMMON_DEVIATIONS
 
     @property
     def stranger_deviation(self) -> float:
         """The standard deviation of strangers' cosines, if they are normally distributed."""
-        apart = NormalDist().inv_cdf(1 - _RARE) - NormalDist().inv_cdf(1 - _COMMON)
+        apart = NormalDist().inv_cdf(1 - _RARE) - _COMMON_DEVIATIONS
         return (self.cosine_of_fmr(_RARE) - self.cosine_of_fmr(_COMMON)) / apart
 
     def similarity(self, cosine: float) -> float:
@@ -104,18 +121,50 @@ class ScoreScale:
         """Whether the FMR at this cosine is below what the calibration could measure."""
         return cosine > self._measured_until
 
+    # A person with several faces has several chances to be taken for somebody else. So the cosines
+    # that decide are what those are worth with a single face: as rare among strangers.
+
+    def worth_of_nearest(self, cosine: float, faces: int) -> float:
+        """What the cosine of the nearest of `faces` faces is worth; at least that of FMR 1."""
+        decades = self._decades_at(cosine) - self._exponent * math.log10(faces)
+        return min(cosine, self._cosine_at(max(0.0, decades)))
+
+    def worth_of_mean(self, mean: float, faces: float) -> float:
+        """What the mean of the cosines of `faces` faces is worth."""
+        return self.stranger_mean + (mean - self.stranger_mean) / self._spread(faces)
+
+    def nearest_worth(self, worth: float, faces: int) -> float:
+        """The cosine of the nearest of `faces` faces that is worth so much."""
+        return self._cosine_at(self._decades_at(worth) + self._exponent * math.log10(faces))
+
+    def mean_worth(self, worth: float, faces: float) -> float:
+        """The mean of the cosines of `faces` faces that is worth so much."""
+        return self.stranger_mean + (worth - self.stranger_mean) * self._spread(faces)
+
+    def _spread(self, faces: float) -> float:
+        """The deviation of a stranger's mean cosine to a person's faces, in those of one cosine."""
+        return math.sqrt(self._correlation + (1 - self._correlation) / faces)
+
+    def needed(self, threshold: Threshold, faces: int) -> float:
+        """What the cosine of a person with so many faces must be worth in a search.
+
+        max_false_positive_rate is divided among all faces, so a person has a share for each.
+        """
+        return max(threshold.by_confidence, self.worth_of_nearest(threshold.by_rate, faces))
+
     def cut(self, min_confidence: float, max_fpr: float | None, searched: int) -> Threshold:
         """The stricter of two cuts: confidence of the match, and false positives of the search.
 
         A search of n templates lets a stranger match in about n x FMR of all cases. None: no cut.
         """
-        used, cosine = "min_confidence", self.cosine_of_confidence(min_confidence)
+        by_confidence, by_rate = self.cosine_of_confidence(min_confidence), -1.0
         if max_fpr is not None and searched:
             by_rate = self.cosine_of_fmr(min(1.0, max_fpr / searched))
-            if by_rate > cosine:
-                used, cosine = "max_false_positive_rate", by_rate
+        used = "max_false_positive_rate" if by_rate > by_confidence else "min_confidence"
+        cosine = max(by_confidence, by_rate)
         is_extrapolated, shown = self.is_extrapolated(cosine), ShownScores(self).of(cosine)
-        return Threshold(used, cosine, is_extrapolated, self.is_provisional, **shown)
+        cuts = (cosine, by_confidence, by_rate)
+        return Threshold(used, *cuts, is_extrapolated, self.is_provisional, **shown)
 
     def _decades_at(self, cosine: float) -> float:
         return max(0.0, _interpolate(cosine, self._cosines, self._decades))

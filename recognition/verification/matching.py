@@ -107,7 +107,7 @@ def compared(
     threshold = level_confidence(level)
     result = "no_face_detected" if probe.template is None else "no_registered_faces"
     if nearest:
-        cosine = nearest.mean_cosine if match_on == "user" else nearest.face_cosine
+        cosine = nearest.by_mean if match_on == "user" else nearest.by_face
         confidence = probe.by.scores.confidence(cosine)
         result = "success" if confidence >= threshold else "no_match"
     return UserComparison(

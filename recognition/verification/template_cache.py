@@ -20,6 +20,7 @@ from django.core.cache.backends.locmem import LocMemCache
 
 from recognition.gallery.comparing import Compared
 from recognition.gallery.scope import all_listings
+from recognition.gallery.statements import NearestAndMean
 from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import TEMPLATE_DIMENSIONS
 from recognition.models import Template
@@ -64,12 +65,14 @@ def compare(active: Engine, user_id: UUID, template: Floats) -> Compared | None:
     vectors = np.frombuffer(data, np.float32).reshape(-1, TEMPLATE_DIMENSIONS)
     cosines = vectors @ template
     best = int(cosines.argmax())
-    return Compared(
+    nearest = NearestAndMean(
         face_ids[best],
-        face_cosine=float(cosines[best]),
-        mean_cosine=float(cosines.mean()),
+        distance=-float(cosines[best]),
+        mean_distance=-float(cosines.mean()),
         photo_distance=float(np.linalg.norm(vectors - template, axis=1).min()),
+        faces=len(face_ids),
     )
+    return Compared.of(active, nearest)
 
 
 def _load(ids: list[int]) -> tuple[list[str], bytes]:

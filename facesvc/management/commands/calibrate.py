@@ -97,11 +97,27 @@ class Command(ServiceCommand):
             write(
                 f"{point.fmr:<8g} {point.cosine:.6f}  {point.pairs:>13}  {low:g} to {high:g}{mark}"
             )
+        self._print_several(measured)
         write("\nlevel     confidence  cosine    FNMR (95% interval)")
         for level in levels:
             mark = "  cosine extrapolated" if level.extrapolated else ""
             figures = f"{level.confidence:<10}  {level.cosine:.6f}  {interval_of(level.fnmr)}"
             write(f"{level.name:9} {figures}{mark}")
+
+    def _print_several(self, measured: Calibration) -> None:
+        several = measured.several_photos
+        if several is None:
+            self.stdout.write(
+                "\nToo few people have 3 photos or more to measure what these change."
+            )
+            return
+        self.stdout.write(
+            f"\nFalse matches with several photos, in those of one at FMR {several.fmr:g}\n"
+            "photos  people  nearest  mean"
+        )
+        for row in several.measured:
+            figures = f"{row.nearest:<7.2f}  {row.mean:.2f}"
+            self.stdout.write(f"{row.photos:<6}  {row.people:<6}  {figures}")
 
     def _discard(self, found: EmbeddedFolder, levels: list[MeasuredLevel]) -> Json:
         """The FNMR without the worst faces, printed too; it falls if the quality score is good."""

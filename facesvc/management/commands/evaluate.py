@@ -33,6 +33,7 @@ from recognition.measuring.photos import (
     relative_to,
 )
 from recognition.measuring.reports import Json, MeasuredLevel, VerificationRates, interval_of
+from recognition.measuring.several_photos import PersonRates
 from recognition.measuring.speed import REFERENCE, Speed, measure
 from recognition.packs import first_pack
 from recognition.packs.scores import ScoreScale
@@ -120,8 +121,10 @@ class Command(ServiceCommand):
         identified = identify(inside.embeddings, inside.people)
         calibrated = pack.calibration if inside.found().photos else None
         levels = reports.levels(inside, ScoreScale(calibrated)) if calibrated else []
+        people = reports.of_people(inside, ScoreScale(calibrated)) if calibrated else []
         self._print(pack, folder, root)
         self._print_figures(verified, identified, levels)
+        self._print_people(people)
         by_groups = self._by_group(inside, groups, verified) if groups else None
         spent = self._speed(pack, photos)
         if options["json"]:
@@ -133,6 +136,7 @@ class Command(ServiceCommand):
                 **reports.describe_verification(verified),
                 "identification": reports.describe_identification(identified),
                 "operating_points": reports.describe_levels(levels),
+                "people_with_photos": [asdict(each) for each in people],
                 "groups": by_groups,
                 "speed": spent and asdict(spent),
             }
@@ -223,6 +227,18 @@ class Command(ServiceCommand):
                 f"  {level.name:9} cosine {level.cosine:.4f}{mark}: FMR {interval_of(level.fmr)}, "
                 f"FNMR {interval_of(level.fnmr)}"
             )
+
+    def _print_people(self, people: list[PersonRates]) -> None:
+        if people:
+            self.stdout.write(
+                "\nA photo compared with a person who has as many, by the best of them (face) or "
+                "their mean (user)\n"
+                "  photos          level     people  FMR (95% interval), FNMR (95% interval)"
+            )
+        for each in people:
+            rates = f"{interval_of(each.fmr)}, {interval_of(each.fnmr)}"
+            who = f"{each.photos} {each.match_on:12}  {each.level:8}  {each.people:6}"
+            self.stdout.write(f"  {who}  {rates}")
 
 
 def _folds(folder: EmbeddedFolder, listed: list[ListedPair]) -> list[Fold]:

@@ -57,6 +57,30 @@ class Provisional:
 
 
 @dataclass(frozen=True)
+class SeveralPhotos:
+    """What a person's photos change: how often a stranger matches the best of them, or their mean.
+
+    A stranger matches the best of n with n ** `nearest_exponent` times the FMR of one. The mean of
+    n scores deviates less than one of them, as if any two of the scores had `mean_correlation`.
+    """
+
+    fmr: float  # of one photo, where both were measured
+    nearest_exponent: float
+    mean_correlation: float
+    measured: "tuple[PhotosMeasured, ...]"
+
+
+@dataclass(frozen=True)
+class PhotosMeasured:
+    """`nearest` and `mean` are FMRs of persons with `photos`, in FMRs of one of these photos."""
+
+    photos: int
+    people: int  # who have so many
+    nearest: float
+    mean: float
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Measured by `manage.py calibrate`; see recognition/measuring/calibration.py for how.
 
@@ -75,6 +99,7 @@ class Calibration:
     duplicate_similarity: float  # reached by at most 1% of mated pairs of different photos
     mean_embedding: tuple[float, ...]  # sign bits are taken around it
     table: tuple[OperatingPoint, ...]  # FMR falling, cosine rising
+    several_photos: SeveralPhotos | None = None  # measured where enough people have several
     provisional: Provisional | None = None
     # Shown as similarity 1: the cosine of a picture with itself.
     full_cosine: float = 1.0
@@ -252,3 +277,6 @@ def _check_calibration(pack: ModelPack) -> None:
     table = calibration.table
     if len(table) < 2 or any(a.fmr <= b.fmr or a.cosine >= b.cosine for a, b in pairwise(table)):
         raise SchemaError("calibration.table must have falling fmr and rising cosine")
+    several = calibration.several_photos
+    if several and not (0 <= several.nearest_exponent <= 1 and 0 <= several.mean_correlation <= 1):
+        raise SchemaError("calibration.several_photos must have values from 0 to 1")

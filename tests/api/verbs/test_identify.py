@@ -126,6 +126,34 @@ def test_one_row_a_user_with_the_best_face(service: Person, fake: FakePipeline) 
     assert answer["candidates"][0]["face_id"] == best.face_id
 
 
+def test_the_best_is_the_surest(service: Person, fake: FakePipeline) -> None:
+    """A stranger resembles one of three faces more often than the only one."""
+    several = make_user(OWNER, "public")
+    for number, cosine in enumerate((0.971, 0.9, 0.9)):
+        make_face(several, near(vector(1), cosine, toward=20 + number))
+    make_face(make_user(FRIEND, "public"), near(vector(1), 0.97))
+    fake.show(vector(1))
+    first, second = identify(service)["candidates"]
+    assert (first["user_id"], second["user_id"]) == (str(FRIEND), str(OWNER))
+    for score in ("similarity_score", "confidence_score"):
+        assert first[score] > second[score]
+
+
+def test_scores_do_not_say_how_many_faces_somebody_has(service: Person, fake: FakePipeline) -> None:
+    """Both are those of one face: a pair of scores that one face never has would give it away."""
+    several = make_user(OWNER, "public")
+    for number in range(4):
+        make_face(several, near(vector(1), 0.98, toward=20 + number))
+    fake.show(vector(1))
+    (candidate,) = identify(service)["candidates"]
+    scores = engine.current().scores
+    with_one_face = scores.cosine_of_confidence(candidate["confidence_score"])
+    assert candidate["similarity_score"] == pytest.approx(
+        scores.similarity(with_one_face), abs=2e-3
+    )
+    assert with_one_face < 0.979
+
+
 def test_the_number_of_candidates_is_limited(service: Person, fake: FakePipeline) -> None:
     for user_id, cosine in ((OWNER, 0.97), (FRIEND, 0.99), (STRANGER, 0.98)):
         make_face(make_user(user_id, "public"), near(vector(1), cosine))
@@ -363,8 +391,8 @@ def test_the_number_of_queries_does_not_grow_with_the_gallery(
     make_face(make_user(OWNER, "public"), vector(1))
     fake.show(vector(1))
     # Which pack is active; a savepoint and its end, the planner's settings, how many templates
-    # are visible, the nearest; their names.
-    with django_assert_num_queries(7):
+    # are visible, the nearest, how many faces these have; their names.
+    with django_assert_num_queries(8):
         assert found(identify(service)) == [str(OWNER)]
 
 

@@ -75,6 +75,21 @@ def test_the_mean_of_the_faces(owner: Person, fake: FakePipeline) -> None:
     assert not by_user["is_match"]
 
 
+def test_a_stranger_gets_no_more_chances_against_several_faces(
+    owner: Person, fake: FakePipeline
+) -> None:
+    """What is just enough with one face is not enough with five, unless this face is asked for."""
+    user = make_user(OWNER)
+    cosine = engine.current().scores.cosine_of_fmr(0.7e-4)
+    face = make_face(user, near(vector(1), cosine, toward=20))
+    fake.show(vector(1))
+    assert verify(owner)["is_match"]
+    for number in range(4):
+        make_face(user, near(vector(1), 0.8, toward=21 + number))
+    assert not verify(owner)["is_match"]
+    assert verify(owner, face_id=face.face_id)["is_match"]
+
+
 def test_one_face_has_no_mean(owner: Person, fake: FakePipeline) -> None:
     face = make_face(make_user(OWNER), vector(1))
     fields = {"user_id": OWNER, "image": PICTURE_BASE64, "face_id": face.face_id}

@@ -24,9 +24,9 @@ PEOPLE, PHOTOS = 100, 3
 KEYS = {
     "pack", "model_version", "photos", "people", "faces_missed", "mated_pairs", "non_mated_pairs",
     "accuracy", "accuracy_std", "accuracy_threshold", "folds", "auc", "tar_at_fmr",
-    "cosine_at_fmr", "identification", "operating_points", "label", "data", "measured_on",
-    "licence", "download_bytes", "disk_bytes", "calibrated_on", "provisional", "tar_interval",
-    "curve", "groups", "speed",
+    "cosine_at_fmr", "identification", "operating_points", "people_with_photos", "label", "data",
+    "measured_on", "licence", "download_bytes", "disk_bytes", "calibrated_on", "provisional",
+    "tar_interval", "curve", "groups", "speed",
 }  # fmt: skip
 
 
@@ -108,6 +108,24 @@ def test_evaluate_tells_the_rates_at_the_thresholds_of_the_service(folder: Path)
     assert points["basic"]["fmr"]["trials"] == 44550
     assert points["basic"]["fnmr"]["value"] > 0.9
     assert points["strict"]["extrapolated"] is True
+
+
+def test_evaluate_tells_the_rates_of_people_with_several_photos(folder: Path) -> None:
+    printed, report = evaluate(folder)
+    rows = {
+        (row["photos"], row["match_on"], row["level"]): row for row in report["people_with_photos"]
+    }
+    assert {key[:2] for key in rows} == {(1, "face"), (3, "face"), (3, "user")}
+    assert rows[1, "face", "basic"]["fmr"]["trials"] == 300 * 297
+    assert rows[3, "user", "standard"]["people"] == 100
+    assert "  3 user          standard     100  0 (0 to" in printed
+
+
+def test_calibrate_measures_several_photos(folder: Path, pack: Path) -> None:
+    printed = run("calibrate", folder)
+    assert "photos  people  nearest  mean\n3       100     " in printed
+    several = load_pack(pack.parent).calibration.several_photos  # type: ignore[union-attr]
+    assert several and [row.photos for row in several.measured] == [3]
 
 
 def test_evaluate_a_list_of_pairs(folder: Path) -> None:

@@ -189,7 +189,7 @@ def test_an_exact_search_compares_every_template(of_one_user: bool) -> None:
     if of_one_user:
         template = padded(vector(1))
         found = comparing.compare_with_user(fake_engine(), OWNER, template)
-        assert found and found.face_cosine == pytest.approx(0, abs=1e-3)
+        assert found and found.by_face == pytest.approx(0, abs=1e-3)
     else:
         scope = Scope(viewer=OWNER, groups=frozenset())
         assert nearest(vector(1), scope=scope, plan=plans.OWNERS) == [(OWNER, 0)]
@@ -241,8 +241,8 @@ def test_building_and_reading_a_search(
         listings = all_listings().comparable_with(VERSION).visible_to(EVERYONE)
         statements.best_of_each_user(listings, Vector.of(vector(1)), least=0.5, few=True)
     # The active model; a savepoint and its end, the planner's settings, the templates counted, the
-    # search; the users.
-    with django_assert_num_queries(7):
+    # search, the faces of those who are found; the users.
+    with django_assert_num_queries(8):
         result = identifying.identify(PICTURE, IdentificationRequest(EVERYONE, 0.8))
         assert [str(candidate.user) for candidate in result.faces[0].candidates]
 

@@ -157,7 +157,7 @@ def verified() -> tuple[bool, float]:
     nearest = compare_with_user(probe.by, OWNER, probe.template)
     assert nearest
     is_match = matching.compared(probe, nearest, "standard").result == "success"
-    return is_match, nearest.face_cosine
+    return is_match, nearest.by_face
 
 
 def searched() -> list[tuple[str, float]]:

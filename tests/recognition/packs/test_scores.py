@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recognition.inference.pack.declaration import Calibration
+from recognition.inference.pack.declaration import Calibration, SeveralPhotos
 from recognition.packs import engine
 from recognition.packs.scores import ScoreScale
 
@@ -124,3 +124,64 @@ def test_a_pack_that_cannot_tell_people_apart(calibration: Calibration) -> None:
     poor = ScoreScale(replace(calibration, table=table))
     assert poor.cosine_of_confidence(0.95) > 1
     assert poor.confidence(1.0) < 0.95
+
+
+# --- people with several faces --------------------------------------------------------------------
+
+UNMEASURED, SEVERAL = (
+    ScoreScale(replace(engine.calibration_of(engine.pack("dlib")), several_photos=several))
+    for several in (None, SeveralPhotos(1e-4, 0.8, 0.85, ()))
+)
+scales = st.sampled_from([UNMEASURED, SEVERAL])
+
+
+@given(scales, cosines)
+def test_a_single_face_is_worth_its_cosine(scale: ScoreScale, cosine: float) -> None:
+    assert scale.worth_of_nearest(cosine, 1) == pytest.approx(cosine)
+    assert scale.worth_of_mean(cosine, 1) == pytest.approx(cosine)
+
+
+@pytest.mark.parametrize("faces", [2, 3, 5, 500])
+def test_the_nearest_of_several_is_found_as_often_as_they_have_chances(faces: int) -> None:
+    cosine = SEVERAL.cosine_of_fmr(1e-7)
+    assert SEVERAL.fmr(SEVERAL.worth_of_nearest(cosine, faces)) == pytest.approx(1e-7 * faces**0.8)
+    assert UNMEASURED.fmr(UNMEASURED.worth_of_nearest(cosine, faces)) == pytest.approx(1e-7 * faces)
+
+
+def test_a_mean_deviates_less_than_a_single_score() -> None:
+    """Its variance with n faces is 0.85 + 0.15 / n, around the same mean."""
+    centre, cosine = SEVERAL.stranger_mean, SEVERAL.cosine_of_fmr(1e-4)
+    assert centre == pytest.approx(0.84, abs=0.01)
+    above = SEVERAL.worth_of_mean(cosine, 5) - centre
+    assert above == pytest.approx((cosine - centre) / math.sqrt(0.88))
+    assert SEVERAL.worth_of_mean(centre - 0.01, 5) < centre - 0.01
+    assert UNMEASURED.worth_of_mean(cosine, 5) == pytest.approx(cosine)
+
+
+@given(scales, st.floats(LEAST + 0.1, 1.0), st.integers(1, 500))
+def test_what_is_worth_so_much_and_its_inverse(scale: ScoreScale, worth: float, faces: int) -> None:
+    nearest, mean = scale.nearest_worth(worth, faces), scale.mean_worth(worth, faces)
+    assert scale.worth_of_nearest(nearest, faces) == pytest.approx(worth, abs=1e-9)
+    assert scale.worth_of_mean(mean, faces) == pytest.approx(worth, abs=1e-9)
+    assert nearest >= worth - 1e-9
+
+
+@given(scales, cosines, cosines, st.integers(1, 500))
+def test_more_alike_is_never_worth_less(scale: ScoreScale, a: float, b: float, faces: int) -> None:
+    low, high = sorted((a, b))
+    assert scale.worth_of_nearest(low, faces) <= scale.worth_of_nearest(high, faces)
+    assert scale.worth_of_mean(low, faces) <= scale.worth_of_mean(high, faces)
+
+
+def test_with_no_confidence_needed_many_faces_do_no_harm() -> None:
+    threshold = SEVERAL.cut(0.0, None, 0)
+    assert SEVERAL.worth_of_nearest(LEAST, 500) >= SEVERAL.needed(threshold, 500) - 1e-9
+
+
+def test_a_search_counts_each_face_once() -> None:
+    """In a search of 100 faces, five of one person have five shares of the rate."""
+    threshold = SEVERAL.cut(0.0, 0.01, 100)
+    assert SEVERAL.fmr(SEVERAL.needed(threshold, 1)) == pytest.approx(1e-4)
+    assert SEVERAL.nearest_worth(SEVERAL.needed(threshold, 5), 5) == pytest.approx(threshold.cosine)
+    strict = SEVERAL.cut(0.95, 0.01, 100)
+    assert SEVERAL.needed(strict, 5) == SEVERAL.needed(strict, 1) == strict.cosine

@@ -1,0 +1,76 @@
+"""Who a probe finds: the plans rank people by cosines, and here the number of their faces counts.
+
+A stranger is more often like one of five faces than like one. So the cosine that a person needs
+depends on how many of their faces were compared; see ScoreScale.worth_of_nearest and worth_of_mean.
+"""
+
+import math
+from typing import NamedTuple
+from uuid import UUID
+
+from recognition.gallery import counting, plans
+from recognition.gallery.scope import Gallery
+from recognition.gallery.statements import Candidate
+from recognition.inference.arrays import Floats
+from recognition.packs.scores import Threshold
+
+# The most people that a first search for means asks for.
+_MOST_AT_FIRST = 1_000
+
+
+class Found(NamedTuple):
+    """A user with the nearest face. `cosine` is what that of the face, or the mean, is worth with
+    a single face; `faces` is how many were compared.
+    """
+
+    user_id: UUID
+    face_id: str
+    cosine: float
+    faces: int
+
+
+def find(
+    gallery: Gallery, probe: Floats, threshold: Threshold, *, limit: int, by_user: bool = False
+) -> list[Found]:
+    """The users in the gallery who reach the threshold, best first, `limit` at most.
+
+    The probe (512,) is compared with each user's best face or, `by_user`, with the mean of all.
+    """
+    scores = gallery.engine.scores
+    least, wanted = threshold.cosine, 2 * limit
+    if by_user:
+        least = threshold.by_confidence
+        least = min(least, scores.mean_worth(least, math.inf))
+        # So many strangers may reach a mean that would be enough only with more faces.
+        strangers = round(scores.fmr(least) * gallery.searched)
+        wanted += min(_MOST_AT_FIRST, strangers)
+    while True:
+        nearest = plans.nearest(gallery, probe, least=least, limit=wanted, by_user=by_user)
+        found = _worth(gallery, nearest, threshold, by_user=by_user)[:limit]
+        if len(nearest) < wanted:
+            return found
+        # What the next one could be worth at most.
+        next_one = (
+            scores.worth_of_mean(nearest[-1].cosine, math.inf) if by_user else nearest[-1].cosine
+        )
+        if len(found) == limit and found[-1].cosine >= next_one:
+            return found
+        wanted *= 4
+
+
+def _worth(
+    gallery: Gallery, nearest: list[Candidate], threshold: Threshold, *, by_user: bool
+) -> list[Found]:
+    """Those who reach the threshold with as many faces as they have, best first."""
+    if not nearest:
+        return []
+    scores = gallery.engine.scores
+    worth = scores.worth_of_mean if by_user else scores.worth_of_nearest
+    faces = counting.faces_of_each(gallery.listings, [one.user_id for one in nearest])
+    found = [
+        Found(one.user_id, one.face_id, worth(one.cosine, faces[one.user_id]), faces[one.user_id])
+        for one in nearest
+        if one.user_id in faces  # nobody deleted them in between
+    ]
+    found.sort(key=lambda one: -one.cosine)
+    return [one for one in found if one.cosine >= scores.needed(threshold, one.faces)]
