@@ -15,7 +15,7 @@ from recognition.measuring import comparison
 
 DOCS = BASE_DIR / "docs"
 # The packs of docs/accuracy.md, in this order; `evaluate --json` wrote the files of the first ones.
-PACKS = ("dlib", "permissive", "opencv", "buffalo_sc", "buffalo_l", "antelopev2")
+PACKS = ("dlib", "permissive", "scrfd-arcface", "opencv", "buffalo_sc", "buffalo_l", "antelopev2")
 
 _ABOVE_SETTINGS = """\
 # Settings
