@@ -8,17 +8,37 @@ from django.conf import settings
 from django.db import connection
 
 from batch.jobs import work as working
+from batch.queue import cluster, queueing
 from batch.webhooks import callbacks
+from recognition.measuring.here import runs
 from recognition.privacy.keeping import retention_rules
 
 logger = logging.getLogger(__name__)
 
 _LOOK = 0.2  # seconds
+_MEASURE = "batch.tasks.measure"
+# Seconds, after which the task counts as one that hangs.
+_LONGEST_MEASUREMENT = 6 * 3600
 
 
 def work() -> None:
     # While one item waits for the database, another one is computed.
     in_threads(settings.FACESVC_TASK_THREADS, working.work)
+
+
+def measure() -> None:
+    """Measure a model on the people enrolled, if somebody has asked for it.
+
+    It may take many minutes, and is stopped by no time limit. Pictures and callbacks come first.
+    """
+    runs.work(_do_what_waits)
+
+
+def _do_what_waits() -> bool:
+    """Whether the cluster goes on."""
+    work()
+    in_threads(1, callbacks.deliver_due)
+    return not cluster.is_stopping.is_set()
 
 
 def deliver() -> None:
@@ -29,6 +49,14 @@ def deliver() -> None:
 
 def sweep() -> None:
     working.sweep()
+    if runs.unfinished().exists():
+        call_for_measuring()
+
+
+def call_for_measuring() -> None:
+    """Queue a task that measures, unless one is queued. A second one would find nothing to do."""
+    if not queueing.waiting(_MEASURE):
+        queueing.call(_MEASURE, timeout=_LONGEST_MEASUREMENT)
 
 
 def purge() -> None:

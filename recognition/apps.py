@@ -34,11 +34,11 @@ def _prepare_search(using: str, **kwargs: Any) -> None:
     """For the active version: of no cost in a new database, kept in an old one."""
     from recognition.gallery import indexes
     from recognition.inference.pack.declaration import PackError
-    from recognition.models import SketchCentre
+    from recognition.models import Measurement
     from recognition.packs import engine, protection
 
-    if SketchCentre._meta.db_table not in databases[using].introspection.table_names():
-        return  # migrated to before there was a search
+    if Measurement._meta.db_table not in databases[using].introspection.table_names():
+        return  # migrated to before that
     row = engine.active_model()
     try:
         protection.require(row.template_key)
@@ -48,5 +48,6 @@ def _prepare_search(using: str, **kwargs: Any) -> None:
         return
     pack = engine.pack(row.pack)
     version = engine.version_of(pack, row.template_key)
-    indexes.sketch(version, engine.centre_of(pack, row.template_key))
+    calibration = engine.calibration_of(pack, row.measurement_id)
+    indexes.sketch(version, engine.centre_of(calibration, row.template_key))
     indexes.ensure(version)

@@ -13,7 +13,7 @@ from recognition.api import tokens
 from recognition.gallery import indexes
 from recognition.inference.pack.declaration import PackError
 from recognition.outbound.exchange import is_address
-from recognition.packs import engine, first_pack, protection
+from recognition.packs import calibrations, engine, first_pack, protection
 from recognition.verification.providers import CHECKS
 
 
@@ -25,7 +25,9 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 def pack() -> Iterator[CheckMessage]:
     try:
-        engine.calibration_of(engine.pack(first_pack.choose().pack))
+        first = engine.pack(first_pack.choose().pack)
+        if first.calibration is None and calibrations.in_use(first) is None:
+            yield Error(engine.not_calibrated(first), id="facesvc.E001", hint="See FACESVC_PACK.")
     except PackError as error:
         yield Error(str(error), id="facesvc.E001", hint="See FACESVC_PACK.")
 

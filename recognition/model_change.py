@@ -21,7 +21,7 @@ from django.db.models import QuerySet
 from recognition import audit
 from recognition.gallery import indexes
 from recognition.inference.arrays import Floats, Image
-from recognition.inference.pipeline import DetectedFace
+from recognition.inference.pipeline import DetectedFace, FacePipeline
 from recognition.models import (
     ActiveModel,
     AuditEvent,
@@ -33,7 +33,7 @@ from recognition.models import (
     locks,
 )
 from recognition.models.locks import One
-from recognition.packs import engine, protection
+from recognition.packs import calibrations, engine, protection
 from recognition.packs.engine import Engine
 from recognition.privacy import sealing
 from recognition.processes import orphans
@@ -125,17 +125,21 @@ def _from_crops(pks: list[int], new: Engine, problems: dict[int, str]) -> dict[i
             problems[pk] = "no crop was kept"
             continue
         try:
-            crop = sealing.unseal_picture(bytes(sealed[pk]))
+            crop, face = face_in_crop(new.pipeline, bytes(sealed[pk]))
         except sealing.UnreadableError as error:
             problems[pk] = str(error)
             continue
-        face = _kept_face(new.pipeline.detect(crop, rotate=False), crop)
-        if face:
-            (faces[pk],) = new.pipeline.describe(crop, [face], liveness=False)
-        else:
-            problems[pk] = "no face was found in the crop"
+        (faces[pk],) = new.pipeline.describe(crop, [face], liveness=False)
     embedded = new.embed(list(faces.values()))
     return dict(zip(faces, embedded, strict=True))
+
+
+def face_in_crop(pipeline: FacePipeline, sealed: bytes) -> tuple[Image, DetectedFace]:
+    """A kept crop, and the face that it was kept for, not embedded. Raises UnreadableError."""
+    crop = sealing.unseal_picture(sealed)
+    if face := _kept_face(pipeline.detect(crop, rotate=False), crop):
+        return crop, face
+    raise sealing.UnreadableError("no face was found in the crop")
 
 
 def _kept_face(found: list[DetectedFace], crop: Image) -> DetectedFace | None:
@@ -248,6 +252,7 @@ def activate(target: TemplateTarget, *, actor: str, allow_missing: int = 0) -> s
         if row.pack != target.pack:
             row.reason = ""
         row.pack, row.template_key = target.pack, target.template_key
+        row.measurement_id = calibrations.measurement_in_use(target.pack)
         row.save()
         details: dict[str, Any] = {"from": before, "to": target.version, "faces_missing": lost}
         audit.note(actor, "model.activate", **details)

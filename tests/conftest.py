@@ -21,6 +21,7 @@ from recognition.access import SCOPES
 from recognition.inference.arrays import Floats
 from recognition.inference.images import decode
 from recognition.inference.pipeline import FacePipeline
+from recognition.measuring.here import enrolled
 from recognition.packs import downloads, engine, transfer
 from tests.support.builders import (
     FRIEND,
@@ -32,6 +33,7 @@ from tests.support.builders import (
     service_token,
     user_token,
 )
+from tests.support.enrolled_crowd import Crowd
 from tests.support.photos import SHARED
 
 # The templates of tests are plain, whatever key the .env of the machine has, and so are those of
@@ -109,7 +111,7 @@ def prepared_pack() -> None:
 
 @pytest.fixture(scope="session")
 def pipeline(prepared_pack: None) -> FacePipeline:
-    return engine.load("dlib", "").pipeline
+    return engine.pipeline(engine.pack("dlib"))
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +127,14 @@ def lfw_part(pipeline: FacePipeline) -> Floats:
         assert faces, f"no face in {photo.name}"
         embeddings.append(faces[0].embedding)
     return np.array(embeddings)
+
+
+@pytest.fixture
+def crowd(monkeypatch: pytest.MonkeyPatch) -> Crowd:
+    """People to measure a pack on, whose kept pictures show what the test decides."""
+    made = Crowd()
+    monkeypatch.setattr(enrolled, "look", made.look)
+    return made
 
 
 @pytest.fixture

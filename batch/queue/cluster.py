@@ -23,6 +23,10 @@ logger = logging.getLogger(__name__)
 _LOCK_SECONDS = 10
 
 
+# A task that takes longer than the others looks whether the cluster wants to end.
+is_stopping = get_mp_context().Event()
+
+
 class _TimerLock:
     """A lock that no killed worker keeps for ever: the sentinel, and so the cluster, ends."""
 
@@ -54,6 +58,10 @@ class Sentinel(cluster.Sentinel):  # type: ignore[misc]
         except (DatabaseError, InterfaceError):
             logger.exception("no sweep at the start; the schedule has one every minute")
         super().spawn_cluster()
+
+    def stop(self) -> None:
+        is_stopping.set()
+        super().stop()
 
     def spawn_worker(self) -> None:
         timer = get_mp_context().Value("f", -1, lock=_TimerLock())

@@ -29,8 +29,8 @@ def waiting(func: str) -> int:
     return _count(func, OrmQ.objects.filter(lock__lte=timezone.now()))
 
 
-def call(func: str) -> None:
-    async_task(func)
+def call(func: str, **options: Any) -> None:
+    async_task(func, **options)
 
 
 def call_later(func: str, at: datetime) -> None:

@@ -8,12 +8,13 @@ from django.contrib.auth.models import User as Account
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
 
-from facesvc.operators import model_page
+from facesvc.operators import measuring_pages, model_page
 from facesvc.operators.dates import DatedList
 from recognition.admin import finding
 from recognition.admin.audit_sentences import SENTENCES, Names, label, sentence
-from recognition.admin.kit import LargeTable, ReadOnly, choices, column, page, time_column
+from recognition.admin.kit import MEASURE, LargeTable, ReadOnly, choices, column, page, time_column
 from recognition.models import ActiveModel, AuditEvent, User
 
 _ACTORS = {
@@ -79,12 +80,16 @@ def _about(text: str) -> Q:
 class ActiveModelAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     """Shows one page in place of a list: the row says little without its pack."""
 
+    def get_urls(self) -> list[URLPattern]:
+        return [*measuring_pages.urls(self.admin_site), *super().get_urls()]
+
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        context = {"page": model_page.page(), **(extra_context or {})}
+        may_measure = request.user.has_perm(MEASURE)
+        context = {"page": model_page.page(), "may_measure": may_measure, **(extra_context or {})}
         return page(request, "operators/model.html", "Active model", ActiveModel, context)
 
 

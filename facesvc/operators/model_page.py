@@ -4,10 +4,11 @@ from typing import Any
 
 from django.db.models import Sum
 
+from facesvc.operators import measuring_pages
 from recognition.admin.kit import link
 from recognition.inference.pack.declaration import Calibration, PackError
 from recognition.models import Face, GalleryCount, User
-from recognition.packs import catalogue, engine, protection
+from recognition.packs import calibrations, catalogue, engine, protection
 from recognition.packs.scores import LEVELS, ScoreScale, level_confidence
 
 # Count faces without a kept picture up to this number; every face may be one.
@@ -21,7 +22,8 @@ def page() -> dict[str, Any]:
     pack, calibration, problem = None, None, ""
     try:
         pack = engine.pack(row.pack)
-        calibration = engine.calibration_of(pack)
+        calibration = calibrations.in_use(pack)
+        problem = "" if calibration else engine.not_calibrated(pack)
     except PackError as error:
         problem = str(error)
     version = engine.version_of(pack, row.template_key) if pack else ""
@@ -37,6 +39,7 @@ def page() -> dict[str, Any]:
         "lacking": _lacking(),
         "reason": row.reason,
         **_other_packs(),
+        "runs": measuring_pages.rows(),
     }
 
 

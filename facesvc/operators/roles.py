@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.contrib.auth.management import create_permissions
 from django.db.models import Q
 
-from recognition.admin.kit import ERASE, MODERATE, VIEW_PICTURES
+from recognition.admin.kit import ERASE, MEASURE, MODERATE, VIEW_PICTURES
 
 # Permissions in addition to viewing everything but pictures.
 _MODERATOR = (
@@ -42,7 +42,7 @@ def groups() -> dict[str, set[str]]:
     return {
         "viewer": viewer(),
         "moderator": moderator,
-        "administrator": moderator | _OPERATORS,
+        "administrator": moderator | _OPERATORS | {MEASURE},
     }
 
 

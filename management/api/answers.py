@@ -67,7 +67,7 @@ class Model(Serializer):
     )
     prepared = s.BooleanField(help_text="Its files are on this machine.")
     calibrated = s.BooleanField(help_text="Its scores were measured, so their meaning is known.")
-    calibration = Calibration(source="pack.calibration", allow_null=True)
+    calibration = Calibration(allow_null=True)
 
 
 class ModelList(Serializer):

@@ -27,6 +27,7 @@ from recognition.models import locks
 VIEW_PICTURES = "recognition.view_pictures"
 MODERATE = "recognition.moderate_user"
 ERASE = "recognition.erase_user"
+MEASURE = "recognition.measure_model"
 
 # The most pages of a list. A search or a filter finds later rows: to skip rows takes PostgreSQL as
 # long as to read them.

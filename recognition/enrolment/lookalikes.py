@@ -82,6 +82,13 @@ def _keep(active: Engine, face: int, user_id: UUID, matches: Sequence[Found]) ->
         cursor.execute(_KEEP, values)
 
 
+def keep_pair(face: int, other: str, users: tuple[UUID, UUID], confidence: float) -> None:
+    """Keep a pair that was found by other means: the key of a face, and the id of another one."""
+    pair: dict[str, Any] = {"face": face, "faces": [other], "users": list(users)}
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP, {**pair, "confidences": [round(confidence, 4)]})
+
+
 # --- over the whole gallery -----------------------------------------------------------------------
 
 

@@ -32,7 +32,7 @@ from recognition.packs.scores import ScoreScale
 # FMRs of the table. 1 is the least similar pair of strangers.
 _POINTS = (1.0, 0.3, 0.1, 0.03, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6, 1e-7, 1e-8)
 # Non-mated pairs: the extrapolation goes on from two decades that were measured.
-_PAIRS_NEEDED = 30_000
+PAIRS_NEEDED = 30_000
 # Two files of one photo (resized, cropped a little, JPEG at quality 30) have 0.957 or more with the
 # default pack, 39 photos of LFW. Where different photos of a person often reach 0.95, the
 # similarity that a hundredth of them reaches.
@@ -46,23 +46,32 @@ _SQUEEZED = 0.1
 _DISCARDED = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 
 
-def calibrate(embeddings: Floats, people: Numbers, *, data: str, model_version: str) -> Calibration:
+def calibrate(
+    embeddings: Floats,
+    people: Numbers,
+    *,
+    data: str,
+    model_version: str,
+    duplicate_similarity: float | None = None,
+) -> Calibration:
     """The calibration of a pack from one embedding a photo. Raises PhotosError.
 
     `embeddings` (N, D) are of length 1 or, with a cohort, what ModelPack.compared makes of them.
+    Give `duplicate_similarity` where mated pairs may be copies of one photo.
     """
     pairs = all_pairs(embeddings, people)
-    if len(pairs.non_mated) < _PAIRS_NEEDED or not len(pairs.mated):
+    if len(pairs.non_mated) < PAIRS_NEEDED or not len(pairs.mated):
         raise PhotosError(
             f"The folder is too small: {len(pairs.mated)} pairs of photos of one person and "
-            f"{len(pairs.non_mated)} of different people; at least 1 and {_PAIRS_NEEDED} are needed"
+            f"{len(pairs.non_mated)} of different people; at least 1 and {PAIRS_NEEDED} are needed"
         )
     mean = float(pairs.non_mated.mean(dtype=np.float64))
     zero = round(mean, 4) if mean > _SQUEEZED else 0.0
     squared_lengths = np.sum(embeddings.astype(np.float64) ** 2, axis=1)
     full = round(float(squared_lengths.mean()), 4)
-    near = float(np.quantile(_half_squared_distances(embeddings, people), _DUPLICATE_SHARE))
-    duplicate = 1 - near / (full - zero)
+    if duplicate_similarity is None:
+        near = float(np.quantile(_half_squared_distances(embeddings, people), _DUPLICATE_SHARE))
+        duplicate_similarity = max(_DUPLICATE, round_up(1 - near / (full - zero), 4))
     table = list(_table(pairs.non_mated))
     measured = Calibration(
         data=data,
@@ -73,7 +82,7 @@ def calibrate(embeddings: Floats, people: Numbers, *, data: str, model_version: 
         mated_pairs=len(pairs.mated),
         non_mated_pairs=len(pairs.non_mated),
         zero_cosine=zero,
-        duplicate_similarity=max(_DUPLICATE, round_up(duplicate, 4)),
+        duplicate_similarity=duplicate_similarity,
         mean_embedding=tuple(round(float(v), 5) for v in embeddings.mean(axis=0)),
         table=tuple(_with_intervals(table, embeddings, people)),
         full_cosine=full,

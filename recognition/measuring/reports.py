@@ -207,27 +207,35 @@ def doubtful_labels(folder: EmbeddedFolder, calibration: Calibration, root: Path
     Twins exist, but mostly it is one person under two names or a photo in the wrong folder. A few
     of them are enough to spoil the rates below 1e-5.
     """
-    threshold = ScoreScale(calibration).cosine_of_fmr(0.1 / calibration.non_mated_pairs)
     photos = [_name(photo.path, root) for photo in folder.photos]
     return [
         {"photo_a": photos[a], "photo_b": photos[b], "cosine": round(cosine, 4)}
-        for a, b, cosine in similar_strangers(folder.embeddings, folder.people, threshold)
+        for a, b, cosine in doubtful_pairs(folder, calibration)
     ]
+
+
+def doubtful_pairs(
+    folder: EmbeddedFolder, calibration: Calibration
+) -> list[tuple[int, int, float]]:
+    """The same by the numbers of the photos, with their cosines, which fall."""
+    threshold = ScoreScale(calibration).cosine_of_fmr(0.1 / calibration.non_mated_pairs)
+    return similar_strangers(folder.embeddings, folder.people, threshold)
 
 
 def write_json(path: Path, report: Mapping[str, object]) -> None:
     """Writes the report, with null for what JSON does not have: infinities, and NaN (a rate of
     nothing).
     """
-    text = json.dumps(_plain(report), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(report), indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """The value without what JSON does not have."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.ndarray):
         return value.tolist()
     return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -244,18 +252,24 @@ def write_charts(
     folder: Path, title: str, pairs: Pairs, calibration: Calibration, found: Sequence[MeasuredLevel]
 ) -> None:
     """Write det.svg and roc.svg."""
+    chart = chart_of(title, pairs, calibration, found)
+    (folder / "det.svg").write_text(charts.det(chart), encoding="utf-8")
+    (folder / "roc.svg").write_text(charts.roc(chart), encoding="utf-8")
+
+
+def chart_of(
+    title: str, pairs: Pairs, calibration: Calibration, found: Sequence[MeasuredLevel]
+) -> charts.Chart:
     points = [
         charts.ChartPoint(point.pairs / calibration.non_mated_pairs, *point.interval, fnmr)
         for point in calibration.table
         if point.interval and not point.extrapolated and point.fmr < 1
         for fnmr in [float((pairs.mated < point.cosine).mean())]
     ]
-    chart = charts.Chart(
+    return charts.Chart(
         title,
         error_curve(pairs),
         points,
         {level.name: level.target_fmr for level in found},
         ERRORS_NEEDED / calibration.non_mated_pairs,
     )
-    (folder / "det.svg").write_text(charts.det(chart), encoding="utf-8")
-    (folder / "roc.svg").write_text(charts.roc(chart), encoding="utf-8")

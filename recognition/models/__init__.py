@@ -14,6 +14,8 @@ from recognition.models.listings import Listing as Listing
 from recognition.models.listings import PublicSketch as PublicSketch
 from recognition.models.listings import Sketch as Sketch
 from recognition.models.listings import SketchCentre as SketchCentre
+from recognition.models.measurements import Measurement as Measurement
+from recognition.models.measurements import MeasurementState as MeasurementState
 from recognition.models.people import ActiveModel as ActiveModel
 from recognition.models.people import Face as Face
 from recognition.models.people import FaceCrop as FaceCrop

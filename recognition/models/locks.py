@@ -82,6 +82,8 @@ class One(StrEnum):
     IMPORT = "import"
     CLAIM_OF_CALLBACK = "claim of callback"
     MODEL_CHANGE = "model change"
+    MEASUREMENT = "measurement"
+    REQUEST_TO_MEASURE = "request to measure"
     OPENING = "opening"  # of a session, of a user and a client
     LOGIN = "login"  # of a user
 

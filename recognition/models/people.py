@@ -130,13 +130,20 @@ class FaceCrop(models.Model):
 
 
 class ActiveModel(models.Model):
-    """The one row that says which model pack serves, and which key protects its templates."""
+    """The one row that says which model pack serves, and which key protects its templates.
+
+    `measurement` is the one of the pack that is in use: each request reads this row, and so all
+    processes change over at once.
+    """
 
     id = models.SmallIntegerField(primary_key=True, default=1, editable=False)
     pack = models.CharField(max_length=40)
     template_key = models.CharField(max_length=8, blank=True)  # see recognition.packs.protection
     # Why a new database began with this pack: see recognition.packs.first_pack. Empty later.
     reason = models.TextField(blank=True, db_default="")
+    measurement = models.ForeignKey(
+        "recognition.Measurement", on_delete=models.SET_NULL, related_name="+", null=True
+    )
     activated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

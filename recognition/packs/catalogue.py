@@ -7,9 +7,14 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from recognition.inference.pack import weights
-from recognition.inference.pack.declaration import ModelPack, PackError, pack_names
+from recognition.inference.pack.declaration import (
+    Calibration,
+    ModelPack,
+    PackError,
+    pack_names,
+)
 from recognition.models import ActiveModel
-from recognition.packs import engine, first_pack
+from recognition.packs import calibrations, engine, first_pack
 
 logger = logging.getLogger(__name__)
 
@@ -19,19 +24,19 @@ class Entry:
     pack: ModelPack
     active: bool
     prepared: bool  # its files are present
+    calibration: Calibration | None
     reason: str = ""  # why a new database began with it; empty unless it is active
 
     @property
     def calibrated(self) -> bool:
-        calibration = self.pack.calibration
-        return calibration is not None and calibration.provisional is None
+        return self.calibration is not None and self.calibration.provisional is None
 
 
 def entries() -> list[Entry]:
     """All packs by name. One whose pack.yaml is wrong is logged and left out."""
     row = _row("pack", "reason")
     active = row.pack if row else first_pack.choose().pack
-    found = []
+    found, measurements = [], calibrations.measurements_in_use()
     for name in pack_names(settings.PACK_FOLDERS):
         try:
             pack = engine.pack(name)
@@ -40,7 +45,8 @@ def entries() -> list[Entry]:
             continue
         prepared = weights.is_prepared(pack, settings.MODELS_DIR)
         reason = row.reason if row and name == active else ""
-        found.append(Entry(pack, active=name == active, prepared=prepared, reason=reason))
+        calibration = calibrations.measured(pack, measurements.get(name)) or pack.calibration
+        found.append(Entry(pack, name == active, prepared, calibration, reason))
     return found
 
 

@@ -34,7 +34,9 @@ from recognition.inference.pipeline import (
     FacesOfPicture,
 )
 from recognition.models import ActiveModel
-from recognition.packs import first_pack, protection
+from recognition.packs import calibrations, first_pack, protection
+from recognition.packs.calibrations import calibration_of as calibration_of
+from recognition.packs.calibrations import not_calibrated as not_calibrated
 from recognition.packs.scores import ScoreScale, SketchGeometry
 from recognition.processes.current_request import current as current_request
 from recognition.processes.slots import slot, stage
@@ -108,7 +110,8 @@ class Engine:
     @cached_property
     def sketches(self) -> SketchGeometry:
         """What the differences between sketches of these templates mean."""
-        centre, measured = centre_of(self.pack, self.template_key), calibration_of(self.pack)
+        measured = self.scores.calibration
+        centre = centre_of(measured, self.template_key)
         return SketchGeometry(
             centre=centre,
             # A key's rotation spreads an embedding over all of them.
@@ -183,7 +186,8 @@ def current() -> Engine:
     """The active engine. Its models are loaded at first use (PackError if that fails)."""
     global _model_version
     row = active_model()
-    loaded = load(row.pack, row.template_key)
+    with _loading:
+        loaded = _load(pack(row.pack), row.measurement_id, row.template_key)
     _model_version = loaded.pack.model_version
     return loaded
 
@@ -206,14 +210,21 @@ def active_model() -> ActiveModel:
 
 def load(pack_name: str, template_key: str) -> Engine:
     """The engine of any pack. Raises PackError."""
+    measurement = calibrations.measurement_in_use(pack_name)
     with _loading:
-        return _load(pack(pack_name), template_key)
+        return _load(pack(pack_name), measurement, template_key)
 
 
 @lru_cache(maxsize=4)
-def _load(of: ModelPack, template_key: str) -> Engine:
+def _load(of: ModelPack, measurement: int | None, template_key: str) -> Engine:
     protection.require(template_key)
-    return Engine(_pipeline(of), ScoreScale(calibration_of(of)), template_key)
+    return Engine(_pipeline(of), ScoreScale(calibration_of(of, measurement)), template_key)
+
+
+def pipeline(of: ModelPack) -> FacePipeline:
+    """The networks of any pack, also of one without a calibration. Raises PackError."""
+    with _loading:
+        return _pipeline(of)
 
 
 # The one that serves and the one that is to: others leave the memory.
@@ -275,10 +286,9 @@ def templates(of: ModelPack, template_key: str, embeddings: Floats) -> Floats:
     return _stored(of.compared(embeddings), template_key)
 
 
-def centre_of(of: ModelPack, template_key: str) -> Floats:
-    """(512,) the mean of all people's templates by a pack, under a key."""
-    mean = np.array([calibration_of(of).mean_embedding], np.float32)
-    centre: Floats = _stored(mean, template_key)[0]
+def centre_of(calibration: Calibration, template_key: str) -> Floats:
+    """(512,) the mean of all people's templates, under a key."""
+    centre: Floats = _stored(np.array([calibration.mean_embedding], np.float32), template_key)[0]
     return centre
 
 
@@ -286,14 +296,3 @@ def _stored(vectors: Floats, template_key: str) -> Floats:
     padded = np.zeros((len(vectors), TEMPLATE_DIMENSIONS), np.float32)  # which changes no product
     padded[:, : vectors.shape[1]] = vectors
     return protection.protect(padded, template_key)
-
-
-def calibration_of(of: ModelPack) -> Calibration:
-    if of.calibration is None:
-        raise PackError(not_calibrated(of))
-    return of.calibration
-
-
-def not_calibrated(of: ModelPack) -> str:
-    advice = f"run `manage.py calibrate FOLDER --pack {of.name}`"
-    return f"the pack {of.name!r} is not calibrated: {advice}"

@@ -65,6 +65,7 @@ class ScoreScale:
     """The scores of one pack. All functions are strictly monotone where FMR is below 1."""
 
     def __init__(self, calibration: Calibration) -> None:
+        self.calibration = calibration
         self._zero, self._full = calibration.zero_cosine, calibration.full_cosine
         self._cosines = [point.cosine for point in calibration.table]
         self._decades = [-math.log10(point.fmr) for point in calibration.table]
@@ -119,7 +120,8 @@ class ScoreScale:
 
     def is_extrapolated(self, cosine: float) -> bool:
         """Whether the FMR at this cosine is below what the calibration could measure."""
-        return cosine > self._measured_until
+        # Interpolated, the last cosine may be a bit higher than itself.
+        return cosine > self._measured_until + 1e-9
 
     # A person with several faces has several chances to be taken for somebody else. So the cosines
     # that decide are what those are worth with a single face: as rare among strangers.

@@ -31,7 +31,7 @@ _NONCE = bytes(12)
 
 
 class UnreadableError(Exception):
-    """No key of FACESVC_CROP_KEYS opens it, or what it opens is no picture where one is wanted."""
+    """No key of FACESVC_CROP_KEYS opens it, or what it opens is not the picture that is wanted."""
 
 
 def seal(data: bytes) -> bytes:

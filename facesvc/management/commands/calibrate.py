@@ -1,21 +1,27 @@
 from argparse import ArgumentParser
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from django.conf import settings
+from django.core.management.base import CommandError
+from tqdm import tqdm
 
 from facesvc.management.service_command import ServiceCommand
-from recognition.inference.pack.declaration import Calibration, pack_file
+from recognition.inference.pack.declaration import Calibration, ModelPack, pack_file
 from recognition.measuring import calibration, reports
 from recognition.measuring.evaluation import error_curve
 from recognition.measuring.folders import EmbeddedFolder, embed, find_labelled, open_pack
+from recognition.measuring.here import enrolled, runs
+from recognition.measuring.here.enrolled import EnrolledFaces
 from recognition.measuring.pairs import all_pairs
 from recognition.measuring.reports import Json, MeasuredLevel, interval_of
-from recognition.packs import first_pack
+from recognition.packs import calibrations, catalogue, first_pack
 from recognition.packs.scores import ScoreScale
 
+_ACTOR = "command:calibrate"
 # How many pairs of photos the screen names.
 _NAMED = 20
 
@@ -25,12 +31,20 @@ class Command(ServiceCommand):
     requires_system_checks = []
     help = (
         "Measure what a pack's scores mean on a folder of labelled photos (one subfolder a person) "
-        "and write it into its pack.yaml."
+        "and write it into its pack.yaml; or on the people who are enrolled (--gallery)."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("folder", type=Path)
-        parser.add_argument("--pack", help="default: that of a new database")
+        parser.add_argument("folder", type=Path, nargs="?")
+        parser.add_argument(
+            "--gallery",
+            action="store_true",
+            help=f"measure on the people who are enrolled, at least {enrolled.PEOPLE_NEEDED}; the "
+            "database keeps the result, and all processes use it",
+        )
+        parser.add_argument(
+            "--pack", help="default: that of a new database; with --gallery, the one that serves"
+        )
         parser.add_argument("--data", help="name of the data set (default: that of the folder)")
         parser.add_argument(
             "--report",
@@ -39,9 +53,19 @@ class Command(ServiceCommand):
             help="write report.json, det.svg and roc.svg there",
         )
         parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
-        parser.add_argument("--dry-run", action="store_true", help="leave pack.yaml as it is")
+        parser.add_argument("--dry-run", action="store_true", help="change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if (options["folder"] is None) != options["gallery"]:
+            raise CommandError("Name a folder of labelled photos, or say --gallery.")
+        if options["workers"] < 1:
+            raise CommandError("--workers must be at least 1.")
+        if options["gallery"]:
+            self._measure_gallery(options)
+        else:
+            self._measure_folder(options)
+
+    def _measure_folder(self, options: dict[str, Any]) -> None:
         folder: Path = options["folder"]
         pack = open_pack(options["pack"] or first_pack.choose().pack)
         labelled = find_labelled(folder, self.stdout)
@@ -52,19 +76,11 @@ class Command(ServiceCommand):
             data=options["data"] or folder.resolve().name,
             model_version=pack.model_version,
         )
-        levels = reports.levels(photos.found(), ScoreScale(measured))
-        report = {
-            **reports.describe_folder(pack, photos, folder),
-            **reports.describe_calibration(measured),
-            "operating_points": reports.describe_levels(levels),
-        }
-        self._print(measured, photos, levels)
-        report["error_versus_discard"] = self._discard(photos.found(), levels)
+        report = reports.describe_folder(pack, photos, folder)
         doubtful = reports.doubtful_labels(photos.found(), measured, folder)
         report["doubtful_labels"] = doubtful
+        self._show(report, photos, measured, options["report"])
         self._doubt(doubtful)
-        if options["report"]:
-            self._write_report(options["report"], report, photos.found(), measured, levels)
         if not options["dry_run"]:
             path = pack_file(pack.name, settings.PACK_FOLDERS)
             # Never half of it: workers that start now read this file.
@@ -72,6 +88,62 @@ class Command(ServiceCommand):
             unfinished.write_text(replace_calibration(path.read_text(), measured))
             unfinished.replace(path)
             self.stdout.write(f"Written into {path}.")
+            if calibrations.measurement_in_use(pack.name):
+                runs.return_to_pack(pack.name, actor=_ACTOR)
+                self.stdout.write("It replaces the calibration that --gallery measured.")
+
+    def _measure_gallery(self, options: dict[str, Any]) -> None:
+        with runs.only_one() as is_the_only_one:
+            if not is_the_only_one:
+                raise CommandError("A measurement on the people enrolled runs already.")
+            counted = enrolled.census()
+            if counted.lacks:
+                raise CommandError(counted.lacks)
+            pack = open_pack(options["pack"] or catalogue.active_name())
+            self.stdout.write(
+                f"{counted.measured} people with {counted.faces} faces make {counted.pairs:,} "
+                f"pairs of two people. {enrolled.why()}"
+            )
+            found = self._look(pack, options["workers"])
+            measured = enrolled.calibrate(found, pack)
+            report: Json = {"pack": pack.name, "model_version": pack.model_version}
+            self._show(report, found.folder, measured, options["report"])
+            self._say_duplicates(enrolled.open_duplicates(found))
+            if not options["dry_run"]:
+                noted = runs.record(pack, found, measured, actor=_ACTOR)
+                self.stdout.write(f"{noted} pairs of people are noted as possible duplicates.")
+                self.stdout.write(f"The scores of {pack.name} mean this from now on.")
+
+    def _look(self, pack: ModelPack, workers: int) -> EnrolledFaces:
+        faces, seen = enrolled.choose(), []
+        try:
+            with tqdm(total=len(faces), unit="face", desc=f"Embedding ({pack.name})") as bar:
+                for some in enrolled.look(faces, pack.name, workers=workers):
+                    seen += some
+                    bar.update(len(some))
+        except BrokenProcessPool:
+            raise CommandError("A worker was killed.") from None
+        return enrolled.still_there(seen, pack)
+
+    def _say_duplicates(self, count: int) -> None:
+        if count:
+            self.stdout.write(
+                f"\n{count} pairs of these people are open possible duplicates. They count as two "
+                "people, so if they are one, the false match rates are lower than shown. Decide "
+                "about them in the admin pages and measure again."
+            )
+
+    def _show(
+        self, report: Json, photos: EmbeddedFolder, measured: Calibration, target: Path | None
+    ) -> None:
+        """Print what was measured; write the report, if there is a folder for it."""
+        levels = reports.levels(photos.found(), ScoreScale(measured))
+        report |= reports.describe_calibration(measured)
+        report["operating_points"] = reports.describe_levels(levels)
+        self._print(measured, photos, levels)
+        report["error_versus_discard"] = self._discard(photos.found(), levels)
+        if target:
+            self._write_report(target, report, photos.found(), measured, levels)
 
     def _print(
         self, measured: Calibration, photos: EmbeddedFolder, levels: list[MeasuredLevel]

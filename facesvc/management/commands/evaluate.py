@@ -35,7 +35,7 @@ from recognition.measuring.photos import (
 from recognition.measuring.reports import Json, MeasuredLevel, VerificationRates, interval_of
 from recognition.measuring.several_photos import PersonRates
 from recognition.measuring.speed import REFERENCE, Speed, measure
-from recognition.packs import first_pack
+from recognition.packs import calibrations, first_pack
 from recognition.packs.scores import ScoreScale
 
 # How many photos without a face the screen names; the JSON names all.
@@ -119,7 +119,7 @@ class Command(ServiceCommand):
         accuracy = lfw_accuracy(folds, balanced=listed is None)
         verified = reports.verification(inside, accuracy)
         identified = identify(inside.embeddings, inside.people)
-        calibrated = pack.calibration if inside.found().photos else None
+        calibrated = calibrations.in_use(pack) if inside.found().photos else None
         levels = reports.levels(inside, ScoreScale(calibrated)) if calibrated else []
         people = reports.of_people(inside, ScoreScale(calibrated)) if calibrated else []
         self._print(pack, folder, root)

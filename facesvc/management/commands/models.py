@@ -143,4 +143,4 @@ class Command(ServiceCommand):
 def _calibration(entry: catalogue.Entry) -> str:
     if entry.calibrated:
         return "calibrated"
-    return "provisionally calibrated" if entry.pack.calibration else "not calibrated"
+    return "provisionally calibrated" if entry.calibration else "not calibrated"

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from facesvc.management.service_command import ServiceCommand
 from recognition import model_change
 from recognition.model_change import TemplateTarget
-from recognition.packs import engine
+from recognition.packs import calibrations, engine
 
 
 class Command(ServiceCommand):
@@ -27,7 +27,9 @@ class Command(ServiceCommand):
         if options["workers"] < 1:
             raise CommandError("--workers must be at least 1.")
         target = TemplateTarget(options["pack"], engine.active_model().template_key)
-        engine.calibration_of(engine.pack(target.pack))  # missing, it is said before the first face
+        # If nobody measured the pack, that is said before the first face.
+        in_use = calibrations.measurement_in_use(target.pack)
+        engine.calibration_of(engine.pack(target.pack), in_use)
         left = run(self, target, options["workers"])
         advice = f"Now run `manage.py models activate {target.pack}`." if not left else ""
         self.stdout.write(f"{left} faces have no template of {target.version}. {advice}".rstrip())

@@ -20,6 +20,7 @@ from recognition.measuring import folders
 from recognition.measuring.photos import EmbeddedPhoto, Photo
 from tests.support.photos import SHARED, needs_shared
 
+pytestmark = pytest.mark.django_db
 PEOPLE, PHOTOS = 100, 3
 KEYS = {
     "pack", "model_version", "photos", "people", "faces_missed", "mated_pairs", "non_mated_pairs",

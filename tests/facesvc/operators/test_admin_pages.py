@@ -69,6 +69,8 @@ OWN: dict[str, tuple[int, int, int]] = {
     "recognition_face_find_by_photo": NOT_VIEWERS,
     "recognition_face_picture": (403, 404, 404),  # the address is made for another operator
     "recognition_possibleduplicate_decide": (403, 302, 302),  # by POST only
+    "recognition_activemodel_measure": (403, 403, 302),  # there is no pack of that name
+    "recognition_activemodel_measurement": (302, 302, 302),  # there is none
 }
 PAGES = ["changelist", "add", "history", "delete", "change"]
 

@@ -80,8 +80,8 @@ HOLD_NOBODY = {
     *("recognition_sketchcentre", "recognition_dailycount"),
     *("auth_group", "auth_group_permissions", "recognition_duplicatesearch"),
 }
-# Rights of the operators, which nobody has in the test.
-EMPTY = {"auth_user_groups", "auth_user_user_permissions"}
+# Rights of the operators, which nobody has in the test, and measurements, which name nobody.
+EMPTY = {"auth_user_groups", "auth_user_user_permissions", "recognition_measurement"}
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""A measurement on the people who are enrolled here."""
