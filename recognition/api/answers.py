@@ -169,7 +169,11 @@ class Candidate(Scored):
 
 class Candidates(Serializer):
     identification_result = s.ChoiceField(["found", "not_found", "no_face_detected"])
-    candidates = Candidate(many=True)
+    candidates = Candidate(
+        many=True,
+        help_text="The surest first. The scores of a person with several faces are those of one "
+        "face that a stranger resembles as seldom.",
+    )
     total_candidates = s.IntegerField()
 
 
@@ -184,7 +188,11 @@ class IdentifiedFace(SeenFace, Candidates):
 
 
 class Threshold(Serializer):
-    cut = s.ChoiceField(["min_confidence", "max_false_positive_rate"], source="used")
+    cut = s.ChoiceField(
+        ["min_confidence", "max_false_positive_rate"],
+        source="used",
+        help_text="Which of the two decided. The scores are what a person with one face needs.",
+    )
     similarity_score = Score()
     confidence_score = Score()
     extrapolated = s.BooleanField(source="is_extrapolated")

@@ -95,6 +95,10 @@ def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
         (put("detector.landmark_names", ["nose_tip"] * 5), "landmark_names must differ"),
         (put("recogniser.template", [[1.0, 2.0]] * 4), "template must have 5 values"),
         (put("recogniser.dimensions", 513), "recogniser.dimensions must be 1 to 512"),
+        (
+            put("calibration.several_photos.nearest_exponent", 1.1),
+            "several_photos must have values from 0 to 1",
+        ),
         (put("recogniser.dimensions", 127), "calibration.mean_embedding has the wrong length"),
         (put("calibration.table", []), "calibration.table must have falling fmr"),
         (swap_rows, "calibration.table must have falling fmr and rising cosine"),
