@@ -75,7 +75,7 @@ RATE_LIMIT_PER_HOUR = requests.whole("RATE_LIMIT_PER_HOUR", 1000).says(
 )
 
 web = Topic("The web server")
-# What a process takes with the default pack under load, with some room.
+# What a process takes with dlib under load, with some room.
 WORKER_BYTES = 600 * 1024**2
 # There are far more threads than compute at once: the others wait for their turn, or refuse with
 # 503, which takes no time (see recognition.processes.slots). Connections that have no thread

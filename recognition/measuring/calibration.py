@@ -34,7 +34,7 @@ _POINTS = (1.0, 0.3, 0.1, 0.03, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6, 
 # Non-mated pairs: the extrapolation goes on from two decades that were measured.
 PAIRS_NEEDED = 30_000
 # Two files of one photo (resized, cropped a little, JPEG at quality 30) have 0.957 or more with the
-# default pack, 39 photos of LFW. Where different photos of a person often reach 0.95, the
+# pack dlib, 39 photos of LFW. Where different photos of a person often reach 0.95, the
 # similarity that a hundredth of them reaches.
 _DUPLICATE, _DUPLICATE_SHARE = 0.95, 0.01
 # The share of embeddings whose squared length the calibration states. They all have length 1,

@@ -114,7 +114,7 @@ def users_failed(source: Source) -> int:
 
     A client's failures count if more of its users failed than succeeded, among its last attempts.
     A client without devices stands for all of its users, and some of them always fail: a fifth of
-    the honest photos at `standard`, with the default pack. What came through the client does not
+    the honest photos at `standard`, with the pack dlib. What came through the client does not
     concern known devices and users' own tokens.
     """
     recent = Attempt.objects.filter(at__gt=timezone.now() - _USERS_WITHIN)

@@ -25,7 +25,7 @@ from recognition.inference.arrays import Floats
 from recognition.inference.pack.schema import SchemaError
 
 # The number h. At 1, half precision would blur a score by 2e-4; at 1/4, the product of two x is as
-# large as what is taken off. The default pack tells as many people apart with 1/2 as without both.
+# large as what is taken off. The pack dlib tells as many people apart with 1/2 as without both.
 _MIDDLE = 0.5
 
 
