@@ -27,7 +27,9 @@ from recognition.gallery import indexes
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import PackError
 from recognition.models import ActiveModel, Face, FaceCrop
-from recognition.packs import catalogue, engine, first_pack, protection
+from recognition.packs import calibrations, catalogue, engine, first_pack, protection
+from recognition.packs.engine import Engine
+from recognition.packs.scores import ScoreScale
 from recognition.privacy import sealing
 
 LEAST_POSTGRESQL = 14  # Django's
@@ -255,7 +257,10 @@ def models() -> Finding:
 
 def inference() -> Finding:
     """Loads the networks and runs them on a picture that is made in memory."""
-    loaded = engine.load(*_active())
+    name, key = _active()
+    pack = engine.pack(name)
+    calibration = calibrations.in_use(pack) or engine.calibration_of(pack)
+    loaded = Engine(engine.pipeline(pack), ScoreScale(calibration), key)
     began = time.monotonic()
     if not loaded.self_test():
         advice = "Have another pack serve: `manage.py models activate`."

@@ -80,7 +80,8 @@ class Command(ServiceCommand):
     def _fetch_first(self) -> str:
         if not (why_not := first_pack.fetch()):
             return first_pack.PREFERRED
-        self.stdout.write(f"{why_not}\nThe pack {first_pack.FALLBACK} takes its place.")
+        # Below a bar that did not come to its end.
+        self.stdout.write(f"\n{why_not}\nThe pack {first_pack.FALLBACK} takes its place.")
         return first_pack.FALLBACK
 
     def _pull_needed(self, pack: ModelPack, is_accepted: bool) -> None:
