@@ -111,7 +111,10 @@ class Command(ServiceCommand):
             self._say_duplicates(enrolled.open_duplicates(found))
             if not options["dry_run"]:
                 noted = runs.record(pack, found, measured, actor=_ACTOR)
-                self.stdout.write(f"{noted} pairs of people are noted as possible duplicates.")
+                self.stdout.write(
+                    f"Pairs of faces that are too alike for two people: {noted}. Their people are "
+                    "possible duplicates."
+                )
                 self.stdout.write(f"The scores of {pack.name} mean this from now on.")
 
     def _look(self, pack: ModelPack, workers: int) -> EnrolledFaces:
@@ -128,9 +131,9 @@ class Command(ServiceCommand):
     def _say_duplicates(self, count: int) -> None:
         if count:
             self.stdout.write(
-                f"\n{count} pairs of these people are open possible duplicates. They count as two "
-                "people, so if they are one, the false match rates are lower than shown. Decide "
-                "about them in the admin pages and measure again."
+                f"\nOpen possible duplicates among these people: {count}. They count as two. "
+                "If they are one, the false match rates are lower than shown. Decide about them in "
+                "the admin pages and measure again."
             )
 
     def _show(
