@@ -130,8 +130,10 @@ def _from_crops(pks: list[int], new: Engine, problems: dict[int, str]) -> dict[i
             problems[pk] = str(error)
             continue
         (faces[pk],) = new.pipeline.describe(crop, [face], liveness=False)
-    embedded = new.embed(list(faces.values()))
-    return dict(zip(faces, embedded, strict=True))
+    embedded = dict(zip(faces, new.embed(list(faces.values())), strict=True))
+    misread = [pk for pk, face in embedded.items() if face.quality.is_misread]
+    problems.update(dict.fromkeys(misread, "the face in the crop lies on its side or upside down"))
+    return {pk: face for pk, face in embedded.items() if pk not in misread}
 
 
 def face_in_crop(pipeline: FacePipeline, sealed: bytes) -> tuple[Image, DetectedFace]:

@@ -103,8 +103,8 @@ _TEXTS = {
     Crop it, or choose a face of `details.faces` with `face_index`.
 422 invalid_face_index: `face_index` is not one of the faces that were found.
     Count from 0, in the order in which detect lists the faces.
-422 low_quality: The face is too dark, blurred, small or far turned to be enrolled.
-    Tell the user what `details.reasons` says, and take another photo.
+422 low_quality: The face cannot be recognised surely enough to be enrolled, or to be compared.
+    Tell the user what `details.advice` says, and take another photo.
 422 consent_required: This service stores a face only with the record of a consent.
     Send `metadata.consent` with `given_at` and `text_version`.
 """,

@@ -20,8 +20,7 @@ FACESVC_FACES_PER_HOUR = faces.whole("FACESVC_FACES_PER_HOUR", 1000, (0, 1_000_0
     "Faces that may be looked up for one user in an hour; 0 for no limit. See docs/risk.md."
 )
 MIN_FACE_QUALITY = faces.number("MIN_FACE_QUALITY", 0.60, (0.0, 1.0)).says(
-    "The least quality, from 0 to 1, of a face that `register` takes. The default refuses 1.1% of "
-    "3,562 photos of Labeled Faces in the Wild with the pack `dlib`."
+    "The least quality, from 0 to 1, of a face that `register` takes; see docs/quality.md."
 )
 FACESVC_REQUIRE_CONSENT = faces.flag("FACESVC_REQUIRE_CONSENT", False).says(
     "Whether a face is stored only with `metadata.consent`, see docs/privacy.md."

@@ -53,6 +53,7 @@ def find_by_photo(*, actor: str, image: bytes) -> PhotoSearch:
         found = [
             (probe, finding.find(gallery, active.template(probe), likely, limit=_PEOPLE))
             for probe in probes
+            if not probe.quality.is_misread  # which is nobody's
         ]
     sure = active.scores.cut(BASIC, _FALSE_POSITIVES, gallery.searched)
     candidates = sum(len(alike) for _, alike in found)

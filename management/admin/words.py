@@ -27,6 +27,12 @@ _COMPONENTS = {
     "detection": "Surely a face",
     "border": "Wholly in the picture",
     "network": "Score of the quality network",
+    "mirror": "Both halves of the face are read alike",
+    "level": "Neither on its side nor upside down",
+    "stillness": "Nothing moved",
+    "detail": "Enough pixels",
+    "mouth": "Mouth and nose uncovered",
+    "eyes": "Eyes uncovered",
 }
 # A score is called good from here on; an ordinary portrait has it.
 _GOOD = 0.7

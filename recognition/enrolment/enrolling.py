@@ -96,9 +96,8 @@ def _look(image: bytes, request: EnrolmentRequest) -> tuple[Engine, DetectedFace
     with engine.at_work() as active:
         picture, faces = active.see(image)
         face = _only_face(faces, request.face_index)
-        if request.check_quality:
-            _require_quality(face)
         face = active.complete(picture, face)
+        _require_quality(face, is_checked=request.check_quality)
         kept = active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
     return active, face, kept
 
@@ -144,13 +143,17 @@ def _count(faces: FacesOfPicture) -> str:
     return f"{faces.found} faces{chosen_from}"
 
 
-def _require_quality(face: DetectedFace) -> None:
+def _require_quality(face: DetectedFace, *, is_checked: bool) -> None:
+    """The template of a misread face would be alike to those of all others, so that nobody may
+    store it.
+    """
     quality = face.quality
-    if quality.score < settings.MIN_FACE_QUALITY:
+    if quality.is_misread or (is_checked and quality.score < settings.MIN_FACE_QUALITY):
+        advice = " ".join(quality.advice) or "Take another photo: closer, and in even light."
         raise ServiceError(
             "low_quality",
-            f"The quality {quality.score} is below {settings.MIN_FACE_QUALITY}.",
-            quality_of(face),
+            f"The face cannot be recognised surely enough. {advice}",
+            {"needed": settings.MIN_FACE_QUALITY, "advice": quality.advice, **quality_of(face)},
         )
 
 

@@ -163,7 +163,8 @@ def identify(image: bytes, request: IdentificationRequest) -> Identification:
                 limit=request.max_candidates,
                 by_user=request.match_on == "user",
             )
-            found.append((probe, nearest))
+            # A misread face is nobody's.
+            found.append((probe, [] if probe.quality.is_misread else nearest))
         users = User.objects.in_bulk({each.user_id for _, nearest in found for each in nearest})
         faces = [IdentifiedFace(probe, _people(nearest, users)) for probe, nearest in found]
     seconds = time.perf_counter() - started

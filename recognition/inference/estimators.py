@@ -32,18 +32,24 @@ class Embedder:
         self._spec = spec
         self._model = CropModel(spec.input, model)
 
-    def embed(self, crops: list[Image]) -> Floats:
+    def embed(self, crops: list[Image]) -> tuple[Floats, Floats | None]:
         """(N, dimensions) unit vectors, float32; with `mirror`, the sum for the crop and its mirror
-        image.
+        image, and (N,) the cosine of the two.
 
         Raises ValueError when the model's output is not what the pack declares.
         """
         if not crops:
-            return np.empty((0, self._spec.dimensions), np.float32)
+            return np.empty((0, self._spec.dimensions), np.float32), None
         vectors = self._flat(crops)
-        if self._spec.mirror:
-            vectors = vectors + self._flat([crop[:, ::-1] for crop in crops])
-        if vectors.shape != (len(crops), self._spec.dimensions) or not np.isfinite(vectors).all():
+        if not self._spec.mirror:
+            return self._unit(vectors, len(crops)), None
+        mirrored = self._flat([crop[:, ::-1] for crop in crops])
+        whole = self._unit(vectors + mirrored, len(crops))
+        lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(mirrored, axis=1)
+        return whole, (vectors * mirrored).sum(axis=1) / np.maximum(lengths, 1e-9)
+
+    def _unit(self, vectors: Floats, count: int) -> Floats:
+        if vectors.shape != (count, self._spec.dimensions) or not np.isfinite(vectors).all():
             raise ValueError(f"the recogniser gave {vectors.shape}, not finite unit vectors")
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not norms.all():

@@ -22,13 +22,14 @@ from recognition.inference.estimators import (
     EyesNetwork,
     LivenessEstimator,
 )
+from recognition.inference.flaws import Flaws
 from recognition.inference.images import reduced, turned
 from recognition.inference.pack.declaration import ModelPack, PackError
 from recognition.inference.pack.files import WeightFile
 from recognition.inference.pack.specs import MmodSpec
 from recognition.inference.pack.weights import weight_path
 from recognition.inference.pose import Pose, PoseEstimator
-from recognition.inference.quality import Assessor, Quality
+from recognition.inference.quality import Assessor, Quality, ramp
 from recognition.inference.sessions import Model
 
 # Dimensions of the column that holds the templates of all packs.
@@ -61,6 +62,7 @@ class DetectedFace:
     quality: Quality
     crop: Image  # aligned
     embedding: Floats | None = None  # (dimensions,) of length 1
+    agreement: float | None = None  # cosine of the crop with its mirror image, if both are embedded
     rotation: int = 0  # degrees clockwise by which the picture was turned to be upright
     age: float | None = None  # years
     gender: str | None = None  # "female" or "male"
@@ -119,6 +121,7 @@ class FacePipeline:
                 found = model(detector.weights, detector.outputs.names())
                 self._detector = AnchorDetector(detector, found)
             self._assessor = Assessor(pack, model)
+            self._flaws = Flaws(pack.quality_ranges.flaws, pack.recogniser.dimensions)
         except ValueError as error:
             raise PackError(f"the pack {pack.name!r}: {error}") from error
         self._embedder = Embedder(pack.recogniser, model(pack.recogniser.weights))
@@ -200,12 +203,29 @@ class FacePipeline:
         return align(turned(image, face.rotation), face.landmarks, template, _KEPT_SIZE)
 
     def embed(self, faces: list[DetectedFace]) -> list[DetectedFace]:
-        """The same faces with their embeddings."""
-        return _filled(faces, "embedding", self.embed_crops([face.crop for face in faces]))
+        """The same faces with their embeddings, and with what these say of their quality."""
+        if not faces:
+            return []
+        crops = [face.crop for face in faces]
+        embeddings, agreements = self._embedder.embed(crops)
+        if agreements is not None:
+            faces = list(_filled(faces, "agreement", map(float, agreements)))
+        flaws = self._flaws.components(crops, embeddings)
+        return [
+            replace(face, embedding=embedding, quality=face.quality.having(self._shown(face, each)))
+            for face, embedding, each in zip(faces, embeddings, flaws, strict=True)
+        ]
+
+    def _shown(self, face: DetectedFace, flaws: dict[str, float]) -> dict[str, float]:
+        """The components of the quality that came with the embedding."""
+        limits = self.pack.quality_ranges.mirror
+        if limits is None or face.agreement is None:
+            return flaws
+        return {"mirror": ramp(face.agreement, *limits), **flaws}
 
     def embed_crops(self, crops: list[Image]) -> Floats:
         """(N, dimensions) unit vectors of aligned crops."""
-        return self._embedder.embed(crops)
+        return self._embedder.embed(crops)[0]
 
     def _upright(self, image: Image, small: Image, found: Detections) -> tuple[Detections, int]:
         """`found`, or the surely upright faces of a turned picture, and its rotation.

@@ -9,11 +9,12 @@ import math
 import multiprocessing
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -37,6 +38,9 @@ _CHUNK = 4
 # Lists of pairs to be compared are CSV files.
 _SAME = {"1": True, "true": True, "0": False, "false": False}
 _COLUMNS = ["path_a", "path_b", "same"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class PhotosError(ValueError):
@@ -208,25 +212,29 @@ def embed_photos(
 
     `limits` are those of images.decode.
     """
-    embed = partial(_embed, pack, cache, limits)
+    yield from in_processes(partial(_embed, pack, cache, limits), photos, workers)
+
+
+def in_processes(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """The results in the order of the items; a single worker is this process."""
     if workers == 1:
-        yield from map(embed, photos)
+        yield from map(work, items)
         return
     # A fork would leave onnxruntime and OpenCV without their threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, end_with_parent) as pool:
         try:
-            yield from pool.map(embed, photos, chunksize=_CHUNK)
+            yield from pool.map(work, items, chunksize=_CHUNK)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 # Each process has one.
-_pipeline = lru_cache(maxsize=1)(FacePipeline)
+open_once = lru_cache(maxsize=1)(FacePipeline)
 
 
 def _embed(pack: ModelPack, cache: Path, limits: dict[str, int], photo: Photo) -> EmbeddedPhoto:
-    pipeline = _pipeline(pack, cache)
+    pipeline = open_once(pack, cache)
     try:
         image = decode(photo.path.read_bytes(), **limits)
     except ImageError as error:

@@ -21,7 +21,8 @@ _SALT = "recognition.inspection"  # a part of stored hashes
 
 @dataclass(frozen=True)
 class Probe:
-    """What was found in a picture. Without a face only the first two fields are set.
+    """What was found in a picture. Without a face only the first two fields are set, and of a
+    misread one no template.
 
     `template` is that of the main face, of shape (512,). `mirrored` is that of its mirror image,
     where it was asked for and is another one. `outcomes` are those of the checks that were made.
@@ -52,12 +53,16 @@ def look(
         if with_mirror and not active.pack.recogniser.mirror:
             wanted.append(replace(faces[0], crop=np.ascontiguousarray(faces[0].crop[:, ::-1])))
         face, *mirrored = active.embed(wanted)
-        template = active.template(face)
+        if face.quality.is_misread:
+            # It is nobody's, and is not compared with anybody's.
+            mirrored, template = [], None
+        else:
+            template = active.template(face)
     return Probe(
         active,
         picture_hash,
         pixels_hash,
-        faces[0].quality.score,
+        face.quality.score,
         template,
         active.template(mirrored[0]) if mirrored else None,
         providers.wait(checks),

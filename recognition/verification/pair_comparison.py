@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from recognition.descriptions import quality_of
 from recognition.errors import ServiceError
 from recognition.inference.pipeline import DetectedFace
 from recognition.packs import engine
@@ -20,7 +21,9 @@ class Comparison:
 
 
 def compare(*, image_a: bytes, image_b: bytes, level: str) -> Comparison:
-    """The main faces of two pictures. Raises ImageError, no_face (details: which picture)."""
+    """The main faces of two pictures. Raises ImageError, and no_face or low_quality (details: which
+    picture).
+    """
     faces = []
     with engine.at_work() as active:
         for name, image in (("image_a", image_a), ("image_b", image_b)):
@@ -29,6 +32,10 @@ def compare(*, image_a: bytes, image_b: bytes, level: str) -> Comparison:
                 raise ServiceError("no_face", f"No face was found in {name}.", {"image": name})
             faces.append(found[0])
         face_a, face_b = active.embed(faces)
+    for name, face in (("image_a", face_a), ("image_b", face_b)):
+        if face.quality.is_misread:  # two of these would be alike, whose they are or not
+            message = f"The face in {name} cannot be compared. {' '.join(face.quality.advice)}"
+            raise ServiceError("low_quality", message, {"image": name, **quality_of(face)})
     cosine = float(active.template(face_a) @ active.template(face_b))
     matches = active.scores.confidence(cosine) >= level_confidence(level)
     return Comparison(active, face_a, face_b, cosine, matches, level)

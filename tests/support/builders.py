@@ -201,10 +201,17 @@ def face_of(embedding: Floats, *, quality: float = 0.9, x: float = 4, side: floa
         detection_score=1.0,
         landmarks=landmarks,
         pose=Pose(0.0, None, 0.0),
-        quality=combine(dict.fromkeys(REASONS, quality)),
+        # Whatever its quality, it is upright.
+        quality=combine(dict.fromkeys(REASONS.keys() - {"level"}, quality)),
         crop=np.zeros((150, 150, 3), np.uint8),
         embedding=embedding,
     )
+
+
+def misread(embedding: Floats) -> Any:
+    """A face that lies on its side and was read as an upright one."""
+    face = face_of(embedding)
+    return replace(face, quality=face.quality.having({"level": 0.1}))
 
 
 def fake_engine() -> engine.Engine:

@@ -1,4 +1,5 @@
 from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,8 @@ from recognition.measuring.folders import EmbeddedFolder, embed, find_labelled, 
 from recognition.measuring.here import enrolled, runs
 from recognition.measuring.here.enrolled import EnrolledFaces
 from recognition.measuring.pairs import all_pairs
+from recognition.measuring.photos import Photo
+from recognition.measuring.quality import measuring as quality_ranges
 from recognition.measuring.reports import Json, MeasuredLevel, interval_of
 from recognition.packs import calibrations, catalogue, first_pack
 from recognition.packs.scores import ScoreScale
@@ -53,11 +56,19 @@ class Command(ServiceCommand):
             help="write report.json, det.svg and roc.svg there",
         )
         parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+        parser.add_argument(
+            "--quality",
+            action="store_true",
+            help="measure from where on the pack recognises a face, which is what the quality "
+            "score says, instead of what its scores mean",
+        )
         parser.add_argument("--dry-run", action="store_true", help="change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if (options["folder"] is None) != options["gallery"]:
             raise CommandError("Name a folder of labelled photos, or say --gallery.")
+        if options["gallery"] and options["quality"]:
+            raise CommandError("--quality needs a folder of whole photos.")
         if options["workers"] < 1:
             raise CommandError("--workers must be at least 1.")
         if options["gallery"]:
@@ -69,6 +80,9 @@ class Command(ServiceCommand):
         folder: Path = options["folder"]
         pack = open_pack(options["pack"] or first_pack.choose().pack)
         labelled = find_labelled(folder, self.stdout)
+        if options["quality"]:
+            self._measure_quality(pack, labelled, options)
+            return
         photos = embed(labelled, pack, workers=options["workers"])
         measured = calibration.calibrate(
             photos.found().embeddings,
@@ -82,12 +96,7 @@ class Command(ServiceCommand):
         self._show(report, photos, measured, options["report"])
         self._doubt(doubtful)
         if not options["dry_run"]:
-            path = pack_file(pack.name, settings.PACK_FOLDERS)
-            # Never half of it: workers that start now read this file.
-            unfinished = path.with_suffix(".yaml.new")
-            unfinished.write_text(replace_calibration(path.read_text(), measured))
-            unfinished.replace(path)
-            self.stdout.write(f"Written into {path}.")
+            self._write(pack.name, lambda text: replace_calibration(text, measured))
             if calibrations.measurement_in_use(pack.name):
                 runs.return_to_pack(pack.name, actor=_ACTOR)
                 self.stdout.write("It replaces the calibration that --gallery measured.")
@@ -147,6 +156,25 @@ class Command(ServiceCommand):
         report["error_versus_discard"] = self._discard(photos.found(), levels)
         if target:
             self._write_report(target, report, photos.found(), measured, levels)
+
+    def _measure_quality(
+        self, pack: ModelPack, photos: Sequence[Photo], options: dict[str, Any]
+    ) -> None:
+        data = options["data"] or options["folder"].resolve().name
+        fitted = quality_ranges.measure(pack, photos, data=data, workers=options["workers"])
+        for line in quality_ranges.described(fitted):
+            self.stdout.write(line)
+        if not options["dry_run"]:
+            self._write(pack.name, lambda text: quality_ranges.replaced(text, fitted.ranges))
+
+    def _write(self, pack: str, change: Callable[[str], str]) -> None:
+        """Changes the pack.yaml of a pack."""
+        path = pack_file(pack, settings.PACK_FOLDERS)
+        # Never half of it: workers that start now read this file.
+        unfinished = path.with_suffix(".yaml.new")
+        unfinished.write_text(change(path.read_text()))
+        unfinished.replace(path)
+        self.stdout.write(f"Written into {path}.")
 
     def _print(
         self, measured: Calibration, photos: EmbeddedFolder, levels: list[MeasuredLevel]

@@ -14,12 +14,14 @@ from recognition.inference.pack.cohort import Cohort
 from recognition.inference.pack.files import DownloadedFile, WeightFile
 from recognition.inference.pack.schema import SchemaError, build
 from recognition.inference.pack.specs import (
+    CAUTIOUS,
     AttributesSpec,
     DetectorSpec,
     EyesSpec,
     HeadPoseSpec,
     LivenessSpec,
     MmodSpec,
+    QualityRanges,
     QualitySpec,
     RecogniserSpec,
     RetinaFaceSpec,
@@ -128,6 +130,7 @@ class ModelPack:
     head_pose: HeadPoseSpec | None = None
     eyes: EyesSpec | None = None
     cohort: Cohort | None = None
+    quality_ranges: QualityRanges = CAUTIOUS
     calibration: Calibration | None = None
 
     @property

@@ -264,3 +264,37 @@ class EyesSpec(NetworkSpec):
 
     crop_scale: float  # the square's side in units of the distance between the eyes
     open_class: int
+
+
+# --- Quality --------------------------------------------------------------------------------------
+
+Range = tuple[float, float]  # the values that count as 0 and as 1
+
+
+@dataclass(frozen=True)
+class FlawSpec:
+    """A line through the figures of a face (recognition/inference/flaws.py): how sure a flaw is."""
+
+    name: Literal["level", "stillness", "detail", "mouth", "eyes"]
+    line: str  # base64 of little-endian half-precision numbers, the constant last
+    range: Range
+
+
+@dataclass(frozen=True)
+class QualityRanges:
+    """From where on the pack recognises a face: measured by `manage.py calibrate --quality`.
+
+    Without it, these figures are cautious ones for any recogniser.
+    """
+
+    data: str = ""
+    measured_on: str = ""
+    photos: int = 0
+    size: Range = (10.0, 60.0)  # pixels between the eyes
+    light: Range = (15.0, 75.0)  # mean grey value
+    contrast: Range = (6.0, 40.0)  # standard deviation of the grey values
+    mirror: Range | None = None  # cosine of a crop with its mirror image
+    flaws: tuple[FlawSpec, ...] = ()
+
+
+CAUTIOUS = QualityRanges()

@@ -16,6 +16,7 @@ from tests.support.builders import (
     data_of,
     details_of,
     face_of,
+    misread,
     near,
     refusal,
     row_counts,
@@ -45,6 +46,18 @@ def test_it_works(owner: Person, fake: FakePipeline) -> None:
     assert answer["face_b"]["box"]["x"] == 20
     assert answer["face_b"]["quality"]["face_quality_score"] == 0.3
     assert row_counts() == before
+
+
+@pytest.mark.parametrize("name", ["image_a", "image_b"])
+def test_a_misread_face_is_compared_with_none(owner: Person, fake: FakePipeline, name: str) -> None:
+    faces = {"image_a": face_of(vector(1)), "image_b": face_of(vector(1))} | {
+        name: misread(vector(1))
+    }
+    fake.show(*faces.values())
+    answer = owner.post("compare", **PICTURES)
+    assert refusal(answer) == (422, "low_quality")
+    assert details_of(answer)["image"] == name
+    assert details_of(answer)["reasons"] == ["not_level"]
 
 
 def test_real_photos(owner: Person) -> None:

@@ -34,6 +34,7 @@ from tests.support.builders import (
     face_of,
     make_face,
     make_user,
+    misread,
     near,
     refusal,
     service_token,
@@ -78,6 +79,15 @@ def test_it_works(stranger: Person, fake: FakePipeline) -> None:
     assert seen["quality"]["face_quality_score"] == 0.9
     assert seen["candidates"] == answer["candidates"]
     assert answer["search_stats"]["faces_searched"] == 1
+
+
+def test_a_misread_face_is_nobodys(stranger: Person, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER, "public"), vector(1))
+    fake.show(misread(vector(1)))
+    answer = identify(stranger)
+    assert answer["candidates"] == []
+    (seen,) = answer["faces"]
+    assert seen["quality"]["reasons"] == ["not_level"]
 
 
 @pytest.mark.parametrize("scale", [0.8, 1.0])

@@ -4,6 +4,7 @@ import base64
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
+from recognition.inference.quality import ADVICE
 from recognition.models import AuditEvent, Face, PossibleDuplicate, Template, User
 from tests.support.builders import (
     OWNER,
@@ -26,6 +28,7 @@ from tests.support.builders import (
     face_of,
     make_face,
     make_user,
+    misread,
     near,
     refusal,
     row_counts,
@@ -213,6 +216,26 @@ def test_low_quality(owner: Person, fake: FakePipeline) -> None:
 def test_an_end_user_may_not_skip_the_quality_gate(owner: Person, fake: FakePipeline) -> None:
     fake.show(face_of(vector(1), quality=0.3))
     assert refusal(refused(owner, metadata={"quality_check": False})) == (422, "low_quality")
+
+
+def test_the_refusal_says_what_to_do(owner: Person, fake: FakePipeline) -> None:
+    face = face_of(vector(1))
+    fake.show(replace(face, quality=face.quality.having({"mouth": 0.1})))
+    answer = refused(owner)
+    assert answer.json()["error"]["message"].endswith(ADVICE["mouth_covered"])
+    assert details_of(answer)["advice"] == [ADVICE["mouth_covered"]]
+    assert details_of(answer)["needed"] == 0.6
+
+
+def test_nobody_may_enrol_a_misread_face(
+    service: Person, fake: FakePipeline, settings: Settings
+) -> None:
+    """Its template would match the next misread stranger, whatever the gate."""
+    settings.MIN_FACE_QUALITY = 0.0
+    fake.show(misread(vector(1)))
+    answer = refused(service, metadata={"quality_check": False})
+    assert refusal(answer) == (422, "low_quality")
+    assert details_of(answer)["reasons"] == ["not_level"]
 
 
 def test_the_quality_gate_is_a_setting(

@@ -24,6 +24,7 @@ from tests.support.builders import (
     face_of,
     make_face,
     make_user,
+    misread,
     near,
     refusal,
     vector,
@@ -287,6 +288,14 @@ def test_risk_factors(owner: Person, fake: FakePipeline) -> None:
     fake.show(face_of(near(vector(1), 0.945), quality=0.3))  # confidence 0.855
     risk = verify(owner)["risk_assessment"]
     assert risk == {"risk_level": "high", "factors": ["score_near_threshold", "poor_quality"]}
+
+
+def test_a_misread_face_is_nobodys(owner: Person, fake: FakePipeline) -> None:
+    """Not even that of a misread photo that an older version has let in."""
+    make_face(make_user(OWNER), vector(1))
+    fake.show(misread(vector(1)))
+    answer = verify(owner)
+    assert (answer["verification_result"], answer["is_match"]) == ("no_face_detected", False)
 
 
 # --- refusals -------------------------------------------------------------------------------------

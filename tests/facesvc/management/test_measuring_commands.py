@@ -344,6 +344,13 @@ def test_calibrate_names_photos_with_doubtful_labels(folder: Path, pack: Path) -
     assert "the labels are doubtful" in printed
 
 
+def test_the_quality_needs_faces(folder: Path, pack: Path) -> None:
+    before = pack.read_text()
+    with pytest.raises(CommandError, match="Only 0 faces were found; at least 100 are needed"):
+        run("calibrate", folder, "--quality")  # the files are empty
+    assert pack.read_text() == before
+
+
 def test_calibrate_a_folder_that_is_too_small(folder: Path, pack: Path) -> None:
     for person in range(60):
         shutil.rmtree(folder / f"person{person}")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.pipeline import FacePipeline
 from recognition.inference.pose import Pose
-from recognition.inference.quality import REASONS, Quality, assess, combine
+from recognition.inference.quality import OF_EMBEDDINGS, REASONS, Quality, assess, combine
 from tests.support.photos import astronaut, resized, six_people
 
 # The astronaut's head, with room around it.
@@ -54,8 +54,8 @@ def check_fall(
 def test_it_works(pipeline: FacePipeline) -> None:
     quality = of_best(pipeline, astronaut())
     assert quality is not None
-    assert quality.score == pytest.approx(0.889, abs=0.03)
-    assert set(quality.components) == set(REASONS) - {"network"}  # which this pack has not
+    assert quality.score == pytest.approx(0.93, abs=0.03)
+    assert set(quality.components) == set(REASONS) - {"network", *OF_EMBEDDINGS}
     assert quality.reasons == ()
 
 
@@ -72,7 +72,7 @@ def test_blur(pipeline: FacePipeline) -> None:
 def test_darkness(pipeline: FacePipeline) -> None:
     pictures = [(HEAD * share).astype(np.uint8) for share in (1, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12)]
     found = qualities(pipeline, pictures)
-    check_fall(found, "exposure", least=5, to=0.5)
+    check_fall(found, "exposure", least=5, to=0.6)
 
 
 def test_brightness(pipeline: FacePipeline) -> None:
@@ -85,7 +85,7 @@ def test_low_contrast(pipeline: FacePipeline) -> None:
     mean = HEAD.mean()
     pictures = [(mean + (HEAD - mean) * c).astype(np.uint8) for c in (1, 0.6, 0.4, 0.25, 0.15)]
     found = qualities(pipeline, pictures)
-    check_fall(found, "contrast", least=4, to=0.3)
+    check_fall(found, "contrast", least=4, to=0.7)
 
 
 def test_small_faces(pipeline: FacePipeline) -> None:
@@ -97,7 +97,7 @@ def test_small_faces(pipeline: FacePipeline) -> None:
 
 def test_downscaling(pipeline: FacePipeline) -> None:
     found = qualities(pipeline, [resized(HEAD, scale) for scale in (1.5, 1, 0.7, 0.5, 0.4)])
-    check_fall(found, "size", least=5, to=0.6)
+    check_fall(found, "size", least=5, to=0.75)
 
 
 def rendered(image: Image, centre: Floats, radius: float, degrees: float) -> Image:
@@ -162,6 +162,12 @@ def noise(low: int, high: int) -> Image:
     return np.repeat(grey[..., None], 3, axis=2)
 
 
+def smooth() -> Image:
+    """Light and shade without detail."""
+    blurred = cv2.GaussianBlur(noise(0, 255).astype(np.float32), (0, 0), 12)
+    return cv2.normalize(blurred, None, 40, 220, cv2.NORM_MINMAX).astype(np.uint8)
+
+
 GOOD = {
     "image": np.zeros((300, 300, 3), np.uint8),
     "crop": noise(60, 200),
@@ -173,7 +179,7 @@ GOOD = {
 }
 REASON_CASES = {
     "face_too_small": {"eyes": 12.0},
-    "blurred": {"crop": cv2.GaussianBlur(noise(0, 255), (0, 0), 12).astype(np.uint8)},
+    "blurred": {"crop": smooth()},
     "badly_exposed": {"crop": noise(0, 12)},
     "low_contrast": {"crop": noise(126, 130)},
     "turned_away": {"pose": Pose(-55, None, 0)},
@@ -183,7 +189,8 @@ REASON_CASES = {
 
 
 def test_every_reason_has_its_case() -> None:
-    assert {*REASON_CASES, "hard_to_recognise"} == set(REASONS.values())
+    shown = {reason for name, reason in REASONS.items() if name in {"network", *OF_EMBEDDINGS}}
+    assert {*REASON_CASES, *shown} == set(REASONS.values())
     assert assess(**GOOD).reasons == ()
 
 
@@ -196,8 +203,12 @@ def test_reason(reason: str) -> None:
 
 def test_the_opinion_of_a_network() -> None:
     quality = assess(**GOOD)
-    assert quality.with_network(0.1).reasons == ("hard_to_recognise",)
-    assert quality.with_network(0.1).score < quality.with_network(0.5).score < quality.score
+    assert quality.having({"network": 0.1}).reasons == ("hard_to_recognise",)
+    assert (
+        quality.having({"network": 0.1}).score
+        < quality.having({"network": 0.5}).score
+        < quality.score
+    )
 
 
 def test_the_worst_reason_comes_first() -> None:

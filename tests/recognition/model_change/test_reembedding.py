@@ -21,6 +21,7 @@ from recognition.gallery import indexes
 from recognition.gallery.scope import Scope
 from recognition.identification import identifying
 from recognition.inference.pipeline import FacePipeline
+from recognition.inference.quality import Quality
 from recognition.model_change import MissingTemplatesError, TemplateTarget
 from recognition.models import ActiveModel, AuditEvent, Face, FaceCrop, Template, locks
 from recognition.models.locks import One
@@ -156,6 +157,18 @@ def test_a_face_without_a_crop_is_named_and_keeps_the_old_model(other: TemplateT
     assert found()[0] == "dlib_v1"
     model_change.activate(other, actor="test", allow_missing=1)
     assert found() == ("other_v1", {first.face_id})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_misread_crop_makes_no_template(
+    other: TemplateTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an older version may have stored it."""
+    first, second = enrol_two()
+    monkeypatch.setattr(Quality, "is_misread", True)
+    assert make_all(other) == dict.fromkeys(
+        (first.face_id, second.face_id), "the face in the crop lies on its side or upside down"
+    )
 
 
 @pytest.mark.django_db(transaction=True)

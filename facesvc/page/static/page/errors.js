@@ -62,6 +62,12 @@ const REASONS = {
   uncertain_detection: "Uncover the face: it can hardly be seen.",
   cut_off: "Move to the middle: the face is cut off.",
   hard_to_recognise: "Look straight into the camera, with even light.",
+  uneven: "Hold the camera level and look straight into it, with even light from the front.",
+  not_level: "Hold the camera level: the face seems to lie on its side, or upside down.",
+  moved: "Hold the camera still: the picture is smeared.",
+  too_coarse: "Move closer: the picture has too few pixels.",
+  mouth_covered: "Take the mask off, and whatever else covers mouth and nose.",
+  eyes_covered: "Uncover the eyes: take off dark glasses.",
 };
 
 // Of a verification: docs/risk.md has the rules.
