@@ -52,6 +52,7 @@ def test_embeddings_are_unit_vectors(pipeline: FacePipeline) -> None:
     assert norms == pytest.approx([1] * 6, abs=1e-5)
 
 
+@pytest.mark.django_db
 def test_a_template_is_the_embedding_padded(pipeline: FacePipeline) -> None:
     (face,) = pipeline.embed(pipeline.detect(tom_hanks()))
     template = engine.load("dlib", "").template(face)
