@@ -97,7 +97,7 @@ class Command(ServiceCommand):
         self._doubt(doubtful)
         if not options["dry_run"]:
             self._write(pack.name, lambda text: replace_calibration(text, measured))
-            if calibrations.measurement_in_use(pack.name):
+            if pack.name in calibrations.measurements_in_use():
                 runs.return_to_pack(pack.name, actor=_ACTOR)
                 self.stdout.write("It replaces the calibration that --gallery measured.")
 
