@@ -27,7 +27,7 @@ from recognition.gallery import indexes
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import PackError
 from recognition.models import ActiveModel, Face, FaceCrop
-from recognition.packs import calibrations, catalogue, engine, first_pack, protection
+from recognition.packs import calibrations, catalogue, engine, first_pack, protection, versions
 from recognition.packs.engine import Engine
 from recognition.packs.scores import ScoreScale
 from recognition.privacy import sealing
@@ -155,7 +155,7 @@ def search() -> Finding:
     """Checks the index and the centre of the templates that are searched."""
     if (row := ActiveModel.objects.first()) is None:
         return failure("nothing is prepared", "Run `manage.py migrate`.")
-    version = engine.version_of(engine.pack(row.pack), row.template_key)
+    version = versions.version_of(engine.pack(row.pack), row.template_key)
     if not indexes.is_usable(version):
         text = f"the index of {version} is missing or broken"
         return failure(text, "Run `manage.py migrate`, which makes it without blocking anybody.")

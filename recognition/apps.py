@@ -35,7 +35,7 @@ def _prepare_search(using: str, **kwargs: Any) -> None:
     from recognition.gallery import indexes
     from recognition.inference.pack.declaration import PackError
     from recognition.models import Measurement
-    from recognition.packs import engine, protection
+    from recognition.packs import engine, protection, versions
 
     if Measurement._meta.db_table not in databases[using].introspection.table_names():
         return  # migrated to before that
@@ -47,7 +47,7 @@ def _prepare_search(using: str, **kwargs: Any) -> None:
         logger.warning("the search is not prepared: %s", error)
         return
     pack = engine.pack(row.pack)
-    version = engine.version_of(pack, row.template_key)
+    version = versions.version_of(pack, row.template_key)
     calibration = engine.calibration_of(pack, row.measurement_id)
     indexes.sketch(version, engine.centre_of(calibration, row.template_key))
     indexes.ensure(version)

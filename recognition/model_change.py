@@ -33,7 +33,7 @@ from recognition.models import (
     locks,
 )
 from recognition.models.locks import One
-from recognition.packs import calibrations, engine, protection
+from recognition.packs import calibrations, engine, protection, versions
 from recognition.packs.engine import Engine
 from recognition.privacy import sealing
 from recognition.processes import orphans
@@ -57,7 +57,7 @@ class TemplateTarget:
 
     @property
     def version(self) -> str:
-        return engine.version_of(engine.pack(self.pack), self.template_key)
+        return versions.version_of(engine.pack(self.pack), self.template_key)
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,12 @@ def _from_templates(pks: list[int], new: Engine) -> dict[int, Floats]:
     """From templates of the same embeddings, under another known key or with another cohort."""
     vectors = {}
     rows = Template.objects.filter(face__in=pks)
-    versions = set(rows.values_list("embedding_version", flat=True))
-    fitting = [each for each in versions if engine.is_same_embedding(each, new.pack)]
+    stored = set(rows.values_list("embedding_version", flat=True))
+    fitting = [each for each in stored if versions.is_same_embedding(each, new.pack)]
     rows = rows.filter(embedding_version__in=fitting)
     for pk, version, embedding in rows.values_list("face_id", "embedding_version", "embedding"):
-        stored = np.array(embedding, np.float32)[None]
-        plain = protection.reveal(stored, engine.key_of(version))
+        protected = np.array(embedding, np.float32)[None]
+        plain = protection.reveal(protected, versions.key_of(version))
         embeddings = plain[:, : new.pack.recogniser.dimensions]
         (vectors[pk],) = engine.templates(new.pack, new.template_key, embeddings)
     return vectors

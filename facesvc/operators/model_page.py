@@ -8,7 +8,7 @@ from facesvc.operators import measuring_pages
 from recognition.admin.kit import link
 from recognition.inference.pack.declaration import Calibration, PackError
 from recognition.models import Face, GalleryCount, User
-from recognition.packs import calibrations, catalogue, engine, protection
+from recognition.packs import calibrations, catalogue, engine, protection, versions
 from recognition.packs.scores import LEVELS, ScoreScale, level_confidence
 
 # Count faces without a kept picture up to this number; every face may be one.
@@ -26,7 +26,7 @@ def page() -> dict[str, Any]:
         problem = "" if calibration else engine.not_calibrated(pack)
     except PackError as error:
         problem = str(error)
-    version = engine.version_of(pack, row.template_key) if pack else ""
+    version = versions.version_of(pack, row.template_key) if pack else ""
     return {
         "name": row.pack,
         "activated_at": row.activated_at,

@@ -14,6 +14,7 @@ from recognition.models import PrivacyLevel, Taggable
 from recognition.models.duplicates import DuplicateState
 from recognition.packs import engine
 from recognition.packs.scores import ScoreScale, ShownScores
+from recognition.packs.versions import without_key
 
 _SUSPENDED = "When a moderator suspended it; end users do not see what is suspended."
 
@@ -58,7 +59,7 @@ class Model(Serializer):
     name = s.CharField(source="pack.name")
     description = s.CharField(source="pack.description")
     licence = s.CharField(source="pack.licence")
-    embedding_version = s.CharField(source="pack.embedding_version")
+    embedding_version = s.CharField(source="pack.template_version")
     model_version = s.CharField(source="pack.model_version")
     active = s.BooleanField(help_text="Answers requests.")
     reason = s.CharField(
@@ -111,7 +112,7 @@ class Face(Serializer):
         version = engine.active_version()
         compared = models.Template.objects.filter(face__in=rows, embedding_version=version)
         versions = dict(compared.values_list("face_id", "model_version"))
-        shown = engine.without_key(version)
+        shown = without_key(version)
         values = []
         for row in rows:
             model_version = versions.get(row.pk)

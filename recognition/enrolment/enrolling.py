@@ -182,7 +182,7 @@ def _store(active: Engine, user: User, face: DetectedFace, request: EnrolmentReq
         quality_components=face.quality.components,
         attributes=attributes_of(face, pack.detector.landmark_names),
         metadata=dict(request.metadata),
-        embedding_version=pack.embedding_version,
+        embedding_version=pack.template_version,
         model_version=pack.model_version,
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,13 @@ class EmbeddedFolder:
         return EmbeddedFolder(
             photos, self.embeddings[chosen], self.qualities[chosen], self.people[chosen], missed
         )
+
+    def compared_by(self, pack: ModelPack) -> "EmbeddedFolder":
+        """With plain embeddings as the pack compares them."""
+        found = found_faces(self.embeddings)
+        vectors = np.zeros((len(found), pack.compared_dimensions), np.float32)
+        vectors[found] = pack.compared(self.embeddings[found])
+        return replace(self, embeddings=vectors)
 
 
 def open_pack(name: str) -> ModelPack:
@@ -84,16 +91,14 @@ def embed(photos: Sequence[Photo], pack: ModelPack, *, workers: int) -> Embedded
         raise PhotosError(f"The photos could not be embedded: {error}") from error
     if all(face.embedding is None for face in faces):
         raise PhotosError(f"No face was found in any photo. {photos[0].path}: {faces[0].problem}")
-    nothing = np.zeros(pack.compared_dimensions, np.float32)
-    vectors = [
-        nothing if face.embedding is None else pack.compared(face.embedding[None])[0]
-        for face in faces
-    ]
+    nothing = np.zeros(pack.recogniser.dimensions, np.float32)
+    vectors = [nothing if face.embedding is None else face.embedding for face in faces]
     names = [face.photo.person for face in faces]
-    return EmbeddedFolder(
+    folder = EmbeddedFolder(
         tuple(face.photo for face in faces),
         np.array(vectors, np.float32),
         np.array([face.quality for face in faces]),
         np.unique(names, return_inverse=True)[1].astype(np.int64),
         {face.photo: face.problem for face in faces if face.problem},
     )
+    return folder.compared_by(pack)

@@ -34,7 +34,7 @@ from recognition.inference.pipeline import (
     FacesOfPicture,
 )
 from recognition.models import ActiveModel
-from recognition.packs import calibrations, first_pack, protection
+from recognition.packs import calibrations, first_pack, protection, versions
 from recognition.packs.calibrations import calibration_of as calibration_of
 from recognition.packs.calibrations import not_calibrated as not_calibrated
 from recognition.packs.scores import ScoreScale, SketchGeometry
@@ -65,7 +65,7 @@ class Engine:
 
     @cached_property
     def template_version(self) -> str:
-        return version_of(self.pack, self.template_key)
+        return versions.version_of(self.pack, self.template_key)
 
     def see(self, image: bytes) -> tuple[Image, FacesOfPicture]:
         """The decoded picture, and its faces, main one first. Raises ImageError."""
@@ -245,31 +245,10 @@ def _read(path: Path, changed: int, size: int) -> ModelPack:
     return load_pack(path.parent)
 
 
-def version_of(of: ModelPack, template_key: str) -> str:
-    """The version of templates made by a pack and protected by a key."""
-    return f"{of.template_version}+{template_key}" if template_key else of.template_version
-
-
 def active_version() -> str:
     """The version of the templates that are compared now. Loads no network. Raises PackError."""
     row = active_model()
-    return version_of(pack(row.pack), row.template_key)
-
-
-def without_key(version: str) -> str:
-    """The version of the pack that made these templates."""
-    return version.partition("+")[0]
-
-
-def key_of(version: str) -> str:
-    """The key that protects these templates, or NO_KEY."""
-    return version.partition("+")[2]
-
-
-def is_same_embedding(version: str, of: ModelPack) -> bool:
-    """Whether templates of a version hold the embeddings of a pack, under a key that is known."""
-    known = key_of(version) in (protection.NO_KEY, *protection.key_ids())
-    return known and without_key(version).partition("~")[0] == of.embedding_version
+    return versions.version_of(pack(row.pack), row.template_key)
 
 
 def open_pipeline(of: ModelPack) -> FacePipeline:

@@ -235,7 +235,7 @@ class SketchGeometry:
     """`centre` (512,) of the templates; `bits` of a sketch that are not always 0.
 
     `deviation` is the standard deviation of strangers' cosine around the centre. `squared_length`
-    is what nearly all templates have at most.
+    is what nine tenths of the templates have at most.
     """
 
     centre: Floats

@@ -1,7 +1,7 @@
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from facesvc.management.service_command import ServiceCommand
+from recognition.inference.pack.cohort import Cohort
 from recognition.inference.pack.declaration import Calibration, ModelPack, pack_file
-from recognition.measuring import calibration, reports
+from recognition.measuring import calibration, cohorts, reports
 from recognition.measuring.evaluation import error_curve
 from recognition.measuring.folders import EmbeddedFolder, embed, find_labelled, open_pack
 from recognition.measuring.here import enrolled, runs
@@ -55,6 +56,11 @@ class Command(ServiceCommand):
             metavar="DIR",
             help="write report.json, det.svg and roc.svg there",
         )
+        parser.add_argument(
+            "--cohort",
+            action="store_true",
+            help="make a cohort of half of the people, if that helps to tell the others apart",
+        )
         parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
         parser.add_argument(
             "--quality",
@@ -79,15 +85,21 @@ class Command(ServiceCommand):
     def _measure_folder(self, options: dict[str, Any]) -> None:
         folder: Path = options["folder"]
         pack = open_pack(options["pack"] or first_pack.choose().pack)
+        data = options["data"] or folder.resolve().name
+        if options["cohort"]:
+            cohorts.require_unused(pack)
+            pack = replace(pack, cohort=None)
         labelled = find_labelled(folder, self.stdout)
         if options["quality"]:
             self._measure_quality(pack, labelled, options)
             return
         photos = embed(labelled, pack, workers=options["workers"])
+        if options["cohort"]:
+            pack, photos, data = self._with_cohort(pack, photos, data)
         measured = calibration.calibrate(
             photos.found().embeddings,
             photos.found().people,
-            data=options["data"] or folder.resolve().name,
+            data=data,
             model_version=pack.model_version,
         )
         report = reports.describe_folder(pack, photos, folder)
@@ -96,7 +108,8 @@ class Command(ServiceCommand):
         self._show(report, photos, measured, options["report"])
         self._doubt(doubtful)
         if not options["dry_run"]:
-            self._write(pack.name, lambda text: replace_calibration(text, measured))
+            cohorts.write_table(pack_file(pack.name, settings.PACK_FOLDERS).parent, pack.cohort)
+            self._write(pack.name, lambda text: replace_measured(text, pack.cohort, measured))
             if pack.name in calibrations.measurements_in_use():
                 runs.return_to_pack(pack.name, actor=_ACTOR)
                 self.stdout.write("It replaces the calibration that --gallery measured.")
@@ -156,6 +169,16 @@ class Command(ServiceCommand):
         report["error_versus_discard"] = self._discard(photos.found(), levels)
         if target:
             self._write_report(target, report, photos.found(), measured, levels)
+
+    def _with_cohort(
+        self, pack: ModelPack, photos: EmbeddedFolder, data: str
+    ) -> tuple[ModelPack, EmbeddedFolder, str]:
+        """The pack with a cohort, if it is worth it, and the photos to calibrate it with."""
+        trial = cohorts.attempt(photos, pack, data=data)
+        self.stdout.write(trial.sentence)
+        if not trial.is_worth_it:
+            return pack, photos, data
+        return trial.pack, trial.others, f"{data}: the half of the people who are not in the cohort"
 
     def _measure_quality(
         self, pack: ModelPack, photos: Sequence[Photo], options: dict[str, Any]
@@ -263,7 +286,8 @@ class Command(ServiceCommand):
         self.stdout.write(f"The report is in {target}.")
 
 
-def replace_calibration(text: str, measured: Calibration) -> str:
-    """pack.yaml with the new block, which is the last; all before it stays to the letter."""
-    head = text.partition("\ncalibration:\n")[0].rstrip("\n")
-    return f"{head}\n\n{calibration.to_yaml(measured)}"
+def replace_measured(text: str, cohort: Cohort | None, measured: Calibration) -> str:
+    """pack.yaml with new last blocks; all before them stays to the letter."""
+    head = cohorts.without(text).partition("\ncalibration:\n")[0].rstrip("\n")
+    blocks = [cohorts.to_yaml(cohort)] if cohort else []
+    return "\n\n".join([head, *blocks, calibration.to_yaml(measured)])

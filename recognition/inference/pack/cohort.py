@@ -33,8 +33,8 @@ _MIDDLE = 0.5
 class Cohort:
     """What pack.yaml says of it, and the content of `file`, which is nobody's template.
 
-    `file` has (C, D) int8 numbers in numpy's format: k-means centres of the embeddings of `people`,
-    up to a factor each.
+    `file` has (C, D) int8 numbers in numpy's format: the means of groups of `people`, up to a
+    factor each.
     """
 
     file: str

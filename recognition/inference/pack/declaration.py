@@ -105,7 +105,7 @@ class Calibration:
     provisional: Provisional | None = None
     # Shown as similarity 1: the cosine of a picture with itself.
     full_cosine: float = 1.0
-    # The squared length that 99.9% of the embeddings have at most.
+    # The squared length that nine tenths of the embeddings have at most.
     squared_length: float = 1.0
 
 

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django import Settings
 
-from facesvc.management.commands.calibrate import replace_calibration
+from facesvc.management.commands.calibrate import replace_blocks
 from recognition.inference.pack.declaration import load_pack, pack_file
 from recognition.measuring import folders
 from recognition.measuring.photos import EmbeddedPhoto, Photo
@@ -313,8 +313,7 @@ def test_calibrate_again_gives_the_same_file(folder: Path, pack: Path) -> None:
     first = pack.read_text()
     run("calibrate", folder)
     assert pack.read_text() == first
-    calibration = load_pack(pack.parent).calibration
-    assert calibration and replace_calibration(first, calibration) == first
+    assert replace_blocks(first, load_pack(pack.parent)) == first
 
 
 def test_calibrate_reports(folder: Path, pack: Path) -> None:
