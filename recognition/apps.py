@@ -32,6 +32,7 @@ class RecognitionConfig(AppConfig):
 
 def _prepare_search(using: str, **kwargs: Any) -> None:
     """For the active version: of no cost in a new database, kept in an old one."""
+    from recognition import model_change, upgrading
     from recognition.gallery import indexes
     from recognition.inference.pack.declaration import PackError
     from recognition.models import Measurement
@@ -50,4 +51,9 @@ def _prepare_search(using: str, **kwargs: Any) -> None:
     version = versions.version_of(pack, row.template_key)
     calibration = engine.calibration_of(pack, row.measurement_id)
     indexes.sketch(version, engine.centre_of(calibration, row.template_key))
+    try:
+        if count := upgrading.carry_over():
+            logger.info("%d faces have templates of %s now", count, version)
+    except (PackError, model_change.ModelChangeInProgressError) as error:
+        logger.warning("run `manage.py reembed --pack %s`: %s", pack.name, error)
     indexes.ensure(version)

@@ -35,6 +35,7 @@ from tests.support.builders import (
 )
 from tests.support.enrolled_crowd import Crowd
 from tests.support.photos import SHARED
+from tests.support.plain_pack import write_plain_pack
 
 # The templates of tests are plain, whatever key the .env of the machine has, and so are those of
 # the processes that they start: a test of protected ones sets a key of its own.
@@ -66,6 +67,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_DEBUG_TEMPROOT" not in os.environ:
         folder = os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="facesvc-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    packs = Path(tempfile.mkdtemp(prefix="facesvc-plain-"))
+    config.add_cleanup(lambda: shutil.rmtree(packs, ignore_errors=True))
+    write_plain_pack(packs / "dlib")
+    django_settings.PACK_FOLDERS.insert(0, packs)
 
 
 @pytest.fixture(autouse=True)

@@ -39,7 +39,6 @@ from tests.support.builders import (
 from tests.support.photos import astronaut, encode, six_people, tom_hanks
 
 pytestmark = pytest.mark.django_db
-PACKS = Path(__file__).parents[3] / "ml_models"
 CROP_KEY = "bW9kZWwgY2hhbmdlcyBhcmUgdGVzdGVkIHdpdGggaXQ="
 EVERYONE = Scope(viewer=None, everyone=True)
 
@@ -52,7 +51,7 @@ def with_crops(settings: Settings) -> None:
 @pytest.fixture
 def other(settings: Settings, tmp_path: Path) -> Iterator[TemplateTarget]:
     """A second pack: the default one without the mirrored crop, under another version."""
-    text = (PACKS / "dlib" / "pack.yaml").read_text()
+    text = engine.pack_file("dlib", settings.PACK_FOLDERS).read_text()
     for old, new in (
         ("name: dlib", "name: other"),
         ("embedding_version: dlib_v1", "embedding_version: other_v1"),

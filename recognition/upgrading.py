@@ -1,0 +1,35 @@
+"""What an upgrade of the service has to change in the templates that it finds."""
+
+from typing import Any
+
+from recognition import audit, model_change
+from recognition.models import GalleryCount
+from recognition.packs import engine, versions
+
+
+def carry_over() -> int:
+    """Convert the templates that the active pack made with another cohort, or with none.
+
+    So nobody is lost when an upgrade brings a pack another cohort. Returns how many faces it was.
+    Raises PackError, ModelChangeInProgressError.
+    """
+    target = model_change.active_target()
+    pack = engine.pack(target.pack)
+    stored = set(GalleryCount.objects.order_by().values_list("embedding_version", flat=True))
+    former = [
+        version
+        for version in stored - {target.version}
+        if versions.is_same_embedding(version, pack)
+        and versions.key_of(version) == target.template_key
+    ]
+    lost = model_change.missing(target.version).filter(templates__embedding_version__in=former)
+    pks = list(lost.order_by("pk").values_list("pk", flat=True).distinct())
+    if not pks:
+        return 0
+    with model_change.exclusive():
+        for at in range(0, len(pks), model_change.BATCH):
+            model_change.convert(pks[at : at + model_change.BATCH], target)
+        for version in former:
+            details: dict[str, Any] = {"from": version, "to": target.version, "faces_missing": 0}
+            audit.note("command:migrate", "model.activate", **details)
+    return len(pks)
