@@ -52,7 +52,7 @@ def copy_pack(folders: Path, name: str, *, new_name: str = "", **replacements: s
         assert old in text
         text = text.replace(old, new)
     folder = folders / "packs" / new_name
-    folder.mkdir(parents=True)
+    shutil.copytree(PACKS / name, folder)
     (folder / "pack.yaml").write_text(text)
 
 
@@ -215,7 +215,7 @@ def test_verify(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.fixture
 def second(settings: Settings, tmp_path: Path) -> Iterator[str]:
     """The default pack once more, under another name and version."""
-    settings.PACK_FOLDERS = [PACKS, tmp_path / "packs"]
+    settings.PACK_FOLDERS = [*settings.PACK_FOLDERS, tmp_path / "packs"]
     versions = {"version: dlib_v1\n": "version: second_v1\n", "dlib_v1.0.0": "second_v1.0.0"}
     copy_pack(tmp_path, "dlib", new_name="second", **versions)
     folder = django_settings.MODELS_DIR / "second"
@@ -230,7 +230,8 @@ def second(settings: Settings, tmp_path: Path) -> Iterator[str]:
 def test_activate_and_back(second: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert engine.active_model().reason == "FACESVC_PACK names it."
     output = models("activate", second, capsys=capsys)
-    assert output == "second serves now, with templates second_v1; before: dlib_v1.\n"
+    version = engine.pack("second").template_version
+    assert output == f"second serves now, with templates {version}; before: dlib_v1.\n"
     assert engine.current().pack.name == "second"
     assert engine.active_model().reason == ""  # it is about a new database
     assert engine.model_version() == "second_v1.0.0"

@@ -106,7 +106,7 @@ def test_memory_and_database_say_the_same(shipped: Engine) -> None:
     stored = comparing.compare_with_user(shipped, user.pk, probe)
     cached = template_cache.compare(shipped, user.pk, probe)
     assert stored and cached and stored.face_id == cached.face_id
-    assert cached.face_cosine == pytest.approx(stored.face_cosine, abs=1e-3)
+    assert cached.by_face == pytest.approx(stored.by_face, abs=1e-3)
     assert cached.photo_distance == pytest.approx(stored.photo_distance, abs=1e-2)
 
 
