@@ -33,7 +33,9 @@ _NEAREST, _WEIGHT = 3, 0.35
 # With a smaller gain in the true accept rate at this false match rate a pack keeps no cohort.
 _FMR, _LEAST_GAIN = 1e-4, 0.01
 _SEED = 15
-_COMMENT = f"# What embeddings are compared with: means of {_GROUP} people each, and nobody's template."
+_COMMENT = (
+    f"# What embeddings are compared with: means of {_GROUP} people each, and nobody's template."
+)
 
 
 @dataclass(frozen=True)

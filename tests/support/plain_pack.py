@@ -7,12 +7,14 @@ processes.
 
 from pathlib import Path
 
+from recognition.measuring import cohorts
+
 _SUPPORT = Path(__file__).parent
 
 
 def write_plain_pack(folder: Path) -> None:
     shipped = (_SUPPORT.parents[1] / "ml_models" / "dlib" / "pack.yaml").read_text()
-    head = shipped.partition("\ncohort:\n")[0].partition("\ncalibration:\n")[0]
+    head = cohorts.without(shipped).partition("\ncalibration:\n")[0].rstrip("\n")
     folder.mkdir()
     calibration = (_SUPPORT / "plain_calibration.yaml").read_text()
     (folder / "pack.yaml").write_text(f"{head}\n\n{calibration}")

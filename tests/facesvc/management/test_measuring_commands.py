@@ -15,10 +15,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django import Settings
 
-from facesvc.management.commands.calibrate import replace_blocks
+from facesvc.management.commands.calibrate import replace_measured
 from recognition.inference.pack.declaration import load_pack, pack_file
-from recognition.measuring import folders
+from recognition.measuring import cohorts, folders
 from recognition.measuring.photos import EmbeddedPhoto, Photo
+from tests.support.builders import OWNER, make_face, make_user, vector
 from tests.support.photos import SHARED, needs_shared
 
 pytestmark = pytest.mark.django_db
@@ -313,7 +314,41 @@ def test_calibrate_again_gives_the_same_file(folder: Path, pack: Path) -> None:
     first = pack.read_text()
     run("calibrate", folder)
     assert pack.read_text() == first
-    assert replace_blocks(first, load_pack(pack.parent)) == first
+    found = load_pack(pack.parent)
+    assert found.calibration and replace_measured(first, None, found.calibration) == first
+
+
+def test_a_cohort_that_brings_nothing_is_not_kept(folder: Path, pack: Path) -> None:
+    before = pack.read_text().partition("\ncalibration:\n")[0]
+    assert "That is too little: the pack has no cohort." in run("calibrate", folder, "--cohort")
+    assert pack.read_text().partition("\ncalibration:\n")[0] == before
+    assert not (pack.parent / "cohort.npy").exists()
+
+
+def test_a_cohort(folder: Path, pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cohorts, "_LEAST_GAIN", -1.0)
+    run("calibrate", folder, "--cohort")
+    first = pack.read_text()
+    found = load_pack(pack.parent)
+    assert found.cohort and found.calibration
+    assert (found.cohort.people, found.calibration.identities) == (50, 50)
+    assert found.cohort.centres.shape == (12, 128)  # groups of four
+    assert len(found.calibration.mean_embedding) == 129
+    run("calibrate", folder, "--cohort")
+    assert pack.read_text() == first
+    run("calibrate", folder)  # which keeps the cohort
+    again = load_pack(pack.parent)
+    assert again.cohort == found.cohort
+    assert again.calibration and again.calibration.identities == 100
+
+
+@pytest.mark.django_db
+def test_a_cohort_under_templates_is_refused(folder: Path, pack: Path) -> None:
+    make_face(make_user(OWNER), vector(1), version="dlib_v1")
+    before = pack.read_text()
+    with pytest.raises(CommandError, match="There are templates of dlib"):
+        run("calibrate", folder, "--cohort")
+    assert pack.read_text() == before
 
 
 def test_calibrate_reports(folder: Path, pack: Path) -> None:
