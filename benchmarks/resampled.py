@@ -15,6 +15,7 @@ that many real people.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -30,10 +31,21 @@ _ROWS = 200
 
 
 class Resampled:
-    """`faces` (N, D) of length 1 of `people` (N,)."""
+    """`faces` (N, D) of length 1 of `people` (N,).
 
-    def __init__(self, faces: Floats, people: Numbers, *, seed: int) -> None:
-        self._faces, self._people, self._seed = faces, people, seed
+    `compared` makes of them what the pack compares: with a cohort it is not the cosine that has to
+    be as high as between real people.
+    """
+
+    def __init__(
+        self,
+        faces: Floats,
+        people: Numbers,
+        *,
+        seed: int,
+        compared: Callable[[Floats], Floats] = lambda faces: faces,
+    ) -> None:
+        self._faces, self._people, self._seed, self._compared = faces, people, seed, compared
         self._mean = faces.mean(0)
         covariance = np.cov((faces - self._mean).T.astype(np.float64))
         values, axes = np.linalg.eigh(covariance)
@@ -50,7 +62,8 @@ class Resampled:
         low, high = 0.0, 1.0
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
-            found = _rarest(self._faces, self._drawn(_TRIED, middle))
+            made_up = self._compared(self._drawn(_TRIED, middle))
+            found = _rarest(self._compared(self._faces), made_up)
             low, high = (middle, high) if found.sum() < wanted.sum() else (low, middle)
         return (low + high) / 2
 
@@ -67,7 +80,8 @@ class Resampled:
 
     def _real_cosines(self) -> Floats:
         """(R,) at the rates, of pairs of different people."""
-        cosines = self._faces @ self._faces.T
+        compared = self._compared(self._faces)
+        cosines = compared @ compared.T
         others = cosines[self._people[:, None] != self._people]
         found: Floats = np.quantile(others, [1 - rate for rate in _RATES])
         return found

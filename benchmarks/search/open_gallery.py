@@ -50,8 +50,9 @@ class OpenGallery:
         self.made_up = size - len(real)
         if self.made_up:
             embeddings = faces.embeddings[:, : pack.recogniser.dimensions]
-            made_up = Resampled(embeddings, faces.people, seed=seed).draw(self.made_up)
-            enrolled += enumerate(pack.compared(made_up), start=len(real))
+            more = Resampled(embeddings, faces.people, seed=seed, compared=pack.compared)
+            made_up = pack.compared(more.draw(self.made_up))
+            enrolled += enumerate(made_up, start=len(real))
         self._load(size, enrolled)
 
     @property
