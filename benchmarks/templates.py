@@ -28,7 +28,7 @@ Cosines of all pairs of 3,562 photos of 1,560 people (the rows of templates.json
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -103,7 +103,8 @@ class Population:
     """People 0, 1, 2 ... without end. Equal seeds give equal people and photos.
 
     `kind` is `arcface` (512 numbers) or `dlib` (128, and zeros). With `mean` (D,), such as the
-    `mean_embedding` of a pack, the templates' mean points there. They are alike to no real person;
+    `mean_embedding` of a pack, the templates' mean points there. `compared` says what of embeddings
+    is stored and searched: see ModelPack.compared. They are alike to no real person;
     for that see `benchmarks.resampled`.
     """
 
@@ -113,8 +114,9 @@ class Population:
         *,
         seed: int = 0,
         mean: npt.ArrayLike | None = None,
+        compared: Callable[[Floats], Floats] | None = None,
     ) -> None:
-        self._fit = Fit.load(kind)
+        self._fit, self._compared = Fit.load(kind), compared
         self._seed = seed
         self._axes = _axes(self._fit.mean, mean)
 
@@ -170,7 +172,10 @@ class Population:
     def _turned(self, vectors: Floats) -> Floats:
         """From the principal axes to the product's column."""
         turned = np.zeros((len(vectors), DIMENSIONS), np.float32)
-        np.matmul(vectors, self._axes, out=turned[:, : self._fit.dimensions])
+        found = vectors @ self._axes
+        if self._compared:
+            found = self._compared(found)
+        turned[:, : found.shape[1]] = found
         return turned
 
 

@@ -29,6 +29,7 @@ _PACKAGES = (
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.search", description=__doc__)
     parser.add_argument("--galleries", type=int, nargs="+", default=GALLERIES, metavar="FACES")
+    parser.add_argument("--pack", default="scrfd-arcface", help="or dlib: with a cohort")
     parser.add_argument("--million", action="store_true", help="and a gallery of a million")
     parser.add_argument("--peers", nargs="*", default=peers.NAMES, choices=peers.NAMES)
     parser.add_argument("--probes", type=int, default=200, help="searches of each kind")
@@ -78,7 +79,6 @@ def measure(options: argparse.Namespace, others: list[type[peers.Peer]]) -> None
     from benchmarks.search.people import Gallery
     from benchmarks.search.runner import Effort, measure_gallery
     from benchmarks.search.systems import Other, Product
-    from recognition.packs.engine import calibration_of
 
     effort = Effort(
         probes=options.probes,
@@ -87,13 +87,13 @@ def measure(options: argparse.Namespace, others: list[type[peers.Peer]]) -> None
         deadline=time.monotonic() + 60 * options.minutes,
         plans=not options.no_plans,
         cuts=tuple(options.cuts),
+        pack=options.pack,
     )
     results = {"machine": report.machine(), "versions": versions(), "galleries": []}
     for size in [*options.galleries, *([MILLION] if options.million else [])]:
         print(f"{size:,} faces", flush=True)
-        active = product.open_engine()
-        mean = calibration_of(active.pack).mean_embedding
-        gallery = Gallery.draw(size, seed=options.seed, mean=mean)
+        active = product.open_engine(options.pack)
+        gallery = Gallery.draw(size, seed=options.seed, **product.drawn_like(active.pack))
         systems = [Product(active), *(Other(peer) for peer in others)]
         results["galleries"].append(measure_gallery(gallery, systems, effort))
         report.print_gallery(results["galleries"][-1])

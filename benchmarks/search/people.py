@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,9 +77,9 @@ class Gallery:
     population: Population
 
     @classmethod
-    def draw(cls, templates: int, *, seed: int, mean: npt.ArrayLike | None = None) -> Gallery:
-        """`mean`: see Population."""
-        population = Population(seed=seed, mean=mean)
+    def draw(cls, templates: int, *, seed: int, kind: str = "arcface", **said: Any) -> Gallery:
+        """`kind`, and `said` of it: see Population."""
+        population = Population(kind, seed=seed, **said)
         vectors: list[Halves] = []
         people: list[Numbers] = []
         start = 0

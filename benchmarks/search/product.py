@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+import numpy as np
+
 from benchmarks.search.reference import CUTS, Cut
-from benchmarks.templates import Floats
+from benchmarks.templates import Floats, Population
 from recognition.gallery import indexes, plans
 from recognition.gallery.plans import Search
 from recognition.gallery.scope import Gallery, Scope
 from recognition.gallery.statements import searching
-from recognition.inference.pack.declaration import ModelPack, load_pack
+from recognition.inference.pack.declaration import ModelPack, load_pack, pack_file
+from recognition.measuring import cohorts
 from recognition.models import ActiveModel
 from recognition.packs import engine
 from recognition.packs.engine import Engine
@@ -20,6 +26,11 @@ from recognition.packs.scores import ScoreScale, level_confidence
 
 # Its templates are what benchmarks.templates draws; the weights are not needed.
 PACK = "scrfd-arcface"
+
+PROJECT = Path(__file__).parents[2]
+# People of a cohort that is made up, as many as in that of the default pack.
+_COHORT = 780
+_OF_DLIB = 128  # dimensions
 
 # Plans that can be forced, to compare them.
 _BY_NAME = {plan.name: plan for plan in plans.PLANS}
@@ -33,8 +44,26 @@ class _NoPipeline:
         self.pack = pack
 
 
-def open_engine() -> Engine:
-    return engine_of(load_pack(Path(__file__).parents[2] / "tests" / "packs" / PACK))
+@cache
+def open_engine(name: str = PACK) -> Engine:
+    """A cohort of real faces makes nothing of those that are made up: theirs is made up as well."""
+    folders = [PROJECT / "tests" / "packs", PROJECT / "ml_models"]
+    pack = load_pack(pack_file(name, folders).parent)
+    if pack.cohort:
+        people = Population(**drawn_like(replace(pack, cohort=None))).strangers(2 * _COHORT)
+        embeddings = people[:, : pack.recogniser.dimensions]
+        cohort = cohorts.make(embeddings[:_COHORT], np.arange(_COHORT), data="made up")
+        level = float(cohort.nearness(embeddings[_COHORT:]).mean())
+        pack = replace(pack, cohort=replace(cohort, level=level))
+    return engine_of(pack)
+
+
+def drawn_like(pack: ModelPack) -> dict[str, Any]:
+    """What Population has to know, to draw templates of a pack."""
+    dimensions = pack.recogniser.dimensions
+    mean = engine.calibration_of(pack).mean_embedding[:dimensions]
+    kind = "dlib" if dimensions == _OF_DLIB else "arcface"
+    return {"kind": kind, "mean": mean, "compared": pack.compared if pack.cohort else None}
 
 
 def engine_of(pack: ModelPack) -> Engine:
@@ -44,7 +73,7 @@ def engine_of(pack: ModelPack) -> Engine:
 def prepare(active: Engine) -> None:
     """What the product has in an empty database before the first enrolment."""
     indexes.drop(active.template_version)  # of a gallery before
-    ActiveModel.objects.get_or_create(pk=1, defaults={"pack": PACK})
+    ActiveModel.objects.get_or_create(pk=1, defaults={"pack": active.pack.name})
     indexes.sketch(active.template_version, active.sketches.centre)
 
 

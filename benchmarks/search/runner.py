@@ -31,6 +31,7 @@ class Effort:
     deadline: float  # of the whole run, as time.monotonic counts
     plans: bool
     cuts: tuple[str, ...]
+    pack: str
 
     @property
     def is_over(self) -> bool:
@@ -97,7 +98,7 @@ class Run:
         if case.name not in self._kinds:
             allowed = self._gallery.allowed(case)
             probes, whose = self._gallery.probes(allowed, self._effort.probes)
-            cuts = product.cuts(product.open_engine(), int(allowed.rows.sum()))
+            cuts = product.cuts(product.open_engine(self._effort.pack), int(allowed.rows.sum()))
             cuts = [cut for cut in cuts if cut.name in self._effort.cuts]
             right = answer(self._gallery, allowed, probes)
             self._kinds[case.name] = Searches(case, allowed, cuts, probes, whose, right)

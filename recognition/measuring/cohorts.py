@@ -81,7 +81,7 @@ def attempt(folder: EmbeddedFolder, pack: ModelPack, *, data: str) -> Trial:
     half = np.random.default_rng(_SEED).permutation(numbers)[: len(numbers) // 2]
     chosen = np.isin(folder.people, half)
     own, others = folder.only(chosen).found(), folder.only(~chosen)
-    cohort = _cohort(own.embeddings, own.people, data=data)
+    cohort = make(own.embeddings, own.people, data=data)
     level = round(float(cohort.nearness(others.found().embeddings).mean()), 5)
     with_cohort = replace(pack, cohort=replace(cohort, level=level))
     compared = others.compared_by(with_cohort)
@@ -114,7 +114,8 @@ def _tar(folder: EmbeddedFolder) -> float:
     return found.tar
 
 
-def _cohort(embeddings: Floats, people: Numbers, *, data: str) -> Cohort:
+def make(embeddings: Floats, people: Numbers, *, data: str) -> Cohort:
+    """A cohort of all these people; `level` is to be measured on others. Raises PhotosError."""
     people = np.unique(people, return_inverse=True)[1]
     count = int(people.max()) + 1 if len(people) else 0
     if count < _NEAREST * _GROUP:

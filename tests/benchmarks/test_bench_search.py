@@ -15,7 +15,6 @@ from benchmarks.search.people import Case, Gallery, cases
 from benchmarks.search.reference import Cut, answer, best_of_each_person, recall
 from benchmarks.search.runner import Effort, measure_gallery
 from benchmarks.templates import Numbers
-from recognition.packs.engine import calibration_of
 from tests.support.patience import PATIENCE
 
 ANYBODY = Cut("nearest 10", -1)
@@ -139,17 +138,18 @@ def test_insertions_end_and_pass_errors_on() -> None:
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("pack", ["scrfd-arcface", "dlib"])  # without a cohort, and with one
 def test_the_product_finds_everybody_in_a_small_gallery(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pack: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from benchmarks.search import product, report
     from benchmarks.search.systems import Product
 
-    active = product.open_engine()
-    gallery = Gallery.draw(600, seed=1, mean=calibration_of(active.pack).mean_embedding)
+    active = product.open_engine(pack)
+    gallery = Gallery.draw(600, seed=1, **product.drawn_like(active.pack))
     effort = Effort(
         probes=8, point=1, clients=0.05, deadline=time.monotonic() + 300, plans=True,
-        cuts=("default", "no FPR cut"),
+        cuts=("default", "no FPR cut"), pack=pack,
     )  # fmt: skip
     results = {"galleries": [measure_gallery(gallery, [Product(active)], effort)]}
     (measured,) = results["galleries"]
