@@ -62,6 +62,8 @@ class Cohort:
             )
         if not 0 < self.weight <= 1:
             raise SchemaError("cohort.weight must be above 0 and at most 1")
+        if not -1 <= self.level <= 1:
+            raise SchemaError("cohort.level must be the mean of cosines, from -1 to 1")
 
     @cached_property
     def mark(self) -> str:
@@ -73,6 +75,8 @@ class Cohort:
     def centres(self) -> Floats:
         """(C, D) unit vectors. Raises ValueError."""
         table = np.lib.format.read_array(io.BytesIO(self.table), allow_pickle=False)
+        if table.dtype != np.int8:
+            raise ValueError("its numbers are not int8")
         table = table.astype(np.float32)
         lengths = np.linalg.norm(table, axis=-1, keepdims=True)
         if not (lengths > 0).all():

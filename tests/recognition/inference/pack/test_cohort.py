@@ -140,6 +140,21 @@ def test_a_weight_that_makes_no_sense(tmp_path: Path, weight: float) -> None:
         pack_with(tmp_path, table_of(unit(CENTRES, seed=1)), weight=weight)
 
 
+@pytest.mark.parametrize("level", [float("nan"), float("inf"), 1.5])
+def test_a_level_that_makes_no_sense(tmp_path: Path, level: float) -> None:
+    with pytest.raises(PackError, match="level"):
+        pack_with(tmp_path, table_of(unit(CENTRES, seed=1)), level=level)
+
+
+def test_a_table_of_other_numbers(tmp_path: Path) -> None:
+    """Infinite ones would make templates that compare with nothing."""
+    file, table = io.BytesIO(), unit(CENTRES, seed=1)
+    table[0, 0] = np.inf
+    np.save(file, table)
+    with pytest.raises(PackError, match="not int8"):
+        pack_with(tmp_path, file.getvalue())
+
+
 def test_a_table_in_the_text(tmp_path: Path) -> None:
     with pytest.raises(PackError, match="unknown keys: table"):
         pack_with(tmp_path, table_of(unit(CENTRES, seed=1)), table="x")
