@@ -20,8 +20,9 @@ from django.db.models import QuerySet
 
 from recognition import audit
 from recognition.gallery import indexes
-from recognition.inference.arrays import Floats, Image
-from recognition.inference.pipeline import DetectedFace, FacePipeline
+from recognition.inference.arrays import Floats
+from recognition.inference.pack.declaration import ModelPack
+from recognition.inference.pipeline import DetectedFace
 from recognition.models import (
     ActiveModel,
     AuditEvent,
@@ -35,17 +36,13 @@ from recognition.models import (
 from recognition.models.locks import One
 from recognition.packs import calibrations, engine, protection, versions
 from recognition.packs.engine import Engine
-from recognition.privacy import sealing
+from recognition.privacy import kept_pictures, sealing
 from recognition.processes import orphans
 
 # Faces in one transaction: few enough that deleting one of them never waits long.
 BATCH = 16
 # The most faces enrolled since `reembed` that `activate` converts itself.
 _REMAINDER = 20 * BATCH
-# Where FacePipeline.surroundings puts the face, in shares of the crop's side: its box is about half
-# of it wide and in the middle. Turned heads lie up to a sixth off (lfw-a); a neighbour's face is
-# half a side away or more.
-_LEAST_SIDE, _FARTHEST = 0.25, 0.25
 
 
 @dataclass(frozen=True)
@@ -92,27 +89,36 @@ def convert(pks: list[int], target: TemplateTarget) -> list[Conversion]:
     """Make the templates of some faces, from templates of the same embeddings or from crops."""
     new = engine.load(target.pack, target.template_key)
     indexes.sketch(target.version, new.sketches.centre)
-    vectors = _from_templates(pks, new)
+    vectors = _from_templates(pks, new.pack, target)
     problems: dict[int, str] = {}
     made = _from_crops([pk for pk in pks if pk not in vectors], new, problems)
     templates = {pk: new.template(face) for pk, face in made.items()}
-    _store({**vectors, **templates}, made, new)
+    _store({**vectors, **templates}, made, new.pack, target)
     names = dict(Face.objects.filter(pk__in=pks).values_list("pk", "face_id"))
     return [Conversion(name, problems.get(pk, "")) for pk, name in names.items()]
 
 
-def _from_templates(pks: list[int], new: Engine) -> dict[int, Floats]:
+def carry_over(pks: list[int], target: TemplateTarget) -> None:
+    """Make the templates of faces from others of the same embeddings.
+
+    It needs no network, so it works where the files of the pack are not here yet.
+    """
+    of = engine.pack(target.pack)
+    _store(_from_templates(pks, of, target), {}, of, target)
+
+
+def _from_templates(pks: list[int], of: ModelPack, target: TemplateTarget) -> dict[int, Floats]:
     """From templates of the same embeddings, under another known key or with another cohort."""
     vectors = {}
     rows = Template.objects.filter(face__in=pks)
     stored = set(rows.values_list("embedding_version", flat=True))
-    fitting = [each for each in stored if versions.is_same_embedding(each, new.pack)]
+    fitting = [each for each in stored if versions.is_same_embedding(each, of)]
     rows = rows.filter(embedding_version__in=fitting)
     for pk, version, embedding in rows.values_list("face_id", "embedding_version", "embedding"):
         protected = np.array(embedding, np.float32)[None]
         plain = protection.reveal(protected, versions.key_of(version))
-        embeddings = plain[:, : new.pack.recogniser.dimensions]
-        (vectors[pk],) = engine.templates(new.pack, new.template_key, embeddings)
+        embeddings = plain[:, : of.recogniser.dimensions]
+        (vectors[pk],) = engine.templates(of, target.template_key, embeddings)
     return vectors
 
 
@@ -125,40 +131,24 @@ def _from_crops(pks: list[int], new: Engine, problems: dict[int, str]) -> dict[i
             problems[pk] = "no crop was kept"
             continue
         try:
-            crop, face = face_in_crop(new.pipeline, bytes(sealed[pk]))
+            crop, face = kept_pictures.face_in_crop(new.pipeline, bytes(sealed[pk]))
         except sealing.UnreadableError as error:
             problems[pk] = str(error)
             continue
         (faces[pk],) = new.pipeline.describe(crop, [face], liveness=False)
     embedded = dict(zip(faces, new.embed(list(faces.values())), strict=True))
     misread = [pk for pk, face in embedded.items() if face.quality.is_misread]
-    problems.update(dict.fromkeys(misread, "the face in the crop lies on its side or upside down"))
+    problems.update(dict.fromkeys(misread, kept_pictures.MISREAD))
     return {pk: face for pk, face in embedded.items() if pk not in misread}
 
 
-def face_in_crop(pipeline: FacePipeline, sealed: bytes) -> tuple[Image, DetectedFace]:
-    """A kept crop, and the face that it was kept for, not embedded. Raises UnreadableError."""
-    crop = sealing.unseal_picture(sealed)
-    if face := _kept_face(pipeline.detect(crop, rotate=False), crop):
-        return crop, face
-    raise sealing.UnreadableError("no face was found in the crop")
-
-
-def _kept_face(found: list[DetectedFace], crop: Image) -> DetectedFace | None:
-    """The face that a crop was kept for: large and in its middle. Others are bystanders."""
-    side = crop.shape[0]
-    middle = np.array([side, side]) / 2
-    fitting = [
-        (float(np.linalg.norm(face.centre - middle)), index)
-        for index, face in enumerate(found)
-        if face.area >= (_LEAST_SIDE * side) ** 2
-    ]
-    distance, index = min(fitting, default=(np.inf, 0))
-    return found[index] if distance <= _FARTHEST * side else None
-
-
 @transaction.atomic
-def _store(vectors: dict[int, Floats], seen: Mapping[int, DetectedFace], new: Engine) -> None:
+def _store(
+    vectors: dict[int, Floats],
+    seen: Mapping[int, DetectedFace],
+    of: ModelPack,
+    target: TemplateTarget,
+) -> None:
     # Locked, so that a face that is being deleted is either missing here or takes its new template
     # along; after the users, as everywhere.
     owners = User.objects.filter(faces__in=list(vectors)).values_list("pk", flat=True)
@@ -171,8 +161,8 @@ def _store(vectors: dict[int, Floats], seen: Mapping[int, DetectedFace], new: En
             Template(
                 face=face,
                 user_id=face.user_id,
-                embedding_version=new.template_version,
-                model_version=new.pack.model_version,
+                embedding_version=versions.version_of(of, target.template_key),
+                model_version=of.model_version,
                 embedding=vectors[face.pk].tolist(),
             )
             for face in alive

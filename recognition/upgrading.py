@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.db import transaction
+
 from recognition import audit, model_change
 from recognition.models import GalleryCount
 from recognition.packs import engine, versions
@@ -26,10 +28,16 @@ def carry_over() -> int:
     pks = list(lost.order_by("pk").values_list("pk", flat=True).distinct())
     if not pks:
         return 0
+    size = model_change.BATCH
+    *batches, last = (pks[at : at + size] for at in range(0, len(pks), size))
     with model_change.exclusive():
-        for at in range(0, len(pks), model_change.BATCH):
-            model_change.convert(pks[at : at + model_change.BATCH], target)
-        for version in former:
-            details: dict[str, Any] = {"from": version, "to": target.version, "faces_missing": 0}
-            audit.note("command:migrate", "model.activate", **details)
+        for batch in batches:
+            model_change.carry_over(batch, target)
+        # Together: a process that is killed between them would leave old templates that nobody
+        # knows to be retired.
+        with transaction.atomic():
+            model_change.carry_over(last, target)
+            for version in former:
+                details: dict[str, Any] = {"from": version, "to": target.version}
+                audit.note("command:migrate", "model.activate", **details, faces_missing=0)
     return len(pks)

@@ -17,7 +17,6 @@ from uuid import UUID
 import numpy as np
 from django.db.models import Max, Min, QuerySet
 
-from recognition import model_change
 from recognition.enrolment import lookalikes
 from recognition.inference.arrays import Floats
 from recognition.inference.pack.declaration import Calibration, ModelPack
@@ -31,6 +30,7 @@ from recognition.models import Face, FaceCrop, PossibleDuplicate
 from recognition.models.duplicates import DuplicateState
 from recognition.packs import calibrations, engine
 from recognition.packs.scores import ScoreScale
+from recognition.privacy import kept_pictures
 from recognition.privacy.sealing import UnreadableError
 from recognition.processes import orphans
 
@@ -168,12 +168,17 @@ def _look(faces: Sequence[int], pack: str) -> list[Seen]:
     found, seen = {}, []
     for face, sealed in FaceCrop.objects.filter(face__in=faces).values_list("face_id", "sealed"):
         try:
-            _, found[face] = model_change.face_in_crop(pipeline, bytes(sealed))
+            _, found[face] = kept_pictures.face_in_crop(pipeline, bytes(sealed))
         except UnreadableError as error:
             seen.append(Seen(face, problem=str(error)))
     embedded = pipeline.embed(list(found.values()))
     for face, each in zip(found, embedded, strict=True):
-        seen.append(Seen(face, each.embedding, each.quality.score))
+        # No verb compares a misread face, and all of them would be alike.
+        seen.append(
+            Seen(face, problem=kept_pictures.MISREAD)
+            if each.quality.is_misread
+            else Seen(face, each.embedding, each.quality.score)
+        )
     return seen
 
 

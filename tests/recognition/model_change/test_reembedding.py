@@ -26,6 +26,7 @@ from recognition.model_change import MissingTemplatesError, TemplateTarget
 from recognition.models import ActiveModel, AuditEvent, Face, FaceCrop, Template, locks
 from recognition.models.locks import One
 from recognition.packs import engine
+from recognition.privacy import kept_pictures
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -186,7 +187,7 @@ def test_a_bystander_is_never_taken_for_the_kept_face(pipeline: FacePipeline) ->
     for face in faces:
         crop = pipeline.surroundings(six_people(), face).copy()
         crop[48:208, 48:208] = 127
-        assert model_change._kept_face(pipeline.detect(crop, rotate=False), crop) is None
+        assert kept_pictures._kept_face(pipeline.detect(crop, rotate=False), crop) is None
 
 
 def test_only_one_changes_the_model_at_a_time() -> None:

@@ -8,11 +8,12 @@ import pytest
 from django.core.management import call_command
 from pytest_django import Settings
 
-from recognition import model_change, upgrading
+from recognition import audit, model_change, upgrading
 from recognition.apps import _prepare_search
 from recognition.errors import ServiceError
-from recognition.gallery import comparing, plans
+from recognition.gallery import comparing, plans, statements
 from recognition.gallery.scope import Gallery, Scope
+from recognition.gallery.statements import Vector
 from recognition.identification import identifying
 from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import FacePipeline
@@ -144,6 +145,51 @@ def test_an_upgrade_converts_plain_templates_without_pictures(
     enrol_two()
     for converted, fresh in zip(made, templates_of(engine.current()), strict=True):
         assert converted == pytest.approx(fresh, abs=2e-3)
+
+
+def test_an_upgrade_before_the_files_of_the_pack_are_here(
+    settings: Settings, plain: None, tmp_path: Path
+) -> None:
+    """As on a new machine with an old database: `make run` fetches the files after `migrate`."""
+    faces, models = enrol_two(), settings.MODELS_DIR
+    settings.MODELS_DIR = tmp_path
+    engine._pipeline.cache_clear()
+    engine._load.cache_clear()
+    ship(settings)
+    settings.MODELS_DIR = models
+    assert found() == faces
+
+
+def test_an_upgrade_that_is_killed_before_its_end(
+    settings: Settings, plain: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one goes on, so that the old templates are retired in the end."""
+    enrol_two()
+
+    def killed(*args: object, **details: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(audit, "note", killed)
+        ship(settings)
+    assert model_change.retired_versions() == []
+    assert upgrading.carry_over() == 2
+    assert model_change.retired_versions() == ["dlib_v1"]
+
+
+def test_a_face_like_nobody_is_found_by_its_own_picture(shipped: Engine) -> None:
+    """Its template is long: the product with itself is above 2."""
+    face = Face.objects.get(face_id=next(iter(enrol_two())))
+    probe = np.zeros(512, np.float32)
+    probe[0], probe[shipped.pack.compared_dimensions - 1] = 1, 1.5
+    row = Template.objects.get(face=face)
+    row.delete()
+    row.pk, row.embedding = None, probe.tolist()
+    row.save()
+    near = statements.best_of_each_user(
+        Gallery.visible_to(EVERYONE, shipped).listings, Vector.of(probe), least=2.5, few=True
+    )
+    assert [candidate.face_id for candidate in statements.best(near, 5)] == [face.face_id]
 
 
 def test_the_keys_rotate_with_a_cohort(settings: Settings, shipped: Engine) -> None:
