@@ -22,7 +22,7 @@ from recognition.measuring.photos import PhotosError
 from recognition.measuring.reports import plain
 from recognition.models import ActiveModel, Measurement, MeasurementState, locks
 from recognition.models.locks import One
-from recognition.packs import engine
+from recognition.packs import calibrations, engine
 
 # A run whose workers were killed so often (out of memory, a crash in native code) is given up.
 MOST_STARTS = 3
@@ -168,6 +168,8 @@ def use(row: Measurement, *, actor: str) -> None:
     current = Measurement.objects.select_for_update().filter(pk=row.pk).first()
     if current is None or current.state != MeasurementState.MEASURED:
         raise MeasuringError("It has not measured anything.")
+    if calibrations.measured(engine.pack(current.pack), current.pk) is None:
+        raise MeasuringError("The pack is another one since then. Measure it again.")
     _release(current.pack)
     Measurement.objects.filter(pk=current.pk).update(in_use=True)
     if active.pack == current.pack:

@@ -15,6 +15,7 @@ from pytest_django import Settings
 from batch import tasks
 from batch.queue import queueing
 from recognition.inference.pack.declaration import PackError, Provisional
+from recognition.inference.quality import Quality
 from recognition.measuring.here import enrolled, runs
 from recognition.measuring.here.runs import MeasuringError
 from recognition.measuring.photos import PhotosError
@@ -269,6 +270,18 @@ def test_networks_that_changed_are_not_meant(crowd: Crowd) -> None:
         assert calibrations.measured(replace(pack, **other), row.pk) is None
 
 
+def test_what_was_measured_with_another_version_is_not_used(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd.enrol(PEOPLE)
+    row = measure()
+    other = replace(engine.pack("dlib"), model_version="dlib_v2")
+    monkeypatch.setattr(engine, "pack", lambda name: other)
+    with pytest.raises(MeasuringError, match="Measure it again"):
+        runs.use(row, actor=MIA)
+    assert not Measurement.objects.filter(in_use=True).exists()
+
+
 def test_a_provisional_calibration_is_replaced(crowd: Crowd) -> None:
     """And one that is missing."""
     crowd.enrol(PEOPLE)
@@ -322,3 +335,12 @@ def test_kept_pictures(settings: Settings) -> None:
     assert seen.embedding is None and "no key" in seen.problem
     FaceCrop.objects.all().delete()
     assert list(enrolled.look([face.pk], "dlib")) == [[]]
+
+
+def test_a_misread_picture_is_nobodys(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them are alike, and no verb compares one: it must not count as a false match."""
+    settings.FACESVC_CROP_KEYS, settings.STORE_FACE_CROPS = [CROP_KEY], True
+    face = enrol_face(OWNER, encode(astronaut()))
+    monkeypatch.setattr(Quality, "is_misread", True)
+    ((seen,),) = enrolled.look([face.pk], "dlib")
+    assert seen.embedding is None and "on its side" in seen.problem
