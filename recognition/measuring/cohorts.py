@@ -20,7 +20,7 @@ from recognition.measuring.evaluation import tar_at_fmr
 from recognition.measuring.folders import EmbeddedFolder
 from recognition.measuring.pairs import Numbers, all_pairs
 from recognition.measuring.photos import PhotosError
-from recognition.packs import versions
+from recognition.packs import catalogue, versions
 
 FILE = "cohort.npy"
 # Each centre is the mean of so many people, and no person is in two of them, so that it is nobody's
@@ -65,7 +65,14 @@ class Trial:
 
 
 def require_unused(pack: ModelPack) -> None:
-    """Raises PackError if there are templates that another cohort would make incomparable."""
+    """Raises PackError if there are templates that another cohort would make incomparable.
+
+    Those that a copy has in common with its original do not count: the original keeps its cohort.
+    """
+    others = (entry.pack for entry in catalogue.entries() if entry.pack.name != pack.name)
+    is_copy = any(other.template_version == pack.template_version for other in others)
+    if is_copy and catalogue.active_name() != pack.name:
+        return
     if versions.has_templates(pack):
         raise PackError(
             f"There are templates of {pack.name}, which could not be compared with those of "

@@ -195,9 +195,8 @@ def _read_cohort(raw: Any, folder: Path) -> None:
     try:
         cohort["table"] = (folder / name).read_bytes()
     except OSError as error:
-        again = "restore it, or run `manage.py calibrate FOLDER --cohort`"
         raise SchemaError(
-            f"the cohort's {name} cannot be read ({error.strerror}): {again}"
+            f"the cohort's {name} cannot be read ({error.strerror}): restore it"
         ) from error
 
 

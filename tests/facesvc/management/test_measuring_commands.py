@@ -352,6 +352,25 @@ def test_a_cohort_under_templates_is_refused(folder: Path, pack: Path) -> None:
     assert pack.read_text() == before
 
 
+@pytest.mark.django_db
+def test_a_copy_gets_a_cohort_beside_templates(
+    folder: Path, pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the refusal advises, and then the templates are converted without pictures."""
+    monkeypatch.setattr(cohorts, "_LEAST_GAIN", -1.0)
+    monkeypatch.setattr(calibration, "PAIRS_NEEDED", 10_000)
+    monkeypatch.setattr(folders.downloads, "pull", lambda *args: None)
+    make_face(make_user(OWNER), vector(1), version="dlib_v1")
+    before, copy = pack.read_text(), pack.parents[1] / "copy" / "pack.yaml"
+    shutil.copytree(pack.parent, copy.parent)
+    copy.write_text(before.replace("name: dlib", "name: copy", 1))
+    run("calibrate", folder, "--pack", "copy", "--cohort")
+    assert load_pack(copy.parent).template_version.startswith("dlib_v1~")
+    assert pack.read_text() == before
+    with pytest.raises(CommandError, match="There are templates of dlib"):
+        run("calibrate", folder, "--cohort")
+
+
 def test_calibrate_reports(folder: Path, pack: Path) -> None:
     before, target = pack.read_text(), folder.parent / "a" / "report"
     run("calibrate", folder, "--dry-run", "--report", target)

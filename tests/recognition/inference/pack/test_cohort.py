@@ -87,7 +87,7 @@ def test_all_that_changes_a_score_changes_the_mark() -> None:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(PackError, match=r"cohort\.npy cannot be read .*restore it, or run"):
+    with pytest.raises(PackError, match=r"cohort\.npy cannot be read .*: restore it"):
         pack_with(tmp_path, None)
 
 
