@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.apps import apps as installed
 from django.db.models.signals import post_migrate
 
-SWEEP, PURGE = "batch: sweep", "batch: purge"
+SWEEP, PURGE, CARRY_OVER = "batch: sweep", "batch: purge", "batch: carry over"
 
 
 class BatchConfig(AppConfig):
@@ -27,3 +27,5 @@ def _schedule_tasks(using: str, apps: Any = installed, **kwargs: Any) -> None:
     schedules.update_or_create(name=SWEEP, defaults={**what, "repeats": -1})
     what = {"func": "batch.tasks.purge", "schedule_type": Schedule.DAILY}
     schedules.update_or_create(name=PURGE, defaults={**what, "repeats": -1})
+    what = {"func": "batch.tasks.carry_over", "schedule_type": Schedule.HOURLY}
+    schedules.update_or_create(name=CARRY_OVER, defaults={**what, "repeats": -1})

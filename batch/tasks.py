@@ -10,6 +10,7 @@ from django.db import connection
 from batch.jobs import work as working
 from batch.queue import cluster, queueing
 from batch.webhooks import callbacks
+from recognition import audit, model_change, upgrading
 from recognition.measuring.here import runs
 from recognition.privacy.keeping import retention_rules
 
@@ -63,6 +64,17 @@ def purge() -> None:
     """Like `manage.py purge`, but keeps the templates of former models: their deletion is final."""
     for rule in retention_rules():
         logger.info(rule())
+
+
+def carry_over() -> None:
+    """Convert the templates of faces that processes of the former version enrolled.
+
+    They go on for minutes after `migrate`, while they are replaced one after the other.
+    """
+    try:
+        upgrading.carry_over(actor=audit.SYSTEM)
+    except model_change.ModelChangeInProgressError as error:
+        logger.info("%s", error)  # an hour later is soon enough
 
 
 def in_threads(

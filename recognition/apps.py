@@ -52,7 +52,7 @@ def _prepare_search(using: str, **kwargs: Any) -> None:
     calibration = engine.calibration_of(pack, row.measurement_id)
     indexes.sketch(version, engine.centre_of(calibration, row.template_key))
     try:
-        if count := upgrading.carry_over():
+        if count := upgrading.carry_over(actor="command:migrate"):
             logger.info("%d faces have templates of %s now", count, version)
     except (PackError, model_change.ModelChangeInProgressError) as error:
         logger.warning("run `manage.py reembed --pack %s`: %s", pack.name, error)

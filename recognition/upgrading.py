@@ -9,7 +9,7 @@ from recognition.models import GalleryCount
 from recognition.packs import engine, versions
 
 
-def carry_over() -> int:
+def carry_over(*, actor: str) -> int:
     """Convert the templates that the active pack made with another cohort, or with none.
 
     So nobody is lost when an upgrade brings a pack another cohort. Returns how many faces it was.
@@ -39,5 +39,5 @@ def carry_over() -> int:
             model_change.carry_over(last, target)
             for version in former:
                 details: dict[str, Any] = {"from": version, "to": target.version}
-                audit.note("command:migrate", "model.activate", **details, faces_missing=0)
+                audit.note(actor, "model.activate", **details, faces_missing=0)
     return len(pks)

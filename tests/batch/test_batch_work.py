@@ -291,12 +291,14 @@ def test_lost_tasks_are_queued_anew() -> None:
     assert OrmQ.objects.count() == 3
 
 
-def test_the_sweep_and_the_purge_are_scheduled_once() -> None:
+def test_what_recurs_is_scheduled_once() -> None:
     call_command("migrate", verbosity=0)
     (sweep,) = Schedule.objects.filter(func="batch.tasks.sweep")
     assert (sweep.minutes, sweep.repeats) == (1, -1)
     (purge,) = Schedule.objects.filter(func="batch.tasks.purge")
     assert (purge.schedule_type, purge.repeats) == ("D", -1)
+    (carry_over,) = Schedule.objects.filter(func="batch.tasks.carry_over")
+    assert (carry_over.schedule_type, carry_over.repeats) == ("H", -1)
 
 
 # --- failures -------------------------------------------------------------------------------------

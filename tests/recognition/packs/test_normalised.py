@@ -8,6 +8,7 @@ import pytest
 from django.core.management import call_command
 from pytest_django import Settings
 
+from batch import tasks
 from recognition import audit, model_change, upgrading
 from recognition.apps import _prepare_search
 from recognition.errors import ServiceError
@@ -18,11 +19,11 @@ from recognition.identification import identifying
 from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import FacePipeline
 from recognition.model_change import TemplateTarget
-from recognition.models import Face, Template, User
+from recognition.models import AuditEvent, Face, Template, User
 from recognition.packs import engine, protection
 from recognition.packs.engine import Engine
 from recognition.verification import pair_comparison, template_cache
-from tests.support.builders import FRIEND, OWNER, enrol_face
+from tests.support.builders import FRIEND, OWNER, enrol_face, make_face, make_user, vector
 from tests.support.photos import astronaut, encode, tom_hanks
 from tests.support.plain_pack import write_plain_pack
 
@@ -138,13 +139,23 @@ def test_an_upgrade_converts_plain_templates_without_pictures(
     assert before == "dlib_v1"
     ship(settings)
     assert found() == faces
-    assert upgrading.carry_over() == 0  # nothing is left to do
+    assert upgrading.carry_over(actor="test") == 0  # nothing is left to do
     assert model_change.retired_versions() == ["dlib_v1"]
     made = templates_of(engine.current())
     Face.objects.all().delete()
     enrol_two()
     for converted, fresh in zip(made, templates_of(engine.current()), strict=True):
         assert converted == pytest.approx(fresh, abs=2e-3)
+
+
+def test_a_former_process_enrols_after_the_upgrade(settings: Settings, plain: None) -> None:
+    """Until it is replaced. A worker of the new version converts what it stored."""
+    ship(settings)
+    face = make_face(make_user(OWNER), vector(1), version="dlib_v1")
+    tasks.carry_over()
+    made = set(face.templates.values_list("embedding_version", flat=True))
+    assert made == {"dlib_v1", engine.active_version()}
+    assert AuditEvent.objects.get(action="model.activate").actor == "system"
 
 
 def test_an_upgrade_before_the_files_of_the_pack_are_here(
@@ -173,7 +184,7 @@ def test_an_upgrade_that_is_killed_before_its_end(
         patched.setattr(audit, "note", killed)
         ship(settings)
     assert model_change.retired_versions() == []
-    assert upgrading.carry_over() == 2
+    assert upgrading.carry_over(actor="test") == 2
     assert model_change.retired_versions() == ["dlib_v1"]
 
 
