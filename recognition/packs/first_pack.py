@@ -33,7 +33,7 @@ def choose() -> Choice:
         return Choice(settings.FACESVC_PACK, "FACESVC_PACK names it.")
     try:
         if weights.is_prepared(_preferred(), settings.MODELS_DIR):
-            reason = "its files were here when the database was made"
+            reason = f"the files of {PREFERRED} were here when the database was made"
             return Choice(PREFERRED, f"FACESVC_PACK is {AUTO}, and {reason}.")
         why = _failure or "nothing had fetched them"
         reason = f"the files of {PREFERRED} were not here when the database was made: {why}"

@@ -77,8 +77,8 @@ def active() -> str:
 @in_process
 def test_it_works(new: FileServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert prepare(capsys) == [
-        "The model pack permissive compares the faces. FACESVC_PACK is auto, and its",
-        "files were here when the database was made.",
+        "The model pack permissive compares the faces. FACESVC_PACK is auto, and the",
+        "files of permissive were here when the database was made.",
     ]
     assert active() == "permissive"
     assert new.paths == ["/it"]

@@ -15,7 +15,7 @@ from tests.support.patience import PATIENCE, wait_until
 from tests.support.servers.file_server import FileServer, running
 from tests.support.small_pack import DATA, KEPT, NAME, small_permissive
 
-HERE = "FACESVC_PACK is auto, and its files were here when the database was made."
+HERE = "FACESVC_PACK is auto, and the files of permissive were here when the database was made."
 Patch = pytest.MonkeyPatch
 
 
