@@ -25,6 +25,9 @@ from recognition.packs import transfer
 from recognition.packs.transfer import Patience, TransferError
 
 WRONG_FILE = "a file is not the one that the pack names"
+_ELSEWHERE = (
+    "  Without a network, set FACESVC_MODEL_SOURCE to a folder with the files, or to a mirror"
+)
 _ENCRYPTED = 0x1  # of ZipInfo.flag_bits
 
 
@@ -139,7 +142,9 @@ class _Puller:
             else:
                 self.patience.watch.began.set()
                 return
-        problems = problems or [f"  {why}; set FACESVC_MODEL_SOURCE"]
+        problems = problems or [f"  {why}"]
+        if not self.source:
+            problems.append(_ELSEWHERE)
         message = "\n".join([f"{wanted.file} could not be fetched:", *problems])
         raise DownloadError(message, why)
 

@@ -169,6 +169,16 @@ def test_every_failure_is_told(server: FileServer, tmp_path: Path) -> None:
     ]
 
 
+def test_without_a_source_a_failure_names_the_setting(server: FileServer, tmp_path: Path) -> None:
+    with pytest.raises(DownloadError) as refusal:
+        pull(declared(f"{server.url}/gone"), tmp_path)
+    assert str(refusal.value).splitlines() == [
+        "det_500m.onnx could not be fetched:",
+        f"  {server.url}/gone: HTTP 404",
+        "  Without a network, set FACESVC_MODEL_SOURCE to a folder with the files, or to a mirror",
+    ]
+
+
 def test_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(monkeypatch) as server:
         url = server.serve("/it", DATA)
