@@ -199,3 +199,23 @@ def test_by_keyboard(browser: Browser) -> None:
     assert browser.find(".plot details[open] td")
     browser.resize(*PHONE)
     assert browser.overflow() <= 0
+
+
+def test_words_stay_whole_on_a_phone(browser: Browser) -> None:
+    """In the tables of the active model, whose cells are narrow; the button is one box."""
+    make_rows()
+    log_in(browser, "administrator")
+    browser.open("/admin/recognition/activemodel/")
+    browser.resize(*PHONE)
+    words = ".scrolls th[scope=row], .scrolls td:not(:last-child)"
+    lines = browser.run(f"""
+        return [...document.querySelectorAll({words!r})].map(cell => {{
+            const range = document.createRange();
+            range.selectNodeContents(cell);
+            return [cell.textContent, range.getClientRects().length];
+        }})""")
+    assert ["standard", 1] in lines
+    assert [text for text, count in lines if count > len(text.split())] == []
+    boxes = browser.run("return document.querySelector('a.button').getClientRects().length")
+    assert boxes == 1
+    assert browser.overflow() <= 0

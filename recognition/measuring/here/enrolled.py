@@ -93,8 +93,8 @@ def why() -> str:
     return (
         f"At least {PEOPLE_NEEDED} are needed: they make {PEOPLE_NEEDED} x {PEOPLE_NEEDED - 1} / 2 "
         f"= {pairs:,} pairs of two people. A false match rate counts as measured when "
-        f"{ERRORS_NEEDED} pairs are behind it, so these measure down to one in "
-        f"{pairs // ERRORS_NEEDED:,}, and rarer rates follow from the last two powers of ten."
+        f"{ERRORS_NEEDED} pairs are behind it. So {PEOPLE_NEEDED} people measure rates down to "
+        f"1 in {pairs // ERRORS_NEEDED:,}, and rarer rates are estimated from those."
     )
 
 
