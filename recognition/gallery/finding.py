@@ -49,10 +49,10 @@ def find(
         found = _worth(gallery, nearest, threshold, by_user=by_user)[:limit]
         if len(nearest) < wanted:
             return found
-        # What the next one could be worth at most.
-        next_one = (
-            scores.worth_of_mean(nearest[-1].cosine, math.inf) if by_user else nearest[-1].cosine
-        )
+        # What the next one could be worth at most: with any number of faces.
+        next_one = nearest[-1].cosine
+        if by_user:
+            next_one = max(next_one, scores.worth_of_mean(next_one, math.inf))
         if len(found) == limit and found[-1].cosine >= next_one:
             return found
         wanted *= 4

@@ -108,6 +108,18 @@ def test_a_mean_of_many_is_worth_more(by: Engine) -> None:
     assert (found.faces, by.scores.fmr(found.cosine) < 1e-4) == (4, True)
 
 
+def test_one_below_the_mean_of_strangers(by: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a mean of many is worth less than a single face, so the next may be worth more."""
+    monkeypatch.setattr(finding, "_MOST_AT_FIRST", 0)
+    mean, step = by.scores.stranger_mean, by.scores.stranger_deviation
+    for user, faces, below in ((OWNER, 6, 0.5), (FRIEND, 6, 0.51), (STRANGER, 1, 0.52)):
+        crowded = make_user(user)
+        for number in range(faces):
+            make_face(crowded, near(vector(1), mean - below * step, toward=20 + number))
+    (found,) = find(by, by.scores.cut(0, None, 0), limit=1, by_user=True)
+    assert found.user_id == STRANGER
+
+
 def test_a_call_compares_as_a_verification_does(by: Engine, people: None) -> None:
     for user in (OWNER, FRIEND):
         known = comparing.compare_with_user(by, user, PROBE)
