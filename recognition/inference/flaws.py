@@ -34,6 +34,11 @@ class Flaws:
         lines = [unpacked(spec.line) for spec in specs]
         if wrong := [len(line) for line in lines if len(line) != dimensions + FIGURES + 1]:
             raise ValueError(f"quality_ranges.flaws has a line of {wrong[0]} numbers")
+        # With these no face would count as flawed.
+        if not all(np.isfinite(line).all() for line in lines):
+            raise ValueError("quality_ranges.flaws has a line with numbers that are not finite")
+        if rising := [spec.name for spec in specs if spec.range[0] <= spec.range[1]]:
+            raise ValueError(f"quality_ranges.flaws has a range of {rising[0]} that does not fall")
         self._lines = np.array(lines)
 
     def components(self, crops: Sequence[Image], embeddings: Floats) -> list[dict[str, float]]:

@@ -1,6 +1,7 @@
 """Turns plain YAML values into frozen dataclasses, strictly: it guesses and ignores nothing."""
 
 import dataclasses
+import math
 import types
 import typing
 from typing import Any, Literal
@@ -27,6 +28,8 @@ def build(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     if type(value) is not kind:
         raise SchemaError(f"{where} must be {kind.__name__}")
+    if kind is float and not math.isfinite(value):  # no comparison with it would hold
+        raise SchemaError(f"{where} must be a finite number")
     return value
 
 

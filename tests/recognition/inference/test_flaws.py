@@ -142,6 +142,18 @@ def test_a_line_for_another_recogniser_is_refused() -> None:
         Flaws([spec], 128)
 
 
+def test_numbers_that_are_not_finite_are_refused() -> None:
+    line = line_along(0, 4)
+    line[3] = np.nan
+    with pytest.raises(ValueError, match="not finite"):
+        Flaws([FlawSpec("level", packed(line), (0.6, 0.0))], 4)
+
+
+def test_a_range_that_rises_is_refused() -> None:
+    with pytest.raises(ValueError, match="range of level"):
+        Flaws([FlawSpec("level", packed(line_along(0, 4)), (0.0, 0.6))], 4)
+
+
 def test_a_pack_without_lines_judges_no_flaw(pipeline: FacePipeline) -> None:
     embeddings = np.ones((1, 128)) / np.sqrt(128)
     assert Flaws([], 128).components([noise(1)], embeddings) == [{}]

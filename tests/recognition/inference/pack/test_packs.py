@@ -87,6 +87,8 @@ def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
         (put("recogniser.input.size", 150.0), "pack.recogniser.input.size must be int"),
         (put("recogniser.input.size", True), "pack.recogniser.input.size must be int"),
         (put("recogniser.input.scale", ["1"] * 3), r"pack.recogniser.input.scale\[0\] must be"),
+        (put("quality_ranges.mirror", [float("nan"), 1.0]), r"mirror\[0\] must be a finite"),
+        (put("calibration.zero_cosine", float("inf")), "zero_cosine must be a finite number"),
         (put("recogniser", None), "pack.recogniser must be a mapping"),
         (put("recogniser.template", "points"), "pack.recogniser.template must be a list"),
         (put("recogniser.template", [[1.0]] * 5), r"pack.recogniser.template\[0\] must have 2"),
