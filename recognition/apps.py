@@ -48,6 +48,7 @@ def _prepare_search(using: str, **kwargs: Any) -> None:
         logger.warning("the search is not prepared: %s", error)
         return
     pack = engine.pack(row.pack)
+    upgrading.release_measurement(actor="command:migrate")
     version = versions.version_of(pack, row.template_key)
     calibration = engine.calibration_of(pack, row.measurement_id)
     indexes.sketch(version, engine.centre_of(calibration, row.template_key))

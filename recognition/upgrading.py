@@ -5,8 +5,9 @@ from typing import Any
 from django.db import transaction
 
 from recognition import audit, model_change
+from recognition.measuring.here import runs
 from recognition.models import GalleryCount
-from recognition.packs import engine, versions
+from recognition.packs import calibrations, engine, versions
 
 
 def carry_over(*, actor: str) -> int:
@@ -41,3 +42,14 @@ def carry_over(*, actor: str) -> int:
                 details: dict[str, Any] = {"from": version, "to": target.version}
                 audit.note(actor, "model.activate", **details, faces_missing=0)
     return len(pks)
+
+
+def release_measurement(*, actor: str) -> None:
+    """Let scores mean what pack.yaml says, if what is in use was measured with another version.
+
+    It counts no longer in any case; no page should say that it does.
+    """
+    row = engine.active_model()
+    is_old = calibrations.measured(engine.pack(row.pack), row.measurement_id) is None
+    if row.measurement_id and is_old:
+        runs.return_to_pack(row.pack, actor=actor)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 from pytest_django import Settings
 
 from batch import tasks
@@ -19,7 +20,7 @@ from recognition.identification import identifying
 from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import FacePipeline
 from recognition.model_change import TemplateTarget
-from recognition.models import AuditEvent, Face, Template, User
+from recognition.models import ActiveModel, AuditEvent, Face, Measurement, Template, User
 from recognition.packs import engine, protection
 from recognition.packs.engine import Engine
 from recognition.verification import pair_comparison, template_cache
@@ -156,6 +157,26 @@ def test_a_former_process_enrols_after_the_upgrade(settings: Settings, plain: No
     made = set(face.templates.values_list("embedding_version", flat=True))
     assert made == {"dlib_v1", engine.active_version()}
     assert AuditEvent.objects.get(action="model.activate").actor == "system"
+
+
+def test_what_was_measured_with_the_former_version_counts_no_longer(
+    settings: Settings, plain: None
+) -> None:
+    row = Measurement.objects.create(
+        pack="dlib",
+        embedding_version="dlib_v1",
+        state="measured",
+        ended_at=timezone.now(),
+        calibration={},
+        report={},
+        in_use=True,
+    )
+    engine.active_model()
+    ActiveModel.objects.update(measurement=row)
+    ship(settings)
+    row.refresh_from_db()
+    assert not row.in_use and ActiveModel.objects.get().measurement is None
+    assert AuditEvent.objects.get(action="model.calibrate").actor == "command:migrate"
 
 
 def test_an_upgrade_before_the_files_of_the_pack_are_here(
