@@ -291,7 +291,7 @@ def test_risk_factors(owner: Person, fake: FakePipeline) -> None:
 
 
 def test_a_misread_face_is_nobodys(owner: Person, fake: FakePipeline) -> None:
-    """Not even that of a misread photo that an older version has let in."""
+    """The template of a misread photo, which an older version has let in, matches none either."""
     make_face(make_user(OWNER), vector(1))
     fake.show(misread(vector(1)))
     answer = verify(owner)

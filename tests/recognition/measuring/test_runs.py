@@ -1,4 +1,4 @@
-"""A pack measured on the people enrolled: by a worker, and what may happen meanwhile."""
+"""A pack measured on the people enrolled: by a worker, and what may happen at that time."""
 
 import json
 from collections.abc import Callable
@@ -201,7 +201,7 @@ def unfinished() -> Measurement:
 
 
 def test_somebody_is_erased_meanwhile(crowd: Crowd) -> None:
-    """Whoever was looked at already counts no longer, either."""
+    """A face that was looked at already counts no longer, either."""
     crowd.enrol(PEOPLE)
     erased = [crowd.users[0], crowd.users[-1]]
 
@@ -283,7 +283,7 @@ def test_what_was_measured_with_another_version_is_not_used(
 
 
 def test_a_provisional_calibration_is_replaced(crowd: Crowd) -> None:
-    """And one that is missing."""
+    """The same holds for one that is missing."""
     crowd.enrol(PEOPLE)
     row, pack = measure(), engine.pack("dlib")
     assert pack.calibration
