@@ -22,7 +22,6 @@ from recognition.measuring.pairs import Numbers, all_pairs
 from recognition.measuring.photos import PhotosError
 from recognition.packs import catalogue, versions
 
-FILE = "cohort.npy"
 # Each centre is the mean of so many people, and no person is in two of them, so that it is nobody's
 # template and none can be worked out from several. With groups of 2 or 3, or the centres of k-means
 # that have as many people, the default pack tells no more people apart.
@@ -96,9 +95,15 @@ def attempt(folder: EmbeddedFolder, pack: ModelPack, *, data: str) -> Trial:
 
 
 def write_table(folder: Path, cohort: Cohort | None) -> None:
-    """The file beside pack.yaml, which must not name it before it is there."""
-    if cohort:
-        (folder / FILE).write_bytes(cohort.table)
+    """The file beside pack.yaml, which must not name it before it is there.
+
+    Its name says its content. So the pack can be read with the former file until pack.yaml is
+    replaced, and a file that pack.yaml names is never written to.
+    """
+    if cohort and not (path := folder / cohort.file).is_file():
+        unfinished = path.with_suffix(".npy.new")
+        unfinished.write_bytes(cohort.table)
+        unfinished.replace(path)
 
 
 def to_yaml(cohort: Cohort) -> str:
@@ -134,9 +139,10 @@ def make(embeddings: Floats, people: Numbers, *, data: str) -> Cohort:
     file = io.BytesIO()
     np.save(file, whole)
     table = file.getvalue()
+    digest = sha256(table).hexdigest()
     return Cohort(
-        file=FILE,
-        sha256=sha256(table).hexdigest(),
+        file=f"cohort-{digest[:8]}.npy",
+        sha256=digest,
         data=f"{data}: half of the people, drawn with seed {_SEED}",
         people=count,
         photos=len(people),

@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django import Settings
 
+from facesvc.management.commands import calibrate
 from facesvc.management.commands.calibrate import replace_measured
 from recognition.inference.pack.declaration import load_pack, pack_file
 from recognition.measuring import calibration, cohorts, folders
@@ -322,7 +323,7 @@ def test_a_cohort_that_brings_nothing_is_not_kept(folder: Path, pack: Path) -> N
     before = pack.read_text().partition("\ncalibration:\n")[0]
     assert "That is too little: the pack has no cohort." in run("calibrate", folder, "--cohort")
     assert pack.read_text().partition("\ncalibration:\n")[0].rstrip() == before
-    assert not (pack.parent / "cohort.npy").exists()
+    assert not list(pack.parent.glob("*.npy"))
 
 
 def test_a_cohort(folder: Path, pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,6 +342,26 @@ def test_a_cohort(folder: Path, pack: Path, monkeypatch: pytest.MonkeyPatch) -> 
     again = load_pack(pack.parent)
     assert again.cohort == found.cohort
     assert again.calibration and again.calibration.identities == 100
+
+
+def test_a_cohort_that_is_made_when_the_command_is_killed(
+    folder: Path, pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pack keeps the former one, so that it serves, and the command can be repeated."""
+    monkeypatch.setattr(cohorts, "_LEAST_GAIN", -1.0)
+    monkeypatch.setattr(calibration, "PAIRS_NEEDED", 10_000)
+    run("calibrate", folder, "--cohort")
+    former = load_pack(pack.parent)
+
+    def killed(*args: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(cohorts, "_SEED", 16)
+        patched.setattr(calibrate.Command, "_write", killed)
+        run("calibrate", folder, "--cohort")
+    assert load_pack(pack.parent) == former
+    run("calibrate", folder, "--cohort")
 
 
 @pytest.mark.django_db
