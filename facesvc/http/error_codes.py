@@ -98,7 +98,7 @@ _TEXTS = {
 409 duplicate_face: The user already has this picture.
     You need not do anything: `details.face_id` is its face.
 422 no_face: No face was found in the picture.
-    Ask for a photo of the face from the front, in good light.
+    Ask for a photo of the face from the front, in good light, with nothing over it.
 422 multiple_faces: The picture has several faces, but only one can be enrolled.
     Crop it, or choose a face of `details.faces` with `face_index`.
 422 invalid_face_index: `face_index` is not one of the faces that were found.

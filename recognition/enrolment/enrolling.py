@@ -119,7 +119,11 @@ def _locked(user_id: UUID, *, is_known: bool) -> User:
 
 def _only_face(faces: FacesOfPicture, face_index: int | None) -> DetectedFace:
     if not faces:
-        raise ServiceError("no_face", "No face was found in the picture.")
+        raise ServiceError(
+            "no_face",
+            "No face was found in the picture. Face the camera with nothing over the face, with "
+            "light from the front, and come closer.",
+        )
     if face_index is not None:
         if face_index >= len(faces):
             raise ServiceError(

@@ -79,7 +79,7 @@ class Census:
     def lacks(self) -> str:
         """What is missing before it can begin; empty if nothing is."""
         if self.people < PEOPLE_NEEDED:
-            return f"There are {self.people} people with a kept picture of their face. {why()}"
+            return f"People with a kept picture of their face: {self.people}. {why()}"
         if not self.with_several:
             return (
                 "Nobody has kept pictures of two faces. At least one person is needed who has, to "

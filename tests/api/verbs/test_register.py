@@ -185,7 +185,9 @@ def refused(person: Person, **fields: Any) -> HttpResponse:
 
 def test_no_face(owner: Person, fake: FakePipeline) -> None:
     fake.show([])
-    assert refusal(refused(owner)) == (422, "no_face")
+    answer = refused(owner)
+    assert refusal(answer) == (422, "no_face")
+    assert "nothing over the face" in answer.json()["error"]["message"]
 
 
 def test_multiple_faces(owner: Person, fake: FakePipeline) -> None:

@@ -129,7 +129,7 @@ class TestEnrolFolder:
         outcomes = dict(line.split(": ", 1) for line in lines[:4])
         assert outcomes["Eileen_Collins/a.png"].startswith("enrolled: face_")
         assert outcomes["Tom Hanks/1.png"].startswith("enrolled: face_")
-        assert outcomes["Nobody/cup.jpg"] == "refused: no_face. No face was found in the picture."
+        assert outcomes["Nobody/cup.jpg"].startswith("refused: no_face. No face was found in")
         assert lines[4].startswith("4 photos: ")
         assert "1 refused" in lines[4]
         assert lines[5].startswith("New users are friends")

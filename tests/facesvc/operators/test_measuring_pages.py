@@ -79,8 +79,8 @@ def test_it_works(administrator: Client, crowd: Crowd) -> None:
 def test_too_few_people(administrator: Client, crowd: Crowd) -> None:
     crowd.enrol(3, several=1)
     page = administrator.get(MEASURE)
-    assert "There are 3 people" in text_of(page) and b"submit-row" not in page.content
-    assert "There are 3 people" in text_of(administrator.post(MEASURE, follow=True))
+    assert "kept picture of their face: 3." in text_of(page) and b"submit-row" not in page.content
+    assert "kept picture of their face: 3." in text_of(administrator.post(MEASURE, follow=True))
     assert not Measurement.objects.exists() and not OrmQ.objects.exists()
 
 

@@ -87,7 +87,7 @@ def test_it_names_nobody(crowd: Crowd) -> None:
 
 def test_too_few_people_are_told_before_anything_is_looked_at(crowd: Crowd) -> None:
     crowd.enrol(enrolled.PEOPLE_NEEDED - 1)
-    message = r"There are 245 people .* At least 246 .* 30,135 pairs"
+    message = r"kept picture of their face: 245. At least 246 .* 30,135 pairs"
     with pytest.raises(PhotosError, match=message):
         ask()
     with pytest.raises(CommandError, match=message):

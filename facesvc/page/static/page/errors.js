@@ -31,7 +31,7 @@ const WORDS = {
   too_many_pixels: ["The picture has too many pixels.", "Choose a smaller one."],
   payload_too_large: ["The picture has too many bytes.", "Choose a smaller one."],
   // the face
-  no_face: ["No face was found.", "Face the camera, with light from the front, and come closer."],
+  no_face: ["No face was found.", "Face the camera with nothing over the face, with light from the front, and come closer."],
   multiple_faces: ["There are several faces in the picture.", "Be alone in the picture, or tag the faces one by one under “Tag a photo”."],
   invalid_face_index: ["This face is no longer found in the picture.", "Choose the photo again."],
   low_quality: ["The face can hardly be recognised like this.", "Take another picture:"],

@@ -55,7 +55,7 @@ export function start(panel, {api, people, go}) {
       const add = el("button", {type: "button", class: "primary", onclick: () => go("enrol", picker.value)}, "Enrol a face");
       show(result, "careful", `No face of ${name} is enrolled.`, "Enrol one, then log in.", el("p", {class: "actions"}, add));
     } else if (outcome === "no_face_detected") {
-      show(result, "bad", "No face was found.", "Face the camera, with light from the front, and try again.");
+      show(result, "bad", "No face was found.", "Face the camera with nothing over the face, with light from the front, and try again.");
     } else {
       show(result, "bad", `This does not look like ${name}.`, `${confidence} Look straight into the camera, with even light, and try again. Another enrolled picture helps.`, against(risk));
     }
