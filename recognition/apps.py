@@ -43,11 +43,11 @@ def _prepare_search(using: str, **kwargs: Any) -> None:
     row = engine.active_model()
     try:
         protection.require(row.template_key)
+        pack = engine.pack(row.pack)
     except PackError as error:
-        # It must not be in the way of what helps: the key, or `manage.py rotate_keys`.
+        # It must not be in the way of what helps: the key, the pack, or `manage.py rotate_keys`.
         logger.warning("the search is not prepared: %s", error)
         return
-    pack = engine.pack(row.pack)
     upgrading.release_measurement(actor="command:migrate")
     version = versions.version_of(pack, row.template_key)
     calibration = engine.calibration_of(pack, row.measurement_id)

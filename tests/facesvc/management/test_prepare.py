@@ -254,3 +254,15 @@ def test_two_starts_at_once(server: FileServer, machine: dict[str, str]) -> None
     for output in [*(output for output, _ in said if output), *again]:
         assert output.startswith("The model pack permissive compares the faces.")
     assert chosen(machine) == [("permissive",)]
+
+
+@in_process
+def test_a_pack_that_is_gone_says_so_after_the_tables(
+    new: FileServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`migrate` itself must not end: it is a part of what puts such an installation right."""
+    ActiveModel.objects.create(pack="gone")
+    call_command("migrate", verbosity=0)
+    assert "the search is not prepared: no pack 'gone'" in caplog.text
+    with pytest.raises(CommandError, match="no pack 'gone'"):
+        call_command("prepare")
