@@ -6,6 +6,7 @@ cluster stands still for ever; the children of a killed cluster go on unsupervis
 
 import logging
 import os
+import signal
 from contextlib import suppress
 from typing import Any
 
@@ -46,6 +47,19 @@ class _TimerLock:
 
     def __exit__(self, *args: object) -> None:
         self.release()
+
+
+class Cluster(cluster.Cluster):  # type: ignore[misc]
+    """Ends at the first signal to do so.
+
+    A second one, handled in the middle of the first, would wait for ever for a lock that the first
+    one holds. `make run` and its parent may send both.
+    """
+
+    def sig_handler(self, signum: int, frame: Any) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        super().sig_handler(signum, frame)
 
 
 class Sentinel(cluster.Sentinel):  # type: ignore[misc]

@@ -77,7 +77,10 @@ class Supervisor:
         )
 
     def stop(self, grace: float = GRACE) -> None:
-        """SIGTERM to all, SIGKILL to what is left after the grace or a KeyboardInterrupt."""
+        """SIGTERM to all, SIGKILL to what is left after the grace or a KeyboardInterrupt.
+
+        A third signal waits until that is done, so that none of them is left behind.
+        """
         running = [child.process for child in self._children if child.process]
         try:
             for process in running:
@@ -86,9 +89,11 @@ class Supervisor:
             while time.monotonic() < deadline and any(p.poll() is None for p in running):
                 self._pass_on_output(0.1)
         finally:
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
             for process in running:
                 _kill_group(process)
             self._pass_on_output(0)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _start(self, child: Child) -> None:
         process = subprocess.Popen(

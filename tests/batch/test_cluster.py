@@ -1,6 +1,7 @@
 """`manage.py qcluster`: what is left when one of its processes is killed with -9."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import psutil
@@ -11,6 +12,7 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 from pytest_django import Settings
 
+from batch.queue.cluster import Cluster as ServiceCluster
 from tests.batch.test_batch_chaos import Cluster, clusters
 from tests.support.patience import PATIENCE, wait_until
 
@@ -68,3 +70,23 @@ def test_nothing_goes_on_without_its_parent(cluster: Cluster, which: int) -> Non
 def test_no_task_is_started_twice_while_it_runs() -> None:
     assert Conf.RETRY > Conf.TIMEOUT > 0
     assert Conf.ACK_FAILURES and Conf.MAX_ATTEMPTS == 1
+
+
+def test_a_second_signal_does_not_stop_the_stopping() -> None:
+    """It comes in the middle of the first, as from `make` and from what it runs."""
+    stops = []
+
+    class Stopping(ServiceCluster):
+        def stop(self) -> bool:
+            stops.append(self)
+            signal.raise_signal(signal.SIGTERM)
+            return True
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        Stopping()
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert len(stops) == 1

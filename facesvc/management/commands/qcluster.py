@@ -4,7 +4,7 @@ from django.conf import settings
 from django_q import cluster
 from django_q.management.commands import qcluster
 
-from batch.queue.cluster import Sentinel
+from batch.queue.cluster import Cluster, Sentinel
 from recognition.processes import connections, orphans
 
 
@@ -18,4 +18,5 @@ class Command(qcluster.Command):  # type: ignore[misc]
             statement_seconds=settings.TASK_SECONDS, lock_seconds=settings.FACESVC_LOCK_SECONDS
         )
         cluster.Sentinel = Sentinel
+        qcluster.Cluster = Cluster
         super().handle(*args, **options)

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from facesvc.postgres import locks
+from facesvc.running import supervisor as supervising
 from facesvc.running.supervisor import MAX_RESTARTS, Child, GaveUpError, Supervisor
 from tests.support.patience import PATIENCE, wait_until
 
@@ -155,6 +156,23 @@ def test_a_second_interrupt_kills_at_once(make: Make) -> None:
             supervisor.stop(grace=60)
     finally:
         signal.signal(signal.SIGALRM, previous)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_third_interrupt_leaves_nobody_behind(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = make(*STUBBORN)
+    process, kill = start(supervisor), supervising._kill_group
+
+    def interrupted(process: subprocess.Popen[bytes]) -> None:
+        signal.raise_signal(signal.SIGINT)
+        kill(process)
+
+    monkeypatch.setattr(supervising, "_kill_group", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        supervisor.stop(grace=0)
+    monkeypatch.undo()
     assert process.returncode == -signal.SIGKILL
 
 
