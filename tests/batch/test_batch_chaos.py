@@ -23,15 +23,15 @@ import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection, transaction
+from django.db import transaction
 from pytest_django import Settings
 
 from batch.jobs import at_once, jobs
 from batch.jobs.jobs import NewItem
 from batch.models import Item, Job, Kind, Picture, WebhookDelivery
-from facesvc.postgres import database
 from recognition.access import Caller
 from recognition.models import Face, User
+from tests.support import processes
 from tests.support.builders import OWNER, SEARCH, enrol_face
 from tests.support.patience import PATIENCE
 from tests.support.photos import jpeg, tom_hanks
@@ -73,10 +73,8 @@ class Cluster:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self.starts += 1
-        name = connection.settings_dict["NAME"]
         environment = {
-            **os.environ,
-            "DATABASE_URL": database.embedded_url(django_settings.DATA_DIR, str(name)),
+            **processes.environment(),
             "FACESVC_CROP_KEYS": django_settings.FACESVC_CROP_KEYS[0],
             "FACESVC_WEBHOOK_ALLOW_HTTP": "true",
             "WEBHOOK_ALLOWED_HOSTS": ",".join(django_settings.WEBHOOK_ALLOWED_HOSTS),

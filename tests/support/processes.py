@@ -18,10 +18,14 @@ PROJECT = Path(__file__).parents[2]
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """For a process that is to work on the test database."""
+    """For a process that is to work on the test database, with the packs of the tests."""
     name = str(connection.settings_dict["NAME"])
-    url = database.embedded_url(settings.DATA_DIR, name)
-    return {**os.environ, "DATABASE_URL": url, "LOG_LEVEL": "CRITICAL", **changes}
+    theirs = {
+        "DATABASE_URL": database.embedded_url(settings.DATA_DIR, name),
+        "FACESVC_PACKS": os.pathsep.join(map(str, settings.PACK_FOLDERS)),
+        "LOG_LEVEL": "CRITICAL",
+    }
+    return {**os.environ, **theirs, **changes}
 
 
 @dataclass(frozen=True)
