@@ -207,9 +207,9 @@ class _Puller:
             raise OSError(errno.ENOSPC, f"No space left on device ({missing})", str(self.folder))
 
     def _drop_archives(self, pack: ModelPack) -> None:
-        for wanted in pack.weight_files():
-            if isinstance(wanted, DownloadedFile) and wanted.archive:
-                (self.folder / wanted.archive.file).unlink(missing_ok=True)
+        for part in (part for wanted in pack.weight_files() for part in wanted.parts):
+            if part.archive:
+                (self.folder / part.archive.file).unlink(missing_ok=True)
 
 
 def _check(path: Path, wanted: DownloadedFile | Archive, name: str = "") -> None:

@@ -85,7 +85,14 @@ class FixedSizeSource:
     fixed_size: DownloadedFile
 
 
-Source = PackageSource | IrSource | FixedSizeSource
+@dataclass(frozen=True)
+class PreluSource:
+    """An ONNX network with PRelu, which onnxruntime is slow at."""
+
+    prelu: DownloadedFile
+
+
+Source = PackageSource | IrSource | FixedSizeSource | PreluSource
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def test_the_packs_for_tests(name: str) -> None:
         (put("attributes.decoder", "deepface"), "attributes.decoder must be one of"),
         (put("detector.weights.file", "../a.onnx"), "must be a file name without folders"),
         (put("recogniser.weights", "a.onnx"), "pack.recogniser.weights must be a mapping"),
-        (drop("recogniser.weights.sha256"), "arcface_mobilefacenet_512.onnx: sha256 must be"),
+        (drop("recogniser.weights.source.prelu.sha256"), "mobilefacenet_512.onnx: sha256 must be"),
     ],
 )
 def test_what_is_wrong_with_other_networks(tmp_path: Path, change: Change, place: str) -> None:
@@ -232,7 +232,7 @@ def test_permissive() -> None:
     assert pack.head_pose and pack.eyes and pack.liveness and not pack.terms
     assert [weights.file for weights in pack.weight_files()] == [
         *("detector.onnx", "recogniser.onnx", "head_pose.onnx", "open-closed-eye.onnx"),
-        "facenox_minifas_v2se_9820.onnx",
+        "antispoofing.onnx",
     ]
     assert [weights.file for weights in pack.optional_files()] == ["age_gender.onnx"]
 
