@@ -201,7 +201,7 @@ def face_of(embedding: Floats, *, quality: float = 0.9, x: float = 4, side: floa
         detection_score=1.0,
         landmarks=landmarks,
         pose=Pose(0.0, None, 0.0),
-        # Whatever its quality, it is upright.
+        # It is upright, good or bad.
         quality=combine(dict.fromkeys(REASONS.keys() - {"level"}, quality)),
         crop=np.zeros((150, 150, 3), np.uint8),
         embedding=embedding,
