@@ -7,11 +7,8 @@ recognition.packs.serving.
 """
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import repeat
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -37,7 +34,7 @@ from recognition.models.locks import One
 from recognition.packs import calibrations, engine, protection, versions
 from recognition.packs.engine import Engine
 from recognition.privacy import kept_pictures, sealing
-from recognition.processes import orphans
+from recognition.processes import pools
 
 # Faces in one transaction: few enough that deleting one of them never waits long.
 BATCH = 16
@@ -73,16 +70,7 @@ def missing(version: str) -> QuerySet[Face]:
 def reembed(target: TemplateTarget, *, workers: int) -> Iterator[list[Conversion]]:
     """Make the missing templates in `workers` processes; yields the results of each batch."""
     pks = list(missing(target.version).order_by("pk").values_list("pk", flat=True))
-    batches = [pks[at : at + BATCH] for at in range(0, len(pks), BATCH)]
-    if workers == 1:
-        yield from (convert(batch, target) for batch in batches)
-        return
-    # Spawned, since onnxruntime's threads and the database connection do not survive a fork.
-    with ProcessPoolExecutor(workers, get_context("spawn"), orphans.set_up) as pool:
-        try:
-            yield from pool.map(convert, batches, repeat(target))
-        finally:
-            pool.shutdown(cancel_futures=True)
+    return pools.by_batches(convert, pks, target, size=BATCH, workers=workers)
 
 
 def convert(pks: list[int], target: TemplateTarget) -> list[Conversion]:

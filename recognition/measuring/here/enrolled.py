@@ -7,10 +7,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
-from multiprocessing import get_context
 from pathlib import Path
 from uuid import UUID
 
@@ -32,7 +29,7 @@ from recognition.packs import calibrations, engine
 from recognition.packs.scores import ScoreScale
 from recognition.privacy import kept_pictures
 from recognition.privacy.sealing import UnreadableError
-from recognition.processes import orphans
+from recognition.processes import pools
 
 # Each with each, the least pairs of strangers: 246 people.
 PEOPLE_NEEDED = math.ceil((1 + math.sqrt(1 + 8 * PAIRS_NEEDED)) / 2)
@@ -150,16 +147,7 @@ def look(faces: Sequence[int], pack: str, *, workers: int = 1) -> Iterator[list[
 
     Raises PackError, ImproperlyConfigured.
     """
-    batches = [faces[at : at + BATCH] for at in range(0, len(faces), BATCH)]
-    if workers == 1:
-        yield from (_look(batch, pack) for batch in batches)
-        return
-    # Spawned, since onnxruntime's threads and the database connection do not survive a fork.
-    with ProcessPoolExecutor(workers, get_context("spawn"), orphans.set_up) as pool:
-        try:
-            yield from pool.map(_look, batches, repeat(pack))
-        finally:
-            pool.shutdown(cancel_futures=True)
+    return pools.by_batches(_look, faces, pack, size=BATCH, workers=workers)
 
 
 def _look(faces: Sequence[int], pack: str) -> list[Seen]:

@@ -64,12 +64,13 @@ def other(settings: Settings, tmp_path: Path) -> Iterator[TemplateTarget]:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "pack.yaml").write_text(text)
     settings.PACK_FOLDERS = [*settings.PACK_FOLDERS, tmp_path]
-    models = settings.MODELS_DIR
-    shutil.copytree(models / "dlib", models / "other", dirs_exist_ok=True)
+    # In a folder of its own: another process of the tests may have this pack as well.
+    models, settings.MODELS_DIR = settings.MODELS_DIR, tmp_path / "models"
+    for name in ("dlib", "other"):
+        shutil.copytree(models / "dlib", settings.MODELS_DIR / name)
     engine._read.cache_clear()
     yield TemplateTarget("other", "")
     engine._read.cache_clear()
-    shutil.rmtree(models / "other")
 
 
 def enrol_two() -> list[Face]:
