@@ -144,8 +144,9 @@ def _serve(
     )
     revival = threading.Event()
     try:
-        with terminal.step("Starting the web server and the workers"):
-            _wait_until_ready(supervisor, host, port)
+        # A whole line, since these log from now on.
+        print("Starting the web server and the workers", flush=True)
+        _wait_until_ready(supervisor, host, port)
         _announce(address(host, port), model, environment)
         supervisor.gives_up = False
         if inherited:
@@ -214,9 +215,9 @@ def announcement(url: str, model: str, token: str, failure: str = "") -> str:
     ]
     if token:
         lines += [f"For calls from another terminal, for {TOKEN_HOURS} hours:", ""]
-        lines += [f"export TOKEN={token}", "", "A new token: export TOKEN=$(make token)"]
+        lines += [f"export TOKEN={token}", "", f"A new token: export TOKEN=$({place}make token)"]
     else:
-        lines += [failure or "A token with all rights: export TOKEN=$(make token)"]
+        lines += [failure or f"A token with all rights: export TOKEN=$({place}make token)"]
     return "\n".join([*lines, "", "Ctrl-C stops everything.", ""])
 
 

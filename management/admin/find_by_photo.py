@@ -37,6 +37,7 @@ class PhotoSearch(NamedTuple):
 
     by: Engine
     faces: list[tuple[DetectedFace, list[Found]]]
+    misread: int  # faces that cannot be compared with any
     searched: int  # templates
     sure: Threshold  # from where on `identify` would name somebody
 
@@ -47,18 +48,18 @@ def find_by_photo(*, actor: str, image: bytes) -> PhotoSearch:
     The photo is not kept. Raises ImageError, OverloadedError.
     """
     active, probes = engine.look(image, most=_FACES)
+    readable = [probe for probe in probes if not probe.quality.is_misread]
     with stage("search"), searching():
         gallery = Gallery.of_everybody(active)
         likely = active.scores.cut(BASIC, None, gallery.searched)
         found = [
             (probe, finding.find(gallery, active.template(probe), likely, limit=_PEOPLE))
-            for probe in probes
-            if not probe.quality.is_misread  # which is nobody's
+            for probe in readable
         ]
     sure = active.scores.cut(BASIC, _FALSE_POSITIVES, gallery.searched)
     candidates = sum(len(alike) for _, alike in found)
     audit.note(actor, "face.find_by_photo", faces=len(found), candidates=candidates)
-    return PhotoSearch(active, found, gallery.searched, sure)
+    return PhotoSearch(active, found, len(probes) - len(found), gallery.searched, sure)
 
 
 class PhotoForm(forms.Form):

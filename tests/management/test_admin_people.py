@@ -42,6 +42,7 @@ from tests.support.builders import (
     make_face,
     make_group,
     make_user,
+    misread,
     near,
     refusal,
     vector,
@@ -568,3 +569,11 @@ def test_a_pair_of_whom_one_is_gone(moderator: Client, pair: PossibleDuplicate) 
     answer = moderator.get(f"{DUPLICATES}{pair.pk}/change/")
     assert answer["Location"] == DUPLICATES
     assert moderator.post(f"{DUPLICATES}{pair.pk}/decide/")["Location"] == DUPLICATES
+
+
+def test_a_photo_of_a_misread_face(moderator: Client, fake: FakePipeline) -> None:
+    """It is not said to hold no face: the moderator sees one."""
+    fake.show(misread(vector(1)))
+    page = text_of(moderator.post(FIND, photo()))
+    assert "There is no face" not in page
+    assert "1 face on this photo cannot be compared, because it is turned" in page

@@ -24,7 +24,7 @@ from recognition.models import ActiveModel, Measurement, MeasurementState, locks
 from recognition.models.locks import One
 from recognition.packs import calibrations, engine
 
-# A run whose workers were killed so often (out of memory, a crash in native code) is given up.
+# A run that stopped so often before its end (killed, out of memory, an exception) is given up.
 MOST_STARTS = 3
 # No fault of the code's: said to the operator. Others are logged, and the run begins again.
 _REASONS = (PhotosError, PackError, ImproperlyConfigured)
@@ -95,7 +95,10 @@ def work(between: Callable[[], bool]) -> None:
         if row is None:
             return
         if row.starts >= MOST_STARTS:
-            problem = f"The worker was killed {MOST_STARTS} times; is there enough memory?"
+            problem = (
+                f"The measurement stopped {MOST_STARTS} times before its end. The worker's log has "
+                "an error, or the worker was killed: is there enough memory?"
+            )
             _end(row, MeasurementState.FAILED, problem=problem)
             return
         try:

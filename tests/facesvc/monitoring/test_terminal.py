@@ -285,7 +285,9 @@ def test_without_the_page(monkeypatch: pytest.MonkeyPatch, settings: Settings) -
 def test_other_data_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(run._ENVIRONMENT, "FACESVC_DATA", "/mnt/my data")
     command = "FACESVC_DATA='/mnt/my data' .venv/bin/python manage.py createsuperuser"
-    assert command in run.announcement(URL, MODEL, "")
+    text = run.announcement(URL, MODEL, "")
+    assert command in text
+    assert "export TOKEN=$(FACESVC_DATA='/mnt/my data' make token)" in text
 
 
 def test_routes() -> None:
