@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 from recognition.inference.arrays import Floats, Image
-from recognition.inference.detection.mmod import LandmarkCascade, mean_grey
+from recognition.inference.detection.mmod import LandmarkCascade
 from recognition.inference.images import decode
 from recognition.inference.pack.weights import weight_path
 from recognition.inference.pipeline import FacePipeline
@@ -125,5 +125,5 @@ def test_the_landmarks_are_those_of_dlib(pipeline: FacePipeline) -> None:
     pack = pipeline.pack
     path = weight_path(pack, pack.detector.landmark_weights, settings.MODELS_DIR)
     (face,) = pipeline.detect(astronaut())
-    found = LandmarkCascade(path).predict(mean_grey(astronaut()), face.box)
+    found = LandmarkCascade(path).predict(astronaut(), face.box)
     assert found == pytest.approx(np.array(DLIBS["astronaut_landmarks"]), abs=1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recognition.inference.arrays import Image
-from recognition.inference.detection.mmod import mean_grey
+from recognition.inference.detection import mmod
 from recognition.inference.detection.results import Detections
 from recognition.inference.images import reduced
 from recognition.inference.pipeline import FacePipeline
@@ -91,7 +91,11 @@ def test_every_pixel_counts_in_a_reduced_picture() -> None:
 def test_the_grey_of_all_colours() -> None:
     image = np.random.default_rng(1).integers(0, 256, (50, 60, 3), np.uint8)
     image[0, 0] = 255
-    assert np.array_equal(mean_grey(image), image.sum(axis=2, dtype=np.uint32) // 3)
+    x, y = np.meshgrid(np.arange(60), np.arange(50))
+    grey = mmod._greys_at(image, np.column_stack([x.ravel(), y.ravel()]) + 0.49)
+    assert np.array_equal(grey.reshape(50, 60), image.sum(axis=2, dtype=np.uint32) // 3)
+    outside = np.array([[-0.6, 0], [0, -0.6], [59.5, 0], [0, 49.5]])
+    assert not mmod._greys_at(image, outside).any()
 
 
 @pytest.mark.slow
