@@ -166,6 +166,6 @@ def _greys_at(image: Image, points: Floats) -> npt.NDArray[np.float32]:
     x, y = np.floor(points + 0.5).astype(np.int64).T
     inside = (x >= 0) & (y >= 0) & (x < image.shape[1]) & (y < image.shape[0])
     colours = image[np.where(inside, y, 0), np.where(inside, x, 0)]
-    values = (colours.sum(axis=1, dtype=np.uint16) // 3).astype(np.float32)
+    values: npt.NDArray[np.float32] = (colours.sum(axis=1, dtype=np.uint16) // 3).astype(np.float32)
     values[~inside] = 0
     return values
