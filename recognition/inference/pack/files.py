@@ -86,13 +86,13 @@ class FixedSizeSource:
 
 
 @dataclass(frozen=True)
-class PreluSource:
-    """An ONNX network with PRelu, which onnxruntime is slow at."""
+class OnnxSource:
+    """An ONNX network that has parts which onnxruntime is slow at."""
 
-    prelu: DownloadedFile
+    onnx: DownloadedFile
 
 
-Source = PackageSource | IrSource | FixedSizeSource | PreluSource
+Source = PackageSource | IrSource | FixedSizeSource | OnnxSource
 
 
 @dataclass(frozen=True)

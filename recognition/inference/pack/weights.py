@@ -24,7 +24,7 @@ GOOD = "good"
 
 # Part of a converted file's name, so that a changed conversion never uses an old file. Raise it
 # with every change of the converted contents.
-_CONVERTER_VERSION = 1
+_CONVERTER_VERSION = 2
 _CHUNK = 1 << 20
 
 

@@ -11,14 +11,14 @@ import pytest
 from onnx import helper
 
 from recognition.inference.pack import weights
-from recognition.inference.pack.conversion import with_fast_prelu, with_free_size
+from recognition.inference.pack.conversion import with_free_size
 from recognition.inference.pack.declaration import ModelPack, PackError
 from recognition.inference.pack.files import (
     ConvertedFile,
     DownloadedFile,
     FixedSizeSource,
     IrSource,
-    PreluSource,
+    OnnxSource,
     Source,
 )
 from recognition.packs import downloads
@@ -166,43 +166,33 @@ def test_what_is_no_network(source: Path, tmp_path: Path) -> None:
         downloads.pull(pack, tmp_path, str(source))
 
 
-def prelu_network(*, fixed: bool = True) -> bytes:
-    """Two layers of PRelu over three channels; the slopes of the first are constant if `fixed`."""
-    floats = onnx.TensorProto.FLOAT
-    low = np.array([0.25, -0.5, 1.5], np.float32).reshape(-1, 1, 1)
+def prelu_network() -> bytes:
+    """PRelu over three channels, which is rewritten."""
+    floats, slopes = onnx.TensorProto.FLOAT, np.array([0.25, -0.5, 1.5], np.float32)
     graph = helper.make_graph(
-        [
-            helper.make_node("PRelu", ["picture", "low"], ["middle"]),
-            helper.make_node("PRelu", ["middle", "last"], ["end"]),
-        ],
+        [helper.make_node("PRelu", ["picture", "slopes"], ["end"])],
         "prelu",
-        [helper.make_tensor_value_info("picture", floats, [None, 3, 4, 4])]
-        + ([] if fixed else [helper.make_tensor_value_info("low", floats, low.shape)]),
+        [helper.make_tensor_value_info("picture", floats, [None, 3, 4, 4])],
         [helper.make_tensor_value_info("end", floats, [None, 3, 4, 4])],
-        [onnx.numpy_helper.from_array(low, "low")] * fixed
-        + [onnx.numpy_helper.from_array(np.array([0.1], np.float32).reshape(1, 1, 1), "last")],
+        [onnx.numpy_helper.from_array(slopes.reshape(-1, 1, 1), "slopes")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     data: bytes = model.SerializeToString()
     return data
 
 
-def test_prelu_is_rewritten(source: Path, tmp_path: Path) -> None:
+def test_a_network_is_rewritten(source: Path, tmp_path: Path) -> None:
     data = prelu_network()
     (source / "slow.onnx").write_bytes(data)
-    pack = pack_with(PreluSource(declared("slow.onnx", data)))
+    pack = pack_with(OnnxSource(declared("slow.onnx", data)))
     downloads.pull(pack, tmp_path, str(source))
     picture = np.random.default_rng(0).normal(size=(2, 3, 4, 4)).astype(np.float32)
     (was,) = onnxruntime.InferenceSession(data).run(None, {"picture": picture})
     (found,) = made(pack, tmp_path).run(None, {"picture": picture})
     assert np.allclose(found, was, rtol=1e-5, atol=1e-6)
-    assert "PRelu" not in {node.op_type for node in with_fast_prelu(data).graph.node}
+    path = weights.weight_path(pack, pack.detector.weights, tmp_path)
+    assert "PRelu" not in {node.op_type for node in onnx.load(path).graph.node}
     assert set(weights.verify(pack, tmp_path).values()) == {"good"}
-
-
-def test_slopes_that_are_an_input_stay() -> None:
-    kinds = [node.op_type for node in with_fast_prelu(prelu_network(fixed=False)).graph.node]
-    assert kinds == ["PRelu", "Relu", "Mul", "Mul", "Add"]
 
 
 # --- Files without which a pack serves ------------------------------------------------------------

@@ -178,7 +178,7 @@ def test_the_packs_for_tests(name: str) -> None:
         (put("attributes.decoder", "deepface"), "attributes.decoder must be one of"),
         (put("detector.weights.file", "../a.onnx"), "must be a file name without folders"),
         (put("recogniser.weights", "a.onnx"), "pack.recogniser.weights must be a mapping"),
-        (drop("recogniser.weights.source.prelu.sha256"), "mobilefacenet_512.onnx: sha256 must be"),
+        (drop("recogniser.weights.source.onnx.sha256"), "mobilefacenet_512.onnx: sha256 must be"),
     ],
 )
 def test_what_is_wrong_with_other_networks(tmp_path: Path, change: Change, place: str) -> None:
