@@ -22,7 +22,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DELETE_ON_ERROR:
-.PHONY: help run token doctor demo test test-all fuzz check docs bench bench-search bench-load bench-worst bench-soak bench-jobs bench-frames backup restore lock clean clean-data
+.PHONY: help run token doctor demo test test-all fuzz check docs bench bench-service bench-search bench-load bench-worst bench-soak bench-jobs bench-frames backup restore lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,10 @@ bench: .venv/bench.stamp .env  ## Measure the inference pipeline, against dlib's
 	@echo "Measuring inference"
 	@$(BIN)/python -m benchmarks.inference $(ARGS)
 
+bench-service: .venv/bench.stamp .env  ## A running service beside a FastAPI server around InsightFace: ten minutes (ARGS=--quick)
+	@echo "Measuring the service beside a FastAPI server"
+	@$(BIN)/python -m benchmarks.beside.service $(ARGS)
+
 bench-search: .venv/bench-search.stamp  ## Measure the search beside other stores: hours (ARGS=--quick)
 	@echo "Measuring the search"
 	@$(BIN)/python -W ignore -m benchmarks.search $(ARGS)
@@ -108,11 +112,13 @@ restore: .venv/run.stamp .env  ## Bring it back (FILE=faces.backup, ARGS=--repla
 	@$(BIN)/python manage.py restore "$(FILE)" $(ARGS)
 
 lock: .venv/dev.stamp  ## Resolve pyproject.toml into requirements/*.txt
-	@echo "Resolving the newest allowed versions (photos, bench and hnswlib.txt are kept by hand)"
+	@echo "Resolving the newest allowed versions (photos and hnswlib.txt are kept by hand)"
 	@$(COMPILE) --only-build-deps --all-build-deps --output-file requirements/build.txt pyproject.toml
 	@$(COMPILE) --extra dev --constraint requirements/build.txt \
 		--output-file requirements/dev.txt pyproject.toml
 	@$(COMPILE) --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
+	@$(COMPILE) --extra bench --constraint requirements/dev.txt \
+		--output-file requirements/bench.txt pyproject.toml
 	@$(COMPILE) --extra bench-search --constraint requirements/dev.txt \
 		--output-file requirements/bench-search.txt pyproject.toml
 	@rm -rf facesvc.egg-info

@@ -67,11 +67,8 @@ class Connection:
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         fields = dict(line.lower().split(": ", 1) for line in head[1:] if line)
-        if (length := fields.get("content-length")) is None:
-            await reader.read()
-        else:
-            await reader.readexactly(int(length))
-        if length is None or fields.get("connection") == "close":
+        await _skip_body(reader, fields)
+        if fields.get("connection") == "close":
             self.close()
         wait = fields.get("retry-after")
         seconds = time.perf_counter() - begin
@@ -81,6 +78,15 @@ class Connection:
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
+
+
+async def _skip_body(reader: asyncio.StreamReader, fields: dict[str, str]) -> None:
+    if fields.get("transfer-encoding") == "chunked":
+        while size := int(await reader.readline(), 16):
+            await reader.readexactly(size + 2)
+        await reader.readline()
+    else:
+        await reader.readexactly(int(fields["content-length"]))
 
 
 def request_bytes(service: Service, method: str, path: str, body: bytes = b"") -> bytes:

@@ -30,11 +30,12 @@ READY_SECONDS = 90
 
 @dataclass(frozen=True)
 class Service:
-    """A running service. `master` is gunicorn's parent process."""
+    """A running service. `master` is gunicorn's parent process; its database is in `data`."""
 
     port: int
     token: str
     master: psutil.Process
+    data: Path
 
     def workers(self) -> list[psutil.Process]:
         return self.master.children()
@@ -75,7 +76,8 @@ def running(
             _gunicorn(settings) as (process, port),
         ):
             _wait_until_ready(process, port)
-            yield Service(port, token.strip(), psutil.Process(process.pid))
+            data = Path(settings["FACESVC_DATA"])
+            yield Service(port, token.strip(), psutil.Process(process.pid), data)
 
 
 @contextmanager
