@@ -22,7 +22,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DELETE_ON_ERROR:
-.PHONY: help run token doctor demo test test-all fuzz check docs bench bench-service bench-search bench-load bench-worst bench-soak bench-jobs bench-frames backup restore lock clean clean-data
+.PHONY: help run token doctor demo test test-all fuzz check docs bench bench-service bench-check bench-search bench-load bench-worst bench-soak bench-jobs bench-frames backup restore lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -71,13 +71,17 @@ check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, sys
 docs: .venv/run.stamp  ## Make the lists of settings, errors and accuracy in docs/
 	@SECRET_KEY=the-pages-do-not-depend-on-any-key $(BIN)/python -m facesvc.generated_docs
 
-bench: .venv/bench.stamp .env  ## Measure the inference pipeline, against dlib's own
+bench: .venv/bench.stamp .env  ## What a picture costs, beside InsightFace's classes and dlib: some minutes
 	@echo "Measuring inference"
-	@$(BIN)/python -m benchmarks.inference $(ARGS)
+	@$(BIN)/python -m benchmarks.beside.pipeline $(ARGS)
 
-bench-service: .venv/bench.stamp .env  ## A running service beside a FastAPI server around InsightFace: ten minutes (ARGS=--quick)
+bench-service: .venv/bench.stamp .env  ## A running service beside a FastAPI server around InsightFace's classes: ten minutes (ARGS=--quick)
 	@echo "Measuring the service beside a FastAPI server"
 	@$(BIN)/python -m benchmarks.beside.service $(ARGS)
+
+bench-check: .venv/bench.stamp .env  ## Whether a ratio of docs/benchmarks.md got worse: some minutes
+	@echo "Measuring what docs/benchmarks.md shows"
+	@$(BIN)/python -m benchmarks.beside.check
 
 bench-search: .venv/bench-search.stamp  ## Measure the search beside other stores: hours (ARGS=--quick)
 	@echo "Measuring the search"

@@ -13,16 +13,14 @@ above one those of requests a second. FACESVC_BENCH_MODELS names the folder of t
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.beside import cases, measure, models, sides
+from benchmarks.beside import cases, measure, models, record, sides
 from benchmarks.beside.cases import Case
 from benchmarks.beside.sides import Side
 
@@ -38,39 +36,34 @@ ALONE = ("permissive", "dlib")  # packs whose networks the FastAPI server does n
 
 
 def main() -> int:
-    options = _options()
+    options = parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the servers are stopped on the way out
     if why := models.missing():
         print(f"Skipped: {why}")
         return 0
-    figures = run(options)
-    text = json.dumps(figures, indent=2) + "\n"
-    if options.json:
-        options.json.write_text(text)
-    return 0
+    return record.finish("service", run(options), options)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
         prog="python -m benchmarks.beside.service",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--cases", nargs="*", default=[""], help="beginnings of the names of cases")
-    parser.add_argument("--rounds", type=int, default=7, help="blocks of each case and side")
-    parser.add_argument("--clients", type=int, nargs="*", default=CLIENTS)
-    parser.add_argument("--seconds", type=float, default=3, help="of a block of the load")
-    parser.add_argument("--load-rounds", type=int, default=3)
-    parser.add_argument("--packs", nargs="*", default=ALONE, help="measured as well")
-    parser.add_argument("--quick", action="store_true", help="no load and no other packs")
-    parser.add_argument("--json", type=Path, help="write the figures into this file")
-    options = parser.parse_args()
-    if options.quick:
-        options.clients, options.packs, options.rounds = (), (), min(options.rounds, 3)
-    return options
+    made.add_argument("--cases", nargs="*", default=[""], help="beginnings of the names of cases")
+    made.add_argument("--rounds", type=int, default=7, help="blocks of each case and side")
+    made.add_argument("--clients", type=int, nargs="*", default=CLIENTS)
+    made.add_argument("--seconds", type=float, default=3, help="of a block of the load")
+    made.add_argument("--load-rounds", type=int, default=3)
+    made.add_argument("--packs", nargs="*", default=ALONE, help="measured as well")
+    made.add_argument("--quick", action="store_true", help="no load and no other packs")
+    record.add_options(made)
+    return made
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
+    if options.quick:
+        options.clients, options.packs, options.rounds = (), (), min(options.rounds, 3)
     chosen = {
         name: case
         for name, case in cases.all_cases().items()
@@ -82,7 +75,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             both = (product, peer)
             for case in chosen.values():
                 cases.require_same(case, both)
-                figures["cpu"][case.name] = _cpu(case, both, options.rounds)
+                figures["cpu"][case.name] = measured = _cpu(case, both, options.rounds)
+                print(f"{case.name}: {record.shown(measured)}", flush=True)
             for name in LOADED:
                 if name in chosen:
                     figures["load"][name] = _load(chosen[name], both, options)
@@ -90,21 +84,15 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             with sides.product(pack) as product:
                 for case in chosen.values():
                     if case.verb in ("verify", "identify"):
-                        name = f"{case.name}: {pack}"
-                        figures["cpu"][name] = _cpu(case, (product, peer), options.rounds)
+                        measured = _cpu(case, (product, peer), options.rounds)
+                        figures["cpu"][f"{pack}: {case.name}"] = measured
+                        print(f"{pack}: {case.name}: {record.shown(measured)}", flush=True)
     return figures
 
 
 def _cpu(case: Case, both: Sequence[Side], rounds: int) -> dict[str, float]:
     taken = measure.cpu_of_requests(case, both, rounds)
-    ours, theirs = (median(taken[side.name]) for side in both)
-    figures = {
-        "facesvc": round(ours, 2),
-        "peer": round(theirs, 2),
-        "ratio": round(ours / theirs, 3),
-    }
-    print(f"{case.name}: {ours:.1f} ms of CPU, {theirs:.1f}, ratio {figures['ratio']}", flush=True)
-    return figures
+    return record.ratio_of(*(median(taken[side.name]) for side in both))
 
 
 def _load(case: Case, both: Sequence[Side], options: argparse.Namespace) -> dict[str, Any]:

@@ -19,12 +19,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import psutil
-import yaml
-from cryptography.fernet import Fernet
 
 from benchmarks import service
 from benchmarks.beside import pictures
-from benchmarks.beside.models import models_folder
+from benchmarks.beside.models import BARE, models_folder, settings_with
 from benchmarks.beside.processes import cpu_seconds
 from recognition.processes.orphans import die_with_parent
 
@@ -32,9 +30,7 @@ PROCESSES = 2
 CALLERS = 6  # each has no more than three open calls by one client
 _CALLS_OF_EACH = 3
 READY_SECONDS = 90
-BARE = "scrfd-arcface-bare"
 _BOUNDARY = "picture-of-a-benchmark"
-_BEYOND = ("quality", "attributes", "liveness")  # of the pack, which the other side has not
 
 
 @dataclass(frozen=True)
@@ -158,9 +154,9 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
 @contextmanager
 def product(pack: str = BARE) -> Iterator[Side]:
     """The service with a pack, its people enrolled, and its calls open."""
-    with tempfile.TemporaryDirectory(prefix="facesvc-packs-") as folder:
-        write_bare_pack(Path(folder))
-        with service.running(_environment(pack, Path(folder))) as running:
+    with settings_with(pack) as settings:
+        settings |= {"FACESVC_LIVE_FRAMES_PER_SECOND": "1000", "WEB_WORKERS": str(PROCESSES)}
+        with service.running(settings) as running:
             postmaster = running.data / "postgres" / "postmaster.pid"
             database = psutil.Process(int(postmaster.read_text().split()[0]))
             roots = [running.master, database]
@@ -173,29 +169,6 @@ def product(pack: str = BARE) -> Iterator[Side]:
                 for _ in range(_CALLS_OF_EACH)
             ]
             yield side
-
-
-def write_bare_pack(folder: Path) -> None:
-    """The pack of the tests without the networks that the FastAPI server has not."""
-    declared = yaml.safe_load((service.PROJECT / "tests/packs/scrfd-arcface/pack.yaml").read_text())
-    kept = {key: value for key, value in declared.items() if key not in _BEYOND}
-    (folder / BARE).mkdir()
-    (folder / BARE / "pack.yaml").write_text(yaml.safe_dump({**kept, "name": BARE}))
-
-
-def _environment(pack: str, folder: Path) -> Mapping[str, str]:
-    """The settings of a new installation, but for the limits of a token and of a call."""
-    models = models_folder()
-    return {
-        "FACESVC_PACK": pack,
-        "FACESVC_PACKS": os.pathsep.join([str(folder), str(service.PROJECT / "ml_models")]),
-        "FACESVC_MODEL_SOURCE": str(models / pack if pack == "permissive" else models),
-        "FACESVC_LIVE_FRAMES_PER_SECOND": "1000",
-        "FACESVC_CROP_KEYS": Fernet.generate_key().decode(),
-        "FACESVC_TEMPLATE_KEYS": Fernet.generate_key().decode(),
-        "WEB_WORKERS": str(PROCESSES),
-        "LOG_LEVEL": "WARNING",
-    }
 
 
 def _enrol(side: Side, user_id: str, image: bytes) -> None:
