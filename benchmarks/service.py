@@ -75,7 +75,7 @@ def running(
             worker(settings) if with_worker else nullcontext(),
             _gunicorn(settings) as (process, port),
         ):
-            _wait_until_ready(process, port)
+            wait_until_ready(process, port)
             data = Path(settings["FACESVC_DATA"])
             yield Service(port, token.strip(), psutil.Process(process.pid), data)
 
@@ -136,9 +136,7 @@ def worker(environment: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _gunicorn(environment: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = ["-m", "gunicorn", "--config=python:facesvc.running.gunicorn_conf", "--bind"]
     process = subprocess.Popen(
         [sys.executable, *command, f"127.0.0.1:{port}"],
@@ -153,14 +151,24 @@ def _gunicorn(environment: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen
         process.wait(60)
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until_ready(
+    process: subprocess.Popen[bytes], port: int, path: str = "/health/ready"
+) -> None:
+    """Until a server answers at `path`. Raises RuntimeError."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"gunicorn ended with exit code {process.returncode}")
+            raise RuntimeError(f"the server ended with exit code {process.returncode}")
         with suppress(OSError, HTTPException):
             connection = HTTPConnection("127.0.0.1", port, timeout=10)
-            connection.request("GET", "/health/ready")
+            connection.request("GET", path)
             if connection.getresponse().status == 200:
                 return
         time.sleep(0.2)

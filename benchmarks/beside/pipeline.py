@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    options = parser().parse_args()
+    options = record.parsed(parser())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if options.measured:
         django.setup()

@@ -47,6 +47,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The options of the command line. Only a whole run is recorded: figures of different days
+    would stand beside each other."""
+    options = parser.parse_args()
+    chosen = {
+        name: value for name, value in vars(options).items() if name not in ("json", "record")
+    }
+    if options.record and any(value != parser.get_default(name) for name, value in chosen.items()):
+        parser.error("--record keeps a whole run: leave out all other options but --json")
+    return options
+
+
 def finish(part: str, figures: Mapping[str, Any], options: argparse.Namespace) -> int:
     """What is done with the figures of a part; the exit code."""
     if options.json:

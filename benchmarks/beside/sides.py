@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -29,7 +27,6 @@ from recognition.processes.orphans import die_with_parent
 PROCESSES = 2
 CALLERS = 6  # each has no more than three open calls by one client
 _CALLS_OF_EACH = 3
-READY_SECONDS = 90
 _BOUNDARY = "picture-of-a-benchmark"
 
 
@@ -107,15 +104,13 @@ def _part(disposition: str, value: bytes, content_type: str) -> bytes:
 @contextmanager
 def peer() -> Iterator[Side]:
     """The FastAPI server, with the same people."""
-    with tempfile.TemporaryDirectory(prefix="facesvc-peer-") as folder, socket.socket() as probe:
+    with tempfile.TemporaryDirectory(prefix="facesvc-peer-") as folder:
         for user_id, image in pictures.enrolled(CALLERS).items():
             (Path(folder) / f"{user_id}.jpg").write_bytes(image)
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
+        port = service.free_port()
         command = ["-m", "uvicorn", "benchmarks.beside.peer:app", f"--workers={PROCESSES}"]
         process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", *command, f"--port={port}", "--no-access-log"],
+            [sys.executable, "-W", "ignore", *command, f"--port={port}", "--log-level=warning"],
             cwd=service.PROJECT,
             env={
                 **os.environ,
@@ -125,7 +120,7 @@ def peer() -> Iterator[Side]:
             preexec_fn=die_with_parent(signal.SIGTERM),
         )
         try:
-            wait_until_ready(process, port)
+            service.wait_until_ready(process, port, "/openapi.json")
             calls = [
                 f"frames?{urlencode({'user_id': pictures.caller(at)})}"
                 for at in range(CALLERS)
@@ -135,20 +130,6 @@ def peer() -> Iterator[Side]:
         finally:
             process.terminate()
             process.wait(60)
-
-
-def wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"the FastAPI server ended with exit code {process.returncode}")
-        with suppress(OSError, HTTPException):
-            connection = HTTPConnection("127.0.0.1", port, timeout=10)
-            connection.request("GET", "/openapi.json")
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.2)
-    raise RuntimeError(f"the FastAPI server is not ready after {READY_SECONDS} s")
 
 
 @contextmanager

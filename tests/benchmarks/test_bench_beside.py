@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks.beside import cases, measure, models, page, pipeline, record, sides
+from benchmarks.beside import cases, measure, models, page, pipeline, record, service, sides
 from benchmarks.beside.measure import Load
 from benchmarks.beside.processes import cpu_seconds
 from benchmarks.beside.record import ratio_of
@@ -103,6 +103,15 @@ def test_recording_a_part_keeps_the_other(tmp_path: Path, monkeypatch: pytest.Mo
     kept = json.loads((tmp_path / "recorded.json").read_text())
     assert kept == recorded() | {"machine": record.machine()}
     assert "**0.33**" in (tmp_path / "benchmarks.md").read_text()
+
+
+def test_a_part_of_a_run_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would replace all figures of the whole one."""
+    monkeypatch.setattr(sys, "argv", ["bench", "--record", "--json=here"])
+    assert record.parsed(service.parser()).record
+    monkeypatch.setattr(sys, "argv", ["bench", "--record", "--quick"])
+    with pytest.raises(SystemExit):
+        record.parsed(service.parser())
 
 
 def test_refusals_count_for_no_rate() -> None:
