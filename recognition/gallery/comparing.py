@@ -8,7 +8,7 @@ recognition.verification.judging.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from django.conf import settings
@@ -23,6 +23,7 @@ from recognition.inference.arrays import Floats
 from recognition.models import AuditEvent, Face
 from recognition.packs.engine import Engine
 from recognition.packs.scores import BASIC
+from recognition.prepared import Blank, is_any, kept
 from recognition.processes.slots import stage
 
 # What a probe is compared with: every face of a user, or the mean of them.
@@ -61,10 +62,9 @@ def compare_with_user(
     active: Engine, user_id: UUID, template: Floats, face_id: str | None = None
 ) -> Compared | None:
     """Compare a probe's template with one user's faces, or only one; None if there are none."""
-    listings = all_listings().comparable_with(active.template_version).of_user(user_id)
-    if face_id is not None:
-        listings = listings.filter(template__face__face_id=face_id)
-    return _nearest(active, listings, template)
+    values = {"user": user_id, "face": face_id, "probe": Vector.of(template)}
+    version, is_one = active.template_version, face_id is not None
+    return _compared(active, _nearest(values, version=version, is_one=is_one))
 
 
 @stage("search")
@@ -72,22 +72,42 @@ def compare_with_all_of_user(
     active: Engine, user_id: UUID, template: Floats, *, without: Collection[str] = ()
 ) -> Compared | None:
     """Compare with suspended faces as well: to see whether a new face resembles any other."""
-    listings = all_listings().comparable_with(active.template_version).filter(user_id=user_id)
-    listings = listings.exclude(template__face__face_id__in=without)
-    return _nearest(active, listings, template)
+    values = {"user": user_id, "without": [*without], "probe": Vector.of(template)}
+    return _compared(active, _nearest_of_all(values, version=active.template_version))
 
 
-def _nearest(active: Engine, listings: ListingQuerySet, template: Floats) -> Compared | None:
-    nearest = statements.nearest_and_mean(listings, Vector.of(template)).first()
-    if nearest is None:
-        return None
-    return Compared.of(active, NearestAndMean(*nearest))
+def _compared(active: Engine, rows: list[Any]) -> Compared | None:
+    return Compared.of(active, NearestAndMean(*rows[0])) if rows else None
 
 
 def same_photo(active: Engine, user_id: UUID, template: Floats) -> str:
     """The id of the face of a user whose picture is most like that of a template."""
-    listings = all_listings().comparable_with(active.template_version).filter(user_id=user_id)
-    return statements.most_alike(listings, Vector.of(template))
+    values = {"user": user_id, "probe": Vector.of(template)}
+    ((face_id,),) = _most_alike(values, version=active.template_version)
+    return str(face_id)
+
+
+@kept
+def _nearest(*, version: str, is_one: bool) -> QuerySet[Any, Any]:
+    listings = all_listings().comparable_with(version).of_user()
+    if is_one:
+        listings = listings.filter(template__face__face_id=Blank("face"))
+    return statements.nearest_and_mean(listings)
+
+
+@kept
+def _nearest_of_all(*, version: str) -> QuerySet[Any, Any]:
+    without = is_any("template__face__face_id", Blank("without"))
+    return statements.nearest_and_mean(_all_of_user(version).exclude(without))
+
+
+@kept
+def _most_alike(*, version: str) -> QuerySet[Any, Any]:
+    return statements.most_alike(_all_of_user(version))
+
+
+def _all_of_user(version: str) -> ListingQuerySet:
+    return all_listings().comparable_with(version).filter(user_id=Blank("user"))
 
 
 def is_unlike(active: Engine, user_id: UUID, template: Floats, nearest: Compared | None) -> bool:

@@ -5,14 +5,17 @@ depends on how many of their faces were compared; see ScoreScale.worth_of_neares
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from recognition.gallery import counting, plans
-from recognition.gallery.scope import Gallery
+from django.db.models import Count, QuerySet
+
+from recognition.gallery import plans
+from recognition.gallery.scope import Gallery, Listed
 from recognition.gallery.statements import Candidate
 from recognition.inference.arrays import Floats
 from recognition.packs.scores import Threshold
+from recognition.prepared import Blank, is_any, kept
 
 # The most people that a first search for means asks for.
 _MOST_AT_FIRST = 1_000
@@ -66,7 +69,8 @@ def _worth(
         return []
     scores = gallery.engine.scores
     worth = scores.worth_of_mean if by_user else scores.worth_of_nearest
-    faces = counting.faces_of_each(gallery.listings, [one.user_id for one in nearest])
+    users = {"users": [one.user_id for one in nearest]}
+    faces = dict(_faces_of_each(gallery.values | users, listed=gallery.listed))
     found = [
         Found(one.user_id, one.face_id, worth(one.cosine, faces[one.user_id]), faces[one.user_id])
         for one in nearest
@@ -74,3 +78,11 @@ def _worth(
     ]
     found.sort(key=lambda one: -one.cosine)
     return [one for one in found if one.cosine >= scores.needed(threshold, one.faces)]
+
+
+@kept
+def _faces_of_each(*, listed: Listed) -> QuerySet[Any, Any]:
+    """How many of the listings each user has. A user without any is left out."""
+    chosen = listed.rows().filter(is_any("user_id", Blank("users")))
+    counted = chosen.order_by().values("user_id").annotate(count=Count("*"))
+    return counted.values_list("user_id", "count")

@@ -6,25 +6,25 @@ docs/decisions/0004-search-plans.md says what the others may miss, half a percen
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, Q, QuerySet, Value
-from django.db.models.expressions import RawSQL
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Cast
 from pgvector.django import BitField, HammingDistance
 
-from recognition.gallery import indexes, statements
+from recognition.gallery import statements
 from recognition.gallery.scope import PUBLIC as IS_PUBLIC
-from recognition.gallery.scope import Gallery, Ids, ListingQuerySet, Scope
-from recognition.gallery.statements import Candidate, Vector
+from recognition.gallery.scope import Gallery, Ids, Listed, ListingQuerySet
+from recognition.gallery.statements import Candidate, Listings, Ranking, Vector
 from recognition.inference.arrays import Floats
 from recognition.models import Listing, PublicSketch, Sketch, Template
 from recognition.packs.scores import sketch_of
+from recognition.prepared import Blank, kept
 
 # Milliseconds of the database for one template, by benchmarks/search at 100,000 faces: to find it
 # by its user and compare it; to compare its sketch; to look it up because its sketch is near; to
@@ -41,6 +41,7 @@ _FIRST_LOOK = 100
 _SMALL_SHARE = 0.05
 # Strangers in the whole gallery who may reach the cosine, for the HNSW index to find enough.
 _MOST_LOOKALIKES = 1.0
+_Ranker: TypeAlias = Callable[[Listings], Ranking]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,12 @@ class Search:
     least: float
     limit: int
     by_user: bool = False
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """What fills in the blanks of every plan's statements."""
+        near = {"probe": Vector.of(self.probe), "farthest": -self.least}
+        return self.gallery.values | near
 
     @cached_property
     def share_of_strangers(self) -> float:
@@ -84,26 +91,37 @@ class Plan(ABC):
         """Milliseconds of the database; infinite if the plan would miss too much."""
 
     @abstractmethod
-    def narrowed(self, search: Search) -> ListingQuerySet:
-        """The gallery's listings, or a part of them that has everybody who is to be found."""
+    def narrowed(self, listed: Listed, *, by_user: bool) -> ListingQuerySet:
+        """The listings, or a part of them that has everybody who is to be found."""
+
+    def values(self, search: Search) -> dict[str, Any]:
+        """What fills in the blanks of the statement."""
+        return search.values
 
     def find(self, search: Search) -> list[Candidate]:
-        listings, few = self.narrowed(search), search.share_of_strangers < _SMALL_SHARE
-        vector, least = Vector.of(search.probe), search.least
         if search.by_user:
-            means = statements.mean_of_each_user(listings, vector, least=least)
-            return statements.best(means, search.limit)
-        if not few:
-            # Where much of the gallery reaches the cosine, the nearest templates are found ten
-            # times as fast as everybody is ranked; mostly they are of enough users.
-            wanted = max(_FIRST_LOOK, 4 * search.limit)
-            every = statements.best_of_all(listings, vector, least=least)
-            nearest = statements.best(every, wanted)
-            users = _best_of_each_user(nearest)
-            if len(nearest) < wanted or len(users) >= search.limit:
-                return users[: search.limit]
-        ranked = statements.best_of_each_user(listings, vector, least=least, few=few)
-        return statements.best(ranked, search.limit)
+            return self.best(search, statements.mean_of_each_user, search.limit)
+        if search.share_of_strangers < _SMALL_SHARE:
+            return self.best(search, statements.best_of_few_users, search.limit)
+        # Where much of the gallery reaches the cosine, the nearest templates are found ten times
+        # as fast as everybody is ranked; mostly they are of enough users.
+        wanted = max(_FIRST_LOOK, 4 * search.limit)
+        nearest = self.best(search, statements.best_of_all, wanted)
+        users = _best_of_each_user(nearest)
+        if len(nearest) < wanted or len(users) >= search.limit:
+            return users[: search.limit]
+        return self.best(search, statements.best_of_each_user, search.limit)
+
+    def best(self, search: Search, ranking: _Ranker, limit: int) -> list[Candidate]:
+        """The first `limit` of a ranking of what this plan narrows down to."""
+        where: Any = {"plan": self, "listed": search.gallery.listed, "by_user": search.by_user}
+        rows = _ranked(self.values(search), **where, ranking=ranking, limit=limit)
+        return [Candidate(user_id, face_id, -distance) for user_id, face_id, distance in rows]
+
+
+@kept
+def _ranked(*, plan: Plan, listed: Listed, by_user: bool, ranking: _Ranker, limit: int) -> Ranking:
+    return ranking(plan.narrowed(listed, by_user=by_user))[:limit]
 
 
 class _Scan(Plan):
@@ -112,71 +130,70 @@ class _Scan(Plan):
     def cost(self, search: Search) -> float:
         return search.gallery.stored * _MS_SCANNED
 
-    def narrowed(self, search: Search) -> ListingQuerySet:
-        return search.gallery.listings
+    def narrowed(self, listed: Listed, *, by_user: bool) -> ListingQuerySet:
+        return listed.rows()
 
 
-class _Sketches(Plan):
+class _BySketch(Plan):
+    """A plan that compares sketches before templates."""
+
+    def values(self, search: Search) -> dict[str, Any]:
+        sketch = sketch_of(search.probe, search.gallery.sketches.centre)
+        return search.values | {"sketch": sketch, "most differing": search.most_differing}
+
+
+class _Sketches(_BySketch):
     """All sketches in sequence, then the templates of those that are near."""
 
     def cost(self, search: Search) -> float:
         return search.gallery.stored * _ms_by_sketch(search)
 
-    def narrowed(self, search: Search) -> ListingQuerySet:
-        return _among(_near(Sketch.objects.all(), search), search)
+    def narrowed(self, listed: Listed, *, by_user: bool) -> ListingQuerySet:
+        return _among(_near(Sketch.objects.all()), listed, by_user=by_user)
 
 
-class _ByOwner(Plan):
-    """A plan for galleries whose users an index has."""
+class _Owners(Plan):
+    """All templates of the users who may be found, by the index on users."""
 
     def is_possible(self, search: Search) -> bool:
-        return search.gallery.scope is not None
-
-    def narrowed(self, search: Search) -> ListingQuerySet:
-        assert search.gallery.scope  # as is_possible says
-        return self.narrowed_to(search.gallery.scope, search)
-
-    @abstractmethod
-    def narrowed_to(self, scope: Scope, search: Search) -> ListingQuerySet:
-        """`narrowed` to what the scope allows."""
-
-
-class _Owners(_ByOwner):
-    """All templates of the users who may be found, by the index on users."""
+        return search.gallery.has_owners
 
     def cost(self, search: Search) -> float:
         return search.gallery.searched * _MS_BY_USER
 
-    def narrowed_to(self, scope: Scope, search: Search) -> ListingQuerySet:
-        owners = scope.related_users()
-        if scope.has_public:
+    def narrowed(self, listed: Listed, *, by_user: bool) -> ListingQuerySet:
+        assert listed.scope  # as is_possible says
+        owners = listed.scope.related_users()
+        if listed.scope.has_public:
             shown = Listing.objects.filter(searchable=True, suspended=False)
             owners.append(shown.filter(privacy_level=IS_PUBLIC).values("user"))
         if not owners:
-            return search.gallery.listings.none()
-        return search.gallery.listings.filter(template__user_id__in=_all_of(owners))
+            return listed.rows().none()
+        return listed.rows().filter(template__user_id__in=_all_of(owners))
 
 
-class _Public(_ByOwner):
+class _Public(_BySketch):
     """SKETCHES for public users, and OWNERS for the others who may be found."""
+
+    def is_possible(self, search: Search) -> bool:
+        return search.gallery.has_owners
 
     def cost(self, search: Search) -> float:
         gallery = search.gallery
         public = gallery.searched - gallery.related
         return public * _ms_by_sketch(search) + gallery.related * _MS_BY_USER
 
-    def narrowed_to(self, scope: Scope, search: Search) -> ListingQuerySet:
-        near = _near(PublicSketch.objects.all(), search)
-        if owners := scope.related_users():
+    def narrowed(self, listed: Listed, *, by_user: bool) -> ListingQuerySet:
+        assert listed.scope  # as is_possible says
+        near = _near(PublicSketch.objects.all())
+        if owners := listed.scope.related_users():
             # Compared here: the ranking would first look up each by its key.
             own = Template.objects.filter(user_id__in=_all_of(owners))
-            own = own.annotate(
-                distance=statements.distance(F("embedding"), Vector.of(search.probe))
-            )
+            own = own.annotate(distance=statements.distance(F("embedding")))
             # All faces of somebody count in their mean.
-            least = -1 if search.by_user else search.least
-            near = near.union(statements.within(own, least).values("pk"))
-        return _among(near, search)
+            near_own = statements.within(own, 1) if by_user else statements.within(own)
+            near = near.union(near_own.values("pk"))
+        return _among(near, listed, by_user=by_user)
 
 
 class _Graph(Plan):
@@ -194,16 +211,14 @@ class _Graph(Plan):
         seen = settings.FACESVC_HNSW_EF_SEARCH * gallery.searched / gallery.stored
         return _MS_GRAPH * max(1, _FIRST_LOOK / seen)
 
-    def narrowed(self, search: Search) -> ListingQuerySet:
-        # A literal: without the values PostgreSQL could not know that it is the index's version.
-        version = indexes.quoted(search.gallery.engine.template_version).replace("%", "%%")
-        return search.gallery.listings.filter(template__embedding_version=RawSQL(version, []))
+    def narrowed(self, listed: Listed, *, by_user: bool) -> ListingQuerySet:
+        # In the statement the version is a constant, by which PostgreSQL knows the index.
+        return listed.rows().filter(template__embedding_version=listed.version)
 
     def find(self, search: Search) -> list[Candidate]:
         """Takes another plan if the index may have more templates than it was asked for."""
         with statements.for_graph():
-            by_index = statements.by_index(self.narrowed(search), Vector.of(search.probe))
-            nearest = statements.best(by_index, _FIRST_LOOK)
+            nearest = self.best(search, statements.by_index, _FIRST_LOOK)
         best = _best_of_each_user(found for found in nearest if found.cosine >= search.least)
         is_all = len(nearest) >= search.gallery.searched
         is_past = len(nearest) == _FIRST_LOOK and nearest[-1].cosine < search.least
@@ -242,9 +257,9 @@ def cheapest(search: Search, plans: Sequence[Plan] = PLANS) -> Plan:
     gallery = search.gallery
     public = gallery.searched - gallery.related
     is_small = gallery.searched * _MS_BY_USER < _MS_SMALL
-    if is_small and public * _MS_BY_USER < _MS_SMALL_PUBLIC and gallery.scope:
+    if is_small and public * _MS_BY_USER < _MS_SMALL_PUBLIC and gallery.has_owners:
         return OWNERS
-    if not gallery.scope and gallery.stored * _MS_SCANNED < _MS_SMALL_SCAN:
+    if not gallery.has_owners and gallery.stored * _MS_SCANNED < _MS_SMALL_SCAN:
         return SCAN
     possible = (plan for plan in plans if plan.is_possible(search))
     return min(possible, key=lambda plan: plan.cost(search))
@@ -256,20 +271,19 @@ def _ms_by_sketch(search: Search) -> float:
     return _MS_SKETCH + share * _MS_NEAR_SKETCH
 
 
-def _near(sketches: QuerySet[Any, Any], search: Search) -> Ids:
+def _near(sketches: QuerySet[Any, Any]) -> Ids:
     """The ids of the templates whose sketch is near enough to the probe's."""
-    sketch = sketch_of(search.probe, search.gallery.sketches.centre)
-    own = Cast(Value(sketch), BitField(length=512))
+    own = Cast(Blank("sketch"), BitField(length=512))
     differing = sketches.annotate(differing=HammingDistance("bits", own))
     # Two bounds for the planner, see statements.within.
-    near: Ids = differing.filter(Q(differing__range=(0, search.most_differing)))
+    near: Ids = differing.filter(Q(differing__range=(0, Blank("most differing"))))
     return near.values("pk")
 
 
-def _among(templates: Ids, search: Search) -> ListingQuerySet:
+def _among(templates: Ids, listed: Listed, *, by_user: bool) -> ListingQuerySet:
     """The listings of these templates or, `by_user`, all listings of their users."""
-    near = search.gallery.listings.filter(pk__in=templates)
-    return search.gallery.listings.filter(user__in=near.values("user")) if search.by_user else near
+    near = listed.rows().filter(pk__in=templates)
+    return listed.rows().filter(user__in=near.values("user")) if by_user else near
 
 
 def _all_of(users: Sequence[Ids]) -> Ids:

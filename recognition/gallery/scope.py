@@ -2,6 +2,9 @@
 
 `ListingQuerySet.visible_to` is all of it, and it is only here. The plans narrow down where
 PostgreSQL looks, and never who may be found; see recognition.gallery.plans.
+
+The queries have blanks for the viewer and for names of groups, which Scope.values fills in. So they
+are kept once for all viewers (recognition.prepared).
 """
 
 from __future__ import annotations
@@ -9,24 +12,33 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 from uuid import UUID, uuid4
 
 import numpy as np
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, QuerySet, TextField, Value
-from django.db.models.expressions import RawSQL
+from django.db.models import (
+    BooleanField,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    OuterRef,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+)
 from django.db.models.functions import Cast, Concat
 
-from recognition.gallery import counting
-from recognition.gallery.statements import fetched
-from recognition.inference.arrays import Floats
-from recognition.models import Friendship, Listing, Membership, SketchCentre, User
+from recognition.models import Friendship, GalleryCount, Listing, Membership, SketchCentre, User
 from recognition.packs.engine import Engine
 from recognition.packs.scores import SketchGeometry
+from recognition.prepared import Blank, is_any, kept
 
-# A literal: PostgreSQL plans without the values, and has to know how many people are public.
-PUBLIC = RawSQL("'public'", [])
+PUBLIC = "public"
+_GROUPS_OF_ALL = frozenset(("public", "friends"))
+# Stand for all viewers and for all names. Nobody has them, in case a query has no blank for one.
+_A_VIEWER, _A_NAME = UUID(int=0), "\0"
 # A query for the ids of users or templates.
 Ids: TypeAlias = "QuerySet[Any, Any]"
 
@@ -42,33 +54,46 @@ class Scope:
     """
 
     viewer: UUID | None
-    groups: frozenset[str] = frozenset(("public", "friends"))
+    groups: frozenset[str] = _GROUPS_OF_ALL
     everyone: bool = False
     tagging: bool = False
     is_alone: bool = False
+
+    @cached_property
+    def kind(self) -> Self:
+        """The scope of another viewer with the same statements."""
+        names = frozenset([_A_NAME]) if self._names else frozenset()
+        viewer = None if self.viewer is None else _A_VIEWER
+        groups = self.groups & _GROUPS_OF_ALL | names
+        return replace(self, viewer=viewer, groups=groups, is_alone=False)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What fills in the blanks. A new id has no friends and no groups."""
+        related_one = uuid4() if self.is_alone else self.viewer
+        return {"viewer": self.viewer, "related one": related_one, "names": sorted(self._names)}
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return self.groups - _GROUPS_OF_ALL
 
     @cached_property
     def has_public(self) -> bool:
         return "public" in self.groups
 
     def friends(self) -> Relation:
-        return Relation(Friendship.objects.filter(user=self._related_one), "friend")
-
-    @property
-    def _related_one(self) -> UUID | None:
-        """The user whose friends and groups count; a new id has none."""
-        return uuid4() if self.is_alone else self.viewer
+        return Relation(Friendship.objects.filter(user=Blank("related one")), "friend")
 
     def relations(self) -> list[Relation]:
         """The relations through which the viewer may find users who are not public."""
         if self.viewer is None:
             return []
         related = [self.friends()] if "friends" in self.groups else []
-        if names := self.groups - {"public", "friends"}:
+        if self._names:
             # No index leads to this text: the time must not show whether others have such a group.
             named = Concat("group__name", Value(""))
-            own = Membership.objects.filter(user=self._related_one).alias(named=named)
-            groups = own.filter(named__in=sorted(names)).values("group")
+            own = Membership.objects.filter(user=Blank("related one")).alias(named=named)
+            groups = own.filter(is_any("named", Blank("names"))).values("group")
             related.append(Relation(Membership.objects.filter(group__in=groups), "user"))
         return related
 
@@ -79,7 +104,7 @@ class Scope:
         relations = self.relations()
         if self.tagging and "friends" not in self.groups:
             relations.append(self.friends())  # a public user's face may be for friends only
-        viewer = User.objects.filter(pk=self.viewer).values("pk")
+        viewer = User.objects.filter(pk=Blank("viewer")).values("pk")
         return [viewer, *(relation.users() for relation in relations)]
 
 
@@ -99,22 +124,22 @@ class Relation:
 
 
 class ListingQuerySet(models.QuerySet[Listing]):
-    """A lazy query, as in `all_listings().comparable_with(v).visible_to(scope)`."""
+    """A lazy query, as in `all_listings().comparable_with(v).visible_to(scope.kind)`."""
 
     def comparable_with(self, embedding_version: str) -> ListingQuerySet:
         """The listings of one version: vectors of different models cannot be compared."""
         return self.filter(embedding_version=embedding_version)
 
-    def of_user(self, user_id: UUID) -> ListingQuerySet:
-        """The listings of one user, without faces that are suspended."""
-        return self.filter(user_id=user_id, suspended=False)
+    def of_user(self) -> ListingQuerySet:
+        """The listings of one user, a blank, without faces that are suspended."""
+        return self.filter(user_id=Blank("user"), suspended=False)
 
     def visible_to(self, scope: Scope) -> ListingQuerySet:
         """The templates whose people the viewer may find: the privacy rule, all of it."""
         shown = self.filter(searchable=True, suspended=False)
         if scope.everyone:
             return shown.exclude(taggable="nobody") if scope.tagging else shown
-        allowed = Q(user_id=scope.viewer) if scope.viewer else Q(pk__in=[])
+        allowed = Q(user_id=Blank("viewer")) if scope.viewer is not None else Q(pk__in=[])
         if scope.has_public:
             allowed |= Q(privacy_level=PUBLIC)
         for related in scope.relations():
@@ -152,71 +177,120 @@ def counted_for_all(scope: Scope) -> Q:
 
 def _taggable(scope: Scope) -> Q:
     allowed = Q(taggable="everyone")
-    if scope.viewer:
-        close = Q(user_id=scope.viewer) | scope.friends().has(OuterRef("user_id"))
+    if scope.viewer is not None:
+        close = Q(user_id=Blank("viewer")) | scope.friends().has(OuterRef("user_id"))
         allowed |= Q(taggable="friends_only") & close
     return allowed
 
 
 @dataclass(frozen=True)
+class Listed:
+    """Which listings a search may find, whoever the viewer is; `scope` None finds everybody, and
+    is for moderators and for duplicates. One user may be left out.
+    """
+
+    version: str
+    scope: Scope | None = None
+    is_without_one: bool = False
+
+    def rows(self) -> ListingQuerySet:
+        rows = all_listings().comparable_with(self.version)
+        if self.scope is not None:
+            rows = rows.visible_to(self.scope)
+        return rows.exclude(user=Blank("left out")) if self.is_without_one else rows
+
+
+@dataclass(frozen=True)
 class Gallery:
-    """What one request may search: the listings, and how many there are."""
+    """What one request may search, and how many listings that is."""
 
     engine: Engine
-    listings: ListingQuerySet
-    scope: Scope | None  # None: no index leads to a part of the users that holds all of them
+    scope: Scope | None  # None: everybody, those of suspended and unsearchable faces too
     searched: int
     related: int = 0  # how many of `searched` not every viewer may find
     counted: int | None = None  # how many are stored, if that is known already
+    left_out: UUID | None = None
 
     @classmethod
     def visible_to(cls, scope: Scope, engine: Engine) -> Gallery:
-        version, for_all = engine.template_version, counted_for_all(scope)
-        visible = all_listings().comparable_with(version).visible_to(scope)
-        if scope.everyone:
-            searched, stored = counting.stored(for_all, version)
-            return cls(engine, visible, None, searched, counted=stored)
-        related = counting.count(visible.related_to(scope))
-        if not scope.has_public:
-            return cls(engine, visible, scope, related, related)
-        public, stored = counting.stored(for_all, version)
-        return cls(engine, visible, scope, public + related, related, stored)
+        version = engine.template_version
+        related = 0
+        if not scope.everyone:
+            counted = _related(scope.values, scope=scope.kind, version=version)
+            related = sum(count for (count,) in counted)  # one version has one row, or none
+            if not scope.has_public:
+                return cls(engine, scope, related, related)
+        public, stored = _stored(counted_for_all(scope), version)
+        return cls(engine, scope, public + related, related, stored)
 
     @classmethod
     def of_everybody(cls, engine: Engine, *, but: UUID | None = None) -> Gallery:
-        """All templates, those of suspended and unsearchable faces too, but for those of one user.
+        """All templates, but for those of one user. A viewer may find fewer."""
+        searched, stored = _stored(Q(), engine.template_version)
+        return cls(engine, None, searched, counted=stored, left_out=but)
 
-        For moderators, and to find duplicates: a viewer may find fewer.
-        """
-        listings = all_listings().comparable_with(engine.template_version)
-        searched, stored = counting.stored(Q(), engine.template_version)
-        return cls(engine, listings, None, searched, counted=stored).without(but)
-
-    def without(self, user_id: UUID | None) -> Gallery:
+    def without(self, user_id: UUID) -> Gallery:
         """Everybody but one user, without counting once more."""
-        listings = all_listings().comparable_with(self.engine.template_version)
-        other = replace(self, listings=listings.exclude(user=user_id) if user_id else listings)
+        other = replace(self, left_out=user_id)
         if "sketches" in vars(self):
             vars(other)["sketches"] = self.sketches  # a query less
         return other
+
+    @cached_property
+    def has_owners(self) -> bool:
+        """Whether an index leads to a part of the users that holds all who may be found."""
+        return self.scope is not None and not self.scope.everyone
+
+    @cached_property
+    def listed(self) -> Listed:
+        """What may be found, for a statement that is kept."""
+        kind = None if self.scope is None else self.scope.kind
+        return Listed(self.engine.template_version, kind, self.left_out is not None)
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """What fills in the blanks of `listed`."""
+        return (self.scope.values if self.scope else {}) | {"left out": self.left_out}
 
     @cached_property
     def stored(self) -> int:
         """How many templates a scan reads, with those of other versions."""
         counted = self.counted
         if counted is None:
-            counted = counting.stored(Q(), self.engine.template_version)[1]
+            counted = _stored(Q(), self.engine.template_version)[1]
         # The counts are not of one moment, and somebody may have changed them by hand.
         return max(counted, self.searched)
 
     @cached_property
     def sketches(self) -> SketchGeometry:
         """Around the stored centre: that of the pack changes with every calibration."""
-        return replace(self.engine.sketches, centre=_centre_of(self.engine.template_version))
+        ((text,),) = _centre({"version": self.engine.template_version})
+        return replace(self.engine.sketches, centre=np.array(json.loads(text), np.float32))
 
 
-def _centre_of(version: str) -> Floats:
-    """(512,) the centre that the stored sketches of a version were taken around."""
-    of_version = SketchCentre.objects.filter(pk=version)
-    ((text,),) = fetched(of_version.values_list(Cast("centre", TextField())))
-    return np.array(json.loads(text), np.float32)
+@kept
+def _related(*, scope: Scope, version: str) -> Ids:
+    visible = all_listings().comparable_with(version).visible_to(scope)
+    grouped = visible.related_to(scope).order_by().values("embedding_version")
+    return grouped.annotate(count=Count("*")).values_list("count")
+
+
+def _stored(kinds: Q, version: str) -> tuple[int, int]:
+    """How many templates there are of these kinds and this version, and how many in all."""
+    rows = _counts(kinds=kinds, version=version)
+    counts = sum(count for count, is_wanted in rows if is_wanted), sum(count for count, _ in rows)
+    # Never below 0, whatever was done to the tables by hand.
+    return max(counts[0], 0), max(counts[1], 0)
+
+
+@kept
+def _counts(*, kinds: Q, version: str) -> Ids:
+    wanted = ExpressionWrapper(kinds & Q(embedding_version=version), BooleanField())
+    return GalleryCount.objects.values_list("templates", wanted)
+
+
+@kept
+def _centre() -> Ids:
+    """(512,) as JSON: the centre that the stored sketches of a version were taken around."""
+    of_version = SketchCentre.objects.filter(pk=Blank("version"))
+    return of_version.values_list(Cast("centre", TextField()))

@@ -9,9 +9,10 @@ says what people and stills were measured to do.
 
 from collections.abc import Sequence
 from math import inf
+from typing import Any
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from recognition.gallery.statements import Vector, photo_distance
@@ -19,6 +20,7 @@ from recognition.inference.arrays import Floats
 from recognition.models import RecentProbe, Session
 from recognition.models.sessions import State
 from recognition.packs.engine import Engine
+from recognition.prepared import Blank, kept
 from recognition.verification import recent_probes
 
 # What one frame shows: the user, somebody else or a fake, or nothing that counts.
@@ -105,9 +107,14 @@ def _seconds_still(session: Session) -> float:
 
 def _distances(by: Engine, session: Session, template: Floats) -> dict[int, float]:
     """How far a face is from those that a session keeps, by the ids of these."""
-    distance = photo_distance(F("embedding"), Vector.of(template))
-    kept = RecentProbe.objects.filter(session=session, embedding_version=by.template_version)
-    return dict(kept.values_list("pk", distance))
+    values = {"session": session.pk, "probe": Vector.of(template)}
+    return dict(_distances_of(values, version=by.template_version))
+
+
+@kept
+def _distances_of(*, version: str) -> QuerySet[Any, Any]:
+    seen = RecentProbe.objects.filter(session=Blank("session"), embedding_version=version)
+    return seen.values_list("pk", photo_distance(F("embedding")))
 
 
 def _keep(by: Engine, session: Session, template: Floats, *, beside: set[int]) -> int:

@@ -7,6 +7,7 @@ that it is never compared with what another model or key made.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -18,7 +19,16 @@ from recognition.gallery.statements import Vector, photo_distance
 from recognition.inference.arrays import Floats
 from recognition.models import RecentProbe, Session
 from recognition.packs.engine import Engine
+from recognition.prepared import Blank, fetched, kept
 from recognition.verification.matching import UserComparison
+
+# Makes those newer that are practically the same as a template.
+_RENEW = """
+UPDATE recognition_recentprobe SET at = %s
+WHERE session_id IS NULL AND embedding_version = %s AND user_id = %s
+    AND (embedding <-> %s) <= %s
+RETURNING id
+"""
 
 
 def is_known(comparison: UserComparison, user_id: UUID) -> bool:
@@ -31,7 +41,9 @@ def is_known(comparison: UserComparison, user_id: UUID) -> bool:
     if nearest and nearest.photo_distance <= duplicate:
         return True
     templates = [each for each in (probe.template, probe.mirrored) if each is not None]
-    if any(_like(by, user_id, each).filter(at__gt=since).exists() for each in templates):
+    values = {"user": user_id, "duplicate": duplicate, "since": since}
+    version = by.template_version
+    if any(_used({**values, "probe": Vector.of(each)}, version=version) for each in templates):
         return True
     # One face was asked for, or the mirror image is that of a stored picture.
     others = templates if comparison.is_of_one_face else templates[1:]
@@ -41,7 +53,8 @@ def is_known(comparison: UserComparison, user_id: UUID) -> bool:
 
 def keep(by: Engine, user_id: UUID, template: Floats) -> None:
     """Keep a face for a day. One that is kept already is only newer now."""
-    if _like(by, user_id, template).update(at=timezone.now()):
+    values = (by.template_version, user_id, Vector.of(template), by.scores.duplicate_distance)
+    if fetched(_RENEW, [timezone.now(), *values]):
         return
     RecentProbe.objects.filter(user=user_id, at__lte=_oldest()).delete()
     create(by, user_id, template)
@@ -64,13 +77,14 @@ def drop_old() -> str:
     return f"{count} faces of used pictures are dropped."
 
 
-def _like(by: Engine, user_id: UUID, template: Floats) -> "QuerySet[RecentProbe]":
-    """The used pictures of a user whose faces are practically the same as a template."""
-    distance = photo_distance(F("embedding"), Vector.of(template))
+@kept
+def _used(*, version: str) -> "QuerySet[Any, Any]":
+    """Whether a recently used picture of a user has practically the same face as the probe."""
     mine = RecentProbe.objects.filter(
-        user=user_id, session=None, embedding_version=by.template_version
+        user=Blank("user"), session=None, embedding_version=version, at__gt=Blank("since")
     )
-    return mine.alias(distance=distance).filter(distance__lte=by.scores.duplicate_distance)
+    like = mine.alias(distance=photo_distance(F("embedding")))
+    return like.filter(distance__lte=Blank("duplicate")).values_list("pk")[:1]
 
 
 def _oldest() -> datetime:

@@ -17,6 +17,7 @@ from uuid import UUID
 import numpy as np
 from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
+from django.db.models import QuerySet
 
 from recognition.gallery.comparing import Compared
 from recognition.gallery.scope import all_listings
@@ -25,6 +26,7 @@ from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import TEMPLATE_DIMENSIONS
 from recognition.models import Template
 from recognition.packs.engine import Engine
+from recognition.prepared import kept
 from recognition.processes.slots import stage
 
 
@@ -50,8 +52,7 @@ class SweptCache(LocMemCache):
 def compare(active: Engine, user_id: UUID, template: Floats) -> Compared | None:
     """The same as gallery.comparing.compare_with_user, from memory."""
     version = active.template_version
-    listings = all_listings().comparable_with(version).of_user(user_id)
-    ids = sorted(listings.values_list("pk", flat=True))
+    ids = sorted(pk for (pk,) in _listed({"user": user_id}, version=version))
     key = f"{user_id}-{hashlib.sha256(version.encode()).hexdigest()}"
     if not ids:
         caches["templates"].delete(key)
@@ -73,6 +74,11 @@ def compare(active: Engine, user_id: UUID, template: Floats) -> Compared | None:
         faces=len(face_ids),
     )
     return Compared.of(active, nearest)
+
+
+@kept
+def _listed(*, version: str) -> QuerySet[Any, Any]:
+    return all_listings().comparable_with(version).of_user().values_list("pk")
 
 
 def _load(ids: list[int]) -> tuple[list[str], bytes]:

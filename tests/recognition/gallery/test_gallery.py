@@ -6,17 +6,19 @@ from uuid import UUID
 import numpy as np
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from recognition.gallery import comparing, plans, statements
 from recognition.gallery.plans import PLANS, Plan
 from recognition.gallery.scope import Gallery, Scope, all_listings
-from recognition.gallery.statements import Vector, searching
+from recognition.gallery.statements import searching
 from recognition.identification import identifying
 from recognition.identification.identifying import IdentificationRequest
 from recognition.inference.arrays import Floats
 from recognition.models import AuditEvent, Face
 from recognition.packs import engine
+from recognition.prepared import kept
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -43,7 +45,12 @@ def padded(embedding: Floats) -> Floats:
 
 
 def visible(scope: Scope) -> set[UUID]:
-    return set(all_listings().visible_to(scope).values_list("user_id", flat=True))
+    return {user_id for (user_id,) in _visible(scope.values, scope=scope.kind)}
+
+
+@kept
+def _visible(*, scope: Scope) -> QuerySet[Any, Any]:
+    return all_listings().visible_to(scope).values_list("user_id")
 
 
 def nearest(
@@ -239,7 +246,7 @@ def test_building_and_reading_a_search(
     fake.show(vector(1))
     with django_assert_num_queries(0):
         listings = all_listings().comparable_with(VERSION).visible_to(EVERYONE)
-        statements.best_of_each_user(listings, Vector.of(vector(1)), least=0.5, few=True)
+        statements.best_of_few_users(listings)
     # The active model; a savepoint and its end, the planner's settings, the templates counted, the
     # search, the faces of those who are found; the users.
     with django_assert_num_queries(8):

@@ -13,12 +13,13 @@ from pytest_django import DjangoDbBlocker
 
 from recognition.gallery import indexes, plans
 from recognition.gallery.plans import PLANS, Plan, Search
-from recognition.gallery.scope import Gallery, Scope, all_listings
+from recognition.gallery.scope import Gallery, Scope
 from recognition.gallery.statements import for_graph, searching
 from recognition.inference.arrays import Floats
 from recognition.models import Face, Group, Membership, Sketch, User
 from recognition.packs.engine import Engine
 from recognition.packs.scores import sketch_of
+from recognition.prepared import Statement, fetched
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -98,12 +99,12 @@ def explained(sql: str, params: list[Any], *, generic: bool) -> str:
     if generic:
         parts = sql.split("%s")
         sql = parts[0] + "".join(f"${n}{part}" for n, part in enumerate(parts[1:], 1))
-    with searching(), connection.cursor() as cursor:
-        cursor.execute(
-            f"EXPLAIN (FORMAT JSON{', GENERIC_PLAN' if generic else ''}) {sql}",
-            None if generic else params,
-        )
-        return json.dumps(cursor.fetchone()[0])
+    with searching():
+        if not generic:
+            return json.dumps(fetched(f"EXPLAIN (FORMAT JSON) {sql}", params))
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (FORMAT JSON, GENERIC_PLAN) {sql}")
+            return json.dumps(cursor.fetchall())
 
 
 def nodes(plan: Any) -> Iterator[tuple[str, str]]:
@@ -231,9 +232,7 @@ def test_only_searches_stay_prepared(crowd: Floats, plan: Plan) -> None:
 def test_the_plan_follows_the_counts(
     searched: int, related: int, stored: int, least: float, plan: Plan
 ) -> None:
-    gallery = Gallery(
-        fake_engine(), all_listings(), Scope(OWNER), searched, related, counted=stored
-    )
+    gallery = Gallery(fake_engine(), Scope(OWNER), searched, related, counted=stored)
     probe = ordinary_probe(gallery.engine)
     assert plans.cheapest(Search(gallery, probe, least, limit=10)) is plan
 
@@ -241,7 +240,7 @@ def test_the_plan_follows_the_counts(
 def test_a_small_gallery_of_everybody_is_scanned_at_once(
     django_assert_num_queries: Any,
 ) -> None:
-    gallery = Gallery(fake_engine(), all_listings(), None, 300, counted=300)
+    gallery = Gallery(fake_engine(), EVERYONE, 300, counted=300)
     with django_assert_num_queries(0):
         assert plans.cheapest(Search(gallery, wide(vector(1)), 0.9, limit=10)) is plans.SCAN
 
@@ -362,9 +361,12 @@ def test_a_group_does_not_show_in_the_work_that_it_makes() -> None:
         cursor.execute("ANALYZE recognition_group; ANALYZE recognition_membership")
 
     def work(name: str) -> list[tuple[str, int]]:
-        (relation,) = Scope(viewer=OWNER, groups=frozenset({name})).relations()
-        text = relation.users().explain(format="json", analyze=True, buffers=True)
-        plan = json.loads(text)[0]["Plan"]
+        scope = Scope(viewer=OWNER, groups=frozenset({name}))
+        (relation,) = scope.relations()
+        statement = Statement.of(relation.users())
+        values = [scope.values[name] for name in statement.blanks]
+        text = f"EXPLAIN (FORMAT JSON, ANALYZE, BUFFERS) {statement.text}"
+        plan = fetched(text, values)[0][0][0]["Plan"]
         return [(part["Node Type"], part["Shared Hit Blocks"]) for part in nodes_of(plan)]
 
     work("warm up")

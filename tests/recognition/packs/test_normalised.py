@@ -14,8 +14,8 @@ from recognition import audit, model_change, upgrading
 from recognition.apps import _prepare_search
 from recognition.errors import ServiceError
 from recognition.gallery import comparing, plans, statements
+from recognition.gallery.plans import Search
 from recognition.gallery.scope import Gallery, Scope
-from recognition.gallery.statements import Vector
 from recognition.identification import identifying
 from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import FacePipeline
@@ -218,10 +218,9 @@ def test_a_face_like_nobody_is_found_by_its_own_picture(shipped: Engine) -> None
     row.delete()
     row.pk, row.embedding = None, probe.tolist()
     row.save()
-    near = statements.best_of_each_user(
-        Gallery.visible_to(EVERYONE, shipped).listings, Vector.of(probe), least=2.5, few=True
-    )
-    assert [candidate.face_id for candidate in statements.best(near, 5)] == [face.face_id]
+    search = Search(Gallery.visible_to(EVERYONE, shipped), probe, least=2.5, limit=5)
+    found = plans.SCAN.best(search, statements.best_of_few_users, 5)
+    assert [candidate.face_id for candidate in found] == [face.face_id]
 
 
 def test_the_keys_rotate_with_a_cohort(settings: Settings, shipped: Engine) -> None:
