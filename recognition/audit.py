@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from recognition.models import AuditEvent
+from recognition.prepared import insert
 from recognition.processes.current_request import NO_ID, current
 
 SYSTEM = "system"
@@ -44,7 +45,7 @@ def note(
     whose behalf the actor acted. The database lets nobody change it afterwards.
     """
     request_id = current.get().id
-    return AuditEvent.objects.create(
+    event = AuditEvent(
         actor=actor,
         action=action,
         user_id=user_id,
@@ -54,3 +55,5 @@ def note(
         request_id="" if request_id == NO_ID else request_id,
         details=details,
     )
+    insert(event)
+    return event

@@ -4,10 +4,14 @@ Services learn which of these it is. For end users a suspended user is as good a
 it is they themselves: no answer tells an end user `suspended`.
 """
 
+from typing import Any
 from uuid import UUID
+
+from django.db.models import QuerySet
 
 from recognition.errors import ServiceError
 from recognition.models import MergedUser, User
+from recognition.prepared import Blank, kept
 
 
 def is_hidden(user_id: UUID, *, is_told: bool) -> bool:
@@ -15,12 +19,19 @@ def is_hidden(user_id: UUID, *, is_told: bool) -> bool:
 
     Raises user_merged and, for those who may know it, user_suspended.
     """
-    found = list(User.objects.filter(pk=user_id).values_list("suspended_at", flat=True))
+    found = _suspended_at({"user": user_id})
     if not found:
         require_not_merged(user_id)
-    elif found[0] and is_told:
+        return False
+    is_suspended = found[0][0] is not None
+    if is_suspended and is_told:
         raise suspended(is_told=True)
-    return any(found)
+    return is_suspended
+
+
+@kept
+def _suspended_at() -> QuerySet[Any, Any]:
+    return User.objects.filter(pk=Blank("user")).values_list("suspended_at")
 
 
 def is_suspended(user_id: UUID) -> bool:
@@ -46,7 +57,12 @@ def suspended(*, is_told: bool) -> ServiceError:
 
 
 def _is_merged(user_id: UUID) -> bool:
-    return MergedUser.objects.filter(pk=user_id).exists()
+    return bool(_merged({"user": user_id}))
+
+
+@kept
+def _merged() -> QuerySet[Any, Any]:
+    return MergedUser.objects.filter(pk=Blank("user")).values_list("pk")
 
 
 def merged() -> ServiceError:

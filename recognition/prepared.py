@@ -10,14 +10,14 @@ A pooler in front of PostgreSQL has to be in session mode, see docs/decisions/00
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache, update_wrapper
+from dataclasses import dataclass, field
+from functools import cache, lru_cache, update_wrapper
 from typing import Any
 
 import psycopg
 from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, connection
-from django.db.models import BooleanField, Expression, F, Func, QuerySet
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.models import AutoField, BooleanField, Expression, F, Func, Model, QuerySet
 from psycopg import sql
 
 Row = tuple[Any, ...]
@@ -71,14 +71,16 @@ class _Kept:
 @dataclass(frozen=True)
 class Statement:
     """A compiled query; `text` is None if it never has a row. The constants are part of the text,
-    for the planner. With a `kind`, each row is an object of this model, with these `columns`.
+    for the planner. With a `kind`, each row is an object of this model, with these `columns` and
+    then the values that were annotated.
     """
 
     text: str | None
     blanks: Sequence[str] = ()
     kind: Any = None
     columns: Sequence[str] = ()
-    converters: Any = None
+    annotated: Sequence[str] = ()
+    converters: Mapping[int, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, query: QuerySet[Any, Any]) -> "Statement":
@@ -89,21 +91,33 @@ class Statement:
             return cls(None)
         blanks = [value.name for value in values if isinstance(value, Blank)]
         converters = compiler.get_converters(each for each, *_ in compiler.select)
-        kind, columns = None, []
-        if query._iterable_class is QuerySet(query.model)._iterable_class:  # objects, and no values
-            kind, columns = query.model, [each.target.attname for each, *_ in compiler.select]
-        return cls(_with_constants(text, values), blanks, kind, columns, (compiler, converters))
+        text = _with_constants(text, values)
+        if query._iterable_class is not QuerySet(query.model)._iterable_class:
+            return cls(text, blanks, converters=converters)  # values, and no objects
+        columns = [each.attname for each in query.model._meta.concrete_fields]
+        annotated = [*query.query.annotation_select]
+        return cls(text, blanks, query.model, columns, annotated, converters)
 
     def rows(self, values: Mapping[str, Any]) -> list[Any]:
         if self.text is None:
             return []
         rows: list[Any] = fetched(self.text, [values[name] for name in self.blanks])
-        compiler, converters = self.converters
-        if converters:
-            rows = list(map(tuple, compiler.apply_converters(rows, converters)))
-        if self.kind:
-            return [self.kind.from_db(DEFAULT_DB_ALIAS, self.columns, row) for row in rows]
-        return rows
+        if self.converters:
+            rows = [self._converted(row) for row in rows]
+        return [self._object(row) for row in rows] if self.kind else rows
+
+    def _converted(self, row: Row) -> Row:
+        """As fields do, such as those of JSON, which comes as text."""
+        converted = list(row)
+        for at, (converters, expression) in self.converters.items():
+            for convert in converters:
+                converted[at] = convert(converted[at], expression, connection)
+        return tuple(converted)
+
+    def _object(self, row: Row) -> Any:
+        made = self.kind.from_db(DEFAULT_DB_ALIAS, self.columns, row[: len(self.columns)])
+        vars(made).update(zip(self.annotated, row[len(self.columns) :], strict=True))
+        return made
 
 
 def _with_constants(text: str, values: Sequence[Any]) -> str:
@@ -119,14 +133,51 @@ def _with_constants(text: str, values: Sequence[Any]) -> str:
     return re.sub("%s|%%", filled, text)
 
 
+def insert(row: Model) -> None:
+    """Store a new row, as `save` does. No signals are sent."""
+    meta = row._meta
+    text, fields = _insertion(type(row))
+    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
+    ((key,),) = fetched(text, values)
+    setattr(row, meta.pk.attname, key)
+    row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+
+
+@cache
+def _insertion(kind: type[Model]) -> tuple[str, list[Any]]:
+    meta = kind._meta
+    fields = [field for field in meta.concrete_fields if not isinstance(field, AutoField)]
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    blanks = ", ".join(["%s"] * len(fields))
+    text = f'INSERT INTO "{meta.db_table}" ({columns}) VALUES ({blanks})'
+    return f'{text} RETURNING "{meta.pk.column}"', fields
+
+
+def update(row: Model, names: tuple[str, ...]) -> None:
+    """Store these fields of a row, as `save` does. No signals are sent."""
+    text, fields = _updating(type(row), names)
+    values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in fields]
+    fetched(text, [*values, row.pk])
+
+
+@cache
+def _updating(kind: type[Model], names: tuple[str, ...]) -> tuple[str, list[Any]]:
+    meta = kind._meta
+    fields: list[Any] = [meta.get_field(name) for name in names]
+    columns = ", ".join(f'"{field.column}" = %s' for field in fields)
+    return f'UPDATE "{meta.db_table}" SET {columns} WHERE "{meta.pk.column}" = %s', fields
+
+
 def fetched(text: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
     """The rows that a statement returns. It stays prepared in the connection of this thread."""
-    connection.ensure_connection()
-    raw = connection.connection
-    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with _preparing(raw), wrap(psycopg.Cursor(raw)) as cursor:  # type: ignore[arg-type]
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    database.close_if_health_check_failed()  # as Django does for its own statements
+    database.ensure_connection()
+    raw = database.connection
+    wrap = database.make_debug_cursor if database.queries_logged else database.make_cursor
+    with _preparing(raw), wrap(psycopg.Cursor(raw)) as cursor:
         cursor.execute(text, values)
-        return cursor.fetchall() if cursor.description else []
+        return cursor.fetchall() if cursor.pgresult.nfields else []
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import hashlib
 from typing import NamedTuple
 
-from django.db import connection
+from recognition.prepared import Row, fetched
 
 # One statement that the ORM cannot express: it counts in both windows, unless one of them is full,
 # so that refusals use nothing up. A window starts with the first that it counts, and again with the
@@ -61,17 +61,14 @@ def count(what: str, limits: RateLimits, by: int = 1) -> tuple[bool, list[Window
     Returns whether they had room, and the windows that have a limit.
     """
     most = {"minute": limits.minute or NO_LIMIT, "hour": limits.hour or NO_LIMIT}
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT, {"key": _digest(what), "by": by, **most})
-        found = cursor.fetchone()
-    return found is not None, _windows(found, limits) if found else look(what, limits)
+    found = fetched(_COUNT, {"key": _digest(what), "by": by, **most})
+    return bool(found), _windows(found[0], limits) if found else look(what, limits)
 
 
 def look(what: str, limits: RateLimits) -> list[Window]:
     """The windows of something that have a limit."""
-    with connection.cursor() as cursor:
-        cursor.execute(_LOOK, {"key": _digest(what)})
-        return _windows(cursor.fetchone() or (0, 0.0, 0, 0.0), limits)  # nothing is counted yet
+    found = fetched(_LOOK, {"key": _digest(what)}) or [(0, 0.0, 0, 0.0)]  # nothing is counted yet
+    return _windows(found[0], limits)
 
 
 def _digest(what: str) -> str:
@@ -79,7 +76,7 @@ def _digest(what: str) -> str:
     return hashlib.sha256(what.encode()).hexdigest()
 
 
-def _windows(found: tuple[int, float, int, float], limits: RateLimits) -> list[Window]:
+def _windows(found: Row, limits: RateLimits) -> list[Window]:
     each = zip(limits, found[::2], found[1::2], ("minute", "hour"), strict=True)
     return [
         Window(limit, int(used), max(0.0, left), name) for limit, used, left, name in each if limit

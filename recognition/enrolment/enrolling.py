@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from recognition import audit, daily_counts, people
 from recognition.access import Caller
@@ -20,6 +21,7 @@ from recognition.inference.pipeline import DetectedFace, FacesOfPicture
 from recognition.models import CountedKind, Face, FaceCrop, Template, User, locks, new_face_id
 from recognition.packs import engine, serving
 from recognition.packs.engine import Engine
+from recognition.prepared import Blank, insert, kept
 from recognition.privacy import consent, sealing
 
 
@@ -58,13 +60,18 @@ def enrol(image: bytes, request: EnrolmentRequest) -> Face:
     stored.
     """
     consent.require(request.metadata)
-    is_known = User.objects.filter(pk=request.user_id).exists()
+    is_known = bool(_known({"user": request.user_id}))
     return _look_and_store(image, request, is_known=is_known)
+
+
+@kept
+def _known() -> QuerySet[Any, Any]:
+    return User.objects.filter(pk=Blank("user")).values_list("pk")
 
 
 @serving.once_more
 def _look_and_store(image: bytes, request: EnrolmentRequest, *, is_known: bool) -> Face:
-    active, face, kept = _look(image, request)
+    active, face, crop = _look(image, request)
     template = active.template(face)
     with transaction.atomic():
         serving.hold(active)
@@ -74,15 +81,16 @@ def _look_and_store(image: bytes, request: EnrolmentRequest, *, is_known: bool) 
         nearest = _require_new(active, user, template)
         is_unlike = comparing.is_unlike(active, user.pk, template, nearest)
         stored = _store(active, user, face, request)
-        Template.objects.create(
+        stored_template = Template(
             face=stored,
             user=user,
-            embedding=template.tolist(),
+            embedding=template,
             embedding_version=active.template_version,
             model_version=stored.model_version,
         )
-        if kept is not None:
-            FaceCrop.objects.create(face=stored, sealed=sealing.seal_picture(kept))
+        insert(stored_template)
+        if crop is not None:
+            insert(FaceCrop(face=stored, sealed=sealing.seal_picture(crop)))
         audit.note(request.actor, "face.register", user_id=user.pk, face_id=stored.face_id)
         if is_unlike:
             comparing.note_unlike(active, stored, nearest)
@@ -98,8 +106,8 @@ def _look(image: bytes, request: EnrolmentRequest) -> tuple[Engine, DetectedFace
         face = _only_face(faces, request.face_index)
         face = active.complete(picture, face)
         _require_quality(face, is_checked=request.check_quality)
-        kept = active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
-    return active, face, kept
+        crop = active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
+    return active, face, crop
 
 
 def _locked(user_id: UUID, *, is_known: bool) -> User:
@@ -110,7 +118,7 @@ def _locked(user_id: UUID, *, is_known: bool) -> User:
     """
     if not is_known:
         people.require_not_merged(user_id)
-        User.objects.get_or_create(pk=user_id)
+        User.objects.bulk_create([User(pk=user_id)], ignore_conflicts=True)
     user = locks.lock_user(user_id)
     if user is None:
         raise people.not_found(user_id)
@@ -178,7 +186,7 @@ def _require_new(active: Engine, user: User, template: Floats) -> Compared | Non
 
 def _store(active: Engine, user: User, face: DetectedFace, request: EnrolmentRequest) -> Face:
     pack = active.pack
-    return Face.objects.create(
+    stored = Face(
         face_id=_unused_face_id(),
         user=user,
         face_group=request.face_group,
@@ -189,10 +197,17 @@ def _store(active: Engine, user: User, face: DetectedFace, request: EnrolmentReq
         embedding_version=pack.template_version,
         model_version=pack.model_version,
     )
+    insert(stored)
+    return stored
 
 
 def _unused_face_id() -> str:
     """A random id. With ten million faces, one new id in 28 million is already taken."""
-    while Face.objects.filter(face_id=(face_id := new_face_id())).exists():
+    while _taken({"face": (face_id := new_face_id())}):
         pass
     return face_id
+
+
+@kept
+def _taken() -> QuerySet[Any, Any]:
+    return Face.objects.filter(face_id=Blank("face")).values_list("pk")

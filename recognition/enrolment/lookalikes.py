@@ -60,7 +60,7 @@ def note(active: Engine, face: int, user_id: UUID, template: Floats) -> None:
 
     `face` is its primary key, `template` (512,) what is searched with.
     """
-    with stage("search"), searching():
+    with stage("search"), searching(savepoint=False):
         matches = _matches(Gallery.of_everybody(active, but=user_id), template)
     if matches:
         _keep(active, face, user_id, matches)

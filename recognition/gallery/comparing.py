@@ -7,7 +7,7 @@ recognition.verification.judging.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
@@ -117,13 +117,25 @@ def is_unlike(active: Engine, user_id: UUID, template: Floats, nearest: Compared
     Where there is nothing else to compare with, the face is unlike if such a face was noted, or if
     the user's own token removed a face, within FACESVC_NEW_FACE_HOURS.
     """
-    noted = [*_recent(user_id).filter(action=_UNLIKE_OTHERS).values_list("face_id", flat=True)]
+    recent = {"user": user_id, "since": _since()}
+    noted = [face_id for (face_id,) in _all_noted(recent)]
     if noted:
         nearest = compare_with_all_of_user(active, user_id, template, without=noted)
     if nearest:
         return active.scores.confidence(nearest.by_face) < BASIC
-    own = _recent(user_id).filter(action__in=_REMOVALS, actor=audit.end_user(user_id))
-    return bool(noted) or own.exists()
+    return bool(noted or _removed({**recent, "actor": audit.end_user(user_id)}))
+
+
+@kept
+def _all_noted() -> QuerySet[Any, Any]:
+    return _recent().filter(action=_UNLIKE_OTHERS).values_list("face_id")
+
+
+@kept
+def _removed() -> QuerySet[Any, Any]:
+    """What a user's own token removed."""
+    removed = _recent().filter(action__in=_REMOVALS, actor=Blank("actor"))
+    return removed.values_list("pk")[:1]
 
 
 def note_unlike(active: Engine, stored: Face, nearest: Compared | None) -> None:
@@ -140,9 +152,18 @@ def note_unlike(active: Engine, stored: Face, nearest: Compared | None) -> None:
 
 def is_noted_unlike(user_id: UUID, face_id: str) -> bool:
     """Whether a face was noted as unlike the others less than FACESVC_NEW_FACE_HOURS ago."""
-    return _recent(user_id).filter(action=_UNLIKE_OTHERS, face_id=face_id).exists()
+    return bool(_noted({"user": user_id, "face": face_id, "since": _since()}))
 
 
-def _recent(user_id: UUID) -> QuerySet[AuditEvent]:
-    since = timezone.now() - timedelta(hours=settings.FACESVC_NEW_FACE_HOURS)
-    return AuditEvent.objects.filter(user_id=user_id, at__gt=since)
+@kept
+def _noted() -> QuerySet[Any, Any]:
+    noted = _recent().filter(action=_UNLIKE_OTHERS, face_id=Blank("face"))
+    return noted.values_list("pk")[:1]
+
+
+def _recent() -> QuerySet[AuditEvent]:
+    return AuditEvent.objects.filter(user_id=Blank("user"), at__gt=Blank("since"))
+
+
+def _since() -> datetime:
+    return timezone.now() - timedelta(hours=settings.FACESVC_NEW_FACE_HOURS)

@@ -185,7 +185,7 @@ def _taggable(scope: Scope) -> Q:
 
 @dataclass(frozen=True)
 class Listed:
-    """Which listings a search may find, whoever the viewer is; `scope` None finds everybody, and
+    """Which listings a search may find, for any viewer. `scope` None finds everybody, and
     is for moderators and for duplicates. One user may be left out.
     """
 

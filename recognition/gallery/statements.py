@@ -87,9 +87,11 @@ psycopg.adapters.register_dumper(Vector, _VectorDumper)
 
 
 @contextmanager
-def searching() -> Iterator[None]:
-    """A transaction for searches, with the settings of the planner that they need."""
-    with transaction.atomic():
+def searching(*, savepoint: bool = True) -> Iterator[None]:
+    """A transaction for searches, with the settings of the planner that they need. Within another
+    one a savepoint lets that go on after an error.
+    """
+    with transaction.atomic(savepoint=savepoint):
         _configure(_PLANNER)
         yield
 
@@ -202,7 +204,7 @@ class NearestAndMean(NamedTuple):
 
 
 def nearest_and_mean(listings: Listings) -> QuerySet[Any, tuple[str, float, float, float, int]]:
-    """Of one user's faces the nearest: the fields of NearestAndMean."""
+    """The nearest of one user's faces: the fields of NearestAndMean."""
     each = distance(_EMBEDDING)
     near = listings.annotate(
         distance=each + 0.0,  # for the reason of _BY_DISTANCE

@@ -1,12 +1,13 @@
 """The verb identify: who is in a picture, of the people that the viewer may find."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from recognition import audit, daily_counts, people
 from recognition.access import Caller
@@ -21,6 +22,7 @@ from recognition.models import CountedKind, User
 from recognition.packs import engine, serving
 from recognition.packs.engine import Engine
 from recognition.packs.scores import Threshold
+from recognition.prepared import Blank, is_any, kept
 from recognition.processes.slots import stage
 
 EVERYONE = "identify.everyone"  # in the audit log
@@ -165,13 +167,22 @@ def identify(image: bytes, request: IdentificationRequest) -> Identification:
             )
             # A misread face is nobody's.
             found.append((probe, [] if probe.quality.is_misread else nearest))
-        users = User.objects.in_bulk({each.user_id for _, nearest in found for each in nearest})
+        users = _users({each.user_id for _, nearest in found for each in nearest})
         faces = [IdentifiedFace(probe, _people(nearest, users)) for probe, nearest in found]
     seconds = time.perf_counter() - started
     outcome = "found" if users else "not_found" if probes else "no_face"
     daily_counts.note(CountedKind.SEARCH, outcome)
     searched = gallery.searched
     return Identification(active, request, faces, probes.found, searched, threshold, seconds)
+
+
+def _users(ids: Collection[UUID]) -> dict[UUID, User]:
+    return {user.pk: user for user in _of_ids({"users": [*ids]})} if ids else {}
+
+
+@kept
+def _of_ids() -> QuerySet[Any]:
+    return User.objects.filter(is_any("id", Blank("users")))
 
 
 def _people(found: list[Found], users: Mapping[UUID, User]) -> list[IdentifiedPerson]:

@@ -29,11 +29,17 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from recognition.models.people import User
+from recognition.prepared import Blank, fetched, kept
 
 
 def lock_user(user_id: UUID) -> User | None:
     """A user who is going to be changed. Others may still store rows that name the user."""
-    return lock_users([user_id]).get(user_id)
+    return next(iter(_locked({"user": user_id})), None)
+
+
+@kept
+def _locked() -> "QuerySet[User, Any]":
+    return User.objects.filter(pk=Blank("user")).select_for_update(no_key=True)
 
 
 def lock_users(user_ids: "Collection[UUID] | QuerySet[User, UUID]") -> dict[UUID, User]:
@@ -68,9 +74,7 @@ def hold_faces(face_ids: Iterable[str]) -> set[str]:
 def _hold(select: str, ids: Iterable[Any]) -> set[Any]:
     if not (wanted := list(ids)):
         return set()
-    with connection.cursor() as cursor:
-        cursor.execute(f"{select} ORDER BY id FOR KEY SHARE", [wanted])
-        return {found for (found,) in cursor.fetchall()}
+    return {found for (found,) in fetched(f"{select} ORDER BY id FOR KEY SHARE", [wanted])}
 
 
 class One(StrEnum):
@@ -90,8 +94,7 @@ class One(StrEnum):
 
 def wait_for(what: One, *of: object) -> None:
     """Wait for the advisory lock, and hold it until the end of the transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number(what, *of)])
+    fetched("SELECT pg_advisory_xact_lock(%s::bigint)", [number(what, *of)])
 
 
 def take_if_free(what: One, *of: object) -> bool:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from django.conf import settings
+from django.db.models import QuerySet
 
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.results import Detections
@@ -38,6 +40,7 @@ from recognition.packs import calibrations, first_pack, protection, versions
 from recognition.packs.calibrations import calibration_of as calibration_of
 from recognition.packs.calibrations import not_calibrated as not_calibrated
 from recognition.packs.scores import ScoreScale, SketchGeometry
+from recognition.prepared import kept
 from recognition.processes.current_request import current as current_request
 from recognition.processes.slots import slot, stage
 
@@ -201,11 +204,16 @@ def model_version() -> str:
 
 def active_model() -> ActiveModel:
     """The row that says what is active. `migrate` makes it in a new database, once for all."""
-    row = ActiveModel.objects.first()
-    if row is None:
-        defaults = {**vars(first_pack.choose()), "template_key": protection.newest_key()}
-        row, _ = ActiveModel.objects.get_or_create(pk=1, defaults=defaults)
+    if found := _active_model():
+        return found[0]  # type: ignore[no-any-return]
+    defaults = {**vars(first_pack.choose()), "template_key": protection.newest_key()}
+    row, _ = ActiveModel.objects.get_or_create(pk=1, defaults=defaults)
     return row
+
+
+@kept
+def _active_model() -> "QuerySet[Any]":
+    return ActiveModel.objects.all()
 
 
 def load(pack_name: str, template_key: str) -> Engine:

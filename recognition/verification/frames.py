@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from recognition.access import Caller
@@ -23,6 +23,7 @@ from recognition.inference import images
 from recognition.models import Session, locks
 from recognition.models.sessions import State
 from recognition.packs import serving
+from recognition.prepared import fetched, update
 from recognition.verification import (
     judging,
     live,
@@ -53,6 +54,11 @@ WHERE id = %(session)s
     AND coalesce(next_frame_at <= clock_timestamp() + %(ahead)s * interval '1 second', true)
 RETURNING id
 """
+# What a frame may change of its session.
+_CHANGED = (
+    *("window", "state", "verified_at", "risk", "moved_at", "frames"),
+    *("last_frame_at", "last_sequence", "last_captured_at", "checks", "checked_at"),
+)
 
 
 @dataclass(frozen=True)
@@ -126,14 +132,10 @@ def _take(
 def _take_place(session: Session) -> None:
     """Raises too_many_frames."""
     seconds = 1 / settings.FACESVC_LIVE_FRAMES_PER_SECOND
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _TAKE_PLACE,
-            {"session": session.pk, "seconds": seconds, "ahead": seconds * (_BURST - 1)},
-        )
-        if cursor.fetchone() is None:
-            message = "Frames come too fast; this one was not looked at."
-            raise ServiceError("too_many_frames", message, {"retry_after": 1})
+    values = {"session": session.pk, "seconds": seconds, "ahead": seconds * (_BURST - 1)}
+    if not fetched(_TAKE_PLACE, values):
+        message = "Frames come too fast; this one was not looked at."
+        raise ServiceError("too_many_frames", message, {"retry_after": 1})
 
 
 @contextmanager
@@ -174,7 +176,7 @@ def _count(comparison: UserComparison, source: Source, session: Session, frame: 
     session.risk = verdict.assessment.as_json()
     if _is_attempt(source, session, before, vote):
         judging.record(comparison, source, session, verdict)
-    session.save()
+    update(session, _CHANGED)
     return verdict.result
 
 

@@ -4,20 +4,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from recognition import daily_counts
 from recognition.gallery import comparing
-from recognition.models import Attempt, CountedKind, Face, Session, locks
+from recognition.models import Attempt, CountedKind, Session, locks
 from recognition.models.locks import One
+from recognition.prepared import Blank, fetched, insert, kept
 from recognition.verification import lockout, providers, recent_probes, risk
 from recognition.verification.lockout import Source
 from recognition.verification.matching import UserComparison
 from recognition.verification.providers import ANTISPOOFING, DEEPFAKE, Outcome
+
+_COUNT = """
+UPDATE recognition_face SET verification_count = verification_count + 1, last_verified_at = %s
+WHERE face_id = %s AND user_id = %s
+RETURNING id
+"""
 
 
 @dataclass(frozen=True)
@@ -84,11 +92,9 @@ def _history(comparison: UserComparison, source: Source) -> risk.History:
     probe, user_id = comparison.probe, source.user_id
     failures = lockout.require_free(source)
     is_new_device, users_failed = lockout.is_new_device(source), lockout.users_failed(source)
-    same = Q(picture_hash=probe.picture_hash) | Q(pixels_hash=probe.pixels_hash)
-    # A picture that was refused for a fault on our side may come again.
-    used = Attempt.objects.filter(Q(result="success") | Q(is_failure=True), same, user=user_id)
-    within = timedelta(hours=settings.FACESVC_REPLAY_HOURS)
-    is_used = used.filter(at__gt=timezone.now() - within).exists()
+    since = timezone.now() - timedelta(hours=settings.FACESVC_REPLAY_HOURS)
+    hashes = {"picture": probe.picture_hash, "pixels": probe.pixels_hash}
+    is_used = bool(_used({"user": user_id, "since": since, **hashes}))
     is_match = comparison.result == "success" and comparison.nearest
     return risk.History(
         failures=failures,
@@ -99,6 +105,16 @@ def _history(comparison: UserComparison, source: Source) -> risk.History:
     )
 
 
+@kept
+def _used() -> QuerySet[Any, Any]:
+    """An attempt of a user with the same picture."""
+    same = Q(picture_hash=Blank("picture")) | Q(pixels_hash=Blank("pixels"))
+    # A picture that was refused for a fault on our side may come again.
+    counts = Q(result="success") | Q(is_failure=True)
+    used = Attempt.objects.filter(counts, same, user=Blank("user"), at__gt=Blank("since"))
+    return used.values_list("pk")[:1]
+
+
 def record(
     comparison: UserComparison, source: Source, session: Session | None, verdict: Verdict
 ) -> None:
@@ -106,10 +122,10 @@ def record(
     nearest, probe = comparison.nearest, comparison.probe
     face = _counted(nearest.face_id, source.user_id) if nearest and verdict.is_match else None
     outcomes = providers.as_json(probe.outcomes)
-    Attempt.objects.create(
+    attempt = Attempt(
         session=session,
         user_id=source.user_id,
-        face=face,
+        face_id=face,
         source=source.name,
         device=source.device,
         result=verdict.result,
@@ -122,13 +138,14 @@ def record(
         picture_hash=probe.picture_hash,
         pixels_hash=probe.pixels_hash,
     )
+    insert(attempt)
     daily_counts.note_if_stored(CountedKind.VERIFICATION, verdict.result)
     if probe.template is not None and (verdict.is_match or verdict.is_failure):
         recent_probes.keep(probe.by, source.user_id, probe.template)
 
 
-def _counted(face_id: str, user_id: UUID) -> Face | None:
-    """The face that matched, with one verification more, and locked until the transaction ends."""
-    faces = Face.objects.filter(face_id=face_id, user=user_id)
-    faces.update(verification_count=F("verification_count") + 1, last_verified_at=timezone.now())
-    return faces.first()
+def _counted(face_id: str, user_id: UUID) -> int | None:
+    """The key of the face that matched, which has one verification more, and is locked until the
+    transaction ends."""
+    found = fetched(_COUNT, [timezone.now(), face_id, user_id])
+    return found[0][0] if found else None

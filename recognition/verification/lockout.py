@@ -25,7 +25,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -34,6 +34,7 @@ from recognition import audit
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import Attempt, FailureCount
+from recognition.prepared import Blank, is_any, kept
 
 _SALT = "recognition.lockout"  # a part of stored hashes
 OWN, OTHERS = "own", "others"
@@ -97,16 +98,26 @@ def source_of(caller: Caller, user_id: UUID, device: str) -> Source:
 
 def is_known(user_id: UUID, device: str) -> bool:
     """Whether the user was verified from the device before, through any client."""
-    return Attempt.objects.filter(user=user_id, device=device, result="success").exists()
+    return bool(_successes({"user": user_id, "device": device}))
+
+
+@kept
+def _successes() -> QuerySet[Any, Any]:
+    mine = Attempt.objects.filter(user=Blank("user"), device=Blank("device"), result="success")
+    return mine.values_list("pk")[:1]
 
 
 def is_new_device(source: Source) -> bool:
     """Whether the user was verified before, and not from this device. An attempt that names no
     device is new for a user who has one."""
-    before = Attempt.objects.filter(user=source.user_id, result="success")
-    if source.device:
-        return before.exists() and not is_known(source.user_id, source.device)
-    return before.exclude(device="").exists()
+    before = bool(_verified_before({"user": source.user_id}, from_device=not source.device))
+    return before and not (source.device and is_known(source.user_id, source.device))
+
+
+@kept
+def _verified_before(*, from_device: bool) -> QuerySet[Any, Any]:
+    before = Attempt.objects.filter(user=Blank("user"), result="success")
+    return (before.exclude(device="") if from_device else before).values_list("pk")[:1]
 
 
 def users_failed(source: Source) -> int:
@@ -117,16 +128,30 @@ def users_failed(source: Source) -> int:
     the honest photos at `standard`, with the pack dlib. What came through the client does not
     concern known devices and users' own tokens.
     """
-    recent = Attempt.objects.filter(at__gt=timezone.now() - _USERS_WITHIN)
-    tried = recent.filter(device=source.device, is_failure=True).values("user").distinct()
-    by_device = tried.count() if source.device else 0
+    values = {"since": timezone.now() - _USERS_WITHIN, "source": source.name}
+    by_device = 0
+    if source.device:
+        by_device = len(_failed_by_device({**values, "device": source.device}))
     if source.is_the_users:
         return by_device
-    newest = recent.filter(source=source.name).order_by("-at")[:_NEWEST_OF_CLIENT]
-    rows = newest.values_list("user", "result", "is_failure")
+    rows = _newest_of_client(values)
     succeeded = {user for user, result, _ in rows if result == "success"}
     failed = {user for user, _, is_failure in rows if is_failure} - succeeded
     return max(by_device, len(failed) if len(failed) > len(succeeded) else 0)
+
+
+@kept
+def _failed_by_device() -> QuerySet[Any, Any]:
+    """The users who had a failed attempt from a device."""
+    failed = Attempt.objects.filter(at__gt=Blank("since"), device=Blank("device"), is_failure=True)
+    return failed.values_list("user").distinct()
+
+
+@kept
+def _newest_of_client() -> QuerySet[Any, Any]:
+    of_client = Attempt.objects.filter(at__gt=Blank("since"), source=Blank("source"))
+    rows = of_client.order_by("-at").values_list("user", "result", "is_failure")
+    return rows[:_NEWEST_OF_CLIENT]
 
 
 def require_free(source: Source) -> int:
@@ -153,7 +178,7 @@ def succeeded(source: Source) -> None:
     _most_failures(counts)
     # Only what is locked here: any other row might be waited for in another order.
     mine = [count for count in counts if count.row.source == source.counted_as[0]]
-    if source.is_the_users or all(count.failures <= 1 for count in mine):
+    if mine and (source.is_the_users or all(count.failures <= 1 for count in mine)):
         FailureCount.objects.filter(pk__in=[count.row.pk for count in mine]).delete()
     if source.is_the_users or not any(count.failures for count in mine):
         return
@@ -200,9 +225,16 @@ class _Count:
 
 
 def _read(source: Source, *, lock: bool = False) -> list[_Count]:
-    rows = FailureCount.objects.filter(user=source.user_id, source__in=source.counted_as)
-    rows = rows.order_by("source").annotate(now=Now())
-    return [_Count(row, row.now) for row in (rows.select_for_update() if lock else rows)]
+    rows = _counts({"user": source.user_id, "sources": source.counted_as}, lock=lock)
+    return [_Count(row, row.now) for row in rows]
+
+
+@kept
+def _counts(*, lock: bool) -> QuerySet[Any]:
+    counted = is_any("source", Blank("sources"))
+    rows = FailureCount.objects.filter(counted, user=Blank("user")).order_by("source")
+    rows = rows.annotate(now=Now())
+    return rows.select_for_update() if lock else rows
 
 
 def _most_failures(counts: list[_Count]) -> int:

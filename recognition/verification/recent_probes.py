@@ -19,7 +19,7 @@ from recognition.gallery.statements import Vector, photo_distance
 from recognition.inference.arrays import Floats
 from recognition.models import RecentProbe, Session
 from recognition.packs.engine import Engine
-from recognition.prepared import Blank, fetched, kept
+from recognition.prepared import Blank, fetched, insert, kept
 from recognition.verification.matching import UserComparison
 
 # Makes those newer that are practically the same as a template.
@@ -29,6 +29,7 @@ WHERE session_id IS NULL AND embedding_version = %s AND user_id = %s
     AND (embedding <-> %s) <= %s
 RETURNING id
 """
+_DROP_OLD = "DELETE FROM recognition_recentprobe WHERE user_id = %s AND at <= %s"
 
 
 def is_known(comparison: UserComparison, user_id: UUID) -> bool:
@@ -56,20 +57,22 @@ def keep(by: Engine, user_id: UUID, template: Floats) -> None:
     values = (by.template_version, user_id, Vector.of(template), by.scores.duplicate_distance)
     if fetched(_RENEW, [timezone.now(), *values]):
         return
-    RecentProbe.objects.filter(user=user_id, at__lte=_oldest()).delete()
+    fetched(_DROP_OLD, [user_id, _oldest()])
     create(by, user_id, template)
 
 
 def create(
     by: Engine, user_id: UUID, template: Floats, session: Session | None = None
 ) -> RecentProbe:
-    return RecentProbe.objects.create(
+    probe = RecentProbe(
         user_id=user_id,
         session=session,
         at=timezone.now(),
         embedding_version=by.template_version,
-        embedding=template.tolist(),
+        embedding=template,
     )
+    insert(probe)
+    return probe
 
 
 def drop_old() -> str:

@@ -1,11 +1,12 @@
 """Opening, finding and ending verification sessions."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from recognition import audit, people
@@ -14,6 +15,7 @@ from recognition.errors import ServiceError
 from recognition.models import Session, locks
 from recognition.models.locks import One
 from recognition.models.sessions import Purpose, State
+from recognition.prepared import Blank, kept, update
 from recognition.verification import lockout
 
 _OPEN = 3  # sessions that take frames, of one user by one client
@@ -63,17 +65,21 @@ def session_of(caller: Caller, session_id: str, *, lock: bool = False) -> Sessio
     """A session that the caller may see. Raises session_not_found, also to end users for a session
     of another user or of a suspended one: that it exists is private.
     """
-    sessions: QuerySet[Session] = Session.objects.select_related("user")
-    if lock:
-        sessions = sessions.select_for_update(no_key=True, of=("self",))
     try:
-        session = sessions.get(pk=UUID(session_id))
-    except (ValueError, Session.DoesNotExist):
+        (session,) = _sessions({"session": UUID(session_id)}, lock=lock)
+    except ValueError:  # no id, or none of a session
         raise not_found() from None
-    is_hidden = session.user.suspended_at and not caller.is_service
+    is_hidden = session.user_suspended_at and not caller.is_service
     if is_hidden or not caller.speaks_for(session.user_id):
         raise not_found()
-    return session
+    return session  # type: ignore[no-any-return]
+
+
+@kept
+def _sessions(*, lock: bool) -> QuerySet[Any]:
+    sessions = Session.objects.filter(pk=Blank("session"))
+    sessions = sessions.annotate(user_suspended_at=F("user__suspended_at"))
+    return sessions.select_for_update(no_key=True, of=("self",)) if lock else sessions
 
 
 def open_session_of(
@@ -100,7 +106,7 @@ def end_session(*, caller: Caller, session_id: str) -> Session:
     session = session_of(caller, session_id, lock=True)
     if session.is_open:
         session.state, session.ended_at = State.ENDED, timezone.now()
-        session.save(update_fields=["state", "ended_at"])
+        update(session, ("state", "ended_at"))
         audit.note(caller.name, "session.end", user_id=session.user_id)
     return session
 

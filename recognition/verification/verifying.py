@@ -24,6 +24,7 @@ from recognition.models.sessions import Purpose, State
 from recognition.packs import serving
 from recognition.packs.engine import Engine
 from recognition.packs.scores import LEVELS
+from recognition.prepared import update
 from recognition.verification import judging, lockout, matching, sessions
 from recognition.verification.judging import Verdict
 from recognition.verification.lockout import Source
@@ -155,4 +156,4 @@ def _note(session: Session, verdict: Verdict) -> None:
         session.ended_at = session.verified_at if session.is_single_use else None
     elif not session.is_single_use and verdict.is_failure:
         session.state = State.MISMATCH
-    session.save(update_fields=["risk", "state", "verified_at", "ended_at"])
+    update(session, ("risk", "state", "verified_at", "ended_at"))

@@ -1,10 +1,12 @@
-"""All that the database holds, as bytes to look for something in."""
+"""All that the database holds, as bytes to look for something in, and what it is asked."""
 
 import base64
 import binascii
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from django.db import connection
 
@@ -61,3 +63,16 @@ def tables_with(dumped: Dump, needles: Iterable[bytes]) -> set[str]:
 
 def is_empty(dumped: Dump, table: str) -> bool:
     return not dumped[table][0]
+
+
+@contextmanager
+def noted() -> Iterator[list[str]]:
+    """A block whose statements are in the list, without BEGIN and COMMIT."""
+    made: list[str] = []
+
+    def note(execute: Any, sql: Any, *rest: Any) -> Any:
+        made.append(str(sql))
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(note):
+        yield made

@@ -16,7 +16,6 @@ from django.core.cache import caches
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -37,6 +36,7 @@ from tests.support.builders import (
     refusal,
     vector,
 )
+from tests.support.dump import noted
 from tests.support.patience import PATIENCE
 from tests.support.photos import encode
 from tests.support.servers.checker import checking
@@ -235,9 +235,9 @@ def test_it_expires(call: Call) -> None:
 def test_no_template_is_read_after_the_first_frame(call: Call) -> None:
     statements = []
     for _ in range(4):
-        with CaptureQueriesContext(connection) as queries:
+        with noted() as made:
             call.send()
-        statements.append([query["sql"] for query in queries])
+        statements.append(made)
     reads = [
         [sql for sql in of_frame if '"recognition_template"."embedding"' in sql]
         for of_frame in statements
@@ -455,9 +455,9 @@ def test_other_frames_between_those_of_a_still(call: Call, fake: FakePipeline, s
 def test_who_moves_stays_verified(call: Call) -> None:
     verified(call)
     moved_ago(29)
-    with CaptureQueriesContext(connection) as queries:
+    with noted() as statements:
         assert call.state() == "verified"
-    assert not [query for query in queries if "recentprobe" in query["sql"]]
+    assert not [sql for sql in statements if "recentprobe" in sql]
     for seconds in (31, 59, 90):  # the last one after a long time without a match
         moved_ago(seconds)
         assert call.state() == "verified"

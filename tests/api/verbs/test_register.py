@@ -14,6 +14,7 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
+from recognition import prepared
 from recognition.inference.quality import ADVICE
 from recognition.models import AuditEvent, Face, PossibleDuplicate, Template, User
 from tests.support.builders import (
@@ -356,11 +357,15 @@ def test_the_same_picture_twice_at_once(
 def test_a_crash_in_the_middle_leaves_nothing(
     owner: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch, broken: type
 ) -> None:
-    def crash(**_: Any) -> None:
-        raise OSError("out of memory")
+    insertion = prepared._insertion
+
+    def crash(kind: type) -> Any:
+        if kind is broken:
+            raise OSError("out of memory")
+        return insertion(kind)
 
     fake.show(vector(1))
-    monkeypatch.setattr(broken.objects, "create", crash)  # type: ignore[attr-defined]
+    monkeypatch.setattr(prepared, "_insertion", crash)
     before = row_counts()
     owner.client.raise_request_exception = False
     answer = owner.post("register", user_id=OWNER, image=PICTURE_BASE64)

@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
-from django.test.utils import CaptureQueriesContext
 
 from recognition.models import locks
 from recognition.models.locks import One
 from tests.support.builders import FRIEND, OWNER, STRANGER, make_user
+from tests.support.dump import noted
 
 PRODUCT = ("recognition", "batch", "management", "facesvc")
 # What must stand in recognition.models.locks alone.
@@ -39,10 +39,10 @@ def test_it_works() -> None:
     "lock", [locks.lock_users, lambda ids: locks.lock_entirely(*ids), locks.hold_users]
 )
 def test_users_are_locked_in_one_order(lock: Callable[[Any], Any]) -> None:
-    with CaptureQueriesContext(connection) as queries:
+    with noted() as statements:
         lock([FRIEND, OWNER])
-    (query,) = queries.captured_queries
-    assert re.search(r"ORDER BY (\S+\.)?\S*id\S*( ASC)? FOR ", query["sql"])
+    (sql,) = statements
+    assert re.search(r"ORDER BY (\S+\.)?\S*id\S*( ASC)? FOR ", sql)
 
 
 # Whether a transaction that wants the second lock waits for one that has the first.

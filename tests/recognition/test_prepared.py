@@ -1,0 +1,89 @@
+"""Statements that are made once and stay prepared."""
+
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection, connections
+from django.db.models import F, QuerySet
+
+from recognition.models import Session, User
+from recognition.prepared import Blank, Statement, fetched, insert, is_any, kept, update
+from tests.support.builders import FRIEND, OWNER, STRANGER, make_user
+from tests.support.dump import noted
+
+pytestmark = pytest.mark.django_db
+
+
+@kept
+def levels(*, level: str) -> QuerySet[Any, Any]:
+    chosen = User.objects.filter(is_any("id", Blank("ids")), privacy_level=level)
+    return chosen.order_by("pk").values_list("pk", "privacy_level")
+
+
+@kept
+def users() -> QuerySet[Any]:
+    return User.objects.filter(pk=Blank("id")).annotate(also=F("privacy_level"))
+
+
+@kept
+def sessions() -> QuerySet[Any]:
+    return Session.objects.all()
+
+
+def test_it_works() -> None:
+    make_user(OWNER, "public"), make_user(FRIEND, "public"), make_user(STRANGER, "private")
+    everybody = {"ids": [OWNER, FRIEND, STRANGER]}
+    with noted() as first:
+        assert levels(everybody, level="public") == [(OWNER, "public"), (FRIEND, "public")]
+    with noted() as second:
+        assert levels({"ids": [FRIEND]}, level="public") == [(FRIEND, "public")]
+        assert levels({"ids": []}, level="public") == []
+    assert second == first * 2
+    assert levels(everybody, level="private") == [(STRANGER, "private")]
+
+
+def test_objects_are_as_the_orm_makes_them() -> None:
+    made = make_user(OWNER, "public")
+    (found,) = users({"id": OWNER})
+    assert found == made and found.also == "public"
+    assert not found._state.adding
+    fields = {"purpose": "login", "level": "basic", "expires_at": made.created_at}
+    session = Session(user=made, window=[{"vote": "%s"}], **fields)
+    insert(session)
+    assert Session.objects.get() == session
+    assert [each.window for each in sessions()] == [[{"vote": "%s"}]]
+    session.window, session.state = [], "lost"
+    update(session, ("window",))
+    stored = Session.objects.get()
+    assert (stored.window, stored.state) == ([], "verifying")
+
+
+def test_constants_are_in_the_statement() -> None:
+    """The planner knows them; and no text of theirs is read as a blank."""
+    odd = "100 %s of 'them'"
+    statement = Statement.of(User.objects.filter(display_name=odd, pk=Blank("id")))
+    assert statement.text and "100 %%s of ''them''" in statement.text
+    assert statement.blanks == ["id"]
+    make_user(OWNER, display_name=odd)
+    assert [user.pk for user in statement.rows({"id": OWNER})] == [OWNER]
+
+
+def test_a_query_that_never_has_a_row_asks_nothing() -> None:
+    with noted() as asked:
+        assert Statement.of(User.objects.none()).rows({}) == []
+    assert not asked
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_the_server_has_ended_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As with Django's own statements: once for each request."""
+    ((process,),) = fetched("SELECT pg_backend_pid()")
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 10000)", [process])
+    database = connections["default"]
+    monkeypatch.setattr(database, "health_check_enabled", True)
+    monkeypatch.setattr(database, "health_check_done", False)
+    assert fetched("SELECT 1") == [(1,)]
