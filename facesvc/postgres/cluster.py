@@ -107,7 +107,7 @@ def server_command(data_dir: Path) -> list[str]:
 
 def sizes(memory: int, cpus: int) -> dict[str, str]:
     """Server settings for a machine of this size; they leave most of it to inference."""
-    connections = max(100, 16 * cpus)
+    connections = max(100, 24 * cpus)  # 20 threads of a web process for each core, and workers
     return {
         "shared_buffers": f"{_clamp(memory // 4, 128, 2048)}MB",
         "effective_cache_size": f"{_clamp(memory // 2, 256, 1024**2)}MB",

@@ -80,7 +80,7 @@ WORKER_BYTES = 600 * 1024**2
 # There are far more threads than compute at once: the others wait for their turn, or refuse with
 # 503, which takes no time (see recognition.processes.slots). Connections that have no thread
 # wait unseen, so there have to be enough threads to refuse what comes.
-WEB_THREADS = web.whole("WEB_THREADS", 12).says(
+WEB_THREADS = web.whole("WEB_THREADS", 20).says(
     "Threads of each web process, see docs/deployment.md."
 )
 FACESVC_INFERENCE_AT_ONCE = web.whole(
@@ -93,10 +93,11 @@ FACESVC_INFERENCE_WAITING = web.whole(
     "FACESVC_INFERENCE_WAITING",
     max(0, WEB_THREADS - FACESVC_INFERENCE_AT_ONCE - 4),
     (0, 10_000),
-    shown="`6`: what `WEB_THREADS` leave when four stay free",
+    shown="`14`: what `WEB_THREADS` leave when four stay free",
 ).says("Requests of a web process that may wait until they can compute; more get 503.")
 FACESVC_INFERENCE_WAIT_SECONDS = web.number("FACESVC_INFERENCE_WAIT_SECONDS", 5, (0.01, 50)).says(
-    "Seconds that a request waits at most until it can compute; then it gets 503."
+    "Seconds that a request waits at most until it can compute. One that would wait longer, by "
+    "what the last ones took, gets 503 at once."
 )
 
 # Each core has a process. Networks compute outside the interpreter lock, but reading pictures and

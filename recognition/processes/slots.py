@@ -1,9 +1,9 @@
 """Slots to compute in, and how long computing and the other stages of a request take.
 
 What decodes a picture or runs a network does so in a slot. Callers get slots one after the other,
-so that nobody waits for all requests of somebody else. When too many requests wait, or one waited
-for too long, it is refused at once: a rush costs the callers a second try and never the service its
-memory or its threads.
+so that nobody waits for all requests of somebody else. A request that would wait for too long is
+refused at once, by what the last ones took, and so is one that finds no place to wait: a rush costs
+the callers a second try and never the service its memory or its threads.
 """
 
 import time
@@ -35,6 +35,8 @@ _SECONDS = Histogram(
 )
 # Set where traces are wanted: what goes around each stage.
 around: Callable[[str], AbstractContextManager[object]] = nullcontext
+# So many of the last times that slots were taken for make the mean.
+_REMEMBERED = 16
 # How often a request looks whether another one of its user still computes.
 LOOK_SECONDS = 0.01
 
@@ -78,6 +80,12 @@ class _Queue:
     def __len__(self) -> int:
         return sum(map(len, self._of.values()))
 
+    def before(self, subject: str) -> int:
+        """How many would have their turn before a new one of the subject."""
+        own = len(self._of.get(subject, ()))
+        others = (len(queue) for name, queue in self._of.items() if name != subject)
+        return own + sum(min(count, own + 1) for count in others)
+
     def in_places(self, subject: str | None = None) -> int:
         queues = self._of.values() if subject is None else [self._of.get(subject, deque())]
         return sum(each.takes_place for queue in queues for each in queue)
@@ -109,8 +117,9 @@ class InferenceSlots:
     """So many at once; of those who need a place to wait, at most `places` do."""
 
     def __init__(self, at_once: int, places: int) -> None:
-        self._free = at_once
+        self._at_once = self._free = at_once
         self._places = places
+        self._seconds = 0.0  # that a slot is taken for, in the mean
         self._queue = _Queue()
         self._lock = Lock()
 
@@ -128,9 +137,13 @@ class InferenceSlots:
                 _WAITING.dec()
                 raise OverloadedError("waited")
 
-    def give_back(self) -> None:
-        """To the next in the queue: a request that comes just now is not quicker."""
+    def give_back(self, seconds: float | None = None) -> None:
+        """To the next in the queue: a request that comes just now is not quicker. It was taken for
+        so many seconds, if that says something of the next ones.
+        """
         with self._lock:
+            if seconds is not None:
+                self._seconds += (seconds - self._seconds) / _REMEMBERED
             if self._queue:
                 self._queue.pop().called.set()
                 _WAITING.dec()
@@ -144,12 +157,18 @@ class InferenceSlots:
                 self._free -= 1
                 _COMPUTING.inc()
                 return None
+            if limit.takes_place and self._wait(limit.subject) > (limit.seconds or inf):
+                raise OverloadedError("long")
             if limit.takes_place and self._queue.in_places() >= self._places:
                 self._make_place(limit.subject)
             waiting = _Waiting(limit.takes_place, limit.subject)
             self._queue.append(waiting)
             _WAITING.inc()
             return waiting
+
+    def _wait(self, subject: str) -> float:
+        """Seconds until a new request of the subject would have its turn."""
+        return (self._queue.before(subject) + 1) * self._seconds / self._at_once
 
     def _make_place(self, subject: str) -> None:
         """Send away the newest of a subject that has clearly more places.
@@ -192,7 +211,8 @@ def slot() -> Iterator[None]:
                 place = _computing_place(limit)
                 held.callback(user_requests.in_progress.end, place)
             slots.take(limit)
-        held.callback(slots.give_back)
+        began = time.monotonic()
+        held.callback(lambda: slots.give_back(time.monotonic() - began))
         yield
 
 

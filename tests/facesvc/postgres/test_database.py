@@ -213,7 +213,7 @@ def test_an_interrupted_initdb_in_a_folder_with_a_long_name(tmp_path: Path) -> N
         (4096 * MB, 2, "shared_buffers", "1024MB"),
         (65536 * MB, 32, "shared_buffers", "2048MB"),
         (256 * MB, 1, "maintenance_work_mem", "64MB"),
-        (65536 * MB, 32, "max_connections", "512"),
+        (65536 * MB, 32, "max_connections", "768"),
     ],
 )
 def test_sizes_follow_the_machine(memory: int, cpus: int, name: str, value: str) -> None:

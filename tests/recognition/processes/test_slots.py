@@ -6,6 +6,7 @@ from dataclasses import replace
 from threading import Barrier
 
 import pytest
+from django.conf import settings
 from pytest_django import Settings
 
 from recognition.inference.arrays import Image
@@ -77,6 +78,50 @@ def test_who_waited_too_long_leaves_the_place() -> None:
             slots.take(HASTY)
     slots.give_back()
     slots.take(HASTY)
+
+
+def test_sixteen_clients_of_one_process_wait_with_the_default_settings() -> None:
+    """Connections are not spread evenly over the processes: one may have all of them."""
+    at_once, places = settings.FACESVC_INFERENCE_AT_ONCE, settings.FACESVC_INFERENCE_WAITING
+    slots = InferenceSlots(at_once, places)
+
+    def work() -> None:
+        slots.take(REQUEST)
+        slots.give_back(0.05)
+
+    for _ in range(at_once):
+        slots.take(REQUEST)
+    with ThreadPoolExecutor(16) as threads:
+        waiting = [queued(slots, threads, work) for _ in range(16 - at_once)]
+        for _ in range(at_once):
+            slots.give_back(0.05)
+        for each in waiting:
+            each.result(PATIENCE)
+    assert slots._free == at_once
+
+
+def test_who_would_wait_too_long_is_refused_at_once() -> None:
+    """By what the last ones took, and by whose turn comes before: callers take turns."""
+    slots = InferenceSlots(2, places=9)
+    for _ in range(99):
+        slots.take(REQUEST)
+        slots.give_back(20.0)
+    slots.take(limit_of("first"))
+    slots.take(limit_of("first"))
+    with ThreadPoolExecutor(3) as threads:
+        first = [queued(slots, threads, lambda: slots.take(limit_of("first"))) for _ in range(2)]
+        with pytest.raises(OverloadedError):  # the third in a row would wait 30 seconds
+            slots.take(replace(limit_of("first"), seconds=29))
+        other = queued(slots, threads, lambda: slots.take(replace(limit_of("other"), seconds=29)))
+        for each in (first[0], other, first[1]):
+            slots.give_back(0.0)
+            each.result(PATIENCE)
+    for _ in range(99):
+        slots.give_back(0.0)
+        slots.take(REQUEST)
+    assert slots._wait("first") < 0.1
+    slots.give_back()
+    slots.give_back()
 
 
 def limit_of(subject: str) -> WaitLimit:
