@@ -1,10 +1,12 @@
-"""Django's PostgreSQL backend on the embedded server, which starts with the first connection.
+"""Django's PostgreSQL backend; without DATABASE_URL on the embedded server.
 
-Importing the settings, as mypy's plugin and `manage.py check` do, therefore starts nothing.
+That server starts with the first connection. Importing the settings, as mypy's plugin and
+`manage.py check` do, therefore starts nothing.
 """
 
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.db.backends.postgresql import base
 
@@ -14,4 +16,21 @@ from facesvc.postgres import database
 class DatabaseWrapper(base.DatabaseWrapper):
     def get_connection_params(self) -> dict[str, Any]:
         params = super().get_connection_params()
+        if settings.DATABASE_URL:
+            return params
         return {**params, **database.connect_parameters(settings.DATA_DIR)}
+
+    def is_usable(self) -> bool:
+        """Whether the server answers and takes writes.
+
+        Django asks at the beginning of a request, and after an error, and closes what is not
+        usable. So a connection to a server that has become a standby is dropped like a broken one:
+        the next connection goes to the server that takes writes now.
+        """
+        if self.connection is None:
+            return False
+        try:
+            row = self.connection.execute("SELECT current_setting('transaction_read_only')")
+            return bool(row.fetchone() == ("off",))
+        except psycopg.Error:
+            return False

@@ -102,7 +102,7 @@ def _check_port(host: str, port: int) -> None:
 def _database(data_dir: Path) -> Iterator[tuple[Mapping[str, str], list[int]]]:
     """The environment and the descriptors with which children find the database running."""
     environment = {**MALLOC, **_ENVIRONMENT, **_log_style(), "PYTHONUNBUFFERED": "1"}
-    if settings.DATABASES["default"]["ENGINE"] != "facesvc.postgres":
+    if settings.DATABASE_URL:
         yield environment, []
         return
     is_new = not cluster.folder(data_dir).exists()

@@ -4,9 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import dj_database_url
-
 from facesvc.monitoring import logs
+from facesvc.postgres import address
 from facesvc.settings.table import BASE_DIR, Topic
 
 stored = Topic("Data")
@@ -31,16 +30,17 @@ FACESVC_MODEL_SOURCE = stored.text("FACESVC_MODEL_SOURCE").says(
 )
 
 DATABASE_URL = stored.text("DATABASE_URL", shown="the embedded PostgreSQL in `FACESVC_DATA`").says(
-    "A PostgreSQL with pgvector 0.8, such as `postgresql://facesvc:password@host/facesvc`."
+    "A PostgreSQL with pgvector 0.8, such as `postgresql://facesvc:password@host/facesvc`. It may "
+    "name several servers, `...@one:5432,two:5432/facesvc`: the service uses the one that takes "
+    "writes. The query may have all parameters of libpq."
 )
 DATABASES: dict[str, dict[str, Any]]
 if DATABASE_URL:
-    DATABASES = {"default": dict(dj_database_url.parse(DATABASE_URL))}
+    DATABASES = {"default": address.parse("DATABASE_URL", DATABASE_URL)}
 else:
-    DATABASES = {"default": {"ENGINE": "facesvc.postgres", "NAME": "facesvc"}}
+    _embedded = {"ENGINE": "facesvc.postgres", "NAME": "facesvc", "OPTIONS": address.PATIENCE}
+    DATABASES = {"default": _embedded}
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-# A database that drops packets must not hold anybody up for minutes.
-DATABASES["default"]["OPTIONS"] = {"connect_timeout": 10} | DATABASES["default"].get("OPTIONS", {})
 # gunicorn takes a process for stuck after a minute.
 FACESVC_STATEMENT_SECONDS = stored.number("FACESVC_STATEMENT_SECONDS", 30, (1, 50)).says(
     "Seconds that a statement of a request may take; then the request gets 503."

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from django.db import OperationalError, ProgrammingError, connection, transaction
+from django.db import (
+    OperationalError,
+    ProgrammingError,
+    close_old_connections,
+    connection,
+    transaction,
+)
 from django.test import Client
 from pytest_django import Settings
 
@@ -174,6 +180,29 @@ def test_a_read_only_database_is_alive_and_not_ready(client: Client) -> None:
         ready = client.get("/health/ready")
         assert (ready.status_code, ready.json()["checks"]["database"]) == (503, "failed")
         assert client.get("/health/live").status_code == 200
+
+
+def become_read_only() -> None:
+    """For this connection alone: one that begins now takes writes, as that to a new primary."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+
+
+def test_a_connection_to_a_read_only_database_is_dropped(
+    service: Person, fake: FakePipeline
+) -> None:
+    fake.show(vector(1))
+    become_read_only()
+    answer = service.post("register", user_id=str(OWNER), image=PICTURE_BASE64)
+    assert refusal(answer) == (503, "unavailable")
+    close_old_connections()  # as between two requests
+    data_of(service.post("register", user_id=str(OWNER), image=PICTURE_BASE64), 201)
+
+
+def test_readiness_finds_the_server_that_takes_writes(client: Client) -> None:
+    become_read_only()
+    close_old_connections()
+    assert client.get("/health/ready").json()["checks"]["database"] == "ok"
 
 
 def test_other_errors_are_not_passing() -> None:
