@@ -31,6 +31,7 @@ from recognition.packs import calibrations, catalogue, engine, first_pack, prote
 from recognition.packs.engine import Engine
 from recognition.packs.scores import ScoreScale
 from recognition.privacy import sealing
+from recognition.processes.connections import first_line
 
 LEAST_POSTGRESQL = 14  # Django's
 CLOCK_SECONDS = 2.0
@@ -91,15 +92,10 @@ def _looked(check: Check) -> Finding:
     try:
         return check.look()
     except (OperationalError, DatabaseError) as error:
-        text = f"it does not answer: {_first_line(error)}"
+        text = f"it does not answer: {first_line(error)}"
         return failure(text, "Start the database, or see DATABASE_URL.")
     except (Error, PackError, ImproperlyConfigured, OSError) as error:
-        return failure(_first_line(error), "See the log of the service.")
-
-
-def _first_line(error: Exception) -> str:
-    """The first line of an error: PostgreSQL's further lines may quote a row."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+        return failure(first_line(error), "See the log of the service.")
 
 
 # --- The database ---------------------------------------------------------------------------------

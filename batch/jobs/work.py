@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from psycopg.types.json import Jsonb
@@ -28,6 +28,7 @@ from recognition.inference.pack.declaration import PackError
 from recognition.models import locks
 from recognition.privacy import sealing
 from recognition.privacy.sealing import UnreadableError
+from recognition.processes import connections
 from recognition.processes.current_request import CurrentRequest, answering
 
 logger = logging.getLogger(__name__)
@@ -38,9 +39,9 @@ _SLICE = 5.0
 _RESERVED = timedelta(seconds=5)
 # After this many deaths of a worker (out of memory, a crash in native code) the item fails.
 _MOST_ATTEMPTS = 8
-# Errors that are no picture's fault: files of the networks or a key are missing here, or the
-# database is away. Another machine may have them, or this one a moment later.
-_TROUBLE = (PackError, UnreadableError, ImproperlyConfigured, OperationalError, InterfaceError)
+# Errors that are no picture's fault: files of the networks or a key are missing here. Another
+# machine may have them, or this one a moment later.
+_TROUBLE = (PackError, UnreadableError, ImproperlyConfigured)
 _PUT_OFF = timedelta(seconds=5)
 _PAUSE = 1.0  # seconds
 
@@ -142,7 +143,9 @@ def process(claimed: Item) -> bool:
     except _NoLongerWantedError:
         jobs.finish(claimed.job_id)
         jobs.skip_pending_of_ended_jobs(claimed.job_id)
-    except _TROUBLE:
+    except Exception as error:
+        if not (isinstance(error, _TROUBLE) or connections.is_passing(error)):
+            raise
         logger.exception("item %s is postponed", claimed.pk)
         if not connection.is_usable():
             connection.close()

@@ -171,7 +171,8 @@ _TEXTS = {
 500 internal_error: The service has a fault.
     Give `metadata.request_id` to the operator, who finds the fault in the log by it.
 503 unavailable: The service is overloaded, or something that it needs is unavailable.
-    Nothing was done: send the same request again after `Retry-After` seconds.
+    Send the same request again after `Retry-After` seconds. Nothing was done, unless the database
+    was lost just as it stored the answer: an `Idempotency-Key` makes the repetition safe then, too.
 503 encryption_not_set_up: Pictures of a job are stored encrypted, and the service has no key.
     The operator has to set `FACESVC_CROP_KEYS`.
 """,

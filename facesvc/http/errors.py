@@ -16,6 +16,7 @@ from rest_framework.views import set_rollback
 
 from facesvc.http.envelope import metadata
 from facesvc.http.error_codes import STATUS
+from facesvc.postgres.cluster import DatabaseError
 from recognition import daily_counts
 from recognition.api import tokens
 from recognition.errors import ServiceError
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 _RETRY_AFTER = {"unavailable": "5", "request_in_progress": "1"}
 
 # Errors that pass by themselves, as those of the database do.
-_AWAY = (tokens.KeysUnavailableError, PackError)
+_AWAY = (tokens.KeysUnavailableError, PackError, DatabaseError)
 
 # Codes of Django REST framework that have another name here.
 _RENAMED = {
@@ -78,7 +79,7 @@ def _describe(error: Exception) -> dict[str, Any] | None:
             return _body("invalid_request", "The body is incomplete.")
         case TooManyFilesSent():
             return _body("too_many_images", "The form has too many files.")
-        case _ if connections.is_passing(error) or isinstance(error, _AWAY):
+        case _ if is_passing(error):
             logger.exception("unavailable")
             return _body("unavailable", "Not available at the moment; try again.")
         case Http404():
@@ -88,6 +89,11 @@ def _describe(error: Exception) -> dict[str, Any] | None:
         case SuspiciousOperation():
             return _body("invalid_request", "The request is not acceptable.")
     return None
+
+
+def is_passing(error: BaseException | None) -> bool:
+    """Whether something that is needed, such as the database, is away for the moment."""
+    return isinstance(error, _AWAY) or connections.is_passing(error)
 
 
 def _body(code: str, message: str, details: Any = None) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Answers failures outside of the API's views: under /admin/ with a page for people."""
 
+import sys
+
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -67,6 +69,16 @@ def unavailable(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Django calls this while it handles the error, and logs it."""
+    if errors.is_passing(sys.exception()):
+        return _failure(
+            request,
+            "unavailable",
+            "Not available at the moment; try again.",
+            "The service is not available",
+            "The database does not answer, or it takes no changes at the moment. Wait some seconds,"
+            " and load the page again. If you changed something, look first whether it was stored.",
+        )
     return _failure(
         request,
         "internal_error",

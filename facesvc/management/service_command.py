@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
 
 from facesvc.postgres.cluster import DatabaseError
 from recognition.api.tokens import NotTheIssuerError
@@ -12,6 +13,7 @@ from recognition.inference.pack.declaration import PackError
 from recognition.measuring.photos import PhotosError
 from recognition.model_change import ModelChangeInProgressError
 from recognition.privacy.sealing import UnreadableError
+from recognition.processes import connections
 
 _EXPECTED = (
     DatabaseError,
@@ -33,6 +35,13 @@ class ServiceCommand(BaseCommand):
             return super().execute(*args, **options)
         except _EXPECTED as error:
             raise CommandError(f"{str(error).removesuffix('.')}.") from error
+        except Error as error:
+            if not connections.is_passing(error):
+                raise
+            raise CommandError(
+                f"The database cannot do this now: {connections.first_line(error)}. Run the command"
+                " again when `manage.py doctor` says that the database is well."
+            ) from error
         except OSError as error:
             if error.filename is None:
                 raise

@@ -28,7 +28,9 @@ _ERROR = object_of(
 _FAILURE: Schema = {JSON: {"schema": {"$ref": "#/components/schemas/Failure"}}}
 _BUSY: Schema = {
     "description": "`unavailable`: too many pictures are being worked on, or something that is "
-    "needed is away. Nothing was done; the same request may be sent again.",
+    "needed is away, such as a database that is read-only until its standby takes over. Send the "
+    "same request again. Nothing was done, unless the database was lost just as it stored the "
+    "answer: an `Idempotency-Key` makes the repetition safe then, too.",
     "content": _FAILURE,
     "headers": {
         "Retry-After": {

@@ -55,10 +55,15 @@ def _set(connection: BaseDatabaseWrapper, parameters: Mapping[str, str]) -> None
         )
 
 
-def is_passing(error: BaseException) -> bool:
+def is_passing(error: BaseException | None) -> bool:
     """Whether the error is likely to pass, so that a repetition may succeed."""
     if isinstance(error, (OperationalError, InterfaceError)):
         return True
     return isinstance(error, DatabaseError) and (
         getattr(error.__cause__, "sqlstate", None) in _PASSING
     )
+
+
+def first_line(error: Exception) -> str:
+    """What an error of the database says; PostgreSQL's further lines may quote a row."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

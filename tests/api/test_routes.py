@@ -12,7 +12,7 @@ import jwt
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -156,6 +156,21 @@ def test_bad_tokens_and_wrong_scopes(row: Row, ids: Ids) -> None:
         scopes = [scope for scope in SCOPES if scope != missing]
         for token in (user_token(OWNER, scopes), service_token("moderation", scopes)):
             assert told(send(row, ids, token)) == "403 insufficient_scope", missing
+    assert row_counts() == before
+
+
+@by_row()
+def test_a_read_only_database_is_no_fault_of_ours(row: Row, ids: Ids) -> None:
+    """As that of a standby: what writes gets 503, and what only reads is answered."""
+    who = "own" if row.own < "3" else "service" if row.service < "3" else "admin"
+    before = row_counts()
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL transaction_read_only = on")
+        answer = send(row, ids, callers()[who])
+        transaction.set_rollback(True)
+    assert told(answer) in {row.expected[who], "503 unavailable"}
+    assert answer.status_code != 503 or int(answer["Retry-After"]) > 0
     assert row_counts() == before
 
 

@@ -15,9 +15,10 @@ from cryptography.fernet import Fernet
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.db import OperationalError, connection, transaction
+from django.db import InternalError, OperationalError, connection, transaction
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
+from psycopg.errors import ReadOnlySqlTransaction
 from pytest_django import Settings
 
 from batch import tasks
@@ -321,8 +322,22 @@ def test_a_bug_is_one_items_error(fake: FakePipeline, monkeypatch: pytest.Monkey
     assert result["code"] == "internal_error" and "secret" not in json.dumps(result)
 
 
+def read_only() -> InternalError:
+    """As Django raises it at the first write after a failover to a standby."""
+    error = InternalError("cannot execute UPDATE in a read-only transaction")
+    error.__cause__ = ReadOnlySqlTransaction()
+    return error
+
+
 @pytest.mark.parametrize(
-    "trouble", [PackError("no model yet"), ImproperlyConfigured("no key"), OperationalError("gone")]
+    "trouble",
+    [
+        PackError("no model yet"),
+        ImproperlyConfigured("no key"),
+        OperationalError("gone"),
+        read_only(),
+    ],
+    ids=["no model", "no key", "no database", "a read-only database"],
 )
 def test_what_is_not_the_pictures_fault_is_tried_again(
     fake: FakePipeline, monkeypatch: pytest.MonkeyPatch, trouble: Exception

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection, transaction
 
 from facesvc.management.service_command import ServiceCommand
 from recognition.errors import ServiceError
@@ -37,6 +38,21 @@ def test_a_file_is_named(tmp_path: Path) -> None:
         (tmp_path / "photo.jpg").read_bytes()
     with pytest.raises(CommandError, match=r"photo\.jpg: No such file or directory\.$"):
         call_command(Failing(missing.value))
+
+
+def test_a_database_that_is_away() -> None:
+    gone = OperationalError("connection refused\nDETAIL: not for you")
+    with pytest.raises(CommandError, match=r"^The database cannot do this now: .* refused\. Run"):
+        call_command(Failing(gone))
+
+
+def test_a_read_only_database(db: None) -> None:
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL transaction_read_only = on")
+        with pytest.raises(CommandError, match="read-only transaction"):
+            call_command("erase_user", "0000000f-0000-4000-8000-00000000000f")
+        transaction.set_rollback(True)
 
 
 @pytest.mark.parametrize("error", [KeyError("a fault of ours"), ConnectionResetError()])

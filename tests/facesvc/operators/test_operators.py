@@ -7,7 +7,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection, transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
@@ -90,13 +90,40 @@ def test_a_failure_names_the_request_and_needs_no_database(
     operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: object) -> None:
-        raise OperationalError("gone")
+        raise KeyError("gone")
 
     monkeypatch.setattr(overview, "needs", fail)
     operator.raise_request_exception = False
     answer = operator.get("/admin/", headers={"X-Request-ID": "mia-7"})
     assert answer.status_code == 500
     assert "mia-7" in text_of(answer) and "gone" not in text_of(answer)
+
+
+def test_a_database_that_is_away_is_said_to_people(
+    operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(overview, "needs", fail)
+    operator.raise_request_exception = False
+    answer = operator.get("/admin/")
+    assert answer.status_code == 503 and answer["Retry-After"] == "5"
+    assert "The service is not available" in text_of(answer) and "gone" not in text_of(answer)
+
+
+def test_a_read_only_database_is_said_to_people(operator: Client) -> None:
+    """A login stores a session."""
+    operator.raise_request_exception = False
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL transaction_read_only = on")
+        answer = Client(raise_request_exception=False).post(
+            "/admin/login/", {"username": "mia", "password": "not hers"}
+        )
+        transaction.set_rollback(True)
+    assert answer.status_code == 503 and answer["Retry-After"] == "5"
+    assert answer["Content-Type"].startswith("text/html")
 
 
 def test_a_form_that_is_too_long_is_said_to_people(operator: Client) -> None:
