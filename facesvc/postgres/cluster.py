@@ -86,7 +86,7 @@ def prepare(data_dir: Path) -> None:
         _open_way_to(program("postgres"))
         _open_way_to(folder(data_dir))
     if not folder(data_dir).exists():
-        _create(data_dir, account)
+        _create(data_dir)
     _make_socket_folder(socket_folder(data_dir), account)
     for stale in (folder(data_dir) / "postmaster.pid", Path(f"{socket_path(data_dir)}.lock")):
         _remove_stale(stale)
@@ -127,25 +127,37 @@ def _clamp(size: int, low: int, high: int) -> int:
     return min(max(size // _MB, low), high)
 
 
-def _create(data_dir: Path, account: tuple[int, int] | None) -> None:
-    """Creates it under another name first: an interrupted initdb must not look like a cluster."""
-    unfinished = data_dir / "postgres.new"
+def _create(data_dir: Path) -> None:
+    settings = sizes(machine.memory(), machine.cpus())
+    fill(
+        data_dir,
+        *("initdb", "-U", SUPERUSER, "--encoding=UTF8"),
+        # The built-in locale sorts alike on every machine and after every upgrade of its C library.
+        *("--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+        "--auth=trust",  # everybody who can open the socket: only this user, see server_command
+        *(f"--set={name}={value}" for name, value in settings.items()),
+    )
+
+
+def fill(data_dir: Path, name: str, *arguments: str, password: str = "") -> None:
+    """Have a program make the folder of the cluster, as the user that PostgreSQL runs as.
+
+    The folder has another name until it is whole: an interrupted program must not leave what looks
+    like a cluster.
+    """
+    unfinished, account = data_dir / "postgres.new", owner(data_dir)
     if unfinished.exists():
         shutil.rmtree(unfinished)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished.mkdir(mode=0o700)
     uid, gid = account or (None, None)
     if account:
+        _open_way_to(program(name))
+        _open_way_to(unfinished)
         os.chown(unfinished, *account)
-    settings = sizes(machine.memory(), machine.cpus())
-    # The built-in locale sorts alike on every machine and after every upgrade of its C library.
-    locale = ["--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     result = subprocess.run(
-        [
-            *(str(program("initdb")), "-D", str(unfinished), "-U", SUPERUSER, "--encoding=UTF8"),
-            *locale,
-            "--auth=trust",  # everybody who can open the socket: only this user, see server_command
-            *(f"--set={name}={value}" for name, value in settings.items()),
-        ],
+        [str(program(name)), "-D", str(unfinished), *arguments],
+        env={**os.environ, **({"PGPASSWORD": password} if password else {})},
         user=uid,
         group=gid,
         extra_groups=None if gid is None else [],
@@ -154,7 +166,9 @@ def _create(data_dir: Path, account: tuple[int, int] | None) -> None:
         text=True,
     )
     if result.returncode:
-        raise DatabaseError(f"initdb failed:\n{result.stderr.strip()}")
+        raise DatabaseError(f"{name} failed:\n{result.stderr.strip()}")
+    # A copy of a running server has the lock of that server's socket.
+    (unfinished / f"{_SOCKET}.lock").unlink(missing_ok=True)
     unfinished.rename(folder(data_dir))
 
 

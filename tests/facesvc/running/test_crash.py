@@ -1,84 +1,26 @@
 """The whole service killed with -9 in the middle of registrations, and what is there afterwards."""
 
-import base64
 import http.client
 import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
-import cv2
-import numpy as np
-import psutil
 import psycopg
 import pytest
 from django.conf import settings
 
 from facesvc.postgres import database
 from recognition.api import tokens
-from tests.support.patience import PATIENCE, wait_until
-from tests.support.photos import jpeg, tom_hanks
+from tests.support.patience import PATIENCE
+from tests.support.servers.whole_service import Service, photo
 
 pytestmark = pytest.mark.slow
-PROJECT = Path(__file__).parents[3]
 REGISTRATIONS, KILLED_AFTER = 200, 70
-
-
-class Service:
-    """`python -m facesvc.running.run` with a database of its own."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir, self.log = data_dir, data_dir / "run.log"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-        environment |= {"FACESVC_DATA": str(data_dir), "WEB_WORKERS": "2", "LOG_LEVEL": "ERROR"}
-        environment |= {"RATE_LIMIT_PER_MINUTE": "0", "RATE_LIMIT_PER_HOUR": "0"}
-        environment |= {"FACESVC_INFERENCE_WAIT_SECONDS": "50"}  # no 503 on a busy machine
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "facesvc.running.run", "--port", str(self.port)],
-            cwd=PROJECT,
-            env=environment,
-            stdout=self.log.open("w"),
-            stderr=subprocess.STDOUT,
-        )
-
-    def wait_until_ready(self) -> None:
-        wait_until(self._is_ready)
-
-    def _is_ready(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()
-        with suppress(OSError), closing(self.connect()) as web:
-            web.request("GET", "/health/ready")
-            return web.getresponse().status == 200
-        return False
-
-    def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-
-    def kill(self) -> None:
-        """Every process at once, the database's too, each by its id."""
-        processes = [psutil.Process(self.process.pid)]
-        with suppress(FileNotFoundError, psutil.NoSuchProcess):
-            pid_file = self.data_dir / "postgres" / "postmaster.pid"
-            processes.append(psutil.Process(int(pid_file.read_text().split()[0])))
-        everything = [*processes]
-        for process in processes:
-            everything += process.children(recursive=True)
-        for process in everything:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGKILL)
-        self.process.wait()
 
 
 @pytest.fixture
@@ -90,12 +32,6 @@ def service(tmp_path: Path) -> Iterator[Service]:
         started.kill()
     if tmp_path in database._handles:
         database.release(tmp_path)
-
-
-def photo(number: int) -> str:
-    matrix = cv2.getRotationMatrix2D((56, 56), number / 20 - 5, 1)
-    image = cv2.warpAffine(tom_hanks(), matrix, (112, 112), borderMode=cv2.BORDER_REPLICATE)
-    return base64.b64encode(jpeg(image.astype(np.uint8))).decode()
 
 
 class Registrations:

@@ -1,0 +1,103 @@
+"""A standby of the embedded server: it follows, refuses writes, is started again and promoted."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.core.management import CommandError, call_command
+from psycopg.errors import ReadOnlySqlTransaction
+
+from facesvc.postgres import cluster, database, replica
+from facesvc.settings.table import BASE_DIR
+from tests.support.patience import wait_until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def primary(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "primary"
+    execute(folder, "CREATE TABLE note AS SELECT 1 AS number")
+    yield folder
+    for each in [*database._handles]:
+        if each.is_relative_to(tmp_path):
+            database.release(each)
+
+
+@pytest.fixture
+def standby(primary: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "standby"
+    replica.copy(database.embedded_url(primary), folder)
+    return folder
+
+
+def execute(folder: Path, statement: str) -> None:
+    with psycopg.connect(database.embedded_url(folder), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def numbers(folder: Path) -> set[int]:
+    with psycopg.connect(database.embedded_url(folder)) as connection:
+        return {number for (number,) in connection.execute("SELECT number FROM note")}
+
+
+def test_it_works(primary: Path, standby: Path) -> None:
+    execute(primary, "INSERT INTO note VALUES (2)")
+    wait_until(lambda: numbers(standby) == {1, 2})
+    with pytest.raises(ReadOnlySqlTransaction):
+        execute(standby, "INSERT INTO note VALUES (3)")
+    database.release(standby)
+    execute(primary, "INSERT INTO note VALUES (4)")
+    wait_until(lambda: numbers(standby) == {1, 2, 4})
+    for _ in range(2):  # a second time it is so already
+        replica.promote(standby)
+        execute(standby, "INSERT INTO note VALUES (5)")
+    assert numbers(primary) == {1, 2, 4}
+
+
+def test_a_copy_that_fails_leaves_nothing_that_looks_like_a_server(
+    primary: Path, tmp_path: Path
+) -> None:
+    of_nobody = database.embedded_url(primary).replace("//postgres@", "//nobody@")
+    with pytest.raises(cluster.DatabaseError, match="pg_basebackup failed:"):
+        replica.copy(of_nobody, tmp_path / "standby")
+    assert not cluster.folder(tmp_path / "standby").exists()
+
+
+def test_a_folder_without_a_standby(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=f"^There is no standby in {tmp_path}.$"):
+        call_command("replica", "promote", str(tmp_path))
+
+
+def test_the_command_runs_until_it_is_interrupted(primary: Path, tmp_path: Path) -> None:
+    standby = tmp_path / "standby"
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "replica", "start", str(standby)],
+        cwd=BASE_DIR,
+        env=environment | {"FACESVC_DATA": str(primary), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    try:
+        lines = [process.stdout.readline().rstrip() for _ in range(3)]
+        url = replica.address(primary, standby)
+        assert lines[0] == "Copying the database ..."
+        assert lines[1:] == ["The standby runs until Ctrl-C.", f"DATABASE_URL={url}"]
+        with psycopg.connect(url, target_session_attrs="standby") as connection:
+            assert connection.info.host == str(cluster.socket_folder(standby))
+        execute(primary, "INSERT INTO note VALUES (2)")
+        wait_until(lambda: numbers(standby) == {1, 2})
+        database.release(standby)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert not database.is_running(standby)
