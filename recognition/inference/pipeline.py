@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from recognition.inference.alignment import align
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.anchors import AnchorDetector
+from recognition.inference.detection.finding import FaceFinder, by_prominence
 from recognition.inference.detection.mmod import LandmarkCascade, MmodDetector
 from recognition.inference.detection.results import Detections, Detector
 from recognition.inference.estimators import (
@@ -23,7 +23,7 @@ from recognition.inference.estimators import (
     LivenessEstimator,
 )
 from recognition.inference.flaws import Flaws
-from recognition.inference.images import reduced, turned
+from recognition.inference.images import turned
 from recognition.inference.pack.declaration import ModelPack, PackError
 from recognition.inference.pack.files import WeightFile
 from recognition.inference.pack.specs import MmodSpec
@@ -37,14 +37,6 @@ TEMPLATE_DIMENSIONS = 512
 # Pixels of a kept crop, and the share of it that is the recogniser's crop: 154 pixels, while our
 # recognisers take 112 to 150.
 _KEPT_SIZE, _KEPT_SHARE = 256, 0.6
-# Faces whose sides differ by a smaller factor count as equal: one step of the default detector's
-# pyramid.
-_SAME_SIZE = 0.699
-
-# A picture holds no face if its grey values differ by less within each of its cells.
-_CELLS, _BLANK = 64, 4
-# Cosine of 30 degrees: people tilt their heads up to this angle.
-_COMMON_TILT = 0.866
 
 
 @dataclass(frozen=True)
@@ -131,24 +123,27 @@ class FacePipeline:
         )
         names = pack.detector.landmark_names
         self._eyes = pack.eyes and EyesNetwork(pack.eyes, model(pack.eyes.weights), names)
-        self._pose = PoseEstimator(pack.template, names)
+        pose = PoseEstimator(pack.template, names)
+        self._finder = FaceFinder(self._detector, pack.detector, pose)
 
     def detect(
-        self, image: Image, *, rotate: bool = True, most: int | None = None
+        self,
+        image: Image,
+        *,
+        rotate: bool = True,
+        most: int | None = None,
+        only_main: bool = False,
     ) -> FacesOfPicture:
         """At most `most` faces without embeddings, the main one first, then by size.
 
         Where no face is surely upright the turned picture is also searched, if the pack says so.
-        `rotate=False` skips that, which is up to half of the time for a picture without a face. A
-        blank picture is not searched at all.
+        `rotate=False` skips that. A blank picture is not searched at all.
+
+        With `only_main` it is one face at most, the same for a fraction of the time: the search
+        ends when no face that could be the main one is missing, and `found` says nothing.
         """
-        small, _ = reduced(image, self.pack.detector.largest_side)
-        if _is_blank(small):
-            return FacesOfPicture()
-        found, rotation = self._detector.detect(image), 0
-        if rotate and self.pack.detector.rotate:
-            found, rotation = self._upright(image, small, found)
-        return self.look_at(image, found, rotation, most=most)
+        found, rotation = self._finder.find(image, rotate=rotate, only_main=only_main)
+        return self.look_at(image, found, rotation, most=1 if only_main else most)
 
     def look_at(
         self, image: Image, found: Detections, rotation: int = 0, *, most: int | None = None
@@ -156,7 +151,7 @@ class FacePipeline:
         """Describes faces at known places of the picture turned by `rotation`, as `detect` does."""
         image = turned(image, rotation)
         count = len(found)
-        found = found.take(_by_prominence(found.boxes, image)[:most])
+        found = found.take(by_prominence(found.boxes, image)[:most])
         assessed = self._assessor.assess(image, found)
         faces = [
             DetectedFace(box, float(score), points, *each, rotation=rotation)
@@ -227,59 +222,7 @@ class FacePipeline:
         """(N, dimensions) unit vectors of aligned crops."""
         return self._embedder.embed(crops)[0]
 
-    def _upright(self, image: Image, small: Image, found: Detections) -> tuple[Detections, int]:
-        """`found`, or the surely upright faces of a turned picture, and its rotation.
-
-        The picture is turned even if faces were found. Every detector here finds most faces that
-        lie on their side or stand on their head, but with the landmarks of an upright one, and the
-        embedding matches no person (cosine 0.0 with the same photo upright). The turns are searched
-        quickly in the `small` picture, and the best one again in full.
-        """
-        needed = self.pack.detector.upright_score
-        if self._sureness(found) >= needed:
-            return found, 0
-        sureness = {
-            degrees: self._sureness(self._detector.detect(turned(small, degrees), quick=True))
-            for degrees in (90, 180, 270)
-        }
-        best = max(sureness, key=lambda degrees: sureness[degrees])
-        if sureness[best] < needed:
-            return found, 0
-        again = self._detector.detect(turned(image, best))
-        return (again, best) if self._sureness(again) >= needed else (found, 0)
-
-    def _sureness(self, found: Detections) -> float:
-        """The score of the surest face, lowered if its landmarks are tilted; -1 without a face."""
-        if not len(found):
-            return -1.0
-        roll = np.radians(self._pose.estimate(found.landmarks[0]).roll)
-        return float(found.scores[0] * min(1, np.cos(roll) / _COMMON_TILT))
-
 
 def _filled(faces: Sequence[DetectedFace], field: str, values: Iterable[Any]) -> list[DetectedFace]:
     """The faces with a value of this field each."""
     return [replace(face, **{field: value}) for face, value in zip(faces, values, strict=True)]
-
-
-def _is_blank(small: Image) -> bool:
-    """Whether a picture is so uniform that it can hold no face."""
-    cells = cv2.resize(small, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
-    return bool((np.ptp(cells.reshape(-1, 3), axis=0) < _BLANK).all())
-
-
-def _by_prominence(boxes: Floats, image: Image) -> list[int]:
-    """Indices of the boxes, that of the main face first: the largest, or the most central of those
-    of about its size.
-
-    Detectors that search a pyramid give many faces the very same size. On LFW, choosing by size
-    alone often took a bystander, which cost 1.6% of the mated pairs at FMR 1e-3.
-    """
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    order = [int(index) for index in np.argsort(-areas, kind="stable")]
-    if len(order) < 2:
-        return order
-    middle = np.array([image.shape[1], image.shape[0]]) / 2
-    distances = np.linalg.norm((boxes[:, :2] + boxes[:, 2:]) / 2 - middle, axis=1)
-    rivals = [index for index in order if areas[index] >= _SAME_SIZE**2 * areas[order[0]]]
-    main = min(rivals, key=lambda index: float(distances[index]))
-    return [main, *(index for index in order if index != main)]

@@ -241,6 +241,6 @@ def _embed(pack: ModelPack, cache: Path, limits: dict[str, int], photo: Photo) -
         return EmbeddedPhoto(photo, problem=str(error))
     except OSError as error:
         return EmbeddedPhoto(photo, problem=f"{error.strerror}.")
-    for face in pipeline.embed(pipeline.detect(image)[:1]):
+    for face in pipeline.embed(pipeline.detect(image, only_main=True)):
         return EmbeddedPhoto(photo, face.embedding, face.quality.score)
     return EmbeddedPhoto(photo, problem="No face was found.")

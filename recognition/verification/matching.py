@@ -43,7 +43,7 @@ def look(
     """The probe of a picture for a user; its checks run beside the embedding. Raises ImageError."""
     picture_hash = _keyed(hashlib.sha256(image).digest())
     with engine.at_work() as active:
-        picture, faces = active.see(image)
+        picture, faces = active.see(image, only_main=True)
         if not faces:
             return Probe(active, picture_hash)
         pixels_hash = _hash_of_pixels(picture)

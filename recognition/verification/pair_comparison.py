@@ -27,7 +27,7 @@ def compare(*, image_a: bytes, image_b: bytes, level: str) -> Comparison:
     faces = []
     with engine.at_work() as active:
         for name, image in (("image_a", image_a), ("image_b", image_b)):
-            _, found = active.see(image)
+            _, found = active.see(image, only_main=True)
             if not found:
                 raise ServiceError("no_face", f"No face was found in {name}.", {"image": name})
             faces.append(found[0])

@@ -240,7 +240,9 @@ class FakePipeline:
             for faces in (p if isinstance(p, list) else [p] for p in pictures)
         ]
 
-    def detect(self, image: Image, *, most: int | None = None) -> FacesOfPicture:
+    def detect(
+        self, image: Image, *, most: int | None = None, only_main: bool = False
+    ) -> FacesOfPicture:
         faces = self._pictures.pop(0) if len(self._pictures) > 1 else self._pictures[0]
         if self.varies:
             toward = 20 + int(image.flat[0]) % 100
@@ -248,7 +250,7 @@ class FakePipeline:
                 replace(face, embedding=near(face.embedding, 0.985, toward=toward))
                 for face in faces
             ]
-        return FacesOfPicture(faces[:most], found=len(faces))
+        return FacesOfPicture(faces[: 1 if only_main else most], found=len(faces))
 
     def describe(
         self, image: Image, faces: list[DetectedFace], *, attributes: bool = True

@@ -1,5 +1,6 @@
 """dlib's max-margin CNN detector, and the cascade of trees that finds its landmarks."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -8,10 +9,13 @@ import numpy.typing as npt
 
 from recognition.inference.alignment import fit_similarity
 from recognition.inference.arrays import Floats, Image
-from recognition.inference.detection.results import Detections
-from recognition.inference.images import reduced, shrinking
+from recognition.inference.detection.results import Detections, Sight, View
+from recognition.inference.images import shrinking
 from recognition.inference.pack.specs import MmodSpec
 from recognition.inference.sessions import Model
+
+# Boxes (N, 4) in pixels of the small picture, and their scores.
+Candidates = tuple[Floats, Floats]
 
 
 class MmodDetector:
@@ -31,64 +35,151 @@ class MmodDetector:
     _MOST_CANDIDATES, _MOST_FACES = 2000, 200
     # Windows that reach over the border are found down to about this share of the window.
     _SMALLEST_LEVEL = 0.6
+    # Pixels of a level around the centre of a window that its score depends on.
+    _CONTEXT = 96
 
     def __init__(self, spec: MmodSpec, model: Model, cascade: "LandmarkCascade") -> None:
         self._spec = spec
         self._model = model
         self._cascade = cascade
 
-    def detect(self, image: Image, *, quick: bool = False) -> Detections:
+    def detect(self, view: View) -> Detections:
         """Looks for smaller faces, which costs more, only if it finds no other face."""
-        spec = self._spec
-        small, factor = reduced(image, spec.largest_side)
-        scale = self._scale(small, spec.min_face / factor)
-        larger = self._scale(small, spec.min_face_retry / factor)
-        way = shrinking(factor)
-        boxes, scores = self._search(small, scale, way)
-        if not len(boxes) and not quick and larger > scale:
-            boxes, scores = self._search(small, larger, way)
+        boxes, scores = self._searched(view, self._scales(view))
+        if not len(boxes):
+            boxes, scores = self._searched(view, self._further(view))
+        return self._marked(view, boxes, scores)
+
+    def sights(self, view: View) -> Iterator[Sight]:
+        """One after the largest faces, then as `detect`.
+
+        The main face is known without all of the next windows: they are smaller, and matter only
+        where they lie nearer to the middle, or fit the same face better.
+        """
+        scales = self._scales(view)[::-1]
+        found: list[Candidates] = []
+        sure = False
+        while scales and not sure:
+            found.append(self._at_scale(view, scales.pop(0)))
+            sure = bool((found[-1][1] >= self._spec.upright_score).any())
+        if scales:
+            middle = self._at_scale(view, scales[0], self._middle(view, found[-1][0]))
+            smaller = view.factor * self._spec.window / scales[0] * self._spec.pyramid_step
+            yield self._sight(view, [*found, middle], smaller)
+            found += [self._at_scale(view, scale) for scale in scales]
+        if not any(len(boxes) for boxes, _ in found):
+            found = [self._at_scale(view, scale) for scale in self._further(view)]
+        yield self._sight(view, found, 0)
+
+    def glance(self, view: View, face: float) -> Detections:
+        scale = min(self._scale(view, self._spec.min_face), self._spec.window * view.factor / face)
+        return self._marked(view, *self._searched(view, self._down_from(view, scale)))
+
+    def search(self, image: Image, side: int) -> Detections:
+        view = View(image, image, 1)
+        scales = self._down_from(view, side / max(image.shape[:2]))
+        return self._marked(view, *self._searched(view, scales))
+
+    def _sight(self, view: View, found: list[Candidates], unseen: float) -> Sight:
+        boxes, scores = self._best(view, *_joined(found))
+
+        def closely(indices: Sequence[int]) -> Detections:
+            return self._with_landmarks(view, boxes[indices], scores[indices])
+
+        return Sight(boxes, unseen, closely)
+
+    def _marked(self, view: View, boxes: Floats, scores: Floats) -> Detections:
+        return self._with_landmarks(view, *self._best(view, boxes, scores))
+
+    def _best(self, view: View, boxes: Floats, scores: Floats) -> Candidates:
+        """Those that are faces, best first, in pixels of the picture."""
         best = np.argsort(-scores, kind="stable")[: self._MOST_CANDIDATES]
-        boxes, scores = boxes[best] * factor, scores[best]
+        boxes, scores = boxes[best] * view.factor, scores[best]
         keep = suppress_mmod(boxes, scores, self._spec.nms_overlap)[: self._MOST_FACES]
-        boxes, scores = boxes[keep], scores[keep]
+        return boxes[keep], scores[keep]
+
+    def _with_landmarks(self, view: View, boxes: Floats, scores: Floats) -> Detections:
         # In the whole picture: a pixel of a reduced one is too coarse for the landmarks.
-        landmarks = [self._cascade.predict(image, box) for box in boxes]
+        landmarks = [self._cascade.predict(view.image, box) for box in boxes]
         return Detections(boxes, scores, np.array(landmarks).reshape(-1, 5, 2))
 
-    def _scale(self, image: Image, min_face: float) -> float:
+    # --- The pyramid ------------------------------------------------------------------------------
+
+    def _scale(self, view: View, min_face: float) -> float:
         """The scale at which faces of that size are found, within the limits of the picture."""
-        height, width = image.shape[:2]
-        scale: float = min(self._spec.window / min_face, self._spec.max_side / max(height, width))
+        longest = max(view.small.shape[:2])
+        scale: float = min(
+            self._spec.window * view.factor / min_face, self._spec.max_side / longest
+        )
         return scale
 
-    def _search(self, image: Image, scale: float, way: int) -> tuple[Floats, Floats]:
-        spec, (height, width) = self._spec, image.shape[:2]
-        found: list[tuple[Floats, Floats]] = []
-        while True:
-            found.append(self._at_scale(image, scale, way))
-            scale *= spec.pyramid_step
-            if min(height, width) * scale < spec.window * self._SMALLEST_LEVEL:
-                break
-        boxes, scores = zip(*found, strict=True)
-        return np.concatenate(boxes), np.concatenate(scores)
+    def _scales(self, view: View) -> list[float]:
+        return self._down_from(view, self._scale(view, self._spec.min_face))
 
-    def _at_scale(self, image: Image, scale: float, way: int) -> tuple[Floats, Floats]:
-        size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+    def _further(self, view: View) -> list[float]:
+        """The scales for smaller faces than those of `_scales`, where the picture allows it."""
+        searched = self._scale(view, self._spec.min_face)
+        larger = self._scale(view, self._spec.min_face_retry)
+        return self._down_from(view, larger) if larger > searched else []
+
+    def _down_from(self, view: View, scale: float) -> list[float]:
+        """The scales of a pyramid, this one first."""
+        shorter, spec = min(view.small.shape[:2]), self._spec
+        scales = [scale]
+        while shorter * scales[-1] * spec.pyramid_step >= spec.window * self._SMALLEST_LEVEL:
+            scales.append(scales[-1] * spec.pyramid_step)
+        return scales
+
+    def _searched(self, view: View, scales: list[float]) -> Candidates:
+        return _joined([self._at_scale(view, scale) for scale in scales])
+
+    def _at_scale(self, view: View, scale: float, within: Floats | None = None) -> Candidates:
+        """The windows with a face; with their centres `within` corners (2, 2) of the picture."""
+        height, width = view.small.shape[:2]
+        size = (round(width * scale), round(height * scale))
         if min(size) < self._LEAST:
             return np.empty((0, 4)), np.empty(0)
-        level = cv2.resize(image, size, interpolation=way)
+        level: Image = cv2.resize(view.small, size, interpolation=shrinking(view.factor)).astype(
+            np.uint8, copy=False
+        )
         # The true factors differ from `scale` by the rounding of the size.
-        factors = np.array([size[0] / image.shape[1], size[1] / image.shape[0]])
+        factors = np.array([size[0] / width, size[1] / height])
+        corner = np.zeros(2, int)
+        if within is not None:
+            low, high = within * factors + [[-self._CONTEXT], [self._CONTEXT]]
+            # A multiple of the stride, so that the windows are the same as in the whole level.
+            corner = (np.maximum(low, 0) // self._STRIDE).astype(int) * self._STRIDE
+            level = level[corner[1] : int(high[1]) + 1, corner[0] : int(high[0]) + 1]
+        heat = self._heat(level)
+        cells = np.argwhere(heat > self._spec.score_threshold)
+        centres = cells[:, ::-1] * self._STRIDE + self._FIRST - self._BORDER + corner
+        half = np.array([self._spec.window / 2] * 2)
+        boxes = np.hstack([centres - half, centres + half]) / np.tile(factors, 2)
+        return boxes, heat[cells[:, 0], cells[:, 1]]
+
+    def _heat(self, level: Image) -> Floats:
+        """The score of each window."""
         border = self._BORDER
         padded = cv2.copyMakeBorder(
             level, border, border, border, border, cv2.BORDER_CONSTANT, value=self._MEAN_BGR
         ).astype(np.uint8, copy=False)
         rgb = padded[None, ..., ::-1].transpose(0, 3, 1, 2)
-        heat = self._model.run(np.ascontiguousarray(rgb, np.float32))[0][0, 0]
-        cells = np.argwhere(heat > self._spec.score_threshold)
-        centres = (cells[:, ::-1] * self._STRIDE + self._FIRST - border) / factors
-        half = self._spec.window / 2 / factors
-        return np.hstack([centres - half, centres + half]), heat[cells[:, 0], cells[:, 1]]
+        heat: Floats = self._model.run(np.ascontiguousarray(rgb, np.float32))[0][0, 0]
+        return heat
+
+    def _middle(self, view: View, boxes: Floats) -> Floats:
+        """Corners (2, 2) of what lies as near to the middle of the small picture as some box."""
+        middle = np.array([view.small.shape[1], view.small.shape[0]]) / 2
+        nearest = np.linalg.norm((boxes[:, :2] + boxes[:, 2:]) / 2 - middle, axis=1).min()
+        corners: Floats = np.array([middle - nearest, middle + nearest])
+        return corners
+
+
+def _joined(found: list[Candidates]) -> Candidates:
+    if not found:
+        return np.empty((0, 4)), np.empty(0)
+    boxes, scores = zip(*found, strict=True)
+    return np.concatenate(boxes), np.concatenate(scores)
 
 
 def suppress_mmod(boxes: Floats, scores: Floats, overlap: float) -> list[int]:

@@ -97,12 +97,14 @@ class AnchorSpec(NetworkSpec):
     score_threshold: float
     score_range: tuple[float, float]  # scores for which the quality component is 0 and 1
     nms_iou: float
+    enlarge: bool  # small pictures to input.size, where the landmarks are better for it
+    sure_size: int  # pixels of the input: faces of this side and more are hardly missed
+    close_size: int  # pixels of the input for one face and a little around it
     rotate: bool  # also search the turned picture when no face is surely upright
     upright_score: float  # a face is surely upright from this score on
 
     @property
     def largest_side(self) -> int:
-        """The largest side of an input of the network, in pixels."""
         return self.input.size
 
 
@@ -243,8 +245,6 @@ class LivenessSpec:
 
 @dataclass(frozen=True)
 class AngleOutputs(Outputs):
-    """Names of the network's outputs."""
-
     yaw: str
     pitch: str
     roll: str

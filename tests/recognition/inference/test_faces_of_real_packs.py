@@ -8,6 +8,7 @@ import pytest
 
 from recognition.inference.arrays import Image
 from recognition.inference.detection.anchors import AnchorDetector
+from recognition.inference.detection.results import View
 from recognition.inference.images import turned
 from recognition.inference.pack.specs import ScrfdSpec
 from recognition.inference.pipeline import DetectedFace, FacePipeline
@@ -122,8 +123,9 @@ def test_the_second_pass_finds_what_the_first_misses() -> None:
     file = MODELS / "scrfd_2.5g_kps.onnx"
     model = Model(file, threads=1, outputs=spec.outputs.names())
     tight = resized(tom_hanks()[24:104, 24:88], 10)
-    assert len(AnchorDetector(spec, model).detect(tight)) == 1
-    assert not AnchorDetector(replace(spec, small_size=None), model).detect(tight)
+    view = View.of(tight, spec.largest_side)
+    assert len(AnchorDetector(spec, model).detect(view)) == 1
+    assert not AnchorDetector(replace(spec, small_size=None), model).detect(view)
 
 
 # --- estimates ------------------------------------------------------------------------------------

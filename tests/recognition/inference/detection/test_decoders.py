@@ -19,7 +19,7 @@ from recognition.inference.pack.specs import RetinaFaceSpec, ScrfdSpec, YunetSpe
 from tests.support.real_packs import FOLDER
 
 # The smallest input with a cell at stride 32; cells at strides 8, 16, 32: 16, 4, 1.
-SIDE = 32
+SHAPE = (32, 32)
 CELLS = (16, 4, 1)
 
 
@@ -59,7 +59,7 @@ def test_scrfd(scrfd: ScrfdSpec) -> None:
     outputs[1][anchor] = 0.9
     outputs[4][anchor] = [0.25, 0.5, 1, 0.75]
     outputs[7][anchor] = [0, 0, 1, 0, 0.5, 0.5, 0, 1, 1, 1]
-    found = decode_scrfd(outputs, scrfd, SIDE)
+    found = decode_scrfd(outputs, scrfd, SHAPE)
     assert found.scores == pytest.approx([0.9])
     assert found.boxes.tolist() == [[-4, 8, 16, 28]]
     assert found.landmarks.tolist() == [[[0, 16], [16, 16], [8, 24], [0, 32], [16, 32]]]
@@ -68,7 +68,7 @@ def test_scrfd(scrfd: ScrfdSpec) -> None:
 def test_scrfd_finds_nothing_below_the_threshold(scrfd: ScrfdSpec) -> None:
     outputs = empty(tuple(2 * k for k in CELLS), 1, 4, 10)
     outputs[0][:] = scrfd.score_threshold - 0.01
-    found = decode_scrfd(outputs, scrfd, SIDE)
+    found = decode_scrfd(outputs, scrfd, SHAPE)
     assert (found.boxes.shape, found.landmarks.shape) == ((0, 4), (0, 5, 2))
 
 
@@ -82,7 +82,7 @@ def test_yunet(yunet: YunetSpec) -> None:
     outputs[0][0, cell], outputs[3][0, cell] = 0.9, 0.9 * 0.64
     outputs[6][0, cell] = [0.5, 0.25, np.log(2), np.log(3)]
     outputs[9][0, cell] = [0, 0, 1, 0, 0.5, 0.5, 0, 1, 1, 1]
-    found = decode_yunet(outputs, yunet, SIDE)
+    found = decode_yunet(outputs, yunet, SHAPE)
     assert found.scores == pytest.approx([0.72])
     assert found.boxes == pytest.approx(np.array([[12 - 8, 18 - 12, 12 + 8, 18 + 12]]))
     assert found.landmarks.tolist() == [[[8, 16], [16, 16], [12, 20], [8, 24], [16, 24]]]
@@ -91,18 +91,18 @@ def test_yunet(yunet: YunetSpec) -> None:
 def test_yunet_scores_beyond_1_count_as_1(yunet: YunetSpec) -> None:
     outputs = empty(CELLS, 1, 1, 4, 10, lead=(1,))
     outputs[2][:], outputs[5][:] = 1.5, 1.5
-    assert decode_yunet(outputs, yunet, SIDE).scores.tolist() == [1]
+    assert decode_yunet(outputs, yunet, SHAPE).scores.tolist() == [1]
 
 
 # --- retinaface -----------------------------------------------------------------------------------
 
 
 def test_prior_boxes(retinaface: RetinaFaceSpec) -> None:
-    priors = prior_boxes(retinaface, SIDE)
+    priors = prior_boxes(retinaface, SHAPE)
     assert priors.shape == (2 * sum(CELLS), 4)
     assert priors[:3].tolist() == [[4, 4, 16, 16], [4, 4, 32, 32], [12, 4, 16, 16]]
     assert priors[-1].tolist() == [16, 16, 512, 512]
-    assert len(prior_boxes(retinaface, 320)) == 4200
+    assert len(prior_boxes(retinaface, (320, 320))) == 4200
 
 
 def test_retinaface(retinaface: RetinaFaceSpec) -> None:
@@ -113,7 +113,7 @@ def test_retinaface(retinaface: RetinaFaceSpec) -> None:
     scores[0, 1] = [0.1, 0.9]
     boxes[0, 1] = [1.25, 2.5, 5 * np.log(2), 0]
     points[0, 1] = [0, 0, 2.5, 0, 0, 2.5, 1.25, 1.25, -1.25, 0]
-    found = decode_retinaface([scores, boxes, points], retinaface, SIDE)
+    found = decode_retinaface([scores, boxes, points], retinaface, SHAPE)
     assert found.scores == pytest.approx([0.9])
     assert found.boxes == pytest.approx(np.array([[8 - 32, 12 - 16, 8 + 32, 12 + 16]]), abs=1e-4)
     assert found.landmarks == pytest.approx(

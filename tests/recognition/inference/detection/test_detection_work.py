@@ -1,35 +1,41 @@
 """The work of one detection is bounded whatever the picture; large photos are shrunk by area."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
-from recognition.inference.arrays import Image
 from recognition.inference.detection import mmod
-from recognition.inference.detection.results import Detections
+from recognition.inference.detection.results import Detections, View
 from recognition.inference.images import reduced
 from recognition.inference.pipeline import FacePipeline
 from tests.support.photos import astronaut, coffee, resized
 
-Calls = list[tuple[tuple[int, ...], bool]]
+Calls = list[tuple[str, tuple[int, ...]]]
 
 
 @pytest.fixture
 def calls(pipeline: FacePipeline, monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """The sizes of what the detector was given, and whether it was to be quick."""
+    """What the detector was asked for, and the sizes of the pictures."""
     seen: Calls = []
-    real = pipeline._detector.detect
 
-    def detect(image: Image, *, quick: bool = False) -> Detections:
-        seen.append((image.shape[:2], quick))
-        return real(image, quick=quick)
+    def watched(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(view: View, *others: Any) -> Any:
+            seen.append((name, view.image.shape[:2]))
+            return real(view, *others)
 
-    monkeypatch.setattr(pipeline._detector, "detect", detect)
+        return call
+
+    for name in ("detect", "glance", "sights"):
+        real = getattr(pipeline._detector, name)
+        monkeypatch.setattr(pipeline._detector, name, watched(name, real))
     return seen
 
 
 def test_it_works(pipeline: FacePipeline, calls: Calls) -> None:
     assert len(pipeline.detect(astronaut())) == 1
-    assert calls == [((512, 512), False)]
+    assert calls == [("detect", (512, 512))]
 
 
 @pytest.mark.parametrize("grey", [0, 128, 255])
@@ -48,9 +54,9 @@ def test_a_dark_face_is_searched(pipeline: FacePipeline, calls: Calls) -> None:
 def test_turned_searches_are_quick_and_small(pipeline: FacePipeline, calls: Calls) -> None:
     large = resized(coffee(), 7)  # 2800 x 4200
     assert pipeline.detect(large) == []
-    assert calls[0] == (large.shape[:2], False)
-    assert [quick for _, quick in calls] == [False, True, True, True]
-    assert max(max(shape) for shape, quick in calls if quick) <= 2560
+    assert calls[0] == ("detect", large.shape[:2])
+    assert [name for name, _ in calls[1:]] == ["glance"] * 3
+    assert max(max(shape) for _, shape in calls[1:]) <= 2560
 
 
 def test_only_so_many_faces_are_described(
