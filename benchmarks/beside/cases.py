@@ -23,7 +23,7 @@ class Case:
     verb: str
     images: Sequence[bytes]
     expected: int
-    most: int = 100  # requests at a time
+    most: int = 100  # requests of a block
 
     def message(self, side: Side, number: int, client: int = 0) -> Message:
         """The request with this number of a client."""
