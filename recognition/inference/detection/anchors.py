@@ -41,9 +41,9 @@ class AnchorDetector:
         return self._found(view, [side for side in sides if side], beside=_BESIDE)
 
     def sights(self, view: View) -> Iterator[Sight]:
-        """At a quarter and at half of the size, then as `detect`."""
+        """Small, at half of the size, and then as `detect`."""
         spec, longest = self._spec, max(view.small.shape[:2])
-        for side in (spec.input.size // 4, spec.input.size // 2):
+        for side in self._coarse_sides():
             if spec.fixed_size or side >= longest:
                 break
             found = self._found(view, [side])
@@ -56,13 +56,17 @@ class AnchorDetector:
 
     def glance(self, view: View, face: float) -> Detections:
         spec, longest = self._spec, max(view.image.shape[:2])
-        # Twice the size at which faces are hardly missed, so that they are also surely upright.
-        needed = round(2 * spec.sure_size * longest / face)
-        sides = (spec.input.size // 4, spec.input.size // 2)
-        return self._found(view, [int(np.clip(needed, *sides))])
+        # Larger than the least, so that a face that is upright has the best score.
+        needed = round(1.6 * spec.sure_size * longest / face)
+        return self._found(view, [int(np.clip(needed, *self._coarse_sides()))])
 
     def search(self, image: Image, side: int) -> Detections:
         return self._found(View(image, image, 1), [side])
+
+    def _coarse_sides(self) -> tuple[int, int]:
+        """The first misses no face of an eighth of the picture's longer side."""
+        spec = self._spec
+        return min(8 * spec.sure_size, spec.input.size // 2), spec.input.size // 2
 
     def _found(self, view: View, sides: Sequence[int], *, beside: int = 0) -> Detections:
         way, image = shrinking(view.factor), view.small

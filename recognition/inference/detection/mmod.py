@@ -72,7 +72,9 @@ class MmodDetector:
         yield self._sight(view, found, 0)
 
     def glance(self, view: View, face: float) -> Detections:
-        scale = min(self._scale(view, self._spec.min_face), self._spec.window * view.factor / face)
+        # Half a step of the pyramid more, for the faces between two levels.
+        least = face * self._spec.pyramid_step**0.5
+        scale = self._scale(view, max(self._spec.min_face, least))
         return self._marked(view, *self._searched(view, self._down_from(view, scale)))
 
     def search(self, image: Image, side: int) -> Detections:
@@ -239,10 +241,11 @@ class LandmarkCascade:
         """The sum over all trees of the leaf that the pixels lead to, all trees at once."""
         trees = self._trees
         first, second = self._first[stage], self._second[stage]
+        # All splits of all trees, which is faster than to pick those of the path at each depth.
+        is_left = pixels[first] - pixels[second] > self._threshold[stage]
         node = np.zeros_like(trees)
         for _ in range(self._depth):
-            difference = pixels[first[trees, node]] - pixels[second[trees, node]]
-            node = 2 * node + np.where(difference > self._threshold[stage][trees, node], 1, 2)
+            node = 2 * node + 2 - is_left[trees, node]
         leaf = node - first.shape[1]
         total: Floats = self._leaves[stage][trees, leaf].sum(axis=0, dtype=np.float64)
         return total
