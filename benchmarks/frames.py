@@ -46,7 +46,7 @@ def measure(rounds: int) -> dict[str, float]:
 
     Of each the lower quartile of all rounds: whatever else the machine does only adds to both.
     """
-    from recognition.packs import engine
+    from recognition.packs import engine, main_face
     from tests.support.photos import astronaut, jpeg, resized
 
     active = engine.current()
@@ -56,7 +56,7 @@ def measure(rounds: int) -> dict[str, float]:
     frame = _call(photos[0])
     ways: dict[str, Callable[[bytes], object]] = {
         "frame": frame,
-        "inference": lambda photo: active.embed(active.see(photo)[1][:1]),
+        "inference": lambda photo: active.embed(main_face.find(active, photo).faces),
     }
     for way in ways.values():
         way(photos[0])

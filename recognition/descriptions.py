@@ -14,8 +14,8 @@ Description = dict[str, Any]
 
 
 def box_of(face: DetectedFace) -> Description:
-    """Whole pixels of the upright picture; a face cut off by the border may reach over it."""
-    x1, y1, x2, y2 = (round(float(value)) for value in face.box)
+    """Whole pixels of the upright file; a face cut off by the border may reach over it."""
+    x1, y1, x2, y2 = (round(float(value)) for value in face.box * face.reduction)
     return {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
 
 
@@ -38,7 +38,9 @@ def attributes_of(face: DetectedFace, names: tuple[str, ...]) -> Description:
     return {
         "estimated_age": face.age,
         "estimated_gender": face.gender,
-        "face_landmarks": _landmarks(dict(zip(names, face.landmarks, strict=True))),
+        "face_landmarks": _landmarks(
+            dict(zip(names, face.landmarks * face.reduction, strict=True))
+        ),
     }
 
 

@@ -6,6 +6,8 @@ refused without being decoded: see recognition.inference.formats.
 """
 
 import struct
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -24,6 +26,13 @@ MIN_SIDE = 24
 # The first bytes of each format.
 _FORMATS = {b"\xff\xd8": jpeg, png.SIGNATURE: png, b"RIFF": webp, b"BM": bmp}
 _MODULES = {"jpeg": jpeg, "png": png, "webp": webp, "bmp": bmp}
+# How much a JPEG's decoder can shrink a picture: it computes so many pixels fewer of each 8 x 8.
+_REDUCTIONS = {
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    1: cv2.IMREAD_COLOR,
+}
 # Rows that are blended with white at once, so that the memory does not grow with the picture.
 _ROWS = 256
 # The loss is below the noise of a picture that is three times as wide as its face, and below the
@@ -40,29 +49,66 @@ _ORIENTATION = 0x0112
 _MAX_ENTRIES = 100
 
 
+@dataclass(frozen=True)
+class EncodedPicture:
+    """A picture within all limits."""
+
+    data: bytes
+    header: Header
+
+    def reduction(self, side: int) -> int:
+        """The largest for which the longer side keeps `side` pixels."""
+        longest = max(self.header.width, self.header.height)
+        return next((each for each in _REDUCTIONS if longest >= side * each), 1)
+
+    def decode(self, reduction: int = 1) -> Image:
+        """The picture, turned upright by its EXIF orientation. Raises ImageError.
+
+        `reduction` is 1, 2, 4 or 8: a pixel of the result stands for so many rows and columns. A
+        JPEG then takes a part of the time, since the decoder computes no more pixels.
+        """
+        if self.header.format == "jpeg":
+            return self._decoded(reduction)
+        return _smaller(self._whole, reduction)
+
+    @cached_property
+    def _whole(self) -> Image:
+        return self._decoded(1)
+
+    @cached_property
+    def _encoded(self) -> Image:
+        return np.frombuffer(_MODULES[self.header.format].for_decoder(self.data), np.uint8)
+
+    def _decoded(self, reduction: int) -> Image:
+        header = self.header
+        try:
+            # OpenCV drops the transparency, or keeps it and ignores the orientation.
+            image = (
+                _without_transparency(self._encoded)
+                if header.has_alpha
+                else cv2.imdecode(self._encoded, _REDUCTIONS[reduction])
+            )
+        except struct.error as error:
+            raise truncated() from error
+        except cv2.error as error:
+            raise invalid("The picture cannot be decoded.") from error
+        if image is None:
+            raise invalid("The picture cannot be decoded.") if header.has_end else truncated()
+        sides = (-(-side // reduction) for side in (header.height, header.width))
+        if sorted(image.shape[:2]) != sorted(sides):
+            # The decoder and the header disagree, so the limits were checked on a false size.
+            raise invalid("The picture's header contradicts its contents.")
+        return image.astype(np.uint8, copy=False)
+
+
 def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Image:
-    """The picture, turned upright by its EXIF orientation. Raises ImageError."""
-    header = check(data, max_bytes=max_bytes, max_pixels=max_pixels)
-    try:
-        encoded = np.frombuffer(_MODULES[header.format].for_decoder(data), np.uint8)
-        # OpenCV drops the transparency, or keeps it and ignores the orientation.
-        if not header.has_alpha:
-            image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-        else:
-            image, kinds, metadata = cv2.imdecodeWithMetadata(encoded, flags=cv2.IMREAD_UNCHANGED)
-    except struct.error as error:
-        raise truncated() from error
-    except cv2.error as error:
-        raise invalid("The picture cannot be decoded.") from error
-    if image is None:
-        raise invalid("The picture cannot be decoded.") if header.has_end else truncated()
-    if sorted(image.shape[:2]) != sorted((header.height, header.width)):
-        # The decoder and the header disagree, so the limits were checked on a false size.
-        raise invalid("The picture's header contradicts its contents.")
-    if header.has_alpha:
-        exif = dict(zip(kinds, metadata, strict=True)).get(cv2.IMAGE_METADATA_EXIF)
-        return upright(_over_white(image), orientation(b"" if exif is None else exif.tobytes()))
-    return image.astype(np.uint8, copy=False)
+    """The picture in full, turned upright by its EXIF orientation. Raises ImageError."""
+    return open_picture(data, max_bytes=max_bytes, max_pixels=max_pixels).decode()
+
+
+def open_picture(data: bytes, *, max_bytes: int, max_pixels: int) -> EncodedPicture:
+    """Decodes no pixel. Raises ImageError."""
+    return EncodedPicture(data, check(data, max_bytes=max_bytes, max_pixels=max_pixels))
 
 
 def check(data: bytes, *, max_bytes: int, max_pixels: int) -> Header:
@@ -100,6 +146,14 @@ def reduced(image: Image, side: int) -> tuple[Image, int]:
     return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA).astype(
         np.uint8, copy=False
     ), factor
+
+
+def _smaller(image: Image, reduction: int) -> Image:
+    """Each pixel is the mean of so many rows and columns, as in a JPEG that is decoded smaller."""
+    if reduction == 1:
+        return image
+    size = tuple(-(-side // reduction) for side in (image.shape[1], image.shape[0]))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def shrinking(factor: int) -> int:
@@ -140,6 +194,14 @@ def _format(data: bytes) -> Any:
         if data.startswith(start) and (module is not webp or data[8:12] == b"WEBP"):
             return module
     raise refusal(data)
+
+
+def _without_transparency(encoded: Image) -> Image | None:
+    image, kinds, metadata = cv2.imdecodeWithMetadata(encoded, flags=cv2.IMREAD_UNCHANGED)
+    if image is None:
+        return None
+    exif = dict(zip(kinds, metadata, strict=True)).get(cv2.IMAGE_METADATA_EXIF)
+    return upright(_over_white(image), orientation(b"" if exif is None else exif.tobytes()))
 
 
 def _over_white(decoded: npt.NDArray[Any]) -> Image:

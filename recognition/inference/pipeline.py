@@ -41,7 +41,7 @@ _KEPT_SIZE, _KEPT_SHARE = 256, 0.6
 
 @dataclass(frozen=True)
 class DetectedFace:
-    """One face, in pixels of the picture after its `rotation`.
+    """One face, in pixels of the picture after its `rotation` and `reduction`.
 
     A value is None if the pack has no network for it, or the caller did not ask for it. Raises
     ValueError when shapes do not fit.
@@ -56,6 +56,7 @@ class DetectedFace:
     embedding: Floats | None = None  # (dimensions,) of length 1
     agreement: float | None = None  # cosine of the crop with its mirror image, if both are embedded
     rotation: int = 0  # degrees clockwise by which the picture was turned to be upright
+    reduction: int = 1  # rows and columns of the file for each pixel of the picture
     age: float | None = None  # years
     gender: str | None = None  # "female" or "male"
     liveness: float | None = None  # 0 spoof, 1 real
@@ -133,28 +134,38 @@ class FacePipeline:
         rotate: bool = True,
         most: int | None = None,
         only_main: bool = False,
+        reduction: int = 1,
     ) -> FacesOfPicture:
         """At most `most` faces without embeddings, the main one first, then by size.
 
         Where no face is surely upright the turned picture is also searched, if the pack says so.
-        `rotate=False` skips that. A blank picture is not searched at all.
+        `rotate=False` skips that. A blank picture is not searched at all. The picture was decoded
+        with `reduction`.
 
         With `only_main` it is one face at most, the same for a fraction of the time: the search
         ends when no face that could be the main one is missing, and `found` says nothing.
         """
         found, rotation = self._finder.find(image, rotate=rotate, only_main=only_main)
-        return self.look_at(image, found, rotation, most=1 if only_main else most)
+        return self.look_at(
+            image, found, rotation, most=1 if only_main else most, reduction=reduction
+        )
 
     def look_at(
-        self, image: Image, found: Detections, rotation: int = 0, *, most: int | None = None
+        self,
+        image: Image,
+        found: Detections,
+        rotation: int = 0,
+        *,
+        most: int | None = None,
+        reduction: int = 1,
     ) -> FacesOfPicture:
         """Describes faces at known places of the picture turned by `rotation`, as `detect` does."""
         image = turned(image, rotation)
         count = len(found)
         found = found.take(by_prominence(found.boxes, image)[:most])
-        assessed = self._assessor.assess(image, found)
+        assessed = self._assessor.assess(image, found, reduction)
         faces = [
-            DetectedFace(box, float(score), points, *each, rotation=rotation)
+            DetectedFace(box, float(score), points, *each, rotation=rotation, reduction=reduction)
             for box, score, points, each in zip(
                 found.boxes, found.scores, found.landmarks, assessed, strict=True
             )

@@ -221,8 +221,13 @@ class Assessor:
         self._head_pose = head and HeadPoseNetwork(head, model(head.weights, head.outputs.names()))
         self._quality = quality and QualityNetwork(quality, model(quality.weights))
 
-    def assess(self, image: Image, found: Detections) -> list[tuple[Pose, Quality, Image]]:
-        """The pose, quality and aligned crop of each of the faces of an upright picture."""
+    def assess(
+        self, image: Image, found: Detections, reduction: int = 1
+    ) -> list[tuple[Pose, Quality, Image]]:
+        """The pose, quality and aligned crop of each of the faces of an upright picture.
+
+        The size of a face is measured in pixels of the file, of which the picture may have fewer.
+        """
         if not len(found):
             return []
         pack, size = self._pack, self._pack.recogniser.input.size
@@ -233,7 +238,7 @@ class Assessor:
                 image,
                 crop,
                 box,
-                eyes=eye_distance(points, pack.detector.landmark_names),
+                eyes=reduction * eye_distance(points, pack.detector.landmark_names),
                 pose=pose,
                 detection_score=float(score),
                 score_range=pack.detector.score_range,

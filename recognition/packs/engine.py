@@ -70,19 +70,15 @@ class Engine:
     def template_version(self) -> str:
         return versions.version_of(self.pack, self.template_key)
 
-    def see(self, image: bytes, *, only_main: bool = False) -> tuple[Image, FacesOfPicture]:
-        """The decoded picture, and its faces, main one first; `only_main` costs less.
-
-        Raises ImageError.
-        """
+    def see(self, image: bytes) -> tuple[Image, FacesOfPicture]:
+        """The decoded picture, and its faces, main one first. Raises ImageError."""
         current_request.get().model_version = self.pack.model_version
         with stage("decode"):
             picture = decode(
                 image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=settings.MAX_IMAGE_PIXELS
             )
         with stage("detect"):
-            most = settings.FACESVC_MAX_FACES_PER_IMAGE
-            return picture, self.pipeline.detect(picture, most=most, only_main=only_main)
+            return picture, self.pipeline.detect(picture, most=settings.FACESVC_MAX_FACES_PER_IMAGE)
 
     @stage("describe")
     def describe(self, image: Image, faces: Sequence[DetectedFace]) -> list[DetectedFace]:

@@ -10,7 +10,7 @@ from django.utils.crypto import salted_hmac
 
 from recognition.gallery.comparing import Compared
 from recognition.inference.arrays import Floats, Image
-from recognition.packs import engine
+from recognition.packs import engine, main_face
 from recognition.packs.engine import Engine
 from recognition.packs.scores import level_confidence
 from recognition.verification import providers
@@ -43,15 +43,15 @@ def look(
     """The probe of a picture for a user; its checks run beside the embedding. Raises ImageError."""
     picture_hash = _keyed(hashlib.sha256(image).digest())
     with engine.at_work() as active:
-        picture, faces = active.see(image, only_main=True)
-        if not faces:
+        seen = main_face.find(active, image, least_box=providers.least_box() if is_checked else 0)
+        if not seen.faces:
             return Probe(active, picture_hash)
-        pixels_hash = _hash_of_pixels(picture)
-        checks = providers.begin(active, picture, faces[0], str(user_id)) if is_checked else {}
-        wanted = [faces[0]]
+        pixels_hash = _hash_of_pixels(seen.first_look)
+        (face,) = wanted = list(seen.faces)
+        checks = providers.begin(active, seen.picture, face, str(user_id)) if is_checked else {}
         # A pack that embeds both sides of every crop gives the mirror image the same embedding.
         if with_mirror and not active.pack.recogniser.mirror:
-            wanted.append(replace(faces[0], crop=np.ascontiguousarray(faces[0].crop[:, ::-1])))
+            wanted.append(replace(face, crop=np.ascontiguousarray(face.crop[:, ::-1])))
         face, *mirrored = active.embed(wanted)
         if face.quality.is_misread:
             # It is nobody's, and is not compared with anybody's.
@@ -70,7 +70,7 @@ def look(
 
 
 def _hash_of_pixels(picture: Image) -> str:
-    """The same in another file format or with other metadata."""
+    """The same with other metadata, and in another lossless format."""
     digest = hashlib.sha256(str(picture.shape).encode())
     digest.update(picture.data if picture.flags.c_contiguous else picture.tobytes())
     return _keyed(digest.digest())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from recognition.descriptions import quality_of
 from recognition.errors import ServiceError
 from recognition.inference.pipeline import DetectedFace
-from recognition.packs import engine
+from recognition.packs import engine, main_face
 from recognition.packs.engine import Engine
 from recognition.packs.scores import level_confidence
 
@@ -27,7 +27,7 @@ def compare(*, image_a: bytes, image_b: bytes, level: str) -> Comparison:
     faces = []
     with engine.at_work() as active:
         for name, image in (("image_a", image_a), ("image_b", image_b)):
-            _, found = active.see(image, only_main=True)
+            found = main_face.find(active, image).faces
             if not found:
                 raise ServiceError("no_face", f"No face was found in {name}.", {"image": name})
             faces.append(found[0])

@@ -126,6 +126,11 @@ class HttpProvider:
             self.health.probed(is_well=True)
 
 
+def least_box() -> int:
+    """The side of a face's box, in pixels, for which a service gets all that it is to get."""
+    return round(_LONGEST_SIDE / _SURROUNDINGS) if _urls() else 0
+
+
 def begin(active: Engine, picture: Image, face: DetectedFace, user: str) -> dict[str, Pending]:
     """Start all checks of the face for a user; those of services run beside other work."""
     pending: dict[str, Pending] = {DEEPFAKE: lambda: UNCONFIGURED}

@@ -241,7 +241,7 @@ class FakePipeline:
         ]
 
     def detect(
-        self, image: Image, *, most: int | None = None, only_main: bool = False
+        self, image: Image, *, most: int | None = None, only_main: bool = False, **_: Any
     ) -> FacesOfPicture:
         faces = self._pictures.pop(0) if len(self._pictures) > 1 else self._pictures[0]
         if self.varies:

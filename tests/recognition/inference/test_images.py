@@ -369,3 +369,76 @@ def test_a_jpeg_segment_of_a_strange_length(length: int) -> None:
 def test_a_png_of_200_000_chunks() -> None:
     chunk = struct.pack(">I", 0) + b"tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
     never_another_error(LOSSLESS["png"][:33] + chunk * 200_000)
+
+
+# --- Fewer pixels ---------------------------------------------------------------------------------
+
+
+def opened(data: bytes) -> images.EncodedPicture:
+    return images.open_picture(data, max_bytes=10 * MB, max_pixels=40_000_000)
+
+
+# No side is a multiple of 8.
+LARGE = np.ascontiguousarray(resized(astronaut(), 2)[:765, :1003])
+OF_FORMATS = {
+    "jpeg": encode(LARGE, ".jpg"),
+    "progressive jpeg": encode(LARGE, ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+    "grey jpeg": encode(LARGE[..., 0], ".jpg"),
+    "png": encode(LARGE),
+    "transparent png": encode(np.dstack([LARGE, np.full(LARGE.shape[:2], 200, np.uint8)])),
+    "webp": encode(LARGE, ".webp", cv2.IMWRITE_WEBP_QUALITY, 90),
+}
+
+
+@pytest.mark.parametrize("name", OF_FORMATS)
+@pytest.mark.parametrize("reduction", [1, 2, 4, 8])
+def test_a_picture_with_fewer_pixels(name: str, reduction: int) -> None:
+    found = opened(OF_FORMATS[name]).decode(reduction)
+    size = (-(-1003 // reduction), -(-765 // reduction))
+    assert found.shape == (size[1], size[0], 3) and found.dtype == np.uint8
+    whole = opened(OF_FORMATS[name]).decode()
+    wanted = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("value", UPRIGHT)
+def test_the_orientation_of_fewer_pixels(value: int) -> None:
+    plain = OF_FORMATS["jpeg"]
+    found = opened(with_orientation(plain, value, "<")).decode(4)
+    assert np.array_equal(found, UPRIGHT[value](opened(plain).decode(4)))
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [((4000, 3000), 4), ((3000, 4000), 4), ((6000, 20), 8), ((1280, 960), 2), ((1279, 24), 1)],
+)
+def test_how_far_a_picture_may_be_reduced(size: tuple[int, int], wanted: int) -> None:
+    picture = images.EncodedPicture(b"", images.Header("jpeg", *size))
+    assert picture.reduction(640) == wanted
+
+
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+@pytest.mark.parametrize("name", ["jpeg", "progressive jpeg", "png", "webp"])
+def test_a_truncated_picture_of_fewer_pixels(name: str, reduction: int) -> None:
+    """All of it has to be there, even where the decoder needs less."""
+    data = OF_FORMATS[name]
+    for length in range(200, len(data) - 2, len(data) // 8):
+        with pytest.raises(ImageError) as caught:
+            opened(data[:length]).decode(reduction)
+        assert caught.value.code == "truncated_image"
+
+
+def test_a_second_look_decodes_no_other_format_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = dict.fromkeys(("jpeg", "png"), 0)
+    real = cv2.imdecode
+    for name in counts:
+
+        def decoded(data: Any, flags: int, name: str = name) -> Any:
+            counts[name] += 1
+            return real(data, flags)
+
+        monkeypatch.setattr(cv2, "imdecode", decoded)
+        picture = opened(OF_FORMATS[name])
+        assert picture.decode(4).shape == (192, 251, 3)
+        assert picture.decode().shape == (765, 1003, 3)
+    assert counts == {"jpeg": 2, "png": 1}
