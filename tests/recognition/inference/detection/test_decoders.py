@@ -88,6 +88,15 @@ def test_yunet(yunet: YunetSpec) -> None:
     assert found.landmarks.tolist() == [[[8, 16], [16, 16], [12, 20], [8, 24], [16, 24]]]
 
 
+def test_an_input_that_is_no_square(yunet: YunetSpec) -> None:
+    """4 rows of 8 cells at stride 8: the cell in row 2 and column 5, at pixel (40, 16)."""
+    outputs = empty((32, 8, 2), 1, 1, 4, 10, lead=(1,))
+    cell = 2 * 8 + 5
+    outputs[0][0, cell] = outputs[3][0, cell] = 1
+    found = decode_yunet(outputs, yunet, (32, 64))
+    assert found.boxes.tolist() == [[36, 12, 44, 20]]
+
+
 def test_yunet_scores_beyond_1_count_as_1(yunet: YunetSpec) -> None:
     outputs = empty(CELLS, 1, 1, 4, 10, lead=(1,))
     outputs[2][:], outputs[5][:] = 1.5, 1.5

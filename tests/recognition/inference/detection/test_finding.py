@@ -135,6 +135,14 @@ def test_a_picture_is_not_enlarged(name: str) -> None:
     assert pixels_seen(real, lambda: real.detect(image, rotate=False)) <= 256**2 + 128**2
 
 
+def test_a_network_with_one_input_size_looks_once() -> None:
+    if not MODELS.is_dir():
+        pytest.skip(f"there is no {MODELS}")
+    real, image = open_real("retinaface-retail"), resized(astronaut(), 2)
+    alone = pixels_seen(real, lambda: real.detect(image, only_main=True))
+    assert alone == pixels_seen(real, lambda: real.detect(image))
+
+
 # --- When it stops --------------------------------------------------------------------------------
 
 
