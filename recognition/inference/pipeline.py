@@ -150,6 +150,16 @@ class FacePipeline:
             image, found, rotation, most=1 if only_main else most, reduction=reduction
         )
 
+    def look_again(self, image: Image, face: DetectedFace, reduction: int) -> FacesOfPicture:
+        """A face that was detected in a smaller copy of the picture, as this one shows it; nothing
+        if it does not. The picture was decoded with `reduction`.
+        """
+        known = Detections(
+            face.box[None], np.array([face.detection_score]), face.landmarks[None]
+        ).scaled(face.reduction / reduction)
+        found = self._detector.closely(turned(image, face.rotation), known)
+        return self.look_at(image, found, face.rotation, reduction=reduction)
+
     def look_at(
         self,
         image: Image,

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from recognition.inference.alignment import fit_similarity
 from recognition.inference.arrays import Image
-from recognition.inference.images import EncodedPicture, open_picture
+from recognition.inference.images import open_picture
 from recognition.inference.pipeline import DetectedFace, FacePipeline, FacesOfPicture
 from recognition.packs.engine import Engine
 from recognition.processes.current_request import current as current_request
@@ -45,23 +45,18 @@ def find(active: Engine, image: bytes, *, least_box: int = 0) -> MainFace:
             image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=settings.MAX_IMAGE_PIXELS
         )
     reduction = encoded.reduction(_FIRST_SIDE)
-    first = picture = _decoded(encoded, reduction)
-    faces = _detected(active.pipeline, first, reduction)
+    with stage("decode"):
+        first = picture = encoded.decode(reduction)
+    with stage("detect"):
+        faces = active.pipeline.detect(first, only_main=True, reduction=reduction)
     if faces and (finer := _needed(active.pipeline, faces[0], reduction, least_box)) < reduction:
-        larger = _decoded(encoded, finer)
-        if again := _detected(active.pipeline, larger, finer):
+        with stage("decode"):
+            larger = encoded.decode(finer)
+        with stage("detect"):
+            again = active.pipeline.look_again(larger, faces[0], finer)
+        if again:
             picture, faces = larger, again
     return MainFace(picture, first, faces)
-
-
-@stage("decode")
-def _decoded(encoded: EncodedPicture, reduction: int) -> Image:
-    return encoded.decode(reduction)
-
-
-@stage("detect")
-def _detected(pipeline: FacePipeline, picture: Image, reduction: int) -> FacesOfPicture:
-    return pipeline.detect(picture, only_main=True, reduction=reduction)
 
 
 def _needed(pipeline: FacePipeline, face: DetectedFace, reduction: int, least_box: int) -> int:

@@ -82,6 +82,9 @@ class MmodDetector:
         scales = self._down_from(view, side / max(image.shape[:2]))
         return self._marked(view, *self._searched(view, scales))
 
+    def closely(self, image: Image, found: Detections) -> Detections:
+        return self._with_landmarks(View(image, image, 1), found.boxes, found.scores)
+
     def _sight(self, view: View, found: list[Candidates], unseen: float) -> Sight:
         boxes, scores = self._best(view, *_joined(found))
 

@@ -89,3 +89,9 @@ class Detector(Protocol):
 
     def search(self, image: Image, side: int) -> Detections:
         """The faces of a picture, or of a part of it, fitted into `side` pixels."""
+
+    def closely(self, image: Image, found: Detections) -> Detections:
+        """Faces that are known from a smaller copy of the picture, as this one shows them.
+
+        It leaves out one that a closer look does not find.
+        """

@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -123,3 +124,19 @@ def test_what_is_told_is_in_pixels_of_the_file() -> None:
     names = ("left_eye", "right_eye", "nose_tip", "mouth_left", "mouth_right")
     (x, y) = attributes_of(face, names)["face_landmarks"]["nose_tip"]
     assert (x, y) == pytest.approx(tuple(4 * face.landmarks[2]), abs=0.1)
+
+
+def test_a_small_face_is_not_searched_for_again(
+    pipeline: FacePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The larger picture is looked at where the face is."""
+    searched = []
+    real = FacePipeline.detect
+
+    def detect(self: FacePipeline, image: Image, **options: Any) -> Any:
+        searched.append(image.shape[:2])
+        return real(self, image, **options)
+
+    monkeypatch.setattr(FacePipeline, "detect", detect)
+    assert [face.reduction for face in seen(pipeline, jpeg(portrait(4))).faces] == [2]
+    assert searched == [(750, 1000)]
