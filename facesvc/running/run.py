@@ -30,7 +30,11 @@ READY_TIMEOUT = 120  # seconds
 TOKEN_HOURS = 2
 TOKEN_CALLS = 600  # a minute: somebody who tries things out is alone
 # For glibc, as in the image: see docs/deployment.md.
-MALLOC = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "262144"}
+MALLOC = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "2097152",
+    "MALLOC_TRIM_THRESHOLD_": "4194304",
+}
 # As it was given to this process: Django sets TZ later.
 _ENVIRONMENT = dict(os.environ)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
+from threading import local
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -20,6 +21,7 @@ from recognition.errors import ServiceError
 from recognition.processes import capacity
 
 _Action = TypeVar("_Action", bound=Callable[..., Response])
+_thread = local()
 
 
 class ServiceViewSet(ViewSet):
@@ -110,13 +112,15 @@ class ServiceViewSet(ViewSet):
         data = self.request.data
         if not data and (self.request.content_type or "").startswith("image/"):
             raise ServiceError("empty_image", "The picture is empty.")
-        body = kind(data=data)
+        body = _serializer(kind)
+        body.initial_data = data
         try:
             body.is_valid(raise_exception=True)
             fields: dict[str, Any] = body.validated_data
             return fields
         finally:
-            vars(body).clear()  # see forget_body
+            for name in ("initial_data", "_validated_data", "_errors"):
+                vars(body).pop(name, None)  # see forget_body
 
     def page(
         self,
@@ -130,6 +134,16 @@ class ServiceViewSet(ViewSet):
         pages = pages or NewestFirst()
         page = pages.paginate_queryset(rows, self.request, view=self)
         return Response({**(beside or {}), name: rendered(page or []), **pages.cursors()})
+
+
+def _serializer(kind: type[Serializer[Any]]) -> Serializer[Any]:
+    """The serializer of this thread, whose fields are made once: it takes longer than to use them.
+    A request has its data in it, so threads do not share one.
+    """
+    made: dict[type, Serializer[Any]] = vars(_thread).setdefault("serializers", {})
+    if kind not in made:
+        made[kind] = kind()
+    return made[kind]
 
 
 def operation(

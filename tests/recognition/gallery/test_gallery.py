@@ -1,5 +1,7 @@
 """The privacy-filtered search: who is found, by which plan, at what price."""
 
+import re
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,14 +13,14 @@ from django.utils import timezone
 
 from recognition.gallery import comparing, plans, statements
 from recognition.gallery.plans import PLANS, Plan
-from recognition.gallery.scope import Gallery, Scope, all_listings
+from recognition.gallery.scope import Gallery, Listed, Scope, all_listings
 from recognition.gallery.statements import searching
 from recognition.identification import identifying
 from recognition.identification.identifying import IdentificationRequest
 from recognition.inference.arrays import Floats
 from recognition.models import AuditEvent, Face
 from recognition.packs import engine
-from recognition.prepared import kept
+from recognition.prepared import Statement, kept
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -46,6 +48,22 @@ def padded(embedding: Floats) -> Floats:
 
 def visible(scope: Scope) -> set[UUID]:
     return {user_id for (user_id,) in _visible(scope.values, scope=scope.kind)}
+
+
+@pytest.mark.parametrize("tagging", [False, True])
+@pytest.mark.parametrize("groups", [["friends"], ["public", "hiking"], ["public", "friends"]])
+def test_a_statement_that_is_kept_names_nobody(groups: list[str], tagging: bool) -> None:
+    """It serves all viewers: each value of one is a blank."""
+    scope = Scope(OWNER, frozenset(groups), tagging=tagging)
+    listed = Listed(VERSION, scope.kind, is_without_one=True)
+    for rows in (listed.rows(), listed.rows().related_to(scope.kind)):
+        statement = Statement.of(rows)
+        assert not re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}|hiking", str(statement.text))
+        assert {"viewer", "left out"} <= set(statement.blanks) <= {*scope.values, "left out"}
+    named = frozenset("chess" if name == "hiking" else name for name in groups)
+    other = Scope(STRANGER, named, tagging=tagging)
+    assert (other.kind == scope.kind) and other.values != scope.values
+    assert replace(other, everyone=True).kind != scope.kind != replace(other, viewer=None).kind
 
 
 @kept
