@@ -13,6 +13,11 @@ FACESVC_MAX_IMAGE_MEGAPIXELS = pictures.number("FACESVC_MAX_IMAGE_MEGAPIXELS", 4
 FACESVC_MAX_FACES_PER_IMAGE = pictures.whole("FACESVC_MAX_FACES_PER_IMAGE", 100).says(
     "The most faces of a picture that count: the largest ones."
 )
+FACESVC_SMALLEST_FACE = pictures.whole("FACESVC_SMALLEST_FACE", 40, (16, 100_000)).says(
+    "Pixels: identify, detect and register look for faces whose box is at least so wide, as far "
+    "as the model can in bounded time, see docs/models.md. A larger value makes large pictures "
+    "faster."
+)
 # It is read line by line, and so may be larger than what fits into memory.
 FACESVC_MAX_GRAPH_MB = pictures.number("FACESVC_MAX_GRAPH_MB", 100).says(
     "The largest body of `POST /graph`, in megabytes."

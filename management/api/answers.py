@@ -55,6 +55,12 @@ class Calibration(Serializer):
         return super().of(row, ShownScores(ScoreScale(row)))
 
 
+class SmallestFace(Serializer):
+    width = s.IntegerField()
+    height = s.IntegerField()
+    pixels = s.IntegerField()
+
+
 class Model(Serializer):
     name = s.CharField(source="pack.name")
     description = s.CharField(source="pack.description")
@@ -69,6 +75,12 @@ class Model(Serializer):
     prepared = s.BooleanField(help_text="Its files are on this machine.")
     calibrated = s.BooleanField(help_text="Its scores were measured, so their meaning is known.")
     calibration = Calibration(allow_null=True)
+    smallest_face = SmallestFace(
+        many=True,
+        source="smallest_faces",
+        help_text="For pictures of some sizes: nearly all faces whose box has at least so many "
+        "pixels on each side are found, by the verbs that look for all faces.",
+    )
 
 
 class ModelList(Serializer):

@@ -226,11 +226,16 @@ _FOUND = (
     "How many faces the picture has. More than there are in `faces`: only the largest count, up to "
     "`FACESVC_MAX_FACES_PER_IMAGE`, or only the main one was asked for."
 )
+_SMALLEST = (
+    "Pixels: nearly all faces whose box is at least so wide are found in this picture. "
+    "`FACESVC_SMALLEST_FACE` says how far the service goes in large pictures."
+)
 
 
 class Identified(Candidates):
     faces = IdentifiedFace(many=True)
     faces_found = s.IntegerField(help_text=_FOUND)
+    smallest_face = s.IntegerField(help_text=_SMALLEST)
     search_stats = SearchStats()
 
     @classmethod
@@ -245,6 +250,7 @@ class Identified(Candidates):
             "total_candidates": main.get("total_candidates", 0),
             "faces": faces,
             "faces_found": row.faces_found,
+            "smallest_face": row.smallest_face,
             "search_stats": SearchStats.of(row),
         }
 
@@ -282,3 +288,4 @@ class Detected(Serializer):
     faces = DetectedFace(many=True)
     total_faces = s.IntegerField()
     faces_found = s.IntegerField(help_text=_FOUND)
+    smallest_face = s.IntegerField(help_text=_SMALLEST)

@@ -102,8 +102,10 @@ def _look_and_store(image: bytes, request: EnrolmentRequest, *, is_known: bool) 
 def _look(image: bytes, request: EnrolmentRequest) -> tuple[Engine, DetectedFace, Image | None]:
     """The engine, the face that is to be stored, embedded, and the picture of it that is kept."""
     with engine.at_work() as active:
-        picture, faces = active.see(image)
-        face = _only_face(faces, request.face_index)
+        index = request.face_index
+        # One large face is the one that is meant, though others stand far behind it.
+        picture, faces = active.see(image, closer=lambda found: index is not None or found != 1)
+        face = _only_face(faces, index)
         face = active.complete(picture, face)
         _require_quality(face, is_checked=request.check_quality)
         crop = active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
@@ -131,6 +133,7 @@ def _only_face(faces: FacesOfPicture, face_index: int | None) -> DetectedFace:
             "no_face",
             "No face was found in the picture. Face the camera with nothing over the face, with "
             "light from the front, and come closer.",
+            {"smallest_face": faces.smallest_face},
         )
     if face_index is not None:
         if face_index >= len(faces):

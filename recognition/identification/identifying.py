@@ -138,6 +138,7 @@ class Identification:
     request: IdentificationRequest
     faces: list[IdentifiedFace]  # the main face first
     faces_found: int  # in the picture, with those that are beyond the limit
+    smallest_face: int  # pixels from which on nearly all faces of the picture are found
     faces_searched: int
     threshold: Threshold
     search_seconds: float
@@ -172,8 +173,16 @@ def identify(image: bytes, request: IdentificationRequest) -> Identification:
     seconds = time.perf_counter() - started
     outcome = "found" if users else "not_found" if probes else "no_face"
     daily_counts.note(CountedKind.SEARCH, outcome)
-    searched = gallery.searched
-    return Identification(active, request, faces, probes.found, searched, threshold, seconds)
+    return Identification(
+        active,
+        request,
+        faces,
+        probes.found,
+        probes.smallest_face,
+        gallery.searched,
+        threshold,
+        seconds,
+    )
 
 
 def _users(ids: Collection[UUID]) -> dict[UUID, User]:

@@ -16,6 +16,7 @@ from recognition.inference.detection.anchors import AnchorDetector
 from recognition.inference.detection.finding import FaceFinder, by_prominence
 from recognition.inference.detection.mmod import LandmarkCascade, MmodDetector
 from recognition.inference.detection.results import Detections, Detector
+from recognition.inference.detection.tiles import FIRST_LOOK, CloserLook
 from recognition.inference.estimators import (
     AttributeEstimator,
     Embedder,
@@ -81,7 +82,12 @@ class DetectedFace:
 
 
 class FacesOfPicture(list[DetectedFace]):
-    """The faces that count, the main one first; `found` is how many the picture has."""
+    """The faces that count, the main one first; `found` is how many the picture has.
+
+    Nearly all faces of at least `smallest_face` pixels are found; 0 if nobody has searched.
+    """
+
+    smallest_face = 0
 
     def __init__(self, faces: Iterable[DetectedFace] = (), found: int | None = None) -> None:
         super().__init__(faces)
@@ -135,20 +141,24 @@ class FacePipeline:
         most: int | None = None,
         only_main: bool = False,
         reduction: int = 1,
+        closer: CloserLook = FIRST_LOOK,
     ) -> FacesOfPicture:
         """At most `most` faces without embeddings, the main one first, then by size.
 
         Where no face is surely upright the turned picture is also searched, if the pack says so.
         `rotate=False` skips that. A blank picture is not searched at all. The picture was decoded
-        with `reduction`.
+        with `reduction`. `closer` says whether it is searched for small faces, too.
 
         With `only_main` it is one face at most, the same for a fraction of the time: the search
         ends when no face that could be the main one is missing, and `found` says nothing.
         """
         found, rotation = self._finder.find(image, rotate=rotate, only_main=only_main)
-        return self.look_at(
-            image, found, rotation, most=1 if only_main else most, reduction=reduction
-        )
+        image = turned(image, rotation)
+        found, smallest = closer.at(image, found, self._detector, self.pack.detector)
+        most = 1 if only_main else most
+        faces = self._described(image, found, rotation, most, reduction)
+        faces.smallest_face = smallest
+        return faces
 
     def look_again(self, image: Image, face: DetectedFace, reduction: int) -> FacesOfPicture:
         """A face that was detected in a smaller copy of the picture, as this one shows it; nothing
@@ -170,7 +180,12 @@ class FacePipeline:
         reduction: int = 1,
     ) -> FacesOfPicture:
         """Describes faces at known places of the picture turned by `rotation`, as `detect` does."""
-        image = turned(image, rotation)
+        return self._described(turned(image, rotation), found, rotation, most, reduction)
+
+    def _described(
+        self, image: Image, found: Detections, rotation: int, most: int | None, reduction: int
+    ) -> FacesOfPicture:
+        """`image` is already turned by `rotation`."""
         count = len(found)
         found = found.take(by_prominence(found.boxes, image)[:most])
         assessed = self._assessor.assess(image, found, reduction)

@@ -2,10 +2,12 @@
 
 import logging
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError
 
+from recognition.inference.detection import tiles
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import (
     Calibration,
@@ -19,6 +21,18 @@ from recognition.packs import calibrations, engine, first_pack
 logger = logging.getLogger(__name__)
 
 
+# Width and height of the pictures for which an entry says what is found.
+_PICTURES = ((640, 480), (1920, 1080), (4000, 3000), (6000, 4000))
+
+
+class SmallestFace(NamedTuple):
+    """In a picture of this size, nearly all faces of at least so many pixels are found."""
+
+    width: int
+    height: int
+    pixels: int
+
+
 @dataclass(frozen=True)
 class Entry:
     pack: ModelPack
@@ -30,6 +44,14 @@ class Entry:
     @property
     def calibrated(self) -> bool:
         return self.calibration is not None and self.calibration.provisional is None
+
+    @property
+    def smallest_faces(self) -> list[SmallestFace]:
+        return [SmallestFace(*size, self._smallest_face(*size)) for size in _PICTURES]
+
+    def _smallest_face(self, width: int, height: int) -> int:
+        wanted = settings.FACESVC_SMALLEST_FACE
+        return tiles.plan(self.pack.detector, height, width, wanted).smallest_face
 
 
 def entries() -> list[Entry]:

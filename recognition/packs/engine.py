@@ -20,6 +20,7 @@ from django.db.models import QuerySet
 
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.results import Detections
+from recognition.inference.detection.tiles import FIRST_LOOK, CloserLook, Needed
 from recognition.inference.images import decode
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import (
@@ -70,15 +71,23 @@ class Engine:
     def template_version(self) -> str:
         return versions.version_of(self.pack, self.template_key)
 
-    def see(self, image: bytes) -> tuple[Image, FacesOfPicture]:
-        """The decoded picture, and its faces, main one first. Raises ImageError."""
+    def see(self, image: bytes, *, closer: Needed | None = None) -> tuple[Image, FacesOfPicture]:
+        """The decoded picture, and its faces, main one first. Raises ImageError.
+
+        `closer` says whether to look for small faces in a large picture, by the number of faces
+        that are found at first.
+        """
         current_request.get().model_version = self.pack.model_version
         with stage("decode"):
             picture = decode(
                 image, max_bytes=settings.MAX_IMAGE_BYTES, max_pixels=settings.MAX_IMAGE_PIXELS
             )
         with stage("detect"):
-            return picture, self.pipeline.detect(picture, most=settings.FACESVC_MAX_FACES_PER_IMAGE)
+            return picture, self.pipeline.detect(
+                picture,
+                most=settings.FACESVC_MAX_FACES_PER_IMAGE,
+                closer=CloserLook(settings.FACESVC_SMALLEST_FACE, closer) if closer else FIRST_LOOK,
+            )
 
     @stage("describe")
     def describe(self, image: Image, faces: Sequence[DetectedFace]) -> list[DetectedFace]:
@@ -175,11 +184,12 @@ def at_work() -> Iterator[Engine]:
 def look(image: bytes, *, most: int | None = None) -> tuple[Engine, FacesOfPicture]:
     """The active engine, and the faces of a picture that it has embedded, main one first.
 
-    It embeds the first `most`, if there are more. Raises ImageError, OverloadedError, PackError.
+    It embeds the first `most`, if there are more, and looks closer if there seem to be fewer.
+    Raises ImageError, OverloadedError, PackError.
     """
     with slot():
         active = current()
-        _, found = active.see(image)
+        _, found = active.see(image, closer=lambda found: most is None or found < most)
         with stage("embed"):
             found[:] = active.pipeline.embed(found[:most])
     return active, found

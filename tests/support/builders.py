@@ -1,6 +1,7 @@
 """The cast, what they have in the database, and pictures whose faces a test decides."""
 
 import base64
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +18,7 @@ from recognition.enrolment import enrolling
 from recognition.enrolment.enrolling import EnrolmentRequest
 from recognition.gallery import indexes
 from recognition.inference.arrays import Floats, Image
+from recognition.inference.detection.tiles import FIRST_LOOK, CloserLook
 from recognition.inference.pack.declaration import ModelPack
 from recognition.inference.pipeline import TEMPLATE_DIMENSIONS, DetectedFace, FacesOfPicture
 from recognition.inference.pose import Pose
@@ -231,6 +233,7 @@ class FakePipeline:
     def __init__(self, pack: ModelPack) -> None:
         self.pack = pack
         self.varies = False
+        self.small: list[DetectedFace] = []  # that only a closer look finds
         self._pictures: list[list[DetectedFace]] = [[]]
 
     def show(self, *pictures: DetectedFace | Floats | list[Any]) -> None:
@@ -241,7 +244,13 @@ class FakePipeline:
         ]
 
     def detect(
-        self, image: Image, *, most: int | None = None, only_main: bool = False, **_: Any
+        self,
+        image: Image,
+        *,
+        most: int | None = None,
+        only_main: bool = False,
+        reduction: int = 1,
+        closer: CloserLook = FIRST_LOOK,
     ) -> FacesOfPicture:
         faces = self._pictures.pop(0) if len(self._pictures) > 1 else self._pictures[0]
         if self.varies:
@@ -250,7 +259,12 @@ class FakePipeline:
                 replace(face, embedding=near(face.embedding, 0.985, toward=toward))
                 for face in faces
             ]
-        return FacesOfPicture(faces[: 1 if only_main else most], found=len(faces))
+        is_close = closer.needed(len(faces)) and closer.smallest_face < math.inf
+        if is_close:
+            faces = [*faces, *self.small]
+        found = FacesOfPicture(faces[: 1 if only_main else most], found=len(faces))
+        found.smallest_face = int(closer.smallest_face) if is_close else 100
+        return found
 
     def describe(
         self, image: Image, faces: list[DetectedFace], *, attributes: bool = True

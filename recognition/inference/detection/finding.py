@@ -47,7 +47,7 @@ class FaceFinder:
         that are not the main one.
         """
         view = View.of(image, self._spec.largest_side)
-        if _is_blank(view.small):
+        if is_blank(view.small):
             return _NOTHING, 0
         search = self._main if only_main else self._detector.detect
         found = search(view)
@@ -122,7 +122,7 @@ def _sides(boxes: Floats) -> Floats:
     return sides
 
 
-def _is_blank(small: Image) -> bool:
+def is_blank(small: Image) -> bool:
     """Whether a picture is so uniform that it can hold no face."""
     cells = cv2.resize(small, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
     return bool((np.ptp(cells.reshape(-1, 3), axis=0) < _BLANK).all())

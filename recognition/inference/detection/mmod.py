@@ -78,9 +78,18 @@ class MmodDetector:
         return self._marked(view, *self._searched(view, self._down_from(view, scale)))
 
     def search(self, image: Image, side: int) -> Detections:
+        """Those of about the size of the window, without landmarks (nan): see `marked`."""
         view = View(image, image, 1)
-        scales = self._down_from(view, side / max(image.shape[:2]))
-        return self._marked(view, *self._searched(view, scales))
+        found = self._best(view, *self._at_scale(view, side / max(image.shape[:2])))
+        return Detections(*found, np.full((len(found[0]), 5, 2), np.nan))
+
+    def marked(self, image: Image, found: Detections) -> Detections:
+        found = found.take(range(min(len(found), self._MOST_FACES)))
+        is_missing = np.isnan(found.landmarks).any(axis=(1, 2))
+        landmarks = found.landmarks.copy()
+        for index in np.flatnonzero(is_missing):
+            landmarks[index] = self._cascade.predict(image, found.boxes[index])
+        return Detections(found.boxes, found.scores, landmarks)
 
     def closely(self, image: Image, found: Detections) -> Detections:
         return self._with_landmarks(View(image, image, 1), found.boxes, found.scores)

@@ -23,6 +23,8 @@ Landmark = Literal[
 ]
 Names = tuple[Landmark, Landmark, Landmark, Landmark, Landmark]
 Triple = tuple[float, float, float]
+Range = tuple[float, float]  # the values that count as 0 and as 1
+Estimate = Literal["age", "gender"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class MmodSpec:
     score_threshold: float
     score_range: tuple[float, float]  # scores for which the quality component is 0 and 1
     nms_overlap: float
+    sure_size: int  # pixels of the input: faces of this side and more are hardly missed
+    closer_megapixels: float  # of inputs, that a closer look at a large picture may take
     rotate: bool  # also search the turned picture when no face is surely upright
     upright_score: float  # a face is surely upright from this score on
 
@@ -100,6 +104,7 @@ class AnchorSpec(NetworkSpec):
     enlarge: bool  # small pictures to input.size, where the landmarks are better for it
     sure_size: int  # pixels of the input: faces of this side and more are hardly missed
     close_size: int  # pixels of the input for one face and a little around it
+    closer_megapixels: float  # of inputs, that a closer look at a large picture may take
     rotate: bool  # also search the turned picture when no face is surely upright
     upright_score: float  # a face is surely upright from this score on
 
@@ -189,9 +194,6 @@ class QualitySpec(NetworkSpec):
     range: tuple[float, float]
 
 
-Estimate = Literal["age", "gender"]
-
-
 @dataclass(frozen=True)
 class AlignedAttributesSpec(NetworkSpec):
     """InsightFace's model of 2018: 2 logits of gender, then 100 x 2 of "older than n years"."""
@@ -267,8 +269,6 @@ class EyesSpec(NetworkSpec):
 
 
 # --- Quality --------------------------------------------------------------------------------------
-
-Range = tuple[float, float]  # the values that count as 0 and as 1
 
 
 @dataclass(frozen=True)

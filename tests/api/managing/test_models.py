@@ -15,6 +15,9 @@ def test_it_works(owner: Person) -> None:
     names = {"antelopev2", "buffalo_l", "buffalo_sc", "dlib", "opencv", "permissive"}
     assert names <= set(models)
     dlib = models["dlib"]
+    smallest = {each["width"]: each["pixels"] for each in dlib.pop("smallest_face")}
+    assert smallest.keys() == {640, 1920, 4000, 6000}
+    assert smallest[640] == 72 and smallest[4000] <= 100
     points = dlib.pop("calibration")["operating_points"]
     assert dlib == {
         "name": "dlib",
@@ -42,6 +45,20 @@ def test_a_pack_that_cannot_serve(owner: Person) -> None:
     assert provisional["based_on"].startswith("A stand-in") and provisional["factor"] == [0.2, 5]
     assert models["antelopev2"]["prepared"] is False
     assert models["antelopev2"]["licence"] == "non-commercial research"
+
+
+def test_the_smallest_face_follows_from_the_pack_and_the_setting(
+    owner: Person, settings: Settings
+) -> None:
+    def smallest(name: str) -> dict[int, int]:
+        models = {model["name"]: model for model in data_of(owner.get("models"))["models"]}
+        return {each["width"]: each["pixels"] for each in models[name]["smallest_face"]}
+
+    assert smallest("permissive") == {640: 20, 1920: 40, 4000: 40, 6000: 40}
+    settings.FACESVC_SMALLEST_FACE = 50
+    assert smallest("permissive") == {640: 20, 1920: 50, 4000: 50, 6000: 50}
+    settings.FACESVC_SMALLEST_FACE = 1000
+    assert smallest("permissive") == {640: 20, 1920: 60, 4000: 125, 6000: 188}
 
 
 def test_the_active_pack_is_that_of_the_database(owner: Person) -> None:

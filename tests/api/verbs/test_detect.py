@@ -81,6 +81,7 @@ def test_a_picture_of_nobody(owner: Person) -> None:
         "faces": [],
         "total_faces": 0,
         "faces_found": 0,
+        "smallest_face": 72,
     }
 
 
@@ -117,6 +118,16 @@ def test_the_number_of_faces_is_limited(
     assert refusal(refused) == (422, "multiple_faces")
     assert "3 faces, of which the 2 largest count" in refused.json()["error"]["message"]
     assert details_of(refused)["faces_found"] == 3
+
+
+def test_the_smallest_face_is_a_setting(
+    owner: Person, fake: FakePipeline, settings: Settings
+) -> None:
+    settings.FACESVC_SMALLEST_FACE = 55
+    fake.show([face_of(vector(0))])
+    fake.small = [face_of(vector(1))]
+    answer = data_of(owner.post("detect", image=PICTURE_BASE64))
+    assert (answer["total_faces"], answer["smallest_face"]) == (2, 55)
 
 
 def test_a_missing_scope(owner: Person, fake: FakePipeline) -> None:

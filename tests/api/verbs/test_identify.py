@@ -374,6 +374,24 @@ def test_the_largest_face_alone(service: Person, fake: FakePipeline) -> None:
     assert len(identify(service, faces="largest")["faces"]) == 1
 
 
+def test_small_faces_are_looked_for(service: Person, fake: FakePipeline) -> None:
+    fake.small = [face_of(vector(2)), face_of(vector(3))]
+    fake.show([face_of(vector(1))])
+    answer = data_of(service.post("identify", image=PICTURE_BASE64))
+    assert (len(answer["faces"]), answer["faces_found"], answer["smallest_face"]) == (3, 3, 40)
+
+
+def test_the_largest_face_is_looked_for_no_closer_than_needed(
+    service: Person, fake: FakePipeline
+) -> None:
+    fake.small = [face_of(vector(2)), face_of(vector(3))]
+    fake.show([face_of(vector(1))], [])
+    answer = data_of(service.post("identify", image=PICTURE_BASE64, faces="largest"))
+    assert (len(answer["faces"]), answer["faces_found"], answer["smallest_face"]) == (1, 1, 100)
+    answer = data_of(service.post("identify", image=PICTURE_BASE64, faces="largest"))
+    assert (len(answer["faces"]), answer["faces_found"], answer["smallest_face"]) == (1, 2, 40)
+
+
 def test_no_face(service: Person, fake: FakePipeline) -> None:
     fake.show([])
     answer = identify(service)

@@ -147,6 +147,30 @@ def test_a_face_is_chosen_by_its_index(owner: Person, fake: FakePipeline) -> Non
     assert Template.objects.get().embedding[2] == 1
 
 
+def test_small_faces_behind_the_one_do_no_harm(owner: Person, fake: FakePipeline) -> None:
+    fake.small = [face_of(vector(2))]
+    fake.show([face_of(vector(1))])
+    data_of(owner.post("register", user_id=OWNER, image=PICTURE_BASE64), 201)
+    template = Template.objects.get()
+    assert template.embedding[1] == 1
+
+
+def test_a_small_face_alone(owner: Person, fake: FakePipeline) -> None:
+    fake.small = [face_of(vector(2))]
+    data_of(owner.post("register", user_id=OWNER, image=PICTURE_BASE64), 201)
+    template = Template.objects.get()
+    assert template.embedding[2] == 1
+
+
+def test_a_face_index_counts_small_faces_as_detect_does(owner: Person, fake: FakePipeline) -> None:
+    fake.small = [face_of(vector(2))]
+    fake.show([face_of(vector(1))])
+    assert data_of(owner.post("detect", image=PICTURE_BASE64))["total_faces"] == 2
+    data_of(owner.post("register", user_id=OWNER, image=PICTURE_BASE64, face_index=1), 201)
+    template = Template.objects.get()
+    assert template.embedding[2] == 1
+
+
 def test_the_same_face_under_another_user_is_noted(owner: Person, fake: FakePipeline) -> None:
     theirs = make_face(make_user(STRANGER), vector(1))
     fake.show(vector(1))

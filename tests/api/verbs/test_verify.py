@@ -213,6 +213,13 @@ def test_no_match_names_no_face_and_no_negative_score(owner: Person, fake: FakeP
     assert (answer["similarity_score"], answer["confidence_score"]) == (0, 0)
 
 
+def test_small_faces_are_not_looked_for(owner: Person, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER), vector(0))
+    fake.small = [face_of(vector(0))]
+    answer = data_of(owner.post("verify", user_id=OWNER, image=PICTURE_BASE64))
+    assert answer["verification_result"] == "no_face_detected"
+
+
 def test_no_face_detected(owner: Person, fake: FakePipeline) -> None:
     make_face(make_user(OWNER), vector(1))
     fake.show([])
