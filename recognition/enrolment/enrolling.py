@@ -19,7 +19,7 @@ from recognition.gallery.comparing import Compared
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.pipeline import DetectedFace, FacesOfPicture
 from recognition.models import CountedKind, Face, FaceCrop, Template, User, locks, new_face_id
-from recognition.packs import engine, serving
+from recognition.packs import engine, main_face, serving
 from recognition.packs.engine import Engine
 from recognition.prepared import Blank, insert, kept
 from recognition.privacy import consent, sealing
@@ -106,7 +106,7 @@ def _look(image: bytes, request: EnrolmentRequest) -> tuple[Engine, DetectedFace
         # One large face is the one that is meant, though others stand far behind it.
         picture, faces = active.see(image, closer=lambda found: index is not None or found != 1)
         face = _only_face(faces, index)
-        face = active.complete(picture, face)
+        face = active.complete(picture, main_face.closely(active, picture, face))
         _require_quality(face, is_checked=request.check_quality)
         crop = active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
     return active, face, crop

@@ -59,6 +59,18 @@ def find(active: Engine, image: bytes, *, least_box: int = 0) -> MainFace:
     return MainFace(picture, first, faces)
 
 
+def closely(active: Engine, picture: Image, face: DetectedFace) -> DetectedFace:
+    """A face that was found in a whole large picture, with landmarks as good as those of `find`.
+
+    Whole pictures are searched at the size of the detector's input. Landmarks from there make the
+    template worse, and so unlike that of `find` that a copy of an enrolled photo is not known.
+    """
+    if max(picture.shape) < 2 * _FIRST_SIDE:
+        return face
+    with stage("detect"):
+        return next(iter(active.pipeline.look_again(picture, face, 1)), face)
+
+
 def _needed(pipeline: FacePipeline, face: DetectedFace, reduction: int, least_box: int) -> int:
     """The reduction at which the picture has enough pixels of a face, found at this one."""
     matrix = fit_similarity(face.landmarks.astype(np.float64), pipeline.pack.template)

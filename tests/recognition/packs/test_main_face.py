@@ -16,6 +16,7 @@ from recognition.inference.pipeline import DetectedFace, FacePipeline
 from recognition.packs import main_face
 from recognition.packs.main_face import MainFace
 from recognition.verification import providers
+from tests.support import real_packs
 from tests.support.builders import face_of, fake_engine, vector
 from tests.support.photos import astronaut, coffee, encode, jpeg, resized
 
@@ -140,3 +141,22 @@ def test_a_small_face_is_not_searched_for_again(
     monkeypatch.setattr(FacePipeline, "detect", detect)
     assert [face.reduction for face in seen(pipeline, jpeg(portrait(4))).faces] == [2]
     assert searched == [(750, 1000)]
+
+
+@real_packs.needs_models
+def test_an_enrolled_photo_is_known_again() -> None:
+    """The face of a whole picture is looked at as closely as that of a picture that is verified."""
+    active = replace(fake_engine(), pipeline=real_packs.open_permissive())
+    image, data = portrait(2.2), jpeg(portrait(2.2))
+    (found,) = active.embed(list(main_face.find(active, data).faces))
+    whole = active.pipeline.detect(image)[0]
+    (enrolled,) = active.embed([main_face.closely(active, image, whole)])
+    assert enrolled.embedding is not None and found.embedding is not None
+    assert enrolled.embedding @ found.embedding >= 0.98
+    assert np.abs(enrolled.landmarks - whole.landmarks).max() > 1
+
+
+def test_a_face_of_a_usual_picture_is_as_it_was_found(pipeline: FacePipeline) -> None:
+    active = replace(fake_engine(), pipeline=pipeline)
+    face = pipeline.detect(astronaut())[0]
+    assert main_face.closely(active, astronaut(), face) is face
