@@ -88,10 +88,13 @@ def frames(by: Attacker) -> Attack:
 
 
 def photos(by: Attacker) -> Attack:
-    """The largest photos, by many tokens."""
+    """The largest photos, by many tokens; `identify` looks for small faces in them, too."""
     kinds = [_noisy(), _nobody()]
     pairs = zip(by.tokens(40), cycle(kinds), strict=False)
-    return by.send(8, cycle([request_of(token, by.verify, photo) for token, photo in pairs]))
+    requests = [
+        request_of(token, path, photo) for token, photo in pairs for path in (by.verify, "identify")
+    ]
+    return by.send(8, cycle(requests))
 
 
 def formats(by: Attacker) -> Attack:
