@@ -167,8 +167,9 @@ class FacePipeline:
         known = Detections(
             face.box[None], np.array([face.detection_score]), face.landmarks[None]
         ).scaled(face.reduction / reduction)
-        found = self._detector.closely(turned(image, face.rotation), known)
-        return self.look_at(image, found, face.rotation, reduction=reduction)
+        image = turned(image, face.rotation)
+        found = self._detector.closely(image, known)
+        return self._described(image, found, face.rotation, None, reduction)
 
     def look_at(
         self,
@@ -177,10 +178,9 @@ class FacePipeline:
         rotation: int = 0,
         *,
         most: int | None = None,
-        reduction: int = 1,
     ) -> FacesOfPicture:
         """Describes faces at known places of the picture turned by `rotation`, as `detect` does."""
-        return self._described(turned(image, rotation), found, rotation, most, reduction)
+        return self._described(turned(image, rotation), found, rotation, most, 1)
 
     def _described(
         self, image: Image, found: Detections, rotation: int, most: int | None, reduction: int
