@@ -64,8 +64,9 @@ _PIPELINE = """
 ## A picture alone
 
 The CPU time from the bytes of a picture to its embeddings, in one thread and without a server.
-*verify* wants the main face alone, and *identify* all faces. The pack `dlib` stands beside dlib,
-the others beside InsightFace's classes.
+*verify* wants the main face alone, and *identify* all faces: in a large photo it also finds small
+ones, which those beside it do not look for. The pack `dlib` stands beside dlib, the others beside
+InsightFace's classes.
 
 """
 _BELOW = """
