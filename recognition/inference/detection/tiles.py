@@ -31,6 +31,8 @@ _MARGIN, _LARGEST = 0.1, 1.75
 # Below this share of the largest face of a tile, a closer look decides which faces there are: the
 # first look sees faces where there are none, since it sees them small.
 _DECIDED = 0.75
+# Linear interpolation looks at every pixel down to this scale, and takes a fifth of the time.
+_BY_AREA = 0.5
 # Two tiles see the middle of a face at slightly different places. Pixels of the input.
 _UNSURE = 2
 
@@ -174,7 +176,8 @@ def _parts(detector: Detector, tiling: _Tiling, image: Image, scale: float) -> I
     """What is found in each tile of a picture at a scale; neighbours may find a face twice."""
     height, width = image.shape[:2]
     rows, columns = _size(height, width, scale)
-    level = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+    way = cv2.INTER_AREA if scale <= _BY_AREA else cv2.INTER_LINEAR
+    level = cv2.resize(image, (columns, rows), interpolation=way)
     for tile in tiling.tiles(rows, columns):
         top, bottom, left, right = tile
         part = level[top:bottom, left:right].astype(np.uint8, copy=False)
