@@ -64,10 +64,11 @@ class EncodedPicture:
     def decode(self, reduction: int = 1) -> Image:
         """The picture, turned upright by its EXIF orientation. Raises ImageError.
 
-        `reduction` is 1, 2, 4 or 8: a pixel of the result stands for so many rows and columns. A
-        JPEG then takes a part of the time, since the decoder computes no more pixels.
+        `reduction` is 1, 2, 4 or 8: a pixel of the result stands for so many rows and columns. Most
+        JPEGs then take a part of the time, since the decoder computes no more pixels. What cannot
+        be decoded so is decoded once, whatever is asked for.
         """
-        if self.header.format == "jpeg":
+        if self.header.is_scalable:
             return self._decoded(reduction)
         return _smaller(self._whole, reduction)
 

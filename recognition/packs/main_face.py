@@ -75,7 +75,9 @@ def _needed(pipeline: FacePipeline, face: DetectedFace, reduction: int, least_bo
     """The reduction at which the picture has enough pixels of a face, found at this one."""
     matrix = fit_similarity(face.landmarks.astype(np.float64), pipeline.pack.template)
     enlarged = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    lacking = max(enlarged, least_box / float(np.max(face.box[2:] - face.box[:2])))
+    # A picture that was made for it can have a box without an area.
+    side = max(1.0, float(np.max(face.box[2:] - face.box[:2])))
+    lacking = max(enlarged, least_box / side)
     while reduction > 1 and lacking > 1:
         reduction, lacking = reduction // 2, lacking / 2
     return reduction

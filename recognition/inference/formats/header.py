@@ -38,7 +38,7 @@ class Header:
 
     `has_alpha`: some pixels may be transparent. `has_end`: the file's end is there; if not, a
     failure to decode means that it was cut off. `weight`: the cost of a pixel in pixels of usual
-    depth.
+    depth. `is_scalable`: the decoder can compute fewer pixels, in a part of the time.
     """
 
     format: Format
@@ -47,6 +47,7 @@ class Header:
     has_alpha: bool = False
     has_end: bool = True
     weight: int = 1
+    is_scalable: bool = False
 
 
 def invalid(message: str) -> ImageError:

@@ -29,13 +29,21 @@ _READ_AHEAD = bytes(16)
 def read(data: bytes) -> Header:
     """Raises ImageError."""
     walk = _Walk(data)
-    return Header("jpeg", walk.width, walk.height, has_end=walk.has_end)
+    return Header(
+        "jpeg",
+        walk.width,
+        walk.height,
+        has_end=walk.has_end,
+        # The decoder reads all scans, however few pixels it computes. So a picture is decoded twice
+        # only if both times together take no longer than the limit allows.
+        is_scalable=walk.scanned_pixels <= _MAX_SCANNED_PIXELS // 2,
+    )
 
 
 def for_decoder(data: bytes) -> bytes | memoryview:
     """The picture without any bytes after its end. Raises ImageError."""
     walk = _Walk(data)
-    if walk.scans > 1 and walk.scans * walk.width * walk.height > _MAX_SCANNED_PIXELS:
+    if walk.scans > 1 and walk.scanned_pixels > _MAX_SCANNED_PIXELS:
         raise _too_many_scans()
     picture = memoryview(data)[: walk.end]
     return picture if walk.has_end else bytes(picture) + _READ_AHEAD
@@ -61,6 +69,10 @@ class _Walk:
             self._see(marker[1][0], data, marker.end())
             at = marker.end() + length
         raise invalid("The JPEG has too many segments.")
+
+    @property
+    def scanned_pixels(self) -> int:
+        return self.scans * self.width * self.height
 
     def _finish(self, data: bytes, marker: re.Match[bytes] | None) -> None:
         self.has_end = marker is not None and marker[1][0] == _END

@@ -230,6 +230,7 @@ def _check(pack: ModelPack, folder: str) -> None:
             _check_download(part)
     if pack.liveness and not 0 < pack.liveness.threshold < 1:
         raise SchemaError("liveness.threshold must be between 0 and 1")
+    _check_search(pack.detector)
     _check_strides(pack.detector)
     if pack.cohort:
         if pack.recogniser.dimensions == 512:
@@ -252,6 +253,16 @@ def _check_download(weights: DownloadedFile) -> None:
     for wanted in (weights, weights.archive):
         if wanted and not re.fullmatch(_DIGITS[wanted.digest.algorithm], wanted.digest.value):
             raise SchemaError(f"{weights.file}: sha256 must be 64 hexadecimal digits, or sha384 96")
+
+
+def _check_search(detector: DetectorSpec) -> None:
+    """Checks that a search comes to an end: each size that it looks at is smaller than the last."""
+    if isinstance(detector, MmodSpec):
+        if not 0 < detector.pyramid_step < 1 or detector.sure_size < 1:
+            raise SchemaError("detector.pyramid_step must be between 0 and 1, sure_size at least 1")
+    elif not 1 <= detector.sure_size <= detector.input.size / 6 or detector.close_size < 1:
+        message = "a sixth of input.size at most, and close_size at least 1"
+        raise SchemaError(f"detector.sure_size must be 1 at least and {message}")
 
 
 def _check_strides(detector: DetectorSpec) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from recognition.inference import images
 from recognition.inference.arrays import Image
 from recognition.inference.images import ImageError, decode, read_header
+from tests.fuzz import hard_pictures as hard
 from tests.support.photos import astronaut, black_png, encode, resized
 
 MB = 1024**2
@@ -428,17 +429,22 @@ def test_a_truncated_picture_of_fewer_pixels(name: str, reduction: int) -> None:
         assert caught.value.code == "truncated_image"
 
 
-def test_a_second_look_decodes_no_other_format_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = dict.fromkeys(("jpeg", "png"), 0)
+@pytest.mark.parametrize(("name", "wanted"), [("jpeg", 2), ("png", 1), ("many scans", 1)])
+def test_what_takes_long_is_decoded_once(
+    monkeypatch: pytest.MonkeyPatch, name: str, wanted: int
+) -> None:
+    """A decoder reads all scans of a JPEG, and all of another format, for fewer pixels too."""
+    many = hard.more_scans(70, 2000, 2200, which=-1)  # 80 in all: half of the limit and more
+    picture, count = opened({**OF_FORMATS, "many scans": many}[name]), 0
     real = cv2.imdecode
-    for name in counts:
 
-        def decoded(data: Any, flags: int, name: str = name) -> Any:
-            counts[name] += 1
-            return real(data, flags)
+    def decoded(data: Any, flags: int) -> Any:
+        nonlocal count
+        count += 1
+        return real(data, flags)
 
-        monkeypatch.setattr(cv2, "imdecode", decoded)
-        picture = opened(OF_FORMATS[name])
-        assert picture.decode(4).shape == (192, 251, 3)
-        assert picture.decode().shape == (765, 1003, 3)
-    assert counts == {"jpeg": 2, "png": 1}
+    monkeypatch.setattr(cv2, "imdecode", decoded)
+    sides = picture.header.height, picture.header.width
+    assert picture.decode(4).shape == (*(-(-side // 4) for side in sides), 3)
+    assert picture.decode().shape == (*sides, 3)
+    assert count == wanted

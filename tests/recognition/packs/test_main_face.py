@@ -160,3 +160,11 @@ def test_a_face_of_a_usual_picture_is_as_it_was_found(pipeline: FacePipeline) ->
     active = replace(fake_engine(), pipeline=pipeline)
     face = pipeline.detect(astronaut())[0]
     assert main_face.closely(active, astronaut(), face) is face
+
+
+@pytest.mark.parametrize("least_box", [0, 160])
+def test_a_box_without_an_area(pipeline: FacePipeline, least_box: int) -> None:
+    face = seen(pipeline, jpeg(portrait(6.5))).faces[0]
+    flat = replace(face, box=np.array([50.0, 50, 50, 50]))
+    wanted = 1 if least_box else 4
+    assert main_face._needed(pipeline, flat, 4, least_box) == wanted
