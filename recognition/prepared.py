@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import DEFAULT_DB_ALIAS, NotSupportedError, connection, connections
 from django.db.models import AutoField, BooleanField, Expression, F, Func, Model, QuerySet
 from psycopg import sql
 
@@ -176,7 +176,12 @@ def fetched(text: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[R
     raw = database.connection
     wrap = database.make_debug_cursor if database.queries_logged else database.make_cursor
     with _preparing(raw), wrap(psycopg.Cursor(raw)) as cursor:
-        cursor.execute(text, values)
+        try:
+            cursor.execute(text, values)
+        except NotSupportedError:
+            # A migration has changed the type of a column, and what is prepared fails for good.
+            database.close()
+            raise
         return cursor.fetchall() if cursor.pgresult.nfields else []
 
 

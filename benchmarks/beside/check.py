@@ -1,14 +1,16 @@
 """Whether a ratio of docs/benchmarks.md got worse: `make bench-check`, four minutes.
 
 It measures less often than what was recorded, so it fails only if a ratio of CPU is more than a
-quarter worse, or one of requests a second by half. Exit code 1 says that one is. Measure again
-before you believe it, on a quiet machine.
+quarter worse, or one of requests a second by half, or if a ratio was never recorded. Exit code 1
+says so. Measure again before you believe it, on a quiet machine.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from benchmarks.beside import models, pipeline, record, service
 
@@ -24,9 +26,16 @@ def main() -> int:
         "service": service.run(service.parser().parse_args(_SERVICE)),
         "pipeline": pipeline.run(pipeline.parser().parse_args(_PIPELINE)),
     }
-    found = record.worse(record.load(), measured)
-    print("\n".join(f"WORSE: {line}" for line in found) or "No ratio got worse.")
-    return 1 if found else 0
+    return report(record.load(), measured)
+
+
+def report(recorded: Mapping[str, Any], measured: Mapping[str, Any]) -> int:
+    """The exit code. What cannot be compared did not pass."""
+    unknown = record.ratios(measured).keys() - record.ratios(recorded).keys()
+    lines = [f"WORSE: {line}" for line in record.worse(recorded, measured)]
+    lines += [f"NOT RECORDED: {name}" for name in sorted(unknown)]
+    print("\n".join(lines) or "No ratio got worse.")
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from recognition.prepared import Blank, is_any, kept
 
 # The most people that a first search for means asks for.
 _MOST_AT_FIRST = 1_000
+# The fewest that a search asks for; all numbers are this one, doubled some times.
+_FEWEST = 20
 
 
 class Found(NamedTuple):
@@ -47,6 +49,7 @@ def find(
         # So many strangers may reach a mean that would be enough only with more faces.
         strangers = round(scores.fmr(least) * gallery.searched)
         wanted += min(_MOST_AT_FIRST, strangers)
+    wanted = _rounded_up(wanted)
     while True:
         nearest = plans.nearest(gallery, probe, least=least, limit=wanted, by_user=by_user)
         found = _worth(gallery, nearest, threshold, by_user=by_user)[:limit]
@@ -59,6 +62,13 @@ def find(
         if len(found) == limit and found[-1].cosine >= next_one:
             return found
         wanted *= 4
+
+
+def _rounded_up(wanted: int) -> int:
+    """Each number makes a statement of its own, which every connection would keep with its plan. A
+    caller who asks for 1, 2, 3 and so on must not fill the memory of the database.
+    """
+    return _FEWEST << (math.ceil(wanted / _FEWEST) - 1).bit_length()
 
 
 def _worth(

@@ -167,8 +167,11 @@ class InferenceSlots:
             return waiting
 
     def _wait(self, subject: str) -> float:
-        """Seconds until a new request of the subject would have its turn."""
-        return (self._queue.before(subject) + 1) * self._seconds / self._at_once
+        """Seconds until a new request of the subject would have its turn; 0 for the first in line:
+        slow pictures of somebody else must not have everybody refused who finds no free slot.
+        """
+        before = self._queue.before(subject)
+        return (before + 1) * self._seconds / self._at_once if before else 0.0
 
     def _make_place(self, subject: str) -> None:
         """Send away the newest of a subject that has clearly more places.

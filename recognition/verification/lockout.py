@@ -25,7 +25,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -131,7 +131,8 @@ def users_failed(source: Source) -> int:
     values = {"since": timezone.now() - _USERS_WITHIN, "source": source.name}
     by_device = 0
     if source.device:
-        by_device = len(_failed_by_device({**values, "device": source.device}))
+        counted = _failed_by_device({**values, "device": source.device})
+        by_device = sum(users for (users,) in counted)  # no row if nobody failed
     if source.is_the_users:
         return by_device
     rows = _newest_of_client(values)
@@ -142,9 +143,10 @@ def users_failed(source: Source) -> int:
 
 @kept
 def _failed_by_device() -> QuerySet[Any, Any]:
-    """The users who had a failed attempt from a device."""
+    """How many users had a failed attempt from a device."""
     failed = Attempt.objects.filter(at__gt=Blank("since"), device=Blank("device"), is_failure=True)
-    return failed.values_list("user").distinct()
+    users = Count("user", distinct=True)
+    return failed.values("device").annotate(users=users).values_list("users")
 
 
 @kept

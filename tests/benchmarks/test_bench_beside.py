@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks.beside import cases, measure, models, page, pipeline, record, service, sides
+from benchmarks.beside import cases, check, measure, models, page, pipeline, record, service, sides
 from benchmarks.beside.measure import Load
 from benchmarks.beside.processes import cpu_seconds
 from benchmarks.beside.record import ratio_of
@@ -92,6 +92,13 @@ def test_what_only_one_run_has_is_not_compared() -> None:
     measured = {"pipeline": {"permissive": {"verify, 640 x 480": ratio_of(9, 1)}}}
     assert record.worse(recorded(), measured) == []
     assert record.worse({}, recorded()) == []
+
+
+def test_a_check_passes_only_what_it_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check.report(recorded(), {"service": recorded()["service"]}) == 0
+    assert capsys.readouterr().out == "No ratio got worse.\n"
+    assert check.report({}, {"pipeline": recorded()["pipeline"]}) == 1
+    assert capsys.readouterr().out == "NOT RECORDED: pipeline, dlib, verify, 640 x 480\n"
 
 
 def test_recording_a_part_keeps_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

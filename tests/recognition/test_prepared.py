@@ -4,11 +4,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import NotSupportedError, connection, connections
 from django.db.models import F, QuerySet
 
 from recognition.models import Session, User
 from recognition.prepared import Blank, Statement, fetched, insert, is_any, kept, update
+from recognition.processes.connections import is_passing
 from tests.support.builders import FRIEND, OWNER, STRANGER, make_user
 from tests.support.dump import noted
 
@@ -87,3 +88,23 @@ def test_a_connection_that_the_server_has_ended_is_made_again(
     monkeypatch.setattr(database, "health_check_enabled", True)
     monkeypatch.setattr(database, "health_check_done", False)
     assert fetched("SELECT 1") == [(1,)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_migration_under_a_running_service_costs_one_answer() -> None:
+    """What is prepared stays wrong after it: PostgreSQL refuses to change the type of a result."""
+    asked = "SELECT x FROM changing"
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE changing (x varchar(3))")
+    try:
+        fetched("INSERT INTO changing VALUES ('a')")
+        assert fetched(asked) == [("a",)]
+        with psycopg.connect(**connection.get_connection_params()) as migration:
+            migration.execute("ALTER TABLE changing ALTER x TYPE varchar(9)")
+        with pytest.raises(NotSupportedError) as raised:
+            fetched(asked)
+        assert is_passing(raised.value)
+        assert fetched(asked) == [("a",)]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE changing")

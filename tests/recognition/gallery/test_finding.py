@@ -198,3 +198,19 @@ def test_nobody_is_lost_to_a_limit(db: Any, case: Case, several: SeveralPhotos |
         expected(case, by.scores, threshold), abs=1e-5
     )
     assert all(one.faces == len(case.faces[one.user_id.int - 1]) for one in found)
+
+
+def test_callers_do_not_choose_how_many_statements_are_kept(
+    by: Engine, people: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each connection keeps every statement with its plan."""
+    nearest, asked = finding.plans.nearest, set()
+
+    def seen(*args: Any, limit: int, **options: Any) -> Any:
+        asked.add(limit)
+        return nearest(*args, limit=limit, **options)
+
+    monkeypatch.setattr(finding.plans, "nearest", seen)
+    for limit in (1, 2, 9, 10, 11, 19, 20, 33, 50, 99, 100):
+        assert len(find(by, by.scores.cut(0.85, None, 0), limit=limit)) == min(limit, 2)
+    assert asked == {20, 40, 80, 160, 320}

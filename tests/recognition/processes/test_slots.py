@@ -124,6 +124,22 @@ def test_who_would_wait_too_long_is_refused_at_once() -> None:
     slots.give_back()
 
 
+def test_the_first_in_line_waits_however_slow_the_last_ones_were() -> None:
+    """Or who keeps the slots busy with slow pictures has everybody else refused."""
+    slots = InferenceSlots(1, places=9)
+    for _ in range(99):
+        slots.take(REQUEST)
+        slots.give_back(10 * PATIENCE)
+    slots.take(limit_of("slow"))
+    with ThreadPoolExecutor(1) as threads:
+        first = queued(slots, threads, lambda: slots.take(limit_of("other")))
+        with pytest.raises(OverloadedError):
+            slots.take(limit_of("third"))
+        slots.give_back()
+        first.result(PATIENCE)
+    slots.give_back()
+
+
 def limit_of(subject: str) -> WaitLimit:
     return WaitLimit(PATIENCE, takes_place=True, subject=subject)
 

@@ -487,3 +487,13 @@ def test_times_are_those_of_the_database(owner: Person) -> None:
     fail(owner, 5)
     left = FailureCount.objects.get().blocked_until - timezone.now()  # type: ignore[operator]
     assert timedelta(seconds=28) < left < timedelta(seconds=31)
+
+
+def test_users_who_failed_from_one_device_are_counted_by_the_database() -> None:
+    """There may be tens of thousands, and every attempt from the device asks for them."""
+    source = lockout.Source(OWNER, "app", "device", ["app/device", lockout.OTHERS])
+    for user in (OWNER, OWNER, make_user(FRIEND).pk):
+        Attempt.objects.create(user_id=user, device="device", result="no_match", is_failure=True)
+    assert lockout.users_failed(source) == 2
+    since = timezone.now() - timedelta(minutes=1)
+    assert lockout._failed_by_device({"since": since, "device": "device"}) == [(2,)]
