@@ -18,6 +18,7 @@ import psycopg
 from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, NotSupportedError, connection, connections
 from django.db.models import AutoField, BooleanField, Expression, F, Func, Model, QuerySet
+from django.db.transaction import TransactionManagementError
 from psycopg import sql
 
 Row = tuple[Any, ...]
@@ -81,6 +82,7 @@ class Statement:
     columns: Sequence[str] = ()
     annotated: Sequence[str] = ()
     converters: Mapping[int, Any] = field(default_factory=dict)
+    is_locking: bool = False
 
     @classmethod
     def of(cls, query: QuerySet[Any, Any]) -> "Statement":
@@ -91,16 +93,19 @@ class Statement:
             return cls(None)
         blanks = [value.name for value in values if isinstance(value, Blank)]
         converters = compiler.get_converters(each for each, *_ in compiler.select)
-        text = _with_constants(text, values)
+        text, is_locking = _with_constants(text, values), query.query.select_for_update
         if query._iterable_class is not QuerySet(query.model)._iterable_class:
-            return cls(text, blanks, converters=converters)  # values, and no objects
+            # Values, and no objects.
+            return cls(text, blanks, converters=converters, is_locking=is_locking)
         columns = [each.attname for each in query.model._meta.concrete_fields]
         annotated = [*query.query.annotation_select]
-        return cls(text, blanks, query.model, columns, annotated, converters)
+        return cls(text, blanks, query.model, columns, annotated, converters, is_locking)
 
     def rows(self, values: Mapping[str, Any]) -> list[Any]:
         if self.text is None:
             return []
+        if self.is_locking and connection.get_autocommit():  # the ORM asks only when it compiles
+            raise TransactionManagementError("What is locked would be free again at once.")
         rows: list[Any] = fetched(self.text, [values[name] for name in self.blanks])
         if self.converters:
             rows = [self._converted(row) for row in rows]

@@ -4,10 +4,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import NotSupportedError, connection, connections
+from django.db import NotSupportedError, connection, connections, transaction
 from django.db.models import F, QuerySet
+from django.db.transaction import TransactionManagementError
 
 from recognition.models import Session, User
+from recognition.models.locks import lock_user
 from recognition.prepared import Blank, Statement, fetched, insert, is_any, kept, update
 from recognition.processes.connections import is_passing
 from tests.support.builders import FRIEND, OWNER, STRANGER, make_user
@@ -88,6 +90,15 @@ def test_a_connection_that_the_server_has_ended_is_made_again(
     monkeypatch.setattr(database, "health_check_enabled", True)
     monkeypatch.setattr(database, "health_check_done", False)
     assert fetched("SELECT 1") == [(1,)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_locks_need_a_transaction_every_time() -> None:
+    make_user(OWNER)
+    with transaction.atomic():
+        assert lock_user(OWNER)
+    with pytest.raises(TransactionManagementError):
+        lock_user(OWNER)
 
 
 @pytest.mark.django_db(transaction=True)
