@@ -5,6 +5,7 @@ from django.apps import apps as installed
 from django.db.models.signals import post_migrate
 
 SWEEP, PURGE, CARRY_OVER = "batch: sweep", "batch: purge", "batch: carry over"
+INDEX = "batch: index"
 
 
 class BatchConfig(AppConfig):
@@ -29,3 +30,5 @@ def _schedule_tasks(using: str, apps: Any = installed, **kwargs: Any) -> None:
     schedules.update_or_create(name=PURGE, defaults={**what, "repeats": -1})
     what = {"func": "batch.tasks.carry_over", "schedule_type": Schedule.HOURLY}
     schedules.update_or_create(name=CARRY_OVER, defaults={**what, "repeats": -1})
+    what = {"func": "batch.tasks.look_at_index", "schedule_type": Schedule.HOURLY}
+    schedules.update_or_create(name=INDEX, defaults={**what, "repeats": -1})

@@ -1,8 +1,11 @@
 """The tasks that django-q2 calls, without arguments: it would pickle them into the database."""
 
 import logging
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import timedelta
+from threading import Thread
 
 from django.conf import settings
 from django.db import connection
@@ -11,15 +14,26 @@ from batch.jobs import work as working
 from batch.queue import cluster, queueing
 from batch.webhooks import callbacks
 from recognition import audit, model_change, upgrading
+from recognition.enrolment import lookalikes
+from recognition.gallery import indexes
+from recognition.inference.pack.declaration import PackError
 from recognition.measuring.here import runs
+from recognition.packs import engine
 from recognition.privacy.keeping import retention_rules
 
 logger = logging.getLogger(__name__)
 
 _LOOK = 0.2  # seconds
+_SLICE = 5.0  # seconds, after which a task gives way to others
+_SEARCH_NEW_FACES = "batch.tasks.search_new_faces"
 _MEASURE = "batch.tasks.measure"
+_BUILD_INDEX = "batch.tasks.build_index"
 # Seconds, after which the task counts as one that hangs.
 _LONGEST_MEASUREMENT = 6 * 3600
+_LONGEST_BUILD = 48 * 3600
+# A build that fails, as with a full disk, is tried again so often in a day.
+_MOST_BUILDS = 3
+_LOOK_AT_BUILD = 2.0  # seconds
 
 
 def work() -> None:
@@ -39,6 +53,7 @@ def _do_what_waits() -> bool:
     """Whether the cluster goes on."""
     work()
     in_threads(1, callbacks.deliver_due)
+    in_threads(1, search_new_faces)
     return not cluster.is_stopping.is_set()
 
 
@@ -50,6 +65,7 @@ def deliver() -> None:
 
 def sweep() -> None:
     working.sweep()
+    _call_for_new_faces()
     if runs.unfinished().exists():
         call_for_measuring()
 
@@ -58,6 +74,55 @@ def call_for_measuring() -> None:
     """Queue a task that measures, unless one is queued. A second one would find nothing to do."""
     if not queueing.waiting(_MEASURE):
         queueing.call(_MEASURE, timeout=_LONGEST_MEASUREMENT)
+
+
+def search_new_faces() -> None:
+    """Search for the look-alikes of faces that were enrolled, until the time is over."""
+    end = time.monotonic() + _SLICE
+    try:
+        while lookalikes.search_next():
+            if time.monotonic() > end:
+                _call_for_new_faces()
+                return
+    except PackError as error:
+        logger.warning("the look-alikes of new faces wait: %s", error)
+
+
+def _call_for_new_faces() -> None:
+    if lookalikes.have_new() and not queueing.waiting(_SEARCH_NEW_FACES):
+        queueing.call(_SEARCH_NEW_FACES)
+
+
+def look_at_index() -> None:
+    """Queue a task that builds or drops HNSW indexes, if there is something to do.
+
+    It runs every hour.
+    """
+    if not indexes.is_work(engine.active_version()) or queueing.waiting(_BUILD_INDEX):
+        return
+    if queueing.failures(_BUILD_INDEX, within=timedelta(days=1)) < _MOST_BUILDS:
+        queueing.call(_BUILD_INDEX, timeout=_LONGEST_BUILD)
+
+
+def build_index() -> None:
+    """Build or drop HNSW indexes, which may take hours; what else waits is done in the meantime.
+
+    A worker that has to end leaves the statement alone: the database goes on with it by itself.
+    """
+    building: Future[None] = Future()
+    Thread(target=_fulfil, args=(building,), name="index", daemon=True).start()
+    while wait([building], timeout=_LOOK_AT_BUILD).not_done:
+        if not _do_what_waits():
+            return
+    building.result()
+
+
+def _fulfil(building: "Future[None]") -> None:
+    try:
+        _one(lambda: indexes.keep(engine.active_version()))
+        building.set_result(None)
+    except BaseException as error:
+        building.set_exception(error)
 
 
 def purge() -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import BinaryIO
 from uuid import UUID
 
@@ -27,6 +27,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from facesvc.postgres import cluster, former
 from facesvc.postgres.cluster import DatabaseError
 from management import erasure
+from recognition.gallery import indexes
 from recognition.inference.pack.declaration import PackError
 from recognition.models import FaceCrop, User
 from recognition.packs import engine, protection
@@ -83,7 +84,11 @@ def restore(file: Path, *, replace: bool, erased: Erasures, unsigned: bool) -> N
             raise CommandError("Somebody uses the database: stop the service first.")
         clean = ["--clean", "--if-exists"] if replace else []
         how = ["--single-transaction", "--no-owner", "--no-privileges", *clean]
-        _run("pg_restore", *how, given=copy, into=True)
+        with NamedTemporaryFile("w") as wanted:
+            wanted.write(_without_hnsw(content))
+            wanted.flush()
+            how.append(f"--use-list={wanted.name}")
+            _run("pg_restore", *how, given=copy, into=True)
     print(f"{file} is restored.")
     finish(erased)
 
@@ -98,6 +103,15 @@ def _own_copy(file: Path) -> Iterator[BinaryIO]:
         except OSError as error:
             raise CommandError(f"{file}: {error.strerror}.") from error
         yield copy
+
+
+def _without_hnsw(content: str) -> str:
+    """The list of contents without the indexes that a worker builds while the service runs again.
+
+    PostgreSQL would need up to some hours for them, and a small gallery has no use for them.
+    """
+    lines = content.splitlines(keepends=True)
+    return "".join(line for line in lines if f" {indexes.PREFIX}" not in line)
 
 
 def _refuse_newer(tables: list[str], content: str) -> None:

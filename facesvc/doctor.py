@@ -148,14 +148,15 @@ def clock() -> Finding:
 
 
 def search() -> Finding:
-    """Checks the index and the centre of the templates that are searched."""
+    """Checks the sketches of the templates that are searched, and the index of a large gallery."""
     if (row := ActiveModel.objects.first()) is None:
         return failure("nothing is prepared", "Run `manage.py migrate`.")
     version = versions.version_of(engine.pack(row.pack), row.template_key)
     if not indexes.is_usable(version):
-        text = f"the index of {version} is missing or broken"
-        return failure(text, "Run `manage.py migrate`, which makes it without blocking anybody.")
-    return ok(f"the index of {version} is valid")
+        return failure(f"what a search of {version} needs is missing", "Run `manage.py migrate`.")
+    index = indexes.look(version)
+    text = f"templates of {version}: {index.templates:,}; there is {index.words}"
+    return warning(text, index.advice) if index.advice else ok(text)
 
 
 def pack() -> Finding:

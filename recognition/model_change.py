@@ -219,7 +219,6 @@ def activate(target: TemplateTarget, *, actor: str, allow_missing: int = 0) -> s
     # A pack that cannot be loaded must not become active.
     loaded = engine.load(target.pack, target.template_key)
     indexes.sketch(target.version, loaded.sketches.centre)
-    indexes.ensure(target.version)
     engine.active_model()
     _convert_remainder(target, at_most=_REMAINDER)
     with transaction.atomic():
@@ -259,7 +258,7 @@ def retired_versions() -> list[str]:
 
 
 def drop(version: str) -> int:
-    """Delete a version's templates and index for good; returns how many templates.
+    """Delete a version's templates for good; returns how many. A worker drops the index.
 
     Only under `exclusive`. Raises ValueError for the active version.
     """
@@ -267,5 +266,4 @@ def drop(version: str) -> int:
         raise ValueError(f"{version} serves")
     count, _ = Template.objects.filter(embedding_version=version).delete()
     RecentProbe.objects.filter(embedding_version=version).delete()
-    indexes.drop(version)
     return count

@@ -1,12 +1,12 @@
 """Queues tasks of django-q2 without arguments: they do what waits in our tables."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
 from django_q.brokers.orm import ORM
-from django_q.models import OrmQ
+from django_q.models import Failure, OrmQ
 from django_q.tasks import async_task
 
 # Rows that are counted at most. There are never so many.
@@ -27,6 +27,11 @@ class _Later(ORM):  # type: ignore[misc]
 def waiting(func: str) -> int:
     """Returns how many tasks of that function wait, up to a limit."""
     return _count(func, OrmQ.objects.filter(lock__lte=timezone.now()))
+
+
+def failures(func: str, within: timedelta) -> int:
+    """Returns how often tasks of that function have failed in the last hours."""
+    return int(Failure.objects.filter(func=func, stopped__gt=timezone.now() - within).count())
 
 
 def call(func: str, **options: Any) -> None:

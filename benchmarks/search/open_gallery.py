@@ -91,7 +91,7 @@ class OpenGallery:
     def _load(self, people: int, enrolled: list[tuple[int, Floats]]) -> None:
         version = self._by.template_version
         loading.empty()
-        indexes.drop(version)
+        indexes.drop(indexes.name_of(version))
         indexes.sketch(version, self._by.sketches.centre)
         users = map(_user, range(people))
         loading.copy(User, ("id", "privacy_level"), ((user, "public") for user in users))

@@ -72,14 +72,14 @@ def engine_of(pack: ModelPack) -> Engine:
 
 def prepare(active: Engine) -> None:
     """What the product has in an empty database before the first enrolment."""
-    indexes.drop(active.template_version)  # of a gallery before
+    indexes.drop(indexes.name_of(active.template_version))  # of a gallery before
     ActiveModel.objects.get_or_create(pk=1, defaults={"pack": active.pack.name})
     indexes.sketch(active.template_version, active.sketches.centre)
 
 
 def build_index(active: Engine) -> None:
-    """What the product builds once the templates of a model are there."""
-    indexes.ensure(active.template_version)
+    """What a worker builds once a gallery is large: here at any size, to be measured."""
+    indexes.build(active.template_version)
 
 
 def visible(active: Engine, scope: Scope) -> int:

@@ -14,9 +14,11 @@ from prometheus_client.core import GaugeMetricFamily
 
 from batch.models import DeliveryState, Item, Job, Status, WebhookAttempt, WebhookDelivery
 from facesvc.postgres.cluster import DatabaseError
+from recognition.gallery import indexes
+from recognition.gallery.indexes import IndexState
 from recognition.inference.pack.declaration import PackError
-from recognition.models import ActiveModel, FailureCount, GalleryCount, User
-from recognition.packs import engine
+from recognition.models import ActiveModel, FailureCount, GalleryCount, NewFace, User
+from recognition.packs import engine, versions
 
 # Counting a million users takes a tenth of a second.
 _REMEMBERED_SECONDS = 15.0
@@ -64,6 +66,9 @@ def _gallery() -> Iterator[Metric]:
     }
     text = "Templates, and whether anybody can find them."
     yield _by("facesvc_gallery_templates", text, ["embedding_version", "searchable"], templates)
+    waiting = NewFace.objects.count()
+    text = "New faces that a worker has not compared with other users' yet."
+    yield _gauge("facesvc_new_faces_waiting", text, waiting)
     yield _gauge("facesvc_gallery_users", "Users.", User.objects.count())
     locked = FailureCount.objects.exclude(locked_at=None).values("user_id").distinct().count()
     yield _gauge("facesvc_locked_users", "Users whom a moderator has to unlock.", locked)
@@ -71,14 +76,20 @@ def _gallery() -> Iterator[Metric]:
 
 def _model() -> Iterator[Metric]:
     active: Values = {}
+    index: Values = {}
     if row := ActiveModel.objects.first():
         try:
-            version = engine.pack(row.pack).model_version
+            pack = engine.pack(row.pack)
+            version = pack.model_version
+            found = indexes.look(versions.version_of(pack, row.template_key))
+            index = {(state.value,): float(state == found.state) for state in IndexState}
         except PackError:
             version = "unknown"  # its folder is not on this machine
         active[row.pack, version] = 1
     text = "The active model pack; always 1."
     yield _by("facesvc_active_model_info", text, ["pack", "model_version"], active)
+    text = "The HNSW index of the active model: 1 for the state that it is in."
+    yield _by("facesvc_hnsw_index", text, ["state"], index)
 
 
 def _jobs() -> Iterator[Metric]:

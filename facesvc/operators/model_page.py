@@ -6,6 +6,7 @@ from django.db.models import Sum
 
 from facesvc.operators import measuring_pages
 from recognition.admin.kit import link
+from recognition.gallery import indexes
 from recognition.inference.pack.declaration import Calibration, PackError
 from recognition.models import Face, GalleryCount, User
 from recognition.packs import calibrations, catalogue, engine, protection, versions
@@ -36,6 +37,7 @@ def page() -> dict[str, Any]:
         "calibration": calibration,
         "levels": _levels(calibration) if calibration else [],
         "versions": _versions(version),
+        "index": indexes.look(version) if version else None,
         "lacking": _lacking(),
         "reason": row.reason,
         **_other_packs(),

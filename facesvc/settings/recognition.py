@@ -105,7 +105,14 @@ FACESVC_READY_NEEDS_PROVIDERS = spoofing.flag("FACESVC_READY_NEEDS_PROVIDERS", F
 )
 
 search = Topic("Search")
-# The HNSW index is for galleries of more than some hundred thousand faces. With these values a
+# Below 555,000 faces another way to search is at least as fast, even if everybody is public: see
+# recognition.gallery.plans.
+FACESVC_HNSW_FROM = search.whole("FACESVC_HNSW_FROM", 500_000, (1, 1_000_000_000)).says(
+    "Faces from which a worker builds the HNSW index, see docs/sizing.md. It makes each enrolment "
+    "dearer, and no search of a smaller gallery would use it. It is dropped below three quarters "
+    "of this."
+)
+# With these values a
 # search finds every true match among 100,000 faces; with pgvector's own it loses a third, see
 # docs/sizing.md. The ranges are pgvector's, but a search never asks for fewer than 100.
 FACESVC_HNSW_M = search.whole("FACESVC_HNSW_M", 32, (2, 100)).says(

@@ -94,7 +94,7 @@ def _look_and_store(image: bytes, request: EnrolmentRequest, *, is_known: bool) 
         audit.note(request.actor, "face.register", user_id=user.pk, face_id=stored.face_id)
         if is_unlike:
             comparing.note_unlike(active, stored, nearest)
-        lookalikes.note(active, stored.pk, user.pk, template)
+        lookalikes.note_new(stored)
         daily_counts.note_if_stored(CountedKind.ENROLMENT)
     return stored
 

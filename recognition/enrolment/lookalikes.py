@@ -1,4 +1,8 @@
-"""Possible duplicates: how pairs are found and kept, and what happens when their users change."""
+"""Possible duplicates: how pairs are found and kept, and what happens when their users change.
+
+An enrolment only notes that its face is new. A worker compares it with all others after the commit:
+a hint for moderators is worth no time of a caller, and no lock.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +19,13 @@ from recognition.gallery.scope import Gallery
 from recognition.gallery.statements import searching
 from recognition.inference.arrays import Floats
 from recognition.models import Face, Template
-from recognition.models.duplicates import DuplicateSearch, DuplicateState, PossibleDuplicate
+from recognition.models.duplicates import (
+    DuplicateSearch,
+    DuplicateState,
+    NewFace,
+    PossibleDuplicate,
+)
+from recognition.packs import engine, serving
 from recognition.packs.engine import Engine
 from recognition.packs.scores import STRICT
 from recognition.processes.slots import stage
@@ -54,12 +64,56 @@ ON CONFLICT (user_a_id, user_b_id) DO UPDATE SET
 WHERE pair.state = 'open' AND pair.confidence < excluded.confidence
 """
 
+# Waits for nobody. While a face is deleted, or its user is erased, merged or gets another's face,
+# it is left for later.
+_TAKE = """
+SELECT face.id, face.user_id
+FROM recognition_newface AS new
+JOIN recognition_face AS face ON face.id = new.face_id
+JOIN recognition_user AS owner ON owner.id = face.user_id
+ORDER BY new.face_id LIMIT 1
+FOR UPDATE OF new SKIP LOCKED FOR KEY SHARE OF face, owner SKIP LOCKED
+"""
 
-def note(active: Engine, face: int, user_id: UUID, template: Floats) -> None:
-    """Keep who else matches this face of a user at `strict`, in the caller's transaction.
 
-    `face` is its primary key, `template` (512,) what is searched with.
+def note_new(face: Face) -> None:
+    """Have a worker search for the look-alikes of a face that is stored in this transaction."""
+    NewFace.objects.create(face=face)
+
+
+def have_new() -> bool:
+    """Whether there are faces whose look-alikes were not searched."""
+    return NewFace.objects.exists()
+
+
+@serving.once_more
+def search_next() -> bool:
+    """Keep who else matches the next new face at `strict`. Returns whether there was such a face.
+
+    All of it is one transaction, so that a killed worker leaves the face for the next one. Several
+    processes take different faces. Raises PackError.
     """
+    if not have_new():
+        return False  # and a worker without pictures loads no networks
+    active = engine.current()
+    with transaction.atomic():
+        serving.hold(active)
+        with connection.cursor() as cursor:
+            cursor.execute(_TAKE)
+            taken = cursor.fetchone()
+        if taken is None:
+            return False
+        face, user_id = taken
+        # A face that the active model does not have is found by no search, and finds nobody.
+        templates = Template.objects.filter(face=face, embedding_version=active.template_version)
+        for embedding in templates.values_list("embedding", flat=True):
+            _note(active, face, user_id, np.array(embedding, np.float32))
+        NewFace.objects.filter(pk=face).delete()
+    return True
+
+
+def _note(active: Engine, face: int, user_id: UUID, template: Floats) -> None:
+    """Keep who else matches a face, by its key, of a user; `template` is (512,)."""
     with stage("search"), searching(savepoint=False):
         matches = _matches(Gallery.of_everybody(active, but=user_id), template)
     if matches:
@@ -121,7 +175,7 @@ def search_some(active: Engine) -> int:
 
 
 def _note_all(active: Engine, rows: Sequence[tuple[int, int, UUID, Any]]) -> None:
-    """Does what `note` does, for rows of a template's key, face, user and embedding."""
+    """Does what `_note` does, for rows of a template's key, face, user and embedding."""
     with searching():
         others = Gallery.of_everybody(active)
         for _, face, user_id, embedding in rows:

@@ -1,20 +1,51 @@
-"""The sketches and the vector index that a search needs of a template version.
+"""The sketches that a search needs of a template version, and the HNSW index of a large one.
 
-Each version has an index of its own, so that versions do not share a graph.
+Each version has an index of its own, so that versions do not share a graph. It makes every
+enrolment several times dearer, so a worker builds it only when a gallery is so large that searches
+take it (FACESVC_HNSW_FROM), and drops it when the gallery has become small.
 """
 
 import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db.models import Sum
 from pgvector import HalfVector
 from psycopg import sql
 
 from recognition.inference.arrays import Floats
-from recognition.models import SketchCentre
+from recognition.models import GalleryCount, SketchCentre, locks
+from recognition.models.locks import One
 
+PREFIX = "template_hnsw_"  # of the names of HNSW indexes
 # The first pgvector with iterative scans, which the search needs.
 LEAST_PGVECTOR = (0, 8)
+# An index is dropped below this share of FACESVC_HNSW_FROM. A gallery whose size goes up and down
+# there does not have it built again each time.
+_KEPT_FROM = 0.75
+
+# Builds of another role have no phase here: PostgreSQL does not show them.
+_INDEXES = f"""
+SELECT relname, indisvalid, build.phase,
+    coalesce(round(100.0 * build.blocks_done / nullif(build.blocks_total, 0)), 0)::int
+FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+LEFT JOIN pg_stat_progress_create_index AS build ON build.index_relid = indexrelid
+WHERE indrelid = to_regclass('recognition_template')
+    AND relname ~ '^{PREFIX}[0-9a-f]{{12}}$'
+ORDER BY relname
+"""
+# Limits of the role or the database. PostgreSQL knows `transaction_timeout` since 17.
+_WITHOUT_LIMITS = """
+SELECT set_config(name, '0', false) FROM pg_settings
+WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout')
+"""
+_BREAK_OFF = """
+SELECT pg_cancel_backend(pid)
+FROM pg_stat_progress_create_index JOIN pg_stat_activity USING (pid)
+WHERE relid = to_regclass('recognition_template') AND usename = current_user
+"""
 
 
 def sketch(version: str, centre: Floats) -> None:
@@ -37,34 +68,11 @@ def list_anew() -> None:
         cursor.execute("SELECT recognition_list_anew()")
 
 
-def ensure(version: str) -> None:
-    """Make the index of a version unless there is one, without blocking writes.
-
-    Call it outside of a transaction. An index whose build was interrupted is built again.
-    """
-    is_valid = _is_valid(version)
-    if is_valid:
-        return
-    with connection.cursor() as cursor:
-        if is_valid is False:
-            cursor.execute(f"DROP INDEX CONCURRENTLY {name_of(version)}")
-        cursor.execute(creation_of(version, concurrently=True))
-
-
 def is_usable(version: str) -> bool:
-    """Whether a search of this version has all that it needs."""
+    """Whether a search of this version has all that it needs, whatever the size of the gallery."""
     if (pgvector_version() or (0,)) < LEAST_PGVECTOR:
         return False
-    return bool(_is_valid(version)) and SketchCentre.objects.filter(pk=version).exists()
-
-
-def _is_valid(version: str) -> bool | None:
-    """Whether the index of a version is complete; None when there is none."""
-    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
-    with connection.cursor() as cursor:
-        cursor.execute(valid, [name_of(version)])
-        found = cursor.fetchone()
-    return bool(found[0]) if found else None
+    return SketchCentre.objects.filter(pk=version).exists()
 
 
 def pgvector_version() -> tuple[int, ...] | None:
@@ -78,9 +86,107 @@ def pgvector_version() -> tuple[int, ...] | None:
     return tuple(int(part) for part in found[0].split(".")) if found else None
 
 
-def drop(version: str) -> None:
+# --- The HNSW index -------------------------------------------------------------------------------
+
+
+class IndexState(StrEnum):
+    NOT_NEEDED = "not_needed"  # the gallery is too small
+    WAITING = "waiting"  # a worker will build it
+    BUILDING = "building"
+    READY = "ready"
+
+
+@dataclass(frozen=True)
+class HnswIndex:
+    """The index of a version. `building` says how far a build is; it is empty without one."""
+
+    state: IndexState
+    templates: int
+    building: str = ""
+
+    @property
+    def words(self) -> str:
+        """The state, for people."""
+        return {
+            IndexState.NOT_NEEDED: "no HNSW index, which only a larger gallery needs",
+            IndexState.WAITING: "no HNSW index yet: a worker will build it",
+            IndexState.BUILDING: f"an HNSW index that is being built ({self.building})",
+            IndexState.READY: "an HNSW index",
+        }[self.state]
+
+    @property
+    def advice(self) -> str:
+        if self.state != IndexState.WAITING:
+            return ""
+        return (
+            "A worker begins within an hour; after an error, which its log has, up to three times "
+            "a day. Its role in the database has to own the table recognition_template."
+        )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """An index in the database; `building` as above."""
+
+    name: str
+    is_valid: bool
+    building: str
+
+
+def look(version: str) -> HnswIndex:
+    """What there is of the index of a version."""
+    count = _templates().get(version, 0)
+    found = next((each for each in _found() if each.name == name_of(version)), None)
+    if found and found.is_valid:
+        return HnswIndex(IndexState.READY, count)
+    if found and found.building:
+        return HnswIndex(IndexState.BUILDING, count, found.building)
+    is_large = count >= settings.FACESVC_HNSW_FROM
+    return HnswIndex(IndexState.WAITING if is_large else IndexState.NOT_NEEDED, count)
+
+
+def is_valid(version: str) -> bool:
+    """Whether the index of a version is there and complete."""
+    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
     with connection.cursor() as cursor:
-        cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name_of(version)}")
+        cursor.execute(valid, [name_of(version)])
+        return bool(cursor.fetchone() == (True,))
+
+
+def is_work(version: str) -> bool:
+    """Whether `keep` has something to do while this version is active."""
+    return bool(_superfluous()) or _is_wanted(version)
+
+
+def keep(version: str) -> None:
+    """Build the index of the active version if it has to be, and drop those that nobody needs.
+
+    Writes and searches go on. An index whose build was interrupted is built again. Does nothing
+    while another process does it. The connection must be in no transaction, and loses its limits.
+    """
+    with locks.only_process(One.INDEX) as is_the_only_one:
+        if not is_the_only_one:
+            return
+        for name in _superfluous():
+            drop(name)
+        if _is_wanted(version):
+            build(version)
+
+
+def build(version: str) -> None:
+    """Build the index, whatever the size of the gallery; there must be none. See `keep`."""
+    _without_limits(creation_of(version, concurrently=True))
+
+
+def drop(name: str) -> None:
+    """Drop an index, as `keep` does."""
+    _without_limits(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+
+
+def break_off(using: str = DEFAULT_DB_ALIAS) -> None:
+    """End a build in any process, as a migration would wait for it, and searches for that."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(_BREAK_OFF)
 
 
 def creation_of(version: str, *, concurrently: bool) -> str:
@@ -95,9 +201,42 @@ def creation_of(version: str, *, concurrently: bool) -> str:
 
 
 def name_of(version: str) -> str:
-    return f"template_hnsw_{hashlib.sha256(version.encode()).hexdigest()[:12]}"
+    return f"{PREFIX}{hashlib.sha256(version.encode()).hexdigest()[:12]}"
 
 
 def quoted(text: str) -> str:
     """A text as a literal of SQL, for places where no parameter is allowed."""
     return sql.Literal(text).as_string(connection.connection)
+
+
+def _is_wanted(version: str) -> bool:
+    return look(version).state == IndexState.WAITING
+
+
+def _superfluous() -> list[str]:
+    """The names of indexes that are of no use: broken, or of a version with few templates."""
+    least = _KEPT_FROM * settings.FACESVC_HNSW_FROM
+    large = {name_of(version) for version, count in _templates().items() if count >= least}
+    idle = (each for each in _found() if not each.building)
+    return [each.name for each in idle if not (each.is_valid and each.name in large)]
+
+
+def _templates() -> dict[str, int]:
+    """How many templates each version has."""
+    sums = GalleryCount.objects.order_by().values_list("embedding_version")
+    return dict(sums.annotate(Sum("templates")))
+
+
+def _found() -> list[_Found]:
+    with connection.cursor() as cursor:
+        cursor.execute(_INDEXES)
+        return [
+            _Found(name, is_valid, f"{phase}, {percent}%" if phase else "")
+            for name, is_valid, phase, percent in cursor.fetchall()
+        ]
+
+
+def _without_limits(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_WITHOUT_LIMITS)
+        cursor.execute(statement)

@@ -17,7 +17,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Cast
 from pgvector.django import BitField, HammingDistance
 
-from recognition.gallery import statements
+from recognition.gallery import indexes, statements
 from recognition.gallery.scope import PUBLIC as IS_PUBLIC
 from recognition.gallery.scope import Gallery, Ids, Listed, ListingQuerySet
 from recognition.gallery.statements import Candidate, Listings, Ranking, Vector
@@ -200,13 +200,13 @@ class _Graph(Plan):
     """The HNSW index, until it has given enough templates that may be found."""
 
     def is_possible(self, search: Search) -> bool:
-        # The index ranks single templates and no means.
-        return not search.by_user and search.gallery.searched > 0
+        # The index ranks single templates and no means. Without it PostgreSQL would sort all.
+        return not search.by_user and indexes.is_valid(search.gallery.engine.template_version)
 
     def cost(self, search: Search) -> float:
         gallery = search.gallery
         # The index finds people who resemble nobody else, and loses some of many lookalikes.
-        if gallery.stored * search.share_of_strangers > _MOST_LOOKALIKES:
+        if gallery.stored * search.share_of_strangers > _MOST_LOOKALIKES or not gallery.searched:
             return math.inf
         seen = settings.FACESVC_HNSW_EF_SEARCH * gallery.searched / gallery.stored
         return _MS_GRAPH * max(1, _FIRST_LOOK / seen)
@@ -261,8 +261,9 @@ def cheapest(search: Search, plans: Sequence[Plan] = PLANS) -> Plan:
         return OWNERS
     if not gallery.has_owners and gallery.stored * _MS_SCANNED < _MS_SMALL_SCAN:
         return SCAN
-    possible = (plan for plan in plans if plan.is_possible(search))
-    return min(possible, key=lambda plan: plan.cost(search))
+    by_cost = sorted(plans, key=lambda plan: plan.cost(search))
+    # Only where it is the cheapest, GRAPH asks the database for its index.
+    return next(plan for plan in by_cost if plan.is_possible(search))
 
 
 def _ms_by_sketch(search: Search) -> float:

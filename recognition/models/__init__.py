@@ -5,6 +5,7 @@ Migrations name `recognition.models.new_face_id`.
 
 from recognition.models.duplicates import DuplicateSearch as DuplicateSearch
 from recognition.models.duplicates import MergedUser as MergedUser
+from recognition.models.duplicates import NewFace as NewFace
 from recognition.models.duplicates import PossibleDuplicate as PossibleDuplicate
 from recognition.models.graph import Friendship as Friendship
 from recognition.models.graph import Group as Group

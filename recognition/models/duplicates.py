@@ -106,6 +106,15 @@ class MergedUser(models.Model):
         return str(self.id)
 
 
+class NewFace(models.Model):
+    """A face whose look-alikes a worker has not searched yet. Its enrolment stores this row."""
+
+    face = models.OneToOneField(Face, on_delete=CASCADE, primary_key=True, related_name="+")
+
+    def __str__(self) -> str:
+        return str(self.face)
+
+
 class DuplicateSearch(models.Model):
     """The one row that says how far `manage.py find_duplicates` is."""
 

@@ -86,6 +86,7 @@ class One(StrEnum):
     IMPORT = "import"
     CLAIM_OF_CALLBACK = "claim of callback"
     MODEL_CHANGE = "model change"
+    INDEX = "index"  # HNSW indexes are built or dropped
     MEASUREMENT = "measurement"
     REQUEST_TO_MEASURE = "request to measure"
     OPENING = "opening"  # of a session, of a user and a client

@@ -1,9 +1,16 @@
 """Sets the parameters of connections to PostgreSQL, and knows which errors pass by themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connections,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 # The code relies on these parameters, whatever the server, its database or the role sets.
@@ -54,6 +61,17 @@ def _set(connection: BaseDatabaseWrapper, parameters: Mapping[str, str]) -> None
             f"SELECT {calls}, CASE WHEN {enough} THEN '' ELSE {work_mem} END",
             [*values, _LEAST_WORK_MEM, _LEAST_WORK_MEM],
         )
+
+
+@contextmanager
+def as_default(alias: str) -> Iterator[None]:
+    """A block in which everything that this thread asks of the database goes to this one."""
+    own = connections[DEFAULT_DB_ALIAS]
+    connections[DEFAULT_DB_ALIAS] = connections[alias]
+    try:
+        yield
+    finally:
+        connections[DEFAULT_DB_ALIAS] = own
 
 
 def is_passing(error: BaseException | None) -> bool:

@@ -12,6 +12,7 @@ from pytest_django import Settings
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
+from batch import tasks
 from recognition.access import SCOPES
 from recognition.inference.arrays import Image
 from recognition.models import AuditEvent, Face, FailureCount, PossibleDuplicate, User
@@ -148,6 +149,7 @@ def test_possible_duplicates_are_decided(browser: Browser) -> None:
     ):
         User.objects.update_or_create(pk=user_id, defaults={"display_name": name})
         enrol(user_id, image, check_quality=False)
+    tasks.search_new_faces()
     assert PossibleDuplicate.objects.filter(state="open").count() == 2
     log_in(browser, "moderator")
     duplicates = "/admin/recognition/possibleduplicate/"

@@ -71,6 +71,18 @@ backup.problem_with = check_and_change
 backup.restore(file, replace=False, erased={}, unsigned=False)
 """
 
+# The HNSW index that a large gallery has.
+BUILD_INDEX = """
+from recognition.gallery import indexes
+from recognition.packs import engine
+indexes.build(engine.active_version())
+"""
+LOOK_AT_INDEX = """
+from recognition.gallery import indexes
+from recognition.packs import engine
+print(indexes.is_valid(engine.active_version()))
+"""
+
 
 @dataclass
 class Place:
@@ -291,6 +303,20 @@ def test_not_while_it_is_in_use(home: Place, saved: Path) -> None:
         done = home.run("manage.py", "restore", str(saved), "--replace")
     database.release(home.folder.resolve())
     assert done.returncode == 1 and "stop the service first" in done.stderr
+
+
+def test_the_index_of_a_large_gallery_is_left_to_a_worker(home: Place, folder: Path) -> None:
+    """PostgreSQL would need hours for it before anybody could search."""
+    shell = ("shell", "--verbosity=0", "-c")
+    home.manage(*shell, BUILD_INDEX)
+    assert home.manage(*shell, LOOK_AT_INDEX) == "True\n"
+    home.manage("backup", folder / "large.backup")
+    other = place(folder, "large", **home.keys)
+    for replace in ([], ["--replace"]):
+        other.manage("restore", folder / "large.backup", *replace)
+        assert other.manage(*shell, LOOK_AT_INDEX) == "False\n"
+        assert other.look(folder / "ann.png")["found"] == [[str(ANN)]]
+        other.manage(*shell, BUILD_INDEX)
 
 
 def test_data_alone_needs_list_anew(home: Place, saved: Path, folder: Path) -> None:

@@ -28,10 +28,10 @@ from facesvc.management.commands.doctor import CHECKS
 from recognition.gallery import indexes
 from recognition.inference.pack import weights
 from recognition.inference.pack.files import ConvertedFile
-from recognition.models import ActiveModel, FaceCrop
+from recognition.models import ActiveModel, FaceCrop, SketchCentre
 from recognition.packs import engine, protection
 from recognition.privacy import sealing
-from tests.support.builders import OWNER, make_face, make_user, vector
+from tests.support.builders import OWNER, build_index, make_face, make_user, vector
 from tests.support.photos import astronaut
 
 pytestmark = pytest.mark.django_db
@@ -275,12 +275,22 @@ def test_crop_key(settings: Settings) -> None:
 
 def test_search() -> None:
     engine.active_model()
-    assert doctor.search().state is OK
-    with connection.cursor() as cursor:
-        cursor.execute(f"DROP INDEX {indexes.name_of('dlib_v1')}")
+    none = "there is no HNSW index, which only a larger gallery needs"
+    assert doctor.search() == ok(f"templates of dlib_v1: 0; {none}")
+    SketchCentre.objects.all().delete()
     assert doctor.search().state is FAILURE
     ActiveModel.objects.all().delete()
     assert doctor.search().text == "nothing is prepared"
+
+
+def test_search_of_a_large_gallery(settings: Settings) -> None:
+    settings.FACESVC_HNSW_FROM = 1
+    engine.active_model()
+    make_face(make_user(OWNER), vector(1))
+    finding = doctor.search()
+    assert finding.state is WARNING and "within an hour" in finding.advice
+    build_index()
+    assert doctor.search() == ok("templates of dlib_v1: 1; there is an HNSW index")
 
 
 def test_queue() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 
@@ -31,6 +32,7 @@ from recognition.models import (
     Friendship,
     Group,
     Membership,
+    NewFace,
     Session,
     Template,
     User,
@@ -145,6 +147,13 @@ def make_face(user: User, embedding: Floats, *, version: str = "", **fields: Any
     return face
 
 
+def build_index(version: str = "dlib_v1") -> None:
+    """The HNSW index that large galleries have, in the transaction of the test."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(indexes.creation_of(version, concurrently=False))
+
+
 def make_templates(rows: Sequence[tuple[User, Floats, str]], **fields: Any) -> list[Face]:
     """Faces with their templates; without a `face_id` they are numbered, first from 0."""
     pack = engine.pack("dlib")
@@ -187,7 +196,7 @@ def make_group(name: str, *members: User) -> Group:
 def row_counts() -> dict[str, int]:
     """How many rows there are of each kind, without the kinds that have none."""
     kinds = (User, Face, Template, Friendship, Group, Membership, AuditEvent)
-    kinds += (Session, Attempt, FailureCount)
+    kinds += (Session, Attempt, FailureCount, NewFace)
     counts = {kind.__name__: kind.objects.count() for kind in kinds}
     return {name: count for name, count in counts.items() if count}
 

@@ -152,6 +152,7 @@ class Life:
     def be_merged(self) -> None:
         self.fake.show(near(HERS, 0.995, toward=51))
         data_of(self.app.post("register", user_id=OLD_ZOE, image=PICTURE_BASE64), 201)
+        call_command("find_duplicates")  # the new faces wait for a worker all the same
         both = {"user_id": OLD_ZOE, "into": ZOE, "privacy_level": "public"}
         moderation.merge_users(actor="service:moderation", **both)
         call_command("find_duplicates")

@@ -15,6 +15,7 @@ from pytest_django import Settings
 from batch.models import Job, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from facesvc import __version__
 from facesvc.monitoring import stored_metrics
+from recognition.gallery.indexes import IndexState
 from recognition.models import User
 from recognition.packs import engine
 from tests.support.builders import (
@@ -23,6 +24,7 @@ from tests.support.builders import (
     PREFIX,
     FakePipeline,
     Person,
+    data_of,
     make_face,
     make_user,
     vector,
@@ -83,6 +85,20 @@ def test_it_works(client: Client, service: Person, fake: FakePipeline, opened: N
     assert value(after, "gallery_templates", **version) == 1
     assert value(after, "gallery_users") == value(after, "database_up") == 1
     assert value(after, "active_model_info", pack="dlib", model_version="dlib_v1.0.0") == 1
+    assert value(after, "new_faces_waiting") == 0
+    states = {state: value(after, "hnsw_index", state=state) for state in IndexState}
+    assert states == dict.fromkeys(IndexState, 0) | {"not_needed": 1}
+
+
+def test_what_waits_for_a_worker(
+    client: Client, service: Person, fake: FakePipeline, opened: None, settings: Settings
+) -> None:
+    settings.FACESVC_HNSW_FROM = 1
+    fake.show(vector(1))
+    data_of(service.post("register", user_id=OWNER, image=PICTURE_BASE64), 201)
+    waiting = scrape(client)
+    assert value(waiting, "new_faces_waiting") == 1
+    assert value(waiting, "hnsw_index", state="waiting") == 1
 
 
 @pytest.mark.parametrize(

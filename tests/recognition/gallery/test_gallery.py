@@ -27,6 +27,7 @@ from tests.support.builders import (
     PICTURE,
     STRANGER,
     FakePipeline,
+    build_index,
     fake_engine,
     make_face,
     make_templates,
@@ -93,15 +94,9 @@ def people() -> None:
     make_face(make_user(STRANGER, "private"), near(vector(1), 0.97))
 
 
-@pytest.fixture
-def clean_index() -> None:
-    """The graph otherwise still holds what tests before this one have rolled back."""
-    with connection.cursor() as cursor:
-        cursor.execute("REINDEX TABLE recognition_template")
-
-
 @pytest.fixture(params=PLANS, ids=lambda plan: plan.name)
-def plan(request: pytest.FixtureRequest, clean_index: None) -> Plan:
+def plan(request: pytest.FixtureRequest, db: None) -> Plan:
+    build_index()
     chosen: Plan = request.param
     return chosen
 
@@ -238,7 +233,6 @@ def test_vectors_do_not_leave_the_database(people: None) -> None:
         assert not any(column.endswith('."embedding"') for column in columns), columns
 
 
-@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)
 def test_the_settings_of_a_search_end_with_it(people: None, plan: Plan) -> None:
     def settings_now() -> list[str]:
         with connection.cursor() as cursor:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
@@ -24,6 +25,7 @@ from tests.support.builders import (
     FRIEND,
     OWNER,
     befriend,
+    build_index,
     fake_engine,
     make_face,
     make_templates,
@@ -63,15 +65,12 @@ def load_crowd() -> Floats:
     faces = random_faces(CROWD)
     levels = ("public", "friends", "private")
     users = [User(pk=user_id(n), privacy_level=levels[n % 3]) for n in range(CROWD)]
-    name = indexes.name_of(VERSION)
+    User.objects.bulk_create(users)
+    make_templates([(user, face, "") for user, face in zip(users, faces, strict=True)])
+    for number in range(100):  # enough for an index on friends to be worth it
+        befriend(users[number], *users[200 + 10 * number : 210 + 10 * number])
+    build_index(VERSION)
     with connection.cursor() as cursor:
-        cursor.execute(f"DROP INDEX {name}")  # filling one is slower than making one
-        User.objects.bulk_create(users)
-        make_templates([(user, face, "") for user, face in zip(users, faces, strict=True)])
-        for number in range(100):  # enough for an index on friends to be worth it
-            befriend(users[number], *users[200 + 10 * number : 210 + 10 * number])
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute(indexes.creation_of(VERSION, concurrently=False))
         cursor.execute("ANALYZE")
     return faces
 
@@ -235,6 +234,31 @@ def test_the_plan_follows_the_counts(
     gallery = Gallery(fake_engine(), Scope(OWNER), searched, related, counted=stored)
     probe = ordinary_probe(gallery.engine)
     assert plans.cheapest(Search(gallery, probe, least, limit=10)) is plan
+
+
+def test_without_the_index_the_graph_is_nobodys_plan(crowd: Floats) -> None:
+    """The next best is taken, by force as well: PostgreSQL would sort all by their distances."""
+    by = fake_engine()
+    gallery = Gallery(by, EVERYONE, 5_000_000, counted=5_000_000)
+    search = Search(gallery, ordinary_probe(by), 0.999, limit=10)
+    assert plans.cheapest(search) is plans.GRAPH
+    name = indexes.name_of(VERSION)
+    with connection.cursor() as cursor:
+        broken = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass"
+        cursor.execute(broken, [name])  # as it is while it is built
+        assert plans.cheapest(search) is plans.SKETCHES
+        cursor.execute(f"DROP INDEX {name}")
+        assert plans.cheapest(search) is plans.SKETCHES
+    forced, _ = statement(EVERYONE, plans.GRAPH, wide(crowd[5]))
+    assert "recognition_sketch" in forced
+
+
+def test_the_index_is_built_before_any_search_would_take_it() -> None:
+    by = fake_engine()
+    size = settings.FACESVC_HNSW_FROM
+    gallery = Gallery(by, EVERYONE, size, counted=size)
+    search = Search(gallery, ordinary_probe(by), 0.9999, limit=10)
+    assert plans.GRAPH.cost(search) > plans.SKETCHES.cost(search)
 
 
 def test_a_small_gallery_of_everybody_is_scanned_at_once(

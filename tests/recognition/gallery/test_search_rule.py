@@ -17,7 +17,7 @@ from recognition.gallery.scope import Gallery, Scope
 from recognition.gallery.statements import searching
 from recognition.inference.arrays import Floats
 from recognition.models import Face, Friendship, Group, Membership, User
-from tests.support.builders import fake_engine, make_templates, near, vector
+from tests.support.builders import build_index, fake_engine, make_templates, near, vector
 
 pytestmark = pytest.mark.django_db
 VERSION, OTHER_VERSION = "dlib_v1", "other_v1"
@@ -265,6 +265,7 @@ def test_every_plan_answers_as_the_rule_says(
     # As in large galleries: the graph may have more than it is asked for.
     monkeypatch.setattr(plans, "_FIRST_LOOK", wanted)
     with transaction.atomic():
+        build_index()
         store(world)
         for change in changes:
             change = (change[0], change[1], change[2] % len(world.privacy))

@@ -72,6 +72,7 @@ HOLD_THE_ID = {
 HOLD_WHAT_IS_HERS = {
     *("batch_picture", "batch_webhookattempt", "batch_webhookdelivery"),
     *("recognition_facecrop", "recognition_publicsketch", "recognition_sketch"),
+    *("recognition_newface",),
 }
 HOLD_NOBODY = {
     *("auth_user", "django_content_type", "django_migrations", "django_session"),
@@ -169,7 +170,7 @@ def test_it_works(life: Life) -> None:
     assert not left
     assert receipt["user_id"] == str(ZOE)
     assert receipt["removed"] == {
-        **dict.fromkeys(("face_crops", "faces", "templates"), 4),
+        **dict.fromkeys(("face_crops", "faces", "new_faces", "templates"), 4),
         **{"attempts": 5, "failure_counts": 3, "friendships": 1, "memberships": 1},
         **{
             "sessions": 3,
