@@ -11,7 +11,18 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks.beside import cases, check, measure, models, page, pipeline, record, service, sides
+from benchmarks.beside import (
+    cases,
+    check,
+    measure,
+    models,
+    page,
+    pictures,
+    pipeline,
+    record,
+    service,
+    sides,
+)
 from benchmarks.beside.measure import Load
 from benchmarks.beside.processes import cpu_seconds
 from benchmarks.beside.record import ratio_of
@@ -207,6 +218,7 @@ def test_both_sides_answer_the_same() -> None:
         every = cases.all_cases()
         for case in every.values():
             cases.require_same(case, (product, peer))
+        product.newcomers.append(pictures.person("refused"))
         taken = measure.cpu_of_requests(every["register"], (product, peer), rounds=1)
         assert min(taken["facesvc"] + taken["peer"]) > 0
         seen = measure.load(every["frame of a call"], (product, peer), 2, seconds=1, rounds=1)
