@@ -28,6 +28,7 @@ from recognition.models.duplicates import (
 from recognition.packs import engine, serving
 from recognition.packs.engine import Engine
 from recognition.packs.scores import STRICT
+from recognition.prepared import insert
 from recognition.processes.slots import stage
 
 # A stranger may match in this share of the searches for one face under two users.
@@ -78,7 +79,7 @@ FOR UPDATE OF new SKIP LOCKED FOR KEY SHARE OF face, owner SKIP LOCKED
 
 def note_new(face: Face) -> None:
     """Have a worker search for the look-alikes of a face that is stored in this transaction."""
-    NewFace.objects.create(face=face)
+    insert(NewFace(face=face))
 
 
 def have_new() -> bool:

@@ -103,7 +103,7 @@ def gallery(fake: FakePipeline) -> None:
         (frame, 7),
         (identify, 6),
         (identify_for_a_user, 9),
-        (register, 17),
+        (register, 15),
         (compare, 1),
     ],
 )
