@@ -348,6 +348,14 @@ def test_a_large_photo_of_a_phone_is_made_smaller(browser: Browser, tmp_path: Pa
     browser.find("#enrol .outcome.good")
 
 
+def test_a_photo_of_many_people_stays_large(browser: Browser, tmp_path: Path) -> None:
+    """Small faces are lost in a small copy."""
+    opened(browser, "tag")
+    choose(browser, "tag", photo(tmp_path, "large.jpg", jpeg(resized(astronaut(), 10))))
+    browser.find("#tag .outcome")
+    assert browser.run("return document.querySelector('#tag canvas').width") == 4000
+
+
 def test_a_turned_photo_is_sent_upright(browser: Browser, tmp_path: Path) -> None:
     """Phones turn nothing themselves: they note in the EXIF data how the camera was held."""
     lying = cv2.rotate(astronaut(), cv2.ROTATE_90_COUNTERCLOCKWISE).astype(np.uint8)[:, :300]

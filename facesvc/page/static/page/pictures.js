@@ -2,8 +2,10 @@
 
 import {ApiError} from "./api.js";
 
-/** The longest side that is sent, in pixels. More helps no recogniser and costs everybody time. */
+/** The longest side that is sent, in pixels. For one face more helps no recogniser and costs everybody time. */
 export const LONGEST_SIDE = 1600;
+/** The longest side of a photo of many people: small faces need it. A canvas of an iPhone holds 4096 x 4096. */
+export const LONGEST_SIDE_OF_GROUPS = 4000;
 
 const CAMERA_ERRORS = {
   NotAllowedError: "camera_refused",
@@ -25,14 +27,14 @@ export async function openCamera(facing) {
 }
 
 /** The file on a canvas, upright (by its EXIF data) and no larger than is sent. */
-export async function canvasOfFile(file) {
+export async function canvasOfFile(file, longest) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(file, {imageOrientation: "from-image"});
   } catch (error) {
     throw problem("unreadable_file", error.message);
   }
-  const canvas = canvasOf(bitmap, bitmap.width, bitmap.height, LONGEST_SIDE);
+  const canvas = canvasOf(bitmap, bitmap.width, bitmap.height, longest);
   bitmap.close(); // a phone's photo takes 200 MB until then
   return canvas;
 }

@@ -6,7 +6,8 @@ import {inWords} from "./errors.js";
 
 /**
  * `state` is "empty", "live" (the camera runs) or "still" (one picture). Events: `change` when it
- * changes. `camera` or `photos` false leaves the other only; `facing` is the camera of a phone.
+ * changes. `camera` or `photos` false leaves the other only; `facing` is the camera of a phone;
+ * `longest` is the longest side of a photo that is sent.
  */
 export class Stage extends EventTarget {
   #stream = null;
@@ -14,10 +15,11 @@ export class Stage extends EventTarget {
   #file = null;
   #turn = 0; // of the camera: what began before the last one no longer counts
 
-  constructor(place, {camera = true, photos = true, facing = "user", words}) {
+  constructor(place, {camera = true, photos = true, facing = "user", longest = LONGEST_SIDE, words}) {
     super();
     this.place = place;
     this.facing = facing;
+    this.longest = longest;
     this.state = place.dataset.state = "empty";
     this.camera = camera;
     this.#build(camera, photos, words);
@@ -93,7 +95,7 @@ export class Stage extends EventTarget {
   async #take(file) {
     this.trouble.textContent = "";
     try {
-      const canvas = await canvasOfFile(file);
+      const canvas = await canvasOfFile(file, this.longest);
       this.#stop();
       this.#hold(canvas, await jpegOf(canvas, file.name || "photo.jpg"));
     } catch (error) {

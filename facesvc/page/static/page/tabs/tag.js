@@ -4,6 +4,7 @@ import {uuid} from "../api.js";
 import {$, busy, el, onSubmit, say, score, show, showError} from "../dom.js";
 import {reasonInWords} from "../errors.js";
 import {Picker, nameOf, onlyForNew} from "../people.js";
+import {LONGEST_SIDE_OF_GROUPS} from "../pictures.js";
 import {Stage} from "../stage.js";
 
 const TAGGING = {source: "auto_tagging"};
@@ -12,7 +13,9 @@ const PUBLIC = "public", EVERYONE = "all";
 export function start(panel, {api, people}) {
   const result = $(".result", panel), list = $(".faces", panel), form = $("form", panel);
   const scope = $("#tag-scope"), hint = $("#tag-scope-hint");
-  const stage = new Stage($(".stage", panel), {camera: false, facing: "environment", words: "Choose a photo of you and your friends."});
+  const stage = new Stage($(".stage", panel), {
+    camera: false, facing: "environment", longest: LONGEST_SIDE_OF_GROUPS, words: "Choose a photo of you and your friends.",
+  });
   const picker = new Picker($("[data-picker]", form), people, {label: "Who is it?", withNew: true});
   const details = onlyForNew(form, picker);
   let chosen = -1;
