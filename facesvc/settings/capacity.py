@@ -14,9 +14,9 @@ FACESVC_MAX_FACES_PER_IMAGE = pictures.whole("FACESVC_MAX_FACES_PER_IMAGE", 100)
     "The most faces of a picture that count: the largest ones."
 )
 FACESVC_SMALLEST_FACE = pictures.whole("FACESVC_SMALLEST_FACE", 40, (16, 100_000)).says(
-    "Pixels: identify, detect and register look for faces whose box is at least so wide, as far "
-    "as the model can in bounded time, see docs/models.md. A larger value makes large pictures "
-    "faster."
+    "The width, in pixels, of the smallest face that identify, detect, register and batches look "
+    "for in a large picture. docs/models.md says how far each pack can go. A larger value makes "
+    "large pictures faster."
 )
 # It is read line by line, and so may be larger than what fits into memory.
 FACESVC_MAX_GRAPH_MB = pictures.number("FACESVC_MAX_GRAPH_MB", 100).says(
