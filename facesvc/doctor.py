@@ -290,7 +290,7 @@ def memory() -> Finding:
     web, workers = settings.WEB_WORKERS, settings.FACESVC_TASK_WORKERS
     needed = (web + workers) * settings.WORKER_BYTES // _MB
     there = machine.memory() // _MB
-    text = f"{web} web processes and {workers} of the workers take up to {needed:,} MB of {there:,}"
+    text = f"{web} web and {workers} worker processes take up to {needed:,} of {there:,} MB"
     if needed > there:
         return warning(text, "Lower WEB_WORKERS, or run the workers on another machine.")
     return ok(text)
