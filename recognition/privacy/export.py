@@ -62,6 +62,7 @@ SECTIONS = [
     Section("user", models.User, by("pk")),
     Section("faces", models.Face, by("user_id")),
     Section("kept_pictures", models.FaceCrop, by("face__user_id"), frozenset({"sealed"})),
+    Section("new_faces", models.NewFace, by("face__user_id")),
     Section("templates", models.Template, by("user_id"), frozenset({"embedding"})),
     Section("search_sketches", models.Sketch, by("template__user_id"), frozenset({"bits"})),
     Section("public_sketches", models.PublicSketch, by("template__user_id"), frozenset({"bits"})),

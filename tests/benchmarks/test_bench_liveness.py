@@ -52,8 +52,8 @@ def test_the_margin_is_seen_or_not() -> None:
 @needs_shared
 @needs_models
 def test_a_screen_looks_less_alive_than_a_face(capsys: pytest.CaptureFixture[str]) -> None:
-    photos = liveness.one_photo_a_person(SHARED / "lfw-a", 10)
-    assert len({photo.parent for photo in photos}) == 10
+    photos = liveness.one_photo_a_person(SHARED / "lfw-a", 40)
+    assert len({photo.parent for photo in photos}) == 40
     found: dict[str, list[float | None]] = {kind: [] for kind in liveness.KINDS}
     for kind, score in liveness.scores(open_real("scrfd-arcface"), photos):
         found[kind].append(score)

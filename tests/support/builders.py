@@ -275,6 +275,9 @@ class FakePipeline:
         found.smallest_face = int(closer.smallest_face) if is_close else 100
         return found
 
+    def look_again(self, image: Image, face: DetectedFace, reduction: int) -> FacesOfPicture:
+        return FacesOfPicture([face])
+
     def describe(
         self, image: Image, faces: list[DetectedFace], *, attributes: bool = True
     ) -> list[DetectedFace]:

@@ -10,6 +10,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
+from recognition import audit
 from recognition.models import AuditEvent, Friendship, User
 from tests.support.builders import (
     FRIEND,
@@ -243,7 +244,7 @@ def test_a_crash_in_the_middle_leaves_nothing(
 
     users = [make_user(user_id) for user_id in (OWNER, FRIEND, STRANGER)]
     befriend(users[0], users[2])
-    monkeypatch.setattr(AuditEvent.objects, "create", crash)
+    monkeypatch.setattr(audit, "insert", crash)
     service.client.raise_request_exception = False
     before = row_counts()
     assert refusal(service.put(path(OWNER, FRIEND))) == (500, "internal_error")
