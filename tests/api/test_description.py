@@ -93,7 +93,8 @@ def description() -> Any:
         elif "contentEncoding" in part:
             part["format"] = "picture"
         if part.get("in") == "query" and part["name"] == "user_id":
-            part["name"] = "unused"  # see `complete`
+            # See `complete`. Any text will do, since nobody reads it.
+            part |= {"name": "unused", "schema": {"type": "string"}}
     generation = GenerationConfig(
         deterministic=True,
         max_examples=EXAMPLES,
