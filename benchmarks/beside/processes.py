@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-# Of /proc/<pid>/stat, behind the name: what children used that have ended.
+# Fields of /proc/<pid>/stat behind the name: what children used that have ended.
 _CHILDREN = slice(13, 15)
 _WHOLE_PROCESS = 2  # CPUCLOCK_SCHED of the kernel: its clock of all threads of a process
 

@@ -64,7 +64,7 @@ def test_not_ready_before_the_migrations(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_not_ready_without_what_a_search_needs(client: Client) -> None:
-    """Nobody could be enrolled. The HNSW index is no such thing: see test_indexes.py."""
+    """Without it there is no enrolment. The HNSW index is no such thing: see test_indexes.py."""
     SketchCentre.objects.all().delete()
     response = client.get("/health/ready")
     assert response.status_code == 503

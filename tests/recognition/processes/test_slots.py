@@ -125,7 +125,7 @@ def test_who_would_wait_too_long_is_refused_at_once() -> None:
 
 
 def test_the_first_in_line_waits_however_slow_the_last_ones_were() -> None:
-    """Or who keeps the slots busy with slow pictures has everybody else refused."""
+    """Otherwise somebody who keeps the slots busy with slow pictures has everybody else refused."""
     slots = InferenceSlots(1, places=9)
     for _ in range(99):
         slots.take(REQUEST)

@@ -22,7 +22,7 @@ def boxes(faces: FacesOfPicture) -> np.ndarray:
 
 
 def assert_closer(pipeline: FacePipeline, face: float) -> None:
-    """Nobody is found at first, and everybody once by a closer look."""
+    """The first look finds no face, and a closer look finds each face once."""
     photo = group_photos.photographed([PORTRAIT] * 6, (4000, 3000), face, seed=1)
     assert photo.hits(boxes(pipeline.detect(photo.image)))[0] < 6
     faces = pipeline.detect(photo.image, closer=ALWAYS)
