@@ -9,7 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -75,9 +75,16 @@ class Browser:
 
     def wait(self, condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
         """What the condition gives when it is true; elements may vanish in between."""
-        ignored = (StaleElementReferenceException,)
-        waiting = WebDriverWait(self.driver, seconds, 0.1, ignored)
-        return waiting.until(lambda driver: condition())
+
+        def met(driver: Chrome) -> Any:
+            try:
+                return condition()
+            except WebDriverException as error:
+                if not _has_vanished(error):
+                    raise
+                return None
+
+        return WebDriverWait(self.driver, seconds, 0.1).until(met)
 
     def all(self, css: str) -> list[WebElement]:
         """Those that can be seen."""
@@ -147,6 +154,13 @@ class Browser:
         packing = [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_FILTER]
         packed = [encode(image, ".png", *packing, filters) for filters in _FILTERS]
         (SCREENSHOTS / f"{name}.png").write_bytes(min(packed, key=len))
+
+
+def _has_vanished(error: WebDriverException) -> bool:
+    """The element belongs to a page that was left. While the next page is being loaded,
+    chromedriver calls that an unknown error with a message of the browser's inspector."""
+    vanished = "does not belong to the document"
+    return isinstance(error, StaleElementReferenceException) or vanished in (error.msg or "")
 
 
 def _is_refusal(entry: dict[str, Any]) -> bool:
