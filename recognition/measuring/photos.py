@@ -242,5 +242,7 @@ def _embed(pack: ModelPack, cache: Path, limits: dict[str, int], photo: Photo) -
     except OSError as error:
         return EmbeddedPhoto(photo, problem=f"{error.strerror}.")
     for face in pipeline.embed(pipeline.detect(image, only_main=True)):
+        if face.quality.is_misread:  # no verb compares it
+            return EmbeddedPhoto(photo, problem="The face lies on its side or upside down.")
         return EmbeddedPhoto(photo, face.embedding, face.quality.score)
     return EmbeddedPhoto(photo, problem="No face was found.")
