@@ -22,8 +22,9 @@ from pytest_django import Settings
 
 from batch.apps import SWEEP
 from batch.models import Job, Kind, WebhookDelivery, WebhookEndpoint
-from facesvc import __version__, doctor, machine
-from facesvc.doctor import Check, CheckState, Finding, examine, failure, ok, warning
+from facesvc import __version__, machine
+from facesvc.doctor import gallery, local, server, work
+from facesvc.doctor.examining import Check, CheckState, Finding, examine, failure, ok, warning
 from facesvc.management.commands.doctor import CHECKS
 from recognition.gallery import indexes
 from recognition.inference.pack import weights
@@ -192,33 +193,33 @@ def test_unknown_words() -> None:
 
 
 def test_database(monkeypatch: Patch) -> None:
-    finding = doctor.database()
+    finding = server.database()
     assert finding.state is OK and "pgvector 0.8" in finding.text
     monkeypatch.setattr(indexes, "pgvector_version", lambda: (0, 7, 4))
-    assert doctor.database().text == "only pgvector 0.7.4"
+    assert server.database().text == "only pgvector 0.7.4"
     monkeypatch.setattr(indexes, "pgvector_version", lambda: None)
-    assert doctor.database().state is FAILURE
-    monkeypatch.setattr(doctor, "LEAST_POSTGRESQL", 99)
-    assert doctor.database().advice == "It has to be 99."
+    assert server.database().state is FAILURE
+    monkeypatch.setattr(server, "LEAST_POSTGRESQL", 99)
+    assert server.database().advice == "It has to be 99."
 
 
 def test_a_read_only_database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET transaction_read_only = on")
-    assert doctor.database().text == "it is read-only"
+    assert server.database().text == "it is read-only"
 
 
 def test_migrations(monkeypatch: Patch) -> None:
-    assert doctor.migrations().state is OK
+    assert server.migrations().state is OK
     monkeypatch.setattr(
-        doctor.MigrationExecutor, "migration_plan", lambda self, targets: ["one", "two"]
+        server.MigrationExecutor, "migration_plan", lambda self, targets: ["one", "two"]
     )
-    assert doctor.migrations() == failure("2 are missing", "Run `manage.py migrate`.")
+    assert server.migrations() == failure("2 are missing", "Run `manage.py migrate`.")
 
 
 def test_a_database_from_before_the_first_release() -> None:
     MigrationRecorder(connection).record_applied("batch", "0001_jobs")
-    finding = doctor.migrations()
+    finding = server.migrations()
     assert finding.state is FAILURE and "before the first release" in finding.text
     assert finding.advice.startswith("Start with an empty database")
 
@@ -229,143 +230,143 @@ def test_a_database_from_before_the_first_release() -> None:
 def test_clock(monkeypatch: Patch, seconds: int, state: CheckState) -> None:
     now = timezone.now
     shifted = SimpleNamespace(now=lambda: now() + timedelta(seconds=seconds))
-    monkeypatch.setattr(doctor, "timezone", shifted)
-    assert doctor.clock().state is state
+    monkeypatch.setattr(server, "timezone", shifted)
+    assert server.clock().state is state
 
 
 def test_template_key(settings: Settings) -> None:
-    assert doctor.template_key().state is WARNING
+    assert gallery.template_key().state is WARNING
     settings.FACESVC_TEMPLATE_KEYS = (new_key(),)
     key = protection.newest_key()
     ActiveModel.objects.update_or_create(pk=1, defaults={"pack": "dlib", "template_key": key})
-    assert doctor.template_key().state is OK
+    assert gallery.template_key().state is OK
     settings.FACESVC_TEMPLATE_KEYS = (new_key(),)
-    finding = doctor.template_key()
+    finding = gallery.template_key()
     assert finding.state is FAILURE and key in finding.text
 
 
 def test_pack(settings: Settings) -> None:
     engine.active_model()
     ActiveModel.objects.update(pack="dlib", reason="FACESVC_PACK names it.")
-    assert doctor.pack() == ok("dlib serves. FACESVC_PACK names it.")
+    assert gallery.pack() == ok("dlib serves. FACESVC_PACK names it.")
     settings.FACESVC_PACK = "auto"
-    finding = doctor.pack()
+    finding = gallery.pack()
     assert finding.state is OK
     assert finding.advice.startswith("permissive compares faces better")
     assert finding.advice.endswith("`manage.py models activate permissive`.")
     assert "reembed" not in finding.advice
     make_face(make_user(OWNER), vector(1))
-    assert "`manage.py reembed --pack permissive`" in doctor.pack().advice
+    assert "`manage.py reembed --pack permissive`" in gallery.pack().advice
     ActiveModel.objects.update(pack="permissive")
-    assert doctor.pack().advice == ""
+    assert gallery.pack().advice == ""
     ActiveModel.objects.all().delete()
-    assert doctor.pack().state is FAILURE
+    assert gallery.pack().state is FAILURE
 
 
 def test_crop_key(settings: Settings) -> None:
-    assert doctor.crop_key() == ok("it is there")
+    assert gallery.crop_key() == ok("it is there")
     face = make_face(make_user(OWNER), vector(1))
     FaceCrop.objects.create(face=face, sealed=sealing.seal_picture(astronaut()))
-    assert doctor.crop_key().state is OK
+    assert gallery.crop_key().state is OK
     settings.FACESVC_CROP_KEYS = [new_key()]
-    assert doctor.crop_key().state is FAILURE
+    assert gallery.crop_key().state is FAILURE
     settings.FACESVC_CROP_KEYS = []
-    assert not sealing.is_possible() and doctor.crop_key().state is WARNING
+    assert not sealing.is_possible() and gallery.crop_key().state is WARNING
 
 
 def test_search() -> None:
     engine.active_model()
     none = "there is no HNSW index, which only a larger gallery needs"
-    assert doctor.search() == ok(f"templates of dlib_v1: 0; {none}")
+    assert gallery.search() == ok(f"templates of dlib_v1: 0; {none}")
     SketchCentre.objects.all().delete()
-    assert doctor.search().state is FAILURE
+    assert gallery.search().state is FAILURE
     ActiveModel.objects.all().delete()
-    assert doctor.search().text == "nothing is prepared"
+    assert gallery.search().text == "nothing is prepared"
 
 
 def test_search_of_a_large_gallery(settings: Settings) -> None:
     settings.FACESVC_HNSW_FROM = 1
     engine.active_model()
     make_face(make_user(OWNER), vector(1))
-    finding = doctor.search()
+    finding = gallery.search()
     assert finding.state is WARNING and "within an hour" in finding.advice
     build_index()
-    assert doctor.search() == ok("templates of dlib_v1: 1; there is an HNSW index")
+    assert gallery.search() == ok("templates of dlib_v1: 1; there is an HNSW index")
 
 
 def test_queue() -> None:
-    assert doctor.queue().state is OK
+    assert work.queue().state is OK
     sweep = Schedule.objects.filter(name=SWEEP)
     sweep.update(next_run=timezone.now() - timedelta(minutes=7))
-    assert doctor.queue().text == "no worker has looked for 7 minutes"
+    assert work.queue().text == "no worker has looked for 7 minutes"
     sweep.delete()
-    assert doctor.queue().state is FAILURE
+    assert work.queue().state is FAILURE
 
 
 def test_a_queue_that_is_long() -> None:
     async_task("math.sqrt", 4)
-    assert doctor.queue().state is OK
+    assert work.queue().state is OK
     OrmQ.objects.update(lock=timezone.now() - timedelta(minutes=42))
-    finding = doctor.queue()
+    finding = work.queue()
     assert (finding.state, finding.text) == (WARNING, "a task has waited for 42 minutes")
 
 
 def test_callbacks() -> None:
-    assert doctor.callbacks().state is OK
+    assert work.callbacks().state is OK
     end = timezone.now() + timedelta(hours=1)
     job = Job.objects.create(
         kind=Kind.IDENTIFY, subject="app", scopes=[], options={}, total=1, deadline_at=end
     )
     endpoint = WebhookEndpoint.objects.create(client="app", url="https://app.example/secret")
     WebhookDelivery.objects.create(job=job, endpoint=endpoint, body="{}", state="dead")
-    finding = doctor.callbacks()
+    finding = work.callbacks()
     assert (
         finding.state is WARNING
         and finding.text == "given up: 1; addresses that answered 410 Gone: 0"
     )
     assert "app.example" not in finding.text
     WebhookEndpoint.objects.update(disabled_at=timezone.now())
-    assert doctor.callbacks().text.endswith("410 Gone: 1")
+    assert work.callbacks().text.endswith("410 Gone: 1")
 
 
 # --- this machine ---------------------------------------------------------------------------------
 
 
 def test_settings(monkeypatch: Patch, settings: Settings) -> None:
-    assert doctor.configuration().state is OK
+    assert local.configuration().state is OK
     settings.MIN_FACE_QUALITY = 7.0
-    finding = doctor.configuration()
+    finding = local.configuration()
     assert finding.state is FAILURE and "MIN_FACE_QUALITY" in finding.text
     monkeypatch.setattr(
         django_checks, "run_checks", lambda: [django_checks.Error("No.", hint="Do this.")]
     )
-    assert doctor.configuration() == failure("No.", "Do this.")
+    assert local.configuration() == failure("No.", "Do this.")
 
 
 def test_models(tmp_path: Path, settings: Settings) -> None:
-    assert doctor.models().state is OK
+    assert local.models().state is OK
     shutil.copytree(settings.MODELS_DIR, tmp_path / "models")
     settings.MODELS_DIR = tmp_path / "models"
     pack = engine.pack("dlib")
     broken = weights.weight_path(pack, pack.weight_files()[0], settings.MODELS_DIR)
     broken.write_bytes(b"something else")
-    finding = doctor.models()
+    finding = local.models()
     assert finding.state is FAILURE and "not the file that the pack names" in finding.text
     broken.unlink()
-    assert "is missing" in doctor.models().text
+    assert "is missing" in local.models().text
 
 
 def test_inference(monkeypatch: Patch) -> None:
-    assert doctor.inference().state is OK
+    assert local.inference().state is OK
     monkeypatch.setattr(engine.Engine, "self_test", lambda self: False)
-    assert doctor.inference().state is FAILURE
+    assert local.inference().state is FAILURE
 
 
 @pytest.mark.parametrize(("free", "state"), [(5000, OK), (1000, WARNING), (499, FAILURE)])
 def test_disk(monkeypatch: Patch, settings: Settings, free: int, state: CheckState) -> None:
     settings.FACESVC_FREE_DISK_MB = 500
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free * 1024**2))
-    assert doctor.disk().state is state
+    assert local.disk().state is state
 
 
 @pytest.mark.parametrize(("memory", "state"), [(1801, OK), (1799, WARNING)])
@@ -373,4 +374,4 @@ def test_memory(monkeypatch: Patch, settings: Settings, memory: int, state: Chec
     settings.WEB_WORKERS = 2
     settings.FACESVC_TASK_WORKERS = 1
     monkeypatch.setattr(machine, "memory", lambda: memory * 1024**2)
-    assert doctor.memory().state is state
+    assert local.memory().state is state

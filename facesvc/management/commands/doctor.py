@@ -3,8 +3,9 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from facesvc import __version__, doctor
-from facesvc.doctor import Check, CheckState, Finding, examine
+from facesvc import __version__
+from facesvc.doctor import gallery, local, server, work
+from facesvc.doctor.examining import Check, CheckState, Finding, examine
 from facesvc.management.service_command import ServiceCommand
 from facesvc.monitoring import terminal
 
@@ -12,20 +13,20 @@ _TABLES = ("database", "migrations")
 
 # In the order in which they are shown.
 CHECKS = (
-    Check("settings", doctor.configuration),
-    Check("database", doctor.database),
-    Check("migrations", doctor.migrations, needs=("database",)),
-    Check("clock", doctor.clock, needs=("database",)),
-    Check("pack", doctor.pack, needs=_TABLES),
-    Check("template key", doctor.template_key, needs=_TABLES),
-    Check("crop key", doctor.crop_key, needs=_TABLES),
-    Check("models", doctor.models),
-    Check("inference", doctor.inference, needs=("models",)),
-    Check("search", doctor.search, needs=_TABLES),
-    Check("queue", doctor.queue, needs=_TABLES),
-    Check("callbacks", doctor.callbacks, needs=_TABLES),
-    Check("disk", doctor.disk),
-    Check("memory", doctor.memory),
+    Check("settings", local.configuration),
+    Check("database", server.database),
+    Check("migrations", server.migrations, needs=("database",)),
+    Check("clock", server.clock, needs=("database",)),
+    Check("pack", gallery.pack, needs=_TABLES),
+    Check("template key", gallery.template_key, needs=_TABLES),
+    Check("crop key", gallery.crop_key, needs=_TABLES),
+    Check("models", local.models),
+    Check("inference", local.inference, needs=("models",)),
+    Check("search", gallery.search, needs=_TABLES),
+    Check("queue", work.queue, needs=_TABLES),
+    Check("callbacks", work.callbacks, needs=_TABLES),
+    Check("disk", local.disk),
+    Check("memory", local.memory),
 )
 _COLOURS = {
     CheckState.OK: terminal.GREEN,

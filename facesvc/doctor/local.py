@@ -1,0 +1,85 @@
+"""This machine, which can be looked at without a database."""
+
+import shutil
+import time
+
+from django.conf import settings
+from django.core import checks as django_checks
+from django.db import Error
+
+from facesvc import machine
+from facesvc.doctor.examining import Finding, failure, ok, warning
+from facesvc.postgres.cluster import DatabaseError
+from recognition.inference.pack import weights
+from recognition.models import ActiveModel
+from recognition.packs import calibrations, engine, first_pack
+from recognition.packs.engine import Engine
+from recognition.packs.scores import ScoreScale
+
+_MB = 1024**2
+
+
+def configuration() -> Finding:
+    """Reports what `manage.py check` finds. Every command ends at a missing or weak SECRET_KEY."""
+    found = [each for each in django_checks.run_checks() if each.level >= django_checks.ERROR]
+    if found:
+        return failure(found[0].msg, found[0].hint or "`manage.py check` has all of it.")
+    return ok("SECRET_KEY is strong, and `manage.py check` finds no error")
+
+
+def models() -> Finding:
+    """Compares each file of the pack that serves with its SHA-256."""
+    pack = engine.pack(_active()[0])
+    verdicts = weights.verify(pack, settings.MODELS_DIR)
+    for file, verdict in verdicts.items():
+        if verdict != weights.GOOD:
+            folder = settings.MODELS_DIR / pack.name
+            advice = f"Remove it from {folder}, and run `manage.py models pull {pack.name}`."
+            return failure(f"{pack.name}: {file} is {verdict}", advice)
+    text = f"{pack.name}: {len(verdicts)} files are as the pack names them"
+    lacking = weights.without(pack, settings.MODELS_DIR)
+    return ok(f"{text}; {lacking}" if lacking else text)
+
+
+def inference() -> Finding:
+    """Loads the networks and runs them on a picture that is made in memory."""
+    name, key = _active()
+    pack = engine.pack(name)
+    calibration = calibrations.in_use(pack) or engine.calibration_of(pack)
+    loaded = Engine(engine.pipeline(pack), ScoreScale(calibration), key)
+    began = time.monotonic()
+    if not loaded.self_test():
+        advice = "Have another pack serve: `manage.py models activate`."
+        return failure("the networks return impossible values", advice)
+    return ok(f"the networks run: {1000 * (time.monotonic() - began):.0f} ms for a small picture")
+
+
+def _active() -> tuple[str, str]:
+    """The active pack and its key; without a database, what a new one would begin with."""
+    try:
+        row = ActiveModel.objects.first()
+    except (Error, DatabaseError):
+        row = None
+    return (row.pack, row.template_key) if row else (first_pack.choose().pack, "")
+
+
+def disk() -> Finding:
+    free = shutil.disk_usage(settings.DATA_DIR).free // _MB
+    least = settings.FACESVC_FREE_DISK_MB
+    text = f"{free:,} MB are free in {settings.DATA_DIR}"
+    if free < least:
+        return failure(text, f"Below {least} MB batches are refused: make room.")
+    if free < 4 * least:
+        return warning(text, f"Below {least} MB batches are refused: make room soon.")
+    return ok(text)
+
+
+def memory() -> Finding:
+    """Compares the memory that all processes may take with the memory of this machine."""
+    web, workers = settings.WEB_WORKERS, settings.FACESVC_TASK_WORKERS
+    needed = (web + workers) * settings.WORKER_BYTES // _MB
+    there = machine.memory() // _MB
+    text = f"{web} web and {workers} worker processes take up to {needed:,} of {there:,} MB"
+    if needed > there:
+        return warning(text, "Lower WEB_WORKERS, or run the workers on another machine.")
+    return ok(text)

@@ -1,0 +1,61 @@
+"""The database server, and whether it fits to this service."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from facesvc.doctor.examining import Finding, failure, ok, warning
+from facesvc.postgres import former
+from recognition.gallery import indexes
+
+LEAST_POSTGRESQL = 14  # Django's
+CLOCK_SECONDS = 2.0
+
+
+def database() -> Finding:
+    """Checks that the database takes writes, and that it and pgvector are new enough."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_read_only')")
+        if cursor.fetchone() != ("off",):
+            return failure("it is read-only", "DATABASE_URL has to name the primary server.")
+    version: int = connection.pg_version  # type: ignore[attr-defined]
+    if version // 10_000 < LEAST_POSTGRESQL:
+        return failure(f"PostgreSQL {version // 10_000}", f"It has to be {LEAST_POSTGRESQL}.")
+    pgvector = indexes.pgvector_version()
+    if pgvector is None or pgvector < indexes.LEAST_PGVECTOR:
+        there = f"only pgvector {_dotted(pgvector)}" if pgvector else "no pgvector"
+        return failure(there, f"Install pgvector {_dotted(indexes.LEAST_PGVECTOR)} or newer.")
+    shown = f"{version // 10_000}.{version % 10_000}"
+    return ok(f"PostgreSQL {shown}, pgvector {_dotted(pgvector)}")
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def migrations() -> Finding:
+    if former.is_former(connection.alias):
+        return failure(f"the database {former.WHY}", former.ADVICE)
+    executor = MigrationExecutor(connection)
+    if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        return failure(f"{len(plan)} are missing", "Run `manage.py migrate`.")
+    return ok("all are applied")
+
+
+def clock() -> Finding:
+    """Compares the clock of the database with the clock of this machine."""
+    before = timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (there,) = cursor.fetchone()
+    apart = max(before - there, there - timezone.now(), timedelta(0)).total_seconds()
+    if apart <= CLOCK_SECONDS:
+        return ok("as the database's")
+    text = f"{apart:.0f} s apart from the database's"
+    advice = "Set both by NTP: tokens, sessions and locks end too early or too late."
+    if apart > max(CLOCK_SECONDS, settings.JWT_LEEWAY_SECONDS):
+        return failure(text, advice)
+    return warning(text, advice)
