@@ -8,6 +8,7 @@ from django_q.models import OrmQ, Schedule
 from batch.apps import SWEEP
 from batch.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from facesvc.doctor.examining import Finding, failure, ok, warning
+from recognition.models import NewFace
 
 # A cluster looks at its schedule every half minute, and the sweep is due every minute.
 SILENCE = timedelta(minutes=3)
@@ -41,3 +42,16 @@ def callbacks() -> Finding:
         return ok("none was given up")
     text = f"given up: {given_up}; addresses that answered 410 Gone: {stopped}"
     return warning(text, "The admin shows why, and sends them again (`manage.py replay_webhooks`).")
+
+
+def look_alikes() -> Finding:
+    """Checks that the search for the look-alikes of new faces does not fail again and again."""
+    waiting, failing = NewFace.objects.count(), NewFace.objects.failing().count()
+    if not failing:
+        return ok(f"new faces that wait to be compared with other users': {waiting}")
+    text = f"new faces that could not be compared with other users': {failing}"
+    advice = (
+        "The log of the worker says why. A worker tries them again, at least once a day; each may "
+        "have a possible duplicate that no moderator sees."
+    )
+    return warning(text, advice)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from threading import Lock
 from typing import Any
 
-from django.db import Error
+from django.db import Error, connection
 from django.db.models import Count, Min, Q, QuerySet, Sum, TextChoices
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -36,11 +36,20 @@ def collect() -> list[Metric]:
         if metrics and time.monotonic() - at < _REMEMBERED_SECONDS:
             return metrics
         try:
-            metrics = [*_gallery(), *_model(), *_jobs(), *_callbacks(), _database_up(1)]
+            metrics = [*_gallery(), *_model(), *_jobs(), *_callbacks(), *_database()]
         except (Error, DatabaseError):
             return [_database_up(0)]
         _remembered = time.monotonic(), metrics
         return metrics
+
+
+def _database() -> Iterator[Metric]:
+    yield _database_up(1)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_read_only') = 'off'")
+        (takes_writes,) = cursor.fetchone()
+    text = "Whether the database takes writes: a standby does not."
+    yield _gauge("facesvc_database_writable", text, takes_writes)
 
 
 def _database_up(value: int) -> Metric:
@@ -66,9 +75,10 @@ def _gallery() -> Iterator[Metric]:
     }
     text = "Templates, and whether anybody can find them."
     yield _by("facesvc_gallery_templates", text, ["embedding_version", "searchable"], templates)
-    waiting = NewFace.objects.count()
     text = "New faces that a worker has not compared with other users' yet."
-    yield _gauge("facesvc_new_faces_waiting", text, waiting)
+    yield _gauge("facesvc_new_faces_waiting", text, NewFace.objects.count())
+    text = "Of these, the ones whose comparison was begun three times or more."
+    yield _gauge("facesvc_new_faces_failing", text, NewFace.objects.failing().count())
     yield _gauge("facesvc_gallery_users", "Users.", User.objects.count())
     locked = FailureCount.objects.exclude(locked_at=None).values("user_id").distinct().count()
     yield _gauge("facesvc_locked_users", "Users whom a moderator has to unlock.", locked)

@@ -4,7 +4,9 @@ An enrolment only notes that its face is new. A worker compares it with all othe
 a hint for moderators is worth no time of a caller, and no lock.
 """
 
+import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,8 +30,10 @@ from recognition.models.duplicates import (
 from recognition.packs import engine, serving
 from recognition.packs.engine import Engine
 from recognition.packs.scores import STRICT
-from recognition.prepared import insert
+from recognition.prepared import fetched, insert
 from recognition.processes.slots import stage
+
+logger = logging.getLogger(__name__)
 
 # A stranger may match in this share of the searches for one face under two users.
 _BACKGROUND_FPIR = 0.01
@@ -65,16 +69,34 @@ ON CONFLICT (user_a_id, user_b_id) DO UPDATE SET
 WHERE pair.state = 'open' AND pair.confidence < excluded.confidence
 """
 
-# Waits for nobody. While a face is deleted, or its user is erased, merged or gets another's face,
-# it is left for later.
+# These two wait for nobody. While a face is deleted, or its user is erased, merged or gets the face
+# of another, it is left for later. The attempt is counted first, in a transaction of its own: a
+# face that kills its worker must not be the first one of the next worker.
+_CLAIM = """
+UPDATE recognition_newface SET
+    attempts = attempts + 1,
+    next_attempt_at = now() + least(%(longest)s, %(first)s * power(2, least(attempts, 20)))
+WHERE face_id = (
+    SELECT new.face_id
+    FROM recognition_newface AS new
+    JOIN recognition_face AS face ON face.id = new.face_id
+    JOIN recognition_user AS owner ON owner.id = face.user_id
+    WHERE new.next_attempt_at IS NULL OR new.next_attempt_at <= now()
+    ORDER BY new.face_id LIMIT 1
+    FOR UPDATE OF new SKIP LOCKED FOR KEY SHARE OF face, owner SKIP LOCKED
+)
+RETURNING face_id, attempts
+"""
 _TAKE = """
-SELECT face.id, face.user_id
+SELECT face.user_id
 FROM recognition_newface AS new
 JOIN recognition_face AS face ON face.id = new.face_id
 JOIN recognition_user AS owner ON owner.id = face.user_id
-ORDER BY new.face_id LIMIT 1
+WHERE new.face_id = %s
 FOR UPDATE OF new SKIP LOCKED FOR KEY SHARE OF face, owner SKIP LOCKED
 """
+# Between two attempts; the first is longer than a task may take. It doubles.
+_FIRST_DELAY, _LONGEST_DELAY = timedelta(minutes=5), timedelta(days=1)
 
 
 def note_new(face: Face) -> None:
@@ -83,34 +105,49 @@ def note_new(face: Face) -> None:
 
 
 def have_new() -> bool:
-    """Whether there are faces whose look-alikes were not searched."""
-    return NewFace.objects.exists()
+    """Whether there are faces whose look-alikes a worker may search now."""
+    return NewFace.objects.due().exists()
 
 
-@serving.once_more
 def search_next() -> bool:
     """Keep who else matches the next new face at `strict`. Returns whether there was such a face.
 
-    All of it is one transaction, so that a killed worker leaves the face for the next one. Several
-    processes take different faces. Raises PackError.
+    Several processes take different faces. What fails is logged, and tried again later and later: a
+    killed worker leaves its face, too. Raises PackError.
     """
     if not have_new():
         return False  # and a worker without pictures loads no networks
+    engine.current()  # a machine without the pack tries no face
+    if (claimed := _claim()) is None:
+        return False
+    face, attempt = claimed
+    try:
+        _search(face)
+    except Exception:
+        logger.exception("the look-alikes of a new face wait", extra={"attempt": attempt})
+    return True
+
+
+def _claim() -> tuple[int, int] | None:
+    """The key of a face, and which attempt it is."""
+    delays = {"first": _FIRST_DELAY, "longest": _LONGEST_DELAY}
+    return next(iter(fetched(_CLAIM, delays)), None)
+
+
+@serving.once_more
+def _search(face: int) -> None:
+    """All of it is one transaction. Does nothing while the face is deleted or moved."""
     active = engine.current()
     with transaction.atomic():
         serving.hold(active)
-        with connection.cursor() as cursor:
-            cursor.execute(_TAKE)
-            taken = cursor.fetchone()
-        if taken is None:
-            return False
-        face, user_id = taken
-        # A face that the active model does not have is found by no search, and finds nobody.
-        templates = Template.objects.filter(face=face, embedding_version=active.template_version)
-        for embedding in templates.values_list("embedding", flat=True):
-            _note(active, face, user_id, np.array(embedding, np.float32))
-        NewFace.objects.filter(pk=face).delete()
-    return True
+        for (user_id,) in fetched(_TAKE, [face]):
+            # A face that the active model does not have is found by no search, and finds nobody.
+            templates = Template.objects.filter(
+                face=face, embedding_version=active.template_version
+            )
+            for embedding in templates.values_list("embedding", flat=True):
+                _note(active, face, user_id, np.array(embedding, np.float32))
+            NewFace.objects.filter(pk=face).delete()
 
 
 def _note(active: Engine, face: int, user_id: UUID, template: Floats) -> None:

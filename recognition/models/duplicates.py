@@ -5,8 +5,11 @@ from uuid import UUID
 
 from django.db import models
 from django.db.models import CASCADE, SET_NULL, F, Q
+from django.utils import timezone
 
 from recognition.models.people import Face, User
+
+MANY_ATTEMPTS = 3  # so many of the search for a new face point to a fault
 
 
 class DuplicateState(models.TextChoices):
@@ -106,10 +109,26 @@ class MergedUser(models.Model):
         return str(self.id)
 
 
+class NewFaceQuerySet(models.QuerySet["NewFace"]):
+    def due(self) -> "NewFaceQuerySet":
+        return self.filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=timezone.now()))
+
+    def failing(self) -> "NewFaceQuerySet":
+        return self.filter(attempts__gte=MANY_ATTEMPTS)
+
+
 class NewFace(models.Model):
-    """A face whose look-alikes a worker has not searched yet. Its enrolment stores this row."""
+    """A face whose look-alikes a worker has not searched yet. Its enrolment stores this row.
+
+    Each attempt says when the next one may be, before it begins: one that fails, or kills its
+    worker, holds up no other face.
+    """
 
     face = models.OneToOneField(Face, on_delete=CASCADE, primary_key=True, related_name="+")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True)
+
+    objects = NewFaceQuerySet.as_manager()
 
     def __str__(self) -> str:
         return str(self.face)

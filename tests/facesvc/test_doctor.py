@@ -29,7 +29,7 @@ from facesvc.management.commands.doctor import CHECKS
 from recognition.gallery import indexes
 from recognition.inference.pack import weights
 from recognition.inference.pack.files import ConvertedFile
-from recognition.models import ActiveModel, FaceCrop, SketchCentre
+from recognition.models import ActiveModel, FaceCrop, NewFace, SketchCentre
 from recognition.packs import engine, protection
 from recognition.privacy import sealing
 from tests.support.builders import OWNER, build_index, make_face, make_user, vector
@@ -327,6 +327,19 @@ def test_callbacks() -> None:
     assert "app.example" not in finding.text
     WebhookEndpoint.objects.update(disabled_at=timezone.now())
     assert work.callbacks().text.endswith("410 Gone: 1")
+
+
+def test_look_alikes() -> None:
+    face = make_face(make_user(OWNER), vector(1))
+    NewFace.objects.create(face=face, attempts=2)
+    finding = work.look_alikes()
+    assert finding == ok("new faces that wait to be compared with other users': 1")
+    NewFace.objects.update(attempts=3)
+    finding = work.look_alikes()
+    assert (finding.state, finding.text) == (
+        WARNING,
+        "new faces that could not be compared with other users': 1",
+    )
 
 
 # --- this machine ---------------------------------------------------------------------------------

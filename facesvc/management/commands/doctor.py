@@ -25,6 +25,7 @@ CHECKS = (
     Check("search", gallery.search, needs=_TABLES),
     Check("queue", work.queue, needs=_TABLES),
     Check("callbacks", work.callbacks, needs=_TABLES),
+    Check("look-alikes", work.look_alikes, needs=_TABLES),
     Check("disk", local.disk),
     Check("memory", local.memory),
 )

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,7 +16,7 @@ from batch.models import Job, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from facesvc import __version__
 from facesvc.monitoring import stored_metrics
 from recognition.gallery.indexes import IndexState
-from recognition.models import User
+from recognition.models import NewFace, User
 from recognition.packs import engine
 from tests.support.builders import (
     OWNER,
@@ -84,8 +84,9 @@ def test_it_works(client: Client, service: Person, fake: FakePipeline, opened: N
     version = {"embedding_version": "dlib_v1", "searchable": "true"}
     assert value(after, "gallery_templates", **version) == 1
     assert value(after, "gallery_users") == value(after, "database_up") == 1
+    assert value(after, "database_writable") == 1
     assert value(after, "active_model_info", pack="dlib", model_version="dlib_v1.0.0") == 1
-    assert value(after, "new_faces_waiting") == 0
+    assert value(after, "new_faces_waiting") == value(after, "new_faces_failing") == 0
     states = {state: value(after, "hnsw_index", state=state) for state in IndexState}
     assert states == dict.fromkeys(IndexState, 0) | {"not_needed": 1}
 
@@ -98,7 +99,25 @@ def test_what_waits_for_a_worker(
     data_of(service.post("register", user_id=OWNER, image=PICTURE_BASE64), 201)
     waiting = scrape(client)
     assert value(waiting, "new_faces_waiting") == 1
+    assert value(waiting, "new_faces_failing") == 0
     assert value(waiting, "hnsw_index", state="waiting") == 1
+
+
+def test_a_new_face_that_fails_again_and_again(client: Client, opened: None) -> None:
+    face = make_face(make_user(OWNER), vector(1))
+    NewFace.objects.create(face=face, attempts=3)
+    samples = scrape(client)
+    assert value(samples, "new_faces_waiting") == value(samples, "new_faces_failing") == 1
+
+
+def test_a_read_only_database(client: Client, opened: None) -> None:
+    """It answers, but every write fails: a standby, or a primary whose role may only read."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET transaction_read_only = on")
+    samples = scrape(client)
+    assert value(samples, "database_up") == 1
+    assert ("facesvc_database_writable", frozenset()) in samples
+    assert value(samples, "database_writable") == 0
 
 
 @pytest.mark.parametrize(

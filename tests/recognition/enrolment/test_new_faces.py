@@ -1,6 +1,7 @@
 """The look-alikes of a new face: searched by a worker after the enrolment, each face once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.db import connection, connections
+from django.utils import timezone
 from django_q.models import OrmQ
 from pytest_django import Settings
 
@@ -167,29 +169,87 @@ def test_a_face_that_the_active_model_does_not_have(service: Person) -> None:
     assert not pairs() and not NewFace.objects.exists()
 
 
-def test_a_change_of_the_model_during_the_search(
-    service: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    register(service)
-    engines = [SimpleNamespace(pack=fake.pack, template_key="former"), fake_engine()]
-    monkeypatch.setattr(engine, "current", lambda: engines.pop(0) if engines[1:] else engines[0])
-    search()
-    assert pairs() == {(OWNER, STRANGER)} and len(engines) == 1
-
-
 # --- workers --------------------------------------------------------------------------------------
 
 
-def test_a_worker_that_is_killed(service: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of a face is one transaction, which ends with the connection."""
-    register(service)
+def time_passes(**delay: float) -> None:
+    for row in NewFace.objects.exclude(next_attempt_at=None):
+        row.next_attempt_at -= timedelta(**delay)
+        row.save()
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException, face: Face) -> None:
+    """From here on, the search for this face ends with the error."""
+    note = lookalikes._note
+
+    def fail(active: Any, key: int, user_id: UUID, template: Floats) -> None:
+        if key == face.pk:
+            raise error
+        note(active, key, user_id, template)
+
+    monkeypatch.setattr(lookalikes, "_note", fail)
+
+
+def test_a_worker_that_is_killed(
+    service: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of a face is one transaction, which ends with the connection. The next worker begins with
+    another face: this one may have killed it."""
+    face = register(service)
+    fake.show(near(vector(1), 0.99))
+    register(service, FRIEND)
     with monkeypatch.context() as patch:
-        patch.setattr(lookalikes, "_keep", lambda *arguments: pytest.fail("killed"))
-        with pytest.raises(pytest.fail.Exception):
+        failing(patch, SystemExit("killed"), face)
+        with pytest.raises(SystemExit):
             search()
-    assert NewFace.objects.count() == 1
+        assert NewFace.objects.count() == 2
+        search()
+    assert (FRIEND, STRANGER) in pairs() and (OWNER, STRANGER) not in pairs()
+    assert NewFace.objects.get().face == face
+    time_passes(minutes=5)
     search()
-    assert pairs() == {(OWNER, STRANGER)} and not NewFace.objects.exists()
+    assert (OWNER, STRANGER) in pairs() and not NewFace.objects.exists()
+
+
+def test_a_search_that_always_fails_holds_nobody_up(
+    service: Person,
+    fake: FakePipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is tried later and later, and never forgotten."""
+    face = register(service)
+    failing(monkeypatch, RuntimeError("always"), face)
+    fake.show(near(vector(1), 0.99))
+    register(service, FRIEND)
+    search()
+    assert (FRIEND, STRANGER) in pairs() and NewFace.objects.get().face == face
+    assert "always" in caplog.text and str(OWNER) not in caplog.text
+    for number, minutes in enumerate([5, 10, 20], 2):
+        time_passes(minutes=minutes - 1)
+        assert not lookalikes.have_new()
+        search()
+        assert NewFace.objects.get().attempts == number - 1
+        time_passes(minutes=1)
+        search()
+        assert NewFace.objects.get().attempts == number
+    NewFace.objects.update(attempts=30_000)
+    time_passes(days=1)
+    search()
+    waits = NewFace.objects.get().next_attempt_at - timezone.now()
+    assert timedelta(hours=23) < waits <= timedelta(days=1)
+
+
+def test_a_change_of_the_model_during_the_search(
+    service: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no attempt that failed: the same worker searches once more."""
+    register(service)
+    former = SimpleNamespace(pack=fake.pack, template_key="former")
+    engines = [fake_engine(), former, fake_engine()]
+    monkeypatch.setattr(engine, "current", lambda: engines.pop(0) if engines[1:] else engines[0])
+    search()
+    assert pairs() == {(OWNER, STRANGER)} and len(engines) == 1
 
 
 def test_two_workers_take_different_faces(
