@@ -3,15 +3,15 @@
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
-from threading import Thread
 
 from django.conf import settings
 from django.db import connection
 
 from batch.jobs import work as working
-from batch.queue import cluster, queueing
+from batch.models import Item
+from batch.queue import cluster, long_tasks, queueing
 from batch.webhooks import callbacks
 from recognition import audit, model_change, upgrading
 from recognition.enrolment import lookalikes
@@ -28,12 +28,8 @@ _SLICE = 5.0  # seconds, after which a task gives way to others
 _SEARCH_NEW_FACES = "batch.tasks.search_new_faces"
 _MEASURE = "batch.tasks.measure"
 _BUILD_INDEX = "batch.tasks.build_index"
-# Seconds, after which the task counts as one that hangs.
-_LONGEST_MEASUREMENT = 6 * 3600
-_LONGEST_BUILD = 48 * 3600
 # A build that fails, as with a full disk, is tried again so often in a day.
 _MOST_BUILDS = 3
-_LOOK_AT_BUILD = 2.0  # seconds
 
 
 def work() -> None:
@@ -44,16 +40,15 @@ def work() -> None:
 def measure() -> None:
     """Measure a model on the people enrolled, if somebody has asked for it.
 
-    It may take many minutes, and is stopped by no time limit. Pictures and callbacks come first.
+    It may take many minutes, and is stopped by no time limit.
     """
-    runs.work(_do_what_waits)
+    long_tasks.begin(_MEASURE, lambda: runs.work(_may_measure), is_waited_for=True)
 
 
-def _do_what_waits() -> bool:
-    """Whether the cluster goes on."""
-    work()
-    in_threads(1, callbacks.deliver_due)
-    in_threads(1, search_new_faces)
+def _may_measure() -> bool:
+    """Whether the cluster goes on. Pictures of jobs come first: a measurement gives way to them."""
+    if Item.objects.pending().exists():
+        cluster.is_stopping.wait(_SLICE)
     return not cluster.is_stopping.is_set()
 
 
@@ -73,7 +68,7 @@ def sweep() -> None:
 def call_for_measuring() -> None:
     """Queue a task that measures, unless one is queued. A second one would find nothing to do."""
     if not queueing.waiting(_MEASURE):
-        queueing.call(_MEASURE, timeout=_LONGEST_MEASUREMENT)
+        queueing.call(_MEASURE)
 
 
 def search_new_faces() -> None:
@@ -101,28 +96,17 @@ def look_at_index() -> None:
     if not indexes.is_work(engine.active_version()) or queueing.waiting(_BUILD_INDEX):
         return
     if queueing.failures(_BUILD_INDEX, within=timedelta(days=1)) < _MOST_BUILDS:
-        queueing.call(_BUILD_INDEX, timeout=_LONGEST_BUILD)
+        queueing.call(_BUILD_INDEX)
 
 
 def build_index() -> None:
-    """Build or drop HNSW indexes, which may take hours; what else waits is done in the meantime.
+    """Build or drop HNSW indexes, which may take hours.
 
     A worker that has to end leaves the statement alone: the database goes on with it by itself.
     """
-    building: Future[None] = Future()
-    Thread(target=_fulfil, args=(building,), name="index", daemon=True).start()
-    while wait([building], timeout=_LOOK_AT_BUILD).not_done:
-        if not _do_what_waits():
-            return
-    building.result()
-
-
-def _fulfil(building: "Future[None]") -> None:
-    try:
-        _one(lambda: indexes.keep(engine.active_version()))
-        building.set_result(None)
-    except BaseException as error:
-        building.set_exception(error)
+    long_tasks.begin(
+        _BUILD_INDEX, lambda: indexes.keep(engine.active_version()), is_waited_for=False
+    )
 
 
 def purge() -> None:

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -34,8 +35,16 @@ def failures(func: str, within: timedelta) -> int:
     return int(Failure.objects.filter(func=func, stopped__gt=timezone.now() - within).count())
 
 
-def call(func: str, **options: Any) -> None:
-    async_task(func, **options)
+def note_failure(func: str, began: datetime, error: Exception) -> None:
+    """Keep what django-q2 keeps of a task that failed."""
+    Failure.objects.create(
+        **{"id": uuid4().hex, "name": func, "func": func, "success": False},
+        **{"started": began, "stopped": timezone.now(), "result": f"{error}"},
+    )
+
+
+def call(func: str) -> None:
+    async_task(func)
 
 
 def call_later(func: str, at: datetime) -> None:

@@ -24,6 +24,9 @@ Q_CLUSTER = {
     "save_limit": -1,
     # Seconds between two looks at an empty queue. A job waits for half of that on average.
     "poll": 0.1,
+    # No new process after some hundred tasks: it would load the networks again, and end what long
+    # tasks do beside the others (batch.queue.long_tasks). No memory grows that it would free.
+    "recycle": None,
     # What waits inside one cluster cannot be taken by another.
     "queue_limit": 1,
     "bulk": 1,

@@ -1,29 +1,24 @@
-"""The HNSW index as a task: called for when there is something to do, beside what else waits."""
+"""The HNSW index as a task: called for when there is something to do; no worker waits for it."""
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Event
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
-from django_q.models import Schedule, Task
+from django_q.models import Failure, Schedule, Task
 from pytest_django import Settings
 
 from batch import tasks
-from batch.queue import cluster, queueing
+from batch.queue import queueing
 from recognition.gallery import indexes
-from recognition.models import Face, NewFace
-from tests.support.builders import (
-    OWNER,
-    PICTURE_BASE64,
-    FakePipeline,
-    Person,
-    data_of,
-    make_face,
-    make_user,
-    vector,
-)
+from recognition.models import Face
+from tests.support import long_tasks
+from tests.support.builders import OWNER, FakePipeline, make_face, make_user, vector
+from tests.support.long_tasks import finish
 from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,7 +46,7 @@ def test_it_works() -> None:
     for _ in range(2):
         tasks.look_at_index()
         assert queueing.waiting(BUILD) == 1
-    tasks.build_index()
+    finish(tasks.build_index)
     assert indexes.is_valid("dlib_v1")
 
 
@@ -68,11 +63,11 @@ def test_there_is_nothing_to_do(settings: Settings) -> None:
 
 
 def test_one_that_is_no_longer_needed_is_dropped() -> None:
-    tasks.build_index()
+    finish(tasks.build_index)
     Face.objects.all().delete()
     tasks.look_at_index()
     assert queueing.waiting(BUILD) == 1
-    tasks.build_index()
+    finish(tasks.build_index)
     assert not indexes.is_valid("dlib_v1")
 
 
@@ -87,56 +82,50 @@ def test_a_build_that_fails_is_tried_three_times_a_day() -> None:
     assert not queueing.waiting(BUILD)
 
 
-def test_what_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_is_logged_and_kept(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def full(version: str) -> None:
         raise OSError("no space left")
 
     monkeypatch.setattr(indexes, "keep", full)
-    with pytest.raises(OSError, match="no space left"):
-        tasks.build_index()
+    finish(tasks.build_index)
+    assert queueing.failures(BUILD, within=timedelta(minutes=1)) == 1
+    assert Failure.objects.get().result == "no space left"
+    assert "no space left" in caplog.text
 
 
-def test_what_else_waits_is_done_beside_it(
-    service: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With one worker, nobody else would do it for hours."""
-    go_on, keep = Event(), indexes.keep
+@contextmanager
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A block in which each build waits for its end; the versions that were built."""
+    go_on, keep, built = Event(), indexes.keep, []
 
-    def slow(version: str) -> None:
+    def wait(version: str) -> None:
+        built.append(version)
         assert go_on.wait(PATIENCE)
         keep(version)
 
-    def do_what_waits() -> bool:
-        is_going_on = work()
-        if not NewFace.objects.exists():
-            go_on.set()
-        return is_going_on
-
-    work = tasks._do_what_waits
-    monkeypatch.setattr(indexes, "keep", slow)
-    monkeypatch.setattr(tasks, "_do_what_waits", do_what_waits)
-    monkeypatch.setattr(tasks, "_LOOK_AT_BUILD", 0.01)
-    data_of(service.post("register", user_id=OWNER, image=PICTURE_BASE64), 201)
-    tasks.build_index()
-    assert not NewFace.objects.exists() and indexes.is_valid("dlib_v1")
-
-
-def test_a_cluster_that_ends_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database goes on with the build by itself."""
-    go_on, done, keep = Event(), Event(), indexes.keep
-
-    def slow(version: str) -> None:
-        assert go_on.wait(PATIENCE)
-        keep(version)
-        done.set()
-
-    monkeypatch.setattr(indexes, "keep", slow)
-    monkeypatch.setattr(tasks, "_LOOK_AT_BUILD", 0.01)
-    cluster.is_stopping.set()
+    monkeypatch.setattr(indexes, "keep", wait)
     try:
-        tasks.build_index()
-        assert not done.is_set()
+        yield built
     finally:
-        cluster.is_stopping.clear()
         go_on.set()
-    assert done.wait(PATIENCE) and indexes.is_valid("dlib_v1")
+        long_tasks.wait()
+
+
+def test_the_worker_takes_the_next_task_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one worker, nobody else would do the sweep of every minute for hours."""
+    with slow(monkeypatch) as built:
+        for _ in range(3):
+            tasks.build_index()
+        tasks.sweep()
+        assert not indexes.is_valid("dlib_v1")
+    assert indexes.is_valid("dlib_v1") and built == ["dlib_v1"]
+
+
+def test_a_worker_that_ends_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database goes on with the build by itself."""
+    with slow(monkeypatch):
+        tasks.build_index()
+        (thread,) = (each for each in threading.enumerate() if each.name == BUILD)
+        assert thread.daemon

@@ -7,13 +7,17 @@ from collections.abc import Iterator
 import psutil
 import pytest
 from cryptography.fernet import Fernet
+from django.db import connections
 from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 from pytest_django import Settings
 
 from batch.queue.cluster import Cluster as ServiceCluster
+from recognition.gallery import indexes
+from recognition.gallery.indexes import IndexState
 from tests.batch.test_batch_chaos import Cluster, clusters
+from tests.support.builders import OWNER, make_face, make_user, vector
 from tests.support.patience import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -65,6 +69,29 @@ def test_nothing_goes_on_without_its_parent(cluster: Cluster, which: int) -> Non
     family[which].kill()
     _gone, alive = psutil.wait_procs(family, PATIENCE)
     assert not alive
+
+
+def test_one_worker_does_other_tasks_while_an_index_is_built(settings: Settings) -> None:
+    """The build waits for an old transaction, and goes on when the cluster has ended."""
+    settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
+    make_face(make_user(OWNER), vector(1))
+    index = indexes.name_of("dlib_v1")
+    other = connections.create_connection("default")
+    other.set_autocommit(False)
+    try:
+        with clusters(1, FACESVC_HNSW_FROM="1"):
+            with other.cursor() as cursor:
+                cursor.execute("LOCK recognition_template IN ROW EXCLUSIVE MODE")
+            async_task("batch.tasks.build_index")
+            wait_until(lambda: indexes.look("dlib_v1").state == IndexState.BUILDING)
+            async_task("batch.tasks.sweep")
+            wait_until(is_idle)
+            assert indexes.look("dlib_v1").state == IndexState.BUILDING
+        other.rollback()
+        wait_until(lambda: indexes.is_valid("dlib_v1"))
+    finally:
+        other.close()
+        indexes.drop(index)
 
 
 def test_no_task_is_started_twice_while_it_runs() -> None:

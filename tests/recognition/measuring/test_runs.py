@@ -1,8 +1,12 @@
 """A pack measured on the people enrolled: by a worker, and what may happen at that time."""
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -10,10 +14,12 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
+from django.utils import timezone
 from pytest_django import Settings
 
 from batch import tasks
-from batch.queue import queueing
+from batch.models import Item, Job
+from batch.queue import cluster, queueing
 from recognition.inference.pack.declaration import PackError, Provisional
 from recognition.inference.quality import Quality
 from recognition.measuring.here import enrolled, runs
@@ -30,8 +36,11 @@ from recognition.models import (
 )
 from recognition.models.locks import One
 from recognition.packs import calibrations, catalogue, engine
+from tests.support import long_tasks
 from tests.support.builders import OWNER, enrol_face
 from tests.support.enrolled_crowd import PEOPLE, Crowd
+from tests.support.long_tasks import finish
+from tests.support.patience import PATIENCE
 from tests.support.photos import astronaut, encode
 
 pytestmark = pytest.mark.django_db
@@ -150,6 +159,7 @@ def be_killed() -> bool:
     raise KilledError
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_worker_is_killed(crowd: Crowd) -> None:
     crowd.enrol(PEOPLE)
     row = ask()
@@ -159,7 +169,7 @@ def test_a_worker_is_killed(crowd: Crowd) -> None:
     assert row.state == MeasurementState.RUNNING and row.calibration is None
     tasks.sweep()
     assert queueing.waiting("batch.tasks.measure") == 1
-    tasks.measure()
+    finish(tasks.measure)
     row.refresh_from_db()
     assert row.state == MeasurementState.MEASURED and row.starts == 2
     tasks.sweep()
@@ -184,6 +194,46 @@ def test_the_cluster_ends(crowd: Crowd) -> None:
     runs.work(go_on)
     row.refresh_from_db()
     assert row.state == MeasurementState.MEASURED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_worker_takes_other_tasks(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that ends waits for the faces that are looked at, and leaves the rest."""
+    crowd.enrol(PEOPLE)
+    row = ask()
+    asked, answer = Event(), Event()
+
+    def is_set() -> bool:
+        asked.set()
+        return answer.wait(PATIENCE)
+
+    monkeypatch.setattr(cluster, "is_stopping", SimpleNamespace(is_set=is_set))
+    try:
+        tasks.measure()
+        assert asked.wait(PATIENCE)
+        tasks.measure()  # the one of a minute later
+        (thread,) = (each for each in threading.enumerate() if "measure" in each.name)
+        assert not thread.daemon
+    finally:
+        answer.set()
+        long_tasks.wait()
+    row.refresh_from_db()
+    assert (row.state, row.starts) == (MeasurementState.WAITING, 0)
+
+
+def test_pictures_of_jobs_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    stopping = SimpleNamespace(is_set=lambda: False, wait=waits.append)
+    monkeypatch.setattr(cluster, "is_stopping", stopping)
+    assert tasks._may_measure() and not waits
+    job = Job.objects.create(
+        **{"kind": "identify", "scopes": [], "options": {}, "total": 1},
+        deadline_at=timezone.now() + timedelta(hours=1),
+    )
+    Item.objects.create(job=job, image_id="a")
+    assert tasks._may_measure() and len(waits) == 1
+    stopping.is_set = lambda: True
+    assert not tasks._may_measure()
 
 
 def test_it_is_cancelled(crowd: Crowd) -> None:
