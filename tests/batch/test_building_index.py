@@ -16,10 +16,8 @@ from batch import tasks
 from batch.queue import queueing
 from recognition.gallery import indexes
 from recognition.models import Face
-from tests.support import long_tasks
 from tests.support.builders import OWNER, FakePipeline, make_face, make_user, vector
-from tests.support.long_tasks import finish
-from tests.support.patience import PATIENCE
+from tests.support.patience import PATIENCE, finish, wait_for_long_tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BUILD = "batch.tasks.build_index"
@@ -110,7 +108,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         yield built
     finally:
         go_on.set()
-        long_tasks.wait()
+        wait_for_long_tasks()
 
 
 def test_the_worker_takes_the_next_task_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,11 +36,9 @@ from recognition.models import (
 )
 from recognition.models.locks import One
 from recognition.packs import calibrations, catalogue, engine
-from tests.support import long_tasks
 from tests.support.builders import OWNER, enrol_face
 from tests.support.enrolled_crowd import PEOPLE, Crowd
-from tests.support.long_tasks import finish
-from tests.support.patience import PATIENCE
+from tests.support.patience import PATIENCE, finish, wait_for_long_tasks
 from tests.support.photos import astronaut, encode
 
 pytestmark = pytest.mark.django_db
@@ -216,7 +214,7 @@ def test_the_worker_takes_other_tasks(crowd: Crowd, monkeypatch: pytest.MonkeyPa
         assert not thread.daemon
     finally:
         answer.set()
-        long_tasks.wait()
+        wait_for_long_tasks()
     row.refresh_from_db()
     assert (row.state, row.starts) == (MeasurementState.WAITING, 0)
 

@@ -37,7 +37,7 @@ from tests.support.builders import (
     make_user,
     vector,
 )
-from tests.support.long_tasks import finish
+from tests.support.patience import finish
 from tests.support.photos import astronaut, encode, six_people, tom_hanks
 
 pytestmark = pytest.mark.django_db
