@@ -64,7 +64,7 @@ class Client:
 
     def confidence(self, a: str, b: str) -> tuple[float, bool]:
         """The confidence of a comparison, and whether it is a match at `standard`."""
-        status, answer = self.post("compare", image_a=a, image_b=b, verification_level="standard")
+        status, answer = self.post("compare", image_a=a, image_b=b, faces="largest")
         if status != 200:
             return 0.0, False
         return answer["data"]["confidence_score"], answer["data"]["is_match"]

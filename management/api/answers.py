@@ -7,7 +7,7 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers as s
 
 from recognition import models
-from recognition.api.answers import Attributes
+from recognition.api.face_answers import Attributes
 from recognition.api.rendering import Score, Scored, Serializer, TextOrNull, Value, page_of
 from recognition.inference.pack.declaration import Calibration as MeasuredScores
 from recognition.models import PrivacyLevel, Taggable

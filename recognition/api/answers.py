@@ -4,77 +4,23 @@ from typing import Any
 
 from rest_framework import serializers as s
 
+from recognition.api.face_answers import FACES_FOUND, SMALLEST_FACE, Attributes, SeenFace
 from recognition.api.rendering import (
     Always,
     Milliseconds,
-    Rounded,
     Score,
     Scored,
     Serializer,
     Sorted,
     Value,
 )
-from recognition.descriptions import attributes_of, box_of
 from recognition.identification.identifying import Identification
-from recognition.inference.pipeline import DetectedFace as FaceInPicture
 from recognition.models import PrivacyLevel
 from recognition.packs.scores import COARSE, FINE, LEVELS, ShownScores
 from recognition.verification.verifying import Verification
 
 # What a verification says, or a frame of a session.
 RESULTS = ("success", "no_match", "no_face_detected", "no_registered_faces", "rejected")
-
-
-class Box(Serializer):
-    x = s.IntegerField()
-    y = s.IntegerField()
-    width = s.IntegerField()
-    height = s.IntegerField()
-
-
-class Quality(Serializer):
-    face_quality_score = s.FloatField(source="score", min_value=0, max_value=1)
-    components = s.DictField(child=s.FloatField(min_value=0, max_value=1))
-    reasons = s.ListField(child=s.CharField())
-
-
-class SeenFace(Serializer):
-    box = Box()
-    rotation = s.ChoiceField(
-        [0, 90, 180, 270],
-        help_text="Degrees clockwise by which the picture was turned before this face was found; "
-        "all coordinates are of the turned picture.",
-    )
-    quality = Quality()
-
-    @classmethod
-    def of(cls, row: FaceInPicture, shown: Any = None) -> Value:
-        return cls.filled(row, shown, box=box_of(row))
-
-
-class Attributes(Serializer):
-    estimated_age = s.FloatField(allow_null=True)
-    estimated_gender = s.CharField(allow_null=True)
-    face_landmarks = s.DictField(
-        child=s.ListField(child=s.FloatField(), min_length=2, max_length=2, allow_null=True),
-        help_text="`left_eye`, `right_eye`, `nose_tip`, `mouth_left` and `mouth_right` with every "
-        "pack, as [x, y]; null where a pack cannot tell. A pack may have others beside them.",
-    )
-
-    @classmethod
-    def of(cls, row: Any, shown: Any = None) -> Value:
-        """`shown` names the landmarks of a face in a picture; a stored face has the names."""
-        return row if isinstance(row, dict) else attributes_of(row, shown)
-
-
-class Pose(Serializer):
-    yaw = Rounded(1, help_text="Degrees; positive turns to the picture's right.")
-    pitch = Rounded(
-        1,
-        allow_null=True,
-        help_text="Degrees; positive looks down. Null where the landmarks cannot tell.",
-    )
-    roll = Rounded(1, help_text="Degrees; positive tilts clockwise.")
 
 
 class Scores(Serializer):
@@ -143,14 +89,37 @@ class ComparedFace(SeenFace):
     pass
 
 
+_ORDER = (
+    "In the order in which detect lists them, the main one first. Misread faces are not compared."
+)
+
+
+class BestPair(Scored):
+    face_index_a = s.IntegerField(source="index_a", help_text="Its place in `faces_a`, from 0.")
+    face_index_b = s.IntegerField(source="index_b", help_text="Its place in `faces_b`, from 0.")
+    is_match = s.BooleanField()
+    similarity_score = Score()
+    confidence_score = Score()
+
+
 class Compared(Scored):
     # Scores have all digits: both pictures are the caller's, and no stored template is compared.
-    is_match = s.BooleanField()
+    is_match = s.BooleanField(
+        help_text="Of the main faces, `face_a` and `face_b`, as are both scores. False, with "
+        "scores of 0, if one of them is misread. `best_pair` says it of all faces."
+    )
     similarity_score = Score()
     confidence_score = Score()
     verification_level = s.ChoiceField(LEVELS, source="level")
     face_a = ComparedFace()
     face_b = ComparedFace()
+    faces_a = ComparedFace(many=True, help_text=_ORDER)
+    faces_b = ComparedFace(many=True, help_text=_ORDER)
+    best_pair = BestPair(
+        source="best",
+        help_text="The two faces, one of each picture, that are most alike. Among more pairs they "
+        "have to be more alike for the same scores: strangers have more chances to match.",
+    )
 
 
 class UserInfo(Serializer):
@@ -222,20 +191,10 @@ class SearchStats(Serializer):
     threshold = Threshold()
 
 
-_FOUND = (
-    "How many faces the picture has. More than there are in `faces`: only the largest count, up to "
-    "`FACESVC_MAX_FACES_PER_IMAGE`, or only the main one was asked for."
-)
-_SMALLEST = (
-    "Pixels: nearly all faces whose box is at least so wide are found in this picture. "
-    "`FACESVC_SMALLEST_FACE` says how far the service goes in large pictures."
-)
-
-
 class Identified(Candidates):
     faces = IdentifiedFace(many=True)
-    faces_found = s.IntegerField(help_text=_FOUND)
-    smallest_face = s.IntegerField(help_text=_SMALLEST)
+    faces_found = s.IntegerField(help_text=FACES_FOUND)
+    smallest_face = s.IntegerField(help_text=SMALLEST_FACE)
     search_stats = SearchStats()
 
     @classmethod
@@ -253,39 +212,3 @@ class Identified(Candidates):
             "smallest_face": row.smallest_face,
             "search_stats": SearchStats.of(row),
         }
-
-
-class DetectedFace(SeenFace):
-    # dlib's detector gives scores above 1.
-    detection_score = Rounded(
-        4,
-        min_value=0,
-        max_value=1,
-        help_text="How sure the detector is; detectors of different packs do not compare.",
-    )
-    pose = Pose()
-    face_attributes = Attributes(source="*")
-    liveness_score = Rounded(
-        4,
-        source="liveness",
-        min_value=0,
-        max_value=1,
-        allow_null=True,
-        help_text="From 0 (spoof) to 1 (real); null when the pack has no anti-spoofing.",
-    )
-    eyes_open_score = Rounded(
-        4,
-        source="eyes_open",
-        min_value=0,
-        max_value=1,
-        allow_null=True,
-        help_text="From 0 (closed) to 1 (open), of the more open eye; null when the pack has no "
-        "network for it. It changes no decision.",
-    )
-
-
-class Detected(Serializer):
-    faces = DetectedFace(many=True)
-    total_faces = s.IntegerField()
-    faces_found = s.IntegerField(help_text=_FOUND)
-    smallest_face = s.IntegerField(help_text=_SMALLEST)

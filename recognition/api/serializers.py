@@ -105,6 +105,12 @@ class DetectRequest(StrictSerializer):
 class CompareRequest(StrictSerializer):
     image_a = PictureField()
     image_b = PictureField()
+    faces = ChoiceField(
+        ["all", "largest"],
+        default="all",
+        help_text="Every face of one picture with every face of the other, or the main ones alone, "
+        "which takes less time.",
+    )
     verification_level = ChoiceField(LEVELS, default="standard")
 
 

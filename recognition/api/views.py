@@ -8,7 +8,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from recognition.api import answers, session_answers
+from recognition.api import answers, face_answers, session_answers
 from recognition.api.fields import viewer_of, viewer_parameter
 from recognition.api.idempotency import idempotent
 from recognition.api.serializers import (
@@ -97,7 +97,7 @@ class VerbViewSet(ServiceViewSet):
     @operation(
         "detect",
         "List the faces in a picture, with their quality",
-        answers.Detected,
+        face_answers.Detected,
         body=DetectRequest,
     )
     @action(detail=False, methods=["post"], required_scope="face:identify", pictures=1)
@@ -110,7 +110,7 @@ class VerbViewSet(ServiceViewSet):
         names = active.pack.detector.landmark_names
         return Response(
             {
-                "faces": answers.DetectedFace.each(faces, names),
+                "faces": face_answers.DetectedFace.each(faces, names),
                 "total_faces": len(faces),
                 "faces_found": found.found,
                 "smallest_face": found.smallest_face,
@@ -122,11 +122,13 @@ class VerbViewSet(ServiceViewSet):
     )
     @action(detail=False, methods=["post"], required_scope="face:verify", pictures=2)
     def compare(self, request: Request) -> Response:
-        """Whether the main faces of two pictures are the same person; nothing is stored."""
+        """Whether the main faces, or any two faces, are one person; nothing is stored."""
         fields = self.fields(CompareRequest)
-        level = fields["verification_level"]
         result = pair_comparison.compare(
-            image_a=fields["image_a"], image_b=fields["image_b"], level=level
+            image_a=fields["image_a"],
+            image_b=fields["image_b"],
+            level=fields["verification_level"],
+            main_only=fields["faces"] == "largest",
         )
         return Response(answers.Compared.of(result, ShownScores(result.by.scores)))
 

@@ -128,7 +128,18 @@ class ScoreScale:
 
     def worth_of_nearest(self, cosine: float, faces: int) -> float:
         """What the cosine of the nearest of `faces` faces is worth; at least that of FMR 1."""
-        decades = self._decades_at(cosine) - self._exponent * math.log10(faces)
+        return self._worth_of_best(cosine, faces**self._exponent)
+
+    def worth_of_best(self, cosine: float, pairs: int) -> float:
+        """What the best cosine of so many pairs of different people's faces is worth.
+
+        The chances of false matches add up. So the best of n pairs matches falsely at most n times
+        as often as one pair.
+        """
+        return self._worth_of_best(cosine, pairs)
+
+    def _worth_of_best(self, cosine: float, chances: float) -> float:
+        decades = self._decades_at(cosine) - math.log10(chances)
         return min(cosine, self._cosine_at(max(0.0, decades)))
 
     def worth_of_mean(self, mean: float, faces: float) -> float:

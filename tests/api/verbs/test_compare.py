@@ -3,9 +3,13 @@
 import base64
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from pytest_django import Settings
 
+from recognition.inference.arrays import Floats
+from recognition.inference.pipeline import DetectedFace
 from recognition.packs import engine
 from tests.support.builders import (
     PICTURE,
@@ -84,9 +88,11 @@ def test_levels_are_confidences(
     assert not compare(owner, verification_level=level)["is_match"]
 
 
-def test_the_largest_face_of_each_picture_counts(owner: Person, fake: FakePipeline) -> None:
+def test_the_main_face_of_each_picture_decides_is_match(owner: Person, fake: FakePipeline) -> None:
     fake.show([vector(1), vector(2)], [vector(1), vector(3)])
     assert compare(owner)["is_match"]
+    fake.show([vector(2), vector(1)], [vector(3), vector(1)])
+    assert not compare(owner)["is_match"]
 
 
 def test_the_same_face_twice_is_not_certain(owner: Person, fake: FakePipeline) -> None:
@@ -101,6 +107,103 @@ def test_two_uploads(owner: Person, fake: FakePipeline) -> None:
     uploads = {name: SimpleUploadedFile("a.png", PICTURE, "image/png") for name in PICTURES}
     headers = {"Authorization": f"Bearer {owner.token}"}
     assert data_of(owner.client.post(f"{PREFIX}compare", uploads, headers=headers))["is_match"]
+
+
+# --- all faces ------------------------------------------------------------------------------------
+
+
+def at(x: float, embedding: Floats) -> DetectedFace:
+    face: DetectedFace = face_of(embedding, x=x)
+    return face
+
+
+def test_the_man_who_stands_second(owner: Person, fake: FakePipeline) -> None:
+    """As with an ID card in the hand: nobody has to ask for the other faces."""
+    card = near(vector(1), 0.99)
+    fake.show(
+        [at(4, vector(2)), at(20, vector(1))], [at(2, vector(3)), at(9, vector(4)), at(12, card)]
+    )
+    answer = compare(owner)
+    assert not answer["is_match"] and answer["similarity_score"] == 0
+    assert [face["box"]["x"] for face in answer["faces_a"]] == [4, 20]
+    assert [face["box"]["x"] for face in answer["faces_b"]] == [2, 9, 12]
+    assert answer["face_a"] == answer["faces_a"][0] and answer["face_b"] == answer["faces_b"][0]
+    best = answer["best_pair"]
+    assert (best["face_index_a"], best["face_index_b"], best["is_match"]) == (1, 2, True)
+
+
+def test_a_single_face_of_each_is_the_best_pair(owner: Person, fake: FakePipeline) -> None:
+    fake.show(vector(1), near(vector(1), 0.96))
+    answer = compare(owner)
+    main = {name: answer[name] for name in ("is_match", "similarity_score", "confidence_score")}
+    assert answer["best_pair"] == {"face_index_a": 0, "face_index_b": 0, **main}
+
+
+def test_among_more_pairs_a_match_has_to_be_more_alike(owner: Person, fake: FakePipeline) -> None:
+    """The best of four pairs of strangers is as high four times as often as that of one."""
+    scores = engine.current().scores
+    needed = scores.fmr(scores.cosine_of_confidence(0.85))
+    for fmr, is_match in ((needed / 4 * 0.99, True), (needed / 4 * 1.01, False)):
+        similar = near(vector(1), scores.cosine_of_fmr(fmr))
+        fake.show([vector(1), vector(2)], [similar, vector(3)])
+        answer = compare(owner)
+        assert answer["is_match"], "whose faces were chosen before they were compared"
+        assert answer["best_pair"]["is_match"] is is_match
+        expected = scores.confidence(scores.cosine_of_fmr(4 * fmr))
+        assert answer["best_pair"]["confidence_score"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_only_the_main_faces(owner: Person, fake: FakePipeline) -> None:
+    fake.show([vector(2), vector(1)], [vector(3), vector(1)])
+    answer = compare(owner, faces="largest")
+    assert len(answer["faces_a"]) == len(answer["faces_b"]) == 1
+    assert answer["best_pair"]["is_match"] is answer["is_match"] is False
+
+
+def test_misread_faces_are_compared_with_none(owner: Person, fake: FakePipeline) -> None:
+    lying = misread(vector(1))
+    fake.show([lying, vector(2)], [vector(1), lying, near(vector(2), 0.99)])
+    answer = compare(owner)
+    assert (answer["is_match"], answer["confidence_score"]) == (False, 0)
+    assert answer["face_a"]["quality"]["reasons"] == ["not_level"]
+    best = answer["best_pair"]
+    assert (best["face_index_a"], best["face_index_b"], best["is_match"]) == (1, 2, True)
+
+
+def test_small_faces_of_large_pictures_count(owner: Person, fake: FakePipeline) -> None:
+    fake.small = [face_of(vector(1))]
+    fake.show(vector(2), vector(3))
+    best = compare(owner)["best_pair"]
+    assert (best["face_index_a"], best["face_index_b"], best["is_match"]) == (1, 1, True)
+
+
+def test_the_number_of_faces_is_limited(
+    owner: Person, fake: FakePipeline, settings: Settings
+) -> None:
+    settings.FACESVC_MAX_FACES_PER_IMAGE = 2
+    fake.show([vector(1), vector(2), vector(3)])
+    answer = compare(owner)
+    assert len(answer["faces_a"]) == len(answer["faces_b"]) == 2
+
+
+def test_all_faces_of_real_photos(owner: Person) -> None:
+    """The main faces have the same scores, whether others are looked for or not; and in a
+    photo of two, the second one is found.
+    """
+    one, other = resized(astronaut(), 0.8), resized(tom_hanks(), 3)
+    both = np.zeros((max(len(one), len(other)), one.shape[1] + other.shape[1], 3), np.uint8)
+    both[: len(one), : one.shape[1]] = one
+    both[: len(other), one.shape[1] :] = other
+    pictures = {
+        "image_a": base64.b64encode(encode(both)).decode(),
+        "image_b": base64.b64encode(jpeg(other)).decode(),
+    }
+    alone, answer = compare(owner, **pictures, faces="largest"), compare(owner, **pictures)
+    assert answer["similarity_score"] == pytest.approx(alone["similarity_score"], abs=0.02)
+    assert len(answer["faces_a"]) == 2
+    best = answer["best_pair"]
+    x = answer["faces_a"][best["face_index_a"]]["box"]["x"]
+    assert best["is_match"] and x > one.shape[1]
 
 
 # --- refusals -------------------------------------------------------------------------------------
@@ -123,6 +226,10 @@ def test_one_picture_only(owner: Person, fake: FakePipeline, name: str) -> None:
 def test_a_bare_picture_is_not_two(owner: Person, fake: FakePipeline) -> None:
     answer = owner.send("post", "compare", PICTURE, content_type="image/png")
     assert refusal(answer) in {(400, "unknown_field"), (415, "unsupported_media_type")}
+
+
+def test_an_unknown_choice_of_faces(owner: Person, fake: FakePipeline) -> None:
+    assert refusal(owner.post("compare", **PICTURES, faces="two")) == (400, "invalid_request")
 
 
 def test_an_unknown_level(owner: Person, fake: FakePipeline) -> None:

@@ -148,6 +148,14 @@ def test_the_nearest_of_several_is_found_as_often_as_they_have_chances(faces: in
     assert UNMEASURED.fmr(UNMEASURED.worth_of_nearest(cosine, faces)) == pytest.approx(1e-7 * faces)
 
 
+@pytest.mark.parametrize("pairs", [1, 4, 2500])
+def test_the_best_of_several_pairs_is_found_as_often_as_there_are_pairs(pairs: int) -> None:
+    """However much the photos of one person are alike: these are of different people."""
+    cosine = SEVERAL.cosine_of_fmr(1e-7)
+    assert SEVERAL.fmr(SEVERAL.worth_of_best(cosine, pairs)) == pytest.approx(1e-7 * pairs)
+    assert SEVERAL.worth_of_best(LEAST, pairs) <= LEAST
+
+
 def test_a_mean_deviates_less_than_a_single_score() -> None:
     """Its variance with n faces is 0.85 + 0.15 / n, around the same mean."""
     centre, cosine = SEVERAL.stranger_mean, SEVERAL.cosine_of_fmr(1e-4)
