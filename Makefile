@@ -22,17 +22,17 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DELETE_ON_ERROR:
-.PHONY: help run token doctor demo test test-all fuzz check docs bench bench-service bench-check bench-search bench-load bench-worst bench-soak bench-jobs bench-frames backup restore lock clean clean-data
+.PHONY: help run token doctor demo test test-all fuzz check wheel docs bench bench-service bench-check bench-search bench-load bench-worst bench-soak bench-jobs bench-frames backup restore lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: .venv/run.stamp .env  ## Start everything: database, web server, workers (PORT=8000 HOST=127.0.0.1 PACK=dlib)
 	@echo "Starting facesvc on http://$(HOST):$(PORT)"
-	@exec $(if $(PACK),env FACESVC_PACK="$(PACK)") $(BIN)/python -m facesvc.running.run --host $(HOST) --port $(PORT)
+	@exec $(if $(PACK),env FACESVC_PACK="$(PACK)") $(BIN)/python -m facesvc run --host $(HOST) --port $(PORT)
 
 token: .venv/run.stamp .env  ## Print a token with all rights for two hours: export TOKEN=$(make token)
-	@$(BIN)/python manage.py issue_token --service local --scope all --minutes 120 --calls-per-minute 600
+	@$(BIN)/python -m facesvc token
 
 demo: .venv/dev.stamp .env  ## People of packaged photos in the service, and the page with them (PORT=8000 HOST=127.0.0.1)
 	@exec $(BIN)/python -m tests.demo --host $(HOST) --port $(PORT)
@@ -67,6 +67,10 @@ check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, sys
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/docker-compose.yml
 	@$(BIN)/kubernetes-validate --strict --quiet $(filter-out %/kustomization.yaml, \
 		$(wildcard deployment/k8s/*.yaml))
+
+wheel: .venv/build.stamp  ## Build the packages for pip into dist/
+	@echo "Building dist/facesvc-*.whl"
+	@PYTHON=$(abspath $(BIN))/python deployment/scripts/wheel.sh dist
 
 docs: .venv/run.stamp  ## Make the lists of settings, errors and accuracy in docs/
 	@SECRET_KEY=the-pages-do-not-depend-on-any-key $(BIN)/python -m facesvc.generated_docs
@@ -129,7 +133,7 @@ lock: .venv/dev.stamp  ## Resolve pyproject.toml into requirements/*.txt
 
 clean:  ## Remove the virtual environment and caches; the data folder and .env stay
 	@echo "Removing .venv and caches; $(DATA)/ and .env stay (make clean-data removes $(DATA)/)"
-	@rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -path ./$(DATA) -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 clean-data:  ## Remove the data folder: all faces, the database, the models. Refused while in use
@@ -173,7 +177,4 @@ clean-data:  ## Remove the data folder: all faces, the database, the models. Ref
 # the templates. An existing file is never overwritten.
 .env: | .venv/made.stamp
 	@echo "Writing .env with new keys" >&2
-	@umask 077 && set -C && $(BIN)/python -c \
-		'import base64, os, secrets; print("SECRET_KEY=" + secrets.token_urlsafe(64)); \
-		key = lambda: base64.urlsafe_b64encode(os.urandom(32)).decode(); \
-		print("FACESVC_CROP_KEYS=" + key()); print("FACESVC_TEMPLATE_KEYS=" + key())' > $@
+	@$(BIN)/python -P $(dir $(firstword $(MAKEFILE_LIST)))facesvc/keys.py $@

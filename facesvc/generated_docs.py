@@ -8,9 +8,10 @@ from itertools import groupby, starmap
 from operator import attrgetter
 from typing import Any
 
+from facesvc.home import BASE_DIR
 from facesvc.http.error_codes import CODES, table, topics
 from facesvc.settings import DECLARED
-from facesvc.settings.table import BASE_DIR, Setting
+from facesvc.settings.table import Setting
 from recognition.measuring import comparison
 
 DOCS = BASE_DIR / "docs"
@@ -22,7 +23,8 @@ _ABOVE_SETTINGS = """\
 
 Made from the code by `make docs`: to change a description, change it in facesvc/settings.
 
-A setting comes from the environment, or else from the file `.env` beside `manage.py`. For every
+A setting comes from the environment, or else from the file `.env` beside `manage.py`, or
+in the current folder where facesvc is installed as a package. For every
 name, `NAME_FILE` may name a file that holds the value, and counts before `NAME`: give secrets this
 way. Space around the value in the file does not count. A secret has at least 32 random characters.
 Commas separate the entries of a list. `manage.py check` says what cannot work, and `migrate`

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.core.management import get_commands, load_command_class
 
-from facesvc.settings.table import BASE_DIR
+from facesvc.home import BASE_DIR
 
 PAGES = [*sorted(BASE_DIR.glob("*.md")), *sorted((BASE_DIR / "docs").rglob("*.md"))]
 # A link or a picture of Markdown, as far as it leads to a file of the repository.

@@ -1,10 +1,13 @@
 """What all commands have in common."""
 
-from typing import Any
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import Error
 
+from facesvc import home
 from facesvc.postgres.cluster import DatabaseError
 from recognition.api.tokens import NotTheIssuerError
 from recognition.errors import ServiceError
@@ -27,8 +30,28 @@ _EXPECTED = (
 )
 
 
+class SpelledOutput(OutputWrapper):
+    """Output whose advice names commands as one types them here."""
+
+    def write(  # type: ignore[override]  # as Django's own, which is no TextIO
+        self,
+        msg: str = "",
+        style_func: Callable[[str], str] | None = None,
+        ending: str | None = None,
+    ) -> None:
+        super().write(home.spelled(msg), style_func, ending)
+
+
 class ServiceCommand(BaseCommand):
     """A command that ends with one line, and no traceback, at an error that is to be expected."""
+
+    def __init__(
+        self, stdout: TextIO | None = None, stderr: TextIO | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(stdout, stderr, **kwargs)
+        self.stdout = SpelledOutput(stdout or sys.stdout)
+        self.stderr = SpelledOutput(stderr or sys.stderr)
+        self.stderr.style_func = self.style.ERROR
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:

@@ -1,4 +1,4 @@
-"""`python -m facesvc.running.run`: the whole service under one parent, for a single machine.
+"""`facesvc run`: the whole service under one parent, for a single machine.
 
 Database, migrations, model pack, web server, workers, in this order; Ctrl-C undoes it.
 """
@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from django.conf import settings
 
+from facesvc import home
 from facesvc.monitoring import terminal
 from facesvc.postgres import cluster, database, locks
 from facesvc.postgres.cluster import DatabaseError
@@ -29,6 +30,12 @@ from recognition.processes.orphans import die_with_parent
 READY_TIMEOUT = 120  # seconds
 TOKEN_HOURS = 2
 TOKEN_CALLS = 600  # a minute: somebody who tries things out is alone
+TOKEN = (
+    *("issue_token", "--service", "local", "--scope", "all"),
+    *("--calls-per-minute", str(TOKEN_CALLS), "--minutes", str(TOKEN_HOURS * 60)),
+)
+# Where the code is installed, a folder `batch` of the current folder must not stand for ours.
+PYTHON = [sys.executable] if home.IS_CHECKOUT else [sys.executable, "-P"]
 # For glibc, as in the image: see docs/deployment.md.
 MALLOC = {
     "MALLOC_ARENA_MAX": "2",
@@ -43,13 +50,13 @@ class RunError(Exception):
     """The service cannot run; the message says why."""
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facesvc.settings")
-    parser = argparse.ArgumentParser(prog="python -m facesvc.running.run", description=__doc__)
+    parser = argparse.ArgumentParser(prog="facesvc run", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
-    options = parser.parse_args()
-    os.chdir(Path(__file__).parents[2])
+    options = parser.parse_args(arguments)
+    os.chdir(home.HOME_DIR)
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.default_int_handler)
     try:
@@ -99,13 +106,14 @@ def _check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             message = f"cannot listen on {host} port {port}: {error.strerror}"
-            raise RunError(f"{message} (make run PORT=... takes another)") from None
+            raise RunError(f"{message} (--port takes another; make run PORT=...)") from None
 
 
 @contextmanager
 def _database(data_dir: Path) -> Iterator[tuple[Mapping[str, str], list[int]]]:
     """The environment and the descriptors with which children find the database running."""
-    environment = {**MALLOC, **_ENVIRONMENT, **_log_style(), "PYTHONUNBUFFERED": "1"}
+    ours = {"PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "facesvc.settings"}
+    environment = {**MALLOC, **_ENVIRONMENT, **_log_style(), **ours}
     if settings.DATABASE_URL:
         yield environment, []
         return
@@ -137,11 +145,10 @@ def _serve(
     with terminal.step("Preparing the models and the tables"):
         model = _manage("prepare", environment=environment).strip()
     bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    gunicorn = ["-m", "gunicorn", "--config=python:facesvc.running.gunicorn_conf", "--bind", bind]
     supervisor = Supervisor(
         {
-            "web": [sys.executable, *gunicorn],
-            "worker": [sys.executable, "manage.py", "qcluster"],
+            "web": [*PYTHON, "-m", "facesvc.running.web", "--bind", bind],
+            "worker": [*PYTHON, "-m", "facesvc", "qcluster"],
         },
         environment=environment,
         inherited=inherited,
@@ -166,7 +173,7 @@ def _serve(
 def _manage(*arguments: str, environment: Mapping[str, str]) -> str:
     """The output of a management command. Raises RunError, which ends with that output."""
     result = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
+        [*PYTHON, "-m", "facesvc", *arguments],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
@@ -174,7 +181,7 @@ def _manage(*arguments: str, environment: Mapping[str, str]) -> str:
         preexec_fn=die_with_parent(signal.SIGTERM),
     )
     if result.returncode:
-        failure = f"manage.py {arguments[0]} failed with exit code {result.returncode}"
+        failure = f"facesvc {arguments[0]} failed with exit code {result.returncode}"
         raise RunError(f"{failure}\n{result.stdout}".rstrip())
     return result.stdout
 
@@ -192,10 +199,8 @@ def _announce(url: str, model: str, environment: Mapping[str, str]) -> None:
     """Says where to go on. A token is for the eyes at a terminal, and for no file of a log."""
     token = failure = ""
     if sys.stdout.isatty():
-        limits = ("--calls-per-minute", str(TOKEN_CALLS), "--minutes", str(TOKEN_HOURS * 60))
-        words = ("issue_token", "--service", "local", "--scope", "all", *limits)
         try:
-            token = _manage(*words, environment=environment).strip()
+            token = _manage(*TOKEN, environment=environment).strip()
         except RunError as error:
             failure = str(error)  # such as that an identity provider issues them
     print(announcement(url, model, token, failure), flush=True)
@@ -212,16 +217,17 @@ def announcement(url: str, model: str, token: str, failure: str = "") -> str:
         "",
         f"  {url}/api/docs  the API, to try it",
         f"  {url}/admin/    for operators; this makes an account:",
-        f"      {place}.venv/bin/python manage.py createsuperuser",
+        f"      {place}{home.typed('createsuperuser')}",
         "",
-        model.replace("    manage.py", f"    {place}.venv/bin/python manage.py"),
+        model.replace("    manage.py ", f"    {place}{home.typed()}"),
         "",
     ]
+    another = f"$({place}{'make' if home.IS_CHECKOUT else 'facesvc'} token)"
     if token:
         lines += [f"For calls from another terminal, for {TOKEN_HOURS} hours:", ""]
-        lines += [f"export TOKEN={token}", "", f"A new token: export TOKEN=$({place}make token)"]
+        lines += [f"export TOKEN={token}", "", f"A new token: export TOKEN={another}"]
     else:
-        lines += [failure or f"A token with all rights: export TOKEN=$({place}make token)"]
+        lines += [failure or f"A token with all rights: export TOKEN={another}"]
     return "\n".join([*lines, "", "Ctrl-C stops everything.", ""])
 
 

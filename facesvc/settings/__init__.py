@@ -7,6 +7,7 @@ do not collide with variables of other programs.
 from typing import Any
 
 from facesvc import __version__
+from facesvc.home import BASE_DIR
 from facesvc.openapi import guide
 
 # In the order of docs/settings.md.
@@ -15,7 +16,7 @@ from facesvc.settings.capacity import *  # noqa: F403
 from facesvc.settings.data import *  # noqa: F403
 from facesvc.settings.jobs import *  # noqa: F403
 from facesvc.settings.recognition import *  # noqa: F403
-from facesvc.settings.table import BASE_DIR, declared
+from facesvc.settings.table import declared
 from facesvc.settings.web import *  # noqa: F403
 
 VERSION = __version__

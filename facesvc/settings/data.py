@@ -4,13 +4,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from facesvc.home import BASE_DIR, HOME_DIR
 from facesvc.monitoring import logs
 from facesvc.postgres import address
-from facesvc.settings.table import BASE_DIR, Topic
+from facesvc.settings.table import Topic
 
 stored = Topic("Data")
 DATA_DIR = Path(
-    stored.text("FACESVC_DATA", str(BASE_DIR / "data"), shown="`data`").says(
+    stored.text("FACESVC_DATA", str(HOME_DIR / "data"), shown="`data`").says(
         "The folder for the database and the converted models."
     )
 )

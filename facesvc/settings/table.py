@@ -15,17 +15,16 @@ range that follows from others is a function of all settings.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from environs import FileAwareEnv, validate
 
-BASE_DIR = Path(__file__).parents[2].resolve()
+from facesvc.home import HOME_DIR
 
 # A file made by an editor or by `echo` ends with a new line, which is no part of a secret.
 env = FileAwareEnv(strip_whitespace=True)
-env.read_env(BASE_DIR / ".env", recurse=False)
+env.read_env(HOME_DIR / ".env", recurse=False)
 
 _LEAST, _LEAST_DIFFERENT = 32, 8  # characters of a secret
 
@@ -125,7 +124,7 @@ def _strong(name: str, value: str) -> str:
 def _advice(name: str) -> str:
     if name == "SECRET_KEY":
         made = "import secrets; print(secrets.token_urlsafe(64))"
-        start = "`make run` writes one into .env; or make one"
+        start = "`make run` and `facesvc run` write one into .env; or make one"
     else:
         made = "import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())"
         start = "Make one"

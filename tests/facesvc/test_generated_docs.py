@@ -12,10 +12,10 @@ import pytest
 from django.conf import settings
 
 from facesvc import generated_docs
+from facesvc.home import BASE_DIR
 from facesvc.http import error_codes
 from facesvc.http.error_codes import CODES, table, topics
 from facesvc.settings import DECLARED
-from facesvc.settings.table import BASE_DIR
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import load_pack, pack_file
 

@@ -8,7 +8,7 @@ import tomllib
 from setuptools.config.pyprojecttoml import read_configuration
 
 from facesvc import __version__
-from facesvc.settings.table import BASE_DIR
+from facesvc.home import BASE_DIR
 
 # `facesvc:0.2.0` is an image, `facesvc/0.2.0` the User-Agent of callbacks.
 TAG = re.compile(r"(?:\bfacesvc[:/ ]|newTag: |\bversion\W{1,4})(\d+\.\d+\.\d+)\b")

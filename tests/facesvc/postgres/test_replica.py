@@ -12,8 +12,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from psycopg.errors import ReadOnlySqlTransaction
 
+from facesvc.home import BASE_DIR
 from facesvc.postgres import cluster, database, replica
-from facesvc.settings.table import BASE_DIR
 from tests.support.patience import wait_until
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,36 @@
+"""Makes the keys that the service cannot do without, once: `python facesvc/keys.py .env`.
+
+It needs the standard library alone, and never changes a file that exists.
+"""
+
+import base64
+import os
+import secrets
+import sys
+from pathlib import Path
+
+
+def new() -> dict[str, str]:
+    """The secret of the service, the key of kept pictures, and that of the templates."""
+    return {
+        "SECRET_KEY": secrets.token_urlsafe(64),
+        "FACESVC_CROP_KEYS": _key(),
+        "FACESVC_TEMPLATE_KEYS": _key(),
+    }
+
+
+def write(file: Path) -> None:
+    """Write new keys into a file that only its owner may read. Raises FileExistsError."""
+    text = "".join(f"{name}={value}\n" for name, value in new().items())
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as output:
+        output.write(text)
+
+
+def _key() -> str:
+    """32 random bytes in base64, as Fernet takes them."""
+    return base64.urlsafe_b64encode(os.urandom(32)).decode()
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
