@@ -26,10 +26,23 @@ LEAST_PGVECTOR = (0, 8)
 # there does not have it built again each time.
 _KEPT_FROM = 0.75
 
-# Builds of another role have no phase here: PostgreSQL does not show them.
+# PostgreSQL does not show what another role does, but the lock that each build holds on the table.
+# A vacuum by that role looks the same, so that a broken index may stay for an hour longer.
 _INDEXES = f"""
-SELECT relname, indisvalid, build.phase,
-    coalesce(round(100.0 * build.blocks_done / nullif(build.blocks_total, 0)), 0)::int
+SELECT relname, indisvalid, coalesce(
+    build.phase || ', '
+        || coalesce(round(100.0 * build.blocks_done / nullif(build.blocks_total, 0)), 0) || '%%',
+    (
+        SELECT 'by another role'
+        FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE NOT indisvalid AND relation = indrelid AND pg_locks.database = (
+                SELECT oid FROM pg_database WHERE datname = current_database()
+            )
+            AND mode = 'ShareUpdateExclusiveLock' AND granted AND backend_type IS NULL
+        LIMIT 1
+    ),
+    ''
+)
 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 LEFT JOIN pg_stat_progress_create_index AS build ON build.index_relid = indexrelid
 WHERE indrelid = to_regclass('recognition_template')
@@ -229,11 +242,8 @@ def _templates() -> dict[str, int]:
 
 def _found() -> list[_Found]:
     with connection.cursor() as cursor:
-        cursor.execute(_INDEXES)
-        return [
-            _Found(name, is_valid, f"{phase}, {percent}%" if phase else "")
-            for name, is_valid, phase, percent in cursor.fetchall()
-        ]
+        cursor.execute(_INDEXES, [])
+        return [_Found(*row) for row in cursor.fetchall()]
 
 
 def _without_limits(statement: str) -> None:

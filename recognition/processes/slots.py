@@ -157,7 +157,8 @@ class InferenceSlots:
                 self._free -= 1
                 _COMPUTING.inc()
                 return None
-            if limit.takes_place and self._wait(limit.subject) > (limit.seconds or inf):
+            longest = inf if limit.seconds is None else limit.seconds
+            if limit.takes_place and self._wait(limit.subject) > longest:
                 raise OverloadedError("long")
             if limit.takes_place and self._queue.in_places() >= self._places:
                 self._make_place(limit.subject)
@@ -211,7 +212,7 @@ def slot() -> Iterator[None]:
     with ExitStack() as held:
         with stage("wait"):
             if limit.is_alone:
-                place = _computing_place(limit)
+                place, limit = _computing_place(limit)
                 held.callback(user_requests.in_progress.end, place)
             slots.take(limit)
         began = time.monotonic()
@@ -219,16 +220,20 @@ def slot() -> Iterator[None]:
         yield
 
 
-def _computing_place(limit: WaitLimit) -> int:
+def _computing_place(limit: WaitLimit) -> tuple[int, WaitLimit]:
     """Waits until no other request of the user computes, in any process of this web server, so that
-    the other cores are left to everybody else. Raises OverloadedError.
+    the other cores are left to everybody else. Returns what is left of the limit, too.
+
+    Raises OverloadedError.
     """
     end = inf if limit.seconds is None else time.monotonic() + limit.seconds
     while (place := user_requests.in_progress.begin_computing(limit.subject)) is None:
         if time.monotonic() > end:
             raise OverloadedError("waited")
         time.sleep(LOOK_SECONDS)
-    return place
+    if limit.seconds is None:
+        return place, limit
+    return place, replace(limit, seconds=max(0.0, end - time.monotonic()))
 
 
 @contextmanager

@@ -194,6 +194,38 @@ def test_a_second_worker_has_nothing_to_do() -> None:
     assert there() == valid()
 
 
+def test_what_another_role_builds_is_left_alone() -> None:
+    """Its progress is hidden. Dropping the index would wait for its end, and take it away then."""
+    enrol(FROM)
+    with building(), as_another_role():
+        assert (state(), indexes.look(VERSION).building) == ("building", "by another role")
+        assert not indexes.is_work(VERSION)
+        keep()  # would fail: this role does not own the table
+    assert there() == valid()
+
+
+def test_what_another_role_left_broken_is_work() -> None:
+    enrol(FROM)
+    with building() as future:
+        indexes.break_off()
+        future.exception(PATIENCE)
+    with as_another_role():
+        assert state() == "waiting" and indexes.is_work(VERSION)
+
+
+@contextmanager
+def as_another_role() -> Iterator[None]:
+    """A block in which this thread sees of other connections what a role without rights sees."""
+    role = f"{connection.settings_dict['NAME']}_role"  # all databases of a server share its roles
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE ROLE {role}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+        try:
+            cursor.execute(f"SET ROLE {role}")
+            yield
+        finally:
+            cursor.execute(f"RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")
+
+
 @pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
 def test_what_a_broken_build_leaves_is_dropped_and_built_again(end: str) -> None:
     enrol(FROM)

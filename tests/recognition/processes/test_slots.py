@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
+from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
@@ -15,7 +16,7 @@ from recognition.inference.pipeline import DetectedFace, FacePipeline
 from recognition.inference.sessions import Model
 from recognition.packs import engine
 from recognition.packs.scores import ScoreScale
-from recognition.processes import slots
+from recognition.processes import slots, user_requests
 from recognition.processes.capacity import Bytes
 from recognition.processes.current_request import CurrentRequest, WaitLimit, answering
 from recognition.processes.slots import InferenceSlots, OverloadedError
@@ -288,3 +289,27 @@ def test_one_request_of_an_end_user_computes_at_a_time(settings: Settings) -> No
             assert not second.done()
         second.result(PATIENCE)
     compute(user)
+
+
+def test_an_end_user_waits_no_longer_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the own other request and for a slot together."""
+    now, limits = [100.0], []
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def begin_computing(user: str) -> int | None:
+        return 7 if now[0] >= 103 else None
+
+    users = SimpleNamespace(begin_computing=begin_computing, end=lambda place: None)
+    clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr(user_requests, "in_progress", users)
+    monkeypatch.setattr(slots, "time", clock)
+    monkeypatch.setattr(InferenceSlots, "take", lambda self, limit: limits.append(limit.seconds))
+    monkeypatch.setattr(InferenceSlots, "give_back", lambda self, seconds: None)
+    for seconds in (5.0, None):
+        now[0] = 100.0
+        user = WaitLimit(seconds, takes_place=True, subject="user", is_alone=True)
+        with answering(CurrentRequest(limit=user)), slots.slot():
+            pass
+    assert limits == [pytest.approx(2, abs=0.1), None]
