@@ -36,6 +36,21 @@ def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
+def connections() -> Finding:
+    """Compares how many connections the server takes with how many this machine's service opens."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('max_connections')::int"
+            " - current_setting('superuser_reserved_connections')::int"
+        )
+        (taken,) = cursor.fetchone()
+    text = f"this machine opens up to {settings.MOST_CONNECTIONS} of {taken} connections"
+    if taken < settings.MOST_CONNECTIONS:
+        advice = "Raise max_connections of the server, or lower WEB_WORKERS or WEB_THREADS."
+        return warning(text, advice)
+    return ok(text)
+
+
 def migrations() -> Finding:
     if former.is_former(connection.alias):
         return failure(f"the database {former.WHY}", former.ADVICE)

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import psutil
+from django.conf import settings
 
 from facesvc import machine
 
@@ -87,6 +88,7 @@ def prepare(data_dir: Path) -> None:
         _open_way_to(folder(data_dir))
     if not folder(data_dir).exists():
         _create(data_dir)
+    _make_room_for_connections(data_dir, account)
     _make_socket_folder(socket_folder(data_dir), account)
     for stale in (folder(data_dir) / "postmaster.pid", Path(f"{socket_path(data_dir)}.lock")):
         _remove_stale(stale)
@@ -127,15 +129,24 @@ def _clamp(size: int, low: int, high: int) -> int:
     return min(max(size // _MB, low), high)
 
 
+def _make_room_for_connections(data_dir: Path, account: tuple[int, int] | None) -> None:
+    """A cluster that was made on a smaller machine, or for fewer threads, takes too few of them."""
+    show = [str(program("postgres")), "-D", str(folder(data_dir)), "-C", "max_connections"]
+    if int(_output(show, account)) >= settings.MOST_CONNECTIONS:
+        return
+    with (folder(data_dir) / "postgresql.conf").open("a") as file:
+        file.write(f"\nmax_connections = {settings.MOST_CONNECTIONS:d}\n")
+
+
 def _create(data_dir: Path) -> None:
-    settings = sizes(machine.memory(), machine.cpus())
+    parameters = sizes(machine.memory(), machine.cpus())
     fill(
         data_dir,
         *("initdb", "-U", SUPERUSER, "--encoding=UTF8"),
         # The built-in locale sorts alike on every machine and after every upgrade of its C library.
         *("--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
         "--auth=trust",  # everybody who can open the socket: only this user, see server_command
-        *(f"--set={name}={value}" for name, value in settings.items()),
+        *(f"--set={name}={value}" for name, value in parameters.items()),
     )
 
 
@@ -150,13 +161,21 @@ def fill(data_dir: Path, name: str, *arguments: str, password: str = "") -> None
         shutil.rmtree(unfinished)
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished.mkdir(mode=0o700)
-    uid, gid = account or (None, None)
     if account:
         _open_way_to(program(name))
         _open_way_to(unfinished)
         os.chown(unfinished, *account)
+    _output([str(program(name)), "-D", str(unfinished), *arguments], account, password)
+    # A copy of a running server has the lock of that server's socket.
+    (unfinished / f"{_SOCKET}.lock").unlink(missing_ok=True)
+    unfinished.rename(folder(data_dir))
+
+
+def _output(command: list[str], account: tuple[int, int] | None, password: str = "") -> str:
+    """What a program of PostgreSQL prints, run as this user and group."""
+    uid, gid = account or (None, None)
     result = subprocess.run(
-        [str(program(name)), "-D", str(unfinished), *arguments],
+        command,
         env={**os.environ, **({"PGPASSWORD": password} if password else {})},
         user=uid,
         group=gid,
@@ -166,10 +185,8 @@ def fill(data_dir: Path, name: str, *arguments: str, password: str = "") -> None
         text=True,
     )
     if result.returncode:
-        raise DatabaseError(f"{name} failed:\n{result.stderr.strip()}")
-    # A copy of a running server has the lock of that server's socket.
-    (unfinished / f"{_SOCKET}.lock").unlink(missing_ok=True)
-    unfinished.rename(folder(data_dir))
+        raise DatabaseError(f"{Path(command[0]).name} failed:\n{result.stderr.strip()}")
+    return result.stdout
 
 
 def _open_way_to(path: Path) -> None:

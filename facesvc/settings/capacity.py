@@ -114,6 +114,10 @@ WEB_WORKERS = web.whole(
 ).says("Processes of the web server, see docs/deployment.md.")
 
 # --- What follows from these ----------------------------------------------------------------------
+# Connections to the database at most: one for each thread of the web server; for each process of
+# the workers its threads, those that send callbacks, and long tasks; and some for commands.
+MOST_CONNECTIONS = WEB_WORKERS * WEB_THREADS
+MOST_CONNECTIONS += FACESVC_TASK_WORKERS * (FACESVC_TASK_THREADS + 8) + 10
 MAX_IMAGE_BYTES = int(MAX_IMAGE_SIZE_MB * 1024 * 1024)
 MAX_IMAGE_PIXELS = int(FACESVC_MAX_IMAGE_MEGAPIXELS * 1e6)
 # A picture in base64, with some room: the answer can say of one that is a little too large that it

@@ -209,6 +209,14 @@ def test_a_read_only_database() -> None:
     assert server.database().text == "it is read-only"
 
 
+def test_connections(settings: Settings) -> None:
+    assert server.connections().state is OK
+    settings.MOST_CONNECTIONS = 100_000
+    finding = server.connections()
+    assert finding.state is WARNING
+    assert finding.text.startswith("this machine opens up to 100000 of ")
+
+
 def test_migrations(monkeypatch: Patch) -> None:
     assert server.migrations().state is OK
     monkeypatch.setattr(

@@ -15,6 +15,7 @@ _TABLES = ("database", "migrations")
 CHECKS = (
     Check("settings", local.configuration),
     Check("database", server.database),
+    Check("connections", server.connections, needs=("database",)),
     Check("migrations", server.migrations, needs=("database",)),
     Check("clock", server.clock, needs=("database",)),
     Check("pack", gallery.pack, needs=_TABLES),

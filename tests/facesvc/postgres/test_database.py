@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.db.utils import ConnectionHandler
+from pytest_django import Settings
 
 from facesvc.postgres import cluster, database, locks
 from tests.support.patience import wait_until
@@ -74,6 +75,25 @@ def test_it_works(server: Path) -> None:
     execute(server, "CREATE EXTENSION vector")
     assert execute(server, "SELECT current_database()").fetchone() == ("facesvc",)
     assert execute(server, "SHOW fsync").fetchone() == ("on",)
+
+
+def test_a_cluster_of_a_smaller_machine_takes_more_connections(
+    data_dir: Path, settings: Settings
+) -> None:
+    """The service has more threads now. What an operator has raised further stays."""
+    configuration = cluster.folder(data_dir) / "postgresql.conf"
+    database.join(data_dir)
+    database.release(data_dir)
+    before = configuration.read_text()
+    try:
+        for there, needed, expected in ((30, 20, 30), (30, 41, 41), (50, 41, 50)):
+            configuration.write_text(f"{before}\nmax_connections = {there}\n")
+            settings.MOST_CONNECTIONS = needed
+            database.join(data_dir)
+            assert execute(data_dir, "SHOW max_connections").fetchone() == (f"{expected}",)
+            database.release(data_dir)
+    finally:
+        configuration.write_text(before)
 
 
 def test_it_listens_on_no_network_address(server: Path) -> None:
