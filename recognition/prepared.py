@@ -2,7 +2,8 @@
 
 To make a statement takes the ORM longer than to run one that looks up some rows, and PostgreSQL
 plans it for as long as it runs it. So what every request asks is kept: the statement with blanks in
-it, and in each connection its plan. Only the values are new.
+it, and in each connection its plan. Only the values are new. After a transaction that was rolled
+back, such as that of a refused enrolment, psycopg has the connection prepare everything once more.
 
 A pooler in front of PostgreSQL has to be in session mode, see docs/decisions/0004-search-plans.md.
 """

@@ -12,7 +12,17 @@ from recognition.models import Session, User
 from recognition.models.locks import lock_user
 from recognition.prepared import Blank, Statement, fetched, insert, is_any, kept, update
 from recognition.processes.connections import is_passing
-from tests.support.builders import FRIEND, OWNER, STRANGER, make_user
+from tests.support.builders import (
+    FRIEND,
+    OWNER,
+    PICTURE_BASE64,
+    STRANGER,
+    FakePipeline,
+    Person,
+    make_face,
+    make_user,
+    vector,
+)
 from tests.support.dump import noted
 
 pytestmark = pytest.mark.django_db
@@ -119,3 +129,24 @@ def test_a_migration_under_a_running_service_costs_one_answer() -> None:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE changing")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refusal_keeps_the_connection(service: Person, fake: FakePipeline) -> None:
+    """What was prepared goes with the transaction that is rolled back, and is prepared again."""
+    make_face(make_user(OWNER), vector(1))
+    fake.show(vector(1))
+    backends = []
+    for path, status in (("identify", 200), ("register", 409), ("identify", 200)):
+        body = {"user_id": OWNER} if path == "register" else {}
+        answer = service.post(path, image=PICTURE_BASE64, **body)
+        assert answer.status_code == status
+        backends.append((connection.connection.info.backend_pid, bool(prepared())))
+    (pid, _) = backends[0]
+    assert backends == [(pid, True), (pid, False), (pid, True)]
+
+
+def prepared() -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_prepared_statements")
+        return cursor.fetchall()
