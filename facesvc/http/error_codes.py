@@ -105,6 +105,8 @@ _TEXTS = {
     Count from 0, in the order in which detect lists the faces.
 422 low_quality: The face cannot be recognised surely enough to be enrolled, or to be compared.
     Tell the user what `details.advice` says, and take another photo.
+422 faces_refused: Some faces of the picture cannot be enrolled, so none of them was.
+    `details.faces` has each refused face with its own code; leave these out, and send the others.
 422 consent_required: This service stores a face only with the record of a consent.
     Send `metadata.consent` with `given_at` and `text_version`.
 """,

@@ -36,6 +36,10 @@ BODIES: dict[str, dict[str, Any]] = {
         "face_index": 0,
         "metadata": {"source": "profile", "consent": _CONSENT},
     },
+    "register_faces": {
+        "image": _FACE,
+        "faces": [{"face_index": 0, "user_id": _OTHER, "metadata": {"consent": _CONSENT}}],
+    },
     "verify": {"user_id": _USER, "image": _FACE, "verification_level": "standard"},
     "identify": {
         "image": _FACE,

@@ -8,6 +8,7 @@ from drf_spectacular.extensions import (
     OpenApiSerializerFieldExtension,
 )
 from drf_spectacular.openapi import AutoSchema
+from rest_framework.serializers import ListSerializer
 
 from recognition.api.rendering import Schema, object_of
 
@@ -71,7 +72,9 @@ class EnvelopeSchema(AutoSchema):
         body = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
         if body and "image/*" in body["content"]:
             fields = getattr(self.get_request_serializer(), "_declared_fields", {})
-            if "image" in fields:
+            # A list of objects is nothing for a query.
+            has_list = any(isinstance(field, ListSerializer) for field in fields.values())
+            if "image" in fields and not has_list:
                 body["content"]["image/*"] = {"schema": {"type": "string", "format": "binary"}}
             else:
                 del body["content"]["image/*"]

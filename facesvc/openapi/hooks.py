@@ -103,8 +103,10 @@ def _as_field(key: str, schema: Schema, shapes: Schema, example: Schema) -> Sche
     value = example.get(key)
     if key == "items":
         value = [*filter(None, map(_beside_file, example["images"]))] or None
-    if _is_object(schema, shapes):
-        about = f"{schema.get('description', '')} A JSON object, as text.".strip()
+    is_list = _is_list_of_objects(schema, shapes)
+    if is_list or _is_object(schema, shapes):
+        kind = "list" if is_list else "object"
+        about = f"{schema.get('description', '')} A JSON {kind}, as text.".strip()
         schema = {"type": "string", "format": "json", "description": about}
     if isinstance(value, dict | list):
         value = json.dumps(value)
@@ -129,6 +131,10 @@ def _is_object(schema: Schema, shapes: Schema) -> bool:
         if whole.get("type") == "object":
             return True
     return False
+
+
+def _is_list_of_objects(schema: Schema, shapes: Schema) -> bool:
+    return "items" in schema and _is_object(schema["items"], shapes)
 
 
 def _is_file(schema: Schema) -> bool:

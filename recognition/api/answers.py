@@ -47,6 +47,20 @@ class Registered(Serializer):
     face_attributes = Attributes(source="attributes")
 
 
+class RegisteredFace(Registered):
+    face_index = s.IntegerField(help_text="Of the request.")
+
+    @classmethod
+    def of(cls, row: Any, shown: Any = None) -> Value:
+        """`row` is the index and the face."""
+        face_index, face = row
+        return cls.filled(face, shown, face_index=face_index)
+
+
+class RegisteredFaces(Serializer):
+    faces = RegisteredFace(many=True)
+
+
 class Risk(Serializer):
     risk_level = s.ChoiceField(["low", "medium", "high"])
     factors = s.ListField(child=s.CharField())

@@ -211,6 +211,16 @@ def _from_text(data: Any) -> Any:
         raise serializers.ValidationError("Not valid JSON.") from None
 
 
+class NestedList(serializers.ListSerializer[Any]):
+    # A list of objects inside a body; forms carry it as JSON text.
+
+    def get_value(self, dictionary: Any) -> Any:
+        return dictionary.get(self.field_name, serializers.empty)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value(_from_text(data))
+
+
 class NestedSerializer(StrictSerializer):
     # An object inside a body; forms carry it as JSON text. Left out, each of its options has its
     # default.

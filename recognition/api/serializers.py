@@ -11,6 +11,7 @@ from recognition.api.fields import (
     FiniteFloatField,
     IdField,
     MetadataField,
+    NestedList,
     NestedSerializer,
     PictureField,
     StrictSerializer,
@@ -61,6 +62,33 @@ class RegisterRequest(StrictSerializer):
         default=dict,
         help_text="Stored with the face. `consent`: {given_at, text_version}; see docs/privacy.md.",
     )
+
+
+class FaceOfPhoto(StrictSerializer):
+    face_index = WholeNumberField(
+        min_value=0, max_value=1000, help_text="The place of the face among those of detect."
+    )
+    user_id = IdField()
+    face_group = TextField(max_length=64, default="primary")
+    metadata = FaceMetadataField(
+        default=dict, help_text="Stored with this face, as by register: each has its own consent."
+    )
+
+
+class RegisterFacesRequest(StrictSerializer):
+    image = PictureField()
+    faces = NestedList(
+        child=FaceOfPhoto(),
+        allow_empty=False,
+        max_length=100,
+        help_text="Each face once, and each user once.",
+    )
+
+    def validate_faces(self, faces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for name in ("face_index", "user_id"):
+            if len({face[name] for face in faces}) < len(faces):
+                raise serializers.ValidationError(f"Two of them have the same {name}.")
+        return faces
 
 
 class VerifyRequest(StrictSerializer):

@@ -16,12 +16,13 @@ from recognition.api.serializers import (
     DetectRequest,
     FrameRequest,
     IdentifyRequest,
+    RegisterFacesRequest,
     RegisterRequest,
     SessionRequest,
     VerifyRequest,
 )
 from recognition.api.service_view import ServiceViewSet, operation
-from recognition.enrolment import enrolling
+from recognition.enrolment import enrolling, group_photos
 from recognition.enrolment.enrolling import EnrolmentRequest
 from recognition.identification import identifying
 from recognition.identification.identifying import IdentificationRequest
@@ -53,6 +54,29 @@ class VerbViewSet(ServiceViewSet):
         fields = self.fields(RegisterRequest)
         face = enrolling.enrol(fields["image"], EnrolmentRequest.of(self.caller, fields))
         return Response(answers.Registered.of(face), status=201)
+
+    @idempotent
+    @operation(
+        "register_faces",
+        "Enrol several faces of a picture, each for a user",
+        {201: answers.RegisteredFaces},
+        body=RegisterFacesRequest,
+    )
+    @action(
+        detail=False,
+        methods=["post"],
+        url_path="register-faces",
+        required_scope="face:register",
+        pictures=1,
+    )
+    def register_faces(self, request: Request) -> Response:
+        """Enrol the faces of a group photo, each for its user: all of them, or none."""
+        fields = self.fields(RegisterFacesRequest)
+        wanted = [EnrolmentRequest.of(self.caller, face) for face in fields["faces"]]
+        stored = group_photos.enrol(fields["image"], wanted)
+        indexes = [each.face_index for each in wanted]
+        faces = answers.RegisteredFace.each([*zip(indexes, stored, strict=True)])
+        return Response({"faces": faces}, status=201)
 
     @operation(
         "verify",

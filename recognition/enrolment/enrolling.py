@@ -60,8 +60,12 @@ def enrol(image: bytes, request: EnrolmentRequest) -> Face:
     stored.
     """
     consent.require(request.metadata)
-    is_known = bool(_known({"user": request.user_id}))
-    return _look_and_store(image, request, is_known=is_known)
+    return _look_and_store(image, request, is_known=is_known(request.user_id))
+
+
+def is_known(user_id: UUID) -> bool:
+    """Whether there is such a user, before anything takes long."""
+    return bool(_known({"user": user_id}))
 
 
 @kept
@@ -72,30 +76,40 @@ def _known() -> QuerySet[Any, Any]:
 @serving.once_more
 def _look_and_store(image: bytes, request: EnrolmentRequest, *, is_known: bool) -> Face:
     active, face, crop = _look(image, request)
-    template = active.template(face)
     with transaction.atomic():
         serving.hold(active)
-        user = _locked(request.user_id, is_known=is_known)
-        if user.suspended_at:
-            raise people.suspended(is_told=not audit.is_end_user(request.actor))
-        nearest = _require_new(active, user, template)
-        is_unlike = comparing.is_unlike(active, user.pk, template, nearest)
-        stored = _store(active, user, face, request)
-        stored_template = Template(
-            face=stored,
-            user=user,
-            embedding=template,
-            embedding_version=active.template_version,
-            model_version=stored.model_version,
-        )
-        insert(stored_template)
-        if crop is not None:
-            insert(FaceCrop(face=stored, sealed=sealing.seal_picture(crop)))
-        audit.note(request.actor, "face.register", user_id=user.pk, face_id=stored.face_id)
-        if is_unlike:
-            comparing.note_unlike(active, stored, nearest)
-        lookalikes.note_new(stored)
-        daily_counts.note_if_stored(CountedKind.ENROLMENT)
+        user = locked(request.user_id, is_known=is_known)
+        return keep(active, user, face, crop, request)
+
+
+def keep(
+    active: Engine, user: User, face: DetectedFace, crop: Image | None, request: EnrolmentRequest
+) -> Face:
+    """Store an embedded face for a user, who is locked. `crop` is the picture of it that is kept.
+
+    Raises duplicate_face, user_suspended, user_not_found.
+    """
+    if user.suspended_at:
+        raise people.suspended(is_told=not audit.is_end_user(request.actor))
+    template = active.template(face)
+    nearest = _require_new(active, user, template)
+    is_unlike = comparing.is_unlike(active, user.pk, template, nearest)
+    stored = _store(active, user, face, request)
+    stored_template = Template(
+        face=stored,
+        user=user,
+        embedding=template,
+        embedding_version=active.template_version,
+        model_version=stored.model_version,
+    )
+    insert(stored_template)
+    if crop is not None:
+        insert(FaceCrop(face=stored, sealed=sealing.seal_picture(crop)))
+    audit.note(request.actor, "face.register", user_id=user.pk, face_id=stored.face_id)
+    if is_unlike:
+        comparing.note_unlike(active, stored, nearest)
+    lookalikes.note_new(stored)
+    daily_counts.note_if_stored(CountedKind.ENROLMENT)
     return stored
 
 
@@ -105,14 +119,18 @@ def _look(image: bytes, request: EnrolmentRequest) -> tuple[Engine, DetectedFace
         index = request.face_index
         # One large face is the one that is meant, though others stand far behind it.
         picture, faces = active.see(image, closer=lambda found: index is not None or found != 1)
-        face = _only_face(faces, index)
-        face = active.complete(picture, main_face.closely(active, picture, face))
-        _require_quality(face, is_checked=request.check_quality)
-        crop = active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
-    return active, face, crop
+        face = chosen_face(faces, index)
+        (face,) = active.complete(picture, [main_face.closely(active, picture, face)])
+        require_quality(face, is_checked=request.check_quality)
+        return active, face, crop_of(active, picture, face)
 
 
-def _locked(user_id: UUID, *, is_known: bool) -> User:
+def crop_of(active: Engine, picture: Image, face: DetectedFace) -> Image | None:
+    """The picture of a face that is kept, if any is."""
+    return active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
+
+
+def locked(user_id: UUID, *, is_known: bool) -> User:
     """The user, created if unknown. Two registrations for one user come here one after the other.
 
     A user who was erased since the request began is not brought back by it. Raises user_not_found,
@@ -127,7 +145,8 @@ def _locked(user_id: UUID, *, is_known: bool) -> User:
     return user
 
 
-def _only_face(faces: FacesOfPicture, face_index: int | None) -> DetectedFace:
+def chosen_face(faces: FacesOfPicture, face_index: int | None) -> DetectedFace:
+    """The face that is meant. Raises no_face, invalid_face_index, multiple_faces."""
     if not faces:
         raise ServiceError(
             "no_face",
@@ -158,9 +177,9 @@ def _count(faces: FacesOfPicture) -> str:
     return f"{faces.found} faces{chosen_from}"
 
 
-def _require_quality(face: DetectedFace, *, is_checked: bool) -> None:
-    """The template of a misread face would be alike to those of all others, so that nobody may
-    store it.
+def require_quality(face: DetectedFace, *, is_checked: bool) -> None:
+    """Raises low_quality. The template of a misread face would be alike to those of all others, so
+    that nobody may store it.
     """
     quality = face.quality
     if quality.is_misread or (is_checked and quality.score < settings.MIN_FACE_QUALITY):

@@ -104,13 +104,12 @@ class Engine:
     def embed(self, faces: Sequence[DetectedFace]) -> list[DetectedFace]:
         return self.pipeline.embed(list(faces))
 
-    def complete(self, image: Image, face: DetectedFace) -> DetectedFace:
-        """A face of a picture with all that is stored of it."""
+    def complete(self, image: Image, faces: Sequence[DetectedFace]) -> list[DetectedFace]:
+        """The same faces of a picture with all that is stored of them."""
         with stage("describe"):
-            described = self.pipeline.describe(image, [face])
+            described = self.pipeline.describe(image, faces)
         with stage("embed"):
-            (complete,) = self.pipeline.embed(described)
-        return complete
+            return self.pipeline.embed(described)
 
     def template(self, face: DetectedFace) -> Floats:
         """(512,) the embedding of a face as it is stored and searched."""

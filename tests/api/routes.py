@@ -56,6 +56,11 @@ def _for_viewer(ids: Ids) -> dict[str, Any]:
     return {"image": PICTURE_BASE64, "on_behalf_of": ids["user_id"]}
 
 
+def _of_group_photo(ids: Ids) -> dict[str, Any]:
+    faces = [{"face_index": 0, "user_id": ids["user_id"]}]
+    return {"image": PICTURE_BASE64, "faces": faces}
+
+
 def _batch_for_viewer(ids: Ids) -> dict[str, Any]:
     pictures = [{"image_id": "a", "image": PICTURE_BASE64}]
     return {"images": pictures, "on_behalf_of": ids["user_id"]}
@@ -103,6 +108,7 @@ def _moderate(path: str, method: str = "POST", body: Body = nothing) -> Row:
 ROWS = [
     # the verbs
     _verb("register", "face:register", _NOT_YOURS, "201", _of_user(image=PICTURE_BASE64)),
+    _verb("register-faces", "face:register", _NOT_YOURS, "201", _of_group_photo),
     _verb("verify", "face:verify", _NOT_YOURS, "200", _of_user(image=PICTURE_BASE64)),
     _verb("identify", "face:identify", _NOT_YOURS, "200", _for_viewer),
     Row(

@@ -71,9 +71,11 @@ TEXTS = {
 # Not every URI is a URL of a picture.
 DEPENDENT = {"match_on", "processing_options", "X-On-Behalf-Of", "images", "items"}
 DEPENDENT |= {"profile_image"}
+# The faces of a photo must differ, and so must their users.
+DEPENDENT |= {"faces"}
 UNFORESEEN = {
     *("invalid_cursor", "invalid_callback_url", "invalid_friendship", "invalid_group_name"),
-    "invalid_face_index",
+    *("invalid_face_index", "faces_refused"),
 }
 for _name, _texts in TEXTS.items():
     schemathesis.openapi.format(_name, st.sampled_from(_texts))

@@ -202,6 +202,7 @@ def test_pictures_are_chosen_as_files(description: Schema) -> None:
             choosers[operation.name] = files
     assert {name: " ".join(files) for name, files in choosers.items() if files} == {
         **dict.fromkeys(["register", "verify", "identify", "detect", "post_frame"], "image"),
+        "register_faces": "image",
         "compare": "image_a image_b",
         **dict.fromkeys(["batch_identify", "batch_register"], "images[]"),
     }

@@ -388,13 +388,13 @@ def test_a_registration_does_not_bring_them_back(
 ) -> None:
     make_user(OWNER)
     fake.show(vector(1))
-    locked = enrolling._locked
+    locked = enrolling.locked
 
     def erase_first(user_id: UUID, **options: Any) -> User:
         elsewhere(lambda: erasure.erase(actor="test", user_id=user_id))
         return locked(user_id, **options)
 
-    monkeypatch.setattr(enrolling, "_locked", erase_first)
+    monkeypatch.setattr(enrolling, "locked", erase_first)
     answer = owner.post("register", user_id=OWNER, image=PICTURE_BASE64)
     assert refusal(answer) == (404, "user_not_found")
     assert not User.objects.exists() and not Face.objects.exists()
