@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection
+from django.db import connections
 
 from batch.jobs import work as working
 from batch.models import Item
@@ -145,4 +145,4 @@ def _one(task: Callable[[], object]) -> None:
     try:
         task()
     finally:
-        connection.close()  # of this thread
+        connections.close_all()  # of this thread

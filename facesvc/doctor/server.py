@@ -10,6 +10,8 @@ from django.utils import timezone
 from facesvc.doctor.examining import Finding, failure, ok, warning
 from facesvc.postgres import former
 from recognition.gallery import indexes
+from recognition.gallery.replicas import states
+from recognition.models import ActiveModel
 
 LEAST_POSTGRESQL = 14  # Django's
 CLOCK_SECONDS = 2.0
@@ -74,3 +76,16 @@ def clock() -> Finding:
     if apart > max(CLOCK_SECONDS, settings.JWT_LEEWAY_SECONDS):
         return failure(text, advice)
     return warning(text, advice)
+
+
+def replicas() -> Finding:
+    """Checks each replica of FACESVC_SEARCH_DATABASE_URL. Without one the database searches."""
+    row = ActiveModel.objects.first()
+    found = states.states((row.pack, row.template_key)) if row else []
+    if not found:
+        return ok("none: searches run on the database")
+    if wrong := [f"{each.name}: {each.problem}" for each in found if each.problem]:
+        advice = "Until it is well, searches run on the database: see docs/operations.md."
+        return warning("; ".join(wrong), advice)
+    lags = ", ".join(f"{each.name} is {each.lag:.1f} s behind" for each in found)
+    return ok(f"searches run on replicas: {lags}")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from threading import Lock
 from typing import Any
 
+from django.conf import settings
 from django.db import Error, connection
 from django.db.models import Count, Min, Q, QuerySet, Sum, TextChoices
 from django.utils import timezone
@@ -16,6 +17,7 @@ from batch.models import DeliveryState, Item, Job, Status, WebhookAttempt, Webho
 from facesvc.postgres.cluster import DatabaseError
 from recognition.gallery import indexes
 from recognition.gallery.indexes import IndexState
+from recognition.gallery.replicas import states
 from recognition.inference.pack.declaration import PackError
 from recognition.models import ActiveModel, FailureCount, GalleryCount, NewFace, User
 from recognition.packs import engine, versions
@@ -36,7 +38,8 @@ def collect() -> list[Metric]:
         if metrics and time.monotonic() - at < _REMEMBERED_SECONDS:
             return metrics
         try:
-            metrics = [*_gallery(), *_model(), *_jobs(), *_callbacks(), *_database()]
+            metrics = [*_gallery(), *_model(), *_jobs(), *_callbacks()]
+            metrics += [*_replicas(), *_database()]
         except (Error, DatabaseError):
             return [_database_up(0)]
         _remembered = time.monotonic(), metrics
@@ -100,6 +103,18 @@ def _model() -> Iterator[Metric]:
     yield _by("facesvc_active_model_info", text, ["pack", "model_version"], active)
     text = "The HNSW index of the active model: 1 for the state that it is in."
     yield _by("facesvc_hnsw_index", text, ["state"], index)
+
+
+def _replicas() -> Iterator[Metric]:
+    if not settings.FACESVC_SEARCH_DATABASE_URL or not (row := ActiveModel.objects.first()):
+        return
+    found = states.states((row.pack, row.template_key))
+    lags: Values = {(each.name,): each.lag for each in found if each.lag is not None}
+    text = "Seconds that a replica is behind the primary; missing while it does not answer."
+    yield _by("facesvc_replica_lag_seconds", text, ["replica"], lags)
+    usable: Values = {(each.name,): float(not each.problem) for each in found}
+    text = "Whether searches may run on a replica."
+    yield _by("facesvc_replica_usable", text, ["replica"], usable)
 
 
 def _jobs() -> Iterator[Metric]:

@@ -17,6 +17,17 @@ PATIENCE = {
 }
 # The next host may answer at once, and a standby is no use to us.
 _SEVERAL = {"connect_timeout": 3, "target_session_attrs": "read-write"}
+# The primary can answer at once what a replica does not.
+_IMPATIENCE = {
+    "connect_timeout": 2,
+    "keepalives_idle": 2,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 5_000,
+    "load_balance_hosts": "random",
+}
+# A server that has been promoted is no replica any more.
+_SEVERAL_REPLICAS = {"target_session_attrs": "standby"}
 _FORM = "postgresql://user:password@host:5432/name"
 _ADVICE = (
     f"It has to be {_FORM}, and may name several servers: ...@one:5432,two:5432/name. In a user or "
@@ -30,15 +41,18 @@ def parse(setting: str, url: str) -> dict[str, Any]:
     libpq itself reads the address, so all its parameters may be in the query. The messages show no
     part of the address: with a character that is not escaped, any part may be one of the password.
     """
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise _wrong(setting, "does not begin with postgresql://")
-    try:
-        given: dict[str, Any] = conninfo_to_dict(url)
-    except psycopg.Error as error:
-        reason = str(error).partition(":")[0].strip()
-        raise _wrong(setting, f"cannot be read ({reason})") from None
-    except UnicodeDecodeError:
-        raise _wrong(setting, "cannot be read (a %.. is no character)") from None
+    return _database(setting, _given(setting, url), PATIENCE, _SEVERAL)
+
+
+def parse_replicas(setting: str, url: str) -> dict[str, Any]:
+    """As `parse`, for one or several streaming replicas, of which each connection takes any."""
+    replicas = _database(setting, _given(setting, url), _IMPATIENCE, _SEVERAL_REPLICAS)
+    return replicas | {"ENGINE": "facesvc.postgres.replicas"}
+
+
+def _database(
+    setting: str, given: dict[str, Any], options: dict[str, Any], if_several: dict[str, Any]
+) -> dict[str, Any]:
     name, host, port = (given.pop(each, "") for each in ("dbname", "host", "port"))
     if problem := _problem(name, host, port):
         raise _wrong(setting, problem)
@@ -49,8 +63,20 @@ def parse(setting: str, url: str) -> dict[str, Any]:
         "PASSWORD": given.pop("password", ""),
         "HOST": host,
         "PORT": port,
-        "OPTIONS": PATIENCE | (_SEVERAL if "," in host else {}) | given,
+        "OPTIONS": options | (if_several if "," in host else {}) | given,
     }
+
+
+def _given(setting: str, url: str) -> dict[str, Any]:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise _wrong(setting, "does not begin with postgresql://")
+    try:
+        return conninfo_to_dict(url)
+    except psycopg.Error as error:
+        reason = str(error).partition(":")[0].strip()
+        raise _wrong(setting, f"cannot be read ({reason})") from None
+    except UnicodeDecodeError:
+        raise _wrong(setting, "cannot be read (a %.. is no character)") from None
 
 
 def _problem(name: str, host: str, port: str) -> str:

@@ -41,7 +41,22 @@ if DATABASE_URL:
 else:
     _embedded = {"ENGINE": "facesvc.postgres", "NAME": "facesvc", "OPTIONS": address.PATIENCE}
     DATABASES = {"default": _embedded}
-DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+FACESVC_SEARCH_DATABASE_URL = stored.text("FACESVC_SEARCH_DATABASE_URL").says(
+    "Streaming replicas of the database that searches run on, such as "
+    "`postgresql://facesvc:password@two:5432,three:5432/facesvc`: each connection takes one of "
+    "them at random. Without it searches run on `DATABASE_URL`."
+)
+if FACESVC_SEARCH_DATABASE_URL:
+    DATABASES["search"] = address.parse_replicas(
+        "FACESVC_SEARCH_DATABASE_URL", FACESVC_SEARCH_DATABASE_URL
+    )
+FACESVC_REPLICA_MAX_LAG = stored.number("FACESVC_REPLICA_MAX_LAG", 5, (0.1, 3600)).says(
+    "Seconds that a replica may be behind `DATABASE_URL` for searches to run on it."
+)
+for _database in DATABASES.values():
+    _database["CONN_MAX_AGE"] = 60
+# A connection to a replica is looked at before each search: see recognition.gallery.replicas.
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 # gunicorn takes a process for stuck after a minute.
 FACESVC_STATEMENT_SECONDS = stored.number("FACESVC_STATEMENT_SECONDS", 30, (1, 50)).says(
     "Seconds that a statement of a request may take; then the request gets 503."

@@ -10,16 +10,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from recognition.gallery import finding
+from recognition.enrolment import comparing_all
 from recognition.gallery.finding import Found
-from recognition.gallery.scope import Gallery
-from recognition.gallery.statements import searching
-from recognition.inference.arrays import Floats
 from recognition.models import Face, Template
 from recognition.models.duplicates import (
     DuplicateSearch,
@@ -29,15 +25,10 @@ from recognition.models.duplicates import (
 )
 from recognition.packs import engine, serving
 from recognition.packs.engine import Engine
-from recognition.packs.scores import STRICT
 from recognition.prepared import fetched, insert
-from recognition.processes.slots import stage
 
 logger = logging.getLogger(__name__)
 
-# A stranger may match in this share of the searches for one face under two users.
-_BACKGROUND_FPIR = 0.01
-_MOST = 5  # users that one face may look like
 _AT_ONCE = 100  # templates in a transaction of the search for all
 
 # The ORM cannot express this statement. It skips users who are being erased, merged or moved at
@@ -145,22 +136,19 @@ def _search(face: int) -> None:
             templates = Template.objects.filter(
                 face=face, embedding_version=active.template_version
             )
-            for embedding in templates.values_list("embedding", flat=True):
-                _note(active, face, user_id, np.array(embedding, np.float32))
+            embeddings = templates.values_list("embedding", flat=True)
+            _note(active, [(face, user_id, embedding) for embedding in embeddings])
             NewFace.objects.filter(pk=face).delete()
 
 
-def _note(active: Engine, face: int, user_id: UUID, template: Floats) -> None:
-    """Keep who else matches a face, by its key, of a user; `template` is (512,)."""
-    with stage("search"), searching(savepoint=False):
-        matches = _matches(Gallery.of_everybody(active, but=user_id), template)
-    if matches:
-        _keep(active, face, user_id, matches)
-
-
-def _matches(others: Gallery, template: Floats) -> list[Found]:
-    threshold = others.engine.scores.cut(STRICT, _BACKGROUND_FPIR, others.searched)
-    return finding.find(others, template, threshold, limit=_MOST)
+def _note(active: Engine, rows: Sequence[tuple[int, UUID, Any]]) -> None:
+    """Keep who else matches faces: rows of a face's key, its user and its template."""
+    if not rows:
+        return
+    found = comparing_all.matches(active, [(user_id, template) for _, user_id, template in rows])
+    for (face, user_id, _), matches in zip(rows, found, strict=True):
+        if matches:
+            _keep(active, face, user_id, matches)
 
 
 def _keep(active: Engine, face: int, user_id: UUID, matches: Sequence[Found]) -> None:
@@ -201,25 +189,15 @@ def search_some(active: Engine) -> int:
     Two processes at once take turns. Faces that are enrolled during the search come last.
     """
     search = DuplicateSearch.objects.select_for_update().get()
-    rows = _to_come(search).order_by("pk").values_list("pk", "face_id", "user_id", "embedding")
+    rows = _to_come(search).order_by("pk").values_list("face_id", "user_id", "embedding", "pk")
     some = list(rows[:_AT_ONCE])
     if some:
-        _note_all(active, some)
-        search.last_template = some[-1][0]
+        _note(active, [row[:3] for row in some])
+        search.last_template = some[-1][3]
     else:
         search.finished_at = timezone.now()
     search.save()
     return len(some)
-
-
-def _note_all(active: Engine, rows: Sequence[tuple[int, int, UUID, Any]]) -> None:
-    """Does what `_note` does, for rows of a template's key, face, user and embedding."""
-    with searching():
-        others = Gallery.of_everybody(active)
-        for _, face, user_id, embedding in rows:
-            others = others.without(user_id)
-            if matches := _matches(others, np.array(embedding, np.float32)):
-                _keep(active, face, user_id, matches)
 
 
 def _to_come(search: DuplicateSearch) -> QuerySet[Template]:

@@ -5,6 +5,7 @@ depends on how many of their faces were compared; see ScoreScale.worth_of_neares
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from recognition.gallery import plans
 from recognition.gallery.scope import Gallery, Listed
 from recognition.gallery.statements import Candidate
 from recognition.inference.arrays import Floats
-from recognition.packs.scores import Threshold
+from recognition.packs.scores import ScoreScale, Threshold
 from recognition.prepared import Blank, is_any, kept
 
 # The most people that a first search for means asks for.
@@ -77,10 +78,21 @@ def _worth(
     """Those who reach the threshold with as many faces as they have, best first."""
     if not nearest:
         return []
-    scores = gallery.engine.scores
-    worth = scores.worth_of_mean if by_user else scores.worth_of_nearest
     users = {"users": [one.user_id for one in nearest]}
     faces = dict(_faces_of_each(gallery.values | users, listed=gallery.listed))
+    return those_who_reach(gallery.engine.scores, nearest, faces, threshold, by_user=by_user)
+
+
+def those_who_reach(
+    scores: ScoreScale,
+    nearest: Sequence[Candidate],
+    faces: Mapping[UUID, int],
+    threshold: Threshold,
+    *,
+    by_user: bool,
+) -> list[Found]:
+    """Those who reach the threshold, best first. `faces` is how many faces each has."""
+    worth = scores.worth_of_mean if by_user else scores.worth_of_nearest
     found = [
         Found(one.user_id, one.face_id, worth(one.cosine, faces[one.user_id]), faces[one.user_id])
         for one in nearest

@@ -18,6 +18,7 @@ from psycopg import sql
 from recognition.inference.arrays import Floats
 from recognition.models import GalleryCount, SketchCentre, locks
 from recognition.models.locks import One
+from recognition.prepared import fetched
 
 PREFIX = "template_hnsw_"  # of the names of HNSW indexes
 # The first pgvector with iterative scans, which the search needs.
@@ -161,9 +162,7 @@ def look(version: str) -> HnswIndex:
 def is_valid(version: str) -> bool:
     """Whether the index of a version is there and complete."""
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
-    with connection.cursor() as cursor:
-        cursor.execute(valid, [name_of(version)])
-        return bool(cursor.fetchone() == (True,))
+    return fetched(valid, [name_of(version)]) == [(True,)]
 
 
 def is_work(version: str) -> bool:

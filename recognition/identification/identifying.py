@@ -1,7 +1,7 @@
 """The verb identify: who is in a picture, of the people that the viewer may find."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 from uuid import UUID
@@ -12,11 +12,11 @@ from django.db.models import QuerySet
 from recognition import audit, daily_counts, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.gallery import finding
 from recognition.gallery.finding import Found
-from recognition.gallery.scope import Gallery, Scope
-from recognition.gallery.statements import searching
+from recognition.gallery.replicas import asking
+from recognition.gallery.scope import Scope
 from recognition.identification.face_budget import FaceBudget
+from recognition.identification.searching import PictureSearch
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import CountedKind, User
 from recognition.packs import engine, serving
@@ -72,6 +72,17 @@ class IdentificationRequest:
         if request.scope.everyone:
             audit.note(caller.name, EVERYONE, viewer_id=request.scope.viewer)
         return request
+
+    def search(self, active: Engine, probes: Sequence[DetectedFace]) -> PictureSearch:
+        return PictureSearch(
+            active,
+            [active.template(probe) for probe in probes],
+            self.scope,
+            self.min_confidence,
+            self.max_false_positive_rate,
+            self.max_candidates,
+            by_user=self.match_on == "user",
+        )
 
 
 def options_of(fields: Mapping[str, Any], viewer: UUID | None) -> dict[str, Any]:
@@ -147,27 +158,19 @@ class Identification:
 @serving.once_more
 def identify(image: bytes, request: IdentificationRequest) -> Identification:
     """Who is in the picture, of the people in the scope. Raises ImageError, rate_limited."""
+    since = asking.moment()
     active, probes = engine.look(image, most=1 if request.largest_only else None)
     request.budget.take(len(probes))
     started = time.perf_counter()
-    with stage("search"), searching():
-        gallery = Gallery.visible_to(request.scope, active)
-        if not gallery.searched:
+    with stage("search"):
+        answered = request.search(active, probes).answered(since)
+        if not answered.searched:
             serving.require(active)
-        threshold = active.scores.cut(
-            request.min_confidence, request.max_false_positive_rate, gallery.searched
-        )
-        found = []
-        for probe in probes:
-            nearest = finding.find(
-                gallery,
-                active.template(probe),
-                threshold,
-                limit=request.max_candidates,
-                by_user=request.match_on == "user",
-            )
-            # A misread face is nobody's.
-            found.append((probe, [] if probe.quality.is_misread else nearest))
+        # A misread face is nobody's.
+        found = [
+            (probe, [] if probe.quality.is_misread else nearest)
+            for probe, nearest in zip(probes, answered.found, strict=True)
+        ]
         users = _users({each.user_id for _, nearest in found for each in nearest})
         faces = [IdentifiedFace(probe, _people(nearest, users)) for probe, nearest in found]
     seconds = time.perf_counter() - started
@@ -179,8 +182,8 @@ def identify(image: bytes, request: IdentificationRequest) -> Identification:
         faces,
         probes.found,
         probes.smallest_face,
-        gallery.searched,
-        threshold,
+        answered.searched,
+        answered.threshold,
         seconds,
     )
 

@@ -24,6 +24,7 @@ CHECKS = (
     Check("models", local.models),
     Check("inference", local.inference, needs=("models",)),
     Check("search", gallery.search, needs=_TABLES),
+    Check("replicas", server.replicas, needs=_TABLES),
     Check("queue", work.queue, needs=_TABLES),
     Check("callbacks", work.callbacks, needs=_TABLES),
     Check("look-alikes", work.look_alikes, needs=_TABLES),

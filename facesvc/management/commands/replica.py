@@ -45,6 +45,7 @@ class Command(ServiceCommand):
         database.join(folder)
         both = [*([] if settings.DATABASE_URL else [settings.DATA_DIR]), folder]
         self.stdout.write(f"The standby runs until Ctrl-C.\nDATABASE_URL={replica.address(*both)}")
+        self.stdout.write(f"FACESVC_SEARCH_DATABASE_URL={replica.address(folder)}")
         try:
             signal.pause()
         except KeyboardInterrupt:

@@ -86,10 +86,11 @@ def test_the_command_runs_until_it_is_interrupted(primary: Path, tmp_path: Path)
     )
     assert process.stdout
     try:
-        lines = [process.stdout.readline().rstrip() for _ in range(3)]
+        lines = [process.stdout.readline().rstrip() for _ in range(4)]
         url = replica.address(primary, standby)
         assert lines[0] == "Copying the database ..."
-        assert lines[1:] == ["The standby runs until Ctrl-C.", f"DATABASE_URL={url}"]
+        assert lines[1:3] == ["The standby runs until Ctrl-C.", f"DATABASE_URL={url}"]
+        assert lines[3] == f"FACESVC_SEARCH_DATABASE_URL={replica.address(standby)}"
         with psycopg.connect(url, target_session_attrs="standby") as connection:
             assert connection.info.host == str(cluster.socket_folder(standby))
         execute(primary, "INSERT INTO note VALUES (2)")

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from management import erasure, moderation
-from recognition.enrolment import lookalikes
+from recognition.enrolment import comparing_all, lookalikes
 from recognition.errors import ServiceError
 from recognition.models import (
     AuditEvent,
@@ -158,7 +158,7 @@ def test_a_search_that_is_broken_off_goes_on(
     for number in range(7):
         make_face(make_user(UUID(int=number + 1)), vector(number))
     seen: list[int] = []
-    matches = lookalikes._matches
+    matches = comparing_all.find
 
     def broken(others: Any, template: Any) -> Any:
         if len(seen) == 3:
@@ -166,7 +166,7 @@ def test_a_search_that_is_broken_off_goes_on(
         seen.append(int(template.argmax()))
         return matches(others, template)
 
-    monkeypatch.setattr(lookalikes, "_matches", broken)
+    monkeypatch.setattr(comparing_all, "find", broken)
     with pytest.raises(KeyboardInterrupt):
         find()
     assert seen == [0, 1, 2]

@@ -20,7 +20,7 @@ from batch import tasks
 from batch.jobs import work
 from batch.queue import queueing
 from management import erasure, moderation
-from recognition.enrolment import lookalikes
+from recognition.enrolment import comparing_all, lookalikes
 from recognition.gallery import indexes
 from recognition.inference.arrays import Floats
 from recognition.inference.pack.declaration import PackError
@@ -182,10 +182,10 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException, face: Face) -
     """From here on, the search for this face ends with the error."""
     note = lookalikes._note
 
-    def fail(active: Any, key: int, user_id: UUID, template: Floats) -> None:
-        if key == face.pk:
+    def fail(active: Any, rows: Any) -> None:
+        if [key for key, *_ in rows] == [face.pk]:
             raise error
-        note(active, key, user_id, template)
+        note(active, rows)
 
     monkeypatch.setattr(lookalikes, "_note", fail)
 
@@ -258,7 +258,7 @@ def test_two_workers_take_different_faces(
     register(service)
     fake.show(near(vector(1), 0.99))
     register(service, FRIEND)
-    matches, searched, go_on = lookalikes._matches, [], Event()
+    matches, searched, go_on = comparing_all.find, [], Event()
 
     def slow(others: Any, template: Floats) -> Any:
         searched.append(template)
@@ -272,7 +272,7 @@ def test_two_workers_take_different_faces(
         finally:
             connection.close()
 
-    monkeypatch.setattr(lookalikes, "_matches", slow)
+    monkeypatch.setattr(comparing_all, "find", slow)
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(elsewhere)
         try:

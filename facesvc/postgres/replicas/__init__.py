@@ -1,0 +1,1 @@
+"""The database engine of `DATABASES["search"]`: streaming replicas that searches run on."""
