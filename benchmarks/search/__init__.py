@@ -2,5 +2,5 @@
 
 people.py draws a gallery and says who may be found by whom; reference.py finds the right answers by
 comparing everything; product.py and peers/ answer the same searches; measure.py takes the time;
-report.py writes it down.
+results/ writes it down.
 """

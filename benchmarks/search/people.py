@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,9 @@ GROUP = "club"
 SHARES = (1.0, 0.5, 0.1, 0.01, 0.001, 0.0001)
 FRIENDS = (20, 200, 2000)
 # Of the whole rule: so many are public, the viewer has friends and is in a group.
-_MIXED_SHARE, _MIXED_FRIENDS, _GROUP_SIZE = 0.3, 200, 200
+MIXED_SHARE, _MIXED_FRIENDS, _GROUP_SIZE = 0.3, 200, 200
+_PUBLIC, _FRIENDS = frozenset(("public",)), frozenset(("friends",))
+_EVERYTHING = _PUBLIC | _FRIENDS | {GROUP}
 # People from this rank on are private, unless all the world is public.
 _PRIVATE_RANK = 0.95
 _FACES_A_PERSON = 1.7
@@ -37,6 +39,8 @@ class Case:
     friends: int = 0  # of the viewer
     # Also measured with several clients at once.
     popular: bool = False
+    # A search of an administrator, whatever the privacy of people is.
+    everyone: bool = False
 
 
 def cases() -> list[Case]:
@@ -44,13 +48,27 @@ def cases() -> list[Case]:
 
     So everybody comes last, and is what a run that has no time left does without.
     """
-    friends = frozenset(("friends",))
-    everything = frozenset(("public", "friends", GROUP))
-    public = frozenset(("public",))
-    found = [Case(f"public {s:.4g}", s, public, popular=s in (1.0, 0.1)) for s in SHARES]
-    found += [Case(f"{n} friends", _MIXED_SHARE, friends, n) for n in FRIENDS]
-    found.append(Case("whole rule", _MIXED_SHARE, everything, _MIXED_FRIENDS, popular=True))
+    found = [Case(f"public {s:.4g}", s, _PUBLIC, popular=s in (1.0, 0.1)) for s in SHARES]
+    found += [Case(f"{n} friends", MIXED_SHARE, _FRIENDS, n) for n in FRIENDS]
+    found.append(Case("whole rule", MIXED_SHARE, _EVERYTHING, _MIXED_FRIENDS, popular=True))
     return sorted(found, key=lambda case: case.share)
+
+
+def cases_of_growth() -> list[Case]:
+    """None changes who is public: the gallery goes on growing."""
+    _, some, many = FRIENDS
+    return [
+        Case("whole rule", MIXED_SHARE, _EVERYTHING, some),
+        Case("30% public", MIXED_SHARE, _PUBLIC),
+        Case(f"{some} friends", MIXED_SHARE, _FRIENDS, some),
+        Case(f"{many:,} friends", MIXED_SHARE, _FRIENDS, many),
+        Case("everyone", MIXED_SHARE, frozenset(), everyone=True),
+    ]
+
+
+def case_of_the_grown() -> Case:
+    """Comes last: it makes everybody public."""
+    return Case("100% public", 1.0, _PUBLIC)
 
 
 @dataclass(frozen=True)
@@ -94,6 +112,12 @@ class Gallery:
         ranks = np.random.default_rng((seed, 1)).permutation(count) / count
         return cls(np.concatenate(vectors)[:templates], whose, ranks, population)
 
+    def first(self, templates: int) -> Gallery:
+        """This gallery when it had so many templates."""
+        people = self.people[:templates]
+        ranks = self.ranks[: int(people[-1]) + 1]
+        return replace(self, vectors=self.vectors[:templates], people=people, ranks=ranks)
+
     @property
     def size(self) -> int:
         return len(self.ranks)
@@ -116,6 +140,9 @@ class Gallery:
         return np.random.default_rng(3).permutation(self.size)[:_GROUP_SIZE]
 
     def allowed(self, case: Case) -> Allowed:
+        if case.everyone:
+            everybody = np.ones(self.size, np.bool_)
+            return Allowed(1.0, np.empty(0, np.int64), everybody, everybody[self.people])
         share = case.share if "public" in case.groups else 0.0
         related = [self.friends(case.friends)] if "friends" in case.groups else []
         if GROUP in case.groups:

@@ -32,7 +32,6 @@ PROJECT = Path(__file__).parents[2]
 _COHORT = 780
 _OF_DLIB = 128  # dimensions
 
-# Plans that can be forced, to compare them.
 _BY_NAME = {plan.name: plan for plan in plans.PLANS}
 PLANS = tuple(_BY_NAME)
 
@@ -112,6 +111,12 @@ def search(
         return [candidate.user_id for candidate in found]
 
     return one
+
+
+def possible_plans(active: Engine, scope: Scope, cut: Cut, probe: Floats) -> list[str]:
+    """The plans that can be forced on such a search: the HNSW index has to be there, for one."""
+    search = Search(Gallery.visible_to(scope, active), probe, cut.cosine, cut.limit)
+    return [plan.name for plan in plans.PLANS if plan.is_possible(search)]
 
 
 def chosen_plan(active: Engine, scope: Scope, cut: Cut, probe: Floats) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.search import measure, product
-from benchmarks.search.people import Allowed, Case, Gallery, cases
+from benchmarks.search.people import Allowed, Case, Gallery
 from benchmarks.search.reference import Answers, Cut, Recall, answer, recall, share_that_matches
 from benchmarks.search.systems import Product, System, built
 from benchmarks.templates import Floats, Numbers
@@ -32,6 +32,8 @@ class Effort:
     plans: bool
     cuts: tuple[str, ...]
     pack: str
+    cases: tuple[Case, ...]  # the last one with everybody in it
+    insertions: bool = True
 
     @property
     def is_over(self) -> bool:
@@ -73,9 +75,10 @@ class Run:
         print(f"  {system.name}: building", flush=True)
         with built(system, self._gallery) as figures:
             self.builds[system.name] = figures
-            for case in cases():
+            for case in self._effort.cases:
                 self._measure_case(system, case)
-            self._measure_insertions(system)
+            if self._effort.insertions:
+                self._measure_insertions(system)
 
     def _measure_case(self, system: System, case: Case) -> None:
         if self._effort.is_over:
@@ -139,16 +142,20 @@ class Run:
         search(0)  # connects, before the clocks look for the connection
         workers = system.workers_clock()
         before = workers()
-        timing = measure.run(search, len(kind.probes), system.clock(), seconds=self._effort.point)
+        timing = measure.run(
+            search, len(kind.probes), system.clock(),
+            seconds=self._effort.point, beside=system.beside(),
+        )  # fmt: skip
         timing.workers_ms = (workers() - before) * 1000
         return timing
 
     def _compare_plans(self, system: Product, kind: Searches) -> None:
         """Every plan by force: is the chosen one nearly as cheap as the best that finds enough?"""
         for cut in kind.cuts[:2]:
+            possible = system.possible_plans(kind.case, cut, kind.probes[0])
             searches = {
                 plan: system.searching(kind.case, kind.allowed, cut, kind.probes, plan)
-                for plan in (None, *product.PLANS)
+                for plan in (None, *possible)
             }
             timings = measure.in_turns(
                 searches, len(kind.probes), system.clock(), seconds=self._effort.point
@@ -158,13 +165,13 @@ class Run:
                 plan: recall(kind.right, timing.found, kind.whose, cut).shown
                 for plan, timing in timings.items()
             }
-            good = [plan for plan in product.PLANS if found[plan] is None or found[plan] >= ENOUGH]
+            good = [plan for plan in possible if found[plan] is None or found[plan] >= ENOUGH]
             best = min((cpu_ms[plan] for plan in good), default=None)
             self.plans.append({
                 **{"case": kind.case.name, "cut": cut.name, "chosen_cpu_ms": cpu_ms[None]},
                 "plans": {
                     plan: {"cpu_ms": cpu_ms[plan], "shown_found": found[plan]}
-                    for plan in product.PLANS
+                    for plan in possible
                 },
                 "ratio_to_best": round(cpu_ms[None] / best, 2) if best else None,
             })  # fmt: skip
@@ -190,7 +197,7 @@ class Run:
         if self._effort.is_over:
             self.skipped.append(f"{system.name}, insertions: no time left")
             return
-        everybody = cases()[-1]
+        everybody = self._effort.cases[-1]
         kind, vectors = self._kind(everybody), self._gallery.newcomers(2 * _NEWCOMERS)
         system.enter(everybody)
         insert = measure.Insertions(
@@ -214,7 +221,7 @@ class Run:
         })  # fmt: skip
 
     def report(self) -> Row:
-        everybody = self._kind(cases()[-1]).cuts[0]
+        everybody = self._kind(self._effort.cases[-1]).cuts[0]
         return {
             "templates": len(self._gallery.people),
             "people": self._gallery.size,

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from django.db import connection
 from benchmarks.search import loading, product
 from benchmarks.search.measure import Clock, Search, ended_children_clock, process_clock
 from benchmarks.search.peers.base import Peer
-from benchmarks.search.people import Allowed, Case, Gallery, cases
+from benchmarks.search.people import MIXED_SHARE, Allowed, Case, Gallery, cases
 from benchmarks.search.reference import Cut
 from benchmarks.templates import Floats
+from recognition.gallery.scope import Scope
 from recognition.packs.engine import Engine
 
 
@@ -50,6 +51,10 @@ class System(ABC):
     def clock(self) -> Clock:
         """Seconds of CPU that searches have cost."""
 
+    def beside(self) -> Mapping[str, Clock]:
+        """What else took part in a search, apart from `clock`."""
+        return {}
+
     def workers_clock(self) -> Clock:
         return lambda: 0.0
 
@@ -69,9 +74,9 @@ class Product(System):
     def build(self, gallery: Gallery) -> dict[str, Any]:
         loading.empty()
         product.prepare(self._active)
-        self._loaded = loading.LoadedGallery(gallery, self._active.template_version)
+        self._loaded = loading.LoadedGallery(self._active.template_version)
         started = time.perf_counter()
-        self._loaded.load(share=1.0)
+        self._loaded.load(gallery, share=1.0)
         loaded = time.perf_counter()
         product.build_index(self._active)
         built = time.perf_counter()
@@ -89,13 +94,16 @@ class Product(System):
     def enter(self, case: Case) -> None:
         self._loaded.make_public(case.share)
 
+    def scope(self, case: Case) -> Scope:
+        return self._loaded.scope(case)
+
     def searched(self, case: Case) -> int:
-        return product.visible(self._active, self._loaded.scope(case))
+        return product.visible(self._active, self.scope(case))
 
     def searching(
         self, case: Case, allowed: Allowed, cut: Cut, probes: Floats, knob: str | None
     ) -> Search:
-        scope = self._loaded.scope(case)
+        scope = self.scope(case)
         self._plan = knob or product.chosen_plan(self._active, scope, cut, probes[0])
         search = product.search(self._active, scope, cut, knob)
         return lambda number: self._loaded.people(search(probes[number]))
@@ -103,11 +111,18 @@ class Product(System):
     def describe(self, knob: str | None) -> str:
         return self._plan
 
+    def possible_plans(self, case: Case, cut: Cut, probe: Floats) -> list[str]:
+        return product.possible_plans(self._active, self.scope(case), cut, probe)
+
     def insert(self, number: int, vector: Floats) -> None:
         self._loaded.enrol(vector)
 
     def clock(self) -> Clock:
         return process_clock(loading.backend_pid())
+
+    def beside(self) -> Mapping[str, Clock]:
+        """A web process does in one thread what this thread does."""
+        return {"web": time.thread_time}
 
     def workers_clock(self) -> Clock:
         """Parallel workers are children of the server's first process, as the backend is."""
@@ -115,6 +130,39 @@ class Product(System):
 
     def leave_thread(self) -> None:
         connection.close()
+
+
+class GrowingProduct(Product):
+    """The product with a gallery to which more is added again and again."""
+
+    def __init__(self, active: Engine, *, hnsw: bool) -> None:
+        super().__init__(active)
+        self._hnsw = hnsw
+        loading.empty()
+        self._loaded = loading.LoadedGallery(active.template_version)
+
+    def build(self, gallery: Gallery) -> dict[str, Any]:
+        product.prepare(self._active)
+        clock = self.clock()
+        started, busy = time.perf_counter(), clock()
+        self._share = MIXED_SHARE
+        self._loaded.load(gallery, share=self._share)
+        loaded, spent = time.perf_counter(), clock() - busy
+        if self._hnsw:
+            product.build_index(self._active)
+        sizes = loading.sizes()
+        return {
+            "load_seconds": round(loaded - started, 2),
+            "load_cpu_seconds": round(spent, 2),
+            "build_seconds": round(time.perf_counter() - loaded, 2) if self._hnsw else None,
+            "bytes": sum(sizes.values()),
+            "relations": sizes,
+        }
+
+    def enter(self, case: Case) -> None:
+        if case.share != self._share:
+            self._share = case.share
+            super().enter(case)
 
 
 class Other(System):

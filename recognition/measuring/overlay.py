@@ -7,8 +7,8 @@ from recognition.measuring.charts import Axis, line, text
 
 # Pixels, from the upper left corner. The picture is narrow, so that its words stay legible where
 # it is shown at the width of a phone.
-_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 480, 56, 464, 52, 340
-_LEGEND, _ROW = 404, 24
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 480, 56, 464, 52, 340
+LEGEND, ROW = 404, 24
 # The false match rates that are of interest, and those that levels stand for.
 _RAREST, _COMMONEST = 1e-5, 1e-1
 _LEVELS = {"basic": 1e-3, "standard": 1e-4}
@@ -42,21 +42,26 @@ class PackCurve:
 def det(lines: Sequence[PackCurve]) -> str:
     """Detection error trade-off of up to six packs as SVG, light or dark as the reader has it."""
     rates = [fnmr for each in lines for _, fnmr in _shown(each)] or [_COMMONEST]
-    x = Axis(_RAREST, _COMMONEST, _LEFT, _RIGHT, logarithmic=True)
+    x = Axis(_RAREST, _COMMONEST, LEFT, RIGHT, logarithmic=True)
     ticks = _ticks(min(rates), max(rates))
-    y = Axis(ticks[0], ticks[-1], _BOTTOM, _TOP, logarithmic=True)
-    height = _LEGEND + _ROW * len(lines)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}">',
+    y = Axis(ticks[0], ticks[-1], BOTTOM, TOP, logarithmic=True)
+    labels = [each.label for each in lines]
+    return picture([*_axes(x, y, ticks), *_curves(x, y, lines)], labels)
+
+
+def picture(parts: Iterable[str], labels: Sequence[str]) -> str:
+    """The parts of a picture of up to six lines, above a legend; `curve packN` is line N."""
+    height = LEGEND + ROW * len(labels)
+    whole = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}">',
         f"<style>{_STYLE}{_colours(_COLOURS)}",
         f"@media (prefers-color-scheme: dark) {{{_STYLE_ON_DARK}{_colours(_ON_DARK)}}}</style>",
         '<rect class="paper" width="100%" height="100%" rx="6"/>',
-        *_axes(x, y, ticks),
-        *_curves(x, y, lines),
-        *_legend(lines),
+        *parts,
+        *_legend(labels),
         "</svg>\n",
     ]
-    return "\n".join(parts)
+    return "\n".join(whole)
 
 
 def _shown(each: PackCurve) -> list[tuple[float, float]]:
@@ -76,16 +81,16 @@ def _ticks(low: float, high: float) -> list[float]:
 def _axes(x: Axis, y: Axis, ticks: Sequence[float]) -> Iterable[str]:
     yield text("", 10, 24, "True pairs that are refused")
     for tick in ticks:
-        yield line("", (_LEFT, y.at(tick)), (_RIGHT, y.at(tick)))
-        yield text("end", _LEFT - 8, y.at(tick) + 5, f"{100 * tick:g}%")
+        yield line("", (LEFT, y.at(tick)), (RIGHT, y.at(tick)))
+        yield text("end", LEFT - 8, y.at(tick) + 5, f"{100 * tick:g}%")
     for tick in x.ticks():
-        yield line("", (x.at(tick), _BOTTOM), (x.at(tick), _TOP))
-        yield text("middle", x.at(tick), _BOTTOM + 20, f"{round(1 / tick):,}")
+        yield line("", (x.at(tick), BOTTOM), (x.at(tick), TOP))
+        yield text("middle", x.at(tick), BOTTOM + 20, f"{round(1 / tick):,}")
     for name, fmr in _LEVELS.items():
-        yield line("level", (x.at(fmr), _BOTTOM), (x.at(fmr), _TOP))
-        yield text("note middle", x.at(fmr), _TOP - 6, name)
-    yield line("frame", (_LEFT, _TOP), (_LEFT, _BOTTOM), (_RIGHT, _BOTTOM))
-    yield text("middle", (_LEFT + _RIGHT) / 2, _BOTTOM + 42, "One pair of strangers in ... matches")
+        yield line("level", (x.at(fmr), BOTTOM), (x.at(fmr), TOP))
+        yield text("note middle", x.at(fmr), TOP - 6, name)
+    yield line("frame", (LEFT, TOP), (LEFT, BOTTOM), (RIGHT, BOTTOM))
+    yield text("middle", (LEFT + RIGHT) / 2, BOTTOM + 42, "One pair of strangers in ... matches")
 
 
 def _curves(x: Axis, y: Axis, lines: Sequence[PackCurve]) -> Iterable[str]:
@@ -97,11 +102,11 @@ def _curves(x: Axis, y: Axis, lines: Sequence[PackCurve]) -> Iterable[str]:
             yield line(f"{kind} pack{number}", *places)
 
 
-def _legend(lines: Sequence[PackCurve]) -> Iterable[str]:
-    for number, each in enumerate(lines):
-        height = _LEGEND + _ROW * number
-        yield line(f"curve pack{number}", (_LEFT, height - 5), (_LEFT + 44, height - 5))
-        yield text("", _LEFT + 54, height, each.label)
+def _legend(labels: Sequence[str]) -> Iterable[str]:
+    for number, label in enumerate(labels):
+        height = LEGEND + ROW * number
+        yield line(f"curve pack{number}", (LEFT, height - 5), (LEFT + 44, height - 5))
+        yield text("", LEFT + 54, height, label)
 
 
 def _colours(colours: Sequence[str]) -> str:

@@ -2,17 +2,27 @@
 
 import json
 import time
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.search import measure, sizing
+from benchmarks.search import measure
+from benchmarks.search.__main__ import check_disk
 from benchmarks.search.peers.base import condition
-from benchmarks.search.people import Case, Gallery, cases
+from benchmarks.search.people import (
+    Case,
+    Gallery,
+    case_of_the_grown,
+    cases,
+    cases_of_growth,
+)
 from benchmarks.search.reference import Cut, answer, best_of_each_person, recall
+from benchmarks.search.results import page, sizing
 from benchmarks.search.runner import Effort, measure_gallery
 from benchmarks.templates import Numbers
 from tests.support.patience import PATIENCE
@@ -34,6 +44,14 @@ def test_a_gallery_has_as_many_templates_as_asked_for(gallery: Gallery) -> None:
     assert sorted(gallery.ranks) == pytest.approx(np.arange(gallery.size) / gallery.size)
 
 
+def test_a_gallery_is_found_again_in_a_larger_one(gallery: Gallery) -> None:
+    small = gallery.first(200)
+    assert small.vectors.shape == (200, 512) and small.size == small.people[-1] + 1
+    drawn = Gallery.draw(200, seed=1)
+    assert np.array_equal(small.vectors, drawn.vectors)
+    assert gallery.privacy(0.3)[: small.size] == small.privacy(0.3)
+
+
 def test_who_may_be_found(gallery: Gallery) -> None:
     assert gallery.allowed(case_named("public 1")).rows.all()
     tenth = gallery.allowed(case_named("public 0.1"))
@@ -47,6 +65,12 @@ def test_who_may_be_found(gallery: Gallery) -> None:
     everything = gallery.allowed(case_named("whole rule"))
     assert not everything.flags[private].any()
     assert everything.flags[[p for p in gallery.members() if not private[p]]].all()
+
+
+def test_an_administrator_finds_everyone(gallery: Gallery) -> None:
+    everyone = next(case for case in cases_of_growth() if case.everyone)
+    assert gallery.allowed(everyone).flags.all()
+    assert gallery.allowed(case_of_the_grown()).flags.all()
 
 
 def test_the_reference_finds_what_a_loop_finds(gallery: Gallery) -> None:
@@ -142,14 +166,15 @@ def test_insertions_end_and_pass_errors_on() -> None:
 def test_the_product_finds_everybody_in_a_small_gallery(
     pack: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from benchmarks.search import product, report
+    from benchmarks.search import product
+    from benchmarks.search.results import report
     from benchmarks.search.systems import Product
 
     active = product.open_engine(pack)
     gallery = Gallery.draw(600, seed=1, **product.drawn_like(active.pack))
     effort = Effort(
         probes=8, point=1, clients=0.05, deadline=time.monotonic() + 300, plans=True,
-        cuts=("default", "no FPR cut"), pack=pack,
+        cuts=("default", "no FPR cut"), pack=pack, cases=tuple(cases()),
     )  # fmt: skip
     results = {"galleries": [measure_gallery(gallery, [Product(active)], effort)]}
     (measured,) = results["galleries"]
@@ -164,3 +189,70 @@ def test_the_product_finds_everybody_in_a_small_gallery(
     report.write_json(results, tmp_path / "results.json")
     assert "| 600 |" in sizing.tables(tmp_path / "results.json")
     assert json.loads((tmp_path / "results.json").read_text()) == results
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_the_product_finds_everybody_while_its_gallery_grows(tmp_path: Path) -> None:
+    from benchmarks.search import product
+    from benchmarks.search.systems import GrowingProduct
+
+    active = product.open_engine()
+    whole = Gallery.draw(600, seed=1, **product.drawn_like(active.pack))
+    growing = GrowingProduct(active, hnsw=False)
+    effort = Effort(
+        probes=8, point=1, clients=0.05, deadline=time.monotonic() + 300, plans=True,
+        cuts=("default", "no FPR cut"), pack="scrfd-arcface", insertions=False,
+        cases=(*cases_of_growth(), case_of_the_grown()),
+    )  # fmt: skip
+    small = measure_gallery(whole.first(300), [growing], replace(effort, cases=effort.cases[:-1]))
+    results = {"galleries": [small, measure_gallery(whole, [growing], effort)]}
+    for measured, searches in zip(results["galleries"], (10, 12), strict=True):
+        assert not measured["skipped"] and len(measured["searches"]) == searches
+        assert all(row["shown_found"] in (1, None) for row in measured["searches"])
+        assert all(row["web_cpu_ms"] > 0 for row in measured["searches"])
+        assert all("graph" not in row["plans"] for row in measured["plans"])
+    recorded = {"growth": page.recorded_growth(results)}
+    assert len(page.fill(page.PAGE.read_text(), recorded).splitlines()) > 100
+    assert "the whole rule" in page.picture(recorded)
+
+
+# --- docs/sizing.md -------------------------------------------------------------------------------
+
+
+def test_the_page_and_its_picture_are_made_of_what_is_recorded() -> None:
+    """After a change of the text: python -m benchmarks.search.results.page."""
+    assert page.PAGE.read_text() == page.fill(page.PAGE.read_text(), page.load())
+    assert page.CHART.read_text() == page.picture(page.load())
+
+
+def growth_of(templates: int, ms: float) -> dict[str, Any]:
+    one = {
+        "setting": "public", "cpu_ms": ms, "web_cpu_ms": 1.0, "mates_found": 1.0,
+        "shown_found": 0.998, "ratio_to_best": 1.02,
+    }  # fmt: skip
+    found = dict.fromkeys([case.name for case in cases_of_growth()], one)
+    return {
+        "templates": templates, "strangers_that_match": 0.012, "bytes": templates * 2000,
+        "read_bytes": templates * 1500, "searches": {"default": found, "no FPR cut": found},
+    }  # fmt: skip
+
+
+def test_the_page_shows_what_was_measured_and_what_follows_from_it() -> None:
+    marks = (
+        f"<!-- bench-search: {name} -->\n<!-- end -->" for name in ("default", "found", "machines")
+    )
+    recorded = {"growth": [growth_of(300_000, 10.0), growth_of(1_000_000, 31.0)]}
+    shown = page.fill("\n".join(marks), recorded).splitlines()
+    assert "| whole rule | 10.0 PUBLIC | 31.0 PUBLIC |" in shown
+    assert "| 1,000,000 | 1.000 | 0.998 | 0.998 | 1.02 | 1.2% |" in shown
+    row = "1,000,000 | measured | 2.0 GB | 1.5 GB | 31.0 ms | 32.3 | 31.0 ms | 32.3"
+    assert f"| {row} |" in shown
+    row = "3,000,000 | extrapolated | 6.0 GB | 4.5 GB | 91.0 ms | 11.0 | 91.0 ms | 11.0"
+    assert f"| {row} |" in shown
+
+
+def test_a_disk_that_is_too_small_is_refused(tmp_path: Path) -> None:
+    check_disk(tmp_path, 1)
+    with pytest.raises(SystemExit, match="name another folder by TMPDIR"):
+        check_disk(tmp_path, 10**12)

@@ -33,9 +33,9 @@ def print_gallery(gallery: Row) -> None:
         ),
     )
     columns = ("case", "cut", "system", "setting", "mates_found", "shown_found")
-    columns += ("p50_ms", "p95_ms", "cpu_ms")
+    columns += ("p50_ms", "p95_ms", "cpu_ms", "web_cpu_ms")
     rows = _together(_together(gallery["searches"], "cut"), "case")
-    _print_table(columns, ([row[name] for name in columns] for row in rows))
+    _print_table(columns, ([row.get(name) for name in columns] for row in rows))
     _print_table(
         ("case", "cut", "chosen", "plans (CPU ms, shown)", "ratio"),
         (
