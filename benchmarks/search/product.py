@@ -14,8 +14,8 @@ import numpy as np
 from benchmarks.search.reference import CUTS, Cut
 from benchmarks.templates import Floats, Population
 from recognition.gallery import indexes, plans
-from recognition.gallery.plans import Search
 from recognition.gallery.scope import Gallery, Scope
+from recognition.gallery.search import Search
 from recognition.gallery.statements import searching
 from recognition.inference.pack.declaration import ModelPack, load_pack, pack_file
 from recognition.measuring import cohorts

@@ -15,6 +15,7 @@ from recognition.gallery import plans
 from recognition.gallery.scope import Gallery, Listed
 from recognition.gallery.statements import Candidate
 from recognition.inference.arrays import Floats
+from recognition.models import SketchCentre
 from recognition.packs.scores import ScoreScale, Threshold
 from recognition.prepared import Blank, is_any, kept
 
@@ -45,8 +46,8 @@ def find(
     scores = gallery.engine.scores
     least, wanted = threshold.cosine, 2 * limit
     if by_user:
-        least = threshold.by_confidence
-        least = min(least, scores.mean_worth(least, math.inf))
+        most = _most_faces(gallery)
+        least = scores.least_mean(threshold, most)
         # So many strangers may reach a mean that would be enough only with more faces.
         strangers = round(scores.fmr(least) * gallery.searched)
         wanted += min(_MOST_AT_FIRST, strangers)
@@ -56,13 +57,25 @@ def find(
         found = _worth(gallery, nearest, threshold, by_user=by_user)[:limit]
         if len(nearest) < wanted:
             return found
-        # What the next one could be worth at most: with any number of faces.
+        # What the next one could be worth at most: with one face or, in the mean, with the most.
         next_one = nearest[-1].cosine
         if by_user:
-            next_one = max(next_one, scores.worth_of_mean(next_one, math.inf))
+            next_one = max(next_one, scores.worth_of_mean(next_one, most))
         if len(found) == limit and found[-1].cosine >= next_one:
             return found
         wanted *= 4
+
+
+def _most_faces(gallery: Gallery) -> int:
+    """As many faces as anybody in the gallery has, or more."""
+    return max(
+        (faces for (faces,) in _most({"version": gallery.engine.template_version})), default=1
+    )
+
+
+@kept
+def _most() -> QuerySet[Any, Any]:
+    return SketchCentre.objects.filter(pk=Blank("version")).values_list("most_faces")
 
 
 def _rounded_up(wanted: int) -> int:

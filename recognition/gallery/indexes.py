@@ -79,6 +79,7 @@ def sketch(version: str, centre: Floats) -> None:
 def list_anew() -> None:
     """Make all listings, sketches and counts once more from the stored templates."""
     with transaction.atomic(), connection.cursor() as cursor:
+        SketchCentre.objects.update(most_faces=1)  # the listings raise it
         cursor.execute("SELECT recognition_list_anew()")
 
 

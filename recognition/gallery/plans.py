@@ -5,12 +5,8 @@ docs/decisions/0004-search-plans.md says what the others may miss, half a percen
 """
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, TypeAlias
-from uuid import UUID
+from collections.abc import Sequence
+from typing import Any
 
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
@@ -20,11 +16,12 @@ from pgvector.django import BitField, HammingDistance
 from recognition.gallery import indexes, statements
 from recognition.gallery.scope import PUBLIC as IS_PUBLIC
 from recognition.gallery.scope import Gallery, Ids, Listed, ListingQuerySet
-from recognition.gallery.statements import Candidate, Listings, Ranking, Vector
+from recognition.gallery.search import FIRST_LOOK, Plan, Search, first_of_each_user
+from recognition.gallery.statements import Candidate
 from recognition.inference.arrays import Floats
 from recognition.models import Listing, PublicSketch, Sketch, Template
 from recognition.packs.scores import sketch_of
-from recognition.prepared import Blank, kept
+from recognition.prepared import Blank
 
 # Milliseconds of the database for one template, by benchmarks/search at 100,000 faces: to find it
 # by its user and compare it; to compare its sketch; to look it up because its sketch is near; to
@@ -35,93 +32,8 @@ _MS_GRAPH = 50.0
 # Below this many milliseconds for all, and for those who are public, OWNERS is taken at once, and
 # SCAN below so many: to estimate the other plans would take longer than they can save.
 _MS_SMALL, _MS_SMALL_PUBLIC, _MS_SMALL_SCAN = 1.0, 0.1, 0.2
-# Templates that a first look asks for.
-_FIRST_LOOK = 100
-# With a smaller share of strangers at the cosine, hardly any template reaches it.
-_SMALL_SHARE = 0.05
 # Strangers in the whole gallery who may reach the cosine, for the HNSW index to find enough.
 _MOST_LOOKALIKES = 1.0
-_Ranker: TypeAlias = Callable[[Listings], Ranking]
-
-
-@dataclass(frozen=True)
-class Search:
-    """Who in a gallery has a cosine of `least` or more to a probe (512,), `limit` users at most.
-
-    The cosine is that of a user's best face or, `by_user`, the mean of the cosines of their faces.
-    """
-
-    gallery: Gallery
-    probe: Floats
-    least: float
-    limit: int
-    by_user: bool = False
-
-    @cached_property
-    def values(self) -> dict[str, Any]:
-        """What fills in the blanks of every plan's statements."""
-        near = {"probe": Vector.of(self.probe), "farthest": -self.least}
-        return self.gallery.values | near
-
-    @cached_property
-    def share_of_strangers(self) -> float:
-        """The share of strangers' templates that reach `least`."""
-        return self.gallery.engine.scores.fmr(self.least)
-
-    @cached_property
-    def most_differing(self) -> int:
-        """In how many bits the sketch of somebody who is found differs from the probe's at most.
-
-        Some face of everybody who is found has the cosine, `by_user` as well.
-        """
-        return self.gallery.sketches.bound(self.probe, self.least)
-
-
-class Plan(ABC):
-    """A way to answer a search."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def is_possible(self, search: Search) -> bool:
-        return True
-
-    @abstractmethod
-    def cost(self, search: Search) -> float:
-        """Milliseconds of the database; infinite if the plan would miss too much."""
-
-    @abstractmethod
-    def narrowed(self, listed: Listed, *, by_user: bool) -> ListingQuerySet:
-        """The listings, or a part of them that has everybody who is to be found."""
-
-    def values(self, search: Search) -> dict[str, Any]:
-        """What fills in the blanks of the statement."""
-        return search.values
-
-    def find(self, search: Search) -> list[Candidate]:
-        if search.by_user:
-            return self.best(search, statements.mean_of_each_user, search.limit)
-        if search.share_of_strangers < _SMALL_SHARE:
-            return self.best(search, statements.best_of_few_users, search.limit)
-        # Where much of the gallery reaches the cosine, the nearest templates are found ten times
-        # as fast as everybody is ranked; mostly they are of enough users.
-        wanted = max(_FIRST_LOOK, 4 * search.limit)
-        nearest = self.best(search, statements.best_of_all, wanted)
-        users = _best_of_each_user(nearest)
-        if len(nearest) < wanted or len(users) >= search.limit:
-            return users[: search.limit]
-        return self.best(search, statements.best_of_each_user, search.limit)
-
-    def best(self, search: Search, ranking: _Ranker, limit: int) -> list[Candidate]:
-        """The first `limit` of a ranking of what this plan narrows down to."""
-        where: Any = {"plan": self, "listed": search.gallery.listed, "by_user": search.by_user}
-        rows = _ranked(self.values(search), **where, ranking=ranking, limit=limit)
-        return [Candidate(user_id, face_id, -distance) for user_id, face_id, distance in rows]
-
-
-@kept
-def _ranked(*, plan: Plan, listed: Listed, by_user: bool, ranking: _Ranker, limit: int) -> Ranking:
-    return ranking(plan.narrowed(listed, by_user=by_user))[:limit]
 
 
 class _Scan(Plan):
@@ -130,7 +42,7 @@ class _Scan(Plan):
     def cost(self, search: Search) -> float:
         return search.gallery.stored * _MS_SCANNED
 
-    def narrowed(self, listed: Listed, *, by_user: bool) -> ListingQuerySet:
+    def narrowed(self, listed: Listed) -> ListingQuerySet:
         return listed.rows()
 
 
@@ -148,8 +60,8 @@ class _Sketches(_BySketch):
     def cost(self, search: Search) -> float:
         return search.gallery.stored * _ms_by_sketch(search)
 
-    def narrowed(self, listed: Listed, *, by_user: bool) -> ListingQuerySet:
-        return _among(_near(Sketch.objects.all()), listed, by_user=by_user)
+    def narrowed(self, listed: Listed) -> ListingQuerySet:
+        return listed.rows().filter(pk__in=_near(Sketch.objects.all()))
 
 
 class _Owners(Plan):
@@ -161,7 +73,7 @@ class _Owners(Plan):
     def cost(self, search: Search) -> float:
         return search.gallery.searched * _MS_BY_USER
 
-    def narrowed(self, listed: Listed, *, by_user: bool) -> ListingQuerySet:
+    def narrowed(self, listed: Listed) -> ListingQuerySet:
         assert listed.scope  # as is_possible says
         owners = listed.scope.related_users()
         if listed.scope.has_public:
@@ -183,17 +95,15 @@ class _Public(_BySketch):
         public = gallery.searched - gallery.related
         return public * _ms_by_sketch(search) + gallery.related * _MS_BY_USER
 
-    def narrowed(self, listed: Listed, *, by_user: bool) -> ListingQuerySet:
+    def narrowed(self, listed: Listed) -> ListingQuerySet:
         assert listed.scope  # as is_possible says
         near = _near(PublicSketch.objects.all())
         if owners := listed.scope.related_users():
             # Compared here: the ranking would first look up each by its key.
             own = Template.objects.filter(user_id__in=_all_of(owners))
             own = own.annotate(distance=statements.distance(F("embedding")))
-            # All faces of somebody count in their mean.
-            near_own = statements.within(own, 1) if by_user else statements.within(own)
-            near = near.union(near_own.values("pk"))
-        return _among(near, listed, by_user=by_user)
+            near = near.union(statements.within(own).values("pk"))
+        return listed.rows().filter(pk__in=near)
 
 
 class _Graph(Plan):
@@ -209,19 +119,19 @@ class _Graph(Plan):
         if gallery.stored * search.share_of_strangers > _MOST_LOOKALIKES or not gallery.searched:
             return math.inf
         seen = settings.FACESVC_HNSW_EF_SEARCH * gallery.searched / gallery.stored
-        return _MS_GRAPH * max(1, _FIRST_LOOK / seen)
+        return _MS_GRAPH * max(1, FIRST_LOOK / seen)
 
-    def narrowed(self, listed: Listed, *, by_user: bool) -> ListingQuerySet:
+    def narrowed(self, listed: Listed) -> ListingQuerySet:
         # In the statement the version is a constant, by which PostgreSQL knows the index.
         return listed.rows().filter(template__embedding_version=listed.version)
 
     def find(self, search: Search) -> list[Candidate]:
         """Takes another plan if the index may have more templates than it was asked for."""
         with statements.for_graph():
-            nearest = self.best(search, statements.by_index, _FIRST_LOOK)
-        best = _best_of_each_user(found for found in nearest if found.cosine >= search.least)
+            nearest = self.best(search, statements.by_index, FIRST_LOOK)
+        best = first_of_each_user(found for found in nearest if found.cosine >= search.least)
         is_all = len(nearest) >= search.gallery.searched
-        is_past = len(nearest) == _FIRST_LOOK and nearest[-1].cosine < search.least
+        is_past = len(nearest) == FIRST_LOOK and nearest[-1].cosine < search.least
         if is_all or is_past or len(best) >= search.limit:
             return best[: search.limit]
         return cheapest(search, [plan for plan in PLANS if plan is not self]).find(search)
@@ -281,19 +191,5 @@ def _near(sketches: QuerySet[Any, Any]) -> Ids:
     return near.values("pk")
 
 
-def _among(templates: Ids, listed: Listed, *, by_user: bool) -> ListingQuerySet:
-    """The listings of these templates or, `by_user`, all listings of their users."""
-    near = listed.rows().filter(pk__in=templates)
-    return listed.rows().filter(user__in=near.values("user")) if by_user else near
-
-
 def _all_of(users: Sequence[Ids]) -> Ids:
     return users[0].union(*users[1:])
-
-
-def _best_of_each_user(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """The first of each user."""
-    best: dict[UUID, Candidate] = {}
-    for candidate in candidates:
-        best.setdefault(candidate.user_id, candidate)
-    return list(best.values())

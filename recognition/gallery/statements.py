@@ -162,12 +162,12 @@ def best_of_all(listings: Listings) -> Ranking:
 
 def best_of_each_user(listings: Listings) -> Ranking:
     """Each user's nearest template that is near enough, nearest first."""
-    return _first_of_each_user(_compared(listings).filter(Q(distance__lte=_FARTHEST)))
+    return _first_of_each_user(near(listings, are_few=False))
 
 
 def best_of_few_users(listings: Listings) -> Ranking:
     """The same, where hardly any template is near enough."""
-    return _first_of_each_user(within(_compared(listings)))
+    return _first_of_each_user(near(listings, are_few=True))
 
 
 def _first_of_each_user(near: QuerySet[Any, Any]) -> Ranking:
@@ -221,6 +221,12 @@ def most_alike(listings: Listings) -> QuerySet[Any, tuple[str]]:
     """The id of the face whose picture is most like that of the probe."""
     by_photo = listings.order_by(photo_distance(_EMBEDDING))
     return by_photo.values_list("template__face__face_id")[:1]
+
+
+def near(listings: Listings, *, are_few: bool) -> QuerySet[Any, Any]:
+    """The listings of the templates that are near enough."""
+    compared = _compared(listings)
+    return within(compared) if are_few else compared.filter(Q(distance__lte=_FARTHEST))
 
 
 def _compared(listings: Listings) -> QuerySet[Any, Any]:

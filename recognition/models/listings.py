@@ -7,11 +7,14 @@ from pgvector.django import BitField, HalfVectorField
 class SketchCentre(models.Model):
     """Around what the sketches of a template version are taken: about the mean of all people.
 
-    Never changed or deleted: the stored sketches would no longer be comparable with new ones.
+    The centre is never changed or deleted: the stored sketches would no longer be comparable with
+    new ones.
     """
 
     embedding_version = models.CharField(max_length=60, primary_key=True)
     centre = HalfVectorField(dimensions=512)
+    # As many templates as any user has, or has had. Raised by the database with each listing.
+    most_faces = models.PositiveIntegerField(default=1, db_default=1)
 
     def __str__(self) -> str:
         return self.embedding_version

@@ -165,6 +165,15 @@ class ScoreScale:
         """
         return max(threshold.by_confidence, self.worth_of_nearest(threshold.by_rate, faces))
 
+    def least_mean(self, threshold: Threshold, most: int) -> float:
+        """The lowest mean of cosines that is enough in a search for anybody with 1 to `most` faces.
+
+        More faces need less: each has a share of the rate, and a mean varies less. Only below the
+        mean of strangers does one that varies less need more, and never more than a single face.
+        """
+        worth = self.needed(threshold, most)
+        return min(worth, self.mean_worth(worth, most))
+
     def cut(self, min_confidence: float, max_fpr: float | None, searched: int) -> Threshold:
         """The stricter of two cuts: confidence of the match, and false positives of the search.
 

@@ -12,8 +12,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from recognition.gallery import comparing, plans, statements
-from recognition.gallery.plans import PLANS, Plan
+from recognition.gallery.plans import PLANS
 from recognition.gallery.scope import Gallery, Listed, Scope, all_listings
+from recognition.gallery.search import Plan
 from recognition.gallery.statements import searching
 from recognition.identification import identifying
 from recognition.identification.identifying import IdentificationRequest

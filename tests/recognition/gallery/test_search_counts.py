@@ -22,6 +22,7 @@ from recognition.models import (
     Template,
     User,
 )
+from recognition.privacy.keeping import move_faces
 from tests.support.builders import FRIEND, OWNER, make_face, make_templates, make_user, vector
 
 pytestmark = pytest.mark.django_db
@@ -159,6 +160,64 @@ def test_two_changes_at_once_are_both_counted() -> None:
     for thread in threads:
         thread.join()
     assert counted() == there() == {("public", "everyone", False): 10}
+
+
+# --- the most faces of one user -------------------------------------------------------------------
+
+
+def most_faces(version: str = "dlib_v1") -> int:
+    return SketchCentre.objects.get(pk=version).most_faces
+
+
+def test_the_most_faces_of_one_user_are_known() -> None:
+    owner, friend = make_user(OWNER), make_user(FRIEND)
+    faces = [make_face(owner, vector(1))]
+    assert most_faces() == 1
+    faces.append(make_face(owner, vector(2)))
+    make_face(friend, vector(3))
+    assert most_faces() == 2
+    make_templates([(user, vector(n), "") for n in range(4, 7) for user in (owner, friend)])
+    assert most_faces() == 5
+    faces[0].delete()
+    assert most_faces() == 5  # too many make a search slower, and never wrong
+    move_faces(friend.faces.values_list("pk", flat=True), owner.pk)
+    assert most_faces() == 8
+    owner.delete()
+    call_command("list_anew", stdout=StringIO())
+    assert most_faces() == 1
+    make_face(friend, vector(1))
+    make_face(friend, vector(2))
+    call_command("list_anew", stdout=StringIO())
+    assert most_faces() == 2
+
+
+def test_the_versions_of_templates_are_not_mixed() -> None:
+    indexes.sketch("other_v1", np.zeros(512, np.float32))
+    owner = make_user(OWNER)
+    face = make_face(owner, vector(1))
+    make_face(owner, vector(2), version="other_v1")
+    Template.objects.create(
+        face=face, user=owner, embedding_version="other_v1", embedding=[0.0] * 512
+    )
+    assert (most_faces(), most_faces("other_v1")) == (1, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_faces_that_are_enrolled_at_once_are_all_counted() -> None:
+    indexes.sketch("dlib_v1", np.zeros(512, np.float32))
+
+    def enrol(user: User) -> None:
+        for number in range(5):
+            make_face(user, vector(number))
+        connection.close()
+
+    owner, friend = make_user(OWNER), make_user(FRIEND)
+    threads = [Thread(target=enrol, args=(user,)) for user in [owner, friend, owner, friend, owner]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most_faces() == 15
 
 
 def test_a_template_without_a_centre_is_refused() -> None:

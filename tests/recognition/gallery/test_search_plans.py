@@ -13,8 +13,9 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from recognition.gallery import indexes, plans
-from recognition.gallery.plans import PLANS, Plan, Search
+from recognition.gallery.plans import PLANS
 from recognition.gallery.scope import Gallery, Scope
+from recognition.gallery.search import Plan, Search
 from recognition.gallery.statements import for_graph, searching
 from recognition.inference.arrays import Floats
 from recognition.models import Face, Group, Membership, Sketch, User
@@ -78,7 +79,9 @@ def load_crowd() -> Floats:
 # --- plans ----------------------------------------------------------------------------------------
 
 
-def statement(scope: Scope, plan: Plan, probe: Floats) -> tuple[str, list[Any]]:
+def statement(
+    scope: Scope, plan: Plan, probe: Floats, *, by_user: bool = False
+) -> tuple[str, list[Any]]:
     """The statement that ranks, as a search by this plan makes it."""
     made: list[tuple[str, list[Any]]] = []
 
@@ -89,7 +92,7 @@ def statement(scope: Scope, plan: Plan, probe: Floats) -> tuple[str, list[Any]]:
 
     with connection.execute_wrapper(note), searching():
         gallery = Gallery.visible_to(scope, fake_engine())
-        plans.nearest(gallery, probe, least=0.95, limit=10, plan=plan)
+        plans.nearest(gallery, probe, least=0.95, limit=10, by_user=by_user, plan=plan)
     return made[0]
 
 
@@ -152,13 +155,18 @@ def test_each_plan_looks_where_it_should(crowd: Floats, generic: bool) -> None:
 
 @pytest.mark.parametrize("generic", [False, True], ids=["as called", "generic"])
 @pytest.mark.parametrize("plan", [plans.PUBLIC, plans.SKETCHES])
-def test_only_near_ones_are_looked_up(crowd: Floats, plan: Plan, generic: bool) -> None:
+@pytest.mark.parametrize("by_user", [False, True])
+def test_only_near_ones_are_looked_up(
+    crowd: Floats, plan: Plan, generic: bool, by_user: bool
+) -> None:
     """Not the listings of all who are public, although these have an index."""
     scope = Scope(viewer=user_id(0), groups=frozenset(["public"]))
-    found = explained(*statement(scope, plan, wide(crowd[5])), generic=generic)
-    scans = set(nodes(json.loads(found)))
+    made = statement(scope, plan, wide(crowd[5]), by_user=by_user)
+    scans = set(nodes(json.loads(explained(*made, generic=generic))))
     assert ("Index Scan", "recognition_listing_pkey") in scans
     assert not any(name == "listing_by_privacy" for _, name in scans)
+    read = {name for kind, name in scans if kind == "Seq Scan"}
+    assert read <= {"recognition_sketch", "recognition_publicsketch"}
 
 
 @pytest.mark.parametrize("generic", [False, True], ids=["as called", "generic"])

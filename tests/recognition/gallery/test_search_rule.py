@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from management import moderation
-from recognition.gallery import plans
+from recognition.gallery import plans, search
 from recognition.gallery.scope import Gallery, Scope
 from recognition.gallery.statements import searching
 from recognition.inference.arrays import Floats
@@ -263,7 +263,8 @@ def test_every_plan_answers_as_the_rule_says(
     changes: list[Change],
 ) -> None:
     # As in large galleries: the graph may have more than it is asked for.
-    monkeypatch.setattr(plans, "_FIRST_LOOK", wanted)
+    for module in (plans, search):
+        monkeypatch.setattr(module, "FIRST_LOOK", wanted)
     with transaction.atomic():
         build_index()
         store(world)

@@ -15,8 +15,8 @@ from recognition import audit, model_change, upgrading
 from recognition.apps import _prepare_search
 from recognition.errors import ServiceError
 from recognition.gallery import comparing, plans, statements
-from recognition.gallery.plans import Search
 from recognition.gallery.scope import Gallery, Scope
+from recognition.gallery.search import Search
 from recognition.identification import identifying
 from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import FacePipeline

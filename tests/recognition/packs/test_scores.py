@@ -193,3 +193,23 @@ def test_a_search_counts_each_face_once() -> None:
     assert SEVERAL.nearest_worth(SEVERAL.needed(threshold, 5), 5) == pytest.approx(threshold.cosine)
     strict = SEVERAL.cut(0.95, 0.01, 100)
     assert SEVERAL.needed(strict, 5) == SEVERAL.needed(strict, 1) == strict.cosine
+
+
+@given(
+    scales,
+    st.floats(0.0, 0.99),
+    st.none() | st.floats(1e-6, 1.0),
+    st.integers(1, 10**6),
+    st.integers(1, 40),
+)
+def test_nobody_needs_a_lower_mean_than_the_least(
+    scale: ScoreScale, confidence: float, rate: float | None, searched: int, most: int
+) -> None:
+    threshold = scale.cut(confidence, rate, searched)
+    least = scale.least_mean(threshold, most)
+    needed = [
+        scale.mean_worth(scale.needed(threshold, faces), faces) for faces in range(1, most + 1)
+    ]
+    assert least <= min(needed) + 1e-12
+    if scale.needed(threshold, most) > scale.stranger_mean:
+        assert least == pytest.approx(min(needed))
