@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -11,8 +12,8 @@ from management import broken_off
 from recognition import audit, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
-from recognition.models import Face, User, locks
-from recognition.privacy import consent
+from recognition.models import Face, FaceCrop, User, locks
+from recognition.privacy import consent, sealing
 
 
 def face_of(face_id: str, caller: Caller | None = None) -> Face:
@@ -26,6 +27,25 @@ def face_of(face_id: str, caller: Caller | None = None) -> Face:
 def _may_see(caller: Caller, face: Face) -> bool:
     is_shown = caller.is_service or not face.suspended_at
     return is_shown and caller.may_act_for(face.user_id)
+
+
+@transaction.atomic
+def crop_of(caller: Caller, face_id: str) -> bytes:
+    """The kept picture of the face of `face_of`, a JPEG. The audit log notes who looked.
+
+    Raises face_not_found, crop_not_found, encryption_not_set_up.
+    """
+    face = face_of(face_id, caller)
+    sealed = FaceCrop.objects.filter(face=face).values_list("sealed", flat=True).first()
+    if sealed is None:
+        raise ServiceError("crop_not_found", "No picture of this face is kept.")
+    try:
+        picture = sealing.unseal(bytes(sealed))
+    except (sealing.UnreadableError, ImproperlyConfigured) as error:
+        message = "The service has no key that opens the picture of this face."
+        raise ServiceError("encryption_not_set_up", message) from error
+    audit.note(caller.name, "face.view", user_id=face.user_id, face_id=face_id)
+    return picture
 
 
 def faces_of(caller: Caller, user_id: UUID) -> QuerySet[Face]:

@@ -119,6 +119,8 @@ _TEXTS = {
     Wait until a moderator ends it: `POST /users/{user_id}/unsuspend`.
 404 face_not_found: There is no such face, or the caller may not see it.
     `GET /users/{user_id}/faces` lists the faces of a user.
+404 crop_not_found: No picture of the face is kept.
+    Enrol a photo again while `STORE_FACE_CROPS` is on, if you need its picture.
 """,
     SESSION: """
 404 session_not_found: There is no such session, or the caller may not see it.
@@ -175,7 +177,7 @@ _TEXTS = {
 503 unavailable: The service is overloaded, or something that it needs is unavailable.
     Send the same request again after `Retry-After` seconds. Nothing was done, unless the database
     was lost just as it stored the answer: an `Idempotency-Key` makes the repetition safe then, too.
-503 encryption_not_set_up: Pictures of a job are stored encrypted, and the service has no key.
+503 encryption_not_set_up: Pictures are stored encrypted, and the service has no key for this one.
     The operator has to set `FACESVC_CROP_KEYS`.
 """,
 }

@@ -97,7 +97,8 @@ class EnvelopeSchema(AutoSchema):
 
     def _get_response_for_code(self, *args: Any, **kwargs: Any) -> Any:
         response = super()._get_response_for_code(*args, **kwargs)  # type: ignore[no-untyped-call]
-        for media in response.get("content", {}).values():
+        media = response.get("content", {}).get("application/json")
+        if media:
             media["schema"] = object_of(
                 success={"const": True},
                 data=media["schema"],

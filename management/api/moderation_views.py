@@ -6,14 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from management import moderation
-from management.api import answers
+from management.api import answers, filters
 from management.api.answers import Face, User
 from recognition.api.fields import (
     ChoiceField,
@@ -218,17 +217,8 @@ def _events(wanted: Mapping[str, str]) -> QuerySet[AuditEvent]:
         except ValueError:
             raise ServiceError("invalid_request", "user_id must be a UUID.") from None
         found = found.filter(Q(user_id__in=ids) | Q(other_user_id__in=ids))
-    if (action := wanted.get("action")) is not None:
-        if "\0" in action:
-            raise ServiceError("invalid_request", "There is no such action.")
+    if (action := filters.text_of(wanted, "action")) is not None:
         found = found.filter(action=action)
-    if (since := wanted.get("since")) is not None:
-        try:
-            at = parse_datetime(since)
-        except ValueError:
-            at = None
-        if at is None or at.tzinfo is None:
-            message = "since must be a time with its zone, as 2024-01-20T10:30:00Z."
-            raise ServiceError("invalid_request", message)
-        found = found.filter(at__gte=at)
+    if (since := filters.time_of(wanted, "since")) is not None:
+        found = found.filter(at__gte=since)
     return found

@@ -1,18 +1,51 @@
 """Users, faces, friends, groups and models over HTTP: parse, call one function, answer."""
 
+from typing import Any
 from uuid import UUID
 
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from management import erasure, operations, relations
-from management.api import answers
+from management.api import answers, filters
 from management.serializers import FaceRequest, NoFields, UserRequest
 from recognition.api.pagination import ByUser, NewestFirst
 from recognition.api.service_view import ServiceViewSet, operation
-from recognition.models import Group, Membership, User
+from recognition.models import Group, Membership
 from recognition.packs import catalogue
+
+_TEXT = {"type": "string", "maxLength": filters.LONGEST}
+
+
+class UserPages(ByUser):
+    parameters = [
+        *ByUser.parameters,
+        OpenApiParameter(
+            "q", _TEXT, description="Only users whose `display_name` has this part, in any case."
+        ),
+    ]
+
+
+class FacePages(NewestFirst):
+    parameters = [
+        *NewestFirst.parameters,
+        OpenApiParameter("user_id", UUID, description="Only faces of this user."),
+        OpenApiParameter("face_group", _TEXT, description="Only faces of this group."),
+        OpenApiParameter(
+            "source", _TEXT, description="Only faces whose `metadata.source` is this text."
+        ),
+        *(
+            OpenApiParameter(name, {"type": "string", "format": "date-time"}, description=about)
+            for name, about in (
+                ("created_since", "Only faces that were enrolled at this time or later."),
+                ("created_before", "Only faces that were enrolled before this time."),
+            )
+        ),
+    ]
 
 
 class UserViewSet(ServiceViewSet):
@@ -20,11 +53,12 @@ class UserViewSet(ServiceViewSet):
     tag = "users and faces"
     lookup_field = lookup_value_converter = "user_id"
 
-    @operation("list_users", "List all users", answers.UserList, pages=ByUser)
+    @operation("list_users", "List all users", answers.UserList, pages=UserPages)
     def list(self, request: Request) -> Response:
-        """All users, in the order of their ids; for services."""
+        """All users, or those of a name, in the order of their ids; for services."""
         self.caller.require_service()
-        return self.page("users", User.objects.all(), answers.User.each, ByUser("id"))
+        users = filters.users(request.query_params)
+        return self.page("users", users, answers.User.each, UserPages("id"))
 
     @operation("get_user", "Show a user", answers.User)
     def retrieve(self, request: Request, user_id: UUID) -> Response:
@@ -79,6 +113,13 @@ class FaceViewSet(ServiceViewSet):
     tag = "users and faces"
     lookup_field = lookup_value_converter = "face_id"
 
+    @operation("list_all_faces", "List faces of all users", answers.FaceList, pages=FacePages)
+    def list(self, request: Request) -> Response:
+        """Faces of all users, newest first; for services."""
+        self.caller.require_service()
+        faces = filters.faces(request.query_params)
+        return self.page("faces", faces, answers.Face.each, FacePages())
+
     @operation("get_face", "Show a face", answers.Face)
     def retrieve(self, request: Request, face_id: str) -> Response:
         return Response(answers.Face.of(operations.face_of(face_id, self.caller)))
@@ -96,6 +137,24 @@ class FaceViewSet(ServiceViewSet):
     def partial_update(self, request: Request, face_id: str) -> Response:
         """The same as PUT."""
         return self.update(request, face_id)
+
+    @operation(
+        "get_crop", "Show the kept picture of a face", {(200, "image/jpeg"): OpenApiTypes.BINARY}
+    )
+    @action(detail=True)
+    def crop(self, request: Request, face_id: str) -> HttpResponse:
+        """The aligned face with some surroundings, a JPEG of 256 pixels a side.
+
+        It answers 404 `crop_not_found` if no picture is kept. The audit log notes each look.
+        """
+        picture = operations.crop_of(self.caller, face_id)
+        headers = {"Cache-Control": "no-store"}
+        return HttpResponse(picture, content_type="image/jpeg", headers=headers)
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Clients may accept pictures alone. A refusal is JSON all the same."""
+        is_picture = self.action == "crop"
+        return super().perform_content_negotiation(request, force=force or is_picture)
 
     @operation("delete_face", "Delete a face", answers.FaceDeleted)
     def destroy(self, request: Request, face_id: str) -> Response:

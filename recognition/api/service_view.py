@@ -6,7 +6,7 @@ from threading import local
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.http import QueryDict
+from django.http import HttpResponse, QueryDict
 from django.utils.datastructures import MultiValueDict
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -20,7 +20,7 @@ from recognition.api.pagination import NewestFirst, Pages
 from recognition.errors import ServiceError
 from recognition.processes import capacity
 
-_Action = TypeVar("_Action", bound=Callable[..., Response])
+_Action = TypeVar("_Action", bound=Callable[..., HttpResponse])
 _thread = local()
 
 

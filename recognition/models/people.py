@@ -9,6 +9,7 @@ import uuid
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Upper
 from pgvector.django import HalfVectorField
 
@@ -107,7 +108,16 @@ class Face(models.Model):
                 fields=["-id"],
                 name="face_suspended",
                 condition=models.Q(suspended_at__isnull=False),
-            )
+            ),
+            # Consumers: the filters of GET /faces.
+            models.Index(fields=["face_group", "-id"], name="face_by_group"),
+            models.Index(
+                KeyTextTransform("source", "metadata"),
+                models.F("id").desc(),
+                name="face_by_source",
+                condition=models.Q(metadata__has_key="source"),
+            ),
+            models.Index(fields=["created_at"], name="face_by_age"),
         ]
 
     def __str__(self) -> str:

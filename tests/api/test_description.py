@@ -94,7 +94,7 @@ def description() -> Any:
             part |= {"example": "hiking"} if part["name"] == "name" else {}
         elif "contentEncoding" in part:
             part["format"] = "picture"
-        if part.get("in") == "query" and part["name"] == "user_id":
+        if "bare picture" in str(part.get("description")) and part.get("in") == "query":
             # See `complete`. Any text will do, since nobody reads it.
             part |= {"name": "unused", "schema": {"type": "string"}}
     generation = GenerationConfig(

@@ -5,10 +5,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from psycopg.errors import DeadlockDetected
 
 from management import operations
+from management.api import filters
 from recognition.models import AuditEvent, User
 from tests.support.builders import (
     OWNER,
@@ -134,6 +135,38 @@ def test_all_users_in_pages(service: Person) -> None:
     assert data_of(service.get("users"))["users"][0] == data_of(service.get(f"users/{ids[0]}"))
 
 
+@pytest.mark.parametrize(
+    ("part", "found"),
+    [
+        ("oli", ["Olivia Ångström", "OLIVER"]),
+        ("ÅNG", ["Olivia Ångström"]),
+        ("ชาย", ["สมชาย"]),
+        ("100%", ["100% Ann_B"]),
+        ("n_b", ["100% Ann_B"]),
+        ("%", ["100% Ann_B"]),
+        ("nobody", []),
+        ("", ["Olivia Ångström", "OLIVER", "สมชาย", "100% Ann_B", ""]),
+    ],
+)
+def test_users_by_a_part_of_their_name(service: Person, part: str, found: list[str]) -> None:
+    names = ["Olivia Ångström", "OLIVER", "สมชาย", "100% Ann_B", ""]
+    for number, name in enumerate(names):
+        make_user(UUID(int=number), display_name=name)
+    users = data_of(service.get("users", q=part))["users"]
+    assert [user["display_name"] for user in users] == found
+
+
+def test_a_name_is_found_with_an_index(db: None) -> None:
+    people = [User(pk=UUID(int=number), display_name=f"Ann {number}") for number in range(3000)]
+    User.objects.bulk_create([*people, User(pk=OWNER, display_name="Olivia")])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE recognition_user")
+        cursor.execute("SET LOCAL enable_seqscan = off")  # 3,000 rows are soon read
+    found = filters.users({"q": "livi"}).order_by("id")[:51]
+    assert "user_by_part_of_name" in found.explain()
+    assert [user.pk for user in found] == [OWNER]
+
+
 # --- refusals -------------------------------------------------------------------------------------
 
 
@@ -153,6 +186,16 @@ def test_somebody_else_is_not_changed(stranger: Person) -> None:
     assert refusal(answer) == (403, "not_your_user")
     assert User.objects.get().display_name == "Olivia"
     assert row_counts() == before
+
+
+def test_end_users_look_up_no_names(owner: Person) -> None:
+    make_user(OWNER, display_name="Olivia")
+    assert refusal(owner.get("users", q="Oli")) == (403, "service_only")
+
+
+@pytest.mark.parametrize("part", ["a\0b", "x" * 201])
+def test_a_name_that_cannot_be(service: Person, part: str) -> None:
+    assert refusal(service.get("users", q=part)) == (400, "invalid_request")
 
 
 def test_an_unknown_user(service: Person) -> None:
