@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("recognition", "0005_newface_attempts"),
+        ("recognition", "0006_most_faces"),
     ]
 
     operations = [
