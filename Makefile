@@ -69,11 +69,12 @@ check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, sys
 		$(wildcard deployment/k8s/*.yaml))
 
 wheel: .venv/build.stamp  ## Build the packages for pip into dist/
-	@echo "Building dist/facesvc-*.whl"
+	@echo "Building dist/facesvc-*.whl and dist/facesvc_client-*.whl"
 	@PYTHON=$(abspath $(BIN))/python deployment/scripts/wheel.sh dist
 
-docs: .venv/run.stamp  ## Make the lists of settings, errors and accuracy in docs/
+docs: .venv/run.stamp  ## Make the lists in docs/, and what the clients have of the API description
 	@SECRET_KEY=the-pages-do-not-depend-on-any-key $(BIN)/python -m facesvc.generated_docs
+	@SECRET_KEY=the-pages-do-not-depend-on-any-key $(BIN)/python manage.py write_clients
 
 bench: .venv/bench.stamp .env  ## What a picture costs, beside InsightFace's classes and dlib: some minutes
 	@echo "Measuring inference"

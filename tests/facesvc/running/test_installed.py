@@ -89,6 +89,7 @@ def test_it_works(program: Path, folder: Path) -> None:
         assert get(port, "/api/v1/face-recognition/users", token[0]) == 200
         for path in ("/", "/static/page/main.js", "/api/docs", "/admin/login/", "/favicon.ico"):
             assert get(port, path) == 200
+        assert models_by_the_client(program, folder, port, token[0]) == "dlib\n"
         doctor = facesvc(program, folder, "doctor")
         assert doctor.returncode == 0, doctor.stdout
         assert "ok       models        dlib" in doctor.stdout
@@ -101,6 +102,38 @@ def test_it_works(program: Path, folder: Path) -> None:
     assert process.returncode == 0, "".join(shown)
     assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600
     assert (folder / "data" / "postgres").is_dir()
+
+
+def models_by_the_client(program: Path, folder: Path, port: int, token: str) -> str:
+    """The pack that serves, as an app in the same environment asks for it."""
+    url = f"http://127.0.0.1:{port}"
+    code = f"""
+from facesvc.client import Client
+models = Client("{url}", "{token}").list_models()["models"]
+print(*[each["name"] for each in models if each["active"]])
+"""
+    python = program.with_name("python")
+    done = subprocess.run([python, "-c", code], cwd=folder, capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def test_the_client_alone_is_a_package(wheel: Path, tmp_path: Path) -> None:
+    """It holds the client, and works without anything else of the service."""
+    (alone,) = wheel.parent.glob("facesvc_client-*.whl")
+    with zipfile.ZipFile(alone) as archive:
+        archive.extractall(tmp_path)
+        code = [name for name in archive.namelist() if ".dist-info/" not in name]
+        (about,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        needs = re.findall(r"^Requires-Dist: (.*)$", archive.read(about).decode(), re.MULTILINE)
+    assert set(code) - {"facesvc/__init__.py", "facesvc/py.typed"} == {
+        str(path.relative_to(home.BASE_DIR))
+        for path in (home.BASE_DIR / "facesvc" / "client").rglob("*.py")
+    }
+    assert needs == ["httpx", "tqdm", 'pillow; extra == "images"']
+    program = "import facesvc.client as made; print(made.__file__)"
+    paths = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; {program}"
+    done = subprocess.run([sys.executable, "-I", "-c", paths], capture_output=True, text=True)
+    assert done.stdout == f"{tmp_path}/facesvc/client/__init__.py\n", done.stderr
 
 
 def test_other_commands_need_the_keys(program: Path, tmp_path: Path) -> None:

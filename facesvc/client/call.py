@@ -1,0 +1,87 @@
+"""What a call of the API is made of, before anything is sent."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+from facesvc.client.pictures import Picture
+
+Id: TypeAlias = str | UUID
+Time: TypeAlias = str | datetime
+Json: TypeAlias = Mapping[str, Any]
+
+T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741  an item of a page
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[T]):
+    """A call that answers with T. Values that are None are not sent.
+
+    `is_repeatable` says that it may be sent again if it may have been done already.
+    """
+
+    method: str
+    path: str
+    is_repeatable: bool
+    query: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    form: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
+    batch: Sequence[Any] | None = None
+    body: Mapping[str, Any] | None = None
+    lines: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PagedCall(Call[T], Generic[T, I]):
+    """A call for one page, which holds its items I under the name `items`."""
+
+    items: str
+
+
+def part(value: Id | int) -> str:
+    """One segment of a path, whatever characters it has. Raises ValueError if it has none."""
+    text = str(value)
+    if not text:
+        raise ValueError("an id must not be empty")
+    return quote(text, safe="")
+
+
+def key_or_new(key: str | None) -> str:
+    """The Idempotency-Key: all tries of a call have the same one."""
+    return key or str(uuid4())
+
+
+def ndjson(lines: bytes | Iterable[Json]) -> bytes:
+    """A JSON object on each line, or the file as it is."""
+    if isinstance(lines, bytes):
+        return lines
+    return "".join(f"{json_text(line)}\n" for line in lines).encode()
+
+
+def json_text(value: Any) -> str:
+    """JSON, with ids and times as text."""
+    return json.dumps(value, default=plain, ensure_ascii=False)
+
+
+def plain(value: Any) -> str:
+    """Ids and times inside of JSON. Raises TypeError for anything else."""
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{value!r} cannot be sent as JSON")
+
+
+def text(value: Any) -> str:
+    """A value as a field of a form, a parameter of a query or a header."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, UUID | datetime):
+        return plain(value)
+    return json_text(value)

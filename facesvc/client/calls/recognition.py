@@ -1,0 +1,151 @@
+"""The calls about recognition.
+
+Made of the API description by `make docs`: to change it, change the API.
+"""
+
+from collections.abc import Sequence
+
+from facesvc.client import answers
+from facesvc.client.call import Call, Id, Json, key_or_new
+from facesvc.client.pictures import Picture
+
+
+def register(
+    user_id: Id,
+    image: Picture,
+    *,
+    idempotency_key: str | None = None,
+    face_group: str | None = None,
+    face_index: int | None = None,
+    metadata: Json | None = None,
+) -> Call[answers.Registered]:
+    """Enrol the face of a picture for a user."""
+    return Call(
+        method="POST",
+        path="register",
+        is_repeatable=True,
+        headers={
+            "Idempotency-Key": key_or_new(idempotency_key),
+        },
+        form={
+            "user_id": user_id,
+            "face_group": face_group,
+            "face_index": face_index,
+            "metadata": metadata,
+        },
+        pictures={
+            "image": image,
+        },
+    )
+
+
+def register_faces(
+    image: Picture,
+    faces: Sequence[answers.FaceOfPhoto],
+    *,
+    idempotency_key: str | None = None,
+) -> Call[answers.RegisteredFaces]:
+    """Enrol several faces of a picture, each for a user."""
+    return Call(
+        method="POST",
+        path="register-faces",
+        is_repeatable=True,
+        headers={
+            "Idempotency-Key": key_or_new(idempotency_key),
+        },
+        form={
+            "faces": faces,
+        },
+        pictures={
+            "image": image,
+        },
+    )
+
+
+def verify(
+    user_id: Id,
+    image: Picture,
+    *,
+    face_id: Id | None = None,
+    verification_level: answers.VerificationLevelEnum | None = None,
+    match_on: answers.MatchOnEnum | None = None,
+    metadata: Json | None = None,
+) -> Call[answers.Verified]:
+    """Say whether a face is the user's (1:1)."""
+    return Call(
+        method="POST",
+        path="verify",
+        is_repeatable=False,
+        form={
+            "user_id": user_id,
+            "face_id": face_id,
+            "verification_level": verification_level,
+            "match_on": match_on,
+            "metadata": metadata,
+        },
+        pictures={
+            "image": image,
+        },
+    )
+
+
+def identify(
+    image: Picture,
+    *,
+    on_behalf_of: Id | None = None,
+    faces: answers.FacesEnum | None = None,
+    search_scope: answers.SearchScope | None = None,
+    metadata: Json | None = None,
+) -> Call[answers.Identified]:
+    """Find who is in a picture (1:N)."""
+    return Call(
+        method="POST",
+        path="identify",
+        is_repeatable=True,
+        form={
+            "on_behalf_of": on_behalf_of,
+            "faces": faces,
+            "search_scope": search_scope,
+            "metadata": metadata,
+        },
+        pictures={
+            "image": image,
+        },
+    )
+
+
+def detect(
+    image: Picture,
+) -> Call[answers.Detected]:
+    """List the faces in a picture, with their quality."""
+    return Call(
+        method="POST",
+        path="detect",
+        is_repeatable=True,
+        pictures={
+            "image": image,
+        },
+    )
+
+
+def compare(
+    image_a: Picture,
+    image_b: Picture,
+    *,
+    faces: answers.FacesEnum | None = None,
+    verification_level: answers.VerificationLevelEnum | None = None,
+) -> Call[answers.Compared]:
+    """Compare the faces of two pictures."""
+    return Call(
+        method="POST",
+        path="compare",
+        is_repeatable=True,
+        form={
+            "faces": faces,
+            "verification_level": verification_level,
+        },
+        pictures={
+            "image_a": image_a,
+            "image_b": image_b,
+        },
+    )
