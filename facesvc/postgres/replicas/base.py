@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
+from psycopg.errors import _WaitTimeout
 
 from facesvc.postgres.base import DatabaseOperations
 
@@ -22,10 +23,9 @@ class _Connection(psycopg.Connection[Any]):
         limit = STATEMENT_SECONDS if timeout is None else timeout
         try:
             return super().wait(gen, interval, limit)
-        except psycopg.OperationalError:
-            if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
-                self.pgconn.finish()  # the statement may still run
-            raise
+        except _WaitTimeout:
+            self.pgconn.finish()  # the statement may still run
+            raise psycopg.OperationalError(f"no answer within {limit:g} seconds") from None
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

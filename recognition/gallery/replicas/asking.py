@@ -62,6 +62,7 @@ def look(active: Engine, since: Moment | None) -> Replica | None:
         _fail(error)
         return None
     if found:
+        _pauses.end("")
         _pauses.end(_connected_to())
     return found
 
@@ -78,9 +79,8 @@ def _state(active: Engine, since: Moment) -> Replica | None:
                 raise
             connections[ALIAS].close()
     server = fitness.connect(since)
-    _pauses.end("")
     if not _pauses.may_ask(server):  # another thread knows that it failed
-        give_up(_pauses.reasons[server])
+        give_up(_pauses.reasons.get(server, Reason.BROKEN_OFF))
         return None
     return fitness.state(since, model)
 

@@ -10,6 +10,7 @@ logger = logging.getLogger(__name__)
 
 # Seconds after a failure until a process asks a replica again.
 _PAUSE = 5.0
+_ANY = "in FACESVC_SEARCH_DATABASE_URL"
 
 
 class Pauses:
@@ -29,8 +30,7 @@ class Pauses:
             is_new = self.reasons.get(server) != reason
             self.reasons[server] = reason
         if is_new:
-            name = server or "FACESVC_SEARCH_DATABASE_URL"
-            logger.warning("searches do not run on the replica %s: %s", name, words)
+            logger.warning("searches do not run on the replica %s: %s", server or _ANY, words)
 
     def is_on(self, server: str) -> bool:
         return time.monotonic() < self._until.get(server, 0)
@@ -49,5 +49,5 @@ class Pauses:
         with self._lock:
             self._until.pop(server, None)
             was_on = self.reasons.pop(server, None) is not None
-        if was_on and server:
-            logger.warning("searches run on the replica %s again", server)
+        if was_on:
+            logger.warning("searches run on the replica %s again", server or _ANY)

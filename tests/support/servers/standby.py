@@ -12,7 +12,7 @@ from django.db import connection, connections
 
 from facesvc.postgres import address, database, replica
 from recognition.gallery.replicas import asking
-from recognition.gallery.replicas.fitness import ALIAS
+from recognition.gallery.replicas.fitness import ALIAS, Reason
 from tests.support.patience import wait_until
 
 _POSITION = "SELECT pg_current_wal_flush_lsn()::text"
@@ -25,8 +25,8 @@ class Standby:
     def ask(self, statement: str) -> Any:
         """The first field of the answer, from a connection of its own."""
         with psycopg.connect(database.embedded_url(self.folder), autocommit=True) as own:
-            row = own.execute(statement).fetchone()
-            return row[0] if row else None
+            cursor = own.execute(statement)
+            return cursor.fetchone()[0] if cursor.rownumber is not None else None
 
     def catch_up(self) -> None:
         """Waits until it has replayed all that is committed."""
@@ -66,6 +66,11 @@ def standby(folder: Path) -> Iterator[Standby]:
         del connections.settings[ALIAS]
         if folder in database._handles:
             database.release(folder)
+
+
+def fallbacks(reason: Reason) -> int:
+    """How many searches the primary had to do for this reason."""
+    return int(asking._FALLBACKS.labels(reason.value)._value.get())
 
 
 def searches() -> tuple[int, int]:

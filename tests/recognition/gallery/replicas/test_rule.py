@@ -1,8 +1,6 @@
 """Searches on a replica that does not know what happened on the primary."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -10,13 +8,13 @@ import pytest
 from django.conf import settings as django_settings
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from pytest_django import DjangoDbBlocker
 
 from management import erasure, moderation
 from recognition.gallery.replicas import asking
 from recognition.gallery.scope import Scope
 from recognition.identification.searching import PictureSearch
 from recognition.models import Face, Friendship, Membership, User
+from recognition.packs import engine
 from recognition.packs.engine import Engine
 from recognition.packs.scores import Threshold
 from tests.recognition.gallery.test_search_rule import (
@@ -32,22 +30,13 @@ from tests.recognition.gallery.test_search_rule import (
     worlds,
 )
 from tests.support.builders import fake_engine, vector
-from tests.support.servers.standby import Standby, searches, standby
+from tests.support.servers.standby import Standby, searches
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.django_db(transaction=True, databases=["default", "search"]),
 ]
 GALLERIES, QUESTIONS = 40, 6
-
-
-@pytest.fixture(scope="module")
-def standby_of_module(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: Any
-) -> Iterator[Standby]:
-    folder: Path = tmp_path_factory.mktemp("standby") / "data"
-    with django_db_blocker.unblock(), standby(folder) as started:
-        yield started
 
 
 # What somebody may do that hides others, and whom or what it is about.
@@ -164,7 +153,7 @@ def reaching(
 )
 def test_nobody_who_is_hidden_on_the_primary_is_found(
     db: Any,
-    standby_of_module: Standby,
+    replica: Standby,
     monkeypatch: pytest.MonkeyPatch,
     world: World,
     changes: list[Change],
@@ -173,10 +162,11 @@ def test_nobody_who_is_hidden_on_the_primary_is_found(
 ) -> None:
     monkeypatch.setattr(django_settings, "FACESVC_REPLICA_MAX_LAG", 3600)
     active = fake_engine()
-    standby_of_module.resume()
+    engine.active_model()  # that of the fake
+    replica.resume()
     store(world)
-    standby_of_module.catch_up()
-    standby_of_module.pause()
+    replica.catch_up()
+    replica.pause()
     try:
         after = world
         for change in changes:
@@ -184,7 +174,7 @@ def test_nobody_who_is_hidden_on_the_primary_is_found(
         for question in questions:
             ask(world, after, question, active, cuts)
     finally:
-        standby_of_module.resume()
+        replica.resume()
 
 
 def ask(

@@ -1,0 +1,30 @@
+"""A real replica for all tests of this folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django import DjangoDbBlocker
+
+from recognition.gallery.replicas import asking
+from recognition.gallery.replicas.pauses import Pauses
+from tests.support.servers.standby import Standby, standby
+
+
+@pytest.fixture(scope="package")
+def of_package(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Standby]:
+    folder: Path = tmp_path_factory.mktemp("standby") / "data"
+    with django_db_blocker.unblock(), standby(folder) as started:
+        yield started
+
+
+@pytest.fixture
+def replica(of_package: Standby, monkeypatch: pytest.MonkeyPatch) -> Iterator[Standby]:
+    """No search has failed on it yet."""
+    monkeypatch.setattr(asking, "_pauses", Pauses())
+    yield of_package
+    of_package.resume()

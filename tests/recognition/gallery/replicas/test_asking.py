@@ -1,0 +1,253 @@
+"""When a replica is searched, and when the primary has to do it."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from pytest_django import Settings
+
+from facesvc.postgres import address
+from facesvc.postgres.replicas import base
+from recognition.gallery.replicas import asking, fitness, pauses
+from recognition.gallery.replicas.fitness import ALIAS, Moment, Reason
+from recognition.gallery.replicas.pauses import Pauses
+from recognition.packs import engine
+from recognition.packs.engine import Engine
+from recognition.prepared import fetched
+from tests.support.builders import OWNER, fake_engine, make_face, make_user, vector
+from tests.support.patience import wait_until
+from tests.support.servers.standby import Standby, fallbacks
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True, databases=["default", "search"]),
+]
+
+
+@pytest.fixture
+def active(replica: Standby) -> Engine:
+    """The model that serves; the replica knows it."""
+    make_face(make_user(OWNER), vector(1))
+    engine.active_model()
+    replica.catch_up()
+    return fake_engine()
+
+
+@pytest.fixture
+def elsewhere(replica: Standby) -> Iterator[Callable[..., None]]:
+    """Has searches go to another server than the replica."""
+    own = connections.settings[ALIAS]
+
+    def move(**changes: Any) -> None:
+        connections[ALIAS].close()
+        del connections[ALIAS]
+        connections.settings[ALIAS] = own | changes
+
+    yield move
+    move()
+
+
+def look(active: Engine) -> bool:
+    return asking.look(active, asking.moment()) is not None
+
+
+def refused(active: Engine, reason: Reason) -> bool:
+    """Whether the replica is not asked, for this reason, and is left alone from then on."""
+    before = fallbacks(reason)
+    is_first = not look(active) and fallbacks(reason) == before + 1
+    # A new connection leads to the same server, and tells.
+    return is_first and not look(active) and asking.moment() is None
+
+
+def terminate(replica: Standby) -> None:
+    pid = connections[ALIAS].connection.info.backend_pid
+    assert replica.ask(f"SELECT pg_terminate_backend({pid}, 10000)")
+
+
+def test_it_works(replica: Standby, active: Engine) -> None:
+    found = asking.look(active, asking.moment())
+    assert found and found.lag < 5
+    assert asking.tried(lambda: fetched("SELECT pg_is_in_recovery()")) == [(True,)]
+    assert fetched("SELECT pg_is_in_recovery()") == [(False,)]
+    assert asking.wait_for_all(active, asking.moment())
+
+
+def test_the_setting_is_not_there(active: Engine, settings: Settings) -> None:
+    settings.FACESVC_SEARCH_DATABASE_URL = ""
+    before = {reason: fallbacks(reason) for reason in Reason}
+    assert asking.moment() is None
+    assert not look(active)
+    assert before == {reason: fallbacks(reason) for reason in Reason}
+
+
+def test_what_it_has_not_replayed(replica: Standby, active: Engine) -> None:
+    replica.pause()
+    make_user(vector_id(2))
+    found = asking.look(active, asking.moment())
+    assert found and not found.has_all
+    before = fallbacks(Reason.BEHIND)
+    assert not asking.wait_for_all(active, asking.moment())
+    assert fallbacks(Reason.BEHIND) == before + 1
+    assert look(active)  # which is no failure
+
+
+def vector_id(number: int) -> Any:
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+def test_it_lags(replica: Standby, active: Engine, settings: Settings) -> None:
+    settings.FACESVC_REPLICA_MAX_LAG = 0
+    replica.pause()
+    make_user(vector_id(2))
+    assert refused(active, Reason.LAGGING)
+
+
+def test_nobody_writes_and_it_does_not_lag(
+    replica: Standby, active: Engine, settings: Settings
+) -> None:
+    settings.FACESVC_REPLICA_MAX_LAG = 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
+        (position,) = cursor.fetchone()
+    wait_until(lambda: replica.ask(f"SELECT pg_last_wal_replay_lsn() >= '{position}'"))
+    system = asking.Moment.now().system
+    found = asking.look(active, Moment(position, system))
+    assert found and found.has_all and found.lag == 0
+
+
+def test_it_was_promoted(active: Engine, elsewhere: Callable[..., None]) -> None:
+    """The primary itself is as little a replica as one that was promoted."""
+    info = connection.connection.info
+    elsewhere(HOST=info.host, PORT=str(info.port))
+    assert refused(active, Reason.PROMOTED)
+
+
+def test_it_follows_another_primary(active: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Moment, "now", lambda: Moment("0/0", "4711"))
+    assert refused(active, Reason.FOREIGN)
+
+
+def test_it_lacks_a_migration(active: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    connections[ALIAS].close()
+    monkeypatch.setattr(fitness, "_migrations", lambda: ["recognition.9999_to_come"])
+    assert refused(active, Reason.OUTDATED)
+
+
+def test_it_does_not_know_the_model(active: Engine) -> None:
+    assert refused(Engine(active.pipeline, active.scores, "other"), Reason.OUTDATED)
+
+
+def test_no_server_is_there(active: Engine, elsewhere: Callable[..., None], tmp_path: Path) -> None:
+    elsewhere(HOST=str(tmp_path))
+    assert refused(active, Reason.UNREACHABLE)
+
+
+def test_one_of_two_servers_is_there(
+    active: Engine, elsewhere: Callable[..., None], tmp_path: Path
+) -> None:
+    own = connections.settings[ALIAS]["HOST"]
+    url = f"postgresql://postgres@{str(tmp_path).replace('/', '%2F')},{own.replace('/', '%2F')}/x"
+    options = address.parse_replicas("NAME", url)["OPTIONS"]
+    for _ in range(5):
+        elsewhere(HOST=f"{tmp_path},{own}", PORT="5432,5432", OPTIONS=options)
+        assert look(active)
+
+
+def test_a_connection_that_was_lost_is_made_again(replica: Standby, active: Engine) -> None:
+    assert look(active)
+    before = fallbacks(Reason.BROKEN_OFF)
+    terminate(replica)
+    assert look(active)
+    assert fallbacks(Reason.BROKEN_OFF) == before
+
+
+def test_it_dies_in_the_middle(replica: Standby, active: Engine) -> None:
+    def die() -> Any:
+        terminate(replica)
+        return fetched("SELECT 1")
+
+    before = fallbacks(Reason.BROKEN_OFF)
+    assert look(active)
+    assert asking.tried(die) is None
+    assert fallbacks(Reason.BROKEN_OFF) == before + 1
+    assert fetched("SELECT pg_is_in_recovery()") == [(False,)]
+    # Whoever is connected to this server leaves it alone, and so does who comes to it.
+    assert not look(active) and connections[ALIAS].connection
+    assert asking.moment() is None
+
+
+def test_the_replay_breaks_off_a_statement(replica: Standby, active: Engine) -> None:
+    replica.ask("ALTER SYSTEM SET max_standby_streaming_delay = 0")
+    replica.ask("SELECT pg_reload_conf()")
+    assert look(active)
+    pid = connections[ALIAS].connection.info.backend_pid
+
+    def conflict() -> None:
+        asked = f"SELECT state = 'active' FROM pg_stat_activity WHERE pid = {pid}"
+        wait_until(lambda: replica.ask(asked))
+        with connection.cursor() as cursor:
+            cursor.execute("TRUNCATE recognition_newface")
+        connection.close()
+
+    thread = threading.Thread(target=conflict)
+    thread.start()
+    before = fallbacks(Reason.BROKEN_OFF)
+    assert (
+        asking.tried(lambda: fetched("SELECT pg_sleep(4), count(*) FROM recognition_newface"))
+        is None
+    )
+    thread.join()
+    assert fallbacks(Reason.BROKEN_OFF) == before + 1
+
+
+def test_it_is_silent(replica: Standby, active: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "STATEMENT_SECONDS", 1.5)
+    assert look(active)
+    pid = connections[ALIAS].connection.info.backend_pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert refused(active, Reason.BROKEN_OFF)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_the_log_says_what_changes(
+    active: Engine,
+    elsewhere: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(pauses, "_PAUSE", 0.0)  # tried again at once
+    elsewhere(HOST=str(tmp_path))
+    for _ in range(3):
+        assert not look(active)
+    assert len(caplog.messages) == 1
+    caplog.clear()
+    elsewhere()
+    for _ in range(3):
+        assert look(active)
+    assert len(caplog.messages) == 1
+
+
+# --- pauses ---------------------------------------------------------------------------------------
+
+
+def test_one_thread_tries_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    own = Pauses()
+    assert own.may_ask("one")
+    own.begin("one", Reason.LAGGING, "words")
+    assert own.is_on("one") and not own.may_ask("one") and own.may_ask("two")
+    now += 5
+    assert not own.is_on("one")
+    assert own.may_ask("one") and not own.may_ask("one")
+    own.end("one")
+    assert own.may_ask("one") and own.may_ask("one")
