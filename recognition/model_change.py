@@ -86,27 +86,24 @@ def convert(pks: list[int], target: TemplateTarget) -> list[Conversion]:
     return [Conversion(name, problems.get(pk, "")) for pk, name in names.items()]
 
 
-def carry_over(pks: list[int], target: TemplateTarget) -> None:
-    """Make the templates of faces from others of the same embeddings.
-
-    It needs no network, so it works where the files of the pack are not here yet.
+def converted(stored: Floats, version: str, of: ModelPack, target: TemplateTarget) -> Floats:
+    """(N, 512) templates for the target from those of the same embeddings in another version:
+    under another known key, or with another cohort.
     """
-    of = engine.pack(target.pack)
-    _store(_from_templates(pks, of, target), {}, of, target)
+    plain = protection.reveal(stored, versions.key_of(version))
+    return engine.templates(of, target.template_key, plain[:, : of.recogniser.dimensions])
 
 
 def _from_templates(pks: list[int], of: ModelPack, target: TemplateTarget) -> dict[int, Floats]:
-    """From templates of the same embeddings, under another known key or with another cohort."""
+    """From templates of the same embeddings, where there are any."""
     vectors = {}
     rows = Template.objects.filter(face__in=pks)
-    stored = set(rows.values_list("embedding_version", flat=True))
-    fitting = [each for each in stored if versions.is_same_embedding(each, of)]
+    there = set(rows.values_list("embedding_version", flat=True))
+    fitting = [each for each in there if versions.is_same_embedding(each, of)]
     rows = rows.filter(embedding_version__in=fitting)
     for pk, version, embedding in rows.values_list("face_id", "embedding_version", "embedding"):
-        protected = np.array(embedding, np.float32)[None]
-        plain = protection.reveal(protected, versions.key_of(version))
-        embeddings = plain[:, : of.recogniser.dimensions]
-        (vectors[pk],) = engine.templates(of, target.template_key, embeddings)
+        stored = np.array([embedding], np.float32)
+        (vectors[pk],) = converted(stored, version, of, target)
     return vectors
 
 
