@@ -5,6 +5,7 @@ other in the same run. The machine may be busy, so believe CPU and ratios more t
 
 `--million` measures the product alone while its gallery grows to a million faces: an hour and 8 GB
 of disk at most. No search there needs the HNSW index, which takes hours to build: --hnsw builds it.
+`--replica` measures the service's own search on a real standby and on one database, in turns.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from benchmarks.beside.record import machine
 from benchmarks.search import peers
 from benchmarks.search.reference import CUTS
 from benchmarks.search.results import page, report, sizing
-from benchmarks.search.server import own_database
+from benchmarks.search.server import REPLICA, own_database
 
 GALLERIES = (10_000, 100_000, 300_000)
 GROWTH = (10_000, 30_000, 100_000, 300_000, 1_000_000)
@@ -31,6 +32,7 @@ _MILLION = {
     "galleries": GROWTH, "peers": [], "probes": 40, "point_seconds": 10.0, "minutes": 60.0,
     "cuts": CUTS[:2],
 }  # fmt: skip
+_REPLICA = {"galleries": GROWTH[3:4], "peers": [], "probes": 16}
 # Of one face: the tables, and what is written to load it until the next checkpoint.
 _DISK_BYTES, _WRITE_AHEAD_BYTES = 3_000, 4 * 10**9
 # Of the product itself and of what it is compared with.
@@ -45,6 +47,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--galleries", type=int, nargs="+", default=GALLERIES, metavar="FACES")
     parser.add_argument("--pack", default="scrfd-arcface", help="or dlib: with a cohort")
     parser.add_argument("--million", action="store_true", help="only how it grows to a million")
+    parser.add_argument("--replica", action="store_true", help="only searches on a replica")
     parser.add_argument("--hnsw", action="store_true", help="with --million: build the index too")
     parser.add_argument("--peers", nargs="*", default=peers.NAMES, choices=peers.NAMES)
     parser.add_argument("--probes", type=int, default=200, help="searches of each kind")
@@ -60,12 +63,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--record", action="store_true", help="write it into docs/sizing.md")
     parser.add_argument("--sizing", type=Path, metavar="JSON", help="only print what it says")
     options = parser.parse_args()
-    for name, defaults in (("quick", _QUICK), ("million", _MILLION)):
+    for name, defaults in (("quick", _QUICK), ("million", _MILLION), ("replica", _REPLICA)):
         if getattr(options, name):
             parser.set_defaults(**defaults)
             options = parser.parse_args()
-    if (options.hnsw or options.record) and not options.million:
-        parser.error("--hnsw and --record go with --million")
+    if options.hnsw and not options.million:
+        parser.error("--hnsw goes with --million")
+    if options.record and not (options.million or options.replica):
+        parser.error("--record goes with --million or --replica")
     return options
 
 
@@ -88,9 +93,12 @@ def main() -> None:
     for name in missing:
         print(f"{name} is not installed: left out")
     others = [peers.load(name) for name in options.peers if name not in missing]
-    with own_database() as folder:
-        check_disk(folder, max(options.galleries))
-        measure(options, others)
+    with own_database(with_replica=options.replica) as folder:
+        check_disk(folder, max(options.galleries) * (2 if options.replica else 1))
+        if options.replica:
+            measure_replica(options, folder)
+        else:
+            measure(options, others)
 
 
 def check_disk(folder: Path, faces: int) -> None:
@@ -140,6 +148,35 @@ def measure(options: argparse.Namespace, others: list[type[peers.Peer]]) -> None
         page.record("growth", page.recorded_growth(results), machine())
     if not options.million:
         report.draw(results, options.plot or options.json.with_suffix(".png"))
+
+
+def measure_replica(options: argparse.Namespace, folder: Path) -> None:
+    # After the settings are there.
+    from benchmarks.search import on_replica, people, product
+    from benchmarks.search.systems import GrowingProduct
+
+    active, size = product.open_engine(options.pack), max(options.galleries)
+    gallery = people.Gallery.draw(size, seed=options.seed, **product.drawn_like(active.pack))
+    ours, rows = GrowingProduct(active, hnsw=False), []
+    ours.build(gallery)
+    kinds = [
+        on_replica.Kind(case, rate, by_user=by_user)
+        for case in people.cases_of_growth()
+        for rate in on_replica.RATES
+        for by_user in (False, True)
+    ]
+    with on_replica.standby(folder / REPLICA):
+        for kind in kinds:
+            rows.append(
+                on_replica.compare(active, gallery, ours.scope(kind.case), kind, options.probes)
+            )
+            print(f"{kind}: {rows[-1]}", flush=True)
+    figures = {"templates": size, "searches": rows}
+    report.write_json(
+        {"machine": report.machine(), "versions": versions(), **figures}, options.json
+    )
+    if options.record:
+        page.record("replica", figures, machine())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The benchmark of the search: its reference and its measures are right, and the product passes."""
 
 import json
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from itertools import count
@@ -24,6 +26,7 @@ from benchmarks.search.people import (
 from benchmarks.search.reference import Cut, answer, best_of_each_person, recall
 from benchmarks.search.results import page, sizing
 from benchmarks.search.runner import Effort, measure_gallery
+from benchmarks.service import PROJECT
 from benchmarks.templates import Numbers
 from tests.support.patience import PATIENCE
 
@@ -215,6 +218,21 @@ def test_the_product_finds_everybody_while_its_gallery_grows(tmp_path: Path) -> 
     recorded = {"growth": page.recorded_growth(results)}
     assert len(page.fill(page.PAGE.read_text(), recorded).splitlines()) > 100
     assert "the whole rule" in page.picture(recorded)
+
+
+@pytest.mark.slow
+def test_a_replica_answers_as_one_database(tmp_path: Path) -> None:
+    found = tmp_path / "replica.json"
+    command = [sys.executable, "-m", "benchmarks.search", "--replica", "--galleries", "600"]
+    ended = subprocess.run(
+        [*command, "--probes", "4", "--json", str(found)], cwd=PROJECT, capture_output=True
+    )
+    assert ended.returncode == 0, ended.stderr.decode()
+    rows = json.loads(found.read_text())["searches"]
+    kinds = {(row["case"], row["cut"], row["by_user"]) for row in rows}
+    assert len(rows) == len(kinds) == 4 * len(cases_of_growth())
+    assert all(row["same"] == row["searches"] == 4 for row in rows)
+    assert all(row["replica"][of] > 0 for row in rows for of in ("primary", "replica", "web"))
 
 
 # --- docs/sizing.md -------------------------------------------------------------------------------

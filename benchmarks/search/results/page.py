@@ -188,6 +188,25 @@ def _cost(growth: Sequence[Row], case: str, size: int) -> float:
     return low + (high - low) * (size - less) / (more - less)
 
 
+def _replica(recorded: Figures) -> str:
+    rows = recorded["replica"]["searches"]
+    head = ["who may be found", "`match_on`", "cut", "database", "web", "primary", "replica"]
+    head += ["web", "same answers"]
+    return _table(head, [_replica_row(row) for row in rows])
+
+
+def _replica_row(row: Row) -> list[str]:
+    one, replica = row["one"], row["replica"]
+    costs = [one["primary"], one["web"], replica["primary"], replica["replica"], replica["web"]]
+    return [
+        row["case"],
+        "user" if row["by_user"] else "face",
+        "default" if row["cut"] else "off",
+        *(_short(ms, 2) for ms in costs),
+        f"{row['same']} of {row['searches']}",
+    ]
+
+
 _BLOCKS: dict[str, Callable[[Figures], str]] = {
     "run": _run,
     "default": _default,
@@ -195,6 +214,7 @@ _BLOCKS: dict[str, Callable[[Figures], str]] = {
     "web": _web,
     "found": _found,
     "machines": _machines,
+    "replica": _replica,
 }
 
 

@@ -39,8 +39,8 @@ def _row(gallery: dict[str, Any]) -> list[Any]:
         for row in gallery["searches"]
         if (row["system"], row["cut"]) == ("facesvc", "default")
     }
-    row = [f"{faces:,}", build["load_seconds"], build["build_seconds"], build["bytes"] // 10**6]
-    row.append(build["bytes"] // faces)
+    row = [f"{faces:,}", build["load_seconds"], build["build_seconds"] or "-"]
+    row += [build["bytes"] // 10**6, build["bytes"] // faces]
     for case in _CASES:
         row += measured.get(case, ("-", "-"))
     return row
