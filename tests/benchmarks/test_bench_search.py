@@ -215,7 +215,7 @@ def test_the_product_finds_everybody_while_its_gallery_grows(tmp_path: Path) -> 
         assert all(row["shown_found"] in (1, None) for row in measured["searches"])
         assert all(row["web_cpu_ms"] > 0 for row in measured["searches"])
         assert all("graph" not in row["plans"] for row in measured["plans"])
-    recorded = {"growth": page.recorded_growth(results)}
+    recorded = page.load() | {"growth": page.recorded_growth(results)}
     assert len(page.fill(page.PAGE.read_text(), recorded).splitlines()) > 100
     assert "the whole rule" in page.picture(recorded)
 
