@@ -64,8 +64,10 @@ class Attacker:
 
 def token_of(subject: object, scopes: Iterable[str] = SCOPES, minutes: int = 60) -> str:
     from recognition.api import tokens
+    from recognition.models.user_ids import UserId
 
-    return tokens.issue(str(subject), list(scopes), minutes=minutes)
+    named = UserId(str(subject)) if isinstance(subject, UUID) else str(subject)
+    return tokens.issue(named, list(scopes), minutes=minutes)
 
 
 def request_of(

@@ -158,7 +158,7 @@ def _erase_again(erased: Erasures) -> None:
     found = User.objects.filter(pk__in=missing).values_list("pk", "created_at")
     anew = {pk for pk, created_at in found if created_at >= missing[pk]}
     if back := sorted(map(str, missing.keys() - anew)):
-        call_command("erase_user", *back)
+        call_command("erase_user", "--keys", *back)
     # Includes users without data here: a newer backup, restored next, would bring them back.
     for user_id in missing.keys() - erasures().keys():
         erasure.note_former(user_id, missing[user_id])

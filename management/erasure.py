@@ -4,7 +4,7 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,11 @@ from management import broken_off
 from recognition import audit, people
 from recognition.access import Caller
 from recognition.models import AuditEvent, Friendship, User
+from recognition.models.user_ids import UserId, is_made
 from recognition.privacy import erasure
+
+# The text of a key that came alone, of an erasure that a backup lacks: for as long as it takes.
+_UNKNOWN = ""
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,12 @@ class Receipt:
     """What was removed of a person, in rows of each kind, and when. It is the audit row."""
 
     receipt_id: str
-    user_id: UUID
+    user_id: UUID  # with its text, if the caller knows it: the log has none
     erased_at: datetime
     removed: dict[str, int]
 
 
-def erase_for(*, caller: Caller, user_id: UUID) -> Receipt:
+def erase_for(*, caller: Caller, user_id: UserId) -> Receipt:
     """Erase for a caller. Raises user_not_found, even for another user or to a suspended one;
     user_merged, unavailable.
     """
@@ -46,7 +50,9 @@ def erase(*, actor: str, user_id: UUID) -> Receipt:
     """
     people.require_not_merged(user_id)
     # Someone without a user row may have jobs. With the row, a registration has to wait.
-    _, is_new = User.objects.get_or_create(pk=user_id)
+    given = _UNKNOWN if is_made(user_id) else None
+    defaults = {"given_id": getattr(user_id, "given", given)}
+    _, is_new = User.objects.get_or_create(pk=user_id, defaults=defaults)
     try:
         gone = erasure.erase(user_id)
     except erasure.NoUserError as error:
@@ -56,13 +62,14 @@ def erase(*, actor: str, user_id: UUID) -> Receipt:
         del removed["users"]
     if not removed:
         if receipt := receipt_of(user_id):
-            return receipt
+            return replace(receipt, user_id=user_id)
         raise people.not_found(user_id)
     details: dict[str, Any] = {"receipt_id": _new_receipt_id(), "removed": removed}
     for former in gone.person.ids[1:]:
         # A backup from before the merge has this id: see facesvc.backup.
         audit.note(actor, erasure.ERASED, user_id=former, **{**details, "removed": {}})
-    return _receipt(audit.note(actor, erasure.ERASED, user_id=user_id, **details))
+    receipt = _receipt(audit.note(actor, erasure.ERASED, user_id=user_id, **details))
+    return replace(receipt, user_id=user_id)
 
 
 def note_former(user_id: UUID, at: datetime) -> None:

@@ -8,11 +8,8 @@ from recognition.privacy.keeping import KEEPS, Erasure, Keeps, Person, Section
 
 def _about_in_admin_log(person: Person) -> Q:
     """Entries of the admin pages' history that name the person or a face."""
-    about = Q()
-    for trace in person.traces:
-        about |= Q(object_id=trace) | Q(object_repr__icontains=trace)
-        about |= Q(change_message__icontains=trace)
-    return about
+    about = person.in_column("object_repr") | person.in_column("change_message")
+    return about | Q(object_id__in=person.traces)
 
 
 def _forget(erasure: Erasure) -> None:

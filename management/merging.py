@@ -28,7 +28,7 @@ from recognition.models import (
     User,
     locks,
 )
-from recognition.privacy.keeping import KEEPS, move_faces
+from recognition.privacy.keeping import KEEPS, Person, move_faces
 from recognition.verification import sessions
 
 _MILDEST_FIRST = (PrivacyLevel.PUBLIC, PrivacyLevel.FRIENDS, PrivacyLevel.PRIVATE)
@@ -85,14 +85,14 @@ def merge(
     goes, stays = users[user_id], users[into]
     # First, while the rows still show whose they are.
     sessions.end_all(user_id)
-    idempotency.forget_user(user_id)
+    idempotency.forget(Person.of(user_id))
     faces = Face.objects.filter(user=user_id).values_list("pk", flat=True)
     counts: dict[str, Any] = {"faces": move_faces(faces, into), **_hand_over_links(user_id, into)}
     _hand_over_history(user_id, into)
     lookalikes.follow_merge(user_id, into, actor=actor)
     _settle(goes, stays, privacy_level)
     MergedUser.objects.filter(into=user_id).update(into=into)
-    MergedUser.objects.create(pk=user_id, into=stays)
+    MergedUser.objects.create(pk=user_id, given_id=goes.given_id, into=stays)
     _execute(_REMOVE_USER, was=user_id)
     audit.note(actor, "user.merge", user_id=user_id, other_user_id=into, **counts, **noted)
     return stays

@@ -13,12 +13,13 @@ from recognition import audit, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import Face, FaceCrop, User, locks
+from recognition.models.user_ids import UserId
 from recognition.privacy import consent, sealing
 
 
 def face_of(face_id: str, caller: Caller | None = None) -> Face:
     """The face; without a caller, any. Raises face_not_found, even for a face that is hidden."""
-    face = Face.objects.filter(face_id=face_id).first()
+    face = Face.objects.select_related("user").filter(face_id=face_id).first()
     if face is None or not (caller is None or _may_see(caller, face)):
         raise ServiceError("face_not_found", "There is no such face.")
     return face
@@ -50,7 +51,7 @@ def crop_of(caller: Caller, face_id: str) -> bytes:
 
 def faces_of(caller: Caller, user_id: UUID) -> QuerySet[Face]:
     """The faces of a user; end users see no suspended ones. Raises user_not_found, user_merged."""
-    faces = Face.objects.filter(user=user_of(caller, user_id))
+    faces = Face.objects.filter(user=user_of(caller, user_id)).select_related("user")
     return faces if caller.is_service else faces.filter(suspended_at=None)
 
 
@@ -111,7 +112,7 @@ def delete_face(*, caller: Caller, face_id: str) -> None:
 
 
 @broken_off.repeated
-def put_user(*, caller: Caller, user_id: UUID, changes: Mapping[str, Any]) -> tuple[User, bool]:
+def put_user(*, caller: Caller, user_id: UserId, changes: Mapping[str, Any]) -> tuple[User, bool]:
     """Create or change a user; the second value says whether it is new.
 
     Raises user_merged, and user_not_found when they are erased at the same time or, for themselves,
@@ -121,7 +122,8 @@ def put_user(*, caller: Caller, user_id: UUID, changes: Mapping[str, Any]) -> tu
     people.require_not_merged(user_id)
     if not caller.may_act_for(user_id):
         raise people.unknown()
-    user, is_new = User.objects.get_or_create(pk=user_id, defaults=dict(changes))
+    defaults = {**changes, "given_id": user_id.given}
+    user, is_new = User.objects.get_or_create(pk=user_id, defaults=defaults)
     if not is_new:
         user = locked_user(user_id)
         for name, value in changes.items():

@@ -20,7 +20,7 @@ from recognition.models.graph import is_group_name
 
 def friends_of(caller: Caller, user_id: UUID) -> QuerySet[Friendship]:
     """Raises user_not_found."""
-    return Friendship.objects.filter(user=user_of(caller, user_id))
+    return Friendship.objects.filter(user=user_of(caller, user_id)).select_related("friend")
 
 
 def friendship_of(caller: Caller, user_id: UUID, other_id: UUID) -> Friendship:
@@ -52,7 +52,8 @@ def befriend(*, caller: Caller, user_id: UUID, other_id: UUID) -> tuple[Friendsh
         # An import does not take these locks.
         Friendship.objects.bulk_create(rows, ignore_conflicts=True)
         _note_friends(caller, "friendship.create", user_id, other_id)
-    return Friendship.objects.get(user=user_id, friend=other_id), is_new
+    made = Friendship.objects.select_related("friend")
+    return made.get(user=user_id, friend=other_id), is_new
 
 
 @transaction.atomic
@@ -89,7 +90,7 @@ def group_of(caller: Caller, name: str) -> Group:
 
 def members_of(caller: Caller, group: Group) -> QuerySet[Membership]:
     """The members that the caller may see: an end user sees only their own membership."""
-    members = Membership.objects.filter(group=group)
+    members = Membership.objects.filter(group=group).select_related("user")
     if caller.is_service:
         return members
     return members.filter(user=caller.user_id, user__suspended_at=None)
@@ -146,8 +147,9 @@ def join(*, caller: Caller, name: str, user_id: UUID) -> tuple[Membership, bool]
     # Locked, so that neither is removed before the membership is stored.
     if not Group.objects.select_for_update(no_key=True).filter(pk=group.pk):
         raise ServiceError("group_not_found", "There is no such group.")
-    locked_user(user_id)
-    membership, is_new = Membership.objects.get_or_create(group=group, user_id=user_id)
+    user = locked_user(user_id)
+    membership, is_new = Membership.objects.get_or_create(group=group, user=user)
+    membership.user = user
     if is_new:
         audit.note(caller.name, "membership.create", user_id=user_id, group=name)
     return membership, is_new

@@ -9,7 +9,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from recognition.api import tokens
+from recognition.access import SCOPES
+from recognition.api import claims, tokens
 from recognition.gallery import indexes
 from recognition.inference.pack.declaration import PackError
 from recognition.outbound.exchange import is_address
@@ -19,7 +20,7 @@ from recognition.verification.providers import CHECKS
 
 @register()
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    each = (pack(), keys(), public_key(), providers(), jobs(), threads(), ranges())
+    each = (pack(), keys(), public_key(), clients(), providers(), jobs(), threads(), ranges())
     return list(chain.from_iterable(each))
 
 
@@ -49,6 +50,19 @@ def public_key() -> Iterator[CheckMessage]:
             tokens.algorithm_of(settings.JWT_PUBLIC_KEY)
     except ValueError as error:
         yield Error(f"JWT_PUBLIC_KEY cannot be used: {error}", id="facesvc.E009")
+
+
+def clients() -> Iterator[CheckMessage]:
+    try:
+        given = claims.client_scopes(settings.JWT_CLIENT_SCOPES).values()
+    except ValueError as error:
+        yield Error(f"JWT_CLIENT_SCOPES: {error}.", id="facesvc.E010")
+        return
+    if unknown := sorted(frozenset().union(*given) - {*SCOPES}):
+        yield Error(f"JWT_CLIENT_SCOPES has {', '.join(unknown)}.", id="facesvc.E010")
+    if settings.JWT_JWKS_URL and not settings.JWT_AUDIENCE:
+        text = "Without JWT_AUDIENCE a token counts that the provider made for another app."
+        yield Warning(text, id="facesvc.W003")
 
 
 def providers() -> Iterator[CheckMessage]:

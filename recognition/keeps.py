@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from recognition.api import idempotency
 from recognition.enrolment import lookalikes
-from recognition.models import Face, FaceCrop, PossibleDuplicate
+from recognition.models import Face, FaceCrop, MergedUser, PossibleDuplicate
 from recognition.privacy import export, retention
 from recognition.privacy.keeping import KEEPS, Erasure, Keeps
 from recognition.verification import recent_probes
@@ -14,10 +14,10 @@ from recognition.verification import recent_probes
 
 def _forget(erasure: Erasure) -> None:
     """Answers, and with the faces also the decisions about pairs."""
-    for user_id in erasure.person.ids:
-        erasure.removed.update(idempotency.forget_user(user_id))
+    erasure.removed.update(idempotency.forget(erasure.person))
     user_id = erasure.person.id
     erasure.delete(PossibleDuplicate.objects.filter(Q(user_a=user_id) | Q(user_b=user_id)))
+    MergedUser.objects.filter(into=user_id).update(given_id=None)
 
 
 def _forget_face(face: Face) -> None:

@@ -4,6 +4,7 @@ Services learn which of these it is. For end users a suspended user is as good a
 it is they themselves: no answer tells an end user `suspended`.
 """
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from django.db.models import QuerySet
 
 from recognition.errors import ServiceError
 from recognition.models import MergedUser, User
+from recognition.models.user_ids import is_made
 from recognition.prepared import Blank, kept
 
 
@@ -54,6 +56,19 @@ def suspended(*, is_told: bool) -> ServiceError:
     if is_told:
         return ServiceError("user_suspended", "The user is suspended.")
     return unknown()
+
+
+def texts_of(keys: Iterable[UUID]) -> dict[str, str]:
+    """The app's ids, by their keys, of users who exist or were merged, where a key does not say it.
+
+    Asks the database only if there is such a key.
+    """
+    made = [key for key in keys if is_made(key)]
+    if not made:
+        return {}
+    kinds = (User.objects, MergedUser.objects)
+    users, merged = (kind.filter(pk__in=made).values_list("pk", "given_id") for kind in kinds)
+    return {str(key): given for key, given in users.union(merged) if given}
 
 
 def _is_merged(user_id: UUID) -> bool:

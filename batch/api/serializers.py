@@ -16,12 +16,12 @@ from recognition.api.fields import (
     MAX_METADATA_BYTES,
     FaceMetadataField,
     FlagField,
-    IdField,
     MetadataField,
     NestedSerializer,
     PictureField,
     StrictSerializer,
     TextField,
+    UserIdField,
     WholeNumberField,
     refuse_unknown,
 )
@@ -55,7 +55,7 @@ class BatchPicture(StrictSerializer):
 
 
 class BatchFace(BatchPicture):
-    user_id = IdField()
+    user_id = UserIdField()
     face_group = TextField(max_length=64, default="primary")
     face_index = WholeNumberField(min_value=0, max_value=1000, default=None)
     metadata = FaceMetadataField(default=dict)
@@ -123,7 +123,7 @@ class BatchRequest(StrictSerializer):
 
 class BatchIdentifyRequest(BatchRequest):
     images = BatchPicture(many=True, allow_empty=False)
-    on_behalf_of = IdField(required=False)
+    on_behalf_of = UserIdField(required=False)
     faces = serializers.ChoiceField(["all", "largest"], default="all")
     search_scope = SearchScope(required=False)
     metadata = MetadataField(default=dict)
@@ -196,7 +196,7 @@ class BatchIdentifyForm(StrictSerializer):
         help_text='A JSON list, in the files\' order: `[{"image_id": "a"}]`. Left out, the names '
         "of the files are their ids.",
     )
-    on_behalf_of = serializers.UUIDField(required=False)
+    on_behalf_of = UserIdField(required=False)
     faces = serializers.ChoiceField(["all", "largest"], required=False)
     search_scope = JsonText(required=False, help_text="A JSON object, as text.")
     metadata = JsonText(required=False, help_text="A JSON object, as text.")

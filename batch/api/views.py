@@ -27,6 +27,7 @@ from recognition.api.pagination import NewestFirst
 from recognition.api.service_view import ServiceViewSet, operation
 from recognition.identification import identifying
 from recognition.identification.identifying import IdentificationRequest
+from recognition.models.user_ids import UserId
 from recognition.processes import client_connection
 
 
@@ -97,7 +98,7 @@ class BatchViewSet(ServiceViewSet):
             has_client = partial(client_connection.is_open, request.META)
             done = at_once.answer(caller, Kind.IDENTIFY, options, items, has_client)
             return Response(answers.AtOnce.of(done))
-        return self.submit(Kind.IDENTIFY, options, items)
+        return self.submit(Kind.IDENTIFY, {**options, "on_behalf_of": _key(viewer)}, items)
 
     @idempotent
     @operation(
@@ -124,11 +125,15 @@ class BatchViewSet(ServiceViewSet):
             NewItem(
                 image.pop("image_id"),
                 image.pop("image"),
-                {**image, "user_id": str(image["user_id"])},
+                {**image, "user_id": image["user_id"].text},
             )
             for image in self.read["images"]
         ]
         return self.submit(Kind.REGISTER, {}, items)
+
+
+def _key(viewer: UserId | None) -> str | None:
+    return str(viewer) if viewer else None
 
 
 class JobPages(NewestFirst):

@@ -26,6 +26,7 @@ from recognition import audit
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.models import locks
+from recognition.models.user_ids import UserId
 from recognition.privacy import sealing
 
 _TASK = "batch.tasks.work"
@@ -51,7 +52,7 @@ class NewItem:
     @property
     def user_ids(self) -> list[UUID]:
         user_id = self.options.get("user_id")
-        return [UUID(user_id)] if user_id else []
+        return [UserId(user_id)] if user_id else []
 
 
 def submit(

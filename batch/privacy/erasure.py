@@ -1,5 +1,6 @@
 """Removes what batches keep of a user or a face, in the transaction that deletes it."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from batch.models import (
     erased_image_id,
 )
 from recognition.models import Face, locks
+from recognition.models.user_ids import UserId
 from recognition.privacy.keeping import Erasure, Person
 
 
@@ -64,7 +66,7 @@ def tasks_about(person: Person) -> Q:
     Tracebacks are pickled, so all of them have to be read.
     """
     failed = Task.objects.filter(success=False).iterator()
-    found = [task.pk for task in failed if any(t in str(task.result) for t in person.traces)]
+    found = [task.pk for task in failed if person.is_in(str(task.result))]
     return Q(pk__in=found)
 
 
@@ -101,8 +103,7 @@ def _forget_in(item: Item, ids: list[UUID]) -> None:
             else {"code": "user_not_found", "message": "The user was erased.", "details": {}}
         )
     else:
-        for user_id in ids:
-            item.result = without(item.result, "user_id", str(user_id))
+        item.result = without(item.result, "user_id", lambda text: UserId(text) in ids)
     item.options = {}
     item.user_ids = [each for each in item.user_ids if each not in ids]
     item.save(update_fields=["image_id", "result", "options", "user_ids"])
@@ -119,29 +120,29 @@ def forget_moved_face(face: Face, was: UUID) -> None:
     """Remove the face from results that name it as a face of its former user."""
     named = Item.objects.done().filter(user_ids__contains=[was])
     for item in named.select_for_update():
-        result = without(item.result, "face_id", face.face_id)
+        result = without(item.result, "face_id", lambda text: text == face.face_id)
         if result != item.result:
             item.result = result
             item.save(update_fields=["result"])
 
 
-def without(result: Any, name: str, value: str) -> Any:
-    """The result without the user or face of that id, and with counts that fit.
+def without(result: Any, name: str, is_meant: Callable[[str], bool]) -> Any:
+    """The result without the user or face whose id is meant, and with counts that fit.
 
     `name` is the key of the id: `user_id` or `face_id`.
     """
     match result:
-        case {"registration_status": _} if result.get(name) == value:
+        case {"registration_status": _} if is_meant(result.get(name)):
             return {"registration_status": "erased"}
         case {"candidates": list(candidates), **others}:
-            kept = [each for each in candidates if each.get(name) != value]
+            kept = [each for each in candidates if not is_meant(each.get(name))]
             others |= {"candidates": kept, "total_candidates": len(kept)}
             if candidates and not kept:
                 others["identification_result"] = "not_found"
-            return {key: without(each, name, value) for key, each in others.items()}
+            return {key: without(each, name, is_meant) for key, each in others.items()}
         case dict():
-            shown = {key: each for key, each in result.items() if (key, each) != (name, value)}
-            return {key: without(each, name, value) for key, each in shown.items()}
+            shown = {k: v for k, v in result.items() if k != name or not is_meant(v)}
+            return {key: without(each, name, is_meant) for key, each in shown.items()}
         case list():
-            return [without(each, name, value) for each in result]
+            return [without(each, name, is_meant) for each in result]
     return result

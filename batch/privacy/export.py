@@ -27,7 +27,7 @@ def _part_of_item(row: Row, person: Person) -> Row:
     is_own = row.pop("job__user_id") == person.id
     if is_own or row["job__kind"] == models.Kind.REGISTER:
         return row
-    found = [hit for each in person.ids for hit in hits(row["result"], each)]
+    found = hits(row["result"], person.ids)
     return {**row, "options": {}, "user_ids": [person.id], "result": found}
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 import httpx
 
 from facesvc.client.answers import Job
-from facesvc.client.call import Call, json_text, text
+from facesvc.client.call import Call, json_text, part, text
 from facesvc.client.calls import batches
 from facesvc.client.errors import (
     ApiError,
@@ -29,6 +29,7 @@ Reply: TypeAlias = httpx.Response | httpx.TransportError | None
 Flow: TypeAlias = Generator[Step, Reply, T]
 
 PREFIX = "/api/v1/face-recognition/"
+_VIEWER = "X-On-Behalf-Of"
 # Refused before anything was done; or done perhaps, or still in work.
 _EARLY = {"rate_limited", "requests_in_progress"}
 _BUSY = {"unavailable", "request_in_progress"}
@@ -92,6 +93,8 @@ def _request(call: Call[Any], manner: Manner) -> httpx.Request:
         body = {"content": call.lines}
     kind = "application/json" if call.body is not None else "application/x-ndjson"
     headers = {**_texts(call.headers), "Authorization": f"Bearer {token}"}
+    if viewer := headers.get(_VIEWER):  # a header has only ASCII, and an id may have any character
+        headers[_VIEWER] = part(viewer)
     if "content" in body:
         headers["Content-Type"] = kind
     url = httpx.URL(manner.url.rstrip("/") + PREFIX + call.path)

@@ -7,7 +7,9 @@ from django.conf import settings
 
 from facesvc.http.error_codes import STATUS
 from facesvc.openapi import examples, guide
+from recognition.api.fields import USER_ID
 from recognition.api.rendering import Schema, object_of
+from recognition.api.service_view import USERS_IN_PATHS
 
 JSON, FORM = "application/json", "multipart/form-data"
 _METADATA = object_of(
@@ -66,6 +68,8 @@ def _describe_path(operation: Schema) -> None:
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path" and parameter["name"] in examples.PATH:
             parameter["description"], example = examples.PATH[parameter["name"]]
+            if parameter["name"] in USERS_IN_PATHS:
+                parameter["schema"] = USER_ID
             if example:
                 parameter["example"] = example
 

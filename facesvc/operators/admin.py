@@ -12,10 +12,12 @@ from django.urls import URLPattern
 
 from facesvc.operators import measuring_pages, model_page
 from facesvc.operators.dates import DatedList
+from recognition import audit
 from recognition.admin import finding
 from recognition.admin.audit_sentences import SENTENCES, Names, label, sentence
 from recognition.admin.kit import MEASURE, LargeTable, ReadOnly, choices, column, page, time_column
 from recognition.models import ActiveModel, AuditEvent, User
+from recognition.models.user_ids import parsed
 
 _ACTORS = {
     "operator": "operators of these pages",
@@ -65,15 +67,17 @@ class AuditEventAdmin(LargeTable):
 
 def _about(text: str) -> Q:
     """Filters the log. Each filter has an index, except those by actor and by request."""
-    kind, _, _ = text.partition(":")
+    kind, _, name = text.partition(":")
     if kind in _ACTORS:
-        return Q(actor=text)
+        user_id = parsed(name) if kind == "user" else None
+        return Q(actor=audit.end_user(user_id) if user_id else text)
     if text.startswith("face_"):
         return Q(face_id=text)
-    if user_id := finding.id_of(text):
-        return Q(user_id=user_id) | Q(other_user_id=user_id) | Q(request_id=text)
+    # The log has keys, which the pages show of those who are gone.
+    ids = {each for each in (parsed(text), finding.key_of(text)) if each}
     people = User.objects.filter(display_name__icontains=text).values_list("pk", flat=True)
-    return Q(user_id__in=list(people[:_MOST_PEOPLE])) | Q(request_id=text)
+    ids.update(people[:_MOST_PEOPLE])
+    return Q(user_id__in=ids) | Q(other_user_id__in=ids) | Q(request_id=text)
 
 
 @admin.register(ActiveModel)

@@ -41,12 +41,31 @@ JWT_JWKS_URL = tokens.text("JWT_JWKS_URL").says(
     "`JWT_PUBLIC_KEY`."
 )
 JWT_SERVICE_CLIENTS = tokens.texts("JWT_SERVICE_CLIENTS").says(
-    "Names of the services that a token may stand for; users are UUIDs. If the list is empty and "
-    "there is no identity provider, every name may be a service: all who have the secret are "
-    "trusted."
+    "The `sub` of each token that stands for a service; every other `sub` is a user. If the list "
+    "is empty and there is no identity provider, a token whose `client_id` is its `sub` is a "
+    "service's: all who have the secret are trusted."
 )
-JWT_AUDIENCE = tokens.text("JWT_AUDIENCE").says("The `aud` that a token must have, if this is set.")
-JWT_ISSUER = tokens.text("JWT_ISSUER").says("The `iss` that a token must have, if this is set.")
+JWT_AUDIENCE = tokens.texts("JWT_AUDIENCE").says(
+    "A token must have one of these as its `aud`, if this is set. If a token has no `aud`, its "
+    "client counts."
+)
+JWT_ISSUER = tokens.texts("JWT_ISSUER").says(
+    "A token must have one of these as its `iss`, if this is set."
+)
+JWT_USER_CLAIM = tokens.text("JWT_USER_CLAIM", "sub").says(
+    "The claim that has the user's id. `realm.id` is the claim `id` inside the claim `realm`."
+)
+JWT_SCOPE_CLAIM = tokens.texts("JWT_SCOPE_CLAIM", "scope", "scp").says(
+    "The claims that have the scopes, named in the same way, as a text with blanks or as a list."
+)
+JWT_SCOPE_PREFIX = tokens.text("JWT_SCOPE_PREFIX").says(
+    "What a provider writes in front of each scope, such as `facesvc/`. Other scopes do not count."
+)
+JWT_CLIENT_SCOPES = tokens.texts("JWT_CLIENT_SCOPES").says(
+    "Scopes by the client that a token was issued to, for providers that cannot give them: "
+    "`my-app=face:verify face:identify`. They stand in place of the token's own. The client is "
+    "`azp`, `client_id`, `appid` or `cid`, and `aud` in a token without these."
+)
 JWT_LEEWAY_SECONDS = tokens.whole("JWT_LEEWAY_SECONDS", 30, (0, 300)).says(
     "Seconds that the clock of the issuer may differ from ours: a token is valid for so much "
     "longer."

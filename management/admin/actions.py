@@ -163,7 +163,7 @@ def unsuspend_face(request: HttpRequest, face: Face) -> HttpResponse:
 
 def _chosen(request: HttpRequest) -> User | None:
     """The person that the address of the page names, if any."""
-    user_id = finding.id_of(request.GET.get("person", ""))
+    user_id = finding.key_of(request.GET.get("person", ""))
     return User.objects.filter(pk=user_id).first() if user_id else None
 
 

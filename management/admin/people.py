@@ -7,6 +7,7 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
+from django.utils.text import Truncator
 
 from management import erasure
 from management.admin import actions, person_page, words
@@ -59,7 +60,8 @@ class PersonAdmin(OwnPages):
 
     @admin.display(description="id")
     def short_id(self, user: User) -> str:
-        return format_html('<code title="{}">{}…</code>', user.pk, str(user.pk)[:8])
+        shown = Truncator(user.app_id).chars(9)
+        return format_html('<code title="{}">{}</code>', user.app_id, shown)
 
     def state(self, user: User) -> str:
         return f"Suspended {when(user.suspended_at)}" if user.suspended_at else "Active"
@@ -76,7 +78,7 @@ class PersonAdmin(OwnPages):
 
     def gone(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Answers an old bookmark: the receipt, or the person that this one was merged into."""
-        user_id = finding.id_of(object_id)
+        user_id = finding.key_of(object_id)
         if user_id is None:
             raise Http404
         merged = MergedUser.objects.select_related("into").filter(pk=user_id).first()

@@ -6,12 +6,21 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers as s
 
-from recognition import models
+from recognition import models, people
 from recognition.api.face_answers import Attributes
-from recognition.api.rendering import Score, Scored, Serializer, TextOrNull, Value, page_of
+from recognition.api.rendering import (
+    Score,
+    Scored,
+    Serializer,
+    TextOrNull,
+    UserIdText,
+    Value,
+    page_of,
+)
 from recognition.inference.pack.declaration import Calibration as MeasuredScores
 from recognition.models import PrivacyLevel, Taggable
 from recognition.models.duplicates import DuplicateState
+from recognition.models.user_ids import in_texts
 from recognition.packs import engine
 from recognition.packs.scores import ScoreScale, ShownScores
 from recognition.packs.versions import without_key
@@ -94,7 +103,7 @@ class Privacy(Serializer):
 
 class Face(Serializer):
     face_id = s.CharField()
-    user_id = s.UUIDField()
+    user_id = s.CharField(source="user.app_id")
     face_group = s.CharField()
     face_quality_score = s.FloatField(source="quality_score")
     quality_components = s.DictField(child=s.FloatField())
@@ -141,7 +150,7 @@ FaceDeleted = _deleted("Deleted", face_id=s.CharField())
 
 
 class User(Serializer):
-    user_id = s.UUIDField(source="pk")
+    user_id = s.CharField(source="app_id")
     display_name = s.CharField(allow_blank=True)
     profile_image = s.CharField(allow_blank=True)
     privacy_level = s.ChoiceField(PrivacyLevel.values)
@@ -156,7 +165,7 @@ class Erased(Serializer):
     """The receipt of an erasure."""
 
     receipt_id = s.CharField(help_text="Also in the audit log, which keeps the receipt.")
-    user_id = s.UUIDField()
+    user_id = UserIdText()
     erased_at = s.DateTimeField()
     removed = s.DictField(
         child=s.IntegerField(), help_text="What was removed: how many rows of each kind."
@@ -164,12 +173,12 @@ class Erased(Serializer):
 
 
 class Unlocked(Serializer):
-    user_id = s.UUIDField()
+    user_id = UserIdText()
     counts_forgotten = s.IntegerField(help_text="0: there was no failed attempt.")
 
 
 class DuplicateFace(Serializer):
-    user_id = s.UUIDField(help_text="After `same_person`, both are the user who stayed.")
+    user_id = UserIdText(help_text="After `same_person`, both are the user who stayed.")
     face_id = s.CharField(allow_null=True, help_text="Null when the face is gone.")
 
 
@@ -194,26 +203,35 @@ class AuditEvent(Serializer):
         "pages, or `system`."
     )
     action = s.CharField()
-    user_id = s.UUIDField(allow_null=True)
-    other_user_id = s.UUIDField(
+    user_id = s.CharField(
+        allow_null=True,
+        help_text="The log stores keys of ids. Once the person is erased, the key is shown.",
+    )
+    other_user_id = s.CharField(
         allow_null=True, help_text="The user who stayed after a merge, or got a moved face."
     )
     face_id = TextOrNull()
-    viewer_id = s.UUIDField(allow_null=True, help_text="The user that the actor acted for.")
+    viewer_id = s.CharField(allow_null=True, help_text="The user that the actor acted for.")
     request_id = TextOrNull()
     details = s.DictField()
+
+    @classmethod
+    def each(cls, rows: Sequence[models.AuditEvent], shown: Any = None) -> list[Value]:
+        keys = {key for row in rows for key in row.people}
+        texts = people.texts_of(keys)
+        return [in_texts(cls.of(row), texts) for row in rows]
 
 
 AuditEventList = page_of("AuditEventList", events=AuditEvent(many=True))
 
 
 class Friend(Serializer):
-    user_id = s.UUIDField(source="friend_id")
+    user_id = s.CharField(source="friend.app_id")
     since = s.DateTimeField(source="created_at")
 
 
 FriendList = page_of("FriendList", friends=Friend(many=True))
-Unfriended = _deleted("Unfriended", user_id=s.UUIDField())
+Unfriended = _deleted("Unfriended", user_id=s.CharField())
 
 
 class Group(Serializer):
@@ -226,12 +244,12 @@ GroupDeleted = _deleted("GroupDeleted", name=s.CharField())
 
 
 class Member(Serializer):
-    user_id = s.UUIDField()
+    user_id = s.CharField(source="user.app_id")
     since = s.DateTimeField(source="created_at")
 
 
 MemberList = page_of("MemberList", members=Member(many=True))
-MemberDeleted = _deleted("MemberDeleted", user_id=s.UUIDField())
+MemberDeleted = _deleted("MemberDeleted", user_id=s.CharField())
 
 
 class GroupJoined(Serializer):

@@ -6,9 +6,8 @@ from datetime import datetime
 from django.db.models import QuerySet
 from django.db.models.fields.json import KeyTextTransform
 from django.utils.dateparse import parse_datetime
-from rest_framework.exceptions import ValidationError
 
-from recognition.api.fields import IdField
+from recognition.api.fields import user_id_of
 from recognition.errors import ServiceError
 from recognition.models import Face, User
 
@@ -18,12 +17,9 @@ LONGEST = 200  # characters of a text
 
 def faces(wanted: Query) -> QuerySet[Face]:
     """The faces of a user, of a face_group, from a source, or of a time. Raises invalid_request."""
-    found = Face.objects.all()
+    found = Face.objects.select_related("user")
     if "user_id" in wanted:
-        try:
-            found = found.filter(user=IdField().run_validation(wanted["user_id"]))
-        except ValidationError as error:
-            raise ValidationError({"user_id": error.detail}) from None
+        found = found.filter(user=user_id_of(wanted["user_id"], "user_id"))
     if (face_group := text_of(wanted, "face_group")) is not None:
         found = found.filter(face_group=face_group)
     if (source := text_of(wanted, "source")) is not None:

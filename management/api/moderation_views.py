@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import OpenApiParameter
@@ -15,19 +14,21 @@ from management import moderation
 from management.api import answers, filters
 from management.api.answers import Face, User
 from recognition.api.fields import (
+    USER_ID,
     ChoiceField,
-    IdField,
     StrictSerializer,
     TextField,
+    UserIdField,
+    user_id_of,
     viewer_of,
     viewer_parameter,
 )
 from recognition.api.pagination import NewestFirst
 from recognition.api.rendering import Serializer
 from recognition.api.service_view import ServiceViewSet, operation
-from recognition.errors import ServiceError
 from recognition.models import AuditEvent, PrivacyLevel
 from recognition.models.duplicates import DuplicateState, PossibleDuplicate
+from recognition.models.user_ids import UserId
 from recognition.privacy.keeping import ids_of
 
 
@@ -41,11 +42,11 @@ class ReasonRequest(StrictSerializer):
 
 
 class MoveRequest(ReasonRequest):
-    user_id = IdField()
+    user_id = UserIdField()
 
 
 class MergeRequest(ReasonRequest):
-    into = IdField(help_text="The user who stays.")
+    into = UserIdField(help_text="The user who stays.")
     privacy_level = ChoiceField(
         PrivacyLevel.values,
         required=False,
@@ -55,7 +56,7 @@ class MergeRequest(ReasonRequest):
 
 class DecisionRequest(ReasonRequest):
     decision = ChoiceField(moderation.DECISIONS)
-    into = IdField(required=False, help_text="For `same_person`: which of the two users stays.")
+    into = UserIdField(required=False, help_text="For `same_person`: which of the two users stays.")
 
 
 class ModerationViewSet(ServiceViewSet):
@@ -99,21 +100,21 @@ class UserModerationViewSet(ModerationViewSet):
     lookup_field = lookup_value_converter = "user_id"
 
     @_does(moderation.suspend_user, "Suspend a user", User)
-    def suspend(self, user_id: UUID) -> None:
+    def suspend(self, user_id: UserId) -> None:
         """The user can no longer be found, tagged, verified or enrolled, and all their sessions
         end. Services get the code `user_suspended`; end users are answered as for an unknown user.
         """
 
     @_does(moderation.unsuspend_user, "End the suspension of a user", User)
-    def unsuspend(self, user_id: UUID) -> None:
+    def unsuspend(self, user_id: UserId) -> None:
         """Undoes a suspension. Ended sessions stay ended; a face can have its own suspension."""
 
     @_does(moderation.unlock_user, "Forget the failed attempts of a user", answers.Unlocked)
-    def unlock(self, user_id: UUID) -> None:
+    def unlock(self, user_id: UserId) -> None:
         """Use it after `locked`, or to end a delay at once."""
 
     @_does(moderation.merge_users, "Merge a user into another one", User, MergeRequest)
-    def merge(self, user_id: UUID) -> None:
+    def merge(self, user_id: UserId) -> None:
         """Moves faces, friends, groups, consent, jobs and the history to `into`. The user in the
         path no longer exists: the id answers `user_merged` from then on, and cannot be used again.
         """
@@ -160,7 +161,9 @@ class DuplicateViewSet(ModerationViewSet):
         Each enrolment looks for them, and so does `manage.py find_duplicates`.
         """
         state = request.query_params.get("state", DuplicateState.OPEN.value)
-        rows = PossibleDuplicate.objects.filter(state=state).select_related("face_a", "face_b")
+        rows = PossibleDuplicate.objects.filter(state=state).select_related(
+            "face_a", "face_b", "user_a", "user_b"
+        )
         return self.page("duplicates", rows, answers.Duplicate.each, DuplicatePages())
 
     @operation(
@@ -183,7 +186,7 @@ class AuditPages(NewestFirst):
         *NewestFirst.parameters,
         OpenApiParameter(
             "user_id",
-            UUID,
+            USER_ID,
             description="Only events about this user, or about an id that was merged into it.",
         ),
         OpenApiParameter(
@@ -212,10 +215,7 @@ def _events(wanted: Mapping[str, str]) -> QuerySet[AuditEvent]:
     """
     found = AuditEvent.objects.all()
     if (text := wanted.get("user_id")) is not None:
-        try:
-            ids = ids_of(UUID(text))
-        except ValueError:
-            raise ServiceError("invalid_request", "user_id must be a UUID.") from None
+        ids = ids_of(user_id_of(text, "user_id"))
         found = found.filter(Q(user_id__in=ids) | Q(other_user_id__in=ids))
     if (action := filters.text_of(wanted, "action")) is not None:
         found = found.filter(action=action)

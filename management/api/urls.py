@@ -1,22 +1,29 @@
 from django.urls import path, register_converter
-from django.urls.converters import StringConverter, UUIDConverter
+from django.urls.converters import StringConverter
 
 from management.api import graph_views, moderation_views, views
 from recognition.api import service_view
+from recognition.api.service_view import SLASH
 
 
 class FaceIdConverter(StringConverter):
     regex = "face_[0-9a-f]{12}"
 
 
-class AnyCaseUUIDConverter(UUIDConverter):
-    """Takes UUIDs in capitals too, as bodies do."""
+class UserIdConverter(StringConverter):
+    """The text of an id, which the view checks. A slash in it comes as a mark: facesvc.http.paths
+    makes it of `%2F`.
+    """
 
-    regex = "[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}"
+    def to_python(self, value: str) -> str:
+        return value.replace(SLASH, "/")
+
+    def to_url(self, value: str) -> str:
+        return value.replace("/", SLASH)
 
 
 register_converter(FaceIdConverter, "face_id")
-register_converter(AnyCaseUUIDConverter, "user_id")
+register_converter(UserIdConverter, "user_id")
 
 router = service_view.router()
 router.register("users", views.UserViewSet, "users")

@@ -1,7 +1,6 @@
 """Users, faces, friends, groups and models over HTTP: parse, call one function, answer."""
 
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -13,9 +12,11 @@ from rest_framework.response import Response
 from management import erasure, operations, relations
 from management.api import answers, filters
 from management.serializers import FaceRequest, NoFields, UserRequest
+from recognition.api.fields import USER_ID
 from recognition.api.pagination import ByUser, NewestFirst
 from recognition.api.service_view import ServiceViewSet, operation
 from recognition.models import Group, Membership
+from recognition.models.user_ids import UserId
 from recognition.packs import catalogue
 
 _TEXT = {"type": "string", "maxLength": filters.LONGEST}
@@ -33,7 +34,7 @@ class UserPages(ByUser):
 class FacePages(NewestFirst):
     parameters = [
         *NewestFirst.parameters,
-        OpenApiParameter("user_id", UUID, description="Only faces of this user."),
+        OpenApiParameter("user_id", USER_ID, description="Only faces of this user."),
         OpenApiParameter("face_group", _TEXT, description="Only faces of this group."),
         OpenApiParameter(
             "source", _TEXT, description="Only faces whose `metadata.source` is this text."
@@ -61,7 +62,7 @@ class UserViewSet(ServiceViewSet):
         return self.page("users", users, answers.User.each, UserPages("id"))
 
     @operation("get_user", "Show a user", answers.User)
-    def retrieve(self, request: Request, user_id: UUID) -> Response:
+    def retrieve(self, request: Request, user_id: UserId) -> Response:
         """One user: name, picture and privacy level, and the erasure of all their data."""
         return Response(answers.User.of(operations.user_of(self.caller, user_id)))
 
@@ -71,14 +72,14 @@ class UserViewSet(ServiceViewSet):
         {200: answers.User, 201: answers.User},
         body=UserRequest,
     )
-    def update(self, request: Request, user_id: UUID) -> Response:
+    def update(self, request: Request, user_id: UserId) -> Response:
         """Create the user, or change the given fields and keep the rest."""
         changes = self.fields(UserRequest)
         user, is_new = operations.put_user(caller=self.caller, user_id=user_id, changes=changes)
         return Response(answers.User.of(user), status=201 if is_new else 200)
 
     @operation("erase_user", "Erase all data about a user", answers.Erased)
-    def destroy(self, request: Request, user_id: UUID) -> Response:
+    def destroy(self, request: Request, user_id: UserId) -> Response:
         """Erase all data about the user, and answer a receipt; a repeated request gets the same.
 
         The audit log keeps the id, who did what and when, and nothing else.
@@ -87,7 +88,7 @@ class UserViewSet(ServiceViewSet):
 
     @operation("list_faces", "List the faces of a user", answers.FaceList, pages=NewestFirst)
     @action(detail=True)
-    def faces(self, request: Request, user_id: UUID) -> Response:
+    def faces(self, request: Request, user_id: UserId) -> Response:
         """The faces of one user, newest first."""
         return self.page("faces", operations.faces_of(self.caller, user_id), answers.Face.each)
 
@@ -99,7 +100,7 @@ class UserViewSet(ServiceViewSet):
         tags=["friends and groups"],
     )
     @action(detail=True)
-    def groups(self, request: Request, user_id: UUID) -> Response:
+    def groups(self, request: Request, user_id: UserId) -> Response:
         """The groups of one user, the newest membership first."""
         user = operations.user_of(self.caller, user_id)
         memberships = Membership.objects.filter(user=user).select_related("group")
@@ -170,17 +171,17 @@ class FriendViewSet(ServiceViewSet):
     lookup_field, lookup_value_converter = "other_id", "user_id"
 
     @operation("list_friends", "List the friends of a user", answers.FriendList, pages=ByUser)
-    def list(self, request: Request, user_id: UUID) -> Response:
+    def list(self, request: Request, user_id: UserId) -> Response:
         """The friends of one user, in the order of their ids."""
         friends = relations.friends_of(self.caller, user_id)
         return self.page("friends", friends, answers.Friend.each, ByUser("friend_id"))
 
     @operation("get_friend", "Say since when two users have been friends", answers.Friend)
-    def retrieve(self, request: Request, user_id: UUID, other_id: UUID) -> Response:
+    def retrieve(self, request: Request, user_id: UserId, other_id: UserId) -> Response:
         return Response(answers.Friend.of(relations.friendship_of(self.caller, user_id, other_id)))
 
     @operation("put_friend", "Make two users friends", {200: answers.Friend, 201: answers.Friend})
-    def update(self, request: Request, user_id: UUID, other_id: UUID) -> Response:
+    def update(self, request: Request, user_id: UserId, other_id: UserId) -> Response:
         """Make the two users friends; both must exist."""
         self.fields(NoFields)
         friendship, is_new = relations.befriend(
@@ -189,10 +190,10 @@ class FriendViewSet(ServiceViewSet):
         return Response(answers.Friend.of(friendship), status=201 if is_new else 200)
 
     @operation("delete_friend", "End a friendship", answers.Unfriended)
-    def destroy(self, request: Request, user_id: UUID, other_id: UUID) -> Response:
+    def destroy(self, request: Request, user_id: UserId, other_id: UserId) -> Response:
         """End the friendship, for both."""
         relations.unfriend(caller=self.caller, user_id=user_id, other_id=other_id)
-        return Response({"user_id": str(other_id), "deleted": True})
+        return Response({"user_id": other_id.text, "deleted": True})
 
 
 class GroupViewSet(ServiceViewSet):
@@ -239,22 +240,22 @@ class MemberViewSet(ServiceViewSet):
         return self.page("members", members, answers.Member.each, ByUser("user_id"))
 
     @operation("get_member", "Say since when a user has been a member", answers.Member)
-    def retrieve(self, request: Request, name: str, user_id: UUID) -> Response:
+    def retrieve(self, request: Request, name: str, user_id: UserId) -> Response:
         return Response(answers.Member.of(relations.membership_of(self.caller, name, user_id)))
 
     @operation(
         "put_member", "Make a user a member of a group", {200: answers.Member, 201: answers.Member}
     )
-    def update(self, request: Request, name: str, user_id: UUID) -> Response:
+    def update(self, request: Request, name: str, user_id: UserId) -> Response:
         """Make the user a member; both must exist."""
         self.fields(NoFields)
         membership, is_new = relations.join(caller=self.caller, name=name, user_id=user_id)
         return Response(answers.Member.of(membership), status=201 if is_new else 200)
 
     @operation("delete_member", "End a membership", answers.MemberDeleted)
-    def destroy(self, request: Request, name: str, user_id: UUID) -> Response:
+    def destroy(self, request: Request, name: str, user_id: UserId) -> Response:
         relations.leave(caller=self.caller, name=name, user_id=user_id)
-        return Response({"user_id": str(user_id), "deleted": True})
+        return Response({"user_id": user_id.text, "deleted": True})
 
 
 class ModelViewSet(ServiceViewSet):

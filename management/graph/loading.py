@@ -32,14 +32,15 @@ _CHUNK = 200_000
 # of their unique keys, as management.relations does.
 _LINES = """
 CREATE TEMPORARY TABLE graph_line (
-    number bigint, kind text, removed boolean, user_id uuid, friend_id uuid, group_name text,
-    display_name text, profile_image text, privacy_level text
+    number bigint, kind text, removed boolean, user_id uuid, user_given_id text,
+    friend_id uuid, friend_given_id text, group_name text, display_name text,
+    profile_image text, privacy_level text
 ) ON COMMIT DROP
 """
 # One row for each user, with the last value given for each field.
 _MERGE_USERS = """
 CREATE TEMPORARY TABLE graph_user ON COMMIT DROP AS
-SELECT user_id AS id,
+SELECT user_id AS id, min(user_given_id) AS given_id,
     (array_agg(display_name ORDER BY number DESC) FILTER (WHERE display_name IS NOT NULL))[1]
         AS display_name,
     (array_agg(profile_image ORDER BY number DESC) FILTER (WHERE profile_image IS NOT NULL))[1]
@@ -50,8 +51,8 @@ FROM graph_line WHERE kind = 'user' GROUP BY user_id
 """
 _CREATE_USERS = """
 INSERT INTO recognition_user
-    (id, display_name, profile_image, privacy_level, created_at, updated_at)
-SELECT id, coalesce(display_name, ''), coalesce(profile_image, ''),
+    (id, given_id, display_name, profile_image, privacy_level, created_at, updated_at)
+SELECT id, given_id, coalesce(display_name, ''), coalesce(profile_image, ''),
     coalesce(privacy_level, %(privacy_level)s), now(), now()
 FROM graph_user ORDER BY id
 ON CONFLICT (id) DO NOTHING
@@ -90,24 +91,26 @@ ORDER BY number LIMIT %(limit)s
 """
 _UNKNOWN_USERS = """
 WITH named AS MATERIALIZED (
-    SELECT id, min(number) AS number FROM (
-        SELECT user_id AS id, number FROM graph_line
+    SELECT id, min(given_id) AS given_id, min(number) AS number FROM (
+        SELECT user_id AS id, user_given_id AS given_id, number FROM graph_line
         WHERE kind IN ('friendship', 'membership') AND NOT removed
         UNION ALL
-        SELECT friend_id, number FROM graph_line WHERE kind = 'friendship' AND NOT removed
+        SELECT friend_id, friend_given_id, number FROM graph_line
+        WHERE kind = 'friendship' AND NOT removed
     ) mentioned GROUP BY id
 ), known AS MATERIALIZED (
     SELECT u.id FROM recognition_user u JOIN named n ON n.id = u.id
     ORDER BY u.id FOR KEY SHARE OF u
 )
-SELECT number, id::text FROM named n WHERE NOT EXISTS (SELECT FROM known k WHERE k.id = n.id)
+SELECT number, coalesce(given_id, id::text) FROM named n
+WHERE NOT EXISTS (SELECT FROM known k WHERE k.id = n.id)
 ORDER BY number LIMIT %(limit)s
 """
 _MERGED_USERS = """
-SELECT min(number), id::text FROM (
-    SELECT user_id AS id, number FROM graph_line WHERE NOT removed
+SELECT min(number), coalesce(min(named.given_id), id::text) FROM (
+    SELECT user_id AS id, user_given_id AS given_id, number FROM graph_line WHERE NOT removed
     UNION ALL
-    SELECT friend_id, number FROM graph_line WHERE NOT removed
+    SELECT friend_id, friend_given_id, number FROM graph_line WHERE NOT removed
 ) named
 JOIN recognition_mergeduser USING (id) GROUP BY id ORDER BY 1 LIMIT %(limit)s
 """

@@ -10,8 +10,8 @@
 Users and groups are removed by their own endpoints only, since that removes much more.
 """
 
-import re
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import Any, BinaryIO, NamedTuple
 
 from rest_framework.exceptions import ValidationError
@@ -20,12 +20,12 @@ from management.relations import invalid_name
 from management.serializers import UserRequest
 from recognition import strict_json
 from recognition.errors import ServiceError
+from recognition.models import user_ids
 from recognition.models.graph import is_group_name
+from recognition.models.user_ids import InvalidUserIdError
 
 MAX_LINE_BYTES = 64 * 1024
 
-# A pattern is five times as fast as uuid.UUID; a graph may have ten million lines.
-_UUID = re.compile("[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _USER = UserRequest()  # keeps nothing of what it validates
 _LINK_KINDS = ("friendship", "membership")
 
@@ -36,8 +36,10 @@ class Line(NamedTuple):
     number: int  # from 1
     kind: str
     removed: bool = False
-    user_id: str | None = None
+    user_id: str | None = None  # the key
+    user_given_id: str | None = None  # the app's id, where the key does not say it
     friend_id: str | None = None  # greater than user_id
+    friend_given_id: str | None = None
     group_name: str | None = None
     display_name: str | None = None
     profile_image: str | None = None
@@ -89,8 +91,8 @@ def _parse(number: int, text: bytes) -> Line:
 def _user(number: int, value: Any) -> Line:
     if not isinstance(value, dict):
         raise _wrong("A user is an object.")
-    user_id = _user_id(value.pop("user_id", None))
-    return Line(number, "user", user_id=user_id, **_USER.run_validation(value))
+    user = _user_id(value.pop("user_id", None))
+    return Line(number, "user", False, *user, **_USER.run_validation(value))
 
 
 def _group(number: int, value: Any) -> Line:
@@ -100,17 +102,17 @@ def _group(number: int, value: Any) -> Line:
 def _friendship(number: int, value: Any, removed: bool = False) -> Line:
     if not isinstance(value, list) or len(value) != 2:
         raise _wrong("A friendship is a list of two user ids.")
-    a, b = sorted(map(_user_id, value))
+    a, b = sorted(map(_user_id, value), key=itemgetter(0))
     if a == b:
         raise ServiceError("invalid_friendship", "A user cannot be their own friend.")
-    return Line(number, "friendship", removed, a, b)
+    return Line(number, "friendship", removed, *a, *b)
 
 
 def _membership(number: int, value: Any, removed: bool = False) -> Line:
     if not isinstance(value, dict) or value.keys() != {"group", "user_id"}:
         raise _wrong("A membership is an object with `group` and `user_id`.")
-    name, user_id = _group_name(value["group"]), _user_id(value["user_id"])
-    return Line(number, "membership", removed, user_id, group_name=name)
+    name, user = _group_name(value["group"]), _user_id(value["user_id"])
+    return Line(number, "membership", removed, *user, group_name=name)
 
 
 def _remove(number: int, value: Any) -> Line:
@@ -137,10 +139,13 @@ def _only_item(value: Any, known: Any) -> tuple[str, Any]:
     return kind, inside
 
 
-def _user_id(value: Any) -> str:
-    if not isinstance(value, str) or not _UUID.fullmatch(value):
-        raise _wrong("A user id is a UUID with hyphens.")
-    return value.lower()
+def _user_id(value: Any) -> tuple[str, str | None]:
+    if not isinstance(value, str):
+        raise _wrong('A user id is a text: write the number 42 as "42".')
+    try:
+        return user_ids.stored(value)
+    except InvalidUserIdError as error:
+        raise _wrong(str(error)) from None
 
 
 def _group_name(value: Any) -> str:

@@ -8,12 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from string import Formatter
 from typing import Any
-from uuid import UUID
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from recognition.admin import finding
 from recognition.admin.kit import in_words, link, spaced
 from recognition.models import AuditEvent, Face, User
 
@@ -75,9 +73,9 @@ class Names:
     def of(cls, events: Iterable[AuditEvent]) -> "Names":
         """Loads the names with two statements, however many events there are."""
         events = list(events)
-        ids = {each for event in events for each in _ids_in(event)}
+        ids = {each for event in events for each in event.people}
         face_ids = {event.face_id for event in events if event.face_id}
-        users = User.objects.only("pk", "display_name").in_bulk([UUID(each) for each in ids])
+        users = User.objects.only("pk", "given_id", "display_name").in_bulk(list(ids))
         faces = Face.objects.only("pk", "face_id").in_bulk(list(face_ids), field_name="face_id")
         return cls({str(pk): user for pk, user in users.items()}, faces)
 
@@ -99,14 +97,6 @@ class Names:
         if kind == "user" and name in self.users:
             return link(self.users[name])
         return format_html("<strong>{}</strong>", actor)
-
-
-def _ids_in(event: AuditEvent) -> set[str]:
-    """The ids of all people in an event."""
-    named = [event.user_id, _other(event), event.viewer_id]
-    kind, _, name = event.actor.partition(":")
-    named += [name] if kind == "user" else []
-    return {str(each) for each in named if finding.id_of(str(each))}
 
 
 def _other(event: AuditEvent) -> Any:

@@ -12,13 +12,17 @@ _ID = re.compile(r"[0-9a-f]{6,32}")
 
 
 def people(among: QuerySet[User], text: str) -> QuerySet[User]:
-    """People by an id or its first six digits, by a face id, or by parts of the name in any order.
+    """People by an id or a part of it (of a UUID the first six digits), by a face id, or by parts
+    of the name in any order.
 
-    Each way has an index: the keys, `user_by_part_of_name`, and the unique one of face ids.
+    Each way has an index: the keys, `user_by_part_of_id`, `user_by_part_of_name`, and the unique
+    one of face ids.
     """
     if text.startswith("face_"):
-        return among.filter(pk__in=faces(Face.objects.all(), text).values("user"))
+        owners = faces(Face.objects.all(), text).values("user")
+        return among.filter(Q(pk__in=owners) | Q(given_id=text))
     named = Q(*(Q(display_name__icontains=word) for word in text.split()))
+    named |= Q(given_id__icontains=text)
     digits = text.replace("-", "").lower()
     if _ID.fullmatch(digits):
         first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
@@ -33,8 +37,8 @@ def faces(among: QuerySet[Face], text: str) -> QuerySet[Face]:
     return among.filter(user__in=people(User.objects.all(), text))
 
 
-def id_of(text: str) -> UUID | None:
-    """The id that a text is, if it is one."""
+def key_of(text: str) -> UUID | None:
+    """The key that a part of an address is, if it is one."""
     try:
         return UUID(text)
     except ValueError:

@@ -12,10 +12,12 @@ from recognition.api.rendering import (
     Scored,
     Serializer,
     Sorted,
+    UserIdText,
     Value,
 )
 from recognition.identification.identifying import Identification
 from recognition.models import PrivacyLevel
+from recognition.models.user_ids import UserId
 from recognition.packs.scores import COARSE, FINE, LEVELS, ShownScores
 from recognition.verification.verifying import Verification
 
@@ -35,7 +37,7 @@ class Scores(Serializer):
 
 class Registered(Serializer):
     face_id = s.CharField()
-    user_id = s.UUIDField()
+    user_id = s.CharField(source="user.app_id")
     privacy_level = s.ChoiceField(
         PrivacyLevel.values,
         source="user.privacy_level",
@@ -143,7 +145,7 @@ class UserInfo(Serializer):
 
 
 class Candidate(Scored):
-    user_id = s.UUIDField()
+    user_id = s.CharField(source="user.app_id")
     face_id = s.CharField()
     similarity_score = Score()
     confidence_score = Score()
@@ -184,10 +186,17 @@ class Threshold(Serializer):
     )
 
 
+class Viewer(UserIdText):
+    """A job knows the key alone: its results do not name the viewer."""
+
+    def converted(self, value: Any) -> str | None:
+        return super().converted(value) if isinstance(value, UserId) else None
+
+
 class SearchedScope(Serializer):
     # This says why somebody may be missing among the candidates.
     everyone = s.BooleanField()
-    viewer = s.UUIDField(
+    viewer = Viewer(
         required=False,
         allow_null=True,
         help_text="On whose behalf was searched, whose own faces count; not in stored batches. "

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NoReturn
-from uuid import UUID
+from urllib.parse import unquote_to_bytes
 
 from django.core.files.uploadedfile import UploadedFile
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field
@@ -15,13 +15,26 @@ from rest_framework.utils import html
 from recognition import strict_json
 from recognition.api import base64_text
 from recognition.errors import ServiceError
+from recognition.models import user_ids
+from recognition.models.user_ids import InvalidUserIdError, UserId
 from recognition.privacy import consent
 
 MAX_METADATA_BYTES = 8192
 VIEWER_HEADER = "X-On-Behalf-Of"
+
+
+USER_ID: dict[str, Any] = {
+    "type": "string",
+    "format": "user-id",  # ours: docs/api.md says what a schema cannot
+    "minLength": 1,
+    "maxLength": user_ids.MAX_LENGTH,
+}
 # The API description of searches on behalf of a user has it.
 viewer_parameter = OpenApiParameter(
-    VIEWER_HEADER, UUID, OpenApiParameter.HEADER, description="The same as `on_behalf_of`."
+    VIEWER_HEADER,
+    USER_ID,
+    OpenApiParameter.HEADER,
+    description="The same as `on_behalf_of`, percent-encoded as in a path.",
 )
 
 
@@ -84,13 +97,31 @@ class PictureField(serializers.Field[bytes, Any, Any, Any]):
         return picture
 
 
-class IdField(serializers.UUIDField):
-    """A UUID as text; Django REST framework also takes numbers and booleans for one."""
+@extend_schema_field(USER_ID)
+class UserIdField(serializers.Field[UserId, Any, Any, Any]):
+    """The app's id of a user, as text: docs/api.md says what it may be."""
 
-    def to_internal_value(self, data: Any) -> Any:
+    default_error_messages = {
+        "invalid": 'A user id is a text: write the number 42 as "42".',
+        "problem": "{problem}",
+    }
+
+    def to_internal_value(self, data: Any) -> UserId:
         if not isinstance(data, str):
-            self.fail("invalid", value=data)
-        return super().to_internal_value(data)
+            self.fail("invalid")
+        try:
+            return UserId(data)
+        except InvalidUserIdError as error:
+            self.fail("problem", problem=error)
+
+
+def user_id_of(text: str, name: str) -> UserId:
+    """The id in a path or a query. Raises invalid_request, with the `name` of the parameter."""
+    try:
+        return UserId(text)
+    except InvalidUserIdError as error:
+        fields = {"fields": {name: [str(error)]}}
+        raise ServiceError("invalid_request", f"{name}: {error}", fields) from None
 
 
 class TextField(serializers.CharField):
@@ -235,19 +266,23 @@ class NestedSerializer(StrictSerializer):
         return super().to_internal_value(_from_text(data))
 
 
-def viewer_of(request: Request, fields: Mapping[str, Any]) -> UUID | None:
+def viewer_of(request: Request, fields: Mapping[str, Any]) -> UserId | None:
     """The user on whose behalf the caller searches, from the body or the header.
 
     Raises ValidationError when they disagree.
     """
-    in_body: UUID | None = fields.get("on_behalf_of")
+    in_body: UserId | None = fields.get("on_behalf_of")
     text = request.headers.get(VIEWER_HEADER)
     if text is None:
         return in_body
     try:
-        in_header: UUID = serializers.UUIDField().run_validation(text)
-    except serializers.ValidationError as error:
-        raise serializers.ValidationError({VIEWER_HEADER: error.detail}) from None
+        # Servers give the bytes of a header as Latin-1.
+        in_header = UserId(unquote_to_bytes(text.encode("latin-1")).decode())
+    except UnicodeError:
+        message = "The header is not percent-encoded UTF-8."
+        raise serializers.ValidationError({VIEWER_HEADER: [message]}) from None
+    except InvalidUserIdError as error:
+        raise serializers.ValidationError({VIEWER_HEADER: [str(error)]}) from None
     if in_body not in (None, in_header):
         raise serializers.ValidationError(
             {VIEWER_HEADER: "The body names another user in on_behalf_of."}

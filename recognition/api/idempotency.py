@@ -36,6 +36,8 @@ from recognition.api.service_view import ServiceViewSet
 from recognition.errors import ServiceError
 from recognition.models import Face, IdempotencyKey, locks
 from recognition.models.locks import One
+from recognition.models.user_ids import UserId
+from recognition.privacy.keeping import Person
 
 _KEY = re.compile(r"[!-~]{1,255}")
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -152,18 +154,17 @@ def _store(caller: Caller, key: str, fingerprint: str, response: Response) -> No
 def _named_in(answer: Any) -> set[UUID]:
     match answer:
         case dict():
-            named = {UUID(answer["user_id"])} if answer.get("user_id") else set()
+            named: set[UUID] = {UserId(answer["user_id"])} if answer.get("user_id") else set()
             return named.union(*map(_named_in, answer.values()))
         case list():
             return set().union(*map(_named_in, answer))
     return set()
 
 
-def forget_user(user_id: UUID) -> dict[str, int]:
+def forget(person: Person) -> dict[str, int]:
     """Drop the answers to a user and those that name the user, who is locked."""
-    about = Q(subject=str(user_id)) | Q(user_ids__contains=[user_id])
-    # Many clients make their keys of ids.
-    about |= Q(key__icontains=str(user_id)) | Q(key__icontains=user_id.hex)
+    about = Q(subject__in=map(str, person.ids)) | Q(user_ids__overlap=person.ids)
+    about |= person.in_column("key")  # many clients make their keys of ids
     _, removed = IdempotencyKey.objects.filter(about).delete()
     return removed
 

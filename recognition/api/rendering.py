@@ -8,6 +8,8 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers as s
 
+from recognition.models.user_ids import shown as shown_id
+
 Schema = dict[str, Any]  # a part of the API description
 Value = dict[str, Any]
 Read = Callable[[Any, Any], Any]
@@ -94,6 +96,13 @@ class Rounded(Converted, s.FloatField):
         if value is not None and self.max_value is not None:
             value = min(self.max_value, max(self.min_value, value))
         return None if value is None else round(float(value), self.digits)
+
+
+class UserIdText(Converted, s.CharField):
+    """A user's id as the app writes it, of a key whose text is known."""
+
+    def converted(self, value: Any) -> str | None:
+        return None if value is None else shown_id(value)
 
 
 class Sorted(Converted, s.ListField):

@@ -9,7 +9,6 @@ from recognition.api.fields import (
     ChoiceField,
     FaceMetadataField,
     FiniteFloatField,
-    IdField,
     MetadataField,
     NestedList,
     NestedSerializer,
@@ -17,6 +16,7 @@ from recognition.api.fields import (
     StrictSerializer,
     TextField,
     TimeField,
+    UserIdField,
     WholeNumberField,
 )
 from recognition.gallery import comparing
@@ -54,7 +54,7 @@ class SearchScope(NestedSerializer):
 
 
 class RegisterRequest(StrictSerializer):
-    user_id = IdField()
+    user_id = UserIdField()
     image = PictureField()
     face_group = TextField(max_length=64, default="primary")
     face_index = WholeNumberField(min_value=0, max_value=1000, required=False)
@@ -68,7 +68,7 @@ class FaceOfPhoto(StrictSerializer):
     face_index = WholeNumberField(
         min_value=0, max_value=1000, help_text="The place of the face among those of detect."
     )
-    user_id = IdField()
+    user_id = UserIdField()
     face_group = TextField(max_length=64, default="primary")
     metadata = FaceMetadataField(
         default=dict, help_text="Stored with this face, as by register: each has its own consent."
@@ -92,7 +92,7 @@ class RegisterFacesRequest(StrictSerializer):
 
 
 class VerifyRequest(StrictSerializer):
-    user_id = IdField()
+    user_id = UserIdField()
     image = PictureField()
     face_id = TextField(max_length=17, required=False)
     verification_level = ChoiceField(
@@ -120,7 +120,7 @@ class VerifyRequest(StrictSerializer):
 
 class IdentifyRequest(StrictSerializer):
     image = PictureField()
-    on_behalf_of = IdField(required=False)
+    on_behalf_of = UserIdField(required=False)
     faces = ChoiceField(["all", "largest"], default="all")
     search_scope = SearchScope(required=False)
     metadata = MetadataField(default=dict)
@@ -143,7 +143,7 @@ class CompareRequest(StrictSerializer):
 
 
 class SessionRequest(StrictSerializer):
-    user_id = IdField()
+    user_id = UserIdField()
     purpose = ChoiceField(Purpose.values, default=Purpose.LOGIN.value)
     verification_level = ChoiceField(LEVELS, default="standard")
     metadata = AttemptMetadataField(

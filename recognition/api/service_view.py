@@ -16,12 +16,17 @@ from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
 from recognition.access import Caller
+from recognition.api.fields import user_id_of
 from recognition.api.pagination import NewestFirst, Pages
 from recognition.errors import ServiceError
 from recognition.processes import capacity
 
 _Action = TypeVar("_Action", bound=Callable[..., HttpResponse])
 _thread = local()
+# What stands for a slash in a part of a path. No user id may have it: it is for private use.
+SLASH = "\ue000"
+# How routes name the users in their paths.
+USERS_IN_PATHS = {"user_id", "other_id"}
 
 
 class ServiceViewSet(ViewSet):
@@ -52,6 +57,9 @@ class ServiceViewSet(ViewSet):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        # The action gets these arguments; here a refusal has its code.
+        for name in USERS_IN_PATHS & self.kwargs.keys():
+            self.kwargs[name] = user_id_of(self.kwargs[name], name)
         self.caller: Caller = request.user  # type: ignore[assignment]  # HasScope has checked it
         self.most_other_bytes = settings.BODY_ROOM_BYTES + self.pictures * self.bytes_of_each
         length = self._length_of_body(request)

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers as s
 
 from recognition.api.answers import RESULTS, Risk
-from recognition.api.rendering import Serializer, Value
+from recognition.api.rendering import Serializer, UserIdText, Value
 from recognition.models.sessions import SHOWN_STATES, Purpose
 from recognition.packs.scores import LEVELS
 from recognition.verification.frames import FrameResult
@@ -15,7 +15,7 @@ FRAME_STATUS = ("counted", "dropped")
 
 class Session(Serializer):
     session_id = s.UUIDField(source="pk")
-    user_id = s.UUIDField()
+    user_id = UserIdText()
     purpose = s.ChoiceField(Purpose.values)
     verification_level = s.ChoiceField(LEVELS, source="level")
     state = s.ChoiceField(SHOWN_STATES, source="shown_state")

@@ -1,7 +1,5 @@
 """The verbs and the sessions over HTTP: parse, call one function, answer."""
 
-from uuid import UUID
-
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.decorators import action
 from rest_framework.exceptions import Throttled
@@ -9,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from recognition.api import answers, face_answers, session_answers
-from recognition.api.fields import viewer_of, viewer_parameter
+from recognition.api.fields import USER_ID, viewer_of, viewer_parameter
 from recognition.api.idempotency import idempotent
 from recognition.api.serializers import (
     CompareRequest,
@@ -33,7 +31,7 @@ from recognition.verification import frames, pair_comparison, sessions, verifyin
 
 # Register and verify have it in the query only beside a bare picture.
 _user_parameter = OpenApiParameter(
-    "user_id", UUID, OpenApiParameter.QUERY, description="Only beside a bare picture."
+    "user_id", USER_ID, OpenApiParameter.QUERY, description="Only beside a bare picture."
 )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
-from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -19,6 +18,7 @@ from recognition.gallery.comparing import Compared
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.pipeline import DetectedFace, FacesOfPicture
 from recognition.models import CountedKind, Face, FaceCrop, Template, User, locks, new_face_id
+from recognition.models.user_ids import UserId
 from recognition.packs import engine, main_face, serving
 from recognition.packs.engine import Engine
 from recognition.prepared import Blank, insert, kept
@@ -30,7 +30,7 @@ class EnrolmentRequest:
     """What is asked about a picture. `actor` is named in the audit log."""
 
     actor: str
-    user_id: UUID
+    user_id: UserId
     face_group: str = "primary"
     face_index: int | None = None  # of the faces as detect lists them; None: there is only one
     check_quality: bool = True
@@ -39,7 +39,9 @@ class EnrolmentRequest:
     @classmethod
     def of(cls, caller: Caller, options: Mapping[str, Any]) -> Self:
         """With the options of a validated body, or of a job. Raises not_your_user."""
-        user_id, metadata = UUID(str(options["user_id"])), options["metadata"]
+        user_id, metadata = options["user_id"], options["metadata"]
+        if isinstance(user_id, str):  # of a job
+            user_id = UserId(user_id)
         caller.require_own(user_id)
         return cls(
             actor=caller.name,
@@ -63,7 +65,7 @@ def enrol(image: bytes, request: EnrolmentRequest) -> Face:
     return _look_and_store(image, request, is_known=is_known(request.user_id))
 
 
-def is_known(user_id: UUID) -> bool:
+def is_known(user_id: UserId) -> bool:
     """Whether there is such a user, before anything takes long."""
     return bool(_known({"user": user_id}))
 
@@ -130,7 +132,7 @@ def crop_of(active: Engine, picture: Image, face: DetectedFace) -> Image | None:
     return active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
 
 
-def locked(user_id: UUID, *, is_known: bool) -> User:
+def locked(user_id: UserId, *, is_known: bool) -> User:
     """The user, created if unknown. Two registrations for one user come here one after the other.
 
     A user who was erased since the request began is not brought back by it. Raises user_not_found,
@@ -138,7 +140,7 @@ def locked(user_id: UUID, *, is_known: bool) -> User:
     """
     if not is_known:
         people.require_not_merged(user_id)
-        User.objects.bulk_create([User(pk=user_id)], ignore_conflicts=True)
+        User.objects.bulk_create([User.new(user_id)], ignore_conflicts=True)
     user = locks.lock_user(user_id)
     if user is None:
         raise people.not_found(user_id)

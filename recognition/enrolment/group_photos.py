@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from django.db import transaction
 
@@ -13,6 +12,7 @@ from recognition.errors import ServiceError
 from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import Face
+from recognition.models.user_ids import UserId
 from recognition.packs import engine, main_face, serving
 from recognition.packs.engine import Engine
 from recognition.privacy import consent
@@ -37,7 +37,7 @@ def enrol(image: bytes, requests: Sequence[EnrolmentRequest]) -> list[Face]:
 
 @serving.once_more
 def _look_and_store(
-    image: bytes, requests: Sequence[EnrolmentRequest], known: Mapping[UUID, bool]
+    image: bytes, requests: Sequence[EnrolmentRequest], known: Mapping[UserId, bool]
 ) -> list[Face]:
     refusals = _Refusals()
     active, seen = _look(image, requests, refusals)
@@ -88,7 +88,7 @@ class _Refusals(list[dict[str, Any]]):
         try:
             yield
         except ServiceError as error:
-            about = {"face_index": request.face_index, "user_id": str(request.user_id)}
+            about = {"face_index": request.face_index, "user_id": request.user_id.text}
             why = {"code": error.code, "message": str(error), "details": error.details}
             self.append({**about, **why})
 

@@ -19,6 +19,7 @@ from recognition.identification.face_budget import FaceBudget
 from recognition.identification.searching import PictureSearch
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import CountedKind, User
+from recognition.models.user_ids import UserId
 from recognition.packs import engine, serving
 from recognition.packs.engine import Engine
 from recognition.packs.scores import Threshold
@@ -85,11 +86,11 @@ class IdentificationRequest:
         )
 
 
-def options_of(fields: Mapping[str, Any], viewer: UUID | None) -> dict[str, Any]:
-    """The options of a validated body, as JSON, since a job keeps them."""
+def options_of(fields: Mapping[str, Any], viewer: UserId | None) -> dict[str, Any]:
+    """The options of a validated body, as JSON but for the viewer: a job keeps the key alone."""
     wanted, metadata = fields["search_scope"], fields["metadata"]
     return {
-        "on_behalf_of": str(viewer) if viewer else None,
+        "on_behalf_of": viewer,
         "groups": wanted["user_groups"],
         "everyone": wanted.get("scope") == "all",
         # Then the faces' `taggable` counts.
@@ -105,7 +106,9 @@ def options_of(fields: Mapping[str, Any], viewer: UUID | None) -> dict[str, Any]
 
 def _scope_of(caller: Caller, options: Mapping[str, Any]) -> Scope:
     """Who may be found. A suspended viewer searches as an unknown one."""
-    on_behalf_of = UUID(options["on_behalf_of"]) if options["on_behalf_of"] else None
+    on_behalf_of = options["on_behalf_of"]
+    if isinstance(on_behalf_of, str):  # of a job
+        on_behalf_of = UUID(on_behalf_of)
     if on_behalf_of is not None:
         caller.require_own(on_behalf_of)
     if options["everyone"] and "face:admin" not in caller.scopes:

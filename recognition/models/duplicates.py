@@ -7,7 +7,9 @@ from django.db import models
 from django.db.models import CASCADE, SET_NULL, F, Q
 from django.utils import timezone
 
+from recognition.models import user_ids
 from recognition.models.people import Face, User
+from recognition.models.user_ids import UserId
 
 MANY_ATTEMPTS = 3  # so many of the search for a new face point to a fault
 
@@ -19,7 +21,7 @@ class DuplicateState(models.TextChoices):
 
 
 class Side(NamedTuple):
-    user_id: UUID
+    user_id: UserId
     face: Face | None  # None: it is gone
 
     @property
@@ -74,9 +76,12 @@ class PossibleDuplicate(models.Model):
 
     @property
     def sides(self) -> list[Side]:
-        """Both faces. Once the two are merged, both are of the user who is left."""
-        other = self.user_b_id or self.user_a_id
-        return [Side(self.user_a_id, self.face_a), Side(other, self.face_b)]
+        """Both faces. Once the two are merged, both are of the user who is left.
+
+        Needs the users.
+        """
+        other = self.user_b or self.user_a
+        return [Side(self.user_a.user_id, self.face_a), Side(other.user_id, self.face_b)]
 
     def other_than(self, user_id: UUID) -> UUID | None:
         return self.user_b_id if self.user_a_id == user_id else self.user_a_id
@@ -102,6 +107,8 @@ class MergedUser(models.Model):
     """
 
     id = models.UUIDField(primary_key=True)
+    # The app's id, as User has it, until the person is erased.
+    given_id = models.CharField(max_length=user_ids.MAX_LENGTH, null=True)  # noqa: DJ001
     into = models.ForeignKey(User, on_delete=SET_NULL, related_name="former_ids", null=True)
     at = models.DateTimeField(auto_now_add=True)
 

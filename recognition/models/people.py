@@ -10,8 +10,12 @@ import uuid
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Upper
+from django.db.models.functions import Cast, Upper
+from django.db.models.lookups import Exact, IsNull, Regex
 from pgvector.django import HalfVectorField
+
+from recognition.models import user_ids
+from recognition.models.user_ids import UserId
 
 
 class PrivacyLevel(models.TextChoices):
@@ -20,10 +24,15 @@ class PrivacyLevel(models.TextChoices):
     PRIVATE = "private"
 
 
+_KEY_OF_TEXT = Regex(Cast("id", models.TextField()), "^.{14}8.{4}[89ab]")
+
+
 class User(models.Model):
-    """A person of the app, under the app's id."""
+    """A person of the app, under the app's id: see recognition.models.user_ids."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    # The app's id where the key does not say it. No other row has it.
+    given_id = models.CharField(max_length=user_ids.MAX_LENGTH, null=True, editable=False)  # noqa: DJ001
     display_name = models.CharField(max_length=200, blank=True)
     profile_image = models.CharField(max_length=2000, blank=True)
     privacy_level = models.CharField(
@@ -45,7 +54,12 @@ class User(models.Model):
             models.CheckConstraint(
                 condition=models.Q(privacy_level__in=PrivacyLevel.values),
                 name="user_privacy_level_known",
-            )
+            ),
+            # A user whose id nobody knows any more could not be shown.
+            models.CheckConstraint(
+                condition=Exact(_KEY_OF_TEXT, IsNull(models.F("given_id"), False)),
+                name="user_has_its_id",
+            ),
         ]
         indexes = [
             # Consumer: the moderators' list of people, newest first.
@@ -60,10 +74,25 @@ class User(models.Model):
             GinIndex(
                 OpClass(Upper("display_name"), name="gin_trgm_ops"), name="user_by_part_of_name"
             ),
+            # Consumer: the same search, for any part of an id.
+            GinIndex(OpClass(Upper("given_id"), name="gin_trgm_ops"), name="user_by_part_of_id"),
         ]
 
     def __str__(self) -> str:
-        return self.display_name or str(self.id)
+        return self.display_name or self.app_id
+
+    @classmethod
+    def new(cls, user_id: UserId) -> "User":
+        return cls(pk=user_id, given_id=user_id.given)
+
+    @property
+    def app_id(self) -> str:
+        """The id as the app writes it."""
+        return self.given_id or str(self.id)
+
+    @property
+    def user_id(self) -> UserId:
+        return UserId.of_row(self.pk, self.given_id)
 
 
 def new_face_id() -> str:

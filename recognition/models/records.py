@@ -1,5 +1,7 @@
 """What is noted of requests: the audit log, counts, and first answers."""
 
+from uuid import UUID
+
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
@@ -43,6 +45,14 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.actor} {self.action}"
+
+    @property
+    def people(self) -> set[UUID]:
+        """The keys of all people in the event, with the actor and a friend in the details."""
+        named = [self.user_id, self.other_user_id, self.viewer_id]
+        friend, (kind, _, name) = self.details.get("friend_id"), self.actor.partition(":")
+        named += [UUID(each) for each in (friend, name if kind == "user" else None) if each]
+        return {each for each in named if each}
 
 
 class CountedKind(models.TextChoices):

@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from recognition import audit, models, people
 from recognition.errors import ServiceError
+from recognition.models.user_ids import UserId, in_texts
 from recognition.privacy import sealing
 from recognition.privacy.keeping import NOT_SHOWN, Person, Row, Section, by, sections
 from recognition.privacy.sealing import UnreadableError
@@ -20,19 +21,19 @@ from recognition.privacy.sealing import UnreadableError
 def _part_of_answer(row: Row, person: Person) -> Row:
     answer = json.loads(row["answer"])
     if row["subject"] != str(person.id):
-        answer = hits(answer, person.id)
+        answer = hits(answer, [person.id])
     return {**row, "user_ids": [person.id], "answer": answer}
 
 
-def hits(value: Any, user_id: UUID) -> list[Row]:
-    """The objects of an answer that are about the user."""
+def hits(value: Any, ids: Sequence[UUID]) -> list[Row]:
+    """The objects of an answer that are about the user of these keys."""
     match value:
-        case dict() if value.get("user_id") == str(user_id):
+        case {"user_id": str(text)} if UserId(text) in ids:
             return [value]
         case dict():
-            return [hit for each in value.values() for hit in hits(each, user_id)]
+            return [hit for each in value.values() for hit in hits(each, ids)]
         case list():
-            return [hit for each in value for hit in hits(each, user_id)]
+            return [hit for each in value for hit in hits(each, ids)]
     return []
 
 
@@ -131,8 +132,22 @@ def export(*, actor: str, user_id: UUID, asked_by: str) -> bytes:
             if picture := pictures.get(row["face_id"]):
                 row["file"], content = picture
                 file.writestr(row["file"], content)
-        file.writestr("data.json", json.dumps(data, cls=DjangoJSONEncoder, indent=2))
+        texts = people.texts_of(_keys_in(data))
+        shown = in_texts(data, texts)
+        file.writestr("data.json", json.dumps(shown, cls=DjangoJSONEncoder, indent=2))
     return archive.getvalue()
+
+
+def _keys_in(value: Any) -> set[UUID]:
+    """The keys of users, and other UUIDs."""
+    match value:
+        case UUID():
+            return {value}
+        case dict():
+            return set().union(*map(_keys_in, value.values()))
+        case list():
+            return set().union(*map(_keys_in, value))
+    return set()
 
 
 def _pictures(user_id: UUID) -> Iterator[tuple[int, tuple[str, bytes]]]:

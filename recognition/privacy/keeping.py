@@ -5,6 +5,7 @@ an app adds its entry, and is imported when the service starts. What an app has 
 person is one of the fields of `Keeps`.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,9 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Model, Q, QuerySet
 
+from recognition import people
 from recognition.models import Face, MergedUser
+from recognition.models.user_ids import named_in
 
 Row = dict[str, Any]
 NOT_SHOWN = "(not shown)"
@@ -22,15 +25,16 @@ NOT_SHOWN = "(not shown)"
 
 @dataclass(frozen=True)
 class Person:
-    """A person to look for. `ids` are the user's id, and then those that were merged into it.
+    """A person to look for. `ids` are the user's key, and then those that were merged into it.
 
-    A text that is about the person has one of `traces` in it: an id in both spellings, or the id of
-    a face.
+    A text that is about the person has one of `traces` in it: a key in both spellings, or the id of
+    a face; or it has one of `app_ids` in it as a whole word: they may be as short as `7`.
     """
 
     id: UUID
     ids: list[UUID]
     traces: list[str]
+    app_ids: list[str]
 
     @classmethod
     def of(cls, user_id: UUID) -> "Person":
@@ -38,7 +42,17 @@ class Person:
         ids = ids_of(user_id)
         faces = Face.objects.filter(user=user_id).values_list("face_id", flat=True)
         spelled = [text for each in ids for text in (str(each), each.hex)]
-        return cls(user_id, ids, [*spelled, *faces])
+        return cls(user_id, ids, [*spelled, *faces], [*people.texts_of(ids).values()])
+
+    def is_in(self, text: str) -> bool:
+        return any(trace in text for trace in self.traces) or named_in(text, self.app_ids)
+
+    def in_column(self, name: str) -> Q:
+        """The rows with such a text in this column."""
+        found = Q(*(Q((f"{name}__icontains", trace)) for trace in self.traces), _connector=Q.OR)
+        for each in self.app_ids:
+            found |= Q((f"{name}__regex", rf"(^|[^[:alnum:]_]){re.escape(each)}($|[^[:alnum:]_])"))
+        return found
 
 
 def ids_of(user_id: UUID) -> list[UUID]:

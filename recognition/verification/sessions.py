@@ -15,6 +15,7 @@ from recognition.errors import ServiceError
 from recognition.models import Session, locks
 from recognition.models.locks import One
 from recognition.models.sessions import Purpose, State
+from recognition.models.user_ids import UserId
 from recognition.prepared import Blank, kept, update
 from recognition.verification import lockout
 
@@ -23,7 +24,7 @@ _OPEN = 3  # sessions that take frames, of one user by one client
 
 @transaction.atomic
 def open_session(
-    *, caller: Caller, user_id: UUID, purpose: str, level: str, device: str = ""
+    *, caller: Caller, user_id: UserId, purpose: str, level: str, device: str = ""
 ) -> Session:
     """Open a session. Only the newest few that take frames stay open.
 
@@ -72,13 +73,16 @@ def session_of(caller: Caller, session_id: str, *, lock: bool = False) -> Sessio
     is_hidden = session.user_suspended_at and not caller.is_service
     if is_hidden or not caller.speaks_for(session.user_id):
         raise not_found()
+    session.user_id = UserId.of_row(session.user_id, session.user_given_id)
     return session  # type: ignore[no-any-return]
 
 
 @kept
 def _sessions(*, lock: bool) -> QuerySet[Any]:
     sessions = Session.objects.filter(pk=Blank("session"))
-    sessions = sessions.annotate(user_suspended_at=F("user__suspended_at"))
+    sessions = sessions.annotate(
+        user_suspended_at=F("user__suspended_at"), user_given_id=F("user__given_id")
+    )
     return sessions.select_for_update(no_key=True, of=("self",)) if lock else sessions
 
 

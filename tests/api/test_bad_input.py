@@ -303,7 +303,7 @@ def test_a_form_of_500_files(service: Person) -> None:
 
 
 def test_the_same_field_twice_in_a_form(service: Person, fake: FakePipeline) -> None:
-    fields = {"user_id": [str(OWNER), "x"], "image": SimpleUploadedFile("a.png", PICTURE)}
+    fields = {"user_id": [str(OWNER), " x"], "image": SimpleUploadedFile("a.png", PICTURE)}
     check(send_form(service, "register", fields), 400, "invalid_request")
 
 

@@ -58,6 +58,7 @@ SESSION = "0000000d-0000-4000-8000-000000000004"
 # What a schema cannot say: that a text is a picture, and which ids there are.
 TEXTS = {
     "picture": [PICTURE_BASE64, "data:image/png;base64," + PICTURE_BASE64],
+    "user-id": [str(OWNER), str(FRIEND), "auth0|64f1c0ffee", "42", "a/faces", "ไทย 1", "x" * 128],
     "uuid": [str(OWNER), str(FRIEND), str(STRANGER), "0000000f-0000-4000-8000-00000000000f"],
     "face_id": [FACE_ID, "face_ffffffffffff"],
     "job_id": [JOB_ID, "job_ffffffffffffffff"],

@@ -16,7 +16,15 @@ from pytest_django import Settings
 from recognition.api import tokens
 from recognition.models import RateWindow
 from tests.api.test_auth import EC_KEY, pem, signed
-from tests.support.builders import OWNER, USER_SCOPES, Person, make_user, refusal, user_token
+from tests.support.builders import (
+    OWNER,
+    USER_SCOPES,
+    Person,
+    id_of,
+    make_user,
+    refusal,
+    user_token,
+)
 from tests.support.processes import Hammering, hammer
 
 pytestmark = pytest.mark.django_db
@@ -75,7 +83,7 @@ def test_the_headers_speak_of_the_limit_that_is_hit_next(owner: Person, settings
 def test_a_token_may_have_its_own_limit(client: Client, settings: Settings) -> None:
     settings.RATE_LIMIT_PER_MINUTE = 1
     make_user(OWNER)
-    token = tokens.issue(str(OWNER), USER_SCOPES, minutes=5, calls_per_minute=3)
+    token = tokens.issue(id_of(OWNER), USER_SCOPES, minutes=5, calls_per_minute=3)
     person = Person(token, client)
     assert [person.get(f"users/{OWNER}").status_code for _ in range(4)] == [200, 200, 200, 429]
     assert "calls_per_minute" in person.get(f"users/{OWNER}").json()["error"]["message"]
@@ -162,7 +170,7 @@ def test_the_61st_request_of_four_processes_is_refused() -> None:
     """The window begins with the first request: all of them have to come within its minute."""
     make_user(OWNER)
     for minutes in (5, 6, 7):  # a token of its own each time
-        token = tokens.issue(str(OWNER), USER_SCOPES, minutes=minutes)
+        token = tokens.issue(id_of(OWNER), USER_SCOPES, minutes=minutes)
         requests = Hammering(4, 20, token, "get", f"users/{OWNER}")
         answers, seconds = hammer(requests, RATE_LIMIT_PER_MINUTE="60", RATE_LIMIT_PER_HOUR="1000")
         if seconds < 60:

@@ -59,7 +59,7 @@ MISSING = {
 @pytest.fixture
 def ids(db: None, settings: Settings, fake: FakePipeline) -> Ids:
     """One of everything that belongs to OWNER; the face that is shown is nobody's yet."""
-    settings.JWT_AUDIENCE = "facesvc"
+    settings.JWT_AUDIENCE = ["facesvc"]
     settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
     fake.show(vector(2))
     owner, friend, _ = (make_user(user_id) for user_id in (OWNER, FRIEND, STRANGER))

@@ -38,6 +38,7 @@ from recognition.models import (
     User,
     new_face_id,
 )
+from recognition.models.user_ids import UserId
 from recognition.packs import engine
 from recognition.packs.scores import ScoreScale
 from tests.support.photos import encode
@@ -75,6 +76,7 @@ class Person:
 
     def send(self, method: str, path: str, data: Any = "", **options: Any) -> HttpResponse:
         headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
+        options.setdefault("RAW_URI", PREFIX + path)  # as gunicorn has it
         options.setdefault("content_type", "application/json")
         if isinstance(data, bytes):  # as it is: the named methods would encode it anew
             call = partial(self.client.generic, method.upper())
@@ -96,7 +98,12 @@ class Person:
 
 
 def user_token(user_id: UUID, scopes: Sequence[str] = USER_SCOPES) -> str:
-    return tokens.issue(str(user_id), list(scopes), minutes=5)
+    return tokens.issue(id_of(user_id), list(scopes), minutes=5)
+
+
+def id_of(user_id: UUID) -> UserId:
+    """An id of the cast as a request has it."""
+    return user_id if isinstance(user_id, UserId) else UserId(str(user_id))
 
 
 def service_token(name: str = "app", scopes: Sequence[str] = SCOPES[:-1]) -> str:
@@ -139,7 +146,8 @@ def near(base: Floats, cosine: float, *, toward: int = 127) -> Floats:
 
 
 def make_user(user_id: UUID, privacy_level: str = "friends", **fields: Any) -> User:
-    return User.objects.create(pk=user_id, privacy_level=privacy_level, **fields)
+    given = id_of(user_id).given
+    return User.objects.create(pk=user_id, given_id=given, privacy_level=privacy_level, **fields)
 
 
 def make_face(user: User, embedding: Floats, *, version: str = "", **fields: Any) -> Face:
@@ -179,7 +187,7 @@ def make_templates(rows: Sequence[tuple[User, Floats, str]], **fields: Any) -> l
 
 def enrol_face(user_id: UUID, image: bytes, **options: Any) -> Face:
     """As a command does it."""
-    return enrolling.enrol(image, EnrolmentRequest("test", user_id, **options))
+    return enrolling.enrol(image, EnrolmentRequest("test", id_of(user_id), **options))
 
 
 def befriend(user: User, *others: User) -> None:

@@ -17,6 +17,7 @@ from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
 from recognition.measuring.photos import Photo, find_photos
 from recognition.models import Face, PrivacyLevel, User
+from recognition.models.user_ids import UserId
 from recognition.packs import engine
 from recognition.privacy import consent
 
@@ -85,7 +86,7 @@ def _consent(given_at: str | None, text_version: str | None) -> dict[str, Any]:
 def _enrol(photo: Photo, privacy: str, metadata: dict[str, Any], face_index: int | None) -> str:
     if not photo.person:
         return "refused: no_name. The file name does not say who it is."
-    user_id = uuid.uuid5(_NAMESPACE, photo.person)
+    user_id = UserId(str(uuid.uuid5(_NAMESPACE, photo.person)))
     try:
         data = photo.path.read_bytes()
     except OSError as error:

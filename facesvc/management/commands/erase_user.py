@@ -9,6 +9,7 @@ from django.core.management.base import CommandError
 from facesvc.management.service_command import ServiceCommand
 from management import erasure
 from recognition.errors import ServiceError
+from recognition.models.user_ids import UserId
 
 _NOTHING_HELD = {
     "user_not_found": "nothing is held.",
@@ -23,30 +24,35 @@ class Command(ServiceCommand):
         parser.add_argument(
             "user_ids", nargs="+", metavar="ID", help="or -: one a line of the standard input"
         )
+        parser.add_argument(
+            "--keys", action="store_true", help="the ids are keys, as the audit log has them"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        ids = [*_read(options["user_ids"])]  # all of them, before anybody is erased
-        for user_id in ids:
+        kind = UUID if options["keys"] else UserId
+        ids = [*_read(options["user_ids"], kind)]  # all of them, before anybody is erased
+        for text, user_id in ids:
             try:
                 receipt = erasure.erase(actor="command:erase_user", user_id=user_id)
             except ServiceError as error:
                 if error.code not in _NOTHING_HELD:
-                    raise CommandError(f"{user_id}: {error}") from error
-                self.stdout.write(f"{user_id}: {_NOTHING_HELD[error.code]}")
+                    raise CommandError(f"{text}: {error}") from error
+                self.stdout.write(f"{text}: {_NOTHING_HELD[error.code]}")
                 continue
             counts = ", ".join(f"{count} {name}" for name, count in receipt.removed.items())
             self.stdout.write(
-                f"{user_id}: erased on {receipt.erased_at:%Y-%m-%d %H:%M:%S} UTC, "
+                f"{text}: erased on {receipt.erased_at:%Y-%m-%d %H:%M:%S} UTC, "
                 f"receipt {receipt.receipt_id}: {counts}."
             )
 
 
-def _read(texts: Iterable[str]) -> Iterable[UUID]:
+def _read(texts: Iterable[str], kind: type[UUID]) -> Iterable[tuple[str, UUID]]:
     for text in texts:
         if text == "-":
-            yield from _read(line.strip() for line in sys.stdin if line.strip(" -\n"))
+            lines = (line.rstrip("\n") for line in sys.stdin)
+            yield from _read((line for line in lines if line.strip(" -")), kind)
             continue
         try:
-            yield UUID(text)
+            yield text, kind(text)
         except ValueError:
             raise CommandError(f"{text!r} is no user id; nobody is erased.") from None

@@ -2,11 +2,11 @@ import os
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from django.core.management.base import CommandError
 
 from facesvc.management.service_command import ServiceCommand
+from recognition.models.user_ids import UserId
 from recognition.privacy import export
 
 
@@ -17,13 +17,13 @@ class Command(ServiceCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("user_id", type=UUID)
+        parser.add_argument("user_id", type=UserId)
         parser.add_argument("--asked-by", required=True, help="who asked for it, for the audit log")
-        parser.add_argument("--output", type=Path, help="default: export_ID.zip")
+        parser.add_argument("--output", type=Path, help="default: export_KEY.zip")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        user_id: UUID = options["user_id"]
-        path: Path = options["output"] or Path(f"export_{user_id}.zip")
+        user_id: UserId = options["user_id"]
+        path: Path = options["output"] or Path(f"export_{user_id}.zip")  # the key
         if not options["asked_by"].strip():
             raise CommandError("--asked-by is empty.")
         # Readable by this account only, and never in place of an existing file.
@@ -40,4 +40,4 @@ class Command(ServiceCommand):
         except BaseException:
             path.unlink()
             raise
-        self.stdout.write(f"{path} has all that is held about {user_id}, and says what it is.")
+        self.stdout.write(f"{path} has all that is held about {user_id.text}, and says what it is.")

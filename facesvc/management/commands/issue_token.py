@@ -1,13 +1,13 @@
 from argparse import ArgumentParser
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.core.management.base import CommandError
 
 from facesvc.management.service_command import ServiceCommand
 from recognition.access import SCOPES
-from recognition.api import tokens
+from recognition.api import claims, tokens
+from recognition.models.user_ids import UserId
 
 _USER_SCOPES = "face:register face:verify face:identify face:manage"
 
@@ -17,7 +17,7 @@ class Command(ServiceCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         subject = parser.add_mutually_exclusive_group(required=True)
-        subject.add_argument("--user", type=UUID, metavar="UUID", help="for an end user")
+        subject.add_argument("--user", type=UserId, metavar="ID", help="for an end user")
         subject.add_argument("--service", metavar="NAME", help="for a service")
         parser.add_argument(
             "--scope",
@@ -37,14 +37,13 @@ class Command(ServiceCommand):
         scopes = list(SCOPES) if options["scope"] == "all" else options["scope"].split()
         if unknown := sorted(set(scopes) - set(SCOPES)):
             raise CommandError(f"Unknown scope: {', '.join(unknown)}. Known: {', '.join(SCOPES)}.")
-        if options["service"] is not None and not tokens.is_client_name(options["service"]):
+        if options["service"] is not None and not claims.is_client_name(options["service"]):
             raise CommandError("A service's name has letters, digits and . @ : _ - and is no UUID.")
         if options["minutes"] < 1:
             raise CommandError("--minutes must be at least 1.")
         calls = options["calls_per_minute"]
-        if calls is not None and not 1 <= calls <= tokens.MOST_CALLS_PER_MINUTE:
-            message = f"--calls-per-minute must be from 1 to {tokens.MOST_CALLS_PER_MINUTE}."
+        if calls is not None and not 1 <= calls <= claims.MOST_CALLS_PER_MINUTE:
+            message = f"--calls-per-minute must be from 1 to {claims.MOST_CALLS_PER_MINUTE}."
             raise CommandError(message)
-        subject = str(options["user"] or options["service"])
-        minutes = options["minutes"]
+        subject, minutes = options["user"] or options["service"], options["minutes"]
         self.stdout.write(tokens.issue(subject, scopes, minutes=minutes, calls_per_minute=calls))

@@ -19,6 +19,7 @@ from tests.support.builders import (
     Person,
     befriend,
     data_of,
+    details_of,
     make_user,
     refusal,
     row_counts,
@@ -182,11 +183,17 @@ def test_a_field(service: Person, users: list[User]) -> None:
     assert not pairs()
 
 
-@pytest.mark.parametrize("other", ["me", "1", f"{FRIEND}x", "%00", f"{FRIEND}/x"])
-def test_a_path_that_is_no_uuid(service: Person, users: list[User], other: str) -> None:
+@pytest.mark.parametrize("other", ["%20x", "%00", "x" * 129])
+def test_a_path_that_is_no_user_id(service: Person, users: list[User], other: str) -> None:
     for method in ("get", "put", "delete"):
         answer = service.send(method, f"users/{OWNER}/friends/{other}")
-        assert refusal(answer) == (404, "not_found")
+        assert refusal(answer) == (400, "invalid_request")
+        assert "other_id" in details_of(answer)["fields"]
+
+
+def test_a_path_behind_a_friend(service: Person, users: list[User]) -> None:
+    answer = service.get(f"users/{OWNER}/friends/{FRIEND}/x")
+    assert refusal(answer) == (404, "not_found")
 
 
 @pytest.mark.parametrize("position", ["7", "x", "%00", "0000000a00004000800000000000000a"])

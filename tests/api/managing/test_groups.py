@@ -167,7 +167,7 @@ def test_a_name_that_cannot_be(service: Person, users: list[User], name: str) ->
 
 
 def test_a_slash_in_a_name(service: Person) -> None:
-    assert refusal(service.put("groups/a%2Fb")) == (404, "not_found")
+    assert refusal(service.put("groups/a%2Fb")) == (422, "invalid_group_name")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tests.support.builders import (
     STRANGER,
     Person,
     data_of,
+    details_of,
     make_face,
     make_user,
     refusal,
@@ -203,9 +204,11 @@ def test_an_unknown_user(service: Person) -> None:
     assert refusal(service.get(f"users/{OWNER}/faces")) == (404, "user_not_found")
 
 
-@pytest.mark.parametrize("path", ["users/me", "users/1", f"users/{OWNER}x/faces"])
-def test_a_path_that_is_no_uuid(service: Person, path: str) -> None:
-    assert refusal(service.get(path)) == (404, "not_found")
+@pytest.mark.parametrize("path", ["users/%20me", "users/a%00", "users/a%C2%A0b/faces"])
+def test_a_path_that_is_no_user_id(service: Person, path: str) -> None:
+    answer = service.get(path)
+    assert refusal(answer) == (400, "invalid_request")
+    assert "user_id" in details_of(answer)["fields"]
 
 
 @pytest.mark.parametrize(

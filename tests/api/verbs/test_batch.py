@@ -316,7 +316,7 @@ def test_a_form_with_items(service: Person) -> None:
     ("path", "fields", "field", "hint"),
     [
         ("batch-register", {}, "items", "user_id"),
-        ("batch-register", {"items": '[{"user_id": "x"}, {"user_id": "y"}]'}, "items", "UUID"),
+        ("batch-register", {"items": '[{"user_id": " x"}, {"user_id": 7}]'}, "items", "spaces"),
         ("batch-identify", {}, "images", "items="),
     ],
     ids=["left out", "not valid", "files of one name"],
@@ -690,7 +690,7 @@ def test_a_body_that_is_no_request(service: Person, path: str, case: str) -> Non
         {"images": images(1), "search_scope": {"max_candidates": 0}},
         {"images": images(1), "faces": "some"},
         {"images": images(1), "image": PICTURE_BASE64},
-        {"images": images(1, user_id="x")},
+        {"images": images(1, user_id=" x")},
         {"images": images(1), "items": "[]"},
         {"images": images(1), "on_behalf_of": 7},
     ],

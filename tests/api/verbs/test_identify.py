@@ -591,9 +591,9 @@ def test_the_scope_to_manage_does_not_identify(service: Person, fake: FakePipeli
     assert refusal(answer) == (403, "insufficient_scope")
 
 
-def test_a_viewer_header_that_is_no_uuid(service: Person, fake: FakePipeline) -> None:
+def test_a_viewer_header_that_is_no_user_id(service: Person, fake: FakePipeline) -> None:
     fields = {"image": PICTURE_BASE64}
-    answer = service.send("post", "identify", fields, headers={"X-On-Behalf-Of": "me"})
+    answer = service.send("post", "identify", fields, headers={"X-On-Behalf-Of": "%FF"})
     assert refusal(answer) == (400, "invalid_request")
 
 

@@ -661,7 +661,7 @@ def test_purge_does_not_forget_a_device(owner: Person) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"user_id": "x"},
+        {"user_id": " x"},
         {"user_id": None},
         {"purpose": "party"},
         {"verification_level": "lax"},

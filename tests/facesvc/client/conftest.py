@@ -24,6 +24,7 @@ class Here(httpx.BaseTransport, httpx.AsyncBaseTransport):
             request.read(),
             content_type=request.headers.get("Content-Type", ""),
             headers=dict(request.headers),
+            RAW_URI=request.url.raw_path.decode(),
         )
         headers = dict(answer.headers)
         return httpx.Response(answer.status_code, headers=headers, content=answer.content)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import pytest
 from cryptography.fernet import Fernet
 from pytest_django import Settings
@@ -17,8 +18,17 @@ from facesvc.client import (
     UnfinishedJobError,
     verify_callback,
 )
-from tests.facesvc.client.conftest import done
-from tests.support.builders import FRIEND, OWNER, PICTURE, FakePipeline, make_user, vector
+from recognition.access import SCOPES
+from tests.facesvc.client.conftest import URL, Here, done
+from tests.support.builders import (
+    FRIEND,
+    OWNER,
+    PICTURE,
+    FakePipeline,
+    make_user,
+    service_token,
+    vector,
+)
 
 pytestmark = pytest.mark.django_db
 UNKNOWN = UUID(int=7)
@@ -81,6 +91,16 @@ def test_all_pages_are_read(client: Client, async_client: AsyncClient) -> None:
         return {user["user_id"] async for user in async_client.iter_users(page_size=3)}
 
     assert done(main()) == ids
+
+
+def test_an_id_of_any_characters(client: Client) -> None:
+    user_id, admin = "auth0|7/ñ%2F", service_token("moderation", SCOPES)
+    client.put_user(user_id)
+    assert client.get_user(user_id)["user_id"] == user_id
+    moderator = Client(URL, admin, http=httpx.Client(transport=Here()))
+    moderator.suspend_user(user_id, on_behalf_of=user_id)
+    event, *_ = moderator.list_audit_events(user_id=user_id)["events"]
+    assert (event["user_id"], event["viewer_id"]) == (user_id, user_id)
 
 
 def test_friends_groups_and_a_graph(client: Client) -> None:

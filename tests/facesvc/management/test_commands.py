@@ -85,7 +85,7 @@ class TestIssueToken:
         "arguments",
         [
             [],
-            ["--user", "me"],
+            ["--user", " me"],
             ["--user", str(OWNER), "--service", "app"],
             ["--service", "two words"],
             ["--service", str(OWNER)],

@@ -325,7 +325,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     MergedUser.objects.all().delete()
     make_user(OWNER)
     with pytest.raises(Exception, match="no user id; nobody is erased"):
-        call_command("erase_user", str(OWNER), "somebody")
+        call_command("erase_user", str(OWNER), "somebody ")
     assert User.objects.exists()
 
 

@@ -81,13 +81,13 @@ export class FaceApi extends EventTarget {
     return this.send("GET", "users", {query: {page_size: pageSize, cursor}});
   }
 
-  user(id) { return this.send("GET", `users/${id}`); }
+  user(id) { return this.send("GET", `users/${encodeURIComponent(id)}`); }
 
-  putUser(id, fields) { return this.send("PUT", `users/${id}`, {json: fields}); }
+  putUser(id, fields) { return this.send("PUT", `users/${encodeURIComponent(id)}`, {json: fields}); }
 
-  eraseUser(id) { return this.send("DELETE", `users/${id}`); }
+  eraseUser(id) { return this.send("DELETE", `users/${encodeURIComponent(id)}`); }
 
-  faces(userId, {cursor} = {}) { return this.send("GET", `users/${userId}/faces`, {query: {cursor}}); }
+  faces(userId, {cursor} = {}) { return this.send("GET", `users/${encodeURIComponent(userId)}/faces`, {query: {cursor}}); }
 
   models() { return this.send("GET", "models"); }
 

@@ -2,25 +2,25 @@
 
 import {$, el} from "./dom.js";
 
-const UUID = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
-const NEW = "new", BY_ID = "id";
+// No user id begins with a blank.
+const NEW = " new", BY_ID = " id";
 
 /** Events: `change` when the list changes. `chosen` is the id of the one who was dealt with last. */
 export class People extends EventTarget {
   constructor(api) {
     super();
-    Object.assign(this, {api, list: [], hasMore: false, chosen: ""});
+    // `self` is the user of an end user's token, and empty for a service.
+    Object.assign(this, {api, list: [], hasMore: false, chosen: "", self: ""});
   }
 
-  /** The user of an end user's token, empty for a service. */
-  get self() {
-    const {sub = ""} = this.api.claims;
-    return UUID.test(sub) ? sub : "";
-  }
-
-  /** The newest 200, or the one user of the token. */
+  /** The newest 200, or the one user of the token: only services may list users. */
   async load() {
-    if (this.self) {
+    const page = await this.api.users({pageSize: 200}).catch((error) => {
+      if (error.code !== "service_only") throw error;
+      return null;
+    });
+    this.self = page ? "" : this.api.claims.sub ?? "";
+    if (!page) {
       const user = await this.api.user(this.self).catch((error) => {
         if (error.code !== "user_not_found") throw error;
         return {user_id: this.self, display_name: "", privacy_level: "friends"};
@@ -28,7 +28,7 @@ export class People extends EventTarget {
       this.#set([user], false);
       return;
     }
-    const {users, next_cursor: next} = await this.api.users({pageSize: 200});
+    const {users, next_cursor: next} = page;
     users.sort((a, b) => b.created_at.localeCompare(a.created_at));
     this.#set(users, next !== null);
   }
@@ -70,7 +70,7 @@ export class Picker extends EventTarget {
     Object.assign(this, {people, withNew});
     const id = `${place.closest("[role=tabpanel]").id}-${withNew ? "whose" : "who"}`;
     this.select = el("select", {id});
-    this.input = el("input", {id: `${id}-id`, pattern: UUID.source, placeholder: "5f4c9c52-6f0b-4f35-9d36-0d9b6bd0a001", autocomplete: "off", spellcheck: "false"});
+    this.input = el("input", {id: `${id}-id`, maxlength: 128, placeholder: "The id in your app", autocomplete: "off", spellcheck: "false"});
     this.byId = el("div", {class: "field", hidden: true}, el("label", {for: `${id}-id`}, "User id"), this.input);
     place.replaceChildren(el("label", {for: id}, label), this.select, this.byId);
     this.select.addEventListener("change", () => this.#changed());
@@ -83,7 +83,7 @@ export class Picker extends EventTarget {
 
   get value() {
     const {value} = this.select;
-    if (value === BY_ID) return UUID.test(this.input.value.trim()) ? this.input.value.trim() : "";
+    if (value === BY_ID) return this.input.value.trim();
     return value === NEW ? "" : value;
   }
 
