@@ -51,7 +51,8 @@ def inference() -> Finding:
     if not loaded.self_test():
         advice = "Have another pack serve: `manage.py models activate`."
         return failure("the networks return impossible values", advice)
-    return ok(f"the networks run: {1000 * (time.monotonic() - began):.0f} ms for a small picture")
+    spent = f"{1000 * (time.monotonic() - began):.0f} ms for a small picture"
+    return ok(f"the networks run: {spent}{loaded.pipeline.arithmetic()}")
 
 
 def _active() -> tuple[str, str]:

@@ -6,10 +6,11 @@ The rest of the service uses `FacePipeline` and `DetectedFace` only.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from recognition.inference import processor
 from recognition.inference.alignment import align
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.anchors import AnchorDetector
@@ -26,7 +27,7 @@ from recognition.inference.estimators import (
 from recognition.inference.flaws import Flaws
 from recognition.inference.images import turned
 from recognition.inference.pack.declaration import ModelPack, PackError
-from recognition.inference.pack.files import WeightFile
+from recognition.inference.pack.files import ConvertedFile, WeightFile
 from recognition.inference.pack.specs import MmodSpec
 from recognition.inference.pack.weights import weight_path
 from recognition.inference.pose import Pose, PoseEstimator
@@ -38,6 +39,12 @@ TEMPLATE_DIMENSIONS = 512
 # Pixels of a kept crop, and the share of it that is the recogniser's crop: 154 pixels, while our
 # recognisers take 112 to 150.
 _KEPT_SIZE, _KEPT_SHARE = 256, 0.6
+
+
+class OpenModel(Protocol):
+    """Opens the network of a file; `outputs` names what its `run` returns."""
+
+    def __call__(self, weights: WeightFile, outputs: Sequence[str] = ()) -> Model: ...
 
 
 @dataclass(frozen=True)
@@ -105,20 +112,15 @@ class FacePipeline:
             return weight_path(pack, weights, cache)
 
         def model(weights: WeightFile, outputs: Sequence[str] = ()) -> Model:
+            if isinstance(weights, ConvertedFile) and processor.multiplies_integers():
+                weights = weights.in_eight_bits or weights
             return Model(path(weights), threads=threads, outputs=outputs)
 
         attributes, liveness = pack.attributes, pack.liveness
         if attributes and attributes.optional and not path(attributes.weights).is_file():
             attributes = None
         try:
-            self._detector: Detector
-            detector = pack.detector
-            if isinstance(detector, MmodSpec):
-                cascade = LandmarkCascade(path(detector.landmark_weights))
-                self._detector = MmodDetector(detector, model(detector.weights), cascade)
-            else:
-                found = model(detector.weights, detector.outputs.names())
-                self._detector = AnchorDetector(detector, found)
+            self._detector = detector_of(pack, cache, model)
             self._assessor = Assessor(pack, model)
             self._flaws = Flaws(pack.quality_ranges.flaws, pack.recogniser.dimensions)
         except ValueError as error:
@@ -130,8 +132,7 @@ class FacePipeline:
         )
         names = pack.detector.landmark_names
         self._eyes = pack.eyes and EyesNetwork(pack.eyes, model(pack.eyes.weights), names)
-        pose = PoseEstimator(pack.template, names)
-        self._finder = FaceFinder(self._detector, pack.detector, pose)
+        self._finder = finder_of(pack, self._detector)
 
     def detect(
         self,
@@ -254,9 +255,32 @@ class FacePipeline:
             return flaws
         return {"mirror": ramp(face.agreement, *limits), **flaws}
 
+    def arithmetic(self) -> str:
+        """What the detector computes with, for people; empty if nothing else is possible."""
+        weights = self.pack.detector.weights
+        if not isinstance(weights, ConvertedFile) or weights.eight_bits is None:
+            return ""
+        if processor.multiplies_integers():
+            return "; the detector computes with 8-bit integers"
+        return "; the detector computes with floats, because the processor has no VNNI"
+
     def embed_crops(self, crops: list[Image]) -> Floats:
         """(N, dimensions) unit vectors of aligned crops."""
         return self._embedder.embed(crops)[0]
+
+
+def detector_of(pack: ModelPack, cache: Path, model: OpenModel) -> Detector:
+    """The pack's detector, with a network that `model` opens."""
+    spec = pack.detector
+    if isinstance(spec, MmodSpec):
+        cascade = LandmarkCascade(weight_path(pack, spec.landmark_weights, cache))
+        return MmodDetector(spec, model(spec.weights), cascade)
+    return AnchorDetector(spec, model(spec.weights, spec.outputs.names()))
+
+
+def finder_of(pack: ModelPack, detector: Detector) -> FaceFinder:
+    pose = PoseEstimator(pack.template, pack.detector.landmark_names)
+    return FaceFinder(detector, pack.detector, pose)
 
 
 def _filled(faces: Sequence[DetectedFace], field: str, values: Iterable[Any]) -> list[DetectedFace]:

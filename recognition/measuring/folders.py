@@ -53,10 +53,16 @@ def open_pack(name: str) -> ModelPack:
 
     Raises PackError.
     """
-    pack = engine.pack(name)
+    return prepared(engine.pack(name))
+
+
+def prepared(pack: ModelPack) -> ModelPack:
+    """The same pack, with its files as `open_pack` has them. Raises PackError."""
     if pack.terms and not weights.is_prepared(pack, settings.MODELS_DIR):
         # The command shows the terms, and takes the consent.
-        raise PackError(f"the pack {name!r} is not prepared: run `manage.py models pull {name}`")
+        raise PackError(
+            f"the pack {pack.name!r} is not prepared: run `manage.py models pull {pack.name}`"
+        )
     downloads.pull(pack, settings.MODELS_DIR, settings.FACESVC_MODEL_SOURCE)
     return pack
 

@@ -27,6 +27,7 @@ from facesvc.doctor import gallery, local, server, work
 from facesvc.doctor.examining import Check, CheckState, Finding, examine, failure, ok, warning
 from facesvc.management.commands.doctor import CHECKS
 from recognition.gallery import indexes
+from recognition.inference import processor
 from recognition.inference.pack import weights
 from recognition.inference.pack.files import ConvertedFile
 from recognition.models import ActiveModel, FaceCrop, NewFace, SketchCentre
@@ -375,6 +376,14 @@ def test_models(tmp_path: Path, settings: Settings) -> None:
     assert finding.state is FAILURE and "not the file that the pack names" in finding.text
     broken.unlink()
     assert "is missing" in local.models().text
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"), [(True, "with 8-bit integers"), (False, "with floats, because")]
+)
+def test_what_the_detector_computes_with(monkeypatch: Patch, answer: bool, told: str) -> None:
+    monkeypatch.setattr(processor, "multiplies_integers", lambda: answer)
+    assert told in doctor.inference().text
 
 
 def test_inference(monkeypatch: Patch) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -15,7 +15,10 @@ from recognition.inference.dlib import format, networks
 from recognition.inference.openvino import ir
 from recognition.inference.openvino.networks import build_model
 from recognition.inference.pack.declaration import PackError
+from recognition.inference.pack.eight_bits import RangeError, in_eight_bits
 from recognition.inference.pack.files import (
+    ConvertedFile,
+    EightBitFile,
     FixedSizeSource,
     IrSource,
     OnnxSource,
@@ -25,24 +28,36 @@ from recognition.inference.pack.files import (
 from recognition.inference.pack.rewriting import rewritten
 
 
-def convert(source: Source, parts: Sequence[Path], file: IO[bytes], *, name: str) -> None:
-    """Write the converted file. `parts` are the fetched files of the source. Raises PackError."""
+def convert(weights: ConvertedFile, parts: Sequence[Path], file: IO[bytes], *, name: str) -> None:
+    """Write the converted file. `parts` are the fetched files of its source. Raises PackError."""
     try:
         data = [part.read_bytes() for part in parts]
     except OSError as error:
         raise PackError(f"{name} cannot be made: {error}") from error
+    source = weights.source
     try:
-        match source:
-            case PackageSource():
-                CONVERTERS[source.convert](_read(source), file, name)
-            case IrSource():
-                _write(build_model(ir.read_network(*data), name=name), file)
-            case FixedSizeSource():
-                _write(with_free_size(*data), file)
-            case OnnxSource():
-                _write(onnx.load_from_string(data[0]), file)
-    except (ir.IrError, DecodeError, onnx.checker.ValidationError) as error:
+        if isinstance(source, PackageSource) and source.convert == "dlib_landmarks":
+            np.savez(file, **dataclasses.asdict(format.read_shape_predictor(package_data(source))))
+            return
+        model = rewritten(_network(source, data, name))
+        if isinstance(weights, EightBitFile) and weights.eight_bits:
+            model = in_eight_bits(model, weights.eight_bits.ranges)
+    except (ir.IrError, DecodeError, onnx.checker.ValidationError, RangeError) as error:
         raise PackError(f"{name} cannot be made: {error}") from error
+    file.write(model.SerializeToString(deterministic=True))
+
+
+def _network(source: Source, data: list[bytes], name: str) -> onnx.ModelProto:
+    """The network as it was published, in ONNX."""
+    match source:
+        case PackageSource():
+            return networks.build_model(format.read_network(package_data(source)), name=name)
+        case IrSource():
+            return build_model(ir.read_network(*data), name=name)
+        case FixedSizeSource():
+            return with_free_size(*data)
+        case OnnxSource():
+            return onnx.load_from_string(data[0])
 
 
 def with_free_size(data: bytes) -> onnx.ModelProto:
@@ -63,7 +78,8 @@ def with_free_size(data: bytes) -> onnx.ModelProto:
     return model
 
 
-def _read(source: PackageSource) -> bytes:
+def package_data(source: PackageSource) -> bytes:
+    """The file of an installed package. Raises PackError."""
     # The package is located but not imported: its __init__ needs pkg_resources, which no longer
     # exists.
     spec = importlib.util.find_spec(source.package)
@@ -76,21 +92,3 @@ def _read(source: PackageSource) -> bytes:
     if len(data) != source.bytes or hashlib.sha256(data).hexdigest() != source.sha256:
         raise PackError(f"{source.package}/{source.path} is not the file that the pack names")
     return data
-
-
-def _convert_dlib_network(data: bytes, file: IO[bytes], name: str) -> None:
-    _write(networks.build_model(format.read_network(data), name=name), file)
-
-
-def _convert_dlib_landmarks(data: bytes, file: IO[bytes], name: str) -> None:
-    np.savez(file, **dataclasses.asdict(format.read_shape_predictor(data)))
-
-
-def _write(model: onnx.ModelProto, file: IO[bytes]) -> None:
-    file.write(rewritten(model).SerializeToString(deterministic=True))
-
-
-CONVERTERS: dict[str, Callable[[bytes, IO[bytes], str], None]] = {
-    "dlib_network": _convert_dlib_network,
-    "dlib_landmarks": _convert_dlib_landmarks,
-}

@@ -11,7 +11,7 @@ import yaml
 
 from recognition.inference.arrays import Floats
 from recognition.inference.pack.cohort import Cohort
-from recognition.inference.pack.files import DownloadedFile, WeightFile
+from recognition.inference.pack.files import ConvertedFile, DownloadedFile, WeightFile
 from recognition.inference.pack.schema import SchemaError, build
 from recognition.inference.pack.specs import (
     CAUTIOUS,
@@ -162,7 +162,8 @@ class ModelPack:
         files += [spec.weights for spec in networks if spec]
         if self.liveness:
             files += [network.weights for network in self.liveness.networks]
-        return files
+        converted = [each for each in files if isinstance(each, ConvertedFile)]
+        return files + [each.in_eight_bits for each in converted if each.in_eight_bits]
 
     def optional_files(self) -> list[WeightFile]:
         return [self.attributes.weights] if self.attributes and self.attributes.optional else []

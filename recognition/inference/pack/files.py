@@ -1,7 +1,12 @@
 """The dataclasses of pack.yaml about files: where they come from, what they must be."""
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+# The name of a tensor of a network, and its lowest and highest value.
+TensorRange = tuple[str, float, float]
 
 
 @dataclass(frozen=True)
@@ -96,12 +101,25 @@ Source = PackageSource | IrSource | FixedSizeSource | OnnxSource
 
 
 @dataclass(frozen=True)
+class EightBits:
+    """What a network needs to compute with integers, as `manage.py measure_ranges` measured it."""
+
+    data: str
+    photos: int
+    ranges: tuple[TensorRange, ...]
+
+
+@dataclass(frozen=True)
 class ConvertedFile:
-    """A file of this name that is made from a file of an installed package, or from others."""
+    """A file of this name that is made from a file of an installed package, or from others.
+
+    With `eight_bits` there is a second file, with the network that computes with integers.
+    """
 
     file: str
     licence: str
     source: Source
+    eight_bits: EightBits | None = None
 
     @property
     def parts(self) -> tuple[DownloadedFile, ...]:
@@ -114,6 +132,22 @@ class ConvertedFile:
         if isinstance(self.source, PackageSource):
             return self.source.sha256[:12]
         return "-".join(part.mark for part in self.parts)
+
+    @property
+    def in_eight_bits(self) -> "EightBitFile | None":
+        if self.eight_bits is None:
+            return None
+        name = f"{Path(self.file).stem}_8bit.onnx"
+        return EightBitFile(name, self.licence, self.source, self.eight_bits)
+
+
+class EightBitFile(ConvertedFile):
+    """The network of a converted file that computes with 8-bit integers."""
+
+    @property
+    def mark(self) -> str:
+        ranges = self.eight_bits.ranges if self.eight_bits else ()
+        return f"{super().mark}-{hashlib.sha256(repr(ranges).encode()).hexdigest()[:12]}"
 
 
 WeightFile = ConvertedFile | DownloadedFile

@@ -24,6 +24,8 @@ _LEAST_WINDOW = 25
 _BLOCK = 16
 # A tensor of fewer channels would become padding for the most part.
 _LEAST_CHANNELS = 12
+# The channels of convolutions side by side that become one: to split more costs what it saves.
+_MOST_JOINED = 2 * _BLOCK
 # These compute each channel by itself.
 _CHANNELWISE = {"Relu", "LeakyRelu", "Sigmoid", "Add", "Mul"}
 _CHANNELWISE |= {"MaxPool", "AveragePool", "GlobalAveragePool"}
@@ -36,6 +38,7 @@ def rewritten(model: onnx.ModelProto) -> onnx.ModelProto:
     if not any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
         _replace(graph, "PRelu", _without_prelu)
         _replace(graph, "Conv", _turned_round)
+        _join(model)
         _Channels(graph).pad()
         used = {name for node in graph.node for name in node.input}
         kept = [each for each in graph.initializer if each.name in used]
@@ -119,6 +122,59 @@ def _turned_round(node: onnx.NodeProto, weights: Array) -> Replacement | None:
         pads=missing,
     )
     return [made], {name: np.ascontiguousarray(turned)}
+
+
+# --- Convolutions side by side --------------------------------------------------------------------
+
+
+def _join(model: onnx.ModelProto) -> None:
+    """Convolutions of one tensor to a few channels each become one, whose output is split.
+
+    onnxruntime computes a whole block of channels for each of them.
+    """
+    graph, constants = model.graph, _constants(model.graph)
+    alike: dict[object, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        if node.op_type == "Conv" and set(node.input[1:]) <= set(constants):
+            attributes = sorted(each.SerializeToString() for each in node.attribute)
+            window = constants[node.input[1]].shape[1:]
+            key = (node.input[0], window, len(node.input), tuple(attributes))
+            alike.setdefault(key, []).append(node)
+    made: dict[str, list[onnx.NodeProto]] = {}
+    for nodes in alike.values():
+        sizes = [len(constants[node.input[1]]) for node in nodes]
+        groups = [each.i for each in nodes[0].attribute if each.name == "group"]
+        saves = _blocks(sum(sizes)) < sum(map(_blocks, sizes))
+        if groups in ([], [1]) and saves and sum(sizes) <= _MOST_JOINED:
+            made.update((node.output[0], []) for node in nodes)
+            made[nodes[0].output[0]] = _joined(model, nodes, constants)
+    nodes = [new for node in graph.node for new in made.get(node.output[0], [node])]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _blocks(channels: int) -> int:
+    return -(-channels // _BLOCK)
+
+
+def _joined(
+    model: onnx.ModelProto, nodes: list[onnx.NodeProto], constants: dict[str, Array]
+) -> list[onnx.NodeProto]:
+    """One convolution for these, and the split of its output."""
+    name = f"{nodes[0].output[0]}/joined"
+    values = zip(*([constants[each] for each in node.input[1:]] for node in nodes), strict=True)
+    named = {f"{name}/{place}": np.concatenate(parts) for place, parts in enumerate(values)}
+    convolution = helper.make_node("Conv", [nodes[0].input[0], *named], [name])
+    convolution.attribute.extend(nodes[0].attribute)
+    sizes = [len(constants[node.input[1]]) for node in nodes]
+    outputs = [node.output[0] for node in nodes]
+    if next(each.version for each in model.opset_import if not each.domain) < 13:
+        split = helper.make_node("Split", [name], outputs, axis=1, split=sizes)
+    else:
+        named[f"{name}/sizes"] = np.array(sizes, np.int64)
+        split = helper.make_node("Split", [name, f"{name}/sizes"], outputs, axis=1)
+    model.graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in named.items())
+    return [convolution, split]
 
 
 # --- Channels -------------------------------------------------------------------------------------

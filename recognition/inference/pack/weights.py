@@ -24,7 +24,7 @@ GOOD = "good"
 
 # Part of a converted file's name, so that a changed conversion never uses an old file. Raise it
 # with every change of the converted contents.
-_CONVERTER_VERSION = 2
+_CONVERTER_VERSION = 3
 _CHUNK = 1 << 20
 
 
@@ -140,7 +140,7 @@ def _convert_into(file: IO[bytes], weights: ConvertedFile, target: Path) -> None
     from recognition.inference.pack import conversion
 
     parts = [target.with_name(_name_of(part)) for part in weights.parts]
-    conversion.convert(weights.source, parts, file, name=target.stem)
+    conversion.convert(weights, parts, file, name=target.stem)
 
 
 @contextmanager

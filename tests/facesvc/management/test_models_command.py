@@ -196,12 +196,13 @@ def test_verify(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "detector.onnx: good",
         "embedder.onnx: good",
         "landmarks.npz: good",
+        "detector_8bit.onnx: good",
     ]
-    detector, embedder, _ = pack.weight_files()
+    detector, embedder, *_ = pack.weight_files()
     path = weights.weight_path(pack, detector, django_settings.MODELS_DIR)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     weights.weight_path(pack, embedder, django_settings.MODELS_DIR).unlink()
-    with pytest.raises(CommandError, match="2 of 3 files are not good"):
+    with pytest.raises(CommandError, match="2 of 4 files are not good"):
         models("verify", "dlib", capsys=capsys)
     output = capsys.readouterr().out.splitlines()
     assert output[0] == "detector.onnx: not the file that the pack names"

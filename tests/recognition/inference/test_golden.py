@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from django.conf import settings
 
+from recognition.inference import processor
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.mmod import LandmarkCascade
 from recognition.inference.images import decode
@@ -113,9 +114,12 @@ def test_the_converted_embedder_gives_what_dlib_gives(pipeline: FacePipeline) ->
     )
 
 
-def test_the_converted_detector_scores_as_dlib_does(pipeline: FacePipeline) -> None:
-    """At a size at which the faces are found at the first step of both pyramids."""
-    faces = pipeline.detect(resized(six_people(), 0.7))
+def test_the_converted_detector_scores_as_dlib_does(
+    pipeline: FacePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With floats, at a size at which the faces are found at the first step of both pyramids."""
+    monkeypatch.setattr(processor, "multiplies_integers", lambda: False)
+    faces = FacePipeline(pipeline.pack, settings.MODELS_DIR).detect(resized(six_people(), 0.7))
     scores = sorted(face.detection_score for face in faces)
     assert scores == pytest.approx(DLIBS["six_people_scores"], abs=1e-4)
 

@@ -17,7 +17,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from django.conf import settings
 
+from recognition.inference import processor
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.anchors import AnchorDetector
 from recognition.inference.detection.results import Detections, View
@@ -89,10 +91,15 @@ def their_scrfd() -> Any:
     return insightface("insightface.model_zoo.scrfd").SCRFD(str(MODELS / "scrfd_2.5g_kps.onnx"))
 
 
-def test_scrfd_is_that_of_insightface(real: FacePipeline, their_scrfd: Any) -> None:
+def test_scrfd_is_that_of_insightface(
+    real: FacePipeline, their_scrfd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With floats."""
+    monkeypatch.setattr(processor, "multiplies_integers", lambda: False)
+    ours = FacePipeline(real.pack, settings.MODELS_DIR)
     for image in photos():
         boxes, landmarks = their_scrfd.detect(image)
-        check_same(detect(real._detector, image), boxes[:, :4], boxes[:, 4], landmarks)
+        check_same(detect(ours._detector, image), boxes[:, :4], boxes[:, 4], landmarks)
 
 
 def test_scrfd_of_odd_shapes_is_that_of_insightface(real: FacePipeline, their_scrfd: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from recognition.inference.pack import conversion
 from recognition.inference.pack.declaration import ModelPack, PackError, load_pack
-from recognition.inference.pack.files import DownloadedFile
+from recognition.inference.pack.files import ConvertedFile, DownloadedFile, PackageSource
 from recognition.inference.pack.weights import is_prepared, weight_path
 from recognition.packs.downloads import DownloadError, pull
 from tests.support.patience import PATIENCE
@@ -25,13 +25,14 @@ from recognition.packs import downloads
 from recognition.inference.pack import conversion
 from recognition.inference.pack.declaration import load_pack
 
-def slowly(data, file, name):
+def slowly(weights, parts, file, *, name):
+    data = conversion.package_data(weights.source)
     file.write(data[:1000])
     file.flush()
     time.sleep(0.2)
     file.write(data[1000:])
 
-conversion.CONVERTERS = dict.fromkeys(conversion.CONVERTERS, slowly)
+conversion.convert = slowly
 print("ready", flush=True)
 sys.stdin.readline()
 downloads.pull(load_pack(Path("ml_models/dlib")), Path(sys.argv[1]))
@@ -47,11 +48,11 @@ def pack() -> ModelPack:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Copies instead of converting, which is another test's concern."""
 
-    def copy(data: bytes, file: IO[bytes], name: str) -> None:
-        file.write(data)
+    def copy(weights: ConvertedFile, parts: object, file: IO[bytes], *, name: str) -> None:
+        assert isinstance(weights.source, PackageSource)
+        file.write(conversion.package_data(weights.source))
 
-    kinds = ("dlib_network", "dlib_landmarks")
-    monkeypatch.setattr(conversion, "CONVERTERS", dict.fromkeys(kinds, copy))
+    monkeypatch.setattr(conversion, "convert", copy)
 
 
 def with_source(pack: ModelPack, **changes: str | int) -> ModelPack:
@@ -138,11 +139,11 @@ def test_an_interrupted_write_leaves_nothing(
     error: BaseException,
     told: type[BaseException],
 ) -> None:
-    def write_half(data: bytes, file: IO[bytes], name: str) -> None:
-        file.write(data[:1000])
+    def write_half(weights: object, parts: object, file: IO[bytes], *, name: str) -> None:
+        file.write(b"half")
         raise error
 
-    monkeypatch.setitem(conversion.CONVERTERS, "dlib_network", write_half)
+    monkeypatch.setattr(conversion, "convert", write_half)
     with pytest.raises(told):
         pull(pack, tmp_path)
     assert files(tmp_path) == []
