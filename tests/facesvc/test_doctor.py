@@ -383,7 +383,7 @@ def test_models(tmp_path: Path, settings: Settings) -> None:
 )
 def test_what_the_detector_computes_with(monkeypatch: Patch, answer: bool, told: str) -> None:
     monkeypatch.setattr(processor, "multiplies_integers", lambda: answer)
-    assert told in doctor.inference().text
+    assert told in local.inference().text
 
 
 def test_inference(monkeypatch: Patch) -> None:

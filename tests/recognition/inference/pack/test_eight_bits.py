@@ -1,7 +1,9 @@
 """Networks that compute with 8-bit integers give nearly what they gave."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import cv2
@@ -9,6 +11,8 @@ import numpy as np
 import onnx
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
 
 from recognition.inference import processor
 from recognition.inference.arrays import Floats, Image
@@ -218,3 +222,39 @@ def test_measured_ranges(tmp_path: Path) -> None:
 def test_a_detector_as_it_was_published() -> None:
     with pytest.raises(PackError, match="declare it as a `source`"):
         ranges.in_floats(load_pack(Path(settings.BASE_DIR) / "ml_models" / "buffalo_sc"))
+
+
+@pytest.fixture
+def copied(tmp_path: Path, settings: Settings) -> Path:
+    """The pack.yaml of a copy of the default pack."""
+    original = Path(settings.BASE_DIR) / "ml_models" / "dlib"
+    shutil.copytree(original, tmp_path / "packs" / "dlib")
+    settings.PACK_FOLDERS = [tmp_path / "packs"]
+    return tmp_path / "packs" / "dlib" / "pack.yaml"
+
+
+def test_the_command(copied: Path, tmp_path: Path) -> None:
+    """It changes one line of pack.yaml, whether that was there or not."""
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "drawn.png"), picture())
+    (tmp_path / "photos" / "broken.png").write_bytes(b"no picture")
+    before = copied.read_text()
+    others = [line for line in before.splitlines() if "eight_bits" not in line]
+    copied.write_text("\n".join(others) + "\n")
+    for _ in range(2):
+        errors = StringIO()
+        call_command("measure_ranges", tmp_path / "photos", pack="dlib", data="x", stderr=errors)
+        assert "broken.png is left out" in errors.getvalue()
+        after = copied.read_text().splitlines()
+        assert [line for line in after if "eight_bits" not in line] == others
+        assert len(after) == len(others) + 1
+        weights_of = load_pack(copied.parent).detector.weights
+        assert isinstance(weights_of, ConvertedFile) and weights_of.eight_bits
+        assert (weights_of.eight_bits.data, weights_of.eight_bits.photos) == ("x", 1)
+
+
+def test_a_folder_without_photos(copied: Path, tmp_path: Path) -> None:
+    before = copied.read_text()
+    with pytest.raises(CommandError, match="has no photos"):
+        call_command("measure_ranges", tmp_path / "none", pack="dlib")
+    assert copied.read_text() == before
