@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from threading import Lock
 from typing import Any
 
-from django.conf import settings
 from django.db import Error, connection
 from django.db.models import Count, Min, Q, QuerySet, Sum, TextChoices
 from django.utils import timezone
@@ -48,11 +47,14 @@ def collect() -> list[Metric]:
 
 def _database() -> Iterator[Metric]:
     yield _database_up(1)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('transaction_read_only') = 'off'")
-        (takes_writes,) = cursor.fetchone()
     text = "Whether the database takes writes: a standby does not."
-    yield _gauge("facesvc_database_writable", text, takes_writes)
+    yield _gauge("facesvc_database_writable", text, _takes_writes())
+
+
+def _takes_writes() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_read_only')")
+        return bool(cursor.fetchone() == ("off",))
 
 
 def _database_up(value: int) -> Metric:
@@ -106,9 +108,9 @@ def _model() -> Iterator[Metric]:
 
 
 def _replicas() -> Iterator[Metric]:
-    if not settings.FACESVC_SEARCH_DATABASE_URL or not (row := ActiveModel.objects.first()):
-        return
-    found = states.states((row.pack, row.template_key))
+    """A database that is a standby itself is no primary that replicas can be compared with."""
+    row = ActiveModel.objects.first()
+    found = states.states((row.pack, row.template_key)) if row and _takes_writes() else []
     lags: Values = {(each.name,): each.lag for each in found if each.lag is not None}
     text = "Seconds that a replica is behind the primary; missing while it does not answer."
     yield _by("facesvc_replica_lag_seconds", text, ["replica"], lags)

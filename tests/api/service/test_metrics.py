@@ -110,8 +110,18 @@ def test_a_new_face_that_fails_again_and_again(client: Client, opened: None) -> 
     assert value(samples, "new_faces_waiting") == value(samples, "new_faces_failing") == 1
 
 
-def test_a_read_only_database(client: Client, opened: None) -> None:
-    """It answers, but every write fails: a standby, or a primary whose role may only read."""
+def test_a_read_only_database(
+    client: Client, opened: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers, but every write fails: a standby, or a primary whose role may only read. Replicas
+    cannot be compared with it."""
+
+    def not_during_recovery(model: object) -> None:
+        raise OperationalError("recovery is in progress")
+
+    engine.active_model()
+    settings.FACESVC_SEARCH_DATABASE_URL = "postgresql://replica/facesvc"
+    monkeypatch.setattr(stored_metrics.states, "states", not_during_recovery)
     with connection.cursor() as cursor:
         cursor.execute("SET transaction_read_only = on")
     samples = scrape(client)
