@@ -44,7 +44,9 @@ def test_it_works(schema: dict[str, Any]) -> None:
     assert schema["info"]["version"] == __version__
     paths = {path.removeprefix("/api/v1/face-recognition/") for path in schema["paths"]}
     assert paths == {
-        *(*VERBS, "users", "users/{user_id}", "users/{user_id}/faces", "faces/{face_id}", "models"),
+        *(*VERBS, "register-faces", "models"),
+        *("users", "users/{user_id}", "users/{user_id}/faces"),
+        *("faces", "faces/{face_id}", "faces/{face_id}/crop"),
         *(
             "users/{user_id}/friends",
             "users/{user_id}/friends/{other_id}",
@@ -109,7 +111,7 @@ def test_every_code_is_named(schema: dict[str, Any]) -> None:
 
 def test_every_operation_needs_a_token_and_can_fail(schema: dict[str, Any]) -> None:
     operations = [each for path in schema["paths"].values() for each in path.values()]
-    assert len(operations) == 49
+    assert len(operations) == 52
     for operation in operations:
         assert operation["security"] == [{"token": []}]
         assert {"503", "default"} <= set(operation["responses"])
@@ -122,7 +124,13 @@ def test_creating_takes_an_idempotency_key(schema: dict[str, Any]) -> None:
         for parameter in operations.get("post", {}).get("parameters", [])
         if parameter["name"] == "Idempotency-Key"
     }
-    assert creating == {"register", "batch-identify", "batch-register", "sessions"}
+    assert creating == {
+        "register",
+        "register-faces",
+        "batch-identify",
+        "batch-register",
+        "sessions",
+    }
 
 
 @pytest.mark.parametrize("verb", [*VERBS, "sessions/{session_id}/frames"])
