@@ -104,6 +104,8 @@ def server_command(data_dir: Path) -> list[str]:
         # A failed INSERT would put the vectors of a face into the log.
         *("-c", "log_min_error_statement=panic", "-c", "log_error_verbosity=terse"),
         *("-c", "unix_socket_permissions=0700"),
+        # On a standby: a vacuum of the primary spares what its searches still read.
+        *("-c", "hot_standby_feedback=on"),
     ]
 
 

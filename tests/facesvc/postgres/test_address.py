@@ -85,3 +85,28 @@ def test_a_wrong_one(url: str, problem: str) -> None:
 def test_libpq_knows_all_options() -> None:
     options = parse("postgresql://u@one,two/db")["OPTIONS"]
     assert conninfo_to_dict(**options) == options
+
+
+# --- replicas -------------------------------------------------------------------------------------
+
+
+def test_replicas_are_taken_at_random_and_soon_given_up() -> None:
+    url = "postgresql://me:secret@one:5432,two:5433/faces?connect_timeout=7"
+    parsed = address.parse_replicas("FACESVC_SEARCH_DATABASE_URL", url)
+    assert parsed["ENGINE"] == "facesvc.postgres.replicas"
+    assert (parsed["HOST"], parsed["PORT"]) == ("one,two", "5432,5433")
+    options = parsed["OPTIONS"]
+    assert options["load_balance_hosts"] == "random"
+    assert options["target_session_attrs"] == "standby"
+    assert options["connect_timeout"] == "7"
+    assert options["tcp_user_timeout"] < address.PATIENCE["tcp_user_timeout"]
+
+
+def test_one_replica_may_turn_out_to_be_none() -> None:
+    parsed = address.parse_replicas("NAME", "postgresql://one/faces")
+    assert "target_session_attrs" not in parsed["OPTIONS"]
+
+
+def test_a_wrong_address_of_replicas() -> None:
+    with pytest.raises(ImproperlyConfigured, match="^FACESVC_SEARCH_DATABASE_URL names no data"):
+        address.parse_replicas("FACESVC_SEARCH_DATABASE_URL", "postgresql://one")

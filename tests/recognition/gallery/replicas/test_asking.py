@@ -12,9 +12,12 @@ import pytest
 from django.db import connection, connections
 from pytest_django import Settings
 
+from facesvc.doctor import server
+from facesvc.doctor.examining import CheckState
+from facesvc.monitoring import stored_metrics
 from facesvc.postgres import address
 from facesvc.postgres.replicas import base
-from recognition.gallery.replicas import asking, fitness, pauses
+from recognition.gallery.replicas import asking, fitness, pauses, states
 from recognition.gallery.replicas.fitness import ALIAS, Moment, Reason
 from recognition.gallery.replicas.pauses import Pauses
 from recognition.packs import engine
@@ -251,3 +254,43 @@ def test_one_thread_tries_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None
     assert own.may_ask("one") and not own.may_ask("one")
     own.end("one")
     assert own.may_ask("one") and own.may_ask("one")
+
+
+# --- how they are, for people ---------------------------------------------------------------------
+
+
+def test_doctor_and_metrics_say_how_each_is(
+    replica: Standby, active: Engine, settings: Settings, tmp_path: Path
+) -> None:
+    own = settings.DATABASES.get(ALIAS)
+    host = connections.settings[ALIAS]["HOST"]
+    settings.DATABASES[ALIAS] = {"HOST": f"{host},{tmp_path}", "PORT": "5432,5432"}
+    try:
+        found = states.states((active.pack.name, active.template_key))
+        assert [each.name for each in found] == [f"{host}:5432", f"{tmp_path}:5432"]
+        well, away = found
+        assert not well.problem and well.lag is not None
+        assert "No such file" in away.problem and away.lag is None
+        finding = server.replicas()
+        assert finding.state == CheckState.WARNING and str(tmp_path) in finding.text
+        lags = {family.name: family for family in stored_metrics._replicas()}
+        (lag,) = lags["facesvc_replica_lag_seconds"].samples
+        assert lag.labels == {"replica": f"{host}:5432"}
+        usable = [sample.value for sample in lags["facesvc_replica_usable"].samples]
+        assert usable == [1, 0]
+        replica.pause()
+        settings.FACESVC_REPLICA_MAX_LAG = 0
+        make_user(vector_id(2))
+        lagging = states.states((active.pack.name, active.template_key))[0]
+        assert "behind" in lagging.problem and lagging.lag
+        assert server.replicas().state == CheckState.WARNING
+    finally:
+        settings.DATABASES.pop(ALIAS)
+        if own:
+            settings.DATABASES[ALIAS] = own
+
+
+def test_without_the_setting_there_is_none(active: Engine, settings: Settings) -> None:
+    settings.FACESVC_SEARCH_DATABASE_URL = ""
+    assert server.replicas().state == CheckState.OK
+    assert not [*stored_metrics._replicas()]
