@@ -108,5 +108,5 @@ def test_one_replica_may_turn_out_to_be_none() -> None:
 
 
 def test_a_wrong_address_of_replicas() -> None:
-    with pytest.raises(ImproperlyConfigured, match="^FACESVC_SEARCH_DATABASE_URL names no data"):
+    with pytest.raises(ImproperlyConfigured, match=r"^FACESVC_SEARCH_DATABASE_URL names no"):
         address.parse_replicas("FACESVC_SEARCH_DATABASE_URL", "postgresql://one")
