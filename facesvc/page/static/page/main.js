@@ -84,7 +84,7 @@ function askForToken(why, mayCancel = false) {
 
 /** Which model compares the faces, and why: nothing where the token may not know. */
 async function showModel() {
-  const {models} = await api.models().catch(() => ({models: []}));
+  const {models} = await api.listModels().catch(() => ({models: []}));
   const active = models.find((model) => model.active);
   $("#model").hidden = !active;
   if (active) $("#model").textContent = `The model ${active.name} compares the faces. ${active.reason}`;

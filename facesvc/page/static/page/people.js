@@ -15,13 +15,13 @@ export class People extends EventTarget {
 
   /** The newest 200, or the one user of the token: only services may list users. */
   async load() {
-    const page = await this.api.users({pageSize: 200}).catch((error) => {
+    const page = await this.api.listUsers({page_size: 200}).catch((error) => {
       if (error.code !== "service_only") throw error;
       return null;
     });
     this.self = page ? "" : this.api.claims.sub ?? "";
     if (!page) {
-      const user = await this.api.user(this.self).catch((error) => {
+      const user = await this.api.getUser({user_id: this.self}).catch((error) => {
         if (error.code !== "user_not_found") throw error;
         return {user_id: this.self, display_name: "", privacy_level: "friends"};
       });

@@ -24,7 +24,7 @@ export async function watchQuality(stage, api, signal) {
     try {
       const {file, size} = isLive ? await stage.frame(LONGEST_SIDE) : stage;
       judged = file;
-      const {faces} = await api.detect(file, {signal});
+      const {faces} = await api.detect({image: file}, {signal});
       // Only of what is still shown.
       if (isLive ? stage.state === "live" : stage.file === file) {
         const text = judge(stage, faces, size);

@@ -23,10 +23,10 @@ export function start(panel, {api, people, go}) {
     }
     const image = await stage.freeze();
     const userId = picker.isNew ? newId : picker.value;
-    if (sent.image !== image || sent.userId !== userId) sent = {image, userId, key: uuid()};
+    if (sent.image !== image || sent.user_id !== userId) sent = {image, user_id: userId, idempotency_key: uuid()};
     try {
       const face = await api.register(sent);
-      const user = picker.isNew ? await api.putUser(userId, details()) : await api.user(userId);
+      const user = picker.isNew ? await api.putUser({user_id: userId, ...details()}) : await api.getUser({user_id: userId});
       enrolled(user, face);
     } catch (error) {
       showError(result, error);

@@ -19,7 +19,7 @@ export function start(panel, {api, people, go}) {
   onSubmit(form, () => (running ? end() : begin()));
   stage.addEventListener("change", () => { if (running && stage.state !== "live") end(); });
   window.addEventListener("pagehide", () => {
-    if (running) api.endSession(running.session.session_id, {keepalive: true});
+    if (running) api.endSession({session_id: running.session.session_id}, {keepalive: true});
   });
 
   async function begin() {
@@ -31,7 +31,7 @@ export function start(panel, {api, people, go}) {
     if (stage.state !== "live") await stage.start();
     if (stage.state !== "live") return;
     try {
-      const session = await api.openSession({userId: picker.value, purpose: "video_call"});
+      const session = await api.openSession({user_id: picker.value, purpose: "video_call"});
       running = {session, abort: new AbortController(), name: people.nameOf(picker.value)};
     } catch (error) {
       showError(result, error);
@@ -53,7 +53,7 @@ export function start(panel, {api, people, go}) {
       const started = performance.now();
       try {
         const {file} = await stage.frame(LONGEST_SIDE);
-        const answer = await api.frame(session.session_id, file, sequence, {signal});
+        const answer = await api.postFrame({session_id: session.session_id, image: file, sequence}, {signal, most: 1});
         latencies.push(performance.now() - started);
         if (signal.aborted) return;
         tell(answer);
@@ -102,7 +102,7 @@ export function start(panel, {api, people, go}) {
     state.dataset.state = "ended";
     state.replaceChildren("The call ended.");
     say("The call ended.");
-    api.endSession(ended.session.session_id).catch((error) => showError(result, error));
+    api.endSession({session_id: ended.session.session_id}).catch((error) => showError(result, error));
   }
 
   return {

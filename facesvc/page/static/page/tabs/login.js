@@ -32,10 +32,10 @@ export function start(panel, {api, people, go}) {
     const metadata = {device_id: device()};
     try {
       if (!session || session.user_id !== userId || session.verification_level !== level || isOver(session)) {
-        session = await api.openSession({userId, purpose: "login", level, metadata});
+        session = await api.openSession({user_id: userId, purpose: "login", verification_level: level, metadata});
       }
-      const answer = await api.verify({userId, image, metadata: {...metadata, session_id: session.session_id}});
-      session = await api.session(session.session_id);
+      const answer = await api.verify({user_id: userId, image, metadata: {...metadata, session_id: session.session_id}});
+      session = await api.getSession({session_id: session.session_id});
       tell(answer, people.nameOf(userId));
     } catch (error) {
       session = null;

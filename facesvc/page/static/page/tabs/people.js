@@ -26,9 +26,9 @@ export function start(panel, {api, people, go}) {
 
   /** A page of all, or the one user of the token. */
   async function pageOf(from) {
-    if (!people.self) return api.users({cursor: from ?? undefined, pageSize: 20});
+    if (!people.self) return api.listUsers({cursor: from ?? undefined, page_size: 20});
     try {
-      return {users: [await api.user(people.self)], next_cursor: null};
+      return {users: [await api.getUser({user_id: people.self})], next_cursor: null};
     } catch (error) {
       if (error.code !== "user_not_found") throw error;
       return {users: [], next_cursor: null};
@@ -63,7 +63,7 @@ export function start(panel, {api, people, go}) {
     select.value = user.privacy_level;
     select.addEventListener("change", async () => {
       try {
-        const changed = await api.putUser(user.user_id, {privacy_level: select.value});
+        const changed = await api.putUser({user_id: user.user_id, privacy_level: select.value});
         people.keep(changed);
         user.privacy_level = changed.privacy_level;
         say(`Privacy of ${nameOf(user)}: ${PRIVACY[changed.privacy_level]}`);
@@ -77,7 +77,7 @@ export function start(panel, {api, people, go}) {
 
   async function showFaces(user, place, from = undefined) {
     try {
-      const {faces, next_cursor: next} = await api.faces(user.user_id, {cursor: from});
+      const {faces, next_cursor: next} = await api.listFaces({user_id: user.user_id, cursor: from});
       if (!from) place.replaceChildren();
       place.append(...faces.map((face) => faceItem(face, place)));
       if (next) {
@@ -100,7 +100,7 @@ export function start(panel, {api, people, go}) {
   async function deleteFace(face, item) {
     if (!(await confirmed("Delete this face?", `${face.face_id} is forgotten. Other faces of this person stay.`, "Delete"))) return;
     try {
-      await api.deleteFace(face.face_id);
+      await api.deleteFace({face_id: face.face_id});
       focusAfter(item);
       item.remove();
       say("The face is deleted.");
@@ -114,7 +114,7 @@ export function start(panel, {api, people, go}) {
     const text = "All that is held is removed for good: faces, templates, pictures, friends, groups, logins and calls.";
     if (!(await confirmed(`Erase ${name}?`, text, "Erase all"))) return;
     try {
-      const receipt = await api.eraseUser(user.user_id);
+      const receipt = await api.eraseUser({user_id: user.user_id});
       people.drop(user.user_id);
       focusAfter(item);
       item.remove();

@@ -53,7 +53,7 @@ export function start(panel, {api, people}) {
     const onBehalfOf = [PUBLIC, EVERYONE, people.self].includes(value) ? undefined : value;
     const image = stage.file;
     try {
-      const {faces, search_stats: stats} = await api.identify({image, scope: searched, onBehalfOf, metadata: TAGGING});
+      const {faces, search_stats: stats} = await api.identify({image, search_scope: searched, on_behalf_of: onBehalfOf, metadata: TAGGING});
       if (stage.file === image) tell(faces, stats.faces_searched);
     } catch (error) {
       showError(result, error);
@@ -101,8 +101,8 @@ export function start(panel, {api, people}) {
     const userId = picker.isNew ? newId : picker.value;
     const metadata = evenIfPoor ? {quality_check: false} : undefined;
     try {
-      await api.register({userId, image: stage.file, faceIndex: chosen, metadata});
-      const user = picker.isNew ? await api.putUser(userId, details()) : await api.user(userId);
+      await api.register({user_id: userId, image: stage.file, face_index: chosen, metadata});
+      const user = picker.isNew ? await api.putUser({user_id: userId, ...details()}) : await api.getUser({user_id: userId});
       newId = uuid();
       $("#tag-name").value = "";
       people.keep(user);
