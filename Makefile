@@ -10,6 +10,7 @@ DATA = data
 PACK =
 ARGS =
 FILE =
+VERSION =
 
 BIN := .venv/bin
 # The lock files are complete, so nothing is resolved and everything is checked against its hash.
@@ -22,7 +23,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DELETE_ON_ERROR:
-.PHONY: help run token doctor demo test test-all fuzz check wheel docs bench bench-service bench-check bench-search bench-load bench-worst bench-soak bench-jobs bench-frames backup restore lock clean clean-data
+.PHONY: help run token doctor demo test test-all fuzz check wheel release docs bench bench-service bench-check bench-search bench-load bench-worst bench-soak bench-jobs bench-frames backup restore lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -71,6 +72,10 @@ check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, sys
 wheel: .venv/build.stamp  ## Build the packages for pip into dist/
 	@echo "Building dist/facesvc-*.whl and dist/facesvc_client-*.whl"
 	@PYTHON=$(abspath $(BIN))/python deployment/scripts/wheel.sh dist
+
+release: .venv/build.stamp  ## Make a release into dist/ (VERSION=0.3.0, ARGS=--dry-run)
+	@test -n "$(VERSION)" || { echo "Which version? make release VERSION=0.3.0" >&2; exit 2; }
+	@$(BIN)/python deployment/scripts/release.py "$(VERSION)" $(ARGS)
 
 docs: .venv/run.stamp  ## Make the lists in docs/, and what the clients have of the API description
 	@SECRET_KEY=the-pages-do-not-depend-on-any-key $(BIN)/python -m facesvc.generated_docs

@@ -1,6 +1,7 @@
-"""Makes the keys that the service cannot do without, once: `python facesvc/keys.py .env`.
+"""Makes the keys that the service cannot do without: `python facesvc/keys.py .env`.
 
-It needs the standard library alone, and never changes a file that exists.
+It needs the standard library alone, and never changes a file that exists. Without a file it prints
+the keys: `docker run --rm facesvc:0.2.0 python facesvc/keys.py > facesvc.env`.
 """
 
 import base64
@@ -19,12 +20,16 @@ def new() -> dict[str, str]:
     }
 
 
+def text() -> str:
+    """New keys, a line each, as in a file of settings."""
+    return "".join(f"{name}={value}\n" for name, value in new().items())
+
+
 def write(file: Path) -> None:
     """Write new keys into a file that only its owner may read. Raises FileExistsError."""
-    text = "".join(f"{name}={value}\n" for name, value in new().items())
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as output:
-        output.write(text)
+        output.write(text())
 
 
 def _key() -> str:
@@ -33,4 +38,7 @@ def _key() -> str:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    if sys.argv[1:]:
+        write(Path(sys.argv[1]))
+    else:
+        print(text(), end="")

@@ -73,6 +73,7 @@ AUTH_PASSWORD_VALIDATORS = [
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_MIMETYPES = {".ts": "text/plain"}  # types of JavaScript, and no video
 WHITENOISE_ROOT = BASE_DIR / "facesvc" / "page" / "root"  # what browsers ask for at the root
 USE_TZ = True
 TIME_ZONE = "UTC"

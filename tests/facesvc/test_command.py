@@ -97,6 +97,13 @@ def test_keys_are_made_once(tmp_path: Path) -> None:
     assert file.read_text() == first
 
 
+def test_keys_are_printed_without_a_file() -> None:
+    command = [sys.executable, home.BASE_DIR / "facesvc" / "keys.py"]
+    printed = [subprocess.run(command, capture_output=True, text=True).stdout for _ in range(2)]
+    assert [line.partition("=")[0] for line in printed[0].splitlines()] == list(keys.new())
+    assert printed[0] != printed[1]
+
+
 def test_advice_is_spelled_as_one_types_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

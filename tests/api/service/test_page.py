@@ -45,6 +45,7 @@ def test_its_files_are_served(client: Client, path: Path) -> None:
     answer = client.get(f"/static/page/{named(path)}")
     assert answer.status_code == 200 and b"".join(answer) == path.read_bytes()
     kinds = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+    kinds[".ts"] = "text/plain"
     assert answer["Content-Type"].partition(";")[0] == kinds[path.suffix]
     assert "max-age=" in answer["Cache-Control"] and answer["Last-Modified"]
     asked = {"If-Modified-Since": answer["Last-Modified"]}
