@@ -28,13 +28,13 @@ ANN, BOB = UUID(int=1), UUID(int=2)
 ENROL = """
 import json, sys
 from pathlib import Path
-from uuid import UUID
 from recognition.enrolment import enrolling
 from recognition.enrolment.enrolling import EnrolmentRequest
 from recognition.models import User
+from recognition.models.user_ids import UserId
 for user_id, path in json.load(sys.stdin).items():
     User.objects.get_or_create(pk=user_id, defaults={"privacy_level": "public"})
-    enrolling.enrol(Path(path).read_bytes(), EnrolmentRequest("test", UUID(user_id)))
+    enrolling.enrol(Path(path).read_bytes(), EnrolmentRequest("test", UserId(user_id)))
 """
 # Who is found with each picture, and how many kept pictures can be opened.
 LOOK = """
@@ -231,6 +231,7 @@ def test_who_was_no_user_is_erased_again_too(home: Place, saved: Path, folder: P
 USER = """
 import json, sys
 from recognition.models import User
+from recognition.models.user_ids import UserId
 for user_id in json.load(sys.stdin):
     User.objects.create(pk=user_id)
 """

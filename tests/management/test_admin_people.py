@@ -13,6 +13,7 @@ from django.contrib.auth.models import User as Account
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 from pytest_django import Settings
 
 from management import moderation
@@ -29,6 +30,7 @@ from recognition.models import (
     Session,
     User,
 )
+from recognition.models.user_ids import UserId
 from recognition.privacy import sealing
 from tests.support.builders import (
     FRIEND,
@@ -577,3 +579,38 @@ def test_a_photo_of_a_misread_face(moderator: Client, fake: FakePipeline) -> Non
     page = text_of(moderator.post(FIND, photo()))
     assert "There is no face" not in page
     assert "1 face on this photo cannot be compared, because it is turned" in page
+
+
+# --- ids that are no UUIDs ------------------------------------------------------------------------
+
+APP_ID = "auth0|Zoë/64f1<b>"
+
+
+@pytest.fixture
+def nameless() -> User:
+    """So that pages show the id in place of the name."""
+    return make_user(UserId(APP_ID))
+
+
+@pytest.mark.parametrize("text", [APP_ID, "AUTH0|zoë", "64f1", str(UserId(APP_ID))])
+def test_search_by_an_id_of_the_app(moderator: Client, nameless: User, text: str) -> None:
+    make_user(UserId("auth0|other"))
+    page = text_of(moderator.get(PEOPLE, {"q": text}))
+    assert f"{nameless.pk}/change/" in page and "auth0|other" not in page
+
+
+def test_the_pages_of_an_id_of_the_app(moderator: Client, nameless: User) -> None:
+    shown = escape(APP_ID)
+    assert f"<code>{shown}</code>" in text_of(moderator.get(page_of(nameless)))
+    do(moderator, nameless, "suspend", reason="Impostor")
+    log = "/admin/recognition/auditevent/"
+    for text in (APP_ID, str(nameless.pk), f"user:{APP_ID}"):
+        page = text_of(moderator.get(log, {"q": text}))
+        assert (f">{shown}</a>" in page) == (not text.startswith("user:"))
+    do(moderator, nameless, "unsuspend")
+    do(moderator, nameless, "erase", sure="on")
+    for row in (APP_ID.encode(), b"64f1"):
+        assert not tables_with(dump(), [row])
+    assert str(nameless.pk) in text_of(moderator.get(page_of(nameless, "receipt")))
+    page = text_of(moderator.get(log, {"q": APP_ID}))
+    assert shown not in page.replace(f'value="{shown}"', "") and str(nameless.pk) in page

@@ -6,6 +6,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 from zipfile import ZipFile
 
 import pytest
@@ -34,7 +35,7 @@ from tests.support.builders import (
     user_token,
     vector,
 )
-from tests.support.dump import dump, tables_with
+from tests.support.dump import dump, noted, tables_with
 
 pytestmark = pytest.mark.django_db
 
@@ -51,6 +52,10 @@ IDS = [
     "00000000-0000-8000-8000-000000000001",
     "face_0123456789ab",
 ]
+
+
+OTHER = UUID("0000000e-0000-4000-8000-000000000001")
+MAKES = ("register", "sessions")
 
 
 def at(user_id: str) -> str:
@@ -182,6 +187,32 @@ def test_the_import_of_a_graph(service: Person, user_id: str) -> None:
 def imported(service: Person, lines: list[Any]) -> HttpResponse:
     body = "\n".join(map(json.dumps, lines)).encode()
     return service.send("post", "graph", body, content_type="application/x-ndjson")
+
+
+def test_no_verb_asks_more_for_it(own: Person, user_id: str, fake: FakePipeline) -> None:
+    """Than for a UUID."""
+    uuid = Person(user_token(OTHER), own.client)
+    asked = []
+    for number, (caller, each) in enumerate(((uuid, str(OTHER)), (own, user_id))):
+        seen = []
+        fake.show(vector(number + 1))
+        fields = {"user_id": each, "image": PICTURE_BASE64}
+        make_user(UserId(each), "public")
+        for path, body in (
+            ("register", fields),
+            ("verify", fields),
+            ("identify", {"image": PICTURE_BASE64}),
+            ("sessions", {"user_id": each}),
+        ):
+            with noted() as statements:
+                answer = data_of(caller.post(path, **body), 201 if path in MAKES else 200)
+            seen.append((path, len(statements)))
+        for path in (at(each), f"{at(each)}/faces", f"sessions/{answer['session_id']}"):
+            with noted() as statements:
+                data_of(caller.get(path))
+            seen.append((path.replace(at(each), "user")[:8], len(statements)))
+        asked.append(seen)
+    assert asked[0] == asked[1]
 
 
 # --- moderation -----------------------------------------------------------------------------------

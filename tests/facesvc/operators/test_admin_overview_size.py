@@ -28,7 +28,7 @@ _STATEMENTS = (
     SELECT now() - n * interval '1 minute',
         CASE WHEN n %% 1000 = 0 THEN 'operator:mia' ELSE 'service:app' END,
         CASE WHEN n %% 1000 = 0 THEN 'user.suspend' ELSE 'face.change' END,
-        md5('person ' || 1 + n %% %(people)s)::uuid, '', '{}'
+        overlay(md5('person ' || 1 + n %% %(people)s) placing '4' from 13)::uuid, '', '{}'
     FROM generate_series(1, 5 * %(people)s) n""",
     """INSERT INTO batch_job
         (job_id, kind, status, subject, scopes, options, total, callback_url, created_at,
