@@ -124,6 +124,20 @@ def test_nobody_writes_and_it_does_not_lag(
     assert found and found.has_all and found.lag == 0
 
 
+def test_the_first_search_after_idle_seconds(
+    replica: Standby, active: Engine, settings: Settings
+) -> None:
+    """The last commit is old, and what was written since is on its way."""
+    settings.FACESVC_REPLICA_MAX_LAG = 0
+    replica.pause()
+    make_user(vector_id(2))
+    before = fallbacks(Reason.LAGGING)
+    soon = threading.Timer(0.1, replica.resume)
+    soon.start()
+    assert look(active) and fallbacks(Reason.LAGGING) == before
+    soon.join()
+
+
 def test_it_was_promoted(active: Engine, elsewhere: Callable[..., None]) -> None:
     """The primary itself is as little a replica as one that was promoted."""
     info = connection.connection.info
@@ -293,4 +307,4 @@ def test_doctor_and_metrics_say_how_each_is(
 def test_without_the_setting_there_is_none(active: Engine, settings: Settings) -> None:
     settings.FACESVC_SEARCH_DATABASE_URL = ""
     assert server.replicas().state == CheckState.OK
-    assert not [*stored_metrics._replicas()]
+    assert not [sample for metric in stored_metrics._replicas() for sample in metric.samples]
