@@ -205,11 +205,17 @@ class SearchedScope(Serializer):
     user_groups = Sorted(
         source="groups", help_text="Those of the request that counted, for this viewer."
     )
+    face_group = s.CharField(
+        allow_null=True, help_text="The one of the request, if it was searched alone."
+    )
 
 
 class SearchStats(Serializer):
     scope = SearchedScope(source="request.scope")
-    faces_searched = s.IntegerField()
+    faces_searched = s.IntegerField(
+        help_text="How many may be found. A `face_group` changes nothing about it, nor about the "
+        "threshold, which follows from it."
+    )
     search_time_ms = Milliseconds(source="search_seconds")
     threshold = Threshold()
 

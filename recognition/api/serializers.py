@@ -31,6 +31,11 @@ class SearchScope(NestedSerializer):
     scope = ChoiceField(
         ["all"], required=False, help_text="`all` searches everyone; needs face:admin."
     )
+    face_group = TextField(
+        max_length=64,
+        required=False,
+        help_text="Only faces that were enrolled with this `face_group`; for services.",
+    )
     match_on = ChoiceField(
         comparing.MATCH_ON,
         default="face",
@@ -94,7 +99,12 @@ class RegisterFacesRequest(StrictSerializer):
 class VerifyRequest(StrictSerializer):
     user_id = UserIdField()
     image = PictureField()
-    face_id = TextField(max_length=17, required=False)
+    face_id = TextField(max_length=17, required=False, help_text="Compare with this face alone.")
+    face_group = TextField(
+        max_length=64,
+        required=False,
+        help_text="Compare with faces of this group alone (not with face_id).",
+    )
     verification_level = ChoiceField(
         LEVELS,
         required=False,
@@ -115,6 +125,8 @@ class VerifyRequest(StrictSerializer):
             raise serializers.ValidationError(
                 {"match_on": "One face has no mean: leave out face_id."}
             )
+        if "face_id" in attrs and "face_group" in attrs:
+            raise serializers.ValidationError({"face_group": "Leave out face_id, or this."})
         return attrs
 
 

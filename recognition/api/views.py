@@ -92,6 +92,7 @@ class VerbViewSet(ServiceViewSet):
             image=fields["image"],
             level=fields.get("verification_level"),
             face_id=fields.get("face_id"),
+            face_group=fields.get("face_group"),
             match_on=fields["match_on"],
             session_id=fields["metadata"].get("session_id"),
             device=fields["metadata"].get("device_id", ""),

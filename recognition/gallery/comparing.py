@@ -59,12 +59,22 @@ class Compared:
 
 @stage("search")
 def compare_with_user(
-    active: Engine, user_id: UUID, template: Floats, face_id: str | None = None
+    active: Engine,
+    user_id: UUID,
+    template: Floats,
+    *,
+    face_id: str | None = None,
+    face_group: str | None = None,
 ) -> Compared | None:
-    """Compare a probe's template with one user's faces, or only one; None if there are none."""
-    values = {"user": user_id, "face": face_id, "probe": Vector.of(template)}
-    version, is_one = active.template_version, face_id is not None
-    return _compared(active, _nearest(values, version=version, is_one=is_one))
+    """Compare a probe's template with a user's faces, only one, or those of a group; None if there
+    are none.
+    """
+    values = {"user": user_id, "face": face_id, "face group": face_group}
+    which = {"is_one": face_id is not None, "is_group": face_group is not None}
+    near = _nearest(
+        values | {"probe": Vector.of(template)}, version=active.template_version, **which
+    )
+    return _compared(active, near)
 
 
 @stage("search")
@@ -88,10 +98,12 @@ def same_photo(active: Engine, user_id: UUID, template: Floats) -> str:
 
 
 @kept
-def _nearest(*, version: str, is_one: bool) -> QuerySet[Any, Any]:
+def _nearest(*, version: str, is_one: bool, is_group: bool) -> QuerySet[Any, Any]:
     listings = all_listings().comparable_with(version).of_user()
     if is_one:
         listings = listings.filter(template__face__face_id=Blank("face"))
+    if is_group:
+        listings = listings.filter(template__face__face_group=Blank("face group"))
     return statements.nearest_and_mean(listings)
 
 

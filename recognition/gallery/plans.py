@@ -110,8 +110,12 @@ class _Graph(Plan):
     """The HNSW index, until it has given enough templates that may be found."""
 
     def is_possible(self, search: Search) -> bool:
-        # The index ranks single templates and no means. Without it PostgreSQL would sort all.
-        return not search.by_user and indexes.is_valid(search.gallery.engine.template_version)
+        # The index ranks single templates and no means, and gives up where a face_group is rare.
+        # Without it PostgreSQL would sort all.
+        scope = search.gallery.scope
+        if search.by_user or (scope and scope.face_group is not None):
+            return False
+        return indexes.is_valid(search.gallery.engine.template_version)
 
     def cost(self, search: Search) -> float:
         gallery = search.gallery

@@ -17,17 +17,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 from django.db import models
-from django.db.models import (
-    BooleanField,
-    Count,
-    Exists,
-    ExpressionWrapper,
-    OuterRef,
-    Q,
-    QuerySet,
-    TextField,
-    Value,
-)
+from django.db.models import Count, Exists, ExpressionWrapper, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
 from recognition.models import Friendship, GalleryCount, Listing, Membership, SketchCentre, User
@@ -49,6 +39,7 @@ class Scope:
 
     `viewer` is the user on whose behalf the service searches, if any. `groups` are `public`,
     `friends` and names of groups. `everyone` (for administrators) shows all who are not suspended.
+    `face_group`: only faces of this group, which have nothing to do with groups of users.
     `tagging` obeys the faces' `taggable` setting as well. A suspended viewer `is_alone`:
     the same statements then find no friends and no groups.
     """
@@ -58,6 +49,7 @@ class Scope:
     everyone: bool = False
     tagging: bool = False
     is_alone: bool = False
+    face_group: str | None = None
 
     @cached_property
     def kind(self) -> Self:
@@ -65,13 +57,15 @@ class Scope:
         names = frozenset([_A_NAME]) if self._names else frozenset()
         viewer = None if self.viewer is None else _A_VIEWER
         groups = self.groups & _GROUPS_OF_ALL | names
-        return replace(self, viewer=viewer, groups=groups, is_alone=False)
+        face_group = None if self.face_group is None else _A_NAME
+        return replace(self, viewer=viewer, groups=groups, is_alone=False, face_group=face_group)
 
     @property
     def values(self) -> dict[str, Any]:
         """What fills in the blanks. A new id has no friends and no groups."""
         related_one = uuid4() if self.is_alone else self.viewer
-        return {"viewer": self.viewer, "related one": related_one, "names": sorted(self._names)}
+        people = {"viewer": self.viewer, "related one": related_one, "names": sorted(self._names)}
+        return people | {"face group": self.face_group}
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -137,6 +131,8 @@ class ListingQuerySet(models.QuerySet[Listing]):
     def visible_to(self, scope: Scope) -> ListingQuerySet:
         """The templates whose people the viewer may find: the privacy rule, all of it."""
         shown = self.filter(searchable=True, suspended=False)
+        if scope.face_group is not None:
+            shown = shown.filter(template__face__face_group=Blank("face group"))
         if scope.everyone:
             return shown.exclude(taggable="nobody") if scope.tagging else shown
         allowed = Q(user_id=Blank("viewer")) if scope.viewer is not None else Q(pk__in=[])
@@ -213,10 +209,14 @@ class Gallery:
 
     @classmethod
     def visible_to(cls, scope: Scope, engine: Engine) -> Gallery:
+        """Faces of all groups are counted: those of one group are not counted anywhere, and to go
+        through all would take longer than the search. The threshold is then rather too strict.
+        """
         version = engine.template_version
+        kind = replace(scope, face_group=None).kind
         related = 0
         if not scope.everyone:
-            counted = _related(scope.values, scope=scope.kind, version=version)
+            counted = _related(scope.values, scope=kind, version=version)
             related = sum(count for (count,) in counted)  # one version has one row, or none
             if not scope.has_public:
                 return cls(engine, scope, related, related)
@@ -285,7 +285,7 @@ def _stored(kinds: Q, version: str) -> tuple[int, int]:
 
 @kept
 def _counts(*, kinds: Q, version: str) -> Ids:
-    wanted = ExpressionWrapper(kinds & Q(embedding_version=version), BooleanField())
+    wanted = ExpressionWrapper(kinds & Q(embedding_version=version), models.BooleanField())
     return GalleryCount.objects.values_list("templates", wanted)
 
 
@@ -293,4 +293,4 @@ def _counts(*, kinds: Q, version: str) -> Ids:
 def _centre() -> Ids:
     """(512,) as JSON: the centre that the stored sketches of a version were taken around."""
     of_version = SketchCentre.objects.filter(pk=Blank("version"))
-    return of_version.values_list(Cast("centre", TextField()))
+    return of_version.values_list(Cast("centre", models.TextField()))

@@ -101,6 +101,7 @@ def options_of(fields: Mapping[str, Any], viewer: UserId | None) -> dict[str, An
         "min_confidence": wanted.get("min_confidence", settings.FACE_MATCH_THRESHOLD),
         "max_false_positive_rate": wanted["max_false_positive_rate"],
         "largest_only": fields["faces"] == "largest",
+        "face_group": wanted.get("face_group"),
     }
 
 
@@ -116,6 +117,10 @@ def _scope_of(caller: Caller, options: Mapping[str, Any]) -> Scope:
     if options["max_false_positive_rate"] is None and "face:admin" not in caller.scopes:
         message = "Only face:admin may search with max_false_positive_rate null; 1 is the most."
         raise ServiceError("insufficient_scope", message)
+    face_group = options.get("face_group")  # which older jobs have not
+    if face_group is not None:
+        # The app gives these names. Users would learn which of them the faces of others have.
+        caller.require_service()
     viewer = on_behalf_of or caller.user_id
     is_alone = people.is_hidden(viewer, is_told=caller.is_service) if viewer else False
     groups = frozenset(options["groups"])
@@ -129,6 +134,7 @@ def _scope_of(caller: Caller, options: Mapping[str, Any]) -> Scope:
         everyone=options["everyone"],
         tagging=options["tagging"],
         is_alone=is_alone,
+        face_group=face_group,
     )
 
 

@@ -85,7 +85,7 @@ def _keyed(digest: bytes) -> str:
 class UserComparison:
     """A probe compared with a user; `nearest` is None when there was nothing to compare.
 
-    `is_of_one_face`: the user's other faces were left out. `cosine` is the one that decides.
+    `leaves_out`: not all of the user's faces were compared. `cosine` is the one that decides.
     `threshold` is the confidence that a match needs. `result` is what the faces alone say, whatever
     else speaks against the attempt.
     """
@@ -94,7 +94,7 @@ class UserComparison:
     nearest: Compared | None
     level: str
     match_on: str
-    is_of_one_face: bool
+    leaves_out: bool
     cosine: float | None
     confidence: float  # 0 when nothing was compared
     threshold: float
@@ -106,7 +106,7 @@ def compared(
     nearest: Compared | None,
     level: str,
     match_on: str = "face",
-    is_of_one_face: bool = False,
+    leaves_out: bool = False,
 ) -> UserComparison:
     cosine, confidence = None, 0.0
     threshold = level_confidence(level)
@@ -116,5 +116,5 @@ def compared(
         confidence = probe.by.scores.confidence(cosine)
         result = "success" if confidence >= threshold else "no_match"
     return UserComparison(
-        probe, nearest, level, match_on, is_of_one_face, cosine, confidence, threshold, result
+        probe, nearest, level, match_on, leaves_out, cosine, confidence, threshold, result
     )

@@ -47,7 +47,7 @@ def is_known(comparison: UserComparison, user_id: UUID) -> bool:
     if any(_used({**values, "probe": Vector.of(each)}, version=version) for each in templates):
         return True
     # One face was asked for, or the mirror image is that of a stored picture.
-    others = templates if comparison.is_of_one_face else templates[1:]
+    others = templates if comparison.leaves_out else templates[1:]
     found = (compare_with_user(by, user_id, template) for template in others)
     return any(each and each.photo_distance <= duplicate for each in found)
 

@@ -39,6 +39,7 @@ class VerificationRequest:
     image: bytes
     level: str | None = None
     face_id: str | None = None
+    face_group: str | None = None
     match_on: str = "face"
     session_id: str | None = None
     device: str = ""
@@ -107,13 +108,16 @@ def _conclude(
     nearest = None
     if probe.template is not None:
         nearest = comparing.compare_with_user(
-            probe.by, request.user_id, probe.template, request.face_id
+            probe.by,
+            request.user_id,
+            probe.template,
+            face_id=request.face_id,
+            face_group=request.face_group,
         )
         if nearest is None:
             serving.require(probe.by)
-    comparison = matching.compared(
-        probe, nearest, level, request.match_on, request.face_id is not None
-    )
+    leaves_out = request.face_id is not None or request.face_group is not None
+    comparison = matching.compared(probe, nearest, level, request.match_on, leaves_out)
     if is_there:
         verdict = judging.judge(comparison, source, session, probe.outcomes)
         _count(source, verdict)

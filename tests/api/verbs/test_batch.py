@@ -112,6 +112,7 @@ def test_a_result_does_not_name_the_viewer(service: Person) -> None:
     assert item["result"]["search_stats"]["scope"] == {
         "everyone": False,
         "user_groups": ["friends", "public"],
+        "face_group": None,
     }
 
 

@@ -451,13 +451,18 @@ def test_the_answer_says_where_was_searched(
     make_user(FRIEND)
     fake.show(vector(1))
     scope = identify(service, **fields)["search_stats"]["scope"]
-    assert scope == {"everyone": False, "viewer": viewer, "user_groups": groups}
+    assert scope == {
+        "everyone": False,
+        "viewer": viewer,
+        "user_groups": groups,
+        "face_group": None,
+    }
 
 
 def test_a_search_of_everyone_says_so(admin: Person, fake: FakePipeline) -> None:
     fake.show(vector(1))
     scope = identify(admin, search_scope={"scope": "all"})["search_stats"]["scope"]
-    assert scope == {"everyone": True, "viewer": None, "user_groups": []}
+    assert scope == {"everyone": True, "viewer": None, "user_groups": [], "face_group": None}
 
 
 def test_who_was_just_enrolled_is_not_found_and_one_sees_why(
@@ -520,6 +525,30 @@ def test_a_service_searches_on_behalf_of_a_user(service: Person, fake: FakePipel
         "post", "identify", {"image": PICTURE_BASE64}, headers={"X-On-Behalf-Of": str(OWNER)}
     )
     assert found(data_of(by_header)) == [str(OWNER)]
+
+
+def test_only_faces_of_a_group_are_found(service: Person, fake: FakePipeline) -> None:
+    ann, ben = make_user(OWNER, "public"), make_user(FRIEND, "public")
+    make_face(ann, near(vector(1), 0.99), face_group="passport")
+    make_face(ann, near(vector(1), 0.95, toward=30))
+    make_face(ben, near(vector(1), 0.97))
+    fake.show(vector(1))
+    both = identify(service)
+    assert [each["user_id"] for each in both["candidates"]] == [str(OWNER), str(FRIEND)]
+    assert both["search_stats"]["scope"]["face_group"] is None
+    for group, found in (("passport", [OWNER]), ("primary", [FRIEND, OWNER]), ("none", [])):
+        answer = identify(service, search_scope={"face_group": group})
+        assert [each["user_id"] for each in answer["candidates"]] == [*map(str, found)]
+        assert answer["search_stats"]["scope"]["face_group"] == group
+        assert answer["search_stats"]["faces_searched"] == 3
+        assert answer["search_stats"]["threshold"] == both["search_stats"]["threshold"]
+
+
+def test_users_do_not_learn_the_groups_of_faces(stranger: Person, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER, "public"), vector(1), face_group="passport")
+    fake.show(vector(1))
+    fields = {"image": PICTURE_BASE64, "search_scope": {"face_group": "passport"}}
+    assert refusal(stranger.post("identify", **fields)) == (403, "service_only")
 
 
 def test_two_viewers_are_none(service: Person, fake: FakePipeline) -> None:

@@ -269,6 +269,16 @@ def test_one_face_is_asked_for_and_the_picture_of_another_is_shown(
     assert answer["verification_result"] == "rejected"
 
 
+def test_a_group_is_asked_for_and_the_picture_of_another_is_shown(
+    owner: Person, fake: FakePipeline
+) -> None:
+    fake.varies = False
+    user = User.objects.get()
+    make_face(user, near(vector(1), 0.97, toward=9), face_group="passport")
+    answer = data_of(verify_in(owner, opened(owner), face_group="passport"))
+    assert answer["verification_result"] == "rejected"
+
+
 def test_a_mirrored_picture(
     owner: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

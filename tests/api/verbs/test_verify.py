@@ -244,6 +244,43 @@ def test_only_the_given_face_is_compared(owner: Person, fake: FakePipeline) -> N
     assert not verify(owner, face_id=second.face_id)["is_match"]
 
 
+def test_only_the_faces_of_a_group_are_compared(owner: Person, fake: FakePipeline) -> None:
+    user = make_user(OWNER)
+    passport = make_face(user, vector(1), face_group="passport")
+    make_face(user, vector(2))
+    fake.show(near(vector(1), 0.97))
+    assert verify(owner, face_group="passport")["matched_face_id"] == passport.face_id
+    answer = verify(owner, face_group="primary")
+    assert (answer["is_match"], answer["verification_result"]) == (False, "no_match")
+    by_all = verify(owner)
+    assert verify(owner, face_group="passport")["confidence_score"] > by_all["confidence_score"], (
+        "a stranger has one chance to match, and not two"
+    )
+
+
+def test_the_mean_of_the_faces_of_a_group(owner: Person, fake: FakePipeline) -> None:
+    user = make_user(OWNER)
+    make_face(user, near(vector(1), 0.97), face_group="passport")
+    make_face(user, vector(2))
+    fake.show(vector(1))
+    assert not verify(owner, match_on="user")["is_match"]
+    assert verify(owner, match_on="user", face_group="passport")["is_match"]
+
+
+def test_a_group_without_faces(owner: Person, fake: FakePipeline) -> None:
+    make_face(make_user(OWNER), vector(1))
+    fake.show(vector(1))
+    answer = verify(owner, face_group="passport")
+    assert answer["verification_result"] == "no_registered_faces"
+
+
+def test_a_face_and_a_group(owner: Person, fake: FakePipeline) -> None:
+    face = make_face(make_user(OWNER), vector(1))
+    fields = {"user_id": OWNER, "image": PICTURE_BASE64, "face_id": face.face_id}
+    answer = owner.post("verify", **fields, face_group="primary")
+    assert refusal(answer) == (400, "invalid_request")
+
+
 def test_faces_of_other_models_are_not_compared(owner: Person, fake: FakePipeline) -> None:
     make_face(make_user(OWNER), vector(1), version="arcface_v1.2")
     fake.show(vector(1))
@@ -257,8 +294,8 @@ def test_a_picture_is_looked_at_again_if_the_model_changes(
     fake.show(vector(1))
     nearest, compared = comparing.compare_with_user, []
 
-    def gone_at_first(*args: Any) -> Any:
-        compared.append(nearest(*args) if compared else None)
+    def gone_at_first(*args: Any, **options: Any) -> Any:
+        compared.append(nearest(*args, **options) if compared else None)
         return compared[-1]
 
     def changed(active: Any) -> None:

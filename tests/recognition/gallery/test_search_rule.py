@@ -34,6 +34,7 @@ class FaceOf:
     searchable: bool
     taggable: str
     suspended: bool
+    face_group: str = "primary"
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ class Question:
     least: float
     limit: int
     by_user: bool
+    face_group: str | None = None
 
 
 def may_see(world: World, question: Question, face: FaceOf) -> bool:
@@ -151,9 +153,15 @@ def may_see(world: World, question: Question, face: FaceOf) -> bool:
     return allowed
 
 
+def is_asked_for(question: Question, face: FaceOf) -> bool:
+    return question.face_group in (None, face.face_group)
+
+
 def answer(world: World, question: Question) -> tuple[int, list[tuple[int, float]]]:
     """How many faces are searched, and the users with their cosines."""
     seen = [n for n, face in enumerate(world.faces) if may_see(world, question, face)]
+    searched = len(seen)  # in all groups of faces
+    seen = [n for n in seen if is_asked_for(question, world.faces[n])]
     cosines: dict[int, float] = {}
     for user in {world.faces[n].user for n in seen}:
         vectors = [world.embedding(n) for n in seen if world.faces[n].user == user]
@@ -161,7 +169,7 @@ def answer(world: World, question: Question) -> tuple[int, list[tuple[int, float
         alike = [float(one @ probe) for one in vectors]
         cosines[user] = float(np.mean(alike)) if question.by_user else max(alike)
     best = sorted(cosines.items(), key=lambda item: -item[1])
-    return len(seen), [item for item in best if item[1] >= question.least][: question.limit]
+    return searched, [item for item in best if item[1] >= question.least][: question.limit]
 
 
 def user_id(number: int) -> UUID:
@@ -185,6 +193,7 @@ def store(world: World) -> None:
             searchable=face.searchable,
             taggable=face.taggable,
             suspended_at=timezone.now() if face.suspended else None,
+            face_group=face.face_group,
         )
     for user, privacy, suspended in zip(users, world.privacy, world.suspended, strict=True):
         User.objects.filter(pk=user.pk).update(
@@ -210,6 +219,7 @@ def worlds(draw: st.DrawFn) -> World:
         searchable=st.sampled_from([True, True, False]),
         taggable=st.sampled_from(["everyone", "friends_only", "nobody"]),
         suspended=st.sampled_from([False, False, False, True]),
+        face_group=st.sampled_from(["primary", "passport"]),
     )
     pairs = st.tuples(number, number).filter(lambda pair: pair[0] < pair[1])
     return World(
@@ -238,6 +248,7 @@ QUESTION = st.builds(
     least=st.sampled_from([0.1, 0.5, 0.81, 0.9]),  # people are at right angles: 0 would be a tie
     limit=st.sampled_from([1, 2, 20]),
     by_user=st.booleans(),
+    face_group=st.sampled_from([None, None, "primary", "passport", "unknown"]),
 )
 
 
@@ -286,6 +297,7 @@ def ask(world: World, question: Question) -> None:
         groups=question.groups,
         everyone=question.everyone,
         tagging=question.tagging,
+        face_group=question.face_group,
     )
     searched, expected = answer(world, question)
     with searching():

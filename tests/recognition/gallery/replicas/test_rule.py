@@ -22,6 +22,7 @@ from tests.recognition.gallery.test_search_rule import (
     PEOPLE,
     Question,
     World,
+    is_asked_for,
     may_see,
     merged,
     padded,
@@ -51,6 +52,7 @@ QUESTIONS = st.builds(
     least=st.just(0.0),
     limit=st.sampled_from([1, 20]),
     by_user=st.booleans(),
+    face_group=st.sampled_from([None, None, "primary"]),
 )
 PERSONS = range(1, PEOPLE + 1)
 # What somebody may do that hides others, and whom or what it is about.
@@ -138,7 +140,11 @@ def reaching(
     world: World, question: Question, active: Engine, threshold: Threshold
 ) -> dict[UUID, float]:
     """What each user who reaches the threshold is worth, best first."""
-    seen = [n for n, face in enumerate(world.faces) if may_see(world, question, face)]
+    seen = [
+        n
+        for n, face in enumerate(world.faces)
+        if may_see(world, question, face) and is_asked_for(question, face)
+    ]
     scores, found = active.scores, {}
     for user in {world.faces[n].user for n in seen}:
         own = [n for n in seen if world.faces[n].user == user]
@@ -212,7 +218,13 @@ def ask(
 ) -> tuple[int, int]:
     """Asks, and returns how many were shown, and how many the replica would have shown besides."""
     viewer = None if question.viewer is None else user_id(question.viewer)
-    scope = Scope(viewer, question.groups, question.everyone, question.tagging)
+    scope = Scope(
+        viewer,
+        question.groups,
+        question.everyone,
+        question.tagging,
+        face_group=question.face_group,
+    )
     probes = [padded(vector(person)) for person in PERSONS]
     search = PictureSearch(active, probes, scope, *cuts, question.limit, question.by_user)
     on_primary, on_replica = searches()
