@@ -70,7 +70,7 @@ TEXTS = {
 # Refusals of what a description cannot exclude, and fields that depend on other fields.
 # `images` and `items` of a form say together what JSON says in one list, whose ids must differ.
 # Not every URI is a URL of a picture.
-DEPENDENT = {"match_on", "processing_options", "X-On-Behalf-Of", "images", "items"}
+DEPENDENT = {"match_on", "face_group", "processing_options", "X-On-Behalf-Of", "images", "items"}
 DEPENDENT |= {"profile_image"}
 # The faces of a photo must differ, and so must their users.
 DEPENDENT |= {"faces"}
