@@ -488,6 +488,7 @@ class Scores(TypedDict):
 class SearchScope(TypedDict):
     user_groups: NotRequired[list[str]]
     scope: NotRequired[ScopeEnum]
+    face_group: NotRequired[str]
     match_on: NotRequired[MatchOnEnum]
     max_candidates: NotRequired[int]
     min_confidence: NotRequired[float]
@@ -505,6 +506,7 @@ class SearchedScope(TypedDict):
     everyone: bool
     viewer: NotRequired[str | None]
     user_groups: list[str]
+    face_group: str | None
 
 
 class Session(TypedDict):

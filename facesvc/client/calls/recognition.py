@@ -67,6 +67,7 @@ def verify(
     image: Picture,
     *,
     face_id: Id | None = None,
+    face_group: str | None = None,
     verification_level: answers.VerificationLevelEnum | None = None,
     match_on: answers.MatchOnEnum | None = None,
     metadata: Json | None = None,
@@ -79,6 +80,7 @@ def verify(
         form={
             "user_id": user_id,
             "face_id": face_id,
+            "face_group": face_group,
             "verification_level": verification_level,
             "match_on": match_on,
             "metadata": metadata,

@@ -52,7 +52,6 @@ QUESTIONS = st.builds(
     least=st.just(0.0),
     limit=st.sampled_from([1, 20]),
     by_user=st.booleans(),
-    face_group=st.sampled_from([None] * 8 + ["primary"]),
 )
 PERSONS = range(1, PEOPLE + 1)
 # What somebody may do that hides others, and whom or what it is about.
@@ -143,7 +142,7 @@ def reaching(
     seen = [
         n
         for n, face in enumerate(world.faces)
-        if may_see(world, question, face) and is_asked_for(question, face)
+        if may_see(world, question, face) and is_asked_for(question, n)
     ]
     scores, found = active.scores, {}
     for user in {world.faces[n].user for n in seen}:
