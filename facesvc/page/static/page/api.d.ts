@@ -581,6 +581,8 @@ export interface SearchScope {
   user_groups?: Array<string>;
   /** `all` searches everyone; needs face:admin. */
   scope?: ScopeEnum;
+  /** Only faces that were enrolled with this `face_group`; for services. */
+  face_group?: string;
   /** Decide by the best of the scores of a user's faces, or by their mean. */
   match_on?: MatchOnEnum;
   max_candidates?: number;
@@ -592,6 +594,7 @@ export interface SearchScope {
 
 export interface SearchStats {
   scope: SearchedScope;
+  /** How many may be found. A `face_group` changes nothing about it, nor about the threshold, which follows from it. */
   faces_searched: number;
   search_time_ms: number;
   threshold: Threshold;
@@ -603,6 +606,8 @@ export interface SearchedScope {
   viewer?: string | null;
   /** Those of the request that counted, for this viewer. */
   user_groups: Array<string>;
+  /** The one of the request, if it was searched alone. */
+  face_group: string | null;
 }
 
 export interface Session {
@@ -743,7 +748,10 @@ export interface VerifyArguments {
   user_id: string;
   /** JPEG, PNG, WebP or BMP, as base64 or as a data URI. */
   image: Blob;
+  /** Compare with this face alone. */
   face_id?: string;
+  /** Compare with faces of this group alone (not with face_id). */
+  face_group?: string;
   /** `standard` if left out; in a session the stricter of both. */
   verification_level?: VerificationLevelEnum;
   /** Decide by the best of the faces' scores, or by their mean (not with face_id). */

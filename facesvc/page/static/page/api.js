@@ -22,7 +22,7 @@ const BUSY = new Set(["unavailable", "request_in_progress"]);
 const OPERATIONS = {
   register: {method: "POST", path: "register", form: ["user_id", "image", "face_group", "face_index", "metadata"], hasKey: true, isSafe: true},
   registerFaces: {method: "POST", path: "register-faces", form: ["image", "faces"], hasKey: true, isSafe: true},
-  verify: {method: "POST", path: "verify", form: ["user_id", "image", "face_id", "verification_level", "match_on", "metadata"]},
+  verify: {method: "POST", path: "verify", form: ["user_id", "image", "face_id", "face_group", "verification_level", "match_on", "metadata"]},
   identify: {method: "POST", path: "identify", form: ["image", "on_behalf_of", "faces", "search_scope", "metadata"], isSafe: true},
   detect: {method: "POST", path: "detect", form: ["image"], isSafe: true},
   compare: {method: "POST", path: "compare", form: ["image_a", "image_b", "faces", "verification_level"], isSafe: true},
