@@ -34,11 +34,11 @@ class Blocking:
             return result
 
     def _do(self, step: Step) -> Reply:
-        if isinstance(step, float | int):
+        if not isinstance(step, dict):
             time.sleep(step)
             return None
         try:
-            return self.http.send(step)
+            return self.http.request(**step)
         except httpx.TransportError as error:
             return error
 
@@ -67,11 +67,11 @@ class Awaiting:
             return result
 
     async def _do(self, step: Step) -> Reply:
-        if isinstance(step, float | int):
+        if not isinstance(step, dict):
             await anyio.sleep(step)
             return None
         try:
-            return await self.http.send(step)
+            return await self.http.request(**step)
         except httpx.TransportError as error:
             return error
 

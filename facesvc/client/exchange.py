@@ -1,7 +1,7 @@
 """How calls become requests and answers, the same for both clients: nothing here sends anything.
 
-A flow is a generator. It yields a request, and gets the response or an error of httpx; or it
-yields seconds to wait, and gets None. What it returns is the result.
+A flow is a generator. It yields the parts of a request, as httpx takes them, and gets the response
+or an error of httpx; or it yields seconds to wait, and gets None. What it returns is the result.
 """
 
 import random
@@ -24,7 +24,8 @@ from facesvc.client.errors import (
 from facesvc.client.pictures import name_and_bytes
 
 T = TypeVar("T")
-Step: TypeAlias = httpx.Request | float
+Parts: TypeAlias = dict[str, Any]
+Step: TypeAlias = Parts | float
 Reply: TypeAlias = httpx.Response | httpx.TransportError | None
 Flow: TypeAlias = Generator[Step, Reply, T]
 
@@ -54,7 +55,7 @@ class Manner:
 def exchange(call: Call[T], manner: Manner) -> Flow[T]:
     """Send a call until it is answered. Raises ApiError and UnreachableError."""
     for tried in count(1):
-        outcome = _read((yield _request(call, manner)))
+        outcome = _read((yield _parts(call, manner)))
         if not isinstance(outcome, ClientError):
             return cast(T, outcome)
         pause = _pause(outcome, tried, call.is_repeatable)
@@ -81,7 +82,7 @@ def wait_for_job(
         pause = min(pause * 1.5, _MOST_LOOK)
 
 
-def _request(call: Call[Any], manner: Manner) -> httpx.Request:
+def _parts(call: Call[Any], manner: Manner) -> Parts:
     token = manner.token if isinstance(manner.token, str) else manner.token()
     body: dict[str, Any] = {}
     if call.pictures or call.batch is not None:
@@ -97,8 +98,9 @@ def _request(call: Call[Any], manner: Manner) -> httpx.Request:
         headers[_VIEWER] = part(viewer)
     if "content" in body:
         headers["Content-Type"] = kind
-    url = httpx.URL(manner.url.rstrip("/") + PREFIX + call.path)
-    return httpx.Request(call.method, url, params=_texts(call.query), headers=headers, **body)
+    url = manner.url.rstrip("/") + PREFIX + call.path
+    params = _texts(call.query)
+    return {"method": call.method, "url": url, "params": params, "headers": headers, **body}
 
 
 def _texts(values: Any) -> dict[str, str]:

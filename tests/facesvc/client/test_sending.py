@@ -69,6 +69,7 @@ def test_it_works(serve: Callable[..., Service]) -> None:
     (request,) = service.asked
     assert str(request.url) == f"{URL}api/v1/face-recognition/users/{OWNER}"
     assert request.headers["Authorization"] == "Bearer eyJ"
+    assert request.extensions["timeout"]["read"] > 0  # nobody waits for ever
 
 
 def test_a_picture_is_answered_as_it_is(serve: Callable[..., Service]) -> None:
