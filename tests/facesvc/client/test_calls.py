@@ -58,6 +58,16 @@ def test_it_works(client: Client, photo: Path) -> None:
     assert client.delete_face(face["face_id"])["face_id"] == face["face_id"]
 
 
+@pytest.mark.parametrize(
+    "user", ["auth0|64f", "17", "Zoë/Ångström?", "a b%20c#", OWNER], ids=lambda user: str(user)
+)
+def test_ids_of_an_app_come_back_as_they_were_sent(client: Client, user: str | UUID) -> None:
+    assert client.put_user(user)["user_id"] == str(user)
+    assert client.register(user, PICTURE)["user_id"] == str(user)
+    assert [face["user_id"] for face in client.iter_faces(user)] == [str(user)]
+    assert client.erase_user(user)["user_id"] == str(user)
+
+
 def test_the_other_client_works_too(async_client: AsyncClient, photo: Path) -> None:
     async def main() -> None:
         async with async_client as faces:
