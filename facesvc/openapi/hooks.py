@@ -44,7 +44,11 @@ _BUSY: Schema = {
 
 
 def complete(result: Schema, **kwargs: Any) -> Schema:
-    """A hook of drf-spectacular: adds addresses, forms, examples, and the failures."""
+    """A hook of drf-spectacular: adds addresses, forms, examples, and the failures.
+
+    drf-spectacular has the methods of a path in another order in each process.
+    """
+    result["paths"] = {path: dict(sorted(at.items())) for path, at in result["paths"].items()}
     result["servers"] = [{"url": "/", "description": "Where this description came from"}]
     if settings.FACESVC_PUBLIC_URL:
         result["servers"].append({"url": settings.FACESVC_PUBLIC_URL})

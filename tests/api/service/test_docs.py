@@ -104,6 +104,11 @@ def test_two_first_requests_at_once_do_not_make_it_at_once(
     assert most == [0]
 
 
+def test_each_process_has_the_same_description(schema: dict[str, Any]) -> None:
+    for methods in schema["paths"].values():
+        assert list(methods) == sorted(methods)
+
+
 def test_every_code_is_named(schema: dict[str, Any]) -> None:
     error = schema["components"]["schemas"]["Failure"]["properties"]["error"]
     assert set(error["properties"]["code"]["enum"]) == set(STATUS)
