@@ -315,6 +315,13 @@ class Identified(TypedDict):
     search_stats: SearchStats
 
 
+class IdentifiedByFace(TypedDict):
+    identification_result: IdentificationResultEnum
+    candidates: list[Candidate]
+    total_candidates: int
+    search_stats: SearchStats
+
+
 class IdentifiedFace(TypedDict):
     box: Box
     rotation: RotationEnum

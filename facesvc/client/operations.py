@@ -53,6 +53,7 @@ class Operations:
     patch_face = Method(users_and_faces.patch_face)
     put_face = Method(users_and_faces.put_face)
     get_crop = Method(users_and_faces.get_crop)
+    identify_face = Method(recognition.identify_face)
     suspend_face = Method(moderation.suspend_face)
     unsuspend_face = Method(moderation.unsuspend_face)
     move_face = Method(moderation.move_face)

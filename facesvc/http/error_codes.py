@@ -119,6 +119,8 @@ _TEXTS = {
     Wait until a moderator ends it: `POST /users/{user_id}/unsuspend`.
 404 face_not_found: There is no such face, or the caller may not see it.
     `GET /users/{user_id}/faces` lists the faces of a user.
+409 no_template: The model that serves has no template of this face, so it cannot be compared.
+    Enrol a photo again, or make the templates of kept pictures with `manage.py reembed`.
 404 crop_not_found: No picture of the face is kept.
     Enrol a photo again while `STORE_FACE_CROPS` is on, if you need its picture.
 """,

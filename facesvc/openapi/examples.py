@@ -46,6 +46,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "on_behalf_of": _USER,
         "search_scope": {"user_groups": ["public", "friends"], "max_candidates": 5},
     },
+    "identify_face": {"search_scope": {"user_groups": ["public"], "max_candidates": 5}},
     "detect": {"image": _FACE},
     "compare": {"image_a": _FACE, "image_b": _FACE},
     "put_user": {

@@ -12,9 +12,13 @@ from rest_framework.response import Response
 from management import erasure, operations, relations
 from management.api import answers, filters
 from management.serializers import FaceRequest, NoFields, UserRequest
-from recognition.api.fields import USER_ID
+from recognition.api.answers import IdentifiedByFace
+from recognition.api.fields import USER_ID, viewer_of, viewer_parameter
 from recognition.api.pagination import ByUser, NewestFirst
+from recognition.api.serializers import IdentifyFaceRequest
 from recognition.api.service_view import ServiceViewSet, operation
+from recognition.identification import by_face, identifying
+from recognition.identification.identifying import IdentificationRequest
 from recognition.models import Group, Membership
 from recognition.models.user_ids import UserId
 from recognition.packs import catalogue
@@ -151,6 +155,25 @@ class FaceViewSet(ServiceViewSet):
         picture = operations.crop_of(self.caller, face_id)
         headers = {"Cache-Control": "no-store"}
         return HttpResponse(picture, content_type="image/jpeg", headers=headers)
+
+    @operation(
+        "identify_face",
+        "Find who is like a stored face",
+        IdentifiedByFace,
+        body=IdentifyFaceRequest,
+        parameters=[viewer_parameter],
+        tags=["recognition"],
+    )
+    @action(detail=True, methods=["post"], required_scope="face:identify")
+    def identify(self, request: Request, face_id: str) -> Response:
+        """Who is like a stored face (1:N), among the people that the viewer may find.
+
+        With a viewer, the face has to be one of the viewer's. Its own user is no candidate.
+        """
+        fields = self.fields(IdentifyFaceRequest)
+        options = identifying.options_of(fields, viewer_of(request, fields))
+        wanted = IdentificationRequest.noted(self.caller, options)
+        return Response(IdentifiedByFace.of(by_face.identify(face_id, wanted)))
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """Clients may accept pictures alone. A refusal is JSON all the same."""

@@ -15,6 +15,7 @@ from recognition.api.rendering import (
     UserIdText,
     Value,
 )
+from recognition.identification.by_face import FaceIdentification
 from recognition.identification.identifying import Identification
 from recognition.models import PrivacyLevel
 from recognition.models.user_ids import UserId
@@ -220,6 +221,23 @@ class SearchStats(Serializer):
     threshold = Threshold()
 
 
+class IdentifiedByFace(Candidates):
+    search_stats = SearchStats()
+
+    @classmethod
+    def of(cls, row: FaceIdentification, shown: Any = None) -> Value:
+        return {
+            "identification_result": "found" if row.candidates else "not_found",
+            "candidates": Candidate.each(row.candidates, _shown(row)),
+            "total_candidates": len(row.candidates),
+            "search_stats": SearchStats.of(row),
+        }
+
+
+def _shown(row: Identification | FaceIdentification) -> ShownScores:
+    return ShownScores(row.by.scores, COARSE if row.request.is_for_user else FINE)
+
+
 class Identified(Candidates):
     faces = IdentifiedFace(many=True)
     faces_found = s.IntegerField(help_text=FACES_FOUND)
@@ -229,8 +247,7 @@ class Identified(Candidates):
     @classmethod
     def of(cls, row: Identification, shown: Any = None) -> Value:
         """The first three fields repeat those of the main face."""
-        shown = ShownScores(row.by.scores, COARSE if row.request.is_for_user else FINE)
-        faces = [IdentifiedFace.of(face, shown) for face in row.faces]
+        faces = IdentifiedFace.each(row.faces, _shown(row))
         main = faces[0] if faces else {}
         return {
             "identification_result": main.get("identification_result", "no_face_detected"),

@@ -138,6 +138,12 @@ class IdentifyRequest(StrictSerializer):
     metadata = MetadataField(default=dict)
 
 
+class IdentifyFaceRequest(StrictSerializer):
+    on_behalf_of = UserIdField(required=False)
+    search_scope = SearchScope(required=False)
+    metadata = MetadataField(default=dict)
+
+
 class DetectRequest(StrictSerializer):
     image = PictureField()
 

@@ -1,7 +1,7 @@
 """The verb identify: who is in a picture, of the people that the viewer may find."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 from uuid import UUID
@@ -17,6 +17,7 @@ from recognition.gallery.replicas import asking
 from recognition.gallery.scope import Scope
 from recognition.identification.face_budget import FaceBudget
 from recognition.identification.searching import PictureSearch
+from recognition.inference.arrays import Floats
 from recognition.inference.pipeline import DetectedFace
 from recognition.models import CountedKind, User
 from recognition.models.user_ids import UserId
@@ -74,10 +75,11 @@ class IdentificationRequest:
             audit.note(caller.name, EVERYONE, viewer_id=request.scope.viewer)
         return request
 
-    def search(self, active: Engine, probes: Sequence[DetectedFace]) -> PictureSearch:
+    def search(self, active: Engine, probes: Sequence[Floats]) -> PictureSearch:
+        """The search for templates (512,)."""
         return PictureSearch(
             active,
-            [active.template(probe) for probe in probes],
+            probes,
             self.scope,
             self.min_confidence,
             self.max_false_positive_rate,
@@ -100,7 +102,7 @@ def options_of(fields: Mapping[str, Any], viewer: UserId | None) -> dict[str, An
         "match_on": wanted["match_on"],
         "min_confidence": wanted.get("min_confidence", settings.FACE_MATCH_THRESHOLD),
         "max_false_positive_rate": wanted["max_false_positive_rate"],
-        "largest_only": fields["faces"] == "largest",
+        "largest_only": fields.get("faces") == "largest",
         "face_group": wanted.get("face_group"),
     }
 
@@ -172,7 +174,8 @@ def identify(image: bytes, request: IdentificationRequest) -> Identification:
     request.budget.take(len(probes))
     started = time.perf_counter()
     with stage("search"):
-        answered = request.search(active, probes).answered(since)
+        templates = [active.template(probe) for probe in probes]
+        answered = request.search(active, templates).answered(since)
         if not answered.searched:
             serving.require(active)
         # A misread face is nobody's.
@@ -180,7 +183,7 @@ def identify(image: bytes, request: IdentificationRequest) -> Identification:
             (probe, [] if probe.quality.is_misread else nearest)
             for probe, nearest in zip(probes, answered.found, strict=True)
         ]
-        users = _users({each.user_id for _, nearest in found for each in nearest})
+        users = _users(each for _, nearest in found for each in nearest)
         faces = [IdentifiedFace(probe, _people(nearest, users)) for probe, nearest in found]
     seconds = time.perf_counter() - started
     outcome = "found" if users else "not_found" if probes else "no_face"
@@ -197,7 +200,12 @@ def identify(image: bytes, request: IdentificationRequest) -> Identification:
     )
 
 
-def _users(ids: Collection[UUID]) -> dict[UUID, User]:
+def people_of(found: list[Found]) -> list[IdentifiedPerson]:
+    return _people(found, _users(found))
+
+
+def _users(found: Iterable[Found]) -> dict[UUID, User]:
+    ids = {each.user_id for each in found}
     return {user.pk: user for user in _of_ids({"users": [*ids]})} if ids else {}
 
 

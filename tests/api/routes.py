@@ -115,6 +115,7 @@ ROWS = [
         *("POST", "identify", "face:identify", _SCOPE, _SCOPE, _SCOPE, "200"),
         body=_picture(search_scope={"scope": "all"}),
     ),
+    _verb("faces/{face_id}/identify", "face:identify", _FACE, "200", lambda ids: {}),
     _verb("detect", "face:identify", "200", "200", _picture()),
     _verb(
         *("compare", "face:verify", "200", "200"),

@@ -6,7 +6,7 @@ Made of the API description by `make docs`: to change it, change the API.
 from collections.abc import Sequence
 
 from facesvc.client import answers
-from facesvc.client.call import Call, Id, Json, key_or_new
+from facesvc.client.call import Call, Id, Json, key_or_new, part
 from facesvc.client.pictures import Picture
 
 
@@ -149,5 +149,25 @@ def compare(
         pictures={
             "image_a": image_a,
             "image_b": image_b,
+        },
+    )
+
+
+def identify_face(
+    face_id: Id,
+    *,
+    on_behalf_of: Id | None = None,
+    search_scope: answers.SearchScope | None = None,
+    metadata: Json | None = None,
+) -> Call[answers.IdentifiedByFace]:
+    """Find who is like a stored face."""
+    return Call(
+        method="POST",
+        path=f"faces/{part(face_id)}/identify",
+        is_repeatable=False,
+        body={
+            "on_behalf_of": on_behalf_of,
+            "search_scope": search_scope,
+            "metadata": metadata,
         },
     )

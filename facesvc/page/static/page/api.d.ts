@@ -368,6 +368,14 @@ export interface Identified {
   search_stats: SearchStats;
 }
 
+export interface IdentifiedByFace {
+  identification_result: IdentificationResultEnum;
+  /** The surest first. The scores of a person with several faces are those of one face that a stranger resembles as seldom. */
+  candidates: Array<Candidate>;
+  total_candidates: number;
+  search_stats: SearchStats;
+}
+
 export interface IdentifiedFace {
   box: Box;
   /** Degrees clockwise by which the picture was turned before this face was found; all coordinates are of the turned picture. */
@@ -933,6 +941,13 @@ export interface GetCropArguments {
   face_id: string;
 }
 
+export interface IdentifyFaceArguments {
+  face_id: string;
+  on_behalf_of?: string;
+  search_scope?: SearchScope;
+  metadata?: Record<string, unknown>;
+}
+
 export interface SuspendFaceArguments {
   face_id: string;
   on_behalf_of?: string;
@@ -1125,6 +1140,8 @@ export class FaceApi extends EventTarget {
   putFace(args: PutFaceArguments, options?: Options): Promise<Face>;
   /** Show the kept picture of a face. */
   getCrop(args: GetCropArguments, options?: Options): Promise<Blob>;
+  /** Find who is like a stored face. */
+  identifyFace(args: IdentifyFaceArguments, options?: Options): Promise<IdentifiedByFace>;
   /** Suspend a face. */
   suspendFace(args: SuspendFaceArguments, options?: Options): Promise<Face>;
   /** End the suspension of a face. */
