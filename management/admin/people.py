@@ -48,7 +48,10 @@ class PersonAdmin(OwnPages):
         one_of("privacy_level", PrivacyLevel.values),
     ]
     search_fields = ["display_name"]
-    search_help_text = "A name or a part of it, an id or its first six digits, or a face id."
+    search_help_text = (
+        "A name or a part of it, an id or a part of it (of a UUID the first six digits), or a "
+        "face id."
+    )
     ordering = ["-created_at", "-pk"]
     change_list_template = "people/people.html"
     page_template = "people/person.html"

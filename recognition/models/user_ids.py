@@ -18,7 +18,8 @@ MAX_LENGTH = 128
 _NAMESPACE = UUID("0f4d58c0-6b0b-4c6e-9d0a-3f8e1a7c5b21").bytes
 _UUID = re.compile("[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 # One that is its own key.
-_PLAIN = re.compile(rf"(?!.{{14}}8.{{4}}[89ab]){_UUID.pattern}", re.IGNORECASE | re.ASCII)
+_X = "[0-9a-fA-F]"
+_PLAIN = re.compile(rf"{_X}{{8}}-{_X}{{4}}-(?!8{_X}{{3}}-[89abAB])(?:{_X}{{4}}-){{2}}{_X}{{12}}")
 _OTHER_UUID = re.compile(rf"(?:urn:uuid:{_UUID.pattern}|\{{{_UUID.pattern}\}})", re.IGNORECASE)
 # What `isprintable` takes although nobody sees it (Default_Ignorable_Code_Point, and the empty
 # Braille cell), and the character that stands for bytes that could not be decoded.

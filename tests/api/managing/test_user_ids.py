@@ -22,6 +22,7 @@ from batch.jobs import work
 from batch.models import Item, Job
 from recognition.models import AuditEvent, IdempotencyKey, MergedUser, User
 from recognition.models.user_ids import UserId
+from recognition.privacy import keeping
 from tests.support.builders import (
     OWNER,
     PICTURE_BASE64,
@@ -333,6 +334,21 @@ def test_an_export_has_the_ids(known: None, tmp_path: Path) -> None:
     assert [each["friend_id"] for each in data["friends"]] == ["b|2"]
     assert [each["id"] for each in data["former_ids"]] == [f"former-{SECRET_ID}"]
     assert str(UserId(SECRET_ID)) not in json.dumps(data)
+
+
+def test_a_text_of_others_that_has_the_id(user_id: str) -> None:
+    """As a word of its own, but for a UUID, which is in no other word."""
+    make_user(UserId(user_id))
+    person = keeping.Person.of(UserId(user_id))
+    is_part = UserId(user_id).given is None
+    for key, is_found in ((f"enrol-{user_id}/1", True), (f"enrol-1{user_id}1", is_part)):
+        row = IdempotencyKey.objects.create(
+            subject="app", key=key, fingerprint="", status=200, answer="{}"
+        )
+        assert person.is_in(key) is is_found
+        assert (
+            IdempotencyKey.objects.filter(person.in_column("key"), pk=row.pk).exists() is is_found
+        )
 
 
 def test_commands(known: None, monkeypatch: pytest.MonkeyPatch) -> None:
