@@ -11,7 +11,6 @@ from facesvc.doctor.examining import Finding, failure, ok, warning
 from facesvc.postgres import former
 from recognition.gallery import indexes
 from recognition.gallery.replicas import states
-from recognition.models import ActiveModel
 
 LEAST_POSTGRESQL = 14  # Django's
 CLOCK_SECONDS = 2.0
@@ -80,8 +79,7 @@ def clock() -> Finding:
 
 def replicas() -> Finding:
     """Checks each replica of FACESVC_SEARCH_DATABASE_URL. Without one the database searches."""
-    row = ActiveModel.objects.first()
-    found = states.states((row.pack, row.template_key)) if row else []
+    found = states.states()
     if not found:
         return ok("none: searches run on the database")
     if wrong := [f"{each.name}: {each.problem}" for each in found if each.problem]:

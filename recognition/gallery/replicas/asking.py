@@ -9,14 +9,20 @@ from django.db import Error, connections
 from prometheus_client import Counter
 
 from recognition.gallery.replicas import fitness
-from recognition.gallery.replicas.fitness import ALIAS, Moment, Reason, Replica, UnfitError
+from recognition.gallery.replicas.fitness import (
+    ALIAS,
+    Moment,
+    Reason,
+    Replica,
+    ServedModel,
+    UnfitError,
+)
 from recognition.gallery.replicas.pauses import Pauses
 from recognition.packs.engine import Engine
 from recognition.processes.connections import as_default, first_line
 
-# How long a search waits for what a replica has not replayed yet, and how often it looks: if it
-# needs the newest data, or if the replica seems to lag. The primary sends what no commit follows
-# after 0.2 seconds.
+# How long a search that needs the newest data waits for a replica, and how often it looks. The
+# primary sends what no commit follows after 0.2 seconds.
 _WAIT, _LOOK = 0.5, 0.01
 _SILENCE = 1.0  # seconds
 
@@ -70,11 +76,11 @@ def look(active: Engine, since: Moment | None) -> Replica | None:
 
 
 def _state(active: Engine, since: Moment) -> Replica | None:
-    model = active.pack.name, active.template_key
+    model = ServedModel(active.pack.name, active.template_key, active.template_version)
     started = time.monotonic()
     if _connected_to():
         try:
-            return _after_idleness(since, model)
+            return fitness.state(since, model)
         except Error:
             # The server was restarted, and takes a new connection. A silent one is left alone.
             if time.monotonic() - started > _SILENCE:
@@ -84,21 +90,7 @@ def _state(active: Engine, since: Moment) -> Replica | None:
     if not _pauses.may_ask(server):  # another thread knows that it failed
         give_up(_pauses.reasons.get(server, Reason.BROKEN_OFF))
         return None
-    return _after_idleness(since, model)
-
-
-def _after_idleness(since: Moment, model: tuple[str, str]) -> Replica:
-    """The state of a replica. After some idle seconds what it replayed last is old, so that it
-    seems to lag until it has the first new entry of the log.
-    """
-    end = time.monotonic() + _WAIT
-    while True:
-        try:
-            return fitness.state(since, model)
-        except UnfitError as unfit:
-            if unfit.reason != Reason.LAGGING or time.monotonic() > end:
-                raise
-        time.sleep(_LOOK)
+    return fitness.state(since, model)
 
 
 def wait_for_all(active: Engine, since: Moment | None) -> bool:

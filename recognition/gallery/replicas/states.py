@@ -9,7 +9,9 @@ from django.conf import settings
 from django.db import Error, connections
 
 from recognition.gallery.replicas import fitness
-from recognition.gallery.replicas.fitness import ALIAS, Moment, UnfitError
+from recognition.gallery.replicas.fitness import ALIAS, Moment, ServedModel, UnfitError
+from recognition.models import ActiveModel
+from recognition.packs import engine, versions
 from recognition.processes.connections import as_default, first_line
 
 # A replica that has not replayed the moment after so many seconds is behind.
@@ -24,14 +26,15 @@ class ReplicaState(NamedTuple):
     problem: str
 
 
-def states(model: tuple[str, str]) -> list[ReplicaState]:
-    """The state of each host that FACESVC_SEARCH_DATABASE_URL names; `model` is that which serves.
+def states() -> list[ReplicaState]:
+    """The state of each host that FACESVC_SEARCH_DATABASE_URL names.
 
-    Raises the errors of the primary.
+    Raises PackError, and the errors of the primary.
     """
-    if not settings.FACESVC_SEARCH_DATABASE_URL:
+    if not settings.FACESVC_SEARCH_DATABASE_URL or not (row := ActiveModel.objects.first()):
         return []
-    since = Moment.now()
+    version = versions.version_of(engine.pack(row.pack), row.template_key)
+    model, since = ServedModel(row.pack, row.template_key, version), Moment.now()
     return [_state(host, port, since, model) for host, port in _servers()]
 
 
@@ -42,7 +45,7 @@ def _servers() -> list[tuple[str, str]]:
     return list(zip(hosts, ports * (len(hosts) if len(ports) == 1 else 1), strict=True))
 
 
-def _state(host: str, port: str, since: Moment, model: tuple[str, str]) -> ReplicaState:
+def _state(host: str, port: str, since: Moment, model: ServedModel) -> ReplicaState:
     name = f"{host}:{port}" if port else host
     end = time.monotonic() + _WAIT
     try:

@@ -8,6 +8,9 @@ from pytest_django import DjangoDbBlocker
 
 from recognition.gallery.replicas import asking
 from recognition.gallery.replicas.pauses import Pauses
+from recognition.packs import engine
+from recognition.packs.engine import Engine
+from tests.support.builders import OWNER, fake_engine, make_face, make_user, vector
 from tests.support.servers.standby import Standby, standby
 
 
@@ -28,3 +31,12 @@ def replica(of_package: Standby, monkeypatch: pytest.MonkeyPatch) -> Iterator[St
     monkeypatch.setattr(asking, "_pauses", Pauses())
     yield of_package
     of_package.resume()
+
+
+@pytest.fixture
+def active(replica: Standby) -> Engine:
+    """The model that serves; the replica knows it."""
+    make_face(make_user(OWNER), vector(1))
+    engine.active_model()
+    replica.catch_up()
+    return fake_engine()

@@ -20,10 +20,9 @@ from facesvc.postgres.replicas import base
 from recognition.gallery.replicas import asking, fitness, pauses, states
 from recognition.gallery.replicas.fitness import ALIAS, Moment, Reason
 from recognition.gallery.replicas.pauses import Pauses
-from recognition.packs import engine
 from recognition.packs.engine import Engine
 from recognition.prepared import fetched
-from tests.support.builders import OWNER, fake_engine, make_face, make_user, vector
+from tests.support.builders import make_user
 from tests.support.patience import wait_until
 from tests.support.servers.standby import Standby, fallbacks
 
@@ -31,15 +30,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.django_db(transaction=True, databases=["default", "search"]),
 ]
-
-
-@pytest.fixture
-def active(replica: Standby) -> Engine:
-    """The model that serves; the replica knows it."""
-    make_face(make_user(OWNER), vector(1))
-    engine.active_model()
-    replica.catch_up()
-    return fake_engine()
 
 
 @pytest.fixture
@@ -115,12 +105,9 @@ def test_nobody_writes_and_it_does_not_lag(
     replica: Standby, active: Engine, settings: Settings
 ) -> None:
     settings.FACESVC_REPLICA_MAX_LAG = 0
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
-        (position,) = cursor.fetchone()
-    wait_until(lambda: replica.ask(f"SELECT pg_last_wal_replay_lsn() >= '{position}'"))
-    system = asking.Moment.now().system
-    found = asking.look(active, Moment(position, system))
+    since = Moment.now()
+    wait_until(lambda: replica.ask(f"SELECT pg_last_wal_replay_lsn() >= '{since.position}'"))
+    found = asking.look(active, since)
     assert found and found.has_all and found.lag == 0
 
 
@@ -146,7 +133,7 @@ def test_it_was_promoted(active: Engine, elsewhere: Callable[..., None]) -> None
 
 
 def test_it_follows_another_primary(active: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Moment, "now", lambda: Moment("0/0", "4711"))
+    monkeypatch.setattr(Moment, "now", lambda: Moment("0/0", "0/0", 1, "4711"))
     assert refused(active, Reason.FOREIGN)
 
 
@@ -280,7 +267,7 @@ def test_doctor_and_metrics_say_how_each_is(
     host = connections.settings[ALIAS]["HOST"]
     settings.DATABASES[ALIAS] = {"HOST": f"{host},{tmp_path}", "PORT": "5432,5432"}
     try:
-        found = states.states((active.pack.name, active.template_key))
+        found = states.states()
         assert [each.name for each in found] == [f"{host}:5432", f"{tmp_path}:5432"]
         well, away = found
         assert not well.problem and well.lag is not None
@@ -295,7 +282,7 @@ def test_doctor_and_metrics_say_how_each_is(
         replica.pause()
         settings.FACESVC_REPLICA_MAX_LAG = 0
         make_user(vector_id(2))
-        lagging = states.states((active.pack.name, active.template_key))[0]
+        lagging = states.states()[0]
         assert "behind" in lagging.problem and lagging.lag
         assert server.replicas().state == CheckState.WARNING
     finally:

@@ -1,0 +1,62 @@
+"""What a replica knows: of which log, of which version of templates, and how late it is."""
+
+from uuid import UUID
+
+import pytest
+from pytest_django import Settings
+
+from recognition.gallery import indexes
+from recognition.gallery.replicas import asking, fitness
+from recognition.gallery.replicas.fitness import Moment, Reason
+from recognition.gallery.scope import Scope
+from recognition.identification.searching import PictureSearch
+from recognition.packs.engine import Engine
+from tests.recognition.gallery.test_search_rule import padded
+from tests.support.builders import make_face, make_user, vector
+from tests.support.patience import wait_until
+from tests.support.servers.standby import Standby, fallbacks
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True, databases=["default", "search"]),
+]
+
+
+def test_what_the_primary_has_not_sent_yet_is_no_lag(
+    active: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Searches write hint bits. While nobody commits, they stay in its buffers for seconds."""
+    monkeypatch.setattr(fitness, "_WAIT", 0)
+    settings.FACESVC_REPLICA_MAX_LAG = 0
+    wait_until(lambda: (found := asking.look(active, Moment.now())) and found.has_all)
+    found = asking.look(active, Moment.now()._replace(position="FFFFFFFF/0"))
+    assert found and not found.has_all and found.lag == 0
+
+
+def test_it_follows_a_former_log(replica: Standby, active: Engine, settings: Settings) -> None:
+    """As after a failover that it missed: it is past any position, and knows nothing new."""
+    settings.FACESVC_REPLICA_MAX_LAG = 3600
+    since = Moment.now()._replace(position="0/0", flushed="0/0")
+    found = asking.look(active, since)
+    assert found and found.has_all
+    later = since._replace(timeline=since.timeline + 1)
+    found = asking.look(active, later)
+    assert found and not found.has_all
+    settings.FACESVC_REPLICA_MAX_LAG = 0
+    assert asking.look(active, later) is None
+
+
+def test_it_lacks_the_version_of_the_templates(
+    replica: Standby, active: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an upgrade whose pack has another cohort: the model and its key are the same."""
+    replica.pause()
+    monkeypatch.setattr(Engine, "template_version", "dlib_v1~5e1b60c2")
+    indexes.sketch(active.template_version, active.sketches.centre)
+    for number in range(40):  # so many that a search looks at the sketches
+        user = make_user(UUID(int=number), "public")
+        make_face(user, vector(number), version=active.template_version)
+    before = fallbacks(Reason.OUTDATED)
+    search = PictureSearch(active, [padded(vector(7))], Scope(None), 0.5, None, 3, False)
+    assert len(search.answered(asking.moment()).found[0]) == 1
+    assert fallbacks(Reason.OUTDATED) == before + 1
