@@ -164,7 +164,7 @@ def identify_face(
     return Call(
         method="POST",
         path=f"faces/{part(face_id)}/identify",
-        is_repeatable=False,
+        is_repeatable=True,
         body={
             "on_behalf_of": on_behalf_of,
             "search_scope": search_scope,

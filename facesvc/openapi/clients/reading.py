@@ -13,7 +13,7 @@ from recognition.api.rendering import Schema
 JSON, FORM, LINES = "application/json", "multipart/form-data", "application/x-ndjson"
 _PREFIX = "/api/v1/face-recognition/"
 # These change nothing that a second one would change again, and store nothing.
-_REPEATABLE = {"identify", "detect", "compare", "import_graph"}
+_REPEATABLE = {"identify", "identify_face", "detect", "compare", "import_graph"}
 _IDS = re.compile(r"\w+_id|on_behalf_of|into|name")
 
 

@@ -140,6 +140,7 @@ def test_what_has_a_key_is_sent_again_with_it(serve: Callable[..., Service], rep
 @pytest.mark.parametrize("reply", [BUSY, LOST])
 def test_what_only_reads_is_sent_again(serve: Callable[..., Service], reply: Reply) -> None:
     assert serve(reply, GOOD).client().identify(PICTURE) == {"done": True}
+    assert serve(reply, GOOD).client().identify_face("face_1") == {"done": True}
     assert serve(reply, GOOD).client().list_users() == {"done": True}
 
 

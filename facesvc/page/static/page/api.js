@@ -50,7 +50,7 @@ const OPERATIONS = {
   patchFace: {method: "PATCH", path: "faces/{face_id}", json: ["face_group", "metadata", "privacy_settings"], isSafe: true},
   putFace: {method: "PUT", path: "faces/{face_id}", json: ["face_group", "metadata", "privacy_settings"], isSafe: true},
   getCrop: {method: "GET", path: "faces/{face_id}/crop", isSafe: true},
-  identifyFace: {method: "POST", path: "faces/{face_id}/identify", json: ["on_behalf_of", "search_scope", "metadata"]},
+  identifyFace: {method: "POST", path: "faces/{face_id}/identify", json: ["on_behalf_of", "search_scope", "metadata"], isSafe: true},
   suspendFace: {method: "POST", path: "faces/{face_id}/suspend", headers: {on_behalf_of: "X-On-Behalf-Of"}, json: ["reason"]},
   unsuspendFace: {method: "POST", path: "faces/{face_id}/unsuspend", headers: {on_behalf_of: "X-On-Behalf-Of"}, json: ["reason"]},
   moveFace: {method: "POST", path: "faces/{face_id}/move", headers: {on_behalf_of: "X-On-Behalf-Of"}, json: ["user_id", "reason"]},
