@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from threading import Thread
 
-from django.db import connection
+from django.db import connections
 from django.utils import timezone
 
 from batch.queue import queueing
@@ -36,6 +36,7 @@ def _do(func: str, work: Callable[[], object]) -> None:
         work()
     except Exception as error:
         logger.exception("%s failed", func)
+        connections.close_all()  # it may have failed with its connection
         queueing.note_failure(func, began, error)
     finally:
-        connection.close()  # of this thread
+        connections.close_all()  # of this thread

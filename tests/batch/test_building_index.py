@@ -8,6 +8,7 @@ from threading import Event
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 from django_q.models import Failure, Schedule, Task
 from pytest_django import Settings
@@ -91,6 +92,18 @@ def test_what_fails_is_logged_and_kept(
     assert queueing.failures(BUILD, within=timedelta(minutes=1)) == 1
     assert Failure.objects.get().result == "no space left"
     assert "no space left" in caplog.text
+
+
+def test_a_failure_with_its_connection_is_kept_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the database restarts during a build: otherwise it is begun every hour."""
+
+    def cut_off(version: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    monkeypatch.setattr(indexes, "keep", cut_off)
+    finish(tasks.build_index)
+    assert queueing.failures(BUILD, within=timedelta(minutes=1)) == 1
 
 
 @contextmanager
