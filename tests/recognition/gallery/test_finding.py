@@ -108,9 +108,26 @@ def test_a_mean_of_many_is_worth_more(by: Engine) -> None:
     assert (found.faces, by.scores.fmr(found.cosine) < 1e-4) == (4, True)
 
 
-def test_one_below_the_mean_of_strangers(by: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There a mean of many is worth less than a single face, so the next may be worth more."""
+@pytest.fixture
+def few_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search begins with so few people that a small gallery has more of them."""
     monkeypatch.setattr(finding, "_MOST_AT_FIRST", 0)
+    monkeypatch.setattr(finding, "_FEWEST", 1)
+
+
+def test_a_mean_of_many_that_is_not_among_the_first(by: Engine, few_at_first: None) -> None:
+    for number in range(9):
+        make_face(make_user(UUID(int=number + 1)), near(vector(1), 0.962 + number / 2000))
+    crowded = make_user(OWNER)
+    for number in range(6):
+        make_face(crowded, near(vector(1), 0.96, toward=20 + number))
+    assert by.scores.worth_of_mean(0.96, 6) > 0.967
+    (found,) = find(by, by.scores.cut(0.5, None, 0), limit=1, by_user=True)
+    assert (found.user_id, found.faces) == (OWNER, 6)
+
+
+def test_one_below_the_mean_of_strangers(by: Engine, few_at_first: None) -> None:
+    """There a mean of many is worth less than a single face, so the next may be worth more."""
     mean, step = by.scores.stranger_mean, by.scores.stranger_deviation
     for user, faces, below in ((OWNER, 6, 0.5), (FRIEND, 6, 0.51), (STRANGER, 1, 0.52)):
         crowded = make_user(user)
@@ -183,7 +200,9 @@ def expected(case: Case, scores: ScoreScale, threshold: Threshold) -> list[float
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(case=cases(), several=st.sampled_from([SEVERAL, None]))
-def test_nobody_is_lost_to_a_limit(db: Any, case: Case, several: SeveralPhotos | None) -> None:
+def test_nobody_is_lost_to_a_limit(
+    db: Any, few_at_first: None, case: Case, several: SeveralPhotos | None
+) -> None:
     by = engine_with(several)
     threshold = by.scores.cut(case.confidence, case.rate, sum(map(len, case.faces)))
     with transaction.atomic():
