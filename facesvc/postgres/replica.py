@@ -21,6 +21,11 @@ def copy(primary: str, data_dir: Path, password: str = "") -> None:
     )
 
 
+def is_standby(data_dir: Path) -> bool:
+    """Whether the server in `data_dir` follows another one. It need not run."""
+    return (cluster.folder(data_dir) / "standby.signal").exists()
+
+
 def address(*data_dirs: Path) -> str:
     """The DATABASE_URL of embedded servers, of which one takes writes. It starts none of them."""
     sockets = [str(cluster.socket_folder(each)) for each in data_dirs]

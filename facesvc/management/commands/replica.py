@@ -32,6 +32,8 @@ class Command(ServiceCommand):
     def _promote(self, folder: Path) -> None:
         if not cluster.folder(folder).exists():
             raise CommandError(f"There is no standby in {folder}.")
+        if not replica.is_standby(folder):
+            raise CommandError(f"The database in {folder} is no standby: it takes writes already.")
         replica.promote(folder)
         self.stdout.write("It takes writes now. Never start the former primary again.")
 
@@ -42,6 +44,10 @@ class Command(ServiceCommand):
             primary = connection.connection.info
             replica.copy(primary.dsn, folder, primary.password)
             connection.close()
+        elif not replica.is_standby(folder):
+            raise CommandError(
+                f"The database in {folder} is no standby: it takes writes. Choose another folder."
+            )
         database.join(folder)
         both = [*([] if settings.DATABASE_URL else [settings.DATA_DIR]), folder]
         self.stdout.write(f"The standby runs until Ctrl-C.\nDATABASE_URL={replica.address(*both)}")

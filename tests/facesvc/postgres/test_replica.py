@@ -74,6 +74,14 @@ def test_a_folder_without_a_standby(tmp_path: Path) -> None:
         call_command("replica", "promote", str(tmp_path))
 
 
+@pytest.mark.parametrize("action", ["start", "promote"])
+def test_a_folder_whose_database_takes_writes(primary: Path, standby: Path, action: str) -> None:
+    replica.promote(standby)
+    for each in (primary, standby):  # `start` would say that it is a standby, and run on
+        with pytest.raises(CommandError, match=f"^The database in {each} is no standby: it takes"):
+            call_command("replica", action, str(each))
+
+
 def test_the_command_runs_until_it_is_interrupted(primary: Path, tmp_path: Path) -> None:
     standby = tmp_path / "standby"
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
