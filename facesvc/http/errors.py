@@ -80,7 +80,7 @@ def _describe(error: Exception) -> dict[str, Any] | None:
         case TooManyFilesSent():
             return _body("too_many_images", "The form has too many files.")
         case _ if is_passing(error):
-            logger.exception("unavailable")
+            _log_passing(error)
             return _body("unavailable", "Not available at the moment; try again.")
         case Http404():
             return _body("not_found", "There is nothing here.")
@@ -89,6 +89,14 @@ def _describe(error: Exception) -> dict[str, Any] | None:
         case SuspiciousOperation():
             return _body("invalid_request", "The request is not acceptable.")
     return None
+
+
+def _log_passing(error: Exception) -> None:
+    """One line while the database is away: every request fails in the same way until it is back."""
+    if connections.is_lost(error):
+        logger.error("unavailable: %s", connections.first_line(error))
+    else:
+        logger.exception("unavailable")
 
 
 def is_passing(error: BaseException | None) -> bool:

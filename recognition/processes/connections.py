@@ -32,6 +32,8 @@ _LEAST_WORK_MEM = "4MB"
 # The standby or read-only database after a failover; a transaction that was idle for too long; a
 # statement that was prepared before a migration changed the type of a column.
 _PASSING = {"25006", "25P03", "25P04", "0A000"}
+# The classes of codes of a connection that has ended; libpq's own errors have no code.
+_LOST = ("08", "57P")
 
 # Milliseconds, by the name of the parameter; see `limit`.
 _limits: dict[str, str] = {}
@@ -81,6 +83,14 @@ def is_passing(error: BaseException | None) -> bool:
     return isinstance(error, DatabaseError) and (
         getattr(error.__cause__, "sqlstate", None) in _PASSING
     )
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection has ended, or cannot be made."""
+    if not isinstance(error, (OperationalError, InterfaceError)):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state is None or state.startswith(_LOST)
 
 
 def first_line(error: Exception) -> str:

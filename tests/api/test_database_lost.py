@@ -121,6 +121,26 @@ def test_at_each_statement(
         assert kind.objects.count() == before + number  # type: ignore[attr-defined]
 
 
+def test_the_log_has_one_line_of_it(
+    sends: dict[str, Send], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failover with many requests would fill the log with tracebacks that say the same."""
+
+    def no_server(parameters: Any) -> None:
+        raise psycopg.OperationalError("connection refused\nMultiple connection attempts failed")
+
+    with cut_before(1):
+        assert refusal(sends["users"](1)) == (503, "unavailable")
+    connection.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "get_new_connection", no_server)
+        assert refusal(sends["users"](1)) == (503, "unavailable")
+    lines = [each for each in caplog.records if each.message.startswith("unavailable")]
+    assert [each.exc_info for each in lines] == [None, None]
+    assert "terminating connection" in lines[0].message
+    assert lines[1].message == "unavailable: connection refused"
+
+
 @pytest.mark.parametrize("is_stored", [False, True])
 @pytest.mark.parametrize(("name", "kind"), [("register", Face), ("sessions", Session)])
 def test_at_the_commit(
