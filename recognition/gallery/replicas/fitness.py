@@ -32,8 +32,8 @@ class Reason(StrEnum):
 
 
 _WORDS = {
-    Reason.LAGGING: "it is more than FACESVC_REPLICA_MAX_LAG behind",
-    Reason.PROMOTED: "it is no replica any more",
+    Reason.LAGGING: "it is more than FACESVC_REPLICA_MAX_LAG behind ({limit:g} s)",
+    Reason.PROMOTED: "it is no replica any more: take it out of FACESVC_SEARCH_DATABASE_URL",
     Reason.FOREIGN: "it is a replica of another primary",
     Reason.OUTDATED: "it lacks a migration, or the model that serves",
 }
@@ -41,7 +41,7 @@ _WORDS = {
 
 class UnfitError(Exception):
     def __init__(self, reason: Reason, lag: float | None = None) -> None:
-        super().__init__(_WORDS[reason])
+        super().__init__(_WORDS[reason].format(limit=settings.FACESVC_REPLICA_MAX_LAG))
         self.reason = reason
         self.lag = lag  # in seconds
 

@@ -30,7 +30,7 @@ class Pauses:
             is_new = self.reasons.get(server) != reason
             self.reasons[server] = reason
         if is_new:
-            logger.warning("searches do not run on the replica %s: %s", server or _ANY, words)
+            logger.warning("Searches do not run on the replica %s: %s", server or _ANY, words)
 
     def is_on(self, server: str) -> bool:
         return time.monotonic() < self._until.get(server, 0)
@@ -50,4 +50,4 @@ class Pauses:
             self._until.pop(server, None)
             was_on = self.reasons.pop(server, None) is not None
         if was_on:
-            logger.warning("searches run on the replica %s again", server or _ANY)
+            logger.warning("Searches run on the replica %s again", server or _ANY)
