@@ -67,6 +67,8 @@ def parse() -> argparse.Namespace:
         if getattr(options, name):
             parser.set_defaults(**defaults)
             options = parser.parse_args()
+    if options.probes < 3:  # otherwise none of them is a stranger
+        parser.error("--probes has to be 3 or more")
     if options.hnsw and not options.million:
         parser.error("--hnsw goes with --million")
     if options.record and not (options.million or options.replica):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from benchmarks.search import measure
-from benchmarks.search.__main__ import check_disk
+from benchmarks.search.__main__ import check_disk, parse
 from benchmarks.search.peers.base import condition
 from benchmarks.search.people import (
     Case,
@@ -268,6 +268,15 @@ def test_the_page_shows_what_was_measured_and_what_follows_from_it() -> None:
     assert f"| {row} |" in shown
     row = "3,000,000 | extrapolated | 6.0 GB | 4.5 GB | 91.0 ms | 11.0 | 91.0 ms | 11.0"
     assert f"| {row} |" in shown
+
+
+def test_so_few_probes_that_none_is_a_stranger(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks.search", "--replica", "--probes", "2"])
+    with pytest.raises(SystemExit):
+        parse()
+    assert "--probes has to be 3 or more" in capsys.readouterr().err
 
 
 def test_a_disk_that_is_too_small_is_refused(tmp_path: Path) -> None:

@@ -44,15 +44,18 @@ def print_gallery(gallery: Row) -> None:
         ),
     )
     _print_table(
-        ("case", "system", "1 client", "2 clients", "8 clients a second"),
+        ("searches a second", "system", "1 client", "2 clients", "8 clients"),
         (
             (row["case"], row["system"], *row["searches_a_second"].values())
             for row in _together(gallery["clients"], "case")
         ),
     )
     columns = ("system", "alone_a_second", "meanwhile_a_second", "search_p50_ms", "search_p95_ms")
-    _print_table(columns, ([row[name] for name in columns] for row in gallery["insertions"]))
-    print(f"strangers to whom anybody is shown: {gallery['strangers_that_match']:.4f}")
+    _print_table(
+        ("insertions", *columns[1:]),
+        ([row[name] for name in columns] for row in gallery["insertions"]),
+    )
+    print(f"strangers to whom anybody is shown: {gallery['strangers_that_match']:.2%}")
     for line in gallery["skipped"]:
         print(f"not measured: {line}")
 
