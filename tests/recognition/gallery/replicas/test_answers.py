@@ -5,12 +5,14 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from django.db import connections
 from django.test.utils import override_settings
+from psycopg.pq import TransactionStatus
 
 from management import moderation
 from recognition.enrolment import comparing_all
 from recognition.gallery.replicas import asking
-from recognition.gallery.replicas.fitness import Reason
+from recognition.gallery.replicas.fitness import ALIAS, Reason
 from recognition.gallery.scope import Scope
 from recognition.identification.searching import Answered, PictureSearch
 from recognition.inference.arrays import Floats
@@ -80,6 +82,8 @@ def both(search: PictureSearch) -> tuple[Answered, Answered]:
     on_primary, on_replica = searches()
     together = search.answered(asking.moment())
     assert searches() == (on_primary, on_replica + 1)
+    # An open transaction on a replica would hold up the vacuum of the primary.
+    assert connections[ALIAS].connection.info.transaction_status == TransactionStatus.IDLE
     with override_settings(FACESVC_SEARCH_DATABASE_URL=""):
         return together, search.answered(asking.moment())
 

@@ -143,6 +143,27 @@ def test_nobody_hidden(
     assert searched == 6 - fewer
 
 
+def test_the_position_is_asked_for_before_the_networks_run(
+    people: None, service: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Afterwards it would be one that no replica has replayed yet, and the primary would count."""
+    steps: list[str] = []
+
+    def noted(module: Any, name: str) -> None:
+        own = getattr(module, name)
+
+        def step(*args: Any, **options: Any) -> Any:
+            steps.append(name)
+            return own(*args, **options)
+
+        monkeypatch.setattr(module, name, step)
+
+    noted(asking, "moment")
+    noted(engine, "look")
+    identified(service, {"on_behalf_of": str(OWNER)})
+    assert steps == ["moment", "look"]
+
+
 def ask_for(
     ask: Callable[[Person, Json], Json], service: Person, body: Json
 ) -> tuple[set[UUID], int]:
