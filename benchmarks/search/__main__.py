@@ -167,12 +167,13 @@ def measure_replica(options: argparse.Namespace, folder: Path) -> None:
         for rate in on_replica.RATES
         for by_user in (False, True)
     ]
+    print("CPU ms of a search, medians")
     with on_replica.standby(folder / REPLICA):
         for kind in kinds:
             rows.append(
                 on_replica.compare(active, gallery, ours.scope(kind.case), kind, options.probes)
             )
-            print(f"{kind}: {rows[-1]}", flush=True)
+            print(f"{kind}: {on_replica.said(rows[-1])}", flush=True)
     figures = {"templates": size, "searches": rows}
     report.write_json(
         {"machine": report.machine(), "versions": versions(), **figures}, options.json

@@ -129,6 +129,16 @@ def compare(active: Engine, gallery: Gallery, scope: Scope, kind: Kind, probes: 
     }
 
 
+def said(row: Row) -> str:
+    """A line for people of what `compare` returns."""
+    one, both = row["one"], row["replica"]
+    return (
+        f"one database {one['primary']:.2f}, web {one['web']:.2f};"
+        f" primary {both['primary']:.2f}, replica {both['replica']:.2f}, web {both['web']:.2f};"
+        f" {row['same']} of {row['searches']} answers are the same"
+    )
+
+
 def _costs(timing: Timing) -> Row:
     row = timing.row()
     names = {"primary": "cpu_ms", "replica": "replica_cpu_ms", "web": "web_cpu_ms"}

@@ -228,6 +228,10 @@ def test_a_replica_answers_as_one_database(tmp_path: Path) -> None:
         [*command, "--probes", "4", "--json", str(found)], cwd=PROJECT, capture_output=True
     )
     assert ended.returncode == 0, ended.stderr.decode()
+    heading, *lines = ended.stdout.decode().splitlines()
+    assert heading == "CPU ms of a search, medians"
+    assert len(lines) == 4 * len(cases_of_growth())
+    assert all(line.endswith("; 4 of 4 answers are the same") for line in lines)
     rows = json.loads(found.read_text())["searches"]
     kinds = {(row["case"], row["cut"], row["by_user"]) for row in rows}
     assert len(rows) == len(kinds) == 4 * len(cases_of_growth())
