@@ -9,6 +9,8 @@ from recognition.measuring.charts import Axis, line, text
 # it is shown at the width of a phone.
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 480, 56, 464, 52, 340
 LEGEND, ROW = 404, 24
+# The width on a page that has room. Without one a browser makes it as wide as the page.
+_SHOWN = 640
 # The false match rates that are of interest, and those that levels stand for.
 _RAREST, _COMMONEST = 1e-5, 1e-1
 _LEVELS = {"basic": 1e-3, "standard": 1e-4}
@@ -53,7 +55,7 @@ def picture(parts: Iterable[str], labels: Sequence[str]) -> str:
     """The parts of a picture of up to six lines, above a legend; `curve packN` is line N."""
     height = LEGEND + ROW * len(labels)
     whole = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_SHOWN}" viewBox="0 0 {WIDTH} {height}">',
         f"<style>{_STYLE}{_colours(_COLOURS)}",
         f"@media (prefers-color-scheme: dark) {{{_STYLE_ON_DARK}{_colours(_ON_DARK)}}}</style>",
         '<rect class="paper" width="100%" height="100%" rx="6"/>',
