@@ -1,15 +1,19 @@
 """What a replica knows: of which log, of which version of templates, and how late it is."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
 from pytest_django import Settings
 
+from facesvc.monitoring import stored_metrics
 from recognition.gallery import indexes
 from recognition.gallery.replicas import asking, fitness
 from recognition.gallery.replicas.fitness import Moment, Reason
 from recognition.gallery.scope import Scope
 from recognition.identification.searching import PictureSearch
+from recognition.inference.pack.declaration import PackError
+from recognition.packs import engine
 from recognition.packs.engine import Engine
 from tests.recognition.gallery.test_search_rule import padded
 from tests.support.builders import make_face, make_user, vector
@@ -60,3 +64,17 @@ def test_it_lacks_the_version_of_the_templates(
     search = PictureSearch(active, [padded(vector(7))], Scope(None), 0.5, None, 3, False)
     assert len(search.answered(asking.moment()).found[0]) == 1
     assert fallbacks(Reason.OUTDATED) == before + 1
+
+
+def test_metrics_where_the_folder_of_the_pack_is_missing(
+    active: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(name: str) -> None:
+        raise PackError(f"there is no pack {name!r}")
+
+    def samples() -> list[Any]:
+        return [sample for metric in stored_metrics._replicas() for sample in metric.samples]
+
+    assert samples()
+    monkeypatch.setattr(engine, "pack", gone)
+    assert samples() == []
