@@ -10,3 +10,18 @@ class ServiceError(Exception):
         super().__init__(message)
         self.code = code
         self.details = details or {}
+
+
+def first_reason(reasons: Any) -> str:
+    """The first reason in the `detail` of a ValidationError, behind the name of its field.
+
+    A log often has the message alone, so it has to say what is wrong.
+    """
+    names: list[str] = []
+    while reasons and not isinstance(reasons, str):
+        pairs = reasons.items() if isinstance(reasons, dict) else enumerate(reasons)
+        name, reasons = next((pair for pair in pairs if pair[1]), ("", ""))
+        is_field = isinstance(name, str) or not isinstance(reasons, str)
+        if is_field and name != "non_field_errors":
+            names.append(str(name))
+    return f"{'.'.join(names)}: {reasons}" if names else str(reasons)

@@ -19,7 +19,7 @@ from facesvc.http.error_codes import STATUS
 from facesvc.postgres.cluster import DatabaseError
 from recognition import daily_counts
 from recognition.api import tokens
-from recognition.errors import ServiceError
+from recognition.errors import ServiceError, first_reason
 from recognition.inference.images import ImageError
 from recognition.inference.pack.declaration import PackError
 from recognition.models import CountedKind
@@ -68,7 +68,7 @@ def _describe(error: Exception) -> dict[str, Any] | None:
         case ImageError():
             return _body(error.code, str(error))
         case exceptions.ValidationError():
-            return _body("invalid_request", "Some fields are not valid.", {"fields": error.detail})
+            return _body("invalid_request", first_reason(error.detail), {"fields": error.detail})
         case exceptions.APIException():
             codes = error.get_codes()
             code = codes if isinstance(codes, str) else "invalid_request"

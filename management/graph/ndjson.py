@@ -19,7 +19,7 @@ from rest_framework.exceptions import ValidationError
 from management.relations import invalid_name
 from management.serializers import UserRequest
 from recognition import strict_json
-from recognition.errors import ServiceError
+from recognition.errors import ServiceError, first_reason
 from recognition.models import user_ids
 from recognition.models.graph import is_group_name
 from recognition.models.user_ids import InvalidUserIdError
@@ -60,8 +60,7 @@ def parse(number: int, text: bytes) -> Line:
         raise invalid(number, error.code, str(error), **details) from None
     except ValidationError as error:
         details = {"details": {"fields": error.detail}}
-        message = "Some fields are not valid."
-        raise invalid(number, "invalid_request", message, **details) from None
+        raise invalid(number, "invalid_request", first_reason(error.detail), **details) from None
 
 
 def invalid(number: int, code: str, message: str, **more: Any) -> ServiceError:
