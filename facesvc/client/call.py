@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from facesvc.client.pictures import Picture
 
-Id: TypeAlias = str | UUID
+Id: TypeAlias = str | UUID | int
 Time: TypeAlias = str | datetime
 Json: TypeAlias = Mapping[str, Any]
 
@@ -44,11 +44,25 @@ class PagedCall(Call[T], Generic[T, I]):
     items: str
 
 
-def part(value: Id | int) -> str:
-    """One segment of a path, whatever characters it has. Raises ValueError if it has none."""
-    text = str(value)
+def id_text(value: Id) -> str:
+    """An id as the service takes it. Raises TypeError for None and all else that is no id."""
+    if isinstance(value, bool) or not isinstance(value, str | UUID | int):
+        raise TypeError(f"an id is text, a whole number or a UUID, and not {value!r}")
+    return str(value)
+
+
+def id_or_none(value: Id | None) -> str | None:
+    """An id that a call need not have. Raises TypeError as id_text does."""
+    return None if value is None else id_text(value)
+
+
+def part(value: Id) -> str:
+    """One segment of a path, whatever characters it has. Raises ValueError if it cannot be one."""
+    text = id_text(value)
     if not text:
         raise ValueError("an id must not be empty")
+    if text in {".", ".."}:  # httpx resolves them: the call would go to another address
+        raise ValueError(f"an id must not be {text!r}")
     return quote(text, safe="")
 
 

@@ -51,11 +51,29 @@ class Manner:
     tries: int = 4
     longest_wait: float = 90.0  # seconds that a refused call may wait for its next try
 
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"the url begins with http:// or https://, and {self.url!r} does not")
+        if not isinstance(self.token, str) and not callable(self.token):
+            raise TypeError(f"the token is text or a function, and not {self.token!r}")
+
+    def bearer(self) -> str:
+        """The token for one try. No error shows the token, since errors are logged."""
+        token = (self.token if isinstance(self.token, str) else self.token()).strip()
+        if not token or not token.isascii() or not token.isprintable():
+            raise ValueError("the token is empty, or has characters that no token has")
+        return token
+
+    @property
+    def host(self) -> str:
+        """The host and port, without any password of the url."""
+        return httpx.URL(self.url).netloc.decode()
+
 
 def exchange(call: Call[T], manner: Manner) -> Flow[T]:
     """Send a call until it is answered. Raises ApiError and UnreachableError."""
     for tried in count(1):
-        outcome = _read((yield _parts(call, manner)))
+        outcome = _read((yield _parts(call, manner)), manner)
         if not isinstance(outcome, ClientError):
             return cast(T, outcome)
         pause = _pause(outcome, tried, call.is_repeatable)
@@ -83,7 +101,6 @@ def wait_for_job(
 
 
 def _parts(call: Call[Any], manner: Manner) -> Parts:
-    token = manner.token if isinstance(manner.token, str) else manner.token()
     body: dict[str, Any] = {}
     if call.pictures or call.batch is not None:
         body = _form(call)
@@ -93,7 +110,7 @@ def _parts(call: Call[Any], manner: Manner) -> Parts:
     elif call.lines is not None:
         body = {"content": call.lines}
     kind = "application/json" if call.body is not None else "application/x-ndjson"
-    headers = {**_texts(call.headers), "Authorization": f"Bearer {token}"}
+    headers = {**_texts(call.headers), "Authorization": f"Bearer {manner.bearer()}"}
     if viewer := headers.get(_VIEWER):  # a header has only ASCII, and an id may have any character
         headers[_VIEWER] = part(viewer)
     if "content" in body:
@@ -120,10 +137,12 @@ def _form(call: Call[Any]) -> dict[str, Any]:
     return {"data": fields, "files": files}
 
 
-def _read(reply: Reply) -> Any:
+def _read(reply: Reply, manner: Manner) -> Any:
     """The data of an answer, or the error that it is."""
     if not isinstance(reply, httpx.Response):
-        return UnreachableError(f"no answer: {reply}", was_sent=not isinstance(reply, _UNSENT))
+        reason = str(reply) or type(reply).__name__
+        message = f"no answer from {manner.host}: {reason}"
+        return UnreachableError(message, was_sent=not isinstance(reply, _UNSENT))
     if reply.is_success and reply.headers.get("Content-Type", "").startswith("image/"):
         return reply.content
     try:

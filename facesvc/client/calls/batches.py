@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from facesvc.client import answers
-from facesvc.client.call import Call, Id, Json, PagedCall, key_or_new, part
+from facesvc.client.call import Call, Id, Json, PagedCall, id_or_none, key_or_new, part
 from facesvc.client.pictures import Picture
 
 
@@ -30,7 +30,7 @@ def batch_identify(
             "Idempotency-Key": key_or_new(idempotency_key),
         },
         form={
-            "on_behalf_of": on_behalf_of,
+            "on_behalf_of": id_or_none(on_behalf_of),
             "faces": faces,
             "search_scope": search_scope,
             "metadata": metadata,

@@ -6,7 +6,7 @@ Made of the API description by `make docs`: to change it, change the API.
 from typing import Literal
 
 from facesvc.client import answers
-from facesvc.client.call import Call, Id, PagedCall, Time, part
+from facesvc.client.call import Call, Id, PagedCall, Time, id_or_none, id_text, part
 
 
 def suspend_user(
@@ -21,7 +21,7 @@ def suspend_user(
         path=f"users/{part(user_id)}/suspend",
         is_repeatable=False,
         headers={
-            "X-On-Behalf-Of": on_behalf_of,
+            "X-On-Behalf-Of": id_or_none(on_behalf_of),
         },
         body={
             "reason": reason,
@@ -41,7 +41,7 @@ def unsuspend_user(
         path=f"users/{part(user_id)}/unsuspend",
         is_repeatable=False,
         headers={
-            "X-On-Behalf-Of": on_behalf_of,
+            "X-On-Behalf-Of": id_or_none(on_behalf_of),
         },
         body={
             "reason": reason,
@@ -61,7 +61,7 @@ def unlock_user(
         path=f"users/{part(user_id)}/unlock",
         is_repeatable=False,
         headers={
-            "X-On-Behalf-Of": on_behalf_of,
+            "X-On-Behalf-Of": id_or_none(on_behalf_of),
         },
         body={
             "reason": reason,
@@ -83,10 +83,10 @@ def merge_users(
         path=f"users/{part(user_id)}/merge",
         is_repeatable=False,
         headers={
-            "X-On-Behalf-Of": on_behalf_of,
+            "X-On-Behalf-Of": id_or_none(on_behalf_of),
         },
         body={
-            "into": into,
+            "into": id_text(into),
             "reason": reason,
             "privacy_level": privacy_level,
         },
@@ -105,7 +105,7 @@ def suspend_face(
         path=f"faces/{part(face_id)}/suspend",
         is_repeatable=False,
         headers={
-            "X-On-Behalf-Of": on_behalf_of,
+            "X-On-Behalf-Of": id_or_none(on_behalf_of),
         },
         body={
             "reason": reason,
@@ -125,7 +125,7 @@ def unsuspend_face(
         path=f"faces/{part(face_id)}/unsuspend",
         is_repeatable=False,
         headers={
-            "X-On-Behalf-Of": on_behalf_of,
+            "X-On-Behalf-Of": id_or_none(on_behalf_of),
         },
         body={
             "reason": reason,
@@ -146,10 +146,10 @@ def move_face(
         path=f"faces/{part(face_id)}/move",
         is_repeatable=False,
         headers={
-            "X-On-Behalf-Of": on_behalf_of,
+            "X-On-Behalf-Of": id_or_none(on_behalf_of),
         },
         body={
-            "user_id": user_id,
+            "user_id": id_text(user_id),
             "reason": reason,
         },
     )
@@ -190,7 +190,7 @@ def list_audit_events(
         is_repeatable=True,
         items="events",
         query={
-            "user_id": user_id,
+            "user_id": id_or_none(user_id),
             "action": action,
             "cursor": cursor,
             "page_size": page_size,
@@ -213,11 +213,11 @@ def decide_duplicate(
         path=f"duplicates/{part(duplicate_id)}",
         is_repeatable=False,
         headers={
-            "X-On-Behalf-Of": on_behalf_of,
+            "X-On-Behalf-Of": id_or_none(on_behalf_of),
         },
         body={
             "decision": decision,
-            "into": into,
+            "into": id_or_none(into),
             "reason": reason,
         },
     )

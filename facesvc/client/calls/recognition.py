@@ -6,7 +6,7 @@ Made of the API description by `make docs`: to change it, change the API.
 from collections.abc import Sequence
 
 from facesvc.client import answers
-from facesvc.client.call import Call, Id, Json, key_or_new, part
+from facesvc.client.call import Call, Id, Json, id_or_none, id_text, key_or_new, part
 from facesvc.client.pictures import Picture
 
 
@@ -28,7 +28,7 @@ def register(
             "Idempotency-Key": key_or_new(idempotency_key),
         },
         form={
-            "user_id": user_id,
+            "user_id": id_text(user_id),
             "face_group": face_group,
             "face_index": face_index,
             "metadata": metadata,
@@ -78,8 +78,8 @@ def verify(
         path="verify",
         is_repeatable=False,
         form={
-            "user_id": user_id,
-            "face_id": face_id,
+            "user_id": id_text(user_id),
+            "face_id": id_or_none(face_id),
             "face_group": face_group,
             "verification_level": verification_level,
             "match_on": match_on,
@@ -105,7 +105,7 @@ def identify(
         path="identify",
         is_repeatable=True,
         form={
-            "on_behalf_of": on_behalf_of,
+            "on_behalf_of": id_or_none(on_behalf_of),
             "faces": faces,
             "search_scope": search_scope,
             "metadata": metadata,
@@ -166,7 +166,7 @@ def identify_face(
         path=f"faces/{part(face_id)}/identify",
         is_repeatable=True,
         body={
-            "on_behalf_of": on_behalf_of,
+            "on_behalf_of": id_or_none(on_behalf_of),
             "search_scope": search_scope,
             "metadata": metadata,
         },

@@ -4,7 +4,7 @@ Made of the API description by `make docs`: to change it, change the API.
 """
 
 from facesvc.client import answers
-from facesvc.client.call import Call, Id, Json, Time, key_or_new, part
+from facesvc.client.call import Call, Id, Json, Time, id_text, key_or_new, part
 from facesvc.client.pictures import Picture
 
 
@@ -25,7 +25,7 @@ def open_session(
             "Idempotency-Key": key_or_new(idempotency_key),
         },
         body={
-            "user_id": user_id,
+            "user_id": id_text(user_id),
             "purpose": purpose,
             "verification_level": verification_level,
             "metadata": metadata,

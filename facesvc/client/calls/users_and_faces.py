@@ -4,7 +4,7 @@ Made of the API description by `make docs`: to change it, change the API.
 """
 
 from facesvc.client import answers
-from facesvc.client.call import Call, Id, Json, PagedCall, Time, part
+from facesvc.client.call import Call, Id, Json, PagedCall, Time, id_or_none, part
 
 
 def list_users(
@@ -105,7 +105,7 @@ def list_all_faces(
         is_repeatable=True,
         items="faces",
         query={
-            "user_id": user_id,
+            "user_id": id_or_none(user_id),
             "created_before": created_before,
             "created_since": created_since,
             "cursor": cursor,

@@ -100,7 +100,8 @@ def _folded(row: str) -> str:
 
 def _calls(tag: str) -> str:
     functions = "\n\n".join(_function(each) for each in reading.operations() if each.tag == tag)
-    names = ("Call", "Id", "Json", "PagedCall", "Time", "key_or_new", "ndjson", "part")
+    names = ["Call", "Id", "Json", "PagedCall", "Time"]
+    names += ["id_or_none", "id_text", "key_or_new", "ndjson", "part"]
     used = [name for name in names if f"{name}[" in functions or f"{name}(" in functions]
     used += [name for name in ("Id", "Json", "Time") if _is_used(name, functions)]
     imports = [f"from facesvc.client.call import {', '.join(sorted({*used}, key=_sorting))}"]
@@ -199,7 +200,11 @@ def _mapping(name: str, arguments: list[Argument]) -> list[str]:
 
 
 def _value(argument: Argument) -> str:
-    return f"key_or_new({argument.name})" if argument.name == "idempotency_key" else argument.name
+    if argument.name == "idempotency_key":
+        return f"key_or_new({argument.name})"
+    if argument.is_id:
+        return f"{'id_text' if argument.is_required else 'id_or_none'}({argument.name})"
+    return argument.name
 
 
 # --- operations.py --------------------------------------------------------------------------------

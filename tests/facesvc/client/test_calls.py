@@ -68,6 +68,17 @@ def test_ids_of_an_app_come_back_as_they_were_sent(client: Client, user: str | U
     assert client.erase_user(user)["user_id"] == str(user)
 
 
+def test_the_number_of_a_user_is_an_id(client: Client) -> None:
+    """As the primary key of Django is, in paths, forms, queries and bodies."""
+    assert client.put_user(17, privacy_level="public")["user_id"] == "17"
+    assert client.register(17, PICTURE)["user_id"] == "17"
+    assert client.verify(17, PICTURE)["is_match"]
+    assert client.identify(PICTURE, on_behalf_of=17)["candidates"][0]["user_id"] == "17"
+    assert client.open_session(17, purpose="login")["user_id"] == "17"
+    assert [face["user_id"] for face in client.iter_all_faces(user_id=17)] == ["17"]
+    assert client.erase_user(17)["user_id"] == "17"
+
+
 def test_the_other_client_works_too(async_client: AsyncClient, photo: Path) -> None:
     async def main() -> None:
         async with async_client as faces:

@@ -43,7 +43,8 @@ def service(monkeypatch: pytest.MonkeyPatch, settings: Settings, fake: FakePipel
     fake.varies = True  # or a login would be a replay of the enrolled picture
     settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
     settings.ALLOWED_HOSTS = ["127.0.0.1"]
-    monkeypatch.setenv("TOKEN", service_token())
+    monkeypatch.setenv("TOKEN", service_token("my-app"))
+    monkeypatch.setenv("JWT_SECRET", settings.JWT_SECRET)
     monkeypatch.setenv("WEBHOOK_SECRET", signing.current("app"))
     monkeypatch.setattr(asyncio, "run", done)
     monkeypatch.setattr("facesvc.client.binding.time.sleep", lambda seconds: work.work())

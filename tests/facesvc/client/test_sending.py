@@ -1,6 +1,7 @@
 """What the Python client sends, and when it sends it again: with answers that the test decides."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -99,6 +100,68 @@ def test_an_empty_id_is_refused(serve: Callable[..., Service]) -> None:
     with pytest.raises(ValueError, match="empty"):
         service.client().erase_user("")
     assert service.asked == []
+
+
+@pytest.mark.parametrize("user", [".", ".."])
+def test_an_id_that_is_a_step_in_a_path_is_refused(
+    serve: Callable[..., Service], user: str
+) -> None:
+    """Else httpx would resolve it: to take a member out of a group would delete the group."""
+    service = serve()
+    with pytest.raises(ValueError, match="must not be"):
+        service.client().delete_member("hiking", user)
+    assert service.asked == []
+
+
+@pytest.mark.parametrize("user", [None, True, 4.5, b"7"])
+def test_what_is_no_id_is_refused(serve: Callable[..., Service], user: Any) -> None:
+    """Else all users without an id would become the one user `None`."""
+    service = serve()
+    faces = service.client()
+    for call in (
+        lambda: faces.put_user(user),
+        lambda: faces.open_session(user),
+        lambda: faces.register(user, b"picture"),
+    ):
+        with pytest.raises(TypeError, match="an id is"):
+            call()
+    assert service.asked == []
+
+
+def test_a_token_is_stripped(serve: Callable[..., Service]) -> None:
+    """A file that it was read from often ends with a line break."""
+    service = serve(GOOD)
+    service.client(token="eyJ\n").get_user("17")
+    assert service.asked[0].headers["Authorization"] == "Bearer eyJ"
+
+
+@pytest.mark.parametrize("token", ["", " ", "eyJ\nsecret", "ey–secret"])
+def test_what_is_no_token_is_refused_and_not_shown(
+    serve: Callable[..., Service], token: str
+) -> None:
+    service = serve()
+    with pytest.raises(ValueError, match="the token is empty") as caught:
+        service.client(token=token).get_user("17")
+    assert "secret" not in str(caught.value)
+    assert service.asked == []
+
+
+def test_a_client_without_a_token_is_refused() -> None:
+    with pytest.raises(TypeError, match="the token is text or a function"):
+        Client(URL, os.environ.get("NO_SUCH_VARIABLE"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "faces.example.com"])
+def test_an_address_without_a_scheme_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="begins with http"):
+        Client(url, "eyJ")
+
+
+def test_who_did_not_answer_is_named(serve: Callable[..., Service]) -> None:
+    service = serve(httpx.ReadTimeout(""))
+    with pytest.raises(UnreachableError, match=r"from .+: ReadTimeout$") as caught:
+        service.client(tries=1).get_user("17")
+    assert httpx.URL(URL).host in str(caught.value)
 
 
 def test_a_token_may_be_a_function(serve: Callable[..., Service]) -> None:

@@ -53,7 +53,22 @@ test("an empty id is refused", async () => {
   const asked = serve();
   await assert.rejects(api.eraseUser({user_id: ""}), TypeError);
   await assert.rejects(api.eraseUser({}), TypeError);
+  await assert.rejects(api.eraseUser({user_id: null}), TypeError);
   assert.equal(asked.length, 0);
+});
+
+test("an id that is a step in a path is refused", async () => {
+  const asked = serve();
+  for (const user_id of [".", ".."]) {
+    await assert.rejects(api.deleteMember({name: "hiking", user_id}), /must not be/);
+  }
+  assert.equal(asked.length, 0);
+});
+
+test("an id of any characters fits into a header", async () => {
+  const asked = serve(good());
+  await api.suspendUser({user_id: "7", reason: "spam", on_behalf_of: "ผู้|"});
+  assert.equal(asked[0].headers["X-On-Behalf-Of"], encodeURIComponent("ผู้|"));
 });
 
 test("an argument that does not exist is refused", async () => {

@@ -109,7 +109,7 @@ export class FaceApi extends EventTarget {
     const path = operation.path.replace(/\{(\w+)\}/g, (_, each) => segment(each, args[each]));
     const headers = {...options.headers};
     for (const [each, sent] of Object.entries(operation.headers ?? {})) {
-      if (args[each] !== undefined) headers[sent] = args[each];
+      if (args[each] !== undefined) headers[sent] = encodeURIComponent(args[each]); // ASCII only
     }
     if (operation.hasKey) headers["Idempotency-Key"] = args.idempotency_key ?? uuid();
     return this.send(operation.method, path, {
@@ -229,7 +229,9 @@ export function uuid() {
 
 /** An id as one segment of a path, whatever characters it has. */
 function segment(name, value) {
-  if (value === undefined || value === "") throw new TypeError(`${name} must not be empty`);
+  if (value === undefined || value === null || value === "") throw new TypeError(`${name} must not be empty`);
+  // fetch resolves them: the call would go to another address.
+  if (value === "." || value === "..") throw new TypeError(`${name} must not be ${value}`);
   return encodeURIComponent(value);
 }
 
