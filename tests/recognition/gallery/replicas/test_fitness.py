@@ -4,12 +4,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connections
 from pytest_django import Settings
 
 from facesvc.monitoring import stored_metrics
 from recognition.gallery import indexes
 from recognition.gallery.replicas import asking, fitness
-from recognition.gallery.replicas.fitness import Moment, Reason
+from recognition.gallery.replicas.fitness import ALIAS, Moment, Reason
+from recognition.gallery.replicas.pauses import Pauses
 from recognition.gallery.scope import Scope
 from recognition.identification.searching import PictureSearch
 from recognition.inference.pack.declaration import PackError
@@ -64,6 +66,17 @@ def test_it_lacks_the_version_of_the_templates(
     search = PictureSearch(active, [padded(vector(7))], Scope(None), 0.5, None, 3, False)
     assert len(search.answered(asking.moment()).found[0]) == 1
     assert fallbacks(Reason.OUTDATED) == before + 1
+
+
+def test_a_migration_that_it_lacked_arrives(
+    active: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections[ALIAS].close()
+    with monkeypatch.context() as before:
+        before.setattr(fitness, "_migrations", lambda: ["recognition.9999_to_come"])
+        assert asking.look(active, Moment.now()) is None
+    monkeypatch.setattr(asking, "_pauses", Pauses())  # the pause is over
+    assert asking.look(active, Moment.now())
 
 
 def test_metrics_where_the_folder_of_the_pack_is_missing(
