@@ -4,11 +4,12 @@ That server starts with the first connection. Importing the settings, as mypy's 
 `manage.py check` do, therefore starts nothing.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db.backends.postgresql import base, operations
+from django.db.backends.postgresql import base, client, operations
 
 from facesvc.postgres import database
 
@@ -19,7 +20,18 @@ class DatabaseOperations(operations.DatabaseOperations):
         return super().last_executed_query(cursor, sql, params) or str(sql)
 
 
+class DatabaseClient(client.DatabaseClient):
+    """What `manage.py dbshell` runs: psql."""
+
+    def runshell(self, parameters: Iterable[str]) -> None:
+        if not settings.DATABASE_URL:
+            to = database.connect_parameters(settings.DATA_DIR)
+            self.connection.settings_dict |= {name.upper(): str(to[name]) for name in to}
+        super().runshell(parameters)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
+    client_class = DatabaseClient
     ops_class = DatabaseOperations
 
     def get_connection_params(self) -> dict[str, Any]:
