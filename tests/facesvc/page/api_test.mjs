@@ -65,6 +65,12 @@ test("an id that is a step in a path is refused", async () => {
   assert.equal(asked.length, 0);
 });
 
+test("a lost connection is unreachable, and says why", async () => {
+  serve(new TypeError("fetch failed", {cause: new Error("connect ECONNREFUSED 127.0.0.1:9")}));
+  const expected = {code: "unreachable", message: /fetch failed: connect ECONNREFUSED 127/};
+  await assert.rejects(api.getUser({user_id: "7"}), expected);
+});
+
 test("an id of any characters fits into a header", async () => {
   const asked = serve(good());
   await api.suspendUser({user_id: "7", reason: "spam", on_behalf_of: "ผู้|"});

@@ -169,7 +169,7 @@ export class FaceApi extends EventTarget {
     const status = response?.status ?? 0, ms = Math.round(performance.now() - started);
     const detail = {method: request.method, path, status, ms, parts};
     this.dispatchEvent(new CustomEvent("request", {detail}));
-    if (broken) throw new ApiError({code: status ? "no_json" : "unreachable", message: String(broken), status});
+    if (broken) throw new ApiError({code: status ? "no_json" : "unreachable", message: reasonOf(broken), status});
     this.limit = limitOf(response.headers);
     if (body.success) return body.data;
     const error = new ApiError({
@@ -225,6 +225,11 @@ export function uuid() {
   bytes[8] = (bytes[8] & 0x3f) | 0x80; // of RFC 9562
   const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+/** Node says "fetch failed", and only its cause says why. */
+function reasonOf(error) {
+  return [String(error), error.cause?.message].filter(Boolean).join(": ");
 }
 
 /** An id as one segment of a path, whatever characters it has. */
