@@ -31,9 +31,11 @@ def verify_callback(secret: str, headers: Mapping[str, str], body: bytes) -> Bat
     except (KeyError, ValueError) as error:
         raise CallbackError("a header of the signature is missing or broken") from error
     try:
-        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+        key = base64.b64decode(secret.strip().removeprefix(_PREFIX), validate=True)
     except binascii.Error as error:
         raise CallbackError(f"the secret is not one: it begins with {_PREFIX}") from error
+    if not key:  # with which anybody can sign
+        raise CallbackError("the secret is empty")
     digest = hmac.new(key, f"{identity}.{stamp}.".encode() + body, hashlib.sha256).digest()
     ours = b"v1," + base64.b64encode(digest)
     if not any(hmac.compare_digest(ours, each.encode()) for each in signatures):

@@ -1,5 +1,7 @@
 """The Python client against the service: every kind of call, by both clients."""
 
+import base64
+import hmac
 from pathlib import Path
 from uuid import UUID
 
@@ -237,6 +239,22 @@ def test_a_callback_without_a_header_is_refused(secret: str, name: str) -> None:
     del signed[name]
     with pytest.raises(CallbackError, match="header"):
         verify_callback(secret, signed, BODY)
+
+
+def test_a_secret_is_stripped(secret: str) -> None:
+    """A file that it was read from often ends with a line break."""
+    signed = signing.headers("app", "msg_1", BODY)
+    assert verify_callback(f"{secret}\n", signed, BODY)["type"] == "batch.completed"
+
+
+@pytest.mark.parametrize("empty", ["", "whsec_", "\n"])
+def test_an_empty_secret_is_refused(secret: str, empty: str) -> None:
+    """Else an app without the setting would believe everybody: anybody can sign with no key."""
+    signed = signing.headers("app", "msg_1", BODY)
+    content = f"msg_1.{signed['webhook-timestamp']}.".encode() + BODY
+    forged = base64.b64encode(hmac.digest(b"", content, "sha256")).decode()
+    with pytest.raises(CallbackError, match="the secret is empty"):
+        verify_callback(empty, {**signed, "webhook-signature": f"v1,{forged}"}, BODY)
 
 
 def test_what_is_no_secret_is_refused(secret: str) -> None:
