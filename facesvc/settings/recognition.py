@@ -108,9 +108,9 @@ search = Topic("Search")
 # Below 555,000 faces another way to search is at least as fast, even if everybody is public: see
 # recognition.gallery.plans.
 FACESVC_HNSW_FROM = search.whole("FACESVC_HNSW_FROM", 500_000, (1, 1_000_000_000)).says(
-    "Faces from which a worker builds the HNSW index, see docs/sizing.md. It makes each enrolment "
-    "dearer, and no search of a smaller gallery would use it. It is dropped below three quarters "
-    "of this."
+    "Faces from which a worker builds the HNSW index, see docs/sizing.md. The index makes each "
+    "enrolment more expensive, and no search of a smaller gallery would use it. A worker drops it "
+    "below three quarters of this."
 )
 # With these values a
 # search finds every true match among 100,000 faces; with pgvector's own it loses a third, see
