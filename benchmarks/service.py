@@ -92,18 +92,24 @@ def prepared(environment: Mapping[str, str] | None = None) -> Iterator[dict[str,
             **MALLOC,
             **os.environ,
             "FACESVC_DATA": folder,
-            "DATABASE_URL": database.embedded_url(data),
+            "DATABASE_URL": "",
+            "DJANGO_SETTINGS_MODULE": "facesvc.settings",
             "FACESVC_PACK": "dlib",  # whose figures the pages have
             "RATE_LIMIT_PER_MINUTE": "0",
             "RATE_LIMIT_PER_HOUR": "0",
             **(environment or {}),
         }
+        before = dict(os.environ)
+        os.environ.update(settings)  # for the settings of this process, which starts the server
         try:
+            settings["DATABASE_URL"] = database.embedded_url(data)
             _manage(settings, "migrate", "--noinput", "--verbosity=0")
             _manage(settings, "models", "pull")
             yield settings
         finally:
             database.release(data)
+            os.environ.clear()
+            os.environ.update(before)
 
 
 def _manage(environment: Mapping[str, str], *arguments: str) -> str:

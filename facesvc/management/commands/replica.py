@@ -48,6 +48,8 @@ class Command(ServiceCommand):
             raise CommandError(
                 f"The database in {folder} is no standby: it takes writes. Choose another folder."
             )
+        for signum in (signal.SIGINT, signal.SIGTERM):  # which a shell may have had ignored
+            signal.signal(signum, signal.default_int_handler)
         database.join(folder)
         both = [*([] if settings.DATABASE_URL else [settings.DATA_DIR]), folder]
         self.stdout.write(f"The standby runs until Ctrl-C.\nDATABASE_URL={replica.address(*both)}")

@@ -14,7 +14,7 @@ from psycopg.errors import ReadOnlySqlTransaction
 
 from facesvc.home import BASE_DIR
 from facesvc.postgres import cluster, database, replica
-from tests.support.patience import wait_until
+from tests.support.patience import PATIENCE, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +82,11 @@ def test_a_folder_whose_database_takes_writes(primary: Path, standby: Path, acti
             call_command("replica", action, str(each))
 
 
-def test_the_command_runs_until_it_is_interrupted(primary: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_runs_until_it_is_interrupted(
+    primary: Path, tmp_path: Path, signum: signal.Signals
+) -> None:
+    """It may inherit that Ctrl-C is ignored, from a shell that starts it with `&`."""
     standby = tmp_path / "standby"
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     process = subprocess.Popen(
@@ -91,6 +95,7 @@ def test_the_command_runs_until_it_is_interrupted(primary: Path, tmp_path: Path)
         env=environment | {"FACESVC_DATA": str(primary), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
     assert process.stdout
     try:
@@ -104,8 +109,8 @@ def test_the_command_runs_until_it_is_interrupted(primary: Path, tmp_path: Path)
         execute(primary, "INSERT INTO note VALUES (2)")
         wait_until(lambda: numbers(standby) == {1, 2})
         database.release(standby)
-        process.send_signal(signal.SIGINT)
-        assert process.wait() == 0
+        process.send_signal(signum)
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         process.wait()
