@@ -99,17 +99,25 @@ def prepared(environment: Mapping[str, str] | None = None) -> Iterator[dict[str,
             "RATE_LIMIT_PER_HOUR": "0",
             **(environment or {}),
         }
-        before = dict(os.environ)
-        os.environ.update(settings)  # for the settings of this process, which starts the server
         try:
-            settings["DATABASE_URL"] = database.embedded_url(data)
+            with _as_environment(settings):  # the server asks Django's settings, and reads them so
+                settings["DATABASE_URL"] = database.embedded_url(data)
             _manage(settings, "migrate", "--noinput", "--verbosity=0")
             _manage(settings, "models", "pull")
             yield settings
         finally:
             database.release(data)
-            os.environ.clear()
-            os.environ.update(before)
+
+
+@contextmanager
+def _as_environment(settings: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _manage(environment: Mapping[str, str], *arguments: str) -> str:
