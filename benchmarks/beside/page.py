@@ -34,7 +34,8 @@ _BESIDE = """
 **The FastAPI server** ([peer.py](../benchmarks/beside/peer.py)) is what people would write
 themselves: some sixty lines around the classes `SCRFD` and `ArcFaceONNX` of the package
 `insightface`, with the gallery in a numpy array. It runs under uvicorn with uvloop. Both servers
-have the same two networks, two processes, and one thread for an inference. They get the same
+have the same two networks, two processes, and one thread for an inference. facesvc computes its
+rewritten form of them: on this processor the detector has integers of 8 bits. Both get the same
 requests over connections that stay open, and do the same with a picture: decode, detect, align,
 embed, compare. facesvc does more: it checks a token and its limits, judges the attempt, and writes
 the attempt, the counters and the audit log to PostgreSQL. Its settings are those of a new
