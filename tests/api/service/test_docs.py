@@ -46,7 +46,7 @@ def test_it_works(schema: dict[str, Any]) -> None:
     assert paths == {
         *(*VERBS, "register-faces", "models"),
         *("users", "users/{user_id}", "users/{user_id}/faces"),
-        *("faces", "faces/{face_id}", "faces/{face_id}/crop"),
+        *("faces", "faces/{face_id}", "faces/{face_id}/crop", "faces/{face_id}/identify"),
         *(
             "users/{user_id}/friends",
             "users/{user_id}/friends/{other_id}",
@@ -116,7 +116,7 @@ def test_every_code_is_named(schema: dict[str, Any]) -> None:
 
 def test_every_operation_needs_a_token_and_can_fail(schema: dict[str, Any]) -> None:
     operations = [each for path in schema["paths"].values() for each in path.values()]
-    assert len(operations) == 52
+    assert len(operations) == 53
     for operation in operations:
         assert operation["security"] == [{"token": []}]
         assert {"503", "default"} <= set(operation["responses"])

@@ -232,10 +232,9 @@ function reasonOf(error) {
   return [String(error), error.cause?.message].filter(Boolean).join(": ");
 }
 
-/** An id as one segment of a path, whatever characters it has. */
+/** An id as one segment of a path, whatever characters it has. fetch would resolve `..`. */
 function segment(name, value) {
   if (value === undefined || value === null || value === "") throw new TypeError(`${name} must not be empty`);
-  // fetch resolves them: the call would go to another address.
   if (value === "." || value === "..") throw new TypeError(`${name} must not be ${value}`);
   return encodeURIComponent(value);
 }
