@@ -33,7 +33,7 @@ _MILLION = {
     "cuts": CUTS[:2],
 }  # fmt: skip
 _REPLICA = {"galleries": GROWTH[3:4], "peers": [], "probes": 16}
-# Of one face: the tables, and what is written to load it until the next checkpoint.
+# The tables take so much for one face, and the log so much until the next checkpoint.
 _DISK_BYTES, _WRITE_AHEAD_BYTES = 3_000, 4 * 10**9
 # Of the product itself and of what it is compared with.
 _PACKAGES = (

@@ -32,8 +32,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     ops_class = DatabaseOperations
     # psycopg, but for the class of its connections.
     Database = SimpleNamespace(**{**vars(psycopg), "connect": _Connection.connect})  # type: ignore[assignment]
-    # Of the connection, as recognition.gallery.replicas has found it: the name of the server, and
-    # why it may not be searched.
+    # recognition.gallery.replicas notes here what it finds: the name of the server, and why it may
+    # not be searched.
     server = ""
     unfit: str | None = None
 

@@ -46,12 +46,12 @@ def digits() -> str:
 
 
 def drawn_uuid() -> str:
-    """Of any version and none, as some apps make them of a hash."""
+    """A UUID of any version or none, as some apps make them of a hash."""
     return str(uuid.UUID(int=DICE.getrandbits(128)))
 
 
 def text() -> str:
-    """Of one or several alphabets, with marks, blanks and slashes, up to the longest."""
+    """A text of one or several alphabets, with marks, blanks and slashes, up to the longest."""
     signs = []
     for _ in range(DICE.choice([1, 2, 5, 20, 128])):
         first, last = DICE.choice(SCRIPTS)

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def face(fake: FakePipeline) -> Face:
-    """Of the owner, who has a friend and a stranger who are alike."""
+    """A face of the owner, who has a friend and a stranger who are alike."""
     owner, friend = make_user(OWNER, "public"), make_user(FRIEND)
     stranger = make_user(STRANGER, "public")
     befriend(owner, friend)

@@ -155,7 +155,7 @@ def test_a_repetition_gets_the_first_answer(service: Person, fake: FakePipeline)
 
 
 def test_each_refusal_is_named_at_once(service: Person, fake: FakePipeline) -> None:
-    """And none of the others is stored."""
+    """One bad face is enough: no other face is stored."""
     known = make_face(make_user(FRIEND), vector(2))
     suspended = make_user(STRANGER, suspended_at=timezone.now())
     good, bad, gone, merged = (f"0000000d-0000-4000-8000-00000000000{n}" for n in range(4))
