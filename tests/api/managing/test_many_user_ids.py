@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
+from django.db import connection
 from django.test import Client
 
 from recognition.inference.arrays import Floats
@@ -133,6 +134,9 @@ def world(service: Person) -> World:
     assert users.keys() == {*made.ids}
     rows = [(users[each], embedding(made, n, each), "") for n, each in enumerate(made.ids)]
     make_templates(rows)
+    with connection.cursor() as cursor:
+        # as autovacuum does within a minute; else the plans may be those of an empty database
+        cursor.execute("ANALYZE")
     return made
 
 
