@@ -7,13 +7,16 @@ from pathlib import Path
 
 from django.core.management import get_commands, load_command_class
 
+from facesvc.__main__ import WORDS
 from facesvc.home import BASE_DIR
 
 PAGES = [*sorted(BASE_DIR.glob("*.md")), *sorted((BASE_DIR / "docs").rglob("*.md"))]
 # A link or a picture of Markdown, as far as it leads to a file of the repository.
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]*)\)")
 BLOCK = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
-COMMAND = re.compile(r"manage\.py (\w+)((?: (?!#)[^\s`|&;)]+)*)")
+COMMAND = re.compile(
+    r"(?:manage\.py|^ *facesvc|[`(|] ?facesvc) ([a-z]\w+)((?: (?!#)[^\s`|&;)]+)*)", re.MULTILINE
+)
 README_LINES = 150
 # How no sentence begins, and words that have to be read twice.
 BEGINNING = (
@@ -69,16 +72,31 @@ def test_readme_is_short() -> None:
 
 @cache
 def options(command: str) -> set[str]:
+    command = of_manage(command)
     parser = load_command_class(get_commands()[command], command).create_parser("manage.py", "")
     return {option for action in parser._actions for option in action.option_strings}
 
 
+def of_manage(command: str) -> str:
+    """The command of manage.py that a short name of `facesvc` stands for."""
+    return WORDS[command].command if command in WORDS else command
+
+
+def code(page: str) -> str:
+    """What a page shows as code, without the lines that it is broken into."""
+    text = BLOCK.sub("", page)
+    shown = BLOCK.findall(page) + [f"`{each}`" for each in re.findall(r"`([^`]+)`", text)]
+    return re.sub(r"\\\n\s*", "", "\n".join(shown))
+
+
 def unknown_options(page: Path) -> list[str]:
     found = []
-    for command, words in COMMAND.findall(re.sub(r"\\\n\s*", "", page.read_text())):
-        if command not in get_commands():
+    for command, words in COMMAND.findall(code(page.read_text())):
+        if command in WORDS and not of_manage(command):
+            continue  # a command of `facesvc` alone
+        if of_manage(command) not in get_commands():
             found.append(command)
-        elif command != "models":  # whose options belong to its own commands
+        elif of_manage(command) != "models":  # whose options belong to its own commands
             given = {word.partition("=")[0] for word in shlex.split(words) if word[:2] == "--"}
             found += sorted(given - options(command))
     return found
@@ -90,8 +108,19 @@ def test_commands_and_their_options_exist() -> None:
 
 def test_an_unknown_option_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("`manage.py nothing` and manage.py issue_token x --scopes all --user=1  # --no")
-    assert unknown_options(page) == ["nothing", "--scopes"]
+    page.write_text(
+        "`manage.py nothing` and `facesvc issue_token x --scopes all --user=1  # --no`\n"
+        "```sh\nfacesvc token --nothing\nX=$(facesvc never)\nfacesvc run --port 1\n```\n"
+    )
+    assert unknown_options(page) == ["--nothing", "never", "nothing", "--scopes"]
+
+
+def test_pages_show_the_command_that_everybody_has() -> None:
+    """An installed package has no manage.py."""
+    shown = {
+        named(page) for page in PAGES if ".venv/bin/python manage.py" in code(page.read_text())
+    }
+    assert shown == set()
 
 
 def made(page: str) -> set[str]:

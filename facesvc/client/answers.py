@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from facesvc.client.call import Id
 from facesvc.client.pictures import Picture
 
 CutEnum = Literal["min_confidence", "max_false_positive_rate"]
@@ -92,7 +93,7 @@ class AuditEventList(TypedDict):
 class BatchFace(TypedDict):
     image_id: NotRequired[str]
     image: Picture
-    user_id: str
+    user_id: Id
     face_group: NotRequired[str]
     face_index: NotRequired[int]
     metadata: NotRequired[dict[str, Any]]
@@ -232,7 +233,7 @@ class FaceList(TypedDict):
 
 class FaceOfPhoto(TypedDict):
     face_index: int
-    user_id: str
+    user_id: Id
     face_group: NotRequired[str]
     metadata: NotRequired[dict[str, Any]]
 

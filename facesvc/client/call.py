@@ -71,11 +71,32 @@ def key_or_new(key: str | None) -> str:
     return key or str(uuid4())
 
 
+def with_ids(entries: Iterable[Json]) -> list[dict[str, Any]]:
+    """What is said about each of several users, with `user_id` as text. Raises as id_text does."""
+    return [_with_id(entry) for entry in entries]
+
+
+def _with_id(entry: Json) -> dict[str, Any]:
+    return {**entry, "user_id": id_text(entry["user_id"])} if "user_id" in entry else {**entry}
+
+
 def ndjson(lines: bytes | Iterable[Json]) -> bytes:
-    """A JSON object on each line, or the file as it is."""
+    """A JSON object on each line, with ids as text, or the file as it is."""
     if isinstance(lines, bytes):
         return lines
-    return "".join(f"{json_text(line)}\n" for line in lines).encode()
+    return "".join(f"{json_text(_line(line))}\n" for line in lines).encode()
+
+
+def _line(line: Json) -> dict[str, Any]:
+    """A line of a graph: users, pairs of friends, members, and what `remove` ends."""
+    sent: dict[str, Any] = {}
+    for kind, value in line.items():
+        if kind == "friendship":
+            value = [id_text(each) for each in value]
+        elif isinstance(value, Mapping):
+            value = _line(value) if kind == "remove" else _with_id(value)
+        sent[kind] = value
+    return sent
 
 
 def json_text(value: Any) -> str:

@@ -19,7 +19,7 @@ Self-hosted face recognition: enrol faces, verify a person (1:1), find people (1
 **To try it on this page**, press *Authorize* and paste a token; the page keeps it in this browser
 until *Logout*. `make run` prints one, and this makes one:
 
-    .venv/bin/python manage.py issue_token --service my-app \\
+    facesvc issue_token --service my-app \\
         --scope "face:register face:verify face:identify face:manage face:batch"
 
 Then open an operation and press *Execute*. Operations with pictures take a form with files, JSON

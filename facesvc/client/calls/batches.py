@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from facesvc.client import answers
-from facesvc.client.call import Call, Id, Json, PagedCall, id_or_none, key_or_new, part
+from facesvc.client.call import Call, Id, Json, PagedCall, id_or_none, key_or_new, part, with_ids
 from facesvc.client.pictures import Picture
 
 
@@ -57,7 +57,7 @@ def batch_register(
         form={
             "processing_options": processing_options,
         },
-        batch=images,
+        batch=with_ids(images),
     )
 
 

@@ -6,7 +6,7 @@ Made of the API description by `make docs`: to change it, change the API.
 from collections.abc import Sequence
 
 from facesvc.client import answers
-from facesvc.client.call import Call, Id, Json, id_or_none, id_text, key_or_new, part
+from facesvc.client.call import Call, Id, Json, id_or_none, id_text, key_or_new, part, with_ids
 from facesvc.client.pictures import Picture
 
 
@@ -54,7 +54,7 @@ def register_faces(
             "Idempotency-Key": key_or_new(idempotency_key),
         },
         form={
-            "faces": faces,
+            "faces": with_ids(faces),
         },
         pictures={
             "image": image,

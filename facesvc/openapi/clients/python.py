@@ -52,6 +52,7 @@ def _answers() -> str:
             f'"""The types of what calls answer, and of what some take.\n\n{_MADE}\n"""\n',
             "from __future__ import annotations\n",
             "from typing import Any, Literal, NotRequired, TypedDict\n",
+            "from facesvc.client.call import Id",
             "from facesvc.client.pictures import Picture\n",
             *(_alias(name, each["enum"]) for name, each in literals.items()),
             "",
@@ -72,10 +73,11 @@ def _typed_dict(name: str, shape: Schema) -> str:
     required = {*shape.get("required", ())}
     if any("contentEncoding" in each for each in properties.values()):
         required -= {"image_id"}  # the name of the file, if it is left out
+    sent_alone = name in reading.shapes_of_users()
     fields = {
         key: kind if key in required else f"NotRequired[{kind}]"
         for key, schema in properties.items()
-        for kind in [_ANSWERS.type(schema)]
+        for kind in ["Id" if sent_alone and key == "user_id" else _ANSWERS.type(schema)]
     }
     if any(map(keyword.iskeyword, fields)):
         rows = [f"    {{{', '.join(f'{key!r}: {kind!r}' for key, kind in fields.items())}}},"]
@@ -101,7 +103,7 @@ def _folded(row: str) -> str:
 def _calls(tag: str) -> str:
     functions = "\n\n".join(_function(each) for each in reading.operations() if each.tag == tag)
     names = ["Call", "Id", "Json", "PagedCall", "Time"]
-    names += ["id_or_none", "id_text", "key_or_new", "ndjson", "part"]
+    names += ["id_or_none", "id_text", "key_or_new", "ndjson", "part", "with_ids"]
     used = [name for name in names if f"{name}[" in functions or f"{name}(" in functions]
     used += [name for name in ("Id", "Json", "Time") if _is_used(name, functions)]
     imports = [f"from facesvc.client.call import {', '.join(sorted({*used}, key=_sorting))}"]
@@ -185,7 +187,8 @@ def _given(operation: Operation) -> list[str]:
         return [*rows, "lines=ndjson(lines)"]
     if any(each.name == "images" for each in body):
         others = [each for each in body if each.name != "images"]
-        return [*rows, *_mapping("form", others), "batch=images"]
+        (images,) = (_value(each) for each in body if each.name == "images")
+        return [*rows, *_mapping("form", others), f"batch={images}"]
     if pictures := [each for each in body if each.is_picture]:
         others = [each for each in body if not each.is_picture]
         return [*rows, *_mapping("form", others), *_mapping("pictures", pictures)]
@@ -204,6 +207,8 @@ def _value(argument: Argument) -> str:
         return f"key_or_new({argument.name})"
     if argument.is_id:
         return f"{'id_text' if argument.is_required else 'id_or_none'}({argument.name})"
+    if argument.names_users:
+        return f"with_ids({argument.name})"
     return argument.name
 
 

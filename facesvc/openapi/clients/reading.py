@@ -36,6 +36,12 @@ class Argument:
     def is_picture(self) -> bool:
         return "contentEncoding" in self.schema
 
+    @property
+    def names_users(self) -> bool:
+        """Whether it is a list of what is sent about users, each with a `user_id`."""
+        item = self.schema.get("items", {})
+        return "$ref" in item and "user_id" in shape(item)["properties"]
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -96,6 +102,12 @@ def named_shapes() -> dict[str, Schema]:
                 found[name] = shapes[name]
                 waiting.append(shapes[name])
     return dict(sorted(found.items()))
+
+
+def shapes_of_users() -> set[str]:
+    """The names of the shapes that say something about a user, and are only sent."""
+    arguments = (argument for each in operations() for argument in each.arguments)
+    return {name_of(each.schema["items"]) for each in arguments if each.names_users}
 
 
 def _answers() -> Iterator[str]:

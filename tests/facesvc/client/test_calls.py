@@ -3,6 +3,7 @@
 import base64
 import hmac
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -18,6 +19,7 @@ from facesvc.client import (
     CallbackError,
     Client,
     UnfinishedJobError,
+    answers,
     verify_callback,
 )
 from recognition.access import SCOPES
@@ -79,6 +81,43 @@ def test_the_number_of_a_user_is_an_id(client: Client) -> None:
     assert client.open_session(17, purpose="login")["user_id"] == "17"
     assert [face["user_id"] for face in client.iter_all_faces(user_id=17)] == ["17"]
     assert client.erase_user(17)["user_id"] == "17"
+
+
+def test_numbers_are_ids_inside_of_what_is_sent(
+    client: Client, photo: Path, fake: FakePipeline
+) -> None:
+    """A batch, a graph and the faces of a group photo name users in dictionaries."""
+    lines: list[dict[str, Any]] = [{"user": {"user_id": each}} for each in (17, 18)]
+    lines += [{"friendship": [17, 18]}, {"membership": {"group": "hiking", "user_id": 17}}]
+    client.import_graph([{"group": "hiking"}, *lines])
+    assert [each["user_id"] for each in client.iter_friends(17)] == ["18"]
+    assert [each["user_id"] for each in client.iter_members("hiking")] == ["17"]
+    client.import_graph([{"remove": line} for line in lines[2:]])
+    assert not [*client.iter_friends(17), *client.iter_members("hiking")]
+    job = client.batch_register([{"image": photo, "user_id": 17, "metadata": {"user_id": 5}}])
+    work.work()
+    (item,) = client.iter_batch_results(job["job_id"])
+    assert item["result"]["user_id"] == "17"
+    assert [each["metadata"]["user_id"] for each in client.iter_faces(17)] == [5]  # the app's own
+    fake.show([vector(2), vector(3)])
+    named: list[answers.FaceOfPhoto] = [{"face_index": at, "user_id": 17 + at} for at in (0, 1)]
+    assert [each["user_id"] for each in client.register_faces(photo, named)["faces"]] == [
+        "17",
+        "18",
+    ]
+
+
+def test_what_is_no_id_is_refused_inside_of_what_is_sent(client: Client) -> None:
+    """Else all users without an id would become the one user `None`, or the import would fail."""
+    user: Any = None
+    for call in (
+        lambda: client.batch_register([{"image": PICTURE, "user_id": user}]),
+        lambda: client.register_faces(PICTURE, [{"face_index": 0, "user_id": user}]),
+        lambda: client.import_graph([{"user": {"user_id": user}}]),
+        lambda: client.import_graph([{"remove": {"friendship": [17, user]}}]),
+    ):
+        with pytest.raises(TypeError, match="an id is"):
+            call()
 
 
 def test_the_other_client_works_too(async_client: AsyncClient, photo: Path) -> None:
