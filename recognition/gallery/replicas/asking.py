@@ -78,7 +78,7 @@ def look(active: Engine, since: Moment | None) -> Replica | None:
 def _state(active: Engine, since: Moment) -> Replica | None:
     model = ServedModel(active.pack.name, active.template_key, active.template_version)
     started = time.monotonic()
-    if _connected_to():
+    if asked := _connected_to():
         try:
             return fitness.state(since, model)
         except Error:
@@ -87,7 +87,8 @@ def _state(active: Engine, since: Moment) -> Replica | None:
                 raise
             connections[ALIAS].close()
     server = fitness.connect(since)
-    if not _pauses.may_ask(server):  # another thread knows that it failed
+    # Another thread may know that it failed. After a pause it is this thread that tries `asked`.
+    if server != asked and not _pauses.may_ask(server):
         give_up(_pauses.reasons.get(server, Reason.BROKEN_OFF))
         return None
     return fitness.state(since, model)

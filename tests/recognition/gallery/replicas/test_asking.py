@@ -171,6 +171,17 @@ def test_a_connection_that_was_lost_is_made_again(replica: Standby, active: Engi
     assert fallbacks(Reason.BROKEN_OFF) == before
 
 
+def test_who_tries_after_a_pause_had_a_connection(replica: Standby, active: Engine) -> None:
+    """The thread that tries had its connection before the server died and came back."""
+    assert look(active)
+    server: str = connections[ALIAS].server  # type: ignore[attr-defined]
+    asking._pauses.begin(server, Reason.BROKEN_OFF, "another thread was broken off")
+    asking._pauses._until[server] = 0.0
+    terminate(replica)
+    assert look(active)
+    assert asking._pauses.may_ask(server) and asking._pauses.may_ask(server)
+
+
 def test_it_dies_in_the_middle(replica: Standby, active: Engine) -> None:
     def die() -> Any:
         terminate(replica)
