@@ -50,8 +50,10 @@ def service(servers: tuple[Path, Path], tmp_path: Path) -> Iterator[Service]:
         FACESVC_SEARCH_DATABASE_URL=replica.address(standby),
         FACESVC_METRICS_TOKEN=METRICS_TOKEN,
         FACESVC_REPLICA_MAX_LAG="1",
+        LOG_LEVEL="WARNING",  # it says why a replica is not searched
     )
     yield started
+    print(started.log.read_text())
     started.kill()
 
 
@@ -90,6 +92,7 @@ class App:
         return {name.split('"')[1]: float(count) for name, count in counted}
 
     def wait_for_searches(self, on: str, *, more: int = 20) -> None:
+        print(f"{len(self.statuses)} searches; now some on the {on}")
         before = self.searches().get(on, 0)
         wait_until(lambda: self.searches().get(on, 0) >= before + more)
 
