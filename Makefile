@@ -23,7 +23,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DELETE_ON_ERROR:
-.PHONY: help run token doctor demo test test-all fuzz check wheel release docs bench bench-service bench-check bench-search bench-load bench-worst bench-soak bench-jobs bench-frames backup restore lock clean clean-data
+.PHONY: help run token doctor demo test test-all fuzz check wheel release docs site bench bench-service bench-check bench-search bench-load bench-worst bench-soak bench-jobs bench-frames backup restore lock clean clean-data
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,7 +54,7 @@ fuzz: .venv/dev.stamp .env  ## 20,000 broken bodies, 50,000 changed pictures, 10
 	@FACESVC_FUZZ_BODIES=20000 FACESVC_FUZZ_PICTURES=50000 FACESVC_API_EXAMPLES=100 \
 		$(BIN)/python -m pytest -q -s tests/fuzz/test_fuzz.py tests/api/test_description.py $(ARGS)
 
-check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, system checks
+check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, system checks, links of the docs
 	@echo "Checking style, types, layers, migrations and configuration"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -62,6 +62,7 @@ check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, sys
 	@$(BIN)/lint-imports
 	@$(BIN)/python manage.py makemigrations --check --dry-run
 	@$(BIN)/python manage.py check
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site
 	@$(BIN)/hadolint docker/Dockerfile
 	@$(BIN)/shellcheck .ci/run docker/*.sh deployment/scripts/*.sh
 	@$(BIN)/yamllint --strict --config-file deployment/yamllint.yaml docker deployment
@@ -80,6 +81,10 @@ release: .venv/build.stamp  ## Make a release into dist/ (VERSION=0.3.0, ARGS=--
 docs: .venv/run.stamp  ## Make the lists in docs/, and what the clients have of the API description
 	@SECRET_KEY=the-pages-do-not-depend-on-any-key $(BIN)/python -m facesvc.generated_docs
 	@SECRET_KEY=the-pages-do-not-depend-on-any-key $(BIN)/python manage.py write_clients
+
+site: .venv/dev.stamp  ## Make docs/ a site that can be searched: open site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --site-dir site
+	@echo "Open file://$(CURDIR)/site/index.html, or put the folder site on any web server"
 
 bench: .venv/bench.stamp .env  ## What a picture costs, beside InsightFace's classes and dlib: some minutes
 	@echo "Measuring inference"
@@ -139,7 +144,7 @@ lock: .venv/dev.stamp  ## Resolve pyproject.toml into requirements/*.txt
 
 clean:  ## Remove the virtual environment and caches; the data folder and .env stay
 	@echo "Removing .venv and caches; $(DATA)/ and .env stay (make clean-data removes $(DATA)/)"
-	@rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -path ./$(DATA) -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 clean-data:  ## Remove the data folder: all faces, the database, the models. Refused while in use
