@@ -66,7 +66,8 @@ check: .venv/dev.stamp .env  ## Lint, formatting, types, layers, migrations, sys
 	@$(BIN)/hadolint docker/Dockerfile
 	@$(BIN)/shellcheck .ci/run docker/*.sh deployment/scripts/*.sh
 	@$(BIN)/yamllint --strict --config-file deployment/yamllint.yaml docker deployment
-	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/docker-compose.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/docker-compose.yml \
+		deployment/monitoring/compose.yaml
 	@$(BIN)/kubernetes-validate --strict --quiet $(filter-out %/kustomization.yaml, \
 		$(wildcard deployment/k8s/*.yaml))
 

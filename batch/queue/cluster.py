@@ -17,6 +17,7 @@ from django_q.cluster import get_mp_context
 from django_q.conf import Conf
 from django_q.queues import Queue
 from django_q.tasks import async_task
+from prometheus_client.multiprocess import mark_process_dead
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,8 @@ class Sentinel(cluster.Sentinel):  # type: ignore[misc]
         for process in (*self.pool, self.monitor, self.pusher):
             process.kill()
             process.join()
+            if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # its gauges end with it
+                mark_process_dead(process.pid)  # type: ignore[no-untyped-call]
         # A killed process may have held any of the old locks.
         self.task_queue = Queue(maxsize=Conf.QUEUE_LIMIT)
         self.result_queue = Queue()

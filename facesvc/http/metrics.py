@@ -1,7 +1,8 @@
 """GET /metrics for Prometheus: what this machine's web processes counted, and what is stored.
 
 The processes of one gunicorn count together in a folder, see facesvc.running.gunicorn_conf.
-What is stored is the same from each process and each machine.
+What is stored is the same from each process and each machine. Workers show what they counted on a
+port of their own, see facesvc.running.worker_metrics.
 """
 
 import os
@@ -37,6 +38,8 @@ _SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 
+CHALLENGE = 'Bearer realm="facesvc metrics"'
+
 
 def observe(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     route = route_of(request)
@@ -46,37 +49,52 @@ def observe(request: HttpRequest, response: HttpResponse, seconds: float) -> Non
 
 @require_safe
 def view(request: HttpRequest) -> HttpResponse:
-    if not (settings.FACESVC_METRICS_TOKEN or settings.FACESVC_METRICS_OPEN):
+    if not is_shown():
         return errors.failure("not_found", "There is nothing here.")
-    if not settings.FACESVC_METRICS_OPEN and not _has_token(request):
+    if not may_see(request.headers.get("Authorization", "")):
         response = errors.failure("invalid_token", "The token is not valid.")
-        response["WWW-Authenticate"] = 'Bearer realm="facesvc metrics"'
+        response["WWW-Authenticate"] = CHALLENGE
         return response
-    text = b"".join(generate_latest(registry) for registry in _registries())
+    text = counted() + generate_latest(_registry_of(_Stored()))
     return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
 
 
-def _has_token(request: HttpRequest) -> bool:
-    given = request.headers.get("Authorization", "")
-    return constant_time_compare(given, f"Bearer {settings.FACESVC_METRICS_TOKEN}")
+def is_shown() -> bool:
+    """Whether anybody may see the metrics."""
+    return bool(settings.FACESVC_METRICS_TOKEN or settings.FACESVC_METRICS_OPEN)
 
 
-def _registries() -> Iterable[CollectorRegistry]:
+def may_see(authorization: str) -> bool:
+    """Whether the sender of this header may see the metrics, if they are shown at all."""
+    if settings.FACESVC_METRICS_OPEN:
+        return True
+    return constant_time_compare(authorization, f"Bearer {settings.FACESVC_METRICS_TOKEN}")
+
+
+def counted() -> bytes:
+    """What this process counted, or all processes that count together, and the version."""
+    registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        counted = CollectorRegistry()
-        MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
-        yield counted
-    else:
-        yield REGISTRY
-    rest = CollectorRegistry()
-    rest.register(_NotCounted())
-    yield rest
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry) + generate_latest(_registry_of(_Build()))
 
 
-class _NotCounted(Collector):
+def _registry_of(collector: Collector) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(collector)
+    return registry
+
+
+class _Build(Collector):
     def collect(self) -> Iterable[Metric]:
         build = GaugeMetricFamily(
             "facesvc_build_info", "The version of the service; always 1.", labels=["version"]
         )
         build.add_metric([__version__], 1)
-        return [build, *stored_metrics.collect()]
+        return [build]
+
+
+class _Stored(Collector):
+    def collect(self) -> Iterable[Metric]:
+        return stored_metrics.collect()

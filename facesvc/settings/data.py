@@ -95,3 +95,10 @@ FACESVC_METRICS_OPEN = logged.flag("FACESVC_METRICS_OPEN", False).says(
     "Whether everybody may see `/metrics`. Set it only where nobody but your own network reaches "
     "the port."
 )
+FACESVC_WORKER_METRICS_PORT = logged.whole("FACESVC_WORKER_METRICS_PORT", 0, (0, 65535)).says(
+    "The port on which each `manage.py qcluster` shows `/metrics` of its processes, to whoever may "
+    "see those of the web server; 0 for none."
+)
+FACESVC_WORKER_METRICS_HOST = logged.text("FACESVC_WORKER_METRICS_HOST", "127.0.0.1").says(
+    "The address of that port: `0.0.0.0` in a container whose network only you reach."
+)
