@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib.util import find_spec
 
 import django
 from django.core.exceptions import ImproperlyConfigured
@@ -41,6 +42,7 @@ COMMANDS = {
     },
     "People": {
         "enrol": Word("enrol_folder", "Enrol a folder of photos, one subfolder a person"),
+        "move": Word("", "Enrol people from CompreFace or Amazon Rekognition"),
         "identify": Word("identify_photo", "Print who is in a photo"),
         "export": Word("export_user", "Write all that is held about a user into an archive"),
         "erase": Word("erase_user", "Erase all that is held about users"),
@@ -82,6 +84,8 @@ def main() -> int:
         if name == "web":
             web = [*run.PYTHON, "-m", "facesvc.running.web", *arguments]
             os.execv(sys.executable, web)
+        if name == "move":
+            return _move(arguments)
         if name == "manage":
             execute_from_command_line(["facesvc manage", *arguments])
             return 0
@@ -109,6 +113,14 @@ def _run(arguments: Sequence[str]) -> int:
         with suppress(FileExistsError):  # of another one that starts now
             keys.write(file)
     return run.main(arguments)
+
+
+def _move(arguments: Sequence[str]) -> int:
+    """`facesvc move`, which is a client: the service itself does without what clients need."""
+    if find_spec("httpx") is None:
+        print("`facesvc move` needs httpx: pip install httpx", file=sys.stderr)
+        return 1
+    os.execv(sys.executable, [*run.PYTHON, "-m", "facesvc.moving", *arguments])
 
 
 def _call(name: str, arguments: Sequence[str]) -> int:

@@ -127,13 +127,24 @@ def test_the_client_alone_is_a_package(wheel: Path, tmp_path: Path) -> None:
         needs = re.findall(r"^Requires-Dist: (.*)$", archive.read(about).decode(), re.MULTILINE)
     assert set(code) - {"facesvc/__init__.py", "facesvc/py.typed"} == {
         str(path.relative_to(home.BASE_DIR))
-        for path in (home.BASE_DIR / "facesvc" / "client").rglob("*.py")
+        for folder in ("client", "moving")
+        for path in (home.BASE_DIR / "facesvc" / folder).rglob("*.py")
     }
     assert needs == ["httpx", "tqdm", 'pillow; extra == "images"']
     program = "import facesvc.client as made; print(made.__file__)"
     paths = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; {program}"
     done = subprocess.run([sys.executable, "-I", "-c", paths], capture_output=True, text=True)
     assert done.stdout == f"{tmp_path}/facesvc/client/__init__.py\n", done.stderr
+
+
+def test_people_can_be_moved_with_the_client_alone(wheel: Path, tmp_path: Path) -> None:
+    (alone,) = wheel.parent.glob("facesvc_client-*.whl")
+    with zipfile.ZipFile(alone) as archive:
+        archive.extractall(tmp_path)
+    program = "from facesvc.moving.command import main; main(['--help'])"
+    paths = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; {program}"
+    done = subprocess.run([sys.executable, "-I", "-c", paths], capture_output=True, text=True)
+    assert done.stdout.startswith("usage: facesvc move "), done.stderr
 
 
 def test_other_commands_need_the_keys(program: Path, tmp_path: Path) -> None:
