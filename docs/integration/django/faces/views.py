@@ -1,0 +1,98 @@
+import logging
+import secrets
+
+from django.conf import settings
+from django.contrib.auth import authenticate, get_user_model, login
+from django.contrib.auth.decorators import login_required
+from django.http import JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.timezone import now
+from django.views.decorators.http import require_POST
+
+from faces.client import faces
+from facesvc.client import ApiError, ClientError
+
+DEVICE = "device"  # the cookie that tells a known browser from others
+CONSENT = "2026-11"  # the version of the text that people agree to
+MEMBERS = "members"  # the group of those who may tag each other
+FAILED = "That did not work. Take a new picture in a minute, or log in with your password."
+
+log = logging.getLogger(__name__)
+
+
+def picture_of(request):
+    """The bytes of the picture in the form, or None."""
+    photo = request.FILES.get("photo")
+    return photo.read() if photo else None
+
+
+def log_in(request):
+    device = request.COOKIES.get(DEVICE) or secrets.token_urlsafe(32)
+    given = {"username": request.POST.get("username"), "photo": picture_of(request)}
+    user = None
+    if request.method == "POST":
+        try:
+            user = authenticate(request, device=device, **given)
+        except ClientError:  # the service is away, or refuses: too many attempts, no picture
+            log.exception("a login by face failed")
+    if user is not None:
+        login(request, user)
+        response = redirect(settings.LOGIN_REDIRECT_URL)
+    else:
+        # One sentence for all reasons, or strangers would learn which users there are.
+        problem = FAILED if request.method == "POST" else ""
+        response = render(request, "faces/login.html", {"problem": problem})
+    is_secure = not settings.DEBUG
+    response.set_cookie(DEVICE, device, max_age=63072000, httponly=True, secure=is_secure)
+    return response
+
+
+@login_required
+def enrol(request):
+    if request.method != "POST":
+        return render(request, "faces/enrol.html")
+    if not request.POST.get("consent"):
+        return render(request, "faces/enrol.html", {"problem": "Please agree first."})
+    user = request.user
+    consent = {"given_at": now().isoformat(), "text_version": CONSENT}
+    try:
+        faces().put_user(user.pk, display_name=user.get_username(), privacy_level="friends")
+        faces().put_group(MEMBERS)
+        faces().put_member(MEMBERS, user.pk)
+        faces().register(user.pk, picture_of(request) or b"", metadata={"consent": consent})
+    except ApiError as error:  # no face, several faces, a bad picture
+        advice = error.details.get("advice") or error.message
+        return render(request, "faces/enrol.html", {"problem": advice})
+    return redirect(settings.LOGIN_REDIRECT_URL)
+
+
+@login_required
+@require_POST
+def forget(request):
+    """The consent is withdrawn: all faces go, and the user stays."""
+    for face in [*faces().iter_faces(request.user.pk)]:
+        faces().delete_face(face["face_id"])
+    return redirect(settings.LOGIN_REDIRECT_URL)
+
+
+@login_required
+@require_POST
+def tag(request):
+    """Who may be on a photo: suggestions, which the user of your app confirms."""
+    try:
+        found = faces().identify(
+            picture_of(request) or b"",
+            on_behalf_of=request.user.pk,
+            search_scope={"user_groups": [MEMBERS]},
+            metadata={"source": "auto_tagging"},  # obeys what people say about tags
+        )
+    except ApiError as error:
+        return JsonResponse({"problem": error.message}, status=error.status)
+    ids = {int(each["user_id"]) for face in found["faces"] for each in face["candidates"]}
+    users = get_user_model().objects.in_bulk(ids)
+    return JsonResponse({"faces": [suggestion(face, users) for face in found["faces"]]})
+
+
+def suggestion(face, users):
+    ids = [int(each["user_id"]) for each in face["candidates"]]
+    return {"box": face["box"], "names": [users[each].get_username() for each in ids]}

@@ -1,0 +1,114 @@
+"""Log in by face in a Django app: docs/integration/django.md."""
+
+from collections.abc import Callable
+
+import httpx
+import numpy as np
+import pytest
+from django.test import Client
+
+from recognition.models import Face, Session, User
+from tests.integration.conftest import App
+from tests.support.builders import FakePipeline, encode, vector
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+PASSWORD = "a password of words"
+MAKE = f"""
+from django.contrib.auth.models import User
+for name in ("ann", "ben", "cleo"):
+    User.objects.create_user(name, password={PASSWORD!r})
+"""
+DELETE = 'from django.contrib.auth.models import User; User.objects.get(username="ann").delete()'
+PEOPLE = {"ann": 1, "ben": 2, "cleo": 3}
+
+
+def photo(seed: int) -> bytes:
+    """A picture that nobody sent before."""
+    return encode(np.random.default_rng(seed).integers(0, 255, (64, 64, 3), dtype=np.uint8))
+
+
+def posted(visitor: httpx.Client, path: str, image: bytes | None, **fields: str) -> httpx.Response:
+    visitor.get("/login/face/")  # sets the cookie
+    token = visitor.cookies["csrftoken"]
+    files = {"photo": ("photo.jpg", image, "image/jpeg")} if image else {"none": b""}
+    headers = {"X-CSRFToken": token, "Referer": str(visitor.base_url)}
+    return visitor.post(path, data=fields, files=files, headers=headers)
+
+
+@pytest.fixture
+def app(start: Callable[[str], App], fake: FakePipeline) -> App:
+    example = start("django")
+    example.run("python", "manage.py", "migrate", "--run-syncdb")
+    example.run("python", "manage.py", "shell", "--no-imports", "-c", MAKE)
+    example.serve("python", "manage.py", "runserver", "--noreload", "{port}")
+    fake.varies = True  # or a login would be a replay of the enrolled picture
+    return example
+
+
+def by_password(app: App, name: str) -> httpx.Client:
+    """A visitor who logged in as ever."""
+    visitor = app.visit()
+    answer = posted(visitor, "/login/", None, username=name, password=PASSWORD)
+    assert answer.text == f"Hello, {name}."
+    return visitor
+
+
+def enrol(app: App, fake: FakePipeline, name: str) -> httpx.Client:
+    fake.show(vector(PEOPLE[name]))
+    visitor = by_password(app, name)
+    answer = posted(visitor, "/faces/enrol/", photo(PEOPLE[name]), consent="on")
+    assert answer.text == f"Hello, {name}."
+    return visitor
+
+
+def test_it_works(app: App, fake: FakePipeline) -> None:
+    """Enrol, log in by face, tag, withdraw the consent, delete the account."""
+    ann = enrol(app, fake, "ann")
+    face = Face.objects.get()
+    assert face.user.given_id == "1" and face.metadata["consent"]["text_version"] == "2026-11"
+    fake.show(vector(1))
+    answer = posted(app.visit(), "/login/face/", photo(10), username="ann")
+    assert answer.text == "Hello, ann."
+    assert Session.objects.get().purpose == "login"
+    enrol(app, fake, "ben")
+    fake.show([vector(2), vector(9)])
+    known, unknown = posted(ann, "/faces/tag/", photo(11)).json()["faces"]
+    assert (known["names"], unknown["names"]) == (["ben"], [])
+    assert posted(ann, "/faces/forget/", None).text == "Hello, ann."
+    assert [each.user.given_id for each in Face.objects.all()] == ["2"]
+    app.run("python", "manage.py", "shell", "--no-imports", "-c", DELETE)
+    assert [each.given_id for each in User.objects.all()] == ["2"]
+
+
+def test_another_face_and_another_name_get_the_same_answer(app: App, fake: FakePipeline) -> None:
+    enrol(app, fake, "ann")
+    fake.show(vector(2))
+    texts = []
+    for at, name in enumerate(("ann", "ben", "nobody")):
+        answer = posted(app.visit(), "/login/face/", photo(20 + at), username=name)
+        texts.append(answer.text.partition("<label>")[0].partition("csrf")[0])
+        assert "That did not work." in answer.text
+    assert len(set(texts)) == 1
+
+
+def test_the_enrolled_picture_logs_nobody_in(app: App, fake: FakePipeline) -> None:
+    enrol(app, fake, "ann")
+    fake.show(vector(1))
+    answer = posted(app.visit(), "/login/face/", photo(PEOPLE["ann"]), username="ann")
+    assert "That did not work." in answer.text
+
+
+def test_a_picture_without_a_face_is_explained(app: App, fake: FakePipeline) -> None:
+    fake.show([])
+    ann = by_password(app, "ann")
+    assert "Please agree first." in posted(ann, "/faces/enrol/", photo(1)).text
+    answer = posted(ann, "/faces/enrol/", photo(1), consent="on")
+    assert "face" in answer.text.partition("</p>")[0] and not Face.objects.exists()
+
+
+def test_without_the_service_passwords_go_on(app: App, client: Client) -> None:
+    app.environment["FACES_URL"] = "http://127.0.0.1:9"
+    app.serve("python", "manage.py", "runserver", "--noreload", "{port}")
+    answer = posted(app.visit(), "/login/face/", photo(1), username="ann")
+    assert answer.status_code == 200 and "That did not work." in answer.text
+    assert "UnreachableError" in app.log
