@@ -62,7 +62,8 @@ def clients() -> Iterator[CheckMessage]:
         yield Error(f"JWT_CLIENT_SCOPES has {', '.join(unknown)}.", id="facesvc.E010")
     if settings.JWT_JWKS_URL and not settings.JWT_AUDIENCE:
         text = "Without JWT_AUDIENCE a token counts that the provider made for another app."
-        yield Warning(text, id="facesvc.W003")
+        hint = "Set it to what the provider writes into `aud` for your app: docs/tokens.md."
+        yield Warning(text, id="facesvc.W003", hint=hint)
 
 
 def providers() -> Iterator[CheckMessage]:
@@ -77,7 +78,7 @@ def providers() -> Iterator[CheckMessage]:
 def jobs() -> Iterator[CheckMessage]:
     if not settings.FACESVC_CROP_KEYS:
         text = "Without FACESVC_CROP_KEYS jobs and callbacks are refused."
-        yield Warning(text, id="facesvc.W001")
+        yield Warning(text, id="facesvc.W001", hint="See docs/operations.md#keys.")
 
 
 def threads() -> Iterator[CheckMessage]:

@@ -21,10 +21,17 @@ _MB = 1024**2
 
 def configuration() -> Finding:
     """Reports what `manage.py check` finds. Every command ends at a missing or weak SECRET_KEY."""
-    found = [each for each in django_checks.run_checks() if each.level >= django_checks.ERROR]
-    if found:
-        return failure(found[0].msg, found[0].hint or "`manage.py check` has all of it.")
-    return ok("SECRET_KEY is strong, and `manage.py check` finds no error")
+    found = [
+        each
+        for each in django_checks.run_checks()
+        if each.level >= django_checks.WARNING and not each.is_silenced()
+    ]
+    if not found:
+        return ok("SECRET_KEY is strong, and `manage.py check` finds nothing")
+    worst = max(found, key=lambda each: each.level)
+    all_of_it = f"`manage.py check` has all {len(found)}." if len(found) > 1 else ""
+    advice = " ".join(filter(None, (worst.hint, all_of_it))) or "See docs/settings.md."
+    return (failure if worst.level >= django_checks.ERROR else warning)(worst.msg, advice)
 
 
 def models() -> Finding:

@@ -20,6 +20,7 @@ def index(request: HttpRequest) -> HttpResponse:
     shown = {
         "min_quality": settings.MIN_FACE_QUALITY,
         "frames_per_second": settings.FACESVC_LIVE_FRAMES_PER_SECOND,
+        "user_claim": settings.JWT_USER_CLAIM,
     }
     response = render(request, "page/index.html", shown)
     response["Permissions-Policy"] = _PERMISSIONS

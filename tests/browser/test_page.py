@@ -1,10 +1,12 @@
 """The page at /: what people do on it, with the default pack and a real face before the camera."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 import cv2
+import jwt
 import numpy as np
 import pytest
 from pytest_django import Settings
@@ -25,7 +27,15 @@ from tests.browser.driving import (
     moving,
     video,
 )
-from tests.support.builders import FRIEND, OWNER, STRANGER, enrol_face, service_token, user_token
+from tests.support.builders import (
+    FRIEND,
+    OWNER,
+    STRANGER,
+    enrol_face,
+    make_user,
+    service_token,
+    user_token,
+)
 from tests.support.photos import astronaut, coffee, encode, jpeg, resized, six_people, tom_hanks
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -477,6 +487,33 @@ def test_an_end_user_sees_themselves(open_browser: Open, collins: Path) -> None:
     browser.wait(lambda: len(browser.all("#people h3")) == 1)
     browser.find("#tab-tag").click()
     assert not browser.all("#tag option[value=all]")
+
+
+@pytest.mark.parametrize(
+    ("claim", "claims"),
+    [
+        ("email", {"email": "ann@example.com", "email_verified": True}),
+        ("realm.user.id", {"realm": {"user.id": "ann@example.com"}}),
+        ("https://app.example/id", {"https://app.example/id": "ann@example.com"}),
+    ],
+)
+def test_an_end_user_of_another_claim_sees_themselves(
+    browser: Browser, settings: Settings, claim: str, claims: dict[str, object]
+) -> None:
+    settings.JWT_USER_CLAIM = claim
+    make_user(UserId("ann@example.com"), display_name="Ann")
+    make_user(UserId("auth0|7"), display_name="Somebody else")
+    scope, exp = " ".join(SCOPES[:-1]), int(time.time()) + 600
+    token = jwt.encode(
+        {"sub": "auth0|7", "scope": scope, "exp": exp, **claims},
+        settings.JWT_SECRET,
+        algorithm="HS256",
+    )
+    opened(browser, token=token)
+    assert "Ann" in browser.find("#token-button").text
+    browser.find("#tab-people").click()
+    browser.wait(lambda: len(browser.all("#people h3")) == 1)
+    assert browser.find("#people h3").text == "Ann"
 
 
 # --- for everybody --------------------------------------------------------------------------------

@@ -365,6 +365,19 @@ def test_settings(monkeypatch: Patch, settings: Settings) -> None:
     assert local.configuration() == failure("No.", "Do this.")
 
 
+def test_a_warning_about_settings_is_seen(settings: Settings, monkeypatch: Patch) -> None:
+    settings.JWT_JWKS_URL = "https://provider.example/keys"
+    finding = local.configuration()
+    assert finding.state is WARNING and finding.text.startswith("Without JWT_AUDIENCE a token")
+    settings.SILENCED_SYSTEM_CHECKS = ["facesvc.W003"]
+    assert local.configuration().state is OK
+    found = [django_checks.Warning("Hm."), django_checks.Error("No."), django_checks.Info("So.")]
+    monkeypatch.setattr(django_checks, "run_checks", lambda: found)
+    assert local.configuration() == failure("No.", "`manage.py check` has all 2.")
+    monkeypatch.setattr(django_checks, "run_checks", lambda: found[:1])
+    assert local.configuration() == warning("Hm.", "See docs/settings.md.")
+
+
 def test_models(tmp_path: Path, settings: Settings) -> None:
     assert local.models().state is OK
     shutil.copytree(settings.MODELS_DIR, tmp_path / "models")

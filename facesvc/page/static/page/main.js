@@ -93,7 +93,7 @@ async function showModel() {
 function showToken() {
   const {sub, exp} = api.claims;
   const until = exp ? `, until ${new Date(1000 * exp).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit"})}` : "";
-  const who = everybody.self ? everybody.nameOf(sub) : sub;
+  const who = everybody.self ? everybody.nameOf(everybody.self) : sub;
   $("#token-button").replaceChildren("Token", el("span", {class: "rest"}, `: ${who ?? "of somebody"}${until}`));
   $("#token-button").hidden = false;
 }

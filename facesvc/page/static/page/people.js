@@ -5,6 +5,17 @@ import {$, el} from "./dom.js";
 // No user id begins with a blank.
 const NEW = " new", BY_ID = " id";
 
+/** The claim of this name, or one inside another whose name is before a dot, as the service reads it. */
+function claimOf(claims, name) {
+  if (typeof claims !== "object" || claims === null) return undefined;
+  if (Object.hasOwn(claims, name)) return claims[name];
+  for (let at = name.indexOf("."); at >= 0; at = name.indexOf(".", at + 1)) {
+    const found = claimOf(claims[name.slice(0, at)], name.slice(at + 1)) ?? null;
+    if (found !== null) return found;
+  }
+  return undefined;
+}
+
 /** Events: `change` when the list changes. `chosen` is the id of the one who was dealt with last. */
 export class People extends EventTarget {
   constructor(api) {
@@ -19,12 +30,14 @@ export class People extends EventTarget {
       if (error.code !== "service_only") throw error;
       return null;
     });
-    this.self = page ? "" : this.api.claims.sub ?? "";
+    this.self = "";
     if (!page) {
-      const user = await this.api.getUser({user_id: this.self}).catch((error) => {
+      const own = String(claimOf(this.api.claims, document.body.dataset.userClaim) ?? "");
+      const user = await this.api.getUser({user_id: own}).catch((error) => {
         if (error.code !== "user_not_found") throw error;
-        return {user_id: this.self, display_name: "", privacy_level: "friends"};
+        return {user_id: own, display_name: "", privacy_level: "friends"};
       });
+      this.self = user.user_id; // as the service writes it: a UUID in lower case
       this.#set([user], false);
       return;
     }
