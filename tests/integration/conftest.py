@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from cryptography.fernet import Fernet
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from facesvc.home import BASE_DIR
-from tests.support.builders import FakePipeline
+from tests.support.builders import FakePipeline, encode
 from tests.support.patience import PATIENCE
 
 EXAMPLES = BASE_DIR / "docs" / "integration"
@@ -68,6 +69,11 @@ class App:
     def visit(self) -> httpx.Client:
         """A browser without a screen, which keeps cookies."""
         return httpx.Client(base_url=self.url, follow_redirects=True, timeout=PATIENCE)
+
+
+def photo(seed: int) -> bytes:
+    """A picture that nobody sent before."""
+    return encode(np.random.default_rng(seed).integers(0, 255, (64, 64, 3), dtype=np.uint8))
 
 
 @pytest.fixture

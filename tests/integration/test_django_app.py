@@ -3,13 +3,12 @@
 from collections.abc import Callable
 
 import httpx
-import numpy as np
 import pytest
 from django.test import Client
 
 from recognition.models import Face, Session, User
-from tests.integration.conftest import App
-from tests.support.builders import FakePipeline, encode, vector
+from tests.integration.conftest import App, photo
+from tests.support.builders import FakePipeline, vector
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 PASSWORD = "a password of words"
@@ -20,11 +19,6 @@ for name in ("ann", "ben", "cleo"):
 """
 DELETE = 'from django.contrib.auth.models import User; User.objects.get(username="ann").delete()'
 PEOPLE = {"ann": 1, "ben": 2, "cleo": 3}
-
-
-def photo(seed: int) -> bytes:
-    """A picture that nobody sent before."""
-    return encode(np.random.default_rng(seed).integers(0, 255, (64, 64, 3), dtype=np.uint8))
 
 
 def posted(visitor: httpx.Client, path: str, image: bytes | None, **fields: str) -> httpx.Response:

@@ -15,19 +15,3 @@ export async function picture(video, longest = 1280) {
   canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
   return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.9));
 }
-
-/** Sends a form with a picture of its camera as the file `photo`. */
-function watch(form) {
-  const video = form.querySelector("video");
-  const alert = form.querySelector("[role=alert]");
-  openCamera(video).catch(() => { alert.textContent = "This page needs your camera."; });
-  form.addEventListener("formdata", ({formData}) => formData.set("photo", form.photo, "photo.jpg"));
-  form.addEventListener("submit", async (event) => {
-    if (form.photo) return;
-    event.preventDefault();
-    form.photo = await picture(video);
-    form.submit();
-  });
-}
-
-for (const form of document.querySelectorAll("form[data-camera]")) watch(form);

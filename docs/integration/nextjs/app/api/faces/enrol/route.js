@@ -1,0 +1,24 @@
+import {ApiError} from "../../../../lib/api.js";
+import {faces} from "../../../../lib/faces.js";
+import {userOf} from "../../../../lib/session.js";
+
+const CONSENT = "2026-11"; // the version of the text that people agree to
+
+/** @param {Request} request */
+export async function POST(request) {
+  const userId = userOf(request);
+  if (!userId) return Response.json({problem: "Log in first."}, {status: 401});
+  const form = await request.formData(), photo = form.get("photo");
+  if (!form.get("consent")) return Response.json({problem: "Please agree first."}, {status: 400});
+  if (!(photo instanceof Blob)) return Response.json({problem: "There is no picture."}, {status: 400});
+  const consent = {given_at: new Date().toISOString(), text_version: CONSENT};
+  try {
+    const face = await faces().register({user_id: userId, image: photo, metadata: {consent}});
+    return Response.json({face_id: face.face_id}, {status: 201});
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    const isTheirs = error.status >= 400 && error.status < 500; // no face, a bad picture
+    const problem = isTheirs ? error.details.advice ?? error.message : "Try again later.";
+    return Response.json({problem}, {status: isTheirs ? error.status : 503});
+  }
+}
