@@ -31,6 +31,7 @@ class Service:
         environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
         environment |= {"FACESVC_DATA": str(data_dir), "WEB_WORKERS": "2", "LOG_LEVEL": "ERROR"}
         environment |= {"RATE_LIMIT_PER_MINUTE": "0", "RATE_LIMIT_PER_HOUR": "0"}
+        environment |= {"FACESVC_FACES_PER_HOUR": "0"}
         environment |= {"FACESVC_INFERENCE_WAIT_SECONDS": "50"}  # no 503 on a busy machine
         environment |= changes
         self.process = subprocess.Popen(
