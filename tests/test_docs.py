@@ -70,6 +70,24 @@ def test_readme_is_short() -> None:
     assert len((BASE_DIR / "README.md").read_text().splitlines()) <= README_LINES
 
 
+def test_the_thai_readme_keeps_in_step() -> None:
+    """The same sections, commands, answers, names in code and links, in the same order."""
+    thai, english = ((BASE_DIR / name).read_text() for name in ("README.th.md", "README.md"))
+    assert re.findall(r"^#+ |^\*\*\d", thai, re.MULTILINE) == re.findall(
+        r"^#+ |^\*\*\d", english, re.MULTILINE
+    )
+    assert _without_comments(thai) == _without_comments(english)
+    for each in (r"`[^`\n]+`", r"\]\((?!docs/screenshots|README)([^)]+)\)", r"^\|.*\| (.*) \|$"):
+        ours, theirs = (re.findall(each, BLOCK.sub("", page), re.M) for page in (thai, english))
+        assert ours == theirs or (each.startswith("^") and ours[1:] == theirs[1:])
+    assert "](README.th.md)" in english and "](README.md)" in thai
+
+
+def _without_comments(page: str) -> list[str]:
+    blocks = BLOCK.findall(page)
+    return [re.sub(r" *# .*", "", block) for block in blocks]
+
+
 @cache
 def options(command: str) -> set[str]:
     command = of_manage(command)

@@ -16,7 +16,7 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 
 cd "$source"
-cp -R facesvc recognition management batch ml_models docs pyproject.toml README.md CHANGELOG.md LICENSE "$copy"
+cp -R facesvc recognition management batch ml_models docs pyproject.toml README.md README.th.md CHANGELOG.md LICENSE "$copy"
 mkdir -p "$copy/client/facesvc"
 cp facesvc/__init__.py facesvc/py.typed "$copy/client/facesvc"
 cp -R facesvc/client facesvc/moving "$copy/client/facesvc"

@@ -6,7 +6,10 @@ It holds nothing about people: the browser loads that with the visitor's own tok
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
+
+from facesvc.page import catalogues
 
 # Allows the camera to this page alone, and to no other origin within it.
 _PERMISSIONS = "camera=(self), microphone=(), geolocation=(), display-capture=()"
@@ -17,7 +20,11 @@ def index(request: HttpRequest) -> HttpResponse:
     """Raises Http404 where FACESVC_PAGE is off."""
     if not settings.FACESVC_PAGE:
         raise Http404
+    texts = catalogues.of(get_language() or settings.LANGUAGE_CODE)
     shown = {
+        "words": texts[catalogues.TEMPLATE],
+        "texts": {part: each for part, each in texts.items() if part != catalogues.TEMPLATE},
+        "languages": settings.LANGUAGES,
         "min_quality": settings.MIN_FACE_QUALITY,
         "frames_per_second": settings.FACESVC_LIVE_FRAMES_PER_SECOND,
         "user_claim": settings.JWT_USER_CLAIM,

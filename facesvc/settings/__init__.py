@@ -77,7 +77,10 @@ WHITENOISE_MIMETYPES = {".ts": "text/plain"}  # types of JavaScript, and no vide
 WHITENOISE_ROOT = BASE_DIR / "facesvc" / "page" / "root"  # what browsers ask for at the root
 USE_TZ = True
 TIME_ZONE = "UTC"
-USE_I18N = False
+USE_I18N = True
+LANGUAGE_CODE = "en"  # outside of the pages: see facesvc.http.languages
+LANGUAGE_COOKIE_NAME = "facesvc_language"
+LOCALE_PATHS = [BASE_DIR / "facesvc" / "locale"]
 FORMAT_MODULE_PATH = "facesvc.formats"
 
 # --- Django REST framework and the API description ------------------------------------------------

@@ -20,6 +20,14 @@ FACESVC_PAGE = addresses.flag("FACESVC_PAGE", True).says(
     "Whether there is a page at `/` to try things on, see docs/page.md. It uses the public API "
     "and shows nothing without a token."
 )
+# Each has a catalogue of the page (facesvc/page/words); the admin pages: facesvc/locale.
+LANGUAGES = [("en", "English"), ("th", "ไทย")]
+FACESVC_LANGUAGE = addresses.text(
+    "FACESVC_LANGUAGE", "en", tuple(code for code, _ in LANGUAGES)
+).says(
+    "The language of the page at `/` and of the admin pages, `en` or `th`, for a browser that asks "
+    "for neither. The API, the log and the commands are English."
+)
 DEBUG = addresses.flag("DEBUG", False).says(
     "Whether Django's own pages show errors. Never set it where others can reach the service."
 )
@@ -94,6 +102,7 @@ MIDDLEWARE = [
     "facesvc.http.middleware.BodyLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "facesvc.http.middleware.CommonMiddleware",
+    "facesvc.http.languages.LanguageMiddleware",
     # The admin pages need these; the API has neither cookies nor forms.
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

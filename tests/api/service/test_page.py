@@ -7,9 +7,6 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from facesvc.http.error_codes import STATUS
-from recognition.inference.quality import REASONS
-from recognition.verification.risk import RULES
 from tests.support.builders import refusal
 
 PAGE = Path(__file__).parents[3] / "facesvc" / "page"
@@ -72,24 +69,3 @@ def test_scripts_make_no_html_of_texts(path: Path) -> None:
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", path.read_text()
     )
     assert len(path.read_text().splitlines()) <= 300
-
-
-def words(table: str) -> set[str]:
-    """The keys of a table in errors.js."""
-    text = (STATIC / "errors.js").read_text()
-    found = re.search(rf"const {table} = {{(.*?)^}};", text, re.DOTALL | re.MULTILINE)
-    assert found
-    return set(re.findall(r"^  (\w+): ", found[1], re.MULTILINE))
-
-
-def test_no_words_are_for_codes_that_do_not_exist() -> None:
-    ours = {
-        *("unreachable", "no_json", "unreadable_file"),
-        *("insecure_context", "camera_refused", "camera_missing", "camera_taken"),
-    }
-    assert words("WORDS") - ours <= set(STATUS)
-
-
-def test_all_reasons_and_factors_have_words() -> None:
-    assert words("REASONS") == set(REASONS.values())
-    assert words("FACTORS") == {rule.name for rule in RULES}

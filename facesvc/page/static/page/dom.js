@@ -1,6 +1,7 @@
 /** Elements, what a screen reader hears, and results that stand where they belong. */
 
 import {inWords} from "./errors.js";
+import {isEnglish, t} from "./words.js";
 
 export const $ = (css, within = document) => within.querySelector(css);
 export const $$ = (css, within = document) => [...within.querySelectorAll(css)];
@@ -33,7 +34,7 @@ export function show(place, kind, title, ...more) {
   const box = el("div", {class: `outcome ${kind}`}, el("p", {class: "title"}, title));
   box.append(...more.filter(Boolean).map((each) => (each instanceof Node ? each : el("p", {}, each))));
   place.replaceChildren(box);
-  say([...box.querySelectorAll("p, li")].map((each) => each.textContent).join(" "));
+  say([...box.querySelectorAll(":not(details) > p, li")].map((each) => each.textContent).join(" "));
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   box.scrollIntoView({block: "nearest", behavior: calm ? "instant" : "smooth"});
 }
@@ -42,8 +43,15 @@ export function showError(place, error, ...more) {
   if (error.name === "AbortError") return;
   if (!error.code) console.error(error);
   const words = inWords(error);
-  const said = words.more && el("p", {class: "hint"}, words.more);
-  show(place, "bad", words.what, words.next, said, ...more);
+  const hint = words.more && el("p", {class: "hint"}, words.more);
+  show(place, "bad", words.what, words.next, hint, asItCame(words.said), ...more);
+}
+
+/** A sentence of the service, which speaks English: on a page in another language it has to be opened. */
+export function asItCame(text) {
+  if (!text) return null;
+  const said = el("p", {class: "hint", lang: "en"}, text);
+  return isEnglish ? said : el("details", {class: "said"}, el("summary", {}, t("in_english")), said);
 }
 
 /** Whether the person agrees, asked in a dialog. While another question is open, they do not. */
@@ -75,9 +83,9 @@ export async function copy(text, button) {
   const before = button.textContent;
   try {
     await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
+    button.textContent = t("copied");
   } catch {
-    button.textContent = "Select it and copy";
+    button.textContent = t("copy_by_hand");
   }
   say(button.textContent);
   setTimeout(() => { button.textContent = before; }, 1500);

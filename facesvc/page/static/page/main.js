@@ -1,7 +1,7 @@
 /** The page: the token that opens it, and its tabs. */
 
 import {FaceApi} from "./api.js";
-import {$, $$, confirmed, copy, el, onSubmit, say} from "./dom.js";
+import {$, $$, asItCame, confirmed, copy, el, onSubmit, say} from "./dom.js";
 import {duration, inWords} from "./errors.js";
 import {People} from "./people.js";
 import {listRequests} from "./requests.js";
@@ -10,6 +10,7 @@ import * as live from "./tabs/live.js";
 import * as login from "./tabs/login.js";
 import * as people from "./tabs/people.js";
 import * as tag from "./tabs/tag.js";
+import {t, time} from "./words.js";
 
 const STORED = "facesvc.token";
 const SOON = 3; // seconds that need no words
@@ -41,9 +42,8 @@ async function mayReplace(kept, given) {
   const [ours, theirs] = [kept, given].map((token) => new FaceApi({token}).claims);
   const isVoid = !ours.sub || 1000 * ours.exp < Date.now();
   if (isVoid || ours.sub === theirs.sub) return true;
-  const other = String(theirs.sub ?? "somebody").slice(0, 60);
-  const text = `This page works with a token of ${ours.sub}. The link has one of ${other}, who may see what you would do with it. If you did not make the link yourself, cancel.`;
-  return confirmed("Use the token of the link?", text, "Use it");
+  const other = String(theirs.sub ?? t("somebody")).slice(0, 60);
+  return confirmed(t("link_title"), t("link_text", {ours: ours.sub, theirs: other}), t("link_use"));
 }
 
 async function takeToken() {
@@ -54,7 +54,7 @@ async function takeToken() {
 
 async function useToken(token) {
   api.token = token;
-  if (!token) return askForToken("There is none yet.");
+  if (!token) return askForToken(t("no_token_yet"));
   try {
     await Promise.all([everybody.load(), showModel()]);
   } catch (error) {
@@ -87,14 +87,15 @@ async function showModel() {
   const {models} = await api.listModels().catch(() => ({models: []}));
   const active = models.find((model) => model.active);
   $("#model").hidden = !active;
-  if (active) $("#model").textContent = `The model ${active.name} compares the faces. ${active.reason}`;
+  if (active) $("#model").replaceChildren(t("model", {name: active.name}), " ", asItCame(active.reason) ?? "");
 }
 
 function showToken() {
   const {sub, exp} = api.claims;
-  const until = exp ? `, until ${new Date(1000 * exp).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit"})}` : "";
-  const who = everybody.self ? everybody.nameOf(everybody.self) : sub;
-  $("#token-button").replaceChildren("Token", el("span", {class: "rest"}, `: ${who ?? "of somebody"}${until}`));
+  const who = (everybody.self ? everybody.nameOf(everybody.self) : sub) ?? t("of_somebody");
+  const until = exp && time(new Date(1000 * exp), {hour: "2-digit", minute: "2-digit"});
+  const whose = until ? t("token_until", {who, time: until}) : t("token_of", {who});
+  $("#token-button").replaceChildren(t("token"), el("span", {class: "rest"}, whose));
   $("#token-button").hidden = false;
 }
 
@@ -141,9 +142,11 @@ for (const tab of $$("[role=tab]")) tab.addEventListener("click", () => open(tab
 for (const name of Object.keys(TABS)) tabs[name] = TABS[name].start($(`#${name}`), {api, people: everybody, go});
 for (const button of $$("[data-copy]")) button.addEventListener("click", () => copy($(`#${button.dataset.copy}`).textContent, button));
 listRequests($(".requests"), api);
+// The page comes back in the other language, in the same tab.
+for (const link of $$("[data-language]")) link.addEventListener("click", () => { link.hash = location.hash; });
 onSubmit($("#gate-form"), () => useToken(tokenIn($("#gate-token").value.trim())));
 $("#gate-cancel").addEventListener("click", () => useToken(api.token));
-$("#token-button").addEventListener("click", () => askForToken("Paste another token to use this page with its rights.", true));
+$("#token-button").addEventListener("click", () => askForToken(t("paste_another"), true));
 window.addEventListener("hashchange", () => { if (location.hash.startsWith("#token=")) takeToken(); });
 
 api.addEventListener("refused", ({detail: error}) => {
@@ -152,7 +155,7 @@ api.addEventListener("refused", ({detail: error}) => {
 api.addEventListener("wait", ({detail: {seconds, error}}) => {
   if (seconds < SOON) return;
   const notice = $("#waiting");
-  notice.replaceChildren(el("span", {}, `${inWords(error).what} The page tries again in ${duration(seconds)}.`));
+  notice.replaceChildren(el("span", {}, `${inWords(error).what} ${t("tries_again_in", {time: duration(seconds)})}`));
   notice.hidden = false;
   setTimeout(() => { notice.hidden = true; }, 1000 * seconds);
 });

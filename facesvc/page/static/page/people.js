@@ -1,6 +1,7 @@
 /** The people whom the token may see, and a field to choose one of them. */
 
 import {$, el} from "./dom.js";
+import {t} from "./words.js";
 
 // No user id begins with a blank.
 const NEW = " new", BY_ID = " id";
@@ -63,7 +64,7 @@ export class People extends EventTarget {
 
   nameOf(userId) {
     const user = this.list.find((each) => each.user_id === userId);
-    return user ? nameOf(user) : `the person ${userId.slice(0, 8)}`;
+    return user ? nameOf(user) : t("the_person", {id: userId.slice(0, 8)});
   }
 
   #set(list, hasMore) {
@@ -73,7 +74,7 @@ export class People extends EventTarget {
 }
 
 export function nameOf(user) {
-  return user.display_name || `Without a name, ${user.user_id.slice(0, 8)}`;
+  return user.display_name || t("nameless", {id: user.user_id.slice(0, 8)});
 }
 
 /** A field to choose a person. `withNew` offers somebody new first; then `value` is "". */
@@ -83,8 +84,8 @@ export class Picker extends EventTarget {
     Object.assign(this, {people, withNew});
     const id = `${place.closest("[role=tabpanel]").id}-${withNew ? "whose" : "who"}`;
     this.select = el("select", {id});
-    this.input = el("input", {id: `${id}-id`, maxlength: 128, placeholder: "The id in your app", autocomplete: "off", spellcheck: "false"});
-    this.byId = el("div", {class: "field", hidden: true}, el("label", {for: `${id}-id`}, "User id"), this.input);
+    this.input = el("input", {id: `${id}-id`, maxlength: 128, placeholder: t("by_app_id"), autocomplete: "off", spellcheck: "false"});
+    this.byId = el("div", {class: "field", hidden: true}, el("label", {for: `${id}-id`}, t("user_id")), this.input);
     place.replaceChildren(el("label", {for: id}, label), this.select, this.byId);
     this.select.addEventListener("change", () => this.#changed());
     people.addEventListener("change", () => this.#fill());
@@ -110,9 +111,9 @@ export class Picker extends EventTarget {
       const name = names[number];
       return el("option", {value: userId}, isShared(name) ? `${name}, ${userId.slice(0, 8)}` : name);
     });
-    if (this.withNew && !self) options.unshift(el("option", {value: NEW}, "A new person"));
-    if (!this.withNew && !list.length) options.push(el("option", {value: ""}, "Nobody is enrolled yet"));
-    if (!self && (hasMore || list.length)) options.push(el("option", {value: BY_ID}, hasMore ? "Somebody else, by user id" : "By user id"));
+    if (this.withNew && !self) options.unshift(el("option", {value: NEW}, t("new_person")));
+    if (!this.withNew && !list.length) options.push(el("option", {value: ""}, t("nobody_enrolled")));
+    if (!self && (hasMore || list.length)) options.push(el("option", {value: BY_ID}, t(hasMore ? "somebody_by_id" : "by_id")));
     this.select.replaceChildren(...options);
     if (options.some((option) => option.value === wanted)) this.select.value = wanted;
     this.#changed();

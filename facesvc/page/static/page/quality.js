@@ -2,6 +2,7 @@
 
 import {say} from "./dom.js";
 import {inWords, reasonInWords} from "./errors.js";
+import {t} from "./words.js";
 
 const LONGEST_SIDE = 640;
 const SHORTEST_PAUSE = 500; // milliseconds
@@ -54,12 +55,12 @@ function judge(stage, faces, size) {
 /** [kind, words, quality] for the faces of a picture. */
 export function verdictOf(faces) {
   const least = Number(document.body.dataset.minQuality);
-  if (!faces.length) return ["bad", "No face in view. Face the camera.", null];
-  if (faces.length > 1) return ["bad", `${faces.length} faces in view. Be alone in the picture.`, null];
+  if (!faces.length) return ["bad", t("no_face_in_view"), null];
+  if (faces.length > 1) return ["bad", t("several_in_view", {count: faces.length}), null];
   const {face_quality_score: score, reasons} = faces[0].quality;
   const advice = reasons.map(reasonInWords).join(" ");
-  if (score < least) return ["bad", advice || "Not clear enough: more light, and a little closer.", score];
-  return advice ? ["careful", advice, score] : ["good", "Good picture.", score];
+  if (score < least) return ["bad", advice || t("not_clear"), score];
+  return advice ? ["careful", advice, score] : ["good", t("good_picture"), score];
 }
 
 /** Milliseconds until the next frame: slower where the token's limit is near. */

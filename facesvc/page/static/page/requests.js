@@ -2,6 +2,7 @@
 
 import {curlOf} from "./api.js";
 import {$, copy, el} from "./dom.js";
+import {t} from "./words.js";
 
 const KEPT = 40;
 
@@ -9,7 +10,7 @@ export function listRequests(place, api) {
   const list = $("ol", place);
   let last = null;
   api.addEventListener("request", ({detail}) => {
-    $("[data-summary]", place).textContent = `${detail.method} ${detail.path}, ${detail.status || "no answer"}, ${detail.ms} ms`;
+    $("[data-summary]", place).textContent = `${detail.method} ${detail.path}, ${detail.status || t("no_answer")}, ${detail.ms} ms`;
     const kind = `${detail.method} ${detail.path} ${detail.status}`;
     if (last?.kind === kind) {
       last.count += 1;
@@ -31,8 +32,8 @@ function item(detail, count) {
       "p", {},
       el("span", {class: `status ${isGood ? "good" : "bad"}`}, String(detail.status || "–")), " ",
       el("span", {class: "what"}, `${detail.method} ${detail.path}`), " ",
-      el("span", {class: "hint"}, count > 1 ? `${detail.ms} ms, ${count} times` : `${detail.ms} ms`),
+      el("span", {class: "hint"}, count > 1 ? t("times", {ms: detail.ms, count}) : `${detail.ms} ms`),
     ),
-    el("div", {class: "command"}, el("code", {}, curl), el("button", {type: "button", class: "quiet", "aria-label": `Copy the command of ${detail.method} ${detail.path}`, onclick: (event) => copy(curl, event.currentTarget)}, "Copy")),
+    el("div", {class: "command"}, el("code", {}, curl), el("button", {type: "button", class: "quiet", "aria-label": t("copy_command", {what: `${detail.method} ${detail.path}`}), onclick: (event) => copy(curl, event.currentTarget)}, t("copy"))),
   );
 }

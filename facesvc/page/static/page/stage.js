@@ -3,6 +3,7 @@
 import {$, el, say} from "./dom.js";
 import {LONGEST_SIDE, canvasOf, canvasOfFile, jpegOf, openCamera} from "./pictures.js";
 import {inWords} from "./errors.js";
+import {t} from "./words.js";
 
 /**
  * `state` is "empty", "live" (the camera runs) or "still" (one picture). Events: `change` when it
@@ -40,24 +41,24 @@ export class Stage extends EventTarget {
   }
 
   #build(camera, photos, words) {
-    this.video = el("video", {muted: true, playsinline: true, "aria-label": "Your camera"});
+    this.video = el("video", {muted: true, playsinline: true, "aria-label": t("camera")});
     this.video.muted = true;
     this.picture = el("div", {class: "picture"});
     this.faces = el("div", {class: "boxes"});
     this.view = el("div", {class: "view", hidden: true}, this.video, this.picture, this.faces);
-    const file = this.#input("Choose a picture", {});
-    const shot = this.#input("Take a photo", {capture: this.facing, class: "shot"});
-    const on = camera && el("button", {type: "button", class: "primary", "data-camera": true, onclick: () => this.start()}, "Turn on the camera");
+    const file = this.#input(t("choose_picture"), {});
+    const shot = this.#input(t("take_photo"), {capture: this.facing, class: "shot"});
+    const on = camera && el("button", {type: "button", class: "primary", "data-camera": true, onclick: () => this.start()}, t("turn_on"));
     this.trouble = el("p", {class: "trouble", role: "alert"});
     this.choose = el(
       "div", {class: "choose"},
       el("p", {class: "words"}, words),
       el("p", {class: "actions"}, on || null, photos ? file : null, photos ? shot : null),
-      photos ? el("p", {class: "hint drop"}, "You can also drop one here.") : null,
+      photos ? el("p", {class: "hint drop"}, t("drop")) : null,
       this.trouble,
     );
-    this.again = el("button", {type: "button", "data-again": true, onclick: () => this.resume()}, "Take another");
-    this.off = el("button", {type: "button", "data-off": true, onclick: () => this.clear()}, "Turn off");
+    this.again = el("button", {type: "button", "data-again": true, onclick: () => this.resume()}, t("take_another"));
+    this.off = el("button", {type: "button", "data-off": true, onclick: () => this.clear()}, t("turn_off"));
     this.meter = el("p", {class: "meter"});
     this.controls = el("div", {class: "controls", hidden: true}, this.meter, this.again, this.off);
     this.place.replaceChildren(this.choose, this.view, this.controls);
@@ -179,7 +180,7 @@ export class Stage extends EventTarget {
   #hold(canvas, file) {
     [this.#canvas, this.#file] = [canvas, file];
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", this.hasCamera ? "The picture that was taken" : "The chosen picture");
+    canvas.setAttribute("aria-label", t(this.hasCamera ? "taken_picture" : "chosen_picture"));
     this.picture.replaceChildren(canvas);
     this.#shape(canvas.width, canvas.height);
     this.#become("still");
@@ -199,7 +200,7 @@ export class Stage extends EventTarget {
     this.video.hidden = state !== "live";
     this.picture.hidden = state !== "still";
     this.again.hidden = state !== "still";
-    this.again.textContent = this.hasCamera ? "Take another" : "Choose another";
+    this.again.textContent = t(this.hasCamera ? "take_another" : "choose_another");
     this.off.hidden = state !== "live";
     this.view.classList.toggle("mirrored", this.#isMirrored);
     this.place.dataset.state = state;

@@ -5,11 +5,12 @@ import {$, el, onSubmit, score, show, showError} from "../dom.js";
 import {Picker, onlyForNew} from "../people.js";
 import {watchQuality} from "../quality.js";
 import {Stage} from "../stage.js";
+import {t} from "../words.js";
 
 export function start(panel, {api, people, go}) {
   const form = $("form", panel), result = $(".result", form);
-  const stage = new Stage($(".stage", panel), {words: "Look into the camera, or choose a photo with one face."});
-  const picker = new Picker($("[data-picker]", form), people, {label: "Whose face is it?", withNew: true});
+  const stage = new Stage($(".stage", panel), {words: t("enrol_words")});
+  const picker = new Picker($("[data-picker]", form), people, {label: t("enrol_whose"), withNew: true});
   const details = onlyForNew(form, picker);
   let watching = null;
   // Until it succeeded a new person keeps their id, so that nobody is made twice.
@@ -18,7 +19,7 @@ export function start(panel, {api, people, go}) {
 
   onSubmit(form, async () => {
     if (stage.state === "empty") {
-      show(result, "careful", "There is no picture yet.", "Turn on the camera, or choose a picture.");
+      show(result, "careful", t("no_picture"), t("no_picture_next"));
       return;
     }
     const image = await stage.freeze();
@@ -38,9 +39,9 @@ export function start(panel, {api, people, go}) {
     people.keep(user);
     people.choose(user.user_id);
     const name = people.nameOf(user.user_id);
-    const next = el("button", {type: "button", class: "primary", "data-next": "login", onclick: () => go("login")}, "Now log in by face");
-    const more = el("button", {type: "button", onclick: () => { picker.value = user.user_id; stage.resume(); result.replaceChildren(); }}, "Add another picture");
-    show(result, "good", `${name} is enrolled.`, `Quality ${score(face.face_quality_score)} of 1.`, el("p", {class: "actions"}, next, more));
+    const next = el("button", {type: "button", class: "primary", "data-next": "login", onclick: () => go("login")}, t("now_log_in"));
+    const more = el("button", {type: "button", onclick: () => { picker.value = user.user_id; stage.resume(); result.replaceChildren(); }}, t("add_another"));
+    show(result, "good", t("enrolled", {name}), t("quality", {score: score(face.face_quality_score)}), el("p", {class: "actions"}, next, more));
     [newId, sent] = [uuid(), {}];
     if (picker.isNew) $("#enrol-name").value = "";
   }

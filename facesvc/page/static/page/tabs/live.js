@@ -5,6 +5,7 @@ import {factorsInWords} from "../errors.js";
 import {Picker} from "../people.js";
 import {sleep} from "../quality.js";
 import {Stage} from "../stage.js";
+import {t, time} from "../words.js";
 
 const LONGEST_SIDE = 640;
 const BUSY = new Set(["too_many_frames", "frames_in_progress", "requests_in_progress", "unavailable", "rate_limited"]);
@@ -12,8 +13,8 @@ const BUSY = new Set(["too_many_frames", "frames_in_progress", "requests_in_prog
 export function start(panel, {api, people, go}) {
   const form = $("form", panel), result = $(".result", form), call = $(".call", form);
   const button = $("button.primary", form), state = $(".state", call), timeline = $(".timeline", call);
-  const stage = new Stage($(".stage", panel), {photos: false, words: "A call needs the camera."});
-  const picker = new Picker($("[data-picker]", form), people, {label: "Who should be there?"});
+  const stage = new Stage($(".stage", panel), {photos: false, words: t("live_words")});
+  const picker = new Picker($("[data-picker]", form), people, {label: t("who_should_be")});
   let running = null; // {session, abort, name}
 
   onSubmit(form, () => (running ? end() : begin()));
@@ -24,8 +25,8 @@ export function start(panel, {api, people, go}) {
 
   async function begin() {
     if (!picker.value) {
-      const first = el("button", {type: "button", class: "primary", onclick: () => go("enrol")}, "Enrol a face");
-      show(result, "careful", "Nobody is chosen.", "Enrol a face first.", el("p", {class: "actions"}, first));
+      const first = el("button", {type: "button", class: "primary", onclick: () => go("enrol")}, t("enrol_a_face"));
+      show(result, "careful", t("nobody_chosen"), t("enrol_first"), el("p", {class: "actions"}, first));
       return;
     }
     if (stage.state !== "live") await stage.start();
@@ -40,7 +41,7 @@ export function start(panel, {api, people, go}) {
     result.replaceChildren();
     timeline.replaceChildren();
     call.hidden = false;
-    button.textContent = "End the call";
+    button.textContent = t("end_call");
     tell(running.session);
     send(running);
   }
@@ -84,7 +85,7 @@ export function start(panel, {api, people, go}) {
     if (state.dataset.shown !== words) {
       state.dataset.shown = words;
       state.dataset.state = session.state;
-      timeline.prepend(el("li", {}, el("time", {}, new Date().toLocaleTimeString()), ` ${words}`));
+      timeline.prepend(el("li", {}, el("time", {}, time(new Date())), ` ${words}`));
       say(words);
     }
     const reasons = factorsInWords(session.risk_assessment.factors).join(" ");
@@ -97,11 +98,11 @@ export function start(panel, {api, people, go}) {
     running = null;
     ended.abort.abort();
     delete state.dataset.shown;
-    button.textContent = "Start the call";
-    timeline.prepend(el("li", {}, el("time", {}, new Date().toLocaleTimeString()), " The call ended."));
+    button.textContent = t("start_call");
+    timeline.prepend(el("li", {}, el("time", {}, time(new Date())), ` ${t("call_ended")}`));
     state.dataset.state = "ended";
-    state.replaceChildren("The call ended.");
-    say("The call ended.");
+    state.replaceChildren(t("call_ended"));
+    say(t("call_ended"));
     api.endSession({session_id: ended.session.session_id}).catch((error) => showError(result, error));
   }
 
@@ -118,10 +119,6 @@ export function start(panel, {api, people, go}) {
 }
 
 function inWords(state, name) {
-  return {
-    verifying: "Looking… Turn your head a little.",
-    verified: `${name} is there.`,
-    lost: "Nobody is in view.",
-    mismatch: `This is not ${name}.`,
-  }[state] ?? "The call ended.";
+  const texts = {verifying: "looking", verified: "is_there", lost: "nobody_in_view", mismatch: "is_not"};
+  return t(texts[state] ?? "call_ended", {name});
 }

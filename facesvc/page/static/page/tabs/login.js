@@ -6,22 +6,23 @@ import {factorsInWords} from "../errors.js";
 import {Picker} from "../people.js";
 import {watchQuality} from "../quality.js";
 import {Stage} from "../stage.js";
+import {isEnglish, t} from "../words.js";
 
 const DEVICE = "facesvc.device";
 
 export function start(panel, {api, people, go}) {
   const form = $("form", panel), result = $(".result", form);
-  const stage = new Stage($(".stage", panel), {words: "Look into the camera, or choose a photo that was not used before."});
-  const picker = new Picker($("[data-picker]", form), people, {label: "Who are you?"});
+  const stage = new Stage($(".stage", panel), {words: t("login_words")});
+  const picker = new Picker($("[data-picker]", form), people, {label: t("who_are_you")});
   let watching = null;
   let session = null;
 
   onSubmit(form, async () => {
     if (!picker.value) {
-      const first = el("button", {type: "button", class: "primary", onclick: () => go("enrol")}, "Enrol a face");
-      show(result, "careful", "Nobody is chosen.", "Enrol a face first, then log in with it.", el("p", {class: "actions"}, first));
+      const first = el("button", {type: "button", class: "primary", onclick: () => go("enrol")}, t("enrol_a_face"));
+      show(result, "careful", t("nobody_chosen"), t("enrol_then_log_in"), el("p", {class: "actions"}, first));
     } else if (stage.state === "empty") {
-      show(result, "careful", "There is no picture yet.", "Turn on the camera, or choose a picture.");
+      show(result, "careful", t("no_picture"), t("no_picture_next"));
     } else {
       await attempt(picker.value, $("#login-level").value);
     }
@@ -46,18 +47,18 @@ export function start(panel, {api, people, go}) {
 
   function tell(answer, name) {
     const {verification_result: outcome, risk_assessment: risk} = answer;
-    const confidence = `Confidence ${score(answer.confidence_score)} of 1.`;
+    const confidence = t("confidence", {score: score(answer.confidence_score)});
     if (outcome === "success" && session.state === "verified") {
-      show(result, "good", `Welcome, ${name}.`, confidence, against(risk, true));
+      show(result, "good", t("welcome", {name}), confidence, against(risk, true));
     } else if (outcome === "rejected") {
-      show(result, "bad", "Refused. The face did not count.", risk.explanation ?? "", against(risk));
+      show(result, "bad", t("refused"), isEnglish && risk.explanation, against(risk));
     } else if (outcome === "no_registered_faces") {
-      const add = el("button", {type: "button", class: "primary", onclick: () => go("enrol", picker.value)}, "Enrol a face");
-      show(result, "careful", `No face of ${name} is enrolled.`, "Enrol one, then log in.", el("p", {class: "actions"}, add));
+      const add = el("button", {type: "button", class: "primary", onclick: () => go("enrol", picker.value)}, t("enrol_a_face"));
+      show(result, "careful", t("none_of", {name}), t("enrol_it"), el("p", {class: "actions"}, add));
     } else if (outcome === "no_face_detected") {
-      show(result, "bad", "No face was found.", "Face the camera with nothing over the face, with light from the front, and try again.");
+      showError(result, {code: "no_face", message: ""});
     } else {
-      show(result, "bad", `This does not look like ${name}.`, `${confidence} Look straight into the camera, with even light, and try again. Another enrolled picture helps.`, against(risk));
+      show(result, "bad", t("unlike", {name}), `${confidence} ${t("unlike_next")}`, against(risk));
     }
   }
 
@@ -83,10 +84,10 @@ function isOver(session) {
 /** What speaks against the attempt, as a list. */
 function against(risk, isSuccess = false) {
   const words = factorsInWords(risk.factors, {isSuccess});
-  if (!words.length) return isSuccess ? "Nothing speaks against it." : "";
+  if (!words.length) return isSuccess ? t("nothing_against") : "";
   return el(
     "div", {class: "against"},
-    el("p", {}, `What speaks against it (risk ${risk.risk_level}):`),
+    el("p", {}, t("against", {risk: t(`risk_${risk.risk_level}`)})),
     el("ul", {}, ...words.map((each) => el("li", {}, each))),
   );
 }

@@ -6,6 +6,7 @@ import {reasonInWords} from "../errors.js";
 import {Picker, nameOf, onlyForNew} from "../people.js";
 import {LONGEST_SIDE_OF_GROUPS} from "../pictures.js";
 import {Stage} from "../stage.js";
+import {t} from "../words.js";
 
 const TAGGING = {source: "auto_tagging"};
 const PUBLIC = "public", EVERYONE = "all";
@@ -14,9 +15,9 @@ export function start(panel, {api, people}) {
   const result = $(".result", panel), list = $(".faces", panel), form = $("form", panel);
   const scope = $("#tag-scope"), hint = $("#tag-scope-hint");
   const stage = new Stage($(".stage", panel), {
-    camera: false, facing: "environment", longest: LONGEST_SIDE_OF_GROUPS, words: "Choose a photo of you and your friends.",
+    camera: false, facing: "environment", longest: LONGEST_SIDE_OF_GROUPS, words: t("tag_words"),
   });
-  const picker = new Picker($("[data-picker]", form), people, {label: "Who is it?", withNew: true});
+  const picker = new Picker($("[data-picker]", form), people, {label: t("who_is_it"), withNew: true});
   const details = onlyForNew(form, picker);
   let chosen = -1;
   let newId = uuid();
@@ -38,16 +39,16 @@ export function start(panel, {api, people}) {
   function fillScope() {
     const before = scope.value;
     const {self, list: known} = people;
-    const options = self ? [] : [el("option", {value: PUBLIC}, "Public people")];
-    if (!self && (api.claims.scope ?? "").includes("face:admin")) options.push(el("option", {value: EVERYONE}, "Everybody (is noted in the audit log)"));
-    options.push(...known.map((user) => el("option", {value: user.user_id}, `What ${nameOf(user)} may see`)));
+    const options = self ? [] : [el("option", {value: PUBLIC}, t("public_people"))];
+    if (!self && (api.claims.scope ?? "").includes("face:admin")) options.push(el("option", {value: EVERYONE}, t("everybody_audited")));
+    options.push(...known.map((user) => el("option", {value: user.user_id}, t("what_may_see", {name: nameOf(user)}))));
     scope.replaceChildren(...options);
     if (options.some((option) => option.value === before)) scope.value = before;
-    hint.textContent = scope.value === PUBLIC ? "People whose privacy is “friends” or “private” stay unknown." : "";
+    hint.textContent = scope.value === PUBLIC ? t("scope_hint") : "";
   }
 
   async function search() {
-    result.replaceChildren(el("p", {class: "hint"}, "Looking for faces…"));
+    result.replaceChildren(el("p", {class: "hint"}, t("looking_for_faces")));
     const value = scope.value;
     const searched = value === EVERYONE ? {scope: "all"} : undefined;
     const onBehalfOf = [PUBLIC, EVERYONE, people.self].includes(value) ? undefined : value;
@@ -62,9 +63,8 @@ export function start(panel, {api, people}) {
 
   function tell(faces, searched) {
     const named = faces.filter((face) => face.candidates.length).length;
-    const among = `Compared with ${searched} enrolled ${searched === 1 ? "face" : "faces"}.`;
-    if (!faces.length) show(result, "careful", "No face was found in this photo.", "Choose one in which faces are larger and turned to the camera.");
-    else show(result, "plain", `${faces.length} ${faces.length === 1 ? "face" : "faces"}, ${named} known.`, among);
+    if (!faces.length) show(result, "careful", t("no_face_found"), t("no_face_next"));
+    else show(result, "plain", t("known", {count: faces.length, known: named}), t("compared", {count: searched}));
     stage.box(faces, stage.size, (face, number) => lookOf(face, number));
     list.replaceChildren(...faces.map((face, number) => item(face, number)));
   }
@@ -72,7 +72,7 @@ export function start(panel, {api, people}) {
   function lookOf(face, number) {
     const [best] = face.candidates;
     return {
-      text: best ? best.user_info.display_name || "Without a name" : String(number + 1),
+      text: best ? best.user_info.display_name || t("without_name") : String(number + 1),
       label: describe(face, number),
       kind: best ? "good" : "unknown",
       onclick: () => (best ? $(`li:nth-child(${number + 1})`, list).scrollIntoView({block: "nearest"}) : choose(number)),
@@ -81,9 +81,9 @@ export function start(panel, {api, people}) {
 
   function item(face, number) {
     const [best] = face.candidates;
-    const name = best ? nameOf({...best, ...best.user_info}) : "Unknown";
-    const more = best ? `confidence ${score(best.confidence_score)}` : face.quality.reasons.join(", ").replaceAll("_", " ");
-    const button = !best && el("button", {type: "button", class: "quiet", "aria-label": `Enrol face ${number + 1}`, onclick: () => choose(number)}, "Enrol");
+    const name = best ? nameOf({...best, ...best.user_info}) : t("unknown");
+    const more = best ? t("tag_confidence", {score: score(best.confidence_score)}) : face.quality.reasons.map(reasonInWords).join(" ");
+    const button = !best && el("button", {type: "button", class: "quiet", "aria-label": t("enrol_number", {number: number + 1}), onclick: () => choose(number)}, t("enrol"));
     return el("li", {class: best ? "known" : ""}, el("span", {class: "name"}, name), " ", el("span", {class: "hint"}, more), button || null);
   }
 
@@ -93,7 +93,7 @@ export function start(panel, {api, people}) {
     $(".result", form).replaceChildren();
     for (const [at, box] of [...stage.faces.children].entries()) box.classList.toggle("chosen", at === number);
     if (number < 0) return;
-    $("#tagging-title").textContent = `Enrol face ${number + 1}`;
+    $("#tagging-title").textContent = t("enrol_number", {number: number + 1});
     (picker.isNew ? $("#tag-name") : picker.select).focus();
   }
 
@@ -108,14 +108,14 @@ export function start(panel, {api, people}) {
       people.keep(user);
       choose(-1);
       await search();
-      say(`${nameOf(user)} is enrolled. ${result.textContent}`);
+      say(t("enrolled_more", {name: nameOf(user), more: result.textContent}));
     } catch (error) {
       showError($(".result", form), error, error.code === "low_quality" && !people.self && allTheSame());
     }
   }
 
   function allTheSame() {
-    const button = el("button", {type: "button", onclick: () => busy(button, () => enrol(true))}, "Enrol it all the same");
+    const button = el("button", {type: "button", onclick: () => busy(button, () => enrol(true))}, t("enrol_all_the_same"));
     return el("p", {class: "actions"}, button);
   }
 
@@ -128,7 +128,7 @@ export function start(panel, {api, people}) {
 
 function describe(face, number) {
   const [best] = face.candidates;
-  if (best) return `Face ${number + 1}: ${best.user_info.display_name}, confidence ${score(best.confidence_score)}`;
+  if (best) return t("describe_known", {number: number + 1, name: best.user_info.display_name || t("without_name"), score: score(best.confidence_score)});
   const reasons = face.quality.reasons.map(reasonInWords).join(" ");
-  return `Face ${number + 1}: unknown. ${reasons} Enrol it`;
+  return t("describe_unknown", {number: number + 1, reasons});
 }
