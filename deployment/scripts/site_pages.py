@@ -17,6 +17,7 @@ DOCS = ROOT / "docs"
 # Pages whose places differ from docs/: the README is the first thing to read.
 PLACES = {
     ROOT / "README.md": "index.md",
+    ROOT / "README.th.md": "index.th.md",
     DOCS / "README.md": "contents.md",
     ROOT / "CHANGELOG.md": "changelog.md",
     ROOT / "CONTRIBUTING.md": "contributing.md",
