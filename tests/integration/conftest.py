@@ -24,6 +24,12 @@ from tests.support.patience import PATIENCE
 EXAMPLES = BASE_DIR / "docs" / "integration"
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @dataclass
 class App:
     """An example in a folder of its own, which knows the service by its environment."""
@@ -42,11 +48,9 @@ class App:
 
     def serve(self, *command: str) -> None:
         """Starts a server; `{port}` in the command is a free port. Waits until it answers."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         words = [word.replace("{port}", str(port)) for word in command]
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = self.environment["APP_URL"] = f"http://127.0.0.1:{port}"
         log = (self.folder / "log").open("wb")
         self.programs.append(
             subprocess.Popen(words, cwd=self.folder, env=self.environment, stdout=log, stderr=log)

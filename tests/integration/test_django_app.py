@@ -2,57 +2,21 @@
 
 from collections.abc import Callable
 
-import httpx
 import pytest
 from django.test import Client
 
 from recognition.models import Face, Session, User
 from tests.integration.conftest import App, photo
+from tests.integration.django_project import PEOPLE, by_password, enrol, posted, served
 from tests.support.builders import FakePipeline, vector
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-PASSWORD = "a password of words"
-MAKE = f"""
-from django.contrib.auth.models import User
-for name in ("ann", "ben", "cleo"):
-    User.objects.create_user(name, password={PASSWORD!r})
-"""
 DELETE = 'from django.contrib.auth.models import User; User.objects.get(username="ann").delete()'
-PEOPLE = {"ann": 1, "ben": 2, "cleo": 3}
-
-
-def posted(visitor: httpx.Client, path: str, image: bytes | None, **fields: str) -> httpx.Response:
-    visitor.get("/login/face/")  # sets the cookie
-    token = visitor.cookies["csrftoken"]
-    files = {"photo": ("photo.jpg", image, "image/jpeg")} if image else {"none": b""}
-    headers = {"X-CSRFToken": token, "Referer": str(visitor.base_url)}
-    return visitor.post(path, data=fields, files=files, headers=headers)
 
 
 @pytest.fixture
 def app(start: Callable[[str], App], fake: FakePipeline) -> App:
-    example = start("django")
-    example.run("python", "manage.py", "migrate", "--run-syncdb")
-    example.run("python", "manage.py", "shell", "--no-imports", "-c", MAKE)
-    example.serve("python", "manage.py", "runserver", "--noreload", "{port}")
-    fake.varies = True  # or a login would be a replay of the enrolled picture
-    return example
-
-
-def by_password(app: App, name: str) -> httpx.Client:
-    """A visitor who logged in as ever."""
-    visitor = app.visit()
-    answer = posted(visitor, "/login/", None, username=name, password=PASSWORD)
-    assert answer.text == f"Hello, {name}."
-    return visitor
-
-
-def enrol(app: App, fake: FakePipeline, name: str) -> httpx.Client:
-    fake.show(vector(PEOPLE[name]))
-    visitor = by_password(app, name)
-    answer = posted(visitor, "/faces/enrol/", photo(PEOPLE[name]), consent="on")
-    assert answer.text == f"Hello, {name}."
-    return visitor
+    return served(start("django"), fake)
 
 
 def test_it_works(app: App, fake: FakePipeline) -> None:

@@ -43,3 +43,10 @@ AUTHENTICATION_BACKENDS = [
 ]
 FACES_URL = os.environ["FACES_URL"]
 FACES_JWT_SECRET = os.environ["FACES_JWT_SECRET"]
+
+# --- what photos add
+
+INSTALLED_APPS += ["photos"]
+MEDIA_ROOT = BASE_DIR / "media"
+APP_URL = os.environ.get("APP_URL", "http://localhost:8001")  # where callbacks go
+FACES_WEBHOOK_SECRET = os.environ.get("FACES_WEBHOOK_SECRET", "")

@@ -11,4 +11,5 @@ urlpatterns = [
     path("", home),
     path("login/", LoginView.as_view(template_name="password.html")),
     path("", include("faces.urls")),  # what facesvc adds
+    path("", include("photos.urls")),
 ]
