@@ -12,6 +12,11 @@ class ServiceError(Exception):
         self.details = details or {}
 
 
+def of_photo(place: int, code: str, message: str, details: dict[str, Any]) -> ServiceError:
+    """The refusal of one of several photos, which says which."""
+    return ServiceError(code, f"images[{place}]: {message}", {**details, "image_index": place})
+
+
 def first_reason(reasons: Any) -> str:
     """The first reason in the `detail` of a ValidationError, behind the name of its field.
 

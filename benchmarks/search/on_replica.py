@@ -23,6 +23,7 @@ from benchmarks.search import loading, measure
 from benchmarks.search.measure import Search, Timing, process_clock
 from benchmarks.search.people import Case, Gallery
 from facesvc.postgres import database, replica
+from recognition.gallery.probe import SearchProbe
 from recognition.gallery.replicas import asking
 from recognition.gallery.scope import Scope
 from recognition.identification.searching import Answered, PictureSearch
@@ -96,7 +97,7 @@ def compare(active: Engine, gallery: Gallery, scope: Scope, kind: Kind, probes: 
     photos, _ = gallery.probes(gallery.allowed(kind.case), probes)
     basic = level_confidence("basic")
     asked = [
-        PictureSearch(active, [photo], scope, basic, kind.rate, _LIMIT, kind.by_user)
+        PictureSearch(active, [SearchProbe(photo)], scope, basic, kind.rate, _LIMIT, kind.by_user)
         for photo in photos
     ]
     answers: dict[str, dict[int, Answered]] = {"one": {}, "replica": {}}

@@ -14,6 +14,7 @@ from benchmarks.search.product import engine_of
 from benchmarks.templates import Floats
 from recognition.gallery import finding, indexes
 from recognition.gallery.finding import Found
+from recognition.gallery.probe import SearchProbe
 from recognition.gallery.scope import Gallery, Scope
 from recognition.gallery.statements import searching
 from recognition.inference.pack.declaration import ModelPack
@@ -74,7 +75,9 @@ class OpenGallery:
 
             def first(probe: Floats) -> Found | None:
                 """The best one at the loosest cut."""
-                found = finding.find(gallery, _padded(probe), loosest, limit=1, by_user=by_user)
+                found = finding.find(
+                    gallery, SearchProbe(_padded(probe)), loosest, limit=1, by_user=by_user
+                )
                 return found[0] if found else None
 
             strangers = [first(probe) for probe in self._strangers]

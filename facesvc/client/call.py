@@ -31,8 +31,8 @@ class Call(Generic[T]):
     query: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, Any] = field(default_factory=dict)
     form: Mapping[str, Any] = field(default_factory=dict)
-    pictures: Mapping[str, Picture] = field(default_factory=dict)
-    batch: Sequence[Any] | None = None
+    pictures: Mapping[str, Picture | None] = field(default_factory=dict)
+    images: Sequence[Any] | None = None  # pictures, or what a batch has of each
     body: Mapping[str, Any] | None = None
     lines: bytes | None = None
 

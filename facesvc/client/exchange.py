@@ -102,7 +102,7 @@ def wait_for_job(
 
 def _parts(call: Call[Any], manner: Manner) -> Parts:
     body: dict[str, Any] = {}
-    if call.pictures or call.batch is not None:
+    if call.pictures or call.images is not None:
         body = _form(call)
     elif call.body is not None:
         given = {name: value for name, value in call.body.items() if value is not None}
@@ -125,13 +125,18 @@ def _texts(values: Any) -> dict[str, str]:
 
 
 def _form(call: Call[Any]) -> dict[str, Any]:
-    """A form with the pictures as files; of a batch, `items` has their fields in the same order."""
+    """A form with the pictures as files; `items` has the fields of each in the same order."""
     fields = _texts(call.form)
-    files = [(field, name_and_bytes(picture, field)) for field, picture in call.pictures.items()]
-    if call.batch is not None:
-        items = [item if isinstance(item, dict) else {"image": item} for item in call.batch]
+    files = [
+        (field, name_and_bytes(picture, field))
+        for field, picture in call.pictures.items()
+        if picture is not None
+    ]
+    if call.images is not None:
+        items = [item if isinstance(item, dict) else {"image": item} for item in call.images]
         beside = [{name: item[name] for name in item if name != "image"} for item in items]
-        fields["items"] = json_text(beside)
+        if any(beside):
+            fields["items"] = json_text(beside)
         pictures = [name_and_bytes(item["image"], str(at)) for at, item in enumerate(items)]
         files += [("images", each) for each in pictures]
     return {"data": fields, "files": files}

@@ -105,6 +105,9 @@ _TEXTS = {
     Count from 0, in the order in which detect lists the faces.
 422 low_quality: The face cannot be recognised surely enough to be enrolled, or to be compared.
     Tell the user what `details.advice` says, and take another photo.
+422 different_people: The photos do not show one person.
+    `details.images` has the places of those that differ, from 0; leave them out. If it has all, no
+    two of them are alike.
 422 faces_refused: Some faces of the picture cannot be enrolled, so none of them was.
     `details.faces` has each refused face with its own code; leave these out, and send the others.
 422 consent_required: This service stores a face only with the record of a consent.

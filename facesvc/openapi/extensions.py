@@ -57,6 +57,8 @@ class BodyScheme(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
         for name, field in self.target.fields.items():
             if getattr(field, "allow_empty", True) is False:
                 schema["properties"][name]["minItems"] = 1
+        if self.target.one_of:
+            schema["oneOf"] = [{"required": [name]} for name in self.target.one_of]
         return schema | {"additionalProperties": False}
 
 

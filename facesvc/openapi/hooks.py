@@ -106,6 +106,8 @@ def _as_field(key: str, schema: Schema, shapes: Schema, example: Schema) -> Sche
     """
     if "contentEncoding" in schema:
         return {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP or BMP."}
+    if "contentEncoding" in schema.get("items", {}):
+        return schema | {"items": {"type": "string", "format": "binary"}}
     if _is_file(schema):
         return schema
     value = example.get(key)

@@ -14,6 +14,7 @@ from recognition.admin import kit
 from recognition.admin.kit import VIEW_PICTURES, actor_of
 from recognition.gallery import finding
 from recognition.gallery.finding import Found
+from recognition.gallery.probe import SearchProbe
 from recognition.gallery.scope import Gallery
 from recognition.gallery.statements import searching
 from recognition.inference.images import ImageError
@@ -47,19 +48,19 @@ def find_by_photo(*, actor: str, image: bytes) -> PhotoSearch:
 
     The photo is not kept. Raises ImageError, OverloadedError.
     """
-    active, probes = engine.look(image, most=_FACES)
-    readable = [probe for probe in probes if not probe.quality.is_misread]
+    active, faces = engine.look(image, most=_FACES)
+    readable = [face for face in faces if not face.quality.is_misread]
     with stage("search"), searching():
         gallery = Gallery.of_everybody(active)
         likely = active.scores.cut(BASIC, None, gallery.searched)
         found = [
-            (probe, finding.find(gallery, active.template(probe), likely, limit=_PEOPLE))
-            for probe in readable
+            (face, finding.find(gallery, SearchProbe(active.template(face)), likely, limit=_PEOPLE))
+            for face in readable
         ]
     sure = active.scores.cut(BASIC, _FALSE_POSITIVES, gallery.searched)
     candidates = sum(len(alike) for _, alike in found)
     audit.note(actor, "face.find_by_photo", faces=len(found), candidates=candidates)
-    return PhotoSearch(active, found, len(probes) - len(found), gallery.searched, sure)
+    return PhotoSearch(active, found, len(faces) - len(found), gallery.searched, sure)
 
 
 class PhotoForm(forms.Form):

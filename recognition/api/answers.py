@@ -239,7 +239,11 @@ def _shown(row: Identification | FaceIdentification) -> ShownScores:
 
 
 class Identified(Candidates):
-    faces = IdentifiedFace(many=True)
+    faces = IdentifiedFace(
+        many=True,
+        help_text="The main face first. Of several photos, the main face of each in their order, "
+        "all with the same candidates.",
+    )
     faces_found = s.IntegerField(help_text=FACES_FOUND)
     smallest_face = s.IntegerField(help_text=SMALLEST_FACE)
     search_stats = SearchStats()

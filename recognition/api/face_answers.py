@@ -14,7 +14,7 @@ FACES_FOUND = (
 )
 SMALLEST_FACE = (
     "Pixels: nearly all faces whose box is at least so wide are found in this picture. "
-    "`FACESVCSMALLEST_FACE_FACE` says how far the service goes in large pictures."
+    "`FACESVC_SMALLEST_FACE` says how far the service goes in large pictures."
 )
 
 

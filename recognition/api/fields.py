@@ -49,6 +49,8 @@ class StrictSerializer(serializers.Serializer[Any]):
     # Refuses unknown fields. This is a comment, here and below, since a docstring would stand in
     # the API description of every body.
 
+    one_of: tuple[str, ...] = ()  # fields, exactly one of which is needed
+
     def to_internal_value(self, data: Any) -> Any:
         if hasattr(data, "keys"):
             refuse_unknown(data.keys(), [*self.fields])

@@ -19,7 +19,9 @@ from recognition.api.fields import (
     UserIdField,
     WholeNumberField,
 )
+from recognition.errors import ServiceError, of_photo
 from recognition.gallery import comparing
+from recognition.identification import several_photos
 from recognition.models.sessions import Purpose
 from recognition.packs.scores import LEVELS
 
@@ -56,6 +58,24 @@ class SearchScope(NestedSerializer):
         help_text="The share of searches in which a stranger may match anybody; null for no limit, "
         "which needs face:admin.",
     )
+
+
+class PhotosField(serializers.ListField):
+    # Several pictures: a refusal says which of them it is about.
+
+    child = PictureField()
+
+    def run_child_validation(self, data: Any) -> list[bytes]:
+        return [self._photo(*each) for each in enumerate(data)]
+
+    def _photo(self, place: int, data: Any) -> Any:
+        try:
+            return self.child.run_validation(data)
+        except serializers.ValidationError as error:
+            named: dict[str, Any] = {str(place): error.detail}
+            raise serializers.ValidationError(named) from error
+        except ServiceError as error:
+            raise of_photo(place, error.code, str(error), error.details) from error
 
 
 class RegisterRequest(StrictSerializer):
@@ -131,11 +151,32 @@ class VerifyRequest(StrictSerializer):
 
 
 class IdentifyRequest(StrictSerializer):
-    image = PictureField()
+    one_of = ("image", "images")
+    image = PictureField(required=False)
+    images = PhotosField(
+        min_length=several_photos.LEAST,
+        max_length=several_photos.MOST,
+        required=False,
+        help_text="In place of `image`: several photos of one unknown person, the main face of "
+        "each. The mean of their scores decides.",
+    )
     on_behalf_of = UserIdField(required=False)
-    faces = ChoiceField(["all", "largest"], default="all")
+    faces = ChoiceField(
+        ["all", "largest"], required=False, help_text="`all` if left out. Only beside `image`."
+    )
     search_scope = SearchScope(required=False)
     metadata = MetadataField(default=dict)
+
+    def validate(self, attrs: Any) -> Any:
+        if not attrs.keys() & self.one_of:
+            message = "Send a picture, or in its place several photos of one person as images."
+            raise serializers.ValidationError({"image": message})
+        if attrs.keys() >= {*self.one_of}:
+            raise serializers.ValidationError({"images": "Send image, or this in its place."})
+        if "images" in attrs and "faces" in attrs:
+            message = "Of several photos the main faces count: leave this out."
+            raise serializers.ValidationError({"faces": message})
+        return attrs
 
 
 class IdentifyFaceRequest(StrictSerializer):

@@ -22,7 +22,7 @@ from recognition.api.serializers import (
 from recognition.api.service_view import ServiceViewSet, operation
 from recognition.enrolment import enrolling, group_photos
 from recognition.enrolment.enrolling import EnrolmentRequest
-from recognition.identification import identifying
+from recognition.identification import identifying, several_photos
 from recognition.identification.identifying import IdentificationRequest
 from recognition.packs import engine
 from recognition.packs.scores import COARSE, FINE, ShownScores
@@ -108,13 +108,21 @@ class VerbViewSet(ServiceViewSet):
         body=IdentifyRequest,
         parameters=[viewer_parameter],
     )
-    @action(detail=False, methods=["post"], required_scope="face:identify", pictures=1)
+    @action(
+        detail=False,
+        methods=["post"],
+        required_scope="face:identify",
+        pictures=several_photos.MOST,
+    )
     def identify(self, request: Request) -> Response:
-        """Who is in a picture (1:N), among the people that the viewer may find."""
+        """Who is in a picture, or in several of one person, of those that the viewer may find."""
         fields = self.fields(IdentifyRequest)
         options = identifying.options_of(fields, viewer_of(request, fields))
         wanted = IdentificationRequest.noted(self.caller, options)
-        result = identifying.identify(fields["image"], wanted)
+        if photos := fields.get("images"):
+            result = several_photos.identify(photos, wanted)
+        else:
+            result = identifying.identify(fields["image"], wanted)
         return Response(answers.Identified.of(result))
 
     @operation(

@@ -8,6 +8,7 @@ import numpy as np
 
 from recognition.gallery import finding
 from recognition.gallery.finding import Found
+from recognition.gallery.probe import SearchProbe
 from recognition.gallery.replicas import asking
 from recognition.gallery.scope import Gallery
 from recognition.gallery.statements import searching
@@ -48,4 +49,4 @@ def _matches(active: Engine, faces: Sequence[tuple[UUID, Any]]) -> list[list[Fou
 def find(others: Gallery, template: Floats) -> list[Found]:
     """Who of them matches a template (512,)."""
     threshold = others.engine.scores.cut(STRICT, _BACKGROUND_FPIR, others.searched)
-    return finding.find(others, template, threshold, limit=_MOST)
+    return finding.find(others, SearchProbe(template), threshold, limit=_MOST)

@@ -2,6 +2,7 @@
 
 A stranger is more often like one of five faces than like one. So the cosine that a person needs
 depends on how many of their faces were compared; see ScoreScale.worth_of_nearest and worth_of_mean.
+With several photos as the probe it depends on their number, too; see SearchProbe.worth.
 """
 
 import math
@@ -12,9 +13,9 @@ from uuid import UUID
 from django.db.models import Count, QuerySet
 
 from recognition.gallery import plans
+from recognition.gallery.probe import SearchProbe
 from recognition.gallery.scope import Gallery, Listed
 from recognition.gallery.statements import Candidate
-from recognition.inference.arrays import Floats
 from recognition.models import SketchCentre
 from recognition.packs.scores import ScoreScale, Threshold
 from recognition.prepared import Blank, is_any, kept
@@ -27,7 +28,7 @@ _FEWEST = 20
 
 class Found(NamedTuple):
     """A user with the nearest face. `cosine` is what that of the face, or the mean, is worth with
-    a single face; `faces` is how many were compared.
+    a single face and a single photo; `faces` is how many were compared.
     """
 
     user_id: UUID
@@ -37,11 +38,11 @@ class Found(NamedTuple):
 
 
 def find(
-    gallery: Gallery, probe: Floats, threshold: Threshold, *, limit: int, by_user: bool = False
+    gallery: Gallery, probe: SearchProbe, threshold: Threshold, *, limit: int, by_user: bool = False
 ) -> list[Found]:
     """The users in the gallery who reach the threshold, best first, `limit` at most.
 
-    The probe (512,) is compared with each user's best face or, `by_user`, with the mean of all.
+    The probe is compared with each user's best face or, `by_user`, with the mean of all.
     """
     scores = gallery.engine.scores
     least, wanted = threshold.cosine, 2 * limit
@@ -53,7 +54,7 @@ def find(
         wanted += min(_MOST_AT_FIRST, strangers)
     wanted = _rounded_up(wanted)
     while True:
-        nearest = plans.nearest(gallery, probe, least=least, limit=wanted, by_user=by_user)
+        nearest = _nearest(gallery, probe, least=least, limit=wanted, by_user=by_user)
         found = _worth(gallery, nearest, threshold, by_user=by_user)[:limit]
         if len(nearest) < wanted:
             return found
@@ -64,6 +65,16 @@ def find(
         if len(found) == limit and found[-1].cosine >= next_one:
             return found
         wanted *= 4
+
+
+def _nearest(
+    gallery: Gallery, probe: SearchProbe, *, least: float, limit: int, by_user: bool
+) -> list[Candidate]:
+    """As plans.nearest, with cosines that are worth as much as those of a single photo."""
+    scores = gallery.engine.scores
+    least = probe.cosine_worth(scores, least)
+    nearest = plans.nearest(gallery, probe.template, least=least, limit=limit, by_user=by_user)
+    return [one._replace(cosine=probe.worth(scores, one.cosine)) for one in nearest]
 
 
 def _most_faces(gallery: Gallery) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 
 from recognition import daily_counts
 from recognition.errors import ServiceError
+from recognition.gallery.probe import SearchProbe
 from recognition.gallery.replicas import asking
 from recognition.identification import identifying
 from recognition.identification.identifying import IdentificationRequest, IdentifiedPerson
@@ -59,7 +60,7 @@ def _identify(face: Face, request: IdentificationRequest) -> FaceIdentification:
     with stage("search"):
         # Mostly the user of the face is the most similar one.
         one_more = replace(request, max_candidates=request.max_candidates + 1)
-        answered = one_more.search(active, [probe]).answered(since)
+        answered = one_more.search(active, [SearchProbe(probe)]).answered(since)
         if not answered.searched:
             serving.require(active)
         others = [found for found in answered.found[0] if found.user_id != face.user_id]

@@ -13,12 +13,13 @@ from recognition import audit, daily_counts, people
 from recognition.access import Caller
 from recognition.errors import ServiceError
 from recognition.gallery.finding import Found
+from recognition.gallery.probe import SearchProbe
 from recognition.gallery.replicas import asking
+from recognition.gallery.replicas.fitness import Moment
 from recognition.gallery.scope import Scope
 from recognition.identification.face_budget import FaceBudget
 from recognition.identification.searching import PictureSearch
-from recognition.inference.arrays import Floats
-from recognition.inference.pipeline import DetectedFace
+from recognition.inference.pipeline import DetectedFace, FacesOfPicture
 from recognition.models import CountedKind, User
 from recognition.models.user_ids import UserId
 from recognition.packs import engine, serving
@@ -75,8 +76,7 @@ class IdentificationRequest:
             audit.note(caller.name, EVERYONE, viewer_id=request.scope.viewer)
         return request
 
-    def search(self, active: Engine, probes: Sequence[Floats]) -> PictureSearch:
-        """The search for templates (512,)."""
+    def search(self, active: Engine, probes: Sequence[SearchProbe]) -> PictureSearch:
         return PictureSearch(
             active,
             probes,
@@ -158,8 +158,8 @@ class IdentifiedFace(NamedTuple):
 class Identification:
     by: Engine
     request: IdentificationRequest
-    faces: list[IdentifiedFace]  # the main face first
-    faces_found: int  # in the picture, with those that are beyond the limit
+    faces: list[IdentifiedFace]  # the main face first; of several photos, their main faces
+    faces_found: int  # in the pictures, with those that are beyond the limit
     smallest_face: int  # pixels from which on nearly all faces of the picture are found
     faces_searched: int
     threshold: Threshold
@@ -170,33 +170,65 @@ class Identification:
 def identify(image: bytes, request: IdentificationRequest) -> Identification:
     """Who is in the picture, of the people in the scope. Raises ImageError, rate_limited."""
     since = asking.moment()
-    active, probes = engine.look(image, most=1 if request.largest_only else None)
-    request.budget.take(len(probes))
+    active, faces = engine.look(image, most=1 if request.largest_only else None)
+    request.budget.take(len(faces))
+    searched = search(
+        active, request, [SearchProbe(active.template(face)) for face in faces], since
+    )
+    # A misread face is nobody's.
+    people = [
+        [] if face.quality.is_misread else each
+        for face, each in zip(faces, searched.people, strict=True)
+    ]
+    return identification(active, request, faces, people, searched)
+
+
+class Searched(NamedTuple):
+    """Who was found for each probe, best first, among how many faces, and with which threshold."""
+
+    people: list[list[IdentifiedPerson]]
+    faces: int
+    threshold: Threshold
+    seconds: float
+
+
+def search(
+    active: Engine,
+    request: IdentificationRequest,
+    probes: Sequence[SearchProbe],
+    since: Moment | None,
+) -> Searched:
+    """Raises ModelChangedError if another model serves now."""
     started = time.perf_counter()
     with stage("search"):
-        templates = [active.template(probe) for probe in probes]
-        answered = request.search(active, templates).answered(since)
+        answered = request.search(active, probes).answered(since)
         if not answered.searched:
             serving.require(active)
-        # A misread face is nobody's.
-        found = [
-            (probe, [] if probe.quality.is_misread else nearest)
-            for probe, nearest in zip(probes, answered.found, strict=True)
-        ]
-        users = _users(each for _, nearest in found for each in nearest)
-        faces = [IdentifiedFace(probe, _people(nearest, users)) for probe, nearest in found]
+        users = _users(each for nearest in answered.found for each in nearest)
+        people = [_people(nearest, users) for nearest in answered.found]
     seconds = time.perf_counter() - started
-    outcome = "found" if users else "not_found" if probes else "no_face"
+    return Searched(people, answered.searched, answered.threshold, seconds)
+
+
+def identification(
+    active: Engine,
+    request: IdentificationRequest,
+    faces: FacesOfPicture,
+    people: list[list[IdentifiedPerson]],
+    searched: Searched,
+) -> Identification:
+    """What is answered, and counted, with these people as the candidates of each face."""
+    outcome = "found" if any(people) else "not_found" if faces else "no_face"
     daily_counts.note(CountedKind.SEARCH, outcome)
     return Identification(
         active,
         request,
-        faces,
-        probes.found,
-        probes.smallest_face,
-        answered.searched,
-        answered.threshold,
-        seconds,
+        [IdentifiedFace(*each) for each in zip(faces, people, strict=True)],
+        faces.found,
+        faces.smallest_face,
+        searched.faces,
+        searched.threshold,
+        searched.seconds,
     )
 
 

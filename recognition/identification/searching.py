@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from recognition.gallery import finding
 from recognition.gallery.finding import Found
+from recognition.gallery.probe import SearchProbe
 from recognition.gallery.replicas import asking, judging
 from recognition.gallery.replicas.fitness import Moment, Reason
 from recognition.gallery.replicas.judging import SPARE
 from recognition.gallery.scope import Gallery, Scope
 from recognition.gallery.statements import searching
-from recognition.inference.arrays import Floats
 from recognition.packs.engine import Engine
 from recognition.packs.scores import Threshold
 
@@ -26,10 +26,10 @@ class Answered(NamedTuple):
 
 @dataclass(frozen=True)
 class PictureSearch:
-    """Who the probes, each (512,), are. `limit` is the most people for each."""
+    """Who the probes are. `limit` is the most people for each."""
 
     active: Engine
-    probes: Sequence[Floats]
+    probes: Sequence[SearchProbe]
     scope: Scope
     min_confidence: float
     max_false_positive_rate: float | None

@@ -237,7 +237,7 @@ def _computing_place(limit: WaitLimit) -> tuple[int, WaitLimit]:
 
 
 @contextmanager
-def waiting(seconds: float) -> Iterator[None]:
+def waiting(seconds: float | None) -> Iterator[None]:
     """A block in which the current request, which has begun to compute, waits so long for a slot
     and needs no place to do so.
     """

@@ -72,6 +72,8 @@ TEXTS = {
 # Not every URI is a URL of a picture.
 DEPENDENT = {"match_on", "face_group", "processing_options", "X-On-Behalf-Of", "images", "items"}
 DEPENDENT |= {"profile_image"}
+# Exactly one of `image` and `images` is needed: `oneOf` says so, and Schemathesis tries both, too.
+DEPENDENT |= {"image"}
 # The faces of a photo must differ, and so must their users.
 DEPENDENT |= {"faces"}
 UNFORESEEN = {

@@ -36,7 +36,7 @@ def batch_identify(
             "metadata": metadata,
             "processing_options": processing_options,
         },
-        batch=images,
+        images=images,
     )
 
 
@@ -57,7 +57,7 @@ def batch_register(
         form={
             "processing_options": processing_options,
         },
-        batch=with_ids(images),
+        images=with_ids(images),
     )
 
 

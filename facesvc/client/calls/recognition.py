@@ -92,9 +92,10 @@ def verify(
 
 
 def identify(
-    image: Picture,
+    image: Picture | None = None,
     *,
     on_behalf_of: Id | None = None,
+    images: Sequence[Picture] | None = None,
     faces: answers.FacesEnum | None = None,
     search_scope: answers.SearchScope | None = None,
     metadata: Json | None = None,
@@ -113,6 +114,7 @@ def identify(
         pictures={
             "image": image,
         },
+        images=images,
     )
 
 

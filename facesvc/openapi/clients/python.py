@@ -139,11 +139,9 @@ def _function(operation: Operation) -> str:
         answer += f" | answers.{operation.other_answer}"
     if operation.page:
         call, answer = "PagedCall", f"{answer}, {_item(operation)}"
-    required = [each for each in operation.arguments if each.is_required]
-    optional = [each for each in operation.arguments if not each.is_required]
-    rows = [f"{each.name}: {_type(each)}" for each in required]
-    rows += ["*"] if optional else []
-    rows += [f"{each.name}: {_type(each)} | None = None" for each in optional]
+    by_place = [each for each in operation.arguments if each.is_required or each.is_picture]
+    by_name = [each for each in operation.arguments if each not in by_place]
+    rows = [*map(_parameter, by_place), *(["*"] if by_name else []), *map(_parameter, by_name)]
     parameters = "".join(f"    {row},\n" for row in rows)
     head = f"def {operation.name}(\n{parameters})" if rows else f"def {operation.name}()"
     given = "".join(f"        {row},\n" for row in _given(operation))
@@ -152,6 +150,11 @@ def _function(operation: Operation) -> str:
         f'    """{operation.summary.rstrip(".")}."""\n'
         f"    return {call}(\n{given}    )\n"
     )
+
+
+def _parameter(argument: Argument) -> str:
+    left_out = "" if argument.is_required else " | None = None"
+    return f"{argument.name}: {_type(argument)}{left_out}"
 
 
 def _item(operation: Operation) -> str:
@@ -166,7 +169,7 @@ def _type(argument: Argument) -> str:
         return "Id"
     if argument.schema.get("format") == "date-time":
         return "Time"
-    if argument.name == "images":
+    if argument.is_pictures and "$ref" in argument.schema["items"]:
         item = argument.schema["items"]
         alone = set(reading.shape(item)["required"]) <= {"image", "image_id"}
         return f"Sequence[{_ARGUMENTS.type(item)}{' | Picture' * alone}]"
@@ -185,13 +188,11 @@ def _given(operation: Operation) -> list[str]:
     body = operation.at("body")
     if operation.takes_lines:
         return [*rows, "lines=ndjson(lines)"]
-    if any(each.name == "images" for each in body):
-        others = [each for each in body if each.name != "images"]
-        (images,) = (_value(each) for each in body if each.name == "images")
-        return [*rows, *_mapping("form", others), f"batch={images}"]
-    if pictures := [each for each in body if each.is_picture]:
-        others = [each for each in body if not each.is_picture]
-        return [*rows, *_mapping("form", others), *_mapping("pictures", pictures)]
+    pictures = [each for each in body if each.is_picture]
+    several = [f"images={_value(each)}" for each in body if each.is_pictures]
+    if pictures or several:
+        others = [each for each in body if not (each.is_picture or each.is_pictures)]
+        return [*rows, *_mapping("form", others), *_mapping("pictures", pictures), *several]
     return [*rows, *_mapping("body", body)]
 
 

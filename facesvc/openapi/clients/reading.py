@@ -42,6 +42,11 @@ class Argument:
         item = self.schema.get("items", {})
         return "$ref" in item and "user_id" in shape(item)["properties"]
 
+    @property
+    def is_pictures(self) -> bool:
+        """Several pictures, of a batch with fields of each."""
+        return self.name == "images"
+
 
 @dataclass(frozen=True)
 class Operation:

@@ -100,7 +100,7 @@ def _pascal(name: str) -> str:
 def _row(operation: Operation) -> str:
     pairs = [f'method: "{operation.method}"', f'path: "{operation.path}"']
     body = operation.at("body")
-    has_files = any(each.is_picture or each.name == "images" for each in body)
+    has_files = any(each.is_picture or each.is_pictures for each in body)
     if query := operation.at("query"):
         pairs.append(f"query: {_names(query)}")
     if headers := [each for each in operation.at("header") if each.name != "idempotency_key"]:

@@ -5,6 +5,7 @@ passes who is not visible on the primary, and all that is shown of the others is
 """
 
 import struct
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,6 +19,7 @@ from psycopg.pq import Format
 
 from recognition.gallery import finding
 from recognition.gallery.finding import Found
+from recognition.gallery.probe import SearchProbe
 from recognition.gallery.scope import Gallery, Listed
 from recognition.gallery.statements import Candidate, searching
 from recognition.inference.arrays import Floats
@@ -55,9 +57,9 @@ class _Numbers:
     values: Floats
 
     @classmethod
-    def of(cls, probes: Sequence[Floats]) -> Self:
-        """Those of the probes, each (512,), one after the other."""
-        return cls(np.concatenate(probes))
+    def of(cls, probes: Sequence[SearchProbe]) -> Self:
+        """Those of the probes, one after the other."""
+        return cls(np.concatenate([probe.template.astype(np.float16) for probe in probes]))
 
 
 class _NumbersDumper(Dumper):
@@ -79,13 +81,13 @@ psycopg.adapters.register_dumper(_Numbers, _NumbersDumper)
 
 def judged(
     gallery: Gallery,
-    probes: Sequence[Floats],
+    probes: Sequence[SearchProbe],
     proposed: Sequence[Sequence[Found]],
     threshold: Threshold,
     *,
     by_user: bool,
 ) -> list[list[Found]]:
-    """Those of the people proposed for each probe (512,) who reach the threshold, best first.
+    """Those of the people proposed for each probe who reach the threshold, best first.
 
     Scores, nearest faces and numbers of faces are those of the database that is asked.
     """
@@ -93,7 +95,7 @@ def judged(
     if not pairs:
         return [[] for _ in probes]
     values: dict[str, Any] = {
-        "probes": _Numbers.of([probe.astype(np.float16) for probe in probes]),
+        "probes": _Numbers.of(probes),
         "number of probes": len(probes),
         "places": [place for place, _ in pairs],
         "proposed": [user for _, user in pairs],
@@ -101,29 +103,31 @@ def judged(
     }
     with searching():
         rows = _statement(gallery.listed).rows(gallery.values | values)
-    of_pairs = {(place, user): rest for place, user, *rest in rows}
+    of_pairs: dict[int, dict[UUID, Sequence[Any]]] = defaultdict(dict)
+    for place, user, *rest in rows:
+        of_pairs[place][user] = rest
     return [
-        _reached(gallery, place, found, of_pairs, threshold, by_user=by_user)
-        for place, found in enumerate(proposed, 1)
+        _reached(gallery, probe, found, of_pairs[place], threshold, by_user=by_user)
+        for place, (probe, found) in enumerate(zip(probes, proposed, strict=True), 1)
     ]
 
 
 def _reached(
     gallery: Gallery,
-    place: int,
+    probe: SearchProbe,
     proposed: Sequence[Found],
-    of_pairs: Mapping[tuple[int, UUID], Sequence[Any]],
+    of_users: Mapping[UUID, Sequence[Any]],
     threshold: Threshold,
     *,
     by_user: bool,
 ) -> list[Found]:
-    visible: list[Candidate] = []
+    scores, visible = gallery.engine.scores, []
     faces: dict[UUID, int] = {}
     for each in proposed:  # whose order decides between equals
-        if of_pair := of_pairs.get((place, each.user_id)):
-            face_id, least, mean, faces[each.user_id] = of_pair
-            visible.append(Candidate(each.user_id, face_id, -(mean if by_user else least)))
-    scores = gallery.engine.scores
+        if of_user := of_users.get(each.user_id):
+            face_id, least, mean, faces[each.user_id] = of_user
+            worth = probe.worth(scores, -(mean if by_user else least))
+            visible.append(Candidate(each.user_id, face_id, worth))
     return finding.those_who_reach(scores, visible, faces, threshold, by_user=by_user)
 
 

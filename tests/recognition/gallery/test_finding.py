@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from recognition.gallery import comparing, finding
+from recognition.gallery.probe import SearchProbe
 from recognition.gallery.scope import Gallery, Scope
 from recognition.gallery.statements import searching
 from recognition.inference.pack.declaration import SeveralPhotos
@@ -43,11 +44,17 @@ def engine_with(several: SeveralPhotos | None) -> Engine:
 
 
 def find(
-    by: Engine, threshold: Threshold, *, limit: int = 10, by_user: bool = False
+    by: Engine,
+    threshold: Threshold,
+    *,
+    limit: int = 10,
+    by_user: bool = False,
+    probe: SearchProbe | None = None,
 ) -> list[finding.Found]:
+    probe = probe or SearchProbe(PROBE)
     with searching():
         gallery = Gallery.visible_to(EVERYONE, by)
-        return finding.find(gallery, PROBE, threshold, limit=limit, by_user=by_user)
+        return finding.find(gallery, probe, threshold, limit=limit, by_user=by_user)
 
 
 @pytest.fixture
@@ -158,6 +165,7 @@ class Case:
     rate: float | None
     limit: int
     by_user: bool
+    photos: int
 
 
 # As they are stored: no two are the same.
@@ -175,19 +183,27 @@ def cases(draw: st.DrawFn) -> Case:
         draw(st.sampled_from([None, None, 0.01, 0.001])),
         draw(st.sampled_from([1, 2, 3, 20])),
         draw(st.booleans()),
+        draw(st.sampled_from([1, 1, 2, 5])),
     )
+
+
+def probe_of(photos: int) -> SearchProbe:
+    """Their mean has a little less than the cosine of PROBE to all faces of a case."""
+    looks = [np.pad(near(vector(1), 0.97, toward=20 + n), (0, 384)) for n in range(photos)]
+    probe = SearchProbe.of_one_person(np.stack(looks if photos > 1 else [PROBE]))
+    as_stored = probe.template.astype(np.float16)  # and as it is compared
+    return replace(probe, template=as_stored.astype(np.float32))
 
 
 def expected(case: Case, scores: ScoreScale, threshold: Threshold) -> list[float]:
     """What those who are found are worth, best first."""
-    worth = []
+    worth, probe = [], probe_of(case.photos)
+    along = float(probe.template @ PROBE)  # of what the photos share with the faces
     for cosines in case.faces:
         count = len(cosines)
-        one = (
-            scores.worth_of_mean(float(np.mean(cosines)), count)
-            if case.by_user
-            else scores.worth_of_nearest(max(cosines), count)
-        )
+        cosine = float(np.mean(cosines)) if case.by_user else max(cosines)
+        worth_of = scores.worth_of_mean if case.by_user else scores.worth_of_nearest
+        one = worth_of(probe.worth(scores, cosine * along), count)
         if one >= scores.needed(threshold, count):
             worth.append(one)
     return sorted(worth, reverse=True)[: case.limit]
@@ -211,7 +227,8 @@ def test_nobody_is_lost_to_a_limit(
             user = make_user(UUID(int=number + 1))
             rows += [(user, near(vector(1), cosine), "") for cosine in cosines]
         make_templates(rows)
-        found = find(by, threshold, limit=case.limit, by_user=case.by_user)
+        probe = probe_of(case.photos)
+        found = find(by, threshold, limit=case.limit, by_user=case.by_user, probe=probe)
         transaction.set_rollback(True)
     assert [one.cosine for one in found] == pytest.approx(
         expected(case, by.scores, threshold), abs=1e-5

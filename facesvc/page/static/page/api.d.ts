@@ -187,7 +187,7 @@ export interface Detected {
   total_faces: number;
   /** How many faces the picture has. More than there are in `faces`: only the largest count, up to `FACESVC_MAX_FACES_PER_IMAGE`, or only the main one was asked for. */
   faces_found: number;
-  /** Pixels: nearly all faces whose box is at least so wide are found in this picture. `FACESVCSMALLEST_FACE_FACE` says how far the service goes in large pictures. */
+  /** Pixels: nearly all faces whose box is at least so wide are found in this picture. `FACESVC_SMALLEST_FACE` says how far the service goes in large pictures. */
   smallest_face: number;
 }
 
@@ -360,10 +360,11 @@ export interface Identified {
   /** The surest first. The scores of a person with several faces are those of one face that a stranger resembles as seldom. */
   candidates: Array<Candidate>;
   total_candidates: number;
+  /** The main face first. Of several photos, the main face of each in their order, all with the same candidates. */
   faces: Array<IdentifiedFace>;
   /** How many faces the picture has. More than there are in `faces`: only the largest count, up to `FACESVC_MAX_FACES_PER_IMAGE`, or only the main one was asked for. */
   faces_found: number;
-  /** Pixels: nearly all faces whose box is at least so wide are found in this picture. `FACESVCSMALLEST_FACE_FACE` says how far the service goes in large pictures. */
+  /** Pixels: nearly all faces whose box is at least so wide are found in this picture. `FACESVC_SMALLEST_FACE` says how far the service goes in large pictures. */
   smallest_face: number;
   search_stats: SearchStats;
 }
@@ -769,9 +770,12 @@ export interface VerifyArguments {
 }
 
 export interface IdentifyArguments {
-  /** JPEG, PNG, WebP or BMP, as base64 or as a data URI. */
-  image: Blob;
   on_behalf_of?: string;
+  /** JPEG, PNG, WebP or BMP, as base64 or as a data URI. */
+  image?: Blob;
+  /** In place of `image`: several photos of one unknown person, the main face of each. The mean of their scores decides. */
+  images?: Array<Blob>;
+  /** `all` if left out. Only beside `image`. */
   faces?: FacesEnum;
   search_scope?: SearchScope;
   metadata?: Record<string, unknown>;
@@ -1087,7 +1091,7 @@ export class FaceApi extends EventTarget {
   /** Say whether a face is the user's (1:1). */
   verify(args: VerifyArguments, options?: Options): Promise<Verified>;
   /** Find who is in a picture (1:N). */
-  identify(args: IdentifyArguments, options?: Options): Promise<Identified>;
+  identify(args?: IdentifyArguments, options?: Options): Promise<Identified>;
   /** List the faces in a picture, with their quality. */
   detect(args: DetectArguments, options?: Options): Promise<Detected>;
   /** Compare the faces of two pictures. */

@@ -23,7 +23,7 @@ const OPERATIONS = {
   register: {method: "POST", path: "register", form: ["user_id", "image", "face_group", "face_index", "metadata"], hasKey: true, isSafe: true},
   registerFaces: {method: "POST", path: "register-faces", form: ["image", "faces"], hasKey: true, isSafe: true},
   verify: {method: "POST", path: "verify", form: ["user_id", "image", "face_id", "face_group", "verification_level", "match_on", "metadata"]},
-  identify: {method: "POST", path: "identify", form: ["image", "on_behalf_of", "faces", "search_scope", "metadata"], isSafe: true},
+  identify: {method: "POST", path: "identify", form: ["on_behalf_of", "image", "images", "faces", "search_scope", "metadata"], isSafe: true},
   detect: {method: "POST", path: "detect", form: ["image"], isSafe: true},
   compare: {method: "POST", path: "compare", form: ["image_a", "image_b", "faces", "verification_level"], isSafe: true},
   openSession: {method: "POST", path: "sessions", json: ["user_id", "purpose", "verification_level", "metadata"], hasKey: true, isSafe: true},
@@ -249,17 +249,16 @@ function picked(args, names = []) {
   return Object.fromEntries(names.map((name) => [name, args[name]]));
 }
 
-/** The pictures of a batch as files, and their fields as `items` in the same order. */
+/** Several pictures as files, and their fields in a batch as `items` in the same order. */
 function withItems(fields) {
   if (!fields.images) return fields;
   const items = fields.images.map((item) => item instanceof Blob ? {image: item} : item);
   const beside = items.map(({image, ...others}) => others);
-  return {...fields, images: items.map((item) => item.image), items: beside};
+  const isNeeded = beside.some((each) => Object.keys(each).length);
+  return {...fields, images: items.map((item) => item.image), items: isNeeded ? beside : undefined};
 }
 
-function isFiles(value) {
-  return Array.isArray(value) && value[0] instanceof Blob;
-}
+const isFiles = (value) => Array.isArray(value) && value[0] instanceof Blob;
 
 function quoted(word) {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

@@ -11,11 +11,11 @@ from psycopg.pq import TransactionStatus
 
 from management import moderation
 from recognition.enrolment import comparing_all
+from recognition.gallery.probe import SearchProbe
 from recognition.gallery.replicas import asking
 from recognition.gallery.replicas.fitness import ALIAS, Reason
 from recognition.gallery.scope import Scope
 from recognition.identification.searching import Answered, PictureSearch
-from recognition.inference.arrays import Floats
 from recognition.models import Face, User
 from recognition.packs import engine
 from recognition.packs.engine import Engine
@@ -73,8 +73,10 @@ def active(replica: Standby) -> Engine:
     return fake_engine()
 
 
-def probe(look: int) -> Floats:
-    return padded(near(vector(look), 0.995, toward=125))
+def probe(look: int, photos: int = 1) -> SearchProbe:
+    numbers = range(photos)
+    looks = [padded(near(vector(look), 0.995 - n / 50, toward=125 - n)) for n in numbers]
+    return SearchProbe.of_one_person(np.stack(looks))
 
 
 def both(search: PictureSearch) -> tuple[Answered, Answered]:
@@ -92,7 +94,7 @@ def test_every_kind_of_search(active: Engine) -> None:
     found = 0
     for scope, by_user, most_false in KINDS:
         for number in range(OF_A_KIND):
-            faces = [probe((number + one) % LOOKS) for one in range(1 + number % 3)]
+            faces = [probe((number + one) % LOOKS, 1 + number % 4) for one in range(1 + number % 3)]
             least, most = (0.5, 0.8)[number % 2], (1, 10, 50)[number % 3]
             search = PictureSearch(active, faces, scope, least, most_false, most, by_user)
             together, alone = both(search)
@@ -122,7 +124,7 @@ def test_who_drops_out_leaves_no_gap(replica: Standby, active: Engine) -> None:
 
 
 def test_look_alikes(replica: Standby, active: Engine) -> None:
-    faces = [(UUID(int=look + 1), probe(look)) for look in range(LOOKS)]
+    faces = [(UUID(int=look + 1), probe(look).template) for look in range(LOOKS)]
     replica.catch_up()
     on_primary, on_replica = searches()
     together = comparing_all.matches(active, faces)

@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from facesvc.monitoring import stored_metrics
 from recognition.gallery import indexes
+from recognition.gallery.probe import SearchProbe
 from recognition.gallery.replicas import asking, fitness
 from recognition.gallery.replicas.fitness import ALIAS, Moment, Reason
 from recognition.gallery.replicas.pauses import Pauses
@@ -63,7 +64,9 @@ def test_it_lacks_the_version_of_the_templates(
         user = make_user(UUID(int=number), "public")
         make_face(user, vector(number), version=active.template_version)
     before = fallbacks(Reason.OUTDATED)
-    search = PictureSearch(active, [padded(vector(7))], Scope(None), 0.5, None, 3, False)
+    search = PictureSearch(
+        active, [SearchProbe(padded(vector(7)))], Scope(None), 0.5, None, 3, False
+    )
     assert len(search.answered(asking.moment()).found[0]) == 1
     assert fallbacks(Reason.OUTDATED) == before + 1
 

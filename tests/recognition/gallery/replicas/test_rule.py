@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from management import erasure, moderation
+from recognition.gallery.probe import SearchProbe
 from recognition.gallery.replicas import asking
 from recognition.gallery.scope import Scope
 from recognition.identification.searching import PictureSearch
@@ -224,7 +225,7 @@ def ask(
         question.tagging,
         face_group=question.face_group,
     )
-    probes = [padded(vector(person)) for person in PERSONS]
+    probes = [SearchProbe(padded(vector(person))) for person in PERSONS]
     search = PictureSearch(active, probes, scope, *cuts, question.limit, question.by_user)
     on_primary, on_replica = searches()
     answered = search.answered(asking.moment())
