@@ -46,6 +46,14 @@ OTHERS = {
     *("MIGRATE_SECONDS", "ROLLOUT_SECONDS", "USER_ID", "IVF_PQ", "HNSW_SQ", "INSTALLED_APPS"),
 }
 NAME = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
+# The names of an app that the pages of docs/integration connect.
+EXAMPLES = {
+    name
+    for path in (BASE_DIR / "docs" / "integration").rglob("*")
+    if path.suffix in {".py", ".js", ".jsx"}
+    for name in NAME.findall(path.read_text())
+    if not name.startswith("FACESVC_")
+}
 TEXTS = [BASE_DIR / "README.md", *sorted((BASE_DIR / "docs").rglob("*.md"))] + [
     path
     for folder in ("docker", "deployment")
@@ -126,7 +134,7 @@ def test_the_page_says_nothing_of_this_machine() -> None:
 
 def mentioned(path: Path) -> Iterator[str]:
     for name in NAME.findall(path.read_text()):
-        if name not in OTHERS:
+        if name not in OTHERS | EXAMPLES:
             yield name.removesuffix("_FILE")
 
 
