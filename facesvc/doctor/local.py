@@ -39,11 +39,15 @@ def models() -> Finding:
     pack = engine.pack(_active()[0])
     verdicts = weights.verify(pack, settings.MODELS_DIR)
     for file, verdict in verdicts.items():
-        if verdict != weights.GOOD:
+        if verdict != weights.GOOD and not verdict.startswith(weights.UNCHECKED):
             folder = settings.MODELS_DIR / pack.name
             advice = f"Remove it from {folder}, and run `manage.py models pull {pack.name}`."
             return failure(f"{pack.name}: {file} is {verdict}", advice)
-    text = f"{pack.name}: {len(verdicts)} files are as the pack names them"
+    good = [*verdicts.values()].count(weights.GOOD)
+    text = f"{pack.name}: {good} files are as the pack names them"
+    for file, verdict in verdicts.items():
+        if verdict != weights.GOOD:
+            text = f"{text}; {file} is {verdict}"
     lacking = weights.without(pack, settings.MODELS_DIR)
     return ok(f"{text}; {lacking}" if lacking else text)
 

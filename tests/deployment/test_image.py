@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,11 @@ from tests.support.photos import astronaut, jpeg
 
 PROJECT = Path(__file__).parents[2]
 DOCKERFILE = (PROJECT / "docker" / "Dockerfile").read_text()
+# The stages by their names; the last one has none.
+STAGES = {
+    head.partition(" AS ")[2]: body
+    for head, body in re.findall(r"^FROM (.*)\n((?:(?!FROM ).*\n)*)", DOCKERFILE, re.MULTILINE)
+}
 IGNORE = (PROJECT / "docker" / "Dockerfile.dockerignore").read_text()
 TARGET = "/opt/facesvc"
 # What finds and trusts the package registry, and nothing else of ours.
@@ -28,12 +34,12 @@ KEPT = re.compile(r"HOME|PIP_.*|SSL_CERT_.*|(https?|no)_proxy", re.IGNORECASE)
 
 
 def build(source: Path, target: Path) -> None:
-    """What the first stage does: each COPY into the folder `source`, each RUN in it."""
+    """What the stages before the image do: each COPY into the folder `source`, each RUN in it."""
     environment = {name: value for name, value in os.environ.items() if KEPT.fullmatch(name)}
     environment["PATH"] = f"{sys.base_prefix}/bin:/usr/bin:/bin"
     environment["FACESVC_PACK"] = "dlib"  # no test asks the network for another one
-    first_stage = DOCKERFILE.split("FROM ")[1]
-    for line in re.findall(r"^(?:COPY|RUN) .*$", first_stage, re.MULTILINE):
+    stages = STAGES["packages"] + STAGES["embedded"] + STAGES["build"]
+    for line in re.findall(r"^(?:COPY|RUN) .*$", stages, re.MULTILINE):
         instruction, *words = line.split()
         if instruction == "COPY":
             for name in words[:-1]:
@@ -57,10 +63,14 @@ def copy(name: str, to: Path) -> None:
             shutil.copy2(PROJECT / path, to / path)
 
 
-def environment_of_the_image(target: Path) -> dict[str, str]:
-    (block,) = re.findall(r"^ENV ((?:.*\\\n)*.*)$", DOCKERFILE, re.MULTILINE)
+def environment_of(stage: str, target: Path) -> dict[str, str]:
+    (block,) = re.findall(r"^ENV ((?:.*\\\n)*.*)$", STAGES[stage], re.MULTILINE)
     pairs = (word.split("=", 1) for word in block.replace("\\\n", " ").split())
-    named = {name: value.replace(TARGET, str(target)) for name, value in pairs}
+    return {name: value.replace(TARGET, str(target)) for name, value in pairs}
+
+
+def environment_of_the_image(target: Path) -> dict[str, str]:
+    named = environment_of("service", target)
     return {**named, "PATH": named["PATH"].replace("$PATH", "/usr/bin:/bin")}
 
 
@@ -73,7 +83,7 @@ def files(folder: Path) -> dict[str, int]:
 @contextmanager
 def serving(target: Path, environment: Mapping[str, str], port: int) -> Iterator[None]:
     """The image's own command, on one port of this machine."""
-    command = json.loads(re.findall(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)[-1])
+    command = json.loads(re.findall(r"^CMD (.*)$", STAGES["service"], re.MULTILINE)[-1])
     assert command.pop() == "--bind=0.0.0.0:8000"
     process = subprocess.Popen(
         [*command, f"--bind=127.0.0.1:{port}"],
@@ -88,10 +98,22 @@ def serving(target: Path, environment: Mapping[str, str], port: int) -> Iterator
         assert process.wait(PATIENCE) == 0
 
 
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is in the image at /opt/facesvc; beside it `embedded`, of the other image."""
+    folder = tmp_path_factory.mktemp("image")
+    build(folder / "src", folder / "opt")
+    (folder / "opt" / "embedded").rename(folder / "embedded")
+    return folder / "opt"
+
+
+def test_the_service_is_what_is_built_by_default() -> None:
+    assert DOCKERFILE.endswith("\nFROM service\n")
+
+
 @pytest.mark.slow
-def test_it_serves(tmp_path: Path) -> None:
-    target, data, port = tmp_path / "opt", tmp_path / "data", free_port()
-    build(tmp_path / "src", target)
+def test_it_serves(image: Path, tmp_path: Path) -> None:
+    target, data, port = image, tmp_path / "data", free_port()
     built = files(target)
     # The service is another user than the one who builds.
     assert not [name for name in built if not Path(name).stat().st_mode & 0o004]
@@ -126,6 +148,49 @@ def test_it_serves(tmp_path: Path) -> None:
     finally:
         database.release(data)
     assert files(target) == built  # it may be read-only
+
+
+@pytest.mark.slow
+def test_one_container_is_enough(image: Path, tmp_path: Path) -> None:
+    """The image `alone`: two starts with one volume have the same keys and the same database."""
+    target, data, port = tmp_path / "opt", tmp_path / "data", free_port()
+    shutil.copytree(image, target, symlinks=True)
+    shutil.copytree(image.with_name("embedded"), target / "embedded")
+    shutil.copytree(PROJECT / "docker", target / "docker")
+    data.mkdir(mode=0o700)
+    (target / ".env").symlink_to(data / ".env")  # as the Dockerfile makes it
+    assert "ln -s /data/.env .env" in STAGES["alone"]
+    own = {**environment_of("alone", target), "FACESVC_DATA": str(data), "FACESVC_PACK": "dlib"}
+    environment = {**environment_of_the_image(target), **own, "WEB_WORKERS": "1"}
+    environment["PATH"] = f"{image}/.venv/bin:/usr/bin:/bin"
+    (command,) = re.findall(r'^CMD \["(.*)"\]$', STAGES["alone"], re.MULTILINE)
+    kept = set()
+    for _ in range(2):
+        words = [str(target / command), "--host", "127.0.0.1", "--port", str(port)]
+        process = subprocess.Popen(words, cwd=target, env=environment)
+        try:
+            wait_for_the_probe(target, environment, port)
+            answers = subprocess.check_output(
+                [str(target / ".venv/bin/python"), "-m", "facesvc", "doctor", "--json"],
+                cwd=target,
+                env=environment,
+                text=True,
+            )
+            assert json.loads(answers)["ok"], answers
+        finally:
+            process.terminate()
+            assert process.wait(PATIENCE) == 0
+        kept.add((data / ".env").read_text())
+    assert len(kept) == 1 and stat.S_IMODE((data / ".env").stat().st_mode) == 0o600
+
+
+def test_a_volume_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(PROJECT / "docker", tmp_path / "docker")
+    environment = {"PATH": "/usr/bin:/bin", "FACESVC_DATA": str(tmp_path / "missing")}
+    done = subprocess.run(
+        [tmp_path / "docker" / "alone.sh"], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "cannot be written: it has to belong to user" in done.stderr
 
 
 def wait_for_the_probe(target: Path, environment: Mapping[str, str], port: int) -> None:

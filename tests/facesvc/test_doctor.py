@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO, StringIO
@@ -27,7 +28,7 @@ from facesvc.doctor import gallery, local, server, work
 from facesvc.doctor.examining import Check, CheckState, Finding, examine, failure, ok, warning
 from facesvc.management.commands.doctor import CHECKS
 from recognition.gallery import indexes
-from recognition.inference import processor
+from recognition.inference import pack, processor
 from recognition.inference.pack import weights
 from recognition.inference.pack.files import ConvertedFile
 from recognition.models import ActiveModel, FaceCrop, NewFace, SketchCentre
@@ -44,6 +45,7 @@ OK, WARNING, FAILURE, UNKNOWN = (
     CheckState.UNKNOWN,
 )
 Patch = pytest.MonkeyPatch
+CONVERT_INTO = weights._convert_into
 
 
 def new_key() -> str:
@@ -376,6 +378,16 @@ def test_a_warning_about_settings_is_seen(settings: Settings, monkeypatch: Patch
     assert local.configuration() == failure("No.", "`manage.py check` has all 2.")
     monkeypatch.setattr(django_checks, "run_checks", lambda: found[:1])
     assert local.configuration() == warning("Hm.", "See docs/settings.md.")
+
+
+def test_models_that_the_image_cannot_convert(monkeypatch: Patch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "recognition.inference.pack.conversion", raising=False)
+    monkeypatch.delattr(pack, "conversion", raising=False)
+    monkeypatch.setattr(weights, "_convert_into", CONVERT_INTO)
+    finding = local.models()
+    assert finding.state is OK
+    assert "is not to be compared: the package onnx converts it" in finding.text
 
 
 def test_models(tmp_path: Path, settings: Settings) -> None:

@@ -21,6 +21,7 @@ from recognition.inference.pack.files import (
 )
 
 GOOD = "good"
+UNCHECKED = "not to be compared"  # how a verdict begins that says neither good nor bad
 
 # Part of a converted file's name, so that a changed conversion never uses an old file. Raise it
 # with every change of the converted contents.
@@ -102,7 +103,7 @@ def install(weights: DownloadedFile, data: IO[bytes], target: Path, *, origin: s
 
 
 def verify(pack: ModelPack, cache: Path) -> dict[str, str]:
-    """Yields each file with GOOD or what is wrong with it. Reads every byte.
+    """Yields each file with GOOD, UNCHECKED and why, or what is wrong. Reads every byte.
 
     Optional files that are not here are left out.
     """
@@ -124,7 +125,7 @@ def _verdict(weights: WeightFile, path: Path) -> str:
         try:
             _convert_into(again, weights, path)
         except PackError as error:
-            return f"not to be compared: {error}"
+            return f"{UNCHECKED}: {error}"
         wanted = Digest("sha256", hashlib.sha256(again.getbuffer()).hexdigest())
     return GOOD if has(path, wanted) else "not the file that the pack names"
 
@@ -136,8 +137,12 @@ def has(path: Path, wanted: Digest) -> bool:
 
 
 def _convert_into(file: IO[bytes], weights: ConvertedFile, target: Path) -> None:
-    # Imported here: only a conversion needs onnx, and a serving process never converts.
-    from recognition.inference.pack import conversion
+    # Imported here: only a conversion needs onnx, and a serving process never converts. The image
+    # has no onnx.
+    try:
+        from recognition.inference.pack import conversion
+    except ModuleNotFoundError as error:
+        raise PackError(f"the package {error.name} converts it, and is not here") from error
 
     parts = [target.with_name(_name_of(part)) for part in weights.parts]
     conversion.convert(weights, parts, file, name=target.stem)

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Everything in one container: web server, workers, and the embedded PostgreSQL. The volume
+# FACESVC_DATA has the database, the models, and the keys of the first start.
+#
+#   docker/alone.sh [option of `facesvc run` ...]
+set -eu
+
+cd "$(dirname "$0")/.."
+if [ ! -w "$FACESVC_DATA" ]; then
+    echo "$FACESVC_DATA cannot be written: it has to belong to user $(id -u)" >&2
+    exit 1
+fi
+# The models of a new image, too.
+cp -Ru data/. "$FACESVC_DATA"
+[ -e "$FACESVC_DATA/.env" ] || python facesvc/keys.py "$FACESVC_DATA/.env"
+exec python -m facesvc run --host 0.0.0.0 "$@"
