@@ -15,6 +15,7 @@ from tests.facesvc.test_version import TAG
 SCRIPT = "deployment/scripts/release.py"
 TREE = ("facesvc", "recognition", "management", "batch", "ml_models", "docs", "docker")
 NAMED_ELSEWHERE = ("deployment", "requirements", "pyproject.toml", "README.md", "CHANGELOG.md")
+REST = ("README.th.md", "LICENSE")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what a release is made of."""
     folder = tmp_path_factory.mktemp("release") / "tree"
     folder.mkdir()
-    for name in (*TREE, *NAMED_ELSEWHERE, "LICENSE"):
+    for name in (*TREE, *NAMED_ELSEWHERE, *REST):
         source = BASE_DIR / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(".*", "*.pyc"))
