@@ -154,7 +154,7 @@ test("no answer is an error as well", async () => {
 test("a request as a command", async () => {
   const said = new Promise((resolve) => api.addEventListener("request", resolve, {once: true}));
   serve(good());
-  await api.batchIdentify({images: [PHOTO]});
+  await api.batchIdentify({images: [{image: PHOTO, image_id: "a"}]});
   const command = curlOf((await said).detail, "http://localhost");
-  assert.match(command, /-F images=@ann\.jpg --form-string items='\[\{\}\]'|--form-string 'items=\[\{\}\]'/);
+  assert.match(command, /-F images=@ann\.jpg --form-string 'items=\[\{"image_id":"a"\}\]'/);
 });
