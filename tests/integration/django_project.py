@@ -10,6 +10,7 @@ MAKE = f"""
 from django.contrib.auth.models import User
 for name in ("ann", "ben", "cleo"):
     User.objects.create_user(name, password={PASSWORD!r})
+User.objects.create_user("door", password={PASSWORD!r}, is_staff=True)
 """
 PEOPLE = {"ann": 1, "ben": 2, "cleo": 3}
 

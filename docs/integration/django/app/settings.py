@@ -50,3 +50,7 @@ INSTALLED_APPS += ["photos"]
 MEDIA_ROOT = BASE_DIR / "media"
 APP_URL = os.environ.get("APP_URL", "http://localhost:8001")  # where callbacks go
 FACES_WEBHOOK_SECRET = os.environ.get("FACES_WEBHOOK_SECRET", "")
+
+# --- what the check-in adds
+
+INSTALLED_APPS += ["checkin"]

@@ -12,4 +12,5 @@ urlpatterns = [
     path("login/", LoginView.as_view(template_name="password.html")),
     path("", include("faces.urls")),  # what facesvc adds
     path("", include("photos.urls")),
+    path("", include("checkin.urls")),
 ]
