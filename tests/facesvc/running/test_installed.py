@@ -147,6 +147,13 @@ def test_people_can_be_moved_with_the_client_alone(wheel: Path, tmp_path: Path) 
     assert done.stdout.startswith("usage: facesvc move "), done.stderr
 
 
+def test_a_move_needs_no_keys(program: Path, folder: Path) -> None:
+    """It is a client of a service that may run elsewhere."""
+    done = facesvc(program, folder, "move", "rekognition", "faces.json", "--photos", ".")
+    assert done.returncode == 1
+    assert done.stderr == "Set TOKEN: `facesvc move rekognition --help` says to what.\n"
+
+
 def test_other_commands_need_the_keys(program: Path, tmp_path: Path) -> None:
     """`facesvc doctor` in the wrong folder must not make another installation there."""
     done = facesvc(program, tmp_path, "doctor")
