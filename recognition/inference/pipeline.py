@@ -3,6 +3,7 @@
 The rest of the service uses `FacePipeline` and `DetectedFace` only.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,8 @@ from recognition.inference.pack.weights import weight_path
 from recognition.inference.pose import Pose, PoseEstimator
 from recognition.inference.quality import Assessor, Quality, ramp
 from recognition.inference.sessions import Model
+
+logger = logging.getLogger(__name__)
 
 # Dimensions of the column that holds the templates of all packs.
 TEMPLATE_DIMENSIONS = 512
@@ -107,13 +110,19 @@ class FacePipeline:
     def __init__(self, pack: ModelPack, cache: Path, *, threads: int = 1) -> None:
         """Raises PackError when a model has not the outputs that the pack declares."""
         self.pack = pack
+        self._refuses_integers = False
 
         def path(weights: WeightFile) -> Path:
             return weight_path(pack, weights, cache)
 
         def model(weights: WeightFile, outputs: Sequence[str] = ()) -> Model:
-            if isinstance(weights, ConvertedFile) and processor.multiplies_integers():
-                weights = weights.in_eight_bits or weights
+            integers = isinstance(weights, ConvertedFile) and weights.in_eight_bits
+            if integers and processor.multiplies_integers():
+                try:
+                    return Model(path(integers), threads=threads, outputs=outputs)
+                except Exception as error:  # those of onnxruntime have no other base
+                    logger.warning("%s is not taken, floats are: %s", integers.file, error)
+                    self._refuses_integers = True
             return Model(path(weights), threads=threads, outputs=outputs)
 
         attributes, liveness = pack.attributes, pack.liveness
@@ -260,6 +269,8 @@ class FacePipeline:
         weights = self.pack.detector.weights
         if not isinstance(weights, ConvertedFile) or weights.eight_bits is None:
             return ""
+        if self._refuses_integers:
+            return "; the detector computes with floats: the log says why"
         if processor.multiplies_integers():
             return "; the detector computes with 8-bit integers"
         return "; the detector computes with floats, because the processor has no VNNI"

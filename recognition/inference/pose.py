@@ -61,7 +61,7 @@ class PoseEstimator:
 
     The recogniser's template (5, 2) is the frontal face; `names` give each point its depth. An
     exhaustive search over 81 x 51 views (81 where pitch cannot be estimated) has no wrong local
-    minimum and costs a tenth of a millisecond.
+    minimum and costs some 30 microseconds.
     """
 
     def __init__(self, template: Floats, names: tuple[str, ...]) -> None:
@@ -72,8 +72,9 @@ class PoseEstimator:
         self._angles = np.array([(yaw, pitch) for yaw in _YAWS for pitch in pitches])
         views = np.array([_project(head, *angles) for angles in np.radians(self._angles)])
         views -= views.mean(axis=1, keepdims=True)
-        # (views, 5), each of length 1 as complex numbers: a similarity is then one product.
-        self._views = views / np.linalg.norm(views, axis=1, keepdims=True)
+        # (5, views), each of length 1 as complex numbers: a similarity is then one product.
+        views /= np.linalg.norm(views, axis=1, keepdims=True)
+        self._views = np.ascontiguousarray(views.conj().T)
 
     def estimate(self, landmarks: Floats) -> Pose:
         """The pose of a face. Raises ValueError when its landmarks (5, 2) all coincide."""
@@ -84,7 +85,7 @@ class PoseEstimator:
             raise ValueError("the points coincide")
         # A sum in place of @, for which OpenBLAS would start threads that spin, 30 ms of CPU a
         # face.
-        fit = (self._views.conj() * (points / length)).sum(axis=1)
+        fit = (self._views * (points / length)[:, None]).sum(axis=0)
         best = int(np.abs(fit).argmax())
         yaw, pitch = self._angles[best]
         roll = float(np.degrees(np.angle(fit[best])))

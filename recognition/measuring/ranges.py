@@ -37,32 +37,45 @@ def in_floats(pack: ModelPack) -> ModelPack:
     return replace(pack, detector=detector)
 
 
-def measure(pack: ModelPack, photos: Sequence[Image], cache: Path, *, data: str) -> EightBits:
-    """`pack` is one of `in_floats` that is prepared; `photos` show a face each."""
+def last_in_floats(pack: ModelPack) -> int:
+    """How many of the last convolutions of the detector stay floats."""
+    weights = pack.detector.weights
+    if isinstance(weights, ConvertedFile) and weights.eight_bits:
+        return weights.eight_bits.last_in_floats
+    return EightBits.last_in_floats
+
+
+def measure(
+    pack: ModelPack, photos: Sequence[Image], cache: Path, *, data: str, last: int
+) -> EightBits:
+    """`pack` is one of `in_floats` that is prepared; `photos` show a face each. So many of the last
+    convolutions stay floats.
+    """
     with tempfile.TemporaryDirectory() as folder:
         watched: list[_Watched] = []
 
         def model(weights: WeightFile, outputs: Sequence[str] = ()) -> Model:
             network = weight_path(pack, weights, cache)
-            watched.append(_Watched(network, Path(folder) / "watched.onnx", outputs))
+            copy = Path(folder) / "watched.onnx"
+            watched.append(_Watched(network, copy, outputs, last))
             return watched[0]
 
         finder = finder_of(pack, detector_of(pack, cache, model))
         for picture in _pictures(photos, pack.detector.largest_side):
             finder.find(picture)
             finder.find(picture, only_main=True)
-    return EightBits(data, len(photos), tuple(watched[0].ranges()))
+    return EightBits(data, len(photos), tuple(watched[0].ranges()), last)
 
 
 class _Watched(Model):
     """A network of which every run is watched."""
 
-    def __init__(self, network: Path, copy: Path, outputs: Sequence[str]) -> None:
+    def __init__(self, network: Path, copy: Path, outputs: Sequence[str], last: int) -> None:
         """`copy` is written: the same network, with more outputs."""
         model = onnx.load(network)
         self._given = outputs or [each.name for each in model.graph.output]
         (self._taken,) = (each.name for each in model.graph.input)
-        self._names = eight_bits.tensors(model)
+        self._names = eight_bits.tensors(model, last)
         more = [name for name in self._names if name != self._taken]
         model.graph.output.extend(map(helper.make_empty_tensor_value_info, more))
         onnx.save(model, copy)

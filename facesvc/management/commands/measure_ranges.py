@@ -35,7 +35,8 @@ class Command(ServiceCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         folder: Path = options["folder"]
-        pack = prepared(ranges.in_floats(engine.pack(options["pack"])))
+        declared = engine.pack(options["pack"])
+        last, pack = ranges.last_in_floats(declared), prepared(ranges.in_floats(declared))
         found = list(find_photos(folder)) if folder.is_dir() else []
         photos = []
         limits = {"max_bytes": settings.MAX_IMAGE_BYTES, "max_pixels": settings.MAX_IMAGE_PIXELS}
@@ -47,7 +48,7 @@ class Command(ServiceCommand):
         if not photos:
             raise CommandError(f"{folder} has no photos.")
         data = options["data"] or folder.resolve().name
-        measured = ranges.measure(pack, photos, settings.MODELS_DIR, data=data)
+        measured = ranges.measure(pack, photos, settings.MODELS_DIR, data=data, last=last)
         path = pack_file(pack.name, settings.PACK_FOLDERS)
         path.write_text(replaced(path.read_text(), measured))
         self.stdout.write(

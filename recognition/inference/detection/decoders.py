@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognition.inference.arrays import Floats
-from recognition.inference.detection.results import Detections, joined
+from recognition.inference.detection.results import NOTHING, Detections, joined
 from recognition.inference.pack.specs import AnchorSpec, RetinaFaceSpec, ScrfdSpec, YunetSpec
 
 Shape = tuple[int, int]
@@ -26,10 +26,12 @@ def decode_scrfd(outputs: Sequence[Floats], spec: ScrfdSpec, shape: Shape) -> De
     distance2bbox and distance2kps of the authors' code.
     """
     scores, boxes, points = _by_kind(outputs, len(spec.strides), kinds=3)
-    found = []
+    found = [NOTHING]
     for level, stride in enumerate(spec.strides):
         best = scores[level].reshape(-1)
         keep = np.flatnonzero(best >= spec.score_threshold)
+        if not len(keep):  # as on most levels
+            continue
         cells = _cells(keep // spec.anchors, shape, stride) * stride
         reach = boxes[level].reshape(-1, 4)[keep] * stride
         offsets = points[level].reshape(-1, 5, 2)[keep] * stride
@@ -45,11 +47,13 @@ def decode_yunet(outputs: Sequence[Floats], spec: YunetSpec, shape: Shape) -> De
     in FaceDetectorYN of OpenCV. The score is the geometric mean of class and object, as there.
     """
     classes, objects, boxes, points = _by_kind(outputs, len(spec.strides), kinds=4)
-    found = []
+    found = [NOTHING]
     for level, stride in enumerate(spec.strides):
         sure = np.clip(classes[level], 0, 1) * np.clip(objects[level], 0, 1)
         best = np.sqrt(sure).reshape(-1)
         keep = np.flatnonzero(best >= spec.score_threshold)
+        if not len(keep):  # as on most levels
+            continue
         cells = _cells(keep, shape, stride)
         box = boxes[level].reshape(-1, 4)[keep]
         centres, half = cells + box[:, :2], np.exp(box[:, 2:]) / 2

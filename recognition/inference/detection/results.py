@@ -33,6 +33,11 @@ class Detections:
         return Detections(self.boxes + np.tile(corner, 2), self.scores, self.landmarks + corner)
 
 
+NOTHING = Detections(
+    np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty((0, 5, 2), np.float32)
+)
+
+
 def joined(parts: list[Detections]) -> Detections:
     return Detections(
         np.concatenate([part.boxes for part in parts]),

@@ -41,7 +41,7 @@ def convert(weights: ConvertedFile, parts: Sequence[Path], file: IO[bytes], *, n
             return
         model = rewritten(_network(source, data, name))
         if isinstance(weights, EightBitFile) and weights.eight_bits:
-            model = in_eight_bits(model, weights.eight_bits.ranges)
+            model = in_eight_bits(model, weights.eight_bits)
     except (ir.IrError, DecodeError, onnx.checker.ValidationError, RangeError) as error:
         raise PackError(f"{name} cannot be made: {error}") from error
     file.write(model.SerializeToString(deterministic=True))

@@ -9,13 +9,14 @@ quantisation before each of the chosen operations and its inverse after it. onnx
 when it loads the network.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 
 import numpy as np
 import onnx
 from onnx import version_converter
 
-from recognition.inference.pack.files import TensorRange
+from recognition.inference.pack.files import EightBits
 
 # From this version on, weights can have a range for each channel.
 _OPSET = 13
@@ -31,8 +32,8 @@ class RangeError(ValueError):
     """The ranges are not those of the network."""
 
 
-def in_eight_bits(model: onnx.ModelProto, ranges: Sequence[TensorRange]) -> onnx.ModelProto:
-    """The same model with integers of 8 bits; `ranges` are those of `tensors`.
+def in_eight_bits(model: onnx.ModelProto, measured: EightBits) -> onnx.ModelProto:
+    """The same model with integers of 8 bits; the ranges are those of `tensors`.
 
     Raises RangeError.
     """
@@ -42,20 +43,20 @@ def in_eight_bits(model: onnx.ModelProto, ranges: Sequence[TensorRange]) -> onnx
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
     model = _prepared(model)
-    if sorted(name for name, _, _ in ranges) != sorted(_tensors(model)):
+    nodes = _chosen(model, measured.last_in_floats)
+    if sorted(name for name, _, _ in measured.ranges) != sorted(_tensors(model, nodes)):
         raise RangeError("the ranges of eight_bits are those of another network")
-    measured = {name: (np.float32(low), np.float32(high)) for name, low, high in ranges}
-    nodes = _chosen(model)
+    limits = {name: (np.float32(low), np.float32(high)) for name, low, high in measured.ranges}
     # A range from 0 on cuts off the same as a Relu does, which then goes.
     cut = {node.input[0]: node.output[0] for node in nodes if node.op_type == "Relu"}
-    measured |= {name: measured[output] for name, output in cut.items()}
+    limits |= {name: limits[output] for name, output in cut.items()}
     quantiser = QDQQuantizer(
         model,
         per_channel=True,
         reduce_range=False,
         weight_qType=QuantType.QInt8,
         activation_qType=QuantType.QUInt8,
-        tensors_range=TensorsData(CalibrationMethod.MinMax, measured),
+        tensors_range=TensorsData(CalibrationMethod.MinMax, limits),
         nodes_to_quantize=[node.name for node in nodes],
         nodes_to_exclude=[],
         op_types_to_quantize=sorted({node.op_type for node in nodes}),
@@ -68,9 +69,10 @@ def in_eight_bits(model: onnx.ModelProto, ranges: Sequence[TensorRange]) -> onnx
     return made
 
 
-def tensors(model: onnx.ModelProto) -> list[str]:
+def tensors(model: onnx.ModelProto, last_in_floats: int) -> list[str]:
     """The names of the tensors that would be integers, each once."""
-    return _tensors(_prepared(model))
+    model = _prepared(model)
+    return _tensors(model, _chosen(model, last_in_floats))
 
 
 def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -85,20 +87,20 @@ def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def _chosen(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+def _chosen(model: onnx.ModelProto, last_in_floats: int) -> list[onnx.NodeProto]:
     """Convolutions to many channels, but for the last ones, and what passes their outputs on.
 
-    The last ones stay, because scores and coordinates would become steps.
+    The last one stays, because scores and coordinates would become steps.
     """
     graph = model.graph
     sizes = {each.name: each.dims[0] for each in graph.initializer if each.dims}
-    weighed = _weighed(graph.node)
+    left = _left(graph.node)
     chosen: list[onnx.NodeProto] = []
     integers: set[str] = set()
     for node in graph.node:
         if node.op_type == "Conv":
             many = sizes.get(node.input[1], 0) >= _LEAST_CHANNELS
-            fits = many and node.output[0] in weighed
+            fits = many and left[node.output[0]] >= last_in_floats
         else:
             fits = node.op_type in _KEEPING and not integers.isdisjoint(node.input)
         if fits:
@@ -107,18 +109,19 @@ def _chosen(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     return chosen
 
 
-def _weighed(nodes: Iterable[onnx.NodeProto]) -> set[str]:
-    """The tensors that lead to weights."""
-    found: set[str] = set()
+def _left(nodes: Iterable[onnx.NodeProto]) -> dict[str, int]:
+    """How many weights are between each tensor and an output of the network, at most."""
+    found: dict[str, int] = defaultdict(int)
     for node in reversed(list(nodes)):
-        if node.op_type in _WEIGHING or not found.isdisjoint(node.output):
-            found.update(node.input)
+        behind = max(found[name] for name in node.output) + (node.op_type in _WEIGHING)
+        for name in node.input:
+            found[name] = max(found[name], behind)
     return found
 
 
-def _tensors(model: onnx.ModelProto) -> list[str]:
+def _tensors(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> list[str]:
+    nodes = list(nodes)
     constants = {each.name for each in model.graph.initializer}
-    nodes = _chosen(model)
     # What a Relu takes is never an integer.
     cut = {node.input[0] for node in nodes if node.op_type == "Relu"}
     names = [

@@ -102,11 +102,15 @@ Source = PackageSource | IrSource | FixedSizeSource | OnnxSource
 
 @dataclass(frozen=True)
 class EightBits:
-    """What a network needs to compute with integers, as `manage.py measure_ranges` measured it."""
+    """What a network needs to compute with integers, as `manage.py measure_ranges` measured it.
+
+    So many of the last convolutions before each output stay floats.
+    """
 
     data: str
     photos: int
     ranges: tuple[TensorRange, ...]
+    last_in_floats: int = 1
 
 
 @dataclass(frozen=True)
@@ -146,8 +150,9 @@ class EightBitFile(ConvertedFile):
 
     @property
     def mark(self) -> str:
-        ranges = self.eight_bits.ranges if self.eight_bits else ()
-        return f"{super().mark}-{hashlib.sha256(repr(ranges).encode()).hexdigest()[:12]}"
+        of = self.eight_bits
+        made_by = (of.ranges, of.last_in_floats) if of else ()
+        return f"{super().mark}-{hashlib.sha256(repr(made_by).encode()).hexdigest()[:12]}"
 
 
 WeightFile = ConvertedFile | DownloadedFile

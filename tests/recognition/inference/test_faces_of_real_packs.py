@@ -160,5 +160,5 @@ def test_the_quality_network_sees_blur(real: FacePipeline) -> None:
     )
     values = [quality.components["network"] for quality in (sharp, *blurred)]
     assert values == sorted(values, reverse=True)
-    assert values[0] > 0.8 > 0.4 > values[-1]
+    assert values[0] > 0.75 > 0.4 > values[-1]
     assert "hard_to_recognise" in blurred[-1].reasons

@@ -45,10 +45,10 @@ def detector(opset: int = 17) -> onnx.ModelProto:
     return model
 
 
-def seen(model: onnx.ModelProto, batch: Floats = PICTURES) -> list[TensorRange]:
+def seen(model: onnx.ModelProto, batch: Floats = PICTURES, last: int = 1) -> list[TensorRange]:
     """The ranges of its tensors for these pictures."""
     watched = onnx.ModelProto.FromString(model.SerializeToString())
-    names = tensors(model)
+    names = tensors(model, last)
     watched.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, names))
     values = outputs(watched.SerializeToString(), batch)[1:]
     return [
@@ -57,12 +57,27 @@ def seen(model: onnx.ModelProto, batch: Floats = PICTURES) -> list[TensorRange]:
     ]
 
 
+def measured(model: onnx.ModelProto, last: int = 1) -> EightBits:
+    return EightBits("pictures", len(PICTURES), tuple(seen(model, last=last)), last)
+
+
+def types(model: onnx.ModelProto) -> list[int]:
+    """Of the weights of its convolutions."""
+    stored = {each.name: each.data_type for each in model.graph.initializer}
+    of = {node.output[0]: node for node in model.graph.node}
+    return [
+        stored[of[node.input[1]].input[0] if node.input[1] in of else node.input[1]]
+        for node in model.graph.node
+        if node.op_type == "Conv"
+    ]
+
+
 @needs_instructions
 @pytest.mark.parametrize("opset", [11, 17])
 def test_it_works(opset: int) -> None:
     model = detector(opset)
     (wanted,) = outputs(model.SerializeToString(), PICTURES)
-    (found,) = outputs(in_eight_bits(model, seen(model)).SerializeToString(), PICTURES)
+    (found,) = outputs(in_eight_bits(model, measured(model)).SerializeToString(), PICTURES)
     lengths = np.linalg.norm(wanted) * np.linalg.norm(found)
     assert not np.array_equal(wanted, found)
     assert np.vdot(wanted, found) >= 0.999 * lengths
@@ -70,25 +85,20 @@ def test_it_works(opset: int) -> None:
 
 def test_the_first_and_the_last_convolution_stay() -> None:
     model = detector()
-    new = in_eight_bits(model, seen(model))
-    stored = {each.name: each.data_type for each in new.graph.initializer}
-    of = {node.output[0]: node for node in new.graph.node}
-    types = [
-        stored[of[node.input[1]].input[0] if node.input[1] in of else node.input[1]]
-        for node in new.graph.node
-        if node.op_type == "Conv"
-    ]
+    new = in_eight_bits(model, measured(model))
     floats, integers = onnx.TensorProto.FLOAT, onnx.TensorProto.INT8
-    assert types == [floats, integers, integers, integers, floats]
+    assert types(new) == [floats, integers, integers, integers, floats]
     # One of them is that of the first convolution, which sees the picture.
     assert kinds(new).count("Relu") == 1
+    new = in_eight_bits(model, measured(model, last=2))
+    assert types(new) == [floats, integers, integers, floats, floats]
 
 
 def test_each_channel_has_a_scale_of_its_own() -> None:
     model = detector()
     scales = [
         each
-        for each in in_eight_bits(model, seen(model)).graph.initializer
+        for each in in_eight_bits(model, measured(model)).graph.initializer
         if each.name.endswith("_scale") and each.dims == [32] and "weight" not in each.name
     ]
     assert len(scales) >= 3
@@ -96,14 +106,14 @@ def test_each_channel_has_a_scale_of_its_own() -> None:
 
 def test_every_machine_makes_the_same() -> None:
     model = detector()
-    made = {in_eight_bits(model, seen(model)).SerializeToString() for _ in range(2)}
+    made = {in_eight_bits(model, measured(model)).SerializeToString() for _ in range(2)}
     assert len(made) == 1
 
 
 def test_the_model_stays_as_it_is() -> None:
     model = detector()
     before = model.SerializeToString()
-    in_eight_bits(model, seen(model))
+    in_eight_bits(model, measured(model))
     assert model.SerializeToString() == before
 
 
@@ -113,7 +123,7 @@ def test_ranges_of_another_network(
 ) -> None:
     model = detector()
     with pytest.raises(RangeError, match="another network"):
-        in_eight_bits(model, change(seen(model)))
+        in_eight_bits(model, EightBits("x", 1, tuple(change(seen(model)))))
 
 
 # --- The detectors of the packs -------------------------------------------------------------------
@@ -175,6 +185,28 @@ def test_the_same_faces(opened: Callable[[], ModelPack], monkeypatch: pytest.Mon
 
 
 @BOTH
+def test_a_network_that_onnxruntime_refuses(
+    opened: Callable[[], ModelPack],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    """The detector computes with floats, and the log and `doctor` say so."""
+    pack = opened()
+    wanted = found_by(pack, monkeypatch, answer=False)
+    shutil.copytree(Path(settings.MODELS_DIR) / pack.name, tmp_path / pack.name)
+    (integers,) = (tmp_path / pack.name).glob("detector_8bit-*.onnx")
+    integers.write_bytes(integers.read_bytes()[:-100])
+    monkeypatch.setattr(processor, "multiplies_integers", lambda: True)
+    pipeline = FacePipeline(pack, tmp_path)
+    found = pipeline.embed(pipeline.detect(picture()))
+    for one, other in zip(wanted, found, strict=True):
+        assert np.array_equal(one.box, other.box)
+    assert "detector_8bit.onnx is not taken" in caplog.text
+    assert "with floats: the log says why" in pipeline.arithmetic()
+
+
+@BOTH
 def test_its_file_is_made_twice_the_same(opened: Callable[[], ModelPack]) -> None:
     """As `models verify` says."""
     verdicts = weights.verify(opened(), settings.MODELS_DIR)
@@ -190,7 +222,11 @@ def test_other_ranges_are_another_file() -> None:
     other = replace(file, eight_bits=changed)
     assert other.mark == file.mark
     assert file.in_eight_bits and other.in_eight_bits
-    assert other.in_eight_bits.mark != file.in_eight_bits.mark
+    marks = {file.in_eight_bits.mark, other.in_eight_bits.mark}
+    other = replace(file, eight_bits=replace(file.eight_bits, last_in_floats=2))
+    assert other.in_eight_bits
+    marks.add(other.in_eight_bits.mark)
+    assert len(marks) == 3
 
 
 def test_ranges_that_do_not_fit(tmp_path: Path) -> None:
@@ -207,13 +243,13 @@ def test_ranges_that_do_not_fit(tmp_path: Path) -> None:
 def test_measured_ranges(tmp_path: Path) -> None:
     """They hold what the network computes for the picture."""
     pack = ranges.in_floats(engine.pack("dlib"))
-    measured = ranges.measure(pack, [picture()], settings.MODELS_DIR, data="drawn")
-    assert measured.photos == 1
+    found = ranges.measure(pack, [picture()], settings.MODELS_DIR, data="drawn", last=1)
+    assert found.photos == 1
     path = weights.weight_path(pack, pack.detector.weights, settings.MODELS_DIR)
-    assert [name for name, _, _ in measured.ranges] == tensors(onnx.load(path))
+    assert [name for name, _, _ in found.ranges] == tensors(onnx.load(path), 1)
     batch = picture()[None, ..., ::-1].transpose(0, 3, 1, 2).astype(np.float32)
     for (name, low, high), (_, least, most) in zip(
-        measured.ranges, seen(onnx.load(path), np.ascontiguousarray(batch)), strict=True
+        found.ranges, seen(onnx.load(path), np.ascontiguousarray(batch)), strict=True
     ):
         # The detector does not see exactly this picture: it has black around it.
         assert high - low > 0.8 * (most - least), name
@@ -251,6 +287,22 @@ def test_the_command(copied: Path, tmp_path: Path) -> None:
         weights_of = load_pack(copied.parent).detector.weights
         assert isinstance(weights_of, ConvertedFile) and weights_of.eight_bits
         assert (weights_of.eight_bits.data, weights_of.eight_bits.photos) == ("x", 1)
+
+
+def test_the_command_leaves_as_many_floats(copied: Path, tmp_path: Path) -> None:
+    before = len(ranges_of_dlib())
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "drawn.png"), picture())
+    copied.write_text(copied.read_text().replace('"last_in_floats": 1', '"last_in_floats": 2'))
+    call_command("measure_ranges", tmp_path / "photos", pack="dlib")
+    assert '"last_in_floats": 2' in copied.read_text()
+    assert len(ranges_of_dlib()) < before
+
+
+def ranges_of_dlib() -> tuple[TensorRange, ...]:
+    file = engine.pack("dlib").detector.weights
+    assert isinstance(file, ConvertedFile) and file.eight_bits
+    return file.eight_bits.ranges
 
 
 def test_a_folder_without_photos(copied: Path, tmp_path: Path) -> None:
