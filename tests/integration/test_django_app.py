@@ -8,7 +8,7 @@ from django.test import Client
 from recognition.models import Face, Session, User
 from tests.integration.conftest import App, photo
 from tests.integration.django_project import PEOPLE, by_password, enrol, posted, served
-from tests.support.builders import FakePipeline, vector
+from tests.support.builders import FakePipeline, face_of, vector
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 DELETE = 'from django.contrib.auth.models import User; User.objects.get(username="ann").delete()'
@@ -61,7 +61,10 @@ def test_a_picture_without_a_face_is_explained(app: App, fake: FakePipeline) -> 
     ann = by_password(app, "ann")
     assert "Please agree first." in posted(ann, "/faces/enrol/", photo(1)).text
     answer = posted(ann, "/faces/enrol/", photo(1), consent="on")
-    assert "face" in answer.text.partition("</p>")[0] and not Face.objects.exists()
+    assert "No face" in answer.text.partition("</p>")[0] and not Face.objects.exists()
+    fake.show(face_of(vector(1), quality=0.2))
+    said = posted(ann, "/faces/enrol/", photo(1), consent="on").text.partition("</p>")[0]
+    assert "Come closer." in said and "[" not in said  # a sentence, and no list
 
 
 def test_without_the_service_passwords_go_on(app: App, client: Client) -> None:
@@ -69,4 +72,6 @@ def test_without_the_service_passwords_go_on(app: App, client: Client) -> None:
     app.serve("python", "manage.py", "runserver", "--noreload", "{port}")
     answer = posted(app.visit(), "/login/face/", photo(1), username="ann")
     assert answer.status_code == 200 and "That did not work." in answer.text
+    ann = by_password(app, "ann")
+    assert "try again later" in posted(ann, "/faces/enrol/", photo(1), consent="on").text
     assert "UnreachableError" in app.log

@@ -21,7 +21,7 @@ from facesvc.home import BASE_DIR
 from recognition.models import Attempt, Face
 from tests.facesvc.page.test_javascript import node_is_there
 from tests.integration.conftest import App, photo
-from tests.support.builders import FakePipeline, vector
+from tests.support.builders import FakePipeline, face_of, vector
 
 pytestmark = [
     pytest.mark.slow,
@@ -132,6 +132,9 @@ def test_a_refusal_is_explained(app: App, fake: FakePipeline) -> None:
     assert posted(ann, "enrol", photo(1)).json()["problem"] == "Please agree first."
     answer = posted(ann, "enrol", photo(1), consent="on")
     assert answer.status_code == 422 and "face" in answer.json()["problem"]
+    fake.show(face_of(vector(1), quality=0.2))
+    said = posted(ann, "enrol", photo(1), consent="on").json()["problem"]
+    assert isinstance(said, str) and "Come closer." in said
     app.environment["FACES_URL"] = "http://127.0.0.1:9"
     app.serve("node", str(HARNESS), "{port}")
     answer = posted(app.visit(), "login", photo(1), name="ann")

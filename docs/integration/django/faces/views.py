@@ -10,7 +10,7 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_POST
 
 from faces.client import faces
-from facesvc.client import ApiError, ClientError
+from facesvc.client import ApiError, ClientError, UnreachableError
 
 DEVICE = "device"  # the cookie that tells a known browser from others
 CONSENT = "2026-11"  # the version of the text that people agree to
@@ -60,9 +60,11 @@ def enrol(request):
         faces().put_group(MEMBERS)
         faces().put_member(MEMBERS, user.pk)
         faces().register(user.pk, picture_of(request) or b"", metadata={"consent": consent})
-    except ApiError as error:  # no face, several faces, a bad picture
-        advice = error.details.get("advice") or error.message
-        return render(request, "faces/enrol.html", {"problem": advice})
+    except ApiError as error:  # no face, several faces, a bad picture: the message says what to do
+        return render(request, "faces/enrol.html", {"problem": error.message})
+    except UnreachableError:
+        log.exception("nothing was enrolled")
+        return render(request, "faces/enrol.html", {"problem": "Please try again later."})
     return redirect(settings.LOGIN_REDIRECT_URL)
 
 

@@ -17,8 +17,9 @@ export async function POST(request) {
     return Response.json({face_id: face.face_id}, {status: 201});
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    const isTheirs = error.status >= 400 && error.status < 500; // no face, a bad picture
-    const problem = isTheirs ? error.details.advice ?? error.message : "Try again later.";
+    // No face, several faces, a bad picture: the message says what to do.
+    const isTheirs = error.status >= 400 && error.status < 500;
+    const problem = isTheirs ? error.message : "Try again later.";
     return Response.json({problem}, {status: isTheirs ? error.status : 503});
   }
 }
