@@ -47,9 +47,11 @@ def moment() -> Moment | None:
 
     A search that begins with it counts nobody who was hidden before, whatever a replica knows.
     """
-    if not are_set() or _pauses.is_on(_connected_to()):
+    if not are_set():
         return None
-    return Moment.now()
+    if _pauses.is_on(server := _connected_to()):
+        _leave(server)
+    return None if _pauses.is_on(_connected_to()) else Moment.now()
 
 
 def look(active: Engine, since: Moment | None) -> Replica | None:
@@ -90,6 +92,7 @@ def _state(active: Engine, since: Moment) -> Replica | None:
     # Another thread may know that it failed. After a pause it is this thread that tries `asked`.
     if server != asked and not _pauses.may_ask(server):
         give_up(_pauses.reasons.get(server, Reason.BROKEN_OFF))
+        _leave(server)
         return None
     return fitness.state(since, model)
 
@@ -139,6 +142,12 @@ def _pause(reason: Reason, words: str) -> None:
     _pauses.begin(_connected_to(), reason, words)
     connections[ALIAS].close()  # the next connection may take another server
     give_up(reason)
+
+
+def _leave(server: str) -> None:
+    """The next connection may reach another one. With a single server the connection is kept."""
+    if _pauses.is_another_fit(server):
+        connections[ALIAS].close()
 
 
 def _connected_to() -> str:

@@ -22,11 +22,13 @@ class Pauses:
     def __init__(self) -> None:
         self._lock = Lock()
         self._until: dict[str, float] = {}
+        self._fit: set[str] = set()  # those that answered when they were asked last
         self.reasons: dict[str, Reason] = {}
 
     def begin(self, server: str, reason: Reason, words: str) -> None:
         with self._lock:
             self._until[server] = time.monotonic() + _PAUSE
+            self._fit.discard(server)
             is_new = self.reasons.get(server) != reason
             self.reasons[server] = reason
         if is_new:
@@ -43,10 +45,16 @@ class Pauses:
                 self._until[server] = now + _PAUSE
             return until is None or now >= until
 
+    def is_another_fit(self, server: str) -> bool:
+        """Whether a new connection may reach one that answers, while this one is left alone."""
+        return bool(self._fit - {server})
+
     def end(self, server: str) -> None:
-        if server not in self.reasons:
+        if server in self._fit:
             return
         with self._lock:
+            if server:
+                self._fit.add(server)
             self._until.pop(server, None)
             was_on = self.reasons.pop(server, None) is not None
         if was_on:

@@ -171,6 +171,29 @@ def test_a_connection_that_was_lost_is_made_again(replica: Standby, active: Engi
     assert fallbacks(Reason.BROKEN_OFF) == before
 
 
+def test_a_thread_leaves_a_server_that_lags(
+    active: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several servers, while another thread finds that another one does not."""
+    names, connect = iter(["one", "one", "other"]), fitness.connect
+
+    def named(since: Moment) -> str:
+        connect(since)
+        database: Any = connections[ALIAS]
+        database.server = next(names)
+        return str(database.server)
+
+    connections[ALIAS].close()
+    monkeypatch.setattr(fitness, "connect", named)
+    assert look(active)
+    asking._pauses.begin("one", Reason.LAGGING, "noticed by another thread")
+    assert asking.moment() is None  # no other is known, so the connection is kept
+    asking._pauses.end("other")
+    assert not look(active)  # the new connection is to the same one
+    assert look(active)
+    assert asking._connected_to() == "other"
+
+
 def test_who_tries_after_a_pause_had_a_connection(replica: Standby, active: Engine) -> None:
     """The thread that tries had its connection before the server died and came back."""
     assert look(active)
