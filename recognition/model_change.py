@@ -27,7 +27,6 @@ from recognition.models import (
     FaceCrop,
     RecentProbe,
     Template,
-    User,
     locks,
 )
 from recognition.models.locks import One
@@ -136,8 +135,7 @@ def _store(
 ) -> None:
     # Locked, so that a face that is being deleted is either missing here or takes its new template
     # along; after the users, as everywhere.
-    owners = User.objects.filter(faces__in=list(vectors)).values_list("pk", flat=True)
-    locks.lock_users(owners)
+    locks.lock_owners(list(vectors))
     alive = list(Face.objects.filter(pk__in=vectors).select_for_update(no_key=True))
     filled = [face for face in alive if face.pk in seen and _fill_in(face, seen[face.pk])]
     Face.objects.bulk_update(filled, ["attributes"])

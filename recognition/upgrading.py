@@ -18,7 +18,7 @@ from recognition.inference.pack.declaration import ModelPack
 from recognition.inference.pipeline import TEMPLATE_DIMENSIONS
 from recognition.measuring.here import runs
 from recognition.model_change import TemplateTarget
-from recognition.models import GalleryCount, User, locks
+from recognition.models import GalleryCount, locks
 from recognition.packs import calibrations, engine, versions
 
 logger = logging.getLogger(__name__)
@@ -109,8 +109,7 @@ class _Carrying:
     @transaction.atomic
     def convert(self, pks: list[int]) -> None:
         """Make the templates of faces. In binary: as text, a vector takes ten times as long."""
-        owners = User.objects.filter(faces__in=pks).values_list("pk", flat=True)
-        locks.lock_users(owners)  # before the faces, as everywhere
+        locks.lock_owners(pks)  # before the faces, as everywhere
         connection.ensure_connection()
         with psycopg.Cursor(connection.connection) as cursor:  # Django's own has no binary results
             cursor.execute(_LOCK_FACES, [pks])

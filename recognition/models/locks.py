@@ -25,7 +25,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from recognition.models.people import User
@@ -46,6 +46,21 @@ def lock_users(user_ids: "Collection[UUID] | QuerySet[User, UUID]") -> dict[UUID
     """The users of these who exist, locked as by `lock_user`."""
     rows = User.objects.filter(pk__in=user_ids).order_by("pk").select_for_update(no_key=True)
     return {user.pk: user for user in rows}
+
+
+def lock_owners(face_keys: Collection[int]) -> None:
+    """Lock the users whose faces these are, by the keys of the rows.
+
+    While this waits for one, a merge may give a face to somebody else. Then it begins once more,
+    and holds none in between, so that the order of the locks stays.
+    """
+    owners = User.objects.filter(faces__in=face_keys).order_by().values_list("pk", flat=True)
+    while True:
+        savepoint = transaction.savepoint()
+        locked = lock_users(owners)
+        if locked.keys() >= set(owners.all()):
+            return transaction.savepoint_commit(savepoint)
+        transaction.savepoint_rollback(savepoint)
 
 
 def lock_entirely(*user_ids: UUID) -> dict[UUID, User]:

@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import psycopg
@@ -10,10 +13,12 @@ import pytest
 from django.conf import settings
 from django.db import connection, transaction
 
-from recognition.models import locks
+from recognition.models import Face, User, locks
 from recognition.models.locks import One
-from tests.support.builders import FRIEND, OWNER, STRANGER, make_user
+from recognition.prepared import fetched
+from tests.support.builders import FRIEND, OWNER, STRANGER, make_face, make_user, vector
 from tests.support.dump import noted
+from tests.support.patience import PATIENCE, wait_until
 
 PRODUCT = ("recognition", "batch", "management", "facesvc")
 # What must stand in recognition.models.locks alone.
@@ -72,6 +77,35 @@ def test_who_waits_for_whom(first: str, second: str) -> None:
     ):
         TAKE[first]()
         assert (other.execute(wanted, [OWNER]).fetchone() is None) == WAITS[first, second]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_face_gets_another_owner_while_its_owner_is_waited_for() -> None:
+    """By a merge. Whoever has the face then is locked, before anybody writes for it."""
+    face = make_face(make_user(OWNER), vector(1))
+    make_user(FRIEND)
+    locked, is_over = Event(), Event()
+
+    def convert() -> None:
+        with closing(connection), transaction.atomic():
+            locks.lock_owners([face.pk])
+            locked.set()
+            assert is_over.wait(PATIENCE)
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            locks.lock_entirely(OWNER, FRIEND)
+            converting = threads.submit(convert)
+            wait_until(lambda: fetched("SELECT 1 FROM pg_locks WHERE NOT granted"))
+            Face.objects.update(user=FRIEND)
+        try:
+            assert locked.wait(PATIENCE)
+            free = User.objects.select_for_update(no_key=True, skip_locked=True)
+            with transaction.atomic():
+                assert [user.pk for user in free] == [OWNER]
+        finally:
+            is_over.set()
+        converting.result(PATIENCE)
 
 
 @pytest.mark.django_db(transaction=True)
