@@ -78,11 +78,11 @@ class Listing(models.Model):
 
     class Meta:
         indexes = [
-            # Consumer: the search where few are public, ListingQuerySet.of_owners.
+            # Consumer: the search where few are public, recognition.gallery.plans.OWNERS.
             models.Index(
-                fields=["privacy_level", "user"],
-                name="listing_by_privacy",
-                condition=models.Q(searchable=True, suspended=False),
+                fields=["user"],
+                name="listing_of_public",
+                condition=models.Q(privacy_level="public", searchable=True, suspended=False),
             ),
             # Consumer: Gallery.visible_to, which counts who is in a relation with the viewer from
             # the index alone: their rows are all over the table.

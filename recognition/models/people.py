@@ -108,7 +108,7 @@ class Taggable(models.TextChoices):
 class Face(models.Model):
     """One enrolled picture of a user's face, without the picture."""
 
-    face_id = models.CharField(max_length=17, unique=True, default=new_face_id, editable=False)
+    face_id = models.CharField(max_length=17, default=new_face_id, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="faces")
     face_group = models.CharField(max_length=64, default="primary")
     quality_score = models.FloatField()
@@ -127,9 +127,14 @@ class Face(models.Model):
 
     class Meta:
         constraints = [
+            # For LIKE as well, with which the admin looks for the beginning of a face id:
+            # `unique=True` would make an index of its own for that.
+            models.UniqueConstraint(
+                fields=["face_id"], name="face_id_once", opclasses=["varchar_pattern_ops"]
+            ),
             models.CheckConstraint(
                 condition=models.Q(taggable__in=Taggable.values), name="face_taggable_known"
-            )
+            ),
         ]
         indexes = [
             # Consumer: the moderators' list of suspended faces, newest first.

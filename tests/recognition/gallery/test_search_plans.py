@@ -164,7 +164,7 @@ def test_only_near_ones_are_looked_up(
     made = statement(scope, plan, wide(crowd[5]), by_user=by_user)
     scans = set(nodes(json.loads(explained(*made, generic=generic))))
     assert ("Index Scan", "recognition_listing_pkey") in scans
-    assert not any(name == "listing_by_privacy" for _, name in scans)
+    assert not any(name == "listing_of_public" for _, name in scans)
     read = {name for kind, name in scans if kind == "Seq Scan"}
     assert read <= {"recognition_sketch", "recognition_publicsketch"}
 
