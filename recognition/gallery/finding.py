@@ -7,6 +7,7 @@ With several photos as the probe it depends on their number, too; see SearchProb
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from recognition.gallery.scope import Gallery, Listed
 from recognition.gallery.statements import Candidate
 from recognition.models import SketchCentre
 from recognition.packs.scores import ScoreScale, Threshold
-from recognition.prepared import Blank, is_any, kept
+from recognition.prepared import Blank, kept
 
 # The most people that a first search for means asks for.
 _MOST_AT_FIRST = 1_000
@@ -103,7 +104,9 @@ def _worth(
     if not nearest:
         return []
     users = {"users": [one.user_id for one in nearest]}
-    faces = dict(_faces_of_each(gallery.values | users, listed=gallery.listed))
+    faces = dict(
+        _faces_of_each(gallery.values | users, listed=replace(gallery.listed, of_few=True))
+    )
     return those_who_reach(gallery.engine.scores, nearest, faces, threshold, by_user=by_user)
 
 
@@ -129,6 +132,5 @@ def those_who_reach(
 @kept
 def _faces_of_each(*, listed: Listed) -> QuerySet[Any, Any]:
     """How many of the listings each user has. A user without any is left out."""
-    chosen = listed.rows().filter(is_any("user_id", Blank("users")))
-    counted = chosen.order_by().values("user_id").annotate(count=Count("*"))
+    counted = listed.rows().order_by().values("user_id").annotate(count=Count("*"))
     return counted.values_list("user_id", "count")

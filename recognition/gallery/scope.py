@@ -29,8 +29,7 @@ PUBLIC = "public"
 _GROUPS_OF_ALL = frozenset(("public", "friends"))
 # Stand for all viewers and for all names. Nobody has them, in case a query has no blank for one.
 _A_VIEWER, _A_NAME = UUID(int=0), "\0"
-# A query for the ids of users or templates.
-Ids: TypeAlias = "QuerySet[Any, Any]"
+Ids: TypeAlias = "QuerySet[Any, Any]"  # of users or templates
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Scope:
     `friends` and names of groups. `everyone` (for administrators) shows all who are not suspended.
     `face_group`: only faces of this group, which have nothing to do with groups of users.
     `tagging` obeys the faces' `taggable` setting as well. A suspended viewer `is_alone`:
-    the same statements then find no friends and no groups.
+    the same statements then find no friends and no groups. `of_few`: see Listed.
     """
 
     viewer: UUID | None
@@ -50,6 +49,7 @@ class Scope:
     tagging: bool = False
     is_alone: bool = False
     face_group: str | None = None
+    of_few: bool = False
 
     @cached_property
     def kind(self) -> Self:
@@ -76,7 +76,7 @@ class Scope:
         return "public" in self.groups
 
     def friends(self) -> Relation:
-        return Relation(Friendship.objects.filter(user=Blank("related one")), "friend")
+        return self._relation(Friendship.objects.filter(user=Blank("related one")), "friend")
 
     def relations(self) -> list[Relation]:
         """The relations through which the viewer may find users who are not public."""
@@ -88,8 +88,12 @@ class Scope:
             named = Concat("group__name", Value(""))
             own = Membership.objects.filter(user=Blank("related one")).alias(named=named)
             groups = own.filter(is_any("named", Blank("names"))).values("group")
-            related.append(Relation(Membership.objects.filter(group__in=groups), "user"))
+            related.append(self._relation(Membership.objects.filter(group__in=groups), "user"))
         return related
+
+    def _relation(self, rows: Ids, column: str) -> Relation:
+        few = is_any(f"{column}_id", Blank("users"))  # or PostgreSQL reads all friends and members
+        return Relation(rows.filter(few) if self.of_few else rows, column)
 
     def related_users(self) -> list[Ids]:
         """The viewer, and the users in each relation that the scope or tagging asks for."""
@@ -181,18 +185,21 @@ def _taggable(scope: Scope) -> Q:
 
 @dataclass(frozen=True)
 class Listed:
-    """Which listings a search may find, for any viewer. `scope` None finds everybody, and
-    is for moderators and for duplicates. One user may be left out.
+    """Which listings a search may find, for any viewer; with `scope` None (for moderators and
+    duplicates) all. One user may be left out. `of_few`: only the users in the blank `users`.
     """
 
     version: str
     scope: Scope | None = None
     is_without_one: bool = False
+    of_few: bool = False
 
     def rows(self) -> ListingQuerySet:
         rows = all_listings().comparable_with(self.version)
+        if self.of_few:
+            rows = rows.filter(is_any("user_id", Blank("users")))
         if self.scope is not None:
-            rows = rows.visible_to(self.scope)
+            rows = rows.visible_to(replace(self.scope, of_few=self.of_few))
         return rows.exclude(user=Blank("left out")) if self.is_without_one else rows
 
 
@@ -214,12 +221,10 @@ class Gallery:
         """
         version = engine.template_version
         kind = replace(scope, face_group=None).kind
-        related = 0
-        if not scope.everyone:
-            counted = _related(scope.values, scope=kind, version=version)
-            related = sum(count for (count,) in counted)  # one version has one row, or none
-            if not scope.has_public:
-                return cls(engine, scope, related, related)
+        counted = [] if scope.everyone else _related(scope.values, scope=kind, version=version)
+        related = sum(count for (count,) in counted)  # one version has one row, or none
+        if not scope.everyone and not scope.has_public:
+            return cls(engine, scope, related, related)
         public, stored = _stored(counted_for_all(scope), version)
         return cls(engine, scope, public + related, related, stored)
 
@@ -244,8 +249,8 @@ class Gallery:
     @cached_property
     def listed(self) -> Listed:
         """What may be found, for a statement that is kept."""
-        kind = None if self.scope is None else self.scope.kind
-        return Listed(self.engine.template_version, kind, self.left_out is not None)
+        version, kind = self.engine.template_version, self.scope and self.scope.kind
+        return Listed(version, kind, is_without_one=self.left_out is not None)
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -279,8 +284,7 @@ def _stored(kinds: Q, version: str) -> tuple[int, int]:
     """How many templates there are of these kinds and this version, and how many in all."""
     rows = _counts(kinds=kinds, version=version)
     counts = sum(count for count, is_wanted in rows if is_wanted), sum(count for count, _ in rows)
-    # Never below 0, whatever was done to the tables by hand.
-    return max(counts[0], 0), max(counts[1], 0)
+    return max(counts[0], 0), max(counts[1], 0)  # whatever was done to the tables by hand
 
 
 @kept

@@ -184,11 +184,29 @@ def mean_of_each_user(listings: Listings) -> Ranking:
     viewer may not see has no weight in it.
     """
     each = distance(_EMBEDDING)
-    faces = ArrayAgg("template__face__face_id", order_by=each)
-    nearest = Func(faces, template="(%(expressions)s)[1]", output_field=models.CharField())
     users = listings.order_by().values("user_id").annotate(distance=Avg(each))
     near = users.filter(distance__lte=_FARTHEST).order_by("distance")
-    return near.annotate(nearest=nearest).values_list("user_id", "nearest", "distance")
+    return near.annotate(nearest=_nearest(each)).values_list("user_id", "nearest", "distance")
+
+
+def both_of_each_user(listings: Listings) -> QuerySet[Any, tuple[UUID, str, float, float, int]]:
+    """Each user with the nearest face and its distance, what all have in the mean, and how many
+    these are."""
+    each = distance(_EMBEDDING)
+    users = (
+        listings.order_by()
+        .values("user_id")
+        .annotate(
+            nearest=_nearest(each), distance=Min(each), mean_distance=Avg(each), faces=Count("*")
+        )
+    )
+    return users.values_list("user_id", "nearest", "distance", "mean_distance", "faces")
+
+
+def _nearest(each: MaxInnerProduct) -> Func:
+    """The face of the least distance, of those of a user."""
+    faces = ArrayAgg("template__face__face_id", order_by=each)
+    return Func(faces, template="(%(expressions)s)[1]", output_field=models.CharField())
 
 
 class NearestAndMean(NamedTuple):

@@ -58,15 +58,35 @@ class PictureSearch:
         ranked = asking.tried(lambda: self._ranked(gallery or self._gallery(), self.limit + SPARE))
         if ranked is None:
             return None
-        gallery = Gallery(self.active, self.scope, ranked.searched)
-        judged = judging.judged(
-            gallery, self.probes, ranked.found, ranked.threshold, by_user=self.by_user
-        )
-        for proposed, shown in zip(ranked.found, judged, strict=True):
-            if len(proposed) == self.limit + SPARE and len(shown) < self.limit:
+        shown = self._shown(ranked, has_all=replica.has_all)
+        for proposed, found in zip(ranked.found, shown, strict=True):
+            if len(proposed) == self.limit + SPARE and len(found) < self.limit:
                 asking.give_up(Reason.GAP)
                 return None
-        return ranked._replace(found=[shown[: self.limit] for shown in judged])
+        return ranked._replace(found=[found[: self.limit] for found in shown])
+
+    def _shown(self, ranked: Answered, *, has_all: bool) -> list[list[Found]]:
+        """Those of the proposed people who may be shown. What a replica `has_all` of is ranked
+        rightly, so the primary looks at the spare ones only if one of the others is not as it was.
+        """
+        if has_all:
+            first = [proposed[: self.limit] for proposed in ranked.found]
+            shown = self._judged(ranked, first)
+            pairs = zip(ranked.found, shown, strict=True)
+            if all(self._are_first(proposed, found) for proposed, found in pairs):
+                return shown
+        return self._judged(ranked, ranked.found)
+
+    def _are_first(self, proposed: list[Found], shown: list[Found]) -> bool:
+        """Whether no spare one comes before the last who is shown."""
+        if len(proposed) <= self.limit:
+            return True
+        return len(shown) == self.limit and shown[-1].cosine >= proposed[self.limit].cosine
+
+    def _judged(self, ranked: Answered, proposed: Sequence[Sequence[Found]]) -> list[list[Found]]:
+        gallery = Gallery(self.active, self.scope, ranked.searched)
+        cut = ranked.threshold
+        return judging.judged(gallery, self.probes, proposed, cut, by_user=self.by_user)
 
     def _gallery(self) -> Gallery:
         return Gallery.visible_to(self.scope, self.active)

@@ -71,21 +71,15 @@ class Moment(NamedTuple):
 
     @classmethod
     def now(cls) -> "Moment":
-        (row,) = fetched(_MOMENT)
-        return cls(*row)
+        ((position, flushed, file, system),) = fetched(_MOMENT)
+        return cls(position, flushed, int(file[:8], 16), system)
 
 
-# A primary that was promoted or restored writes a log of its own from then on. A replica that has
-# stayed with the former log may be past the position, and yet know nothing of what happened since.
-# A replica that has changed to the new log says so after its next restartpoint, some minutes later.
-_TIMELINE = """(
-    SELECT greatest(timeline_id, min_recovery_end_timeline)
-    FROM pg_control_checkpoint(), pg_control_recovery()
-)"""
-# The insert position is past every commit that anybody can see, even an asynchronous one.
-_MOMENT = f"""
-SELECT pg_current_wal_insert_lsn()::text, pg_current_wal_flush_lsn()::text, {_TIMELINE},
-    system_identifier::text
+# The insert position is past every commit that anybody can see, even an asynchronous one. The name
+# of the file that it is in begins with the timeline.
+_MOMENT = """
+SELECT pg_current_wal_insert_lsn()::text, pg_current_wal_flush_lsn()::text,
+    pg_walfile_name(pg_current_wal_insert_lsn()), system_identifier::text
 FROM pg_control_system()
 """
 # Once for a connection. The settings are those of `statements.searching`.
@@ -96,6 +90,13 @@ SELECT coalesce(host(inet_server_addr()) || ':' || inet_server_port(), ''),
     set_config('jit', 'off', false), set_config('max_parallel_workers_per_gather', '0', false),
     set_config('plan_cache_mode', 'force_generic_plan', false)
 """
+# A primary that was promoted or restored writes a log of its own from then on. A replica that has
+# stayed with the former log may be past the position, and yet know nothing of what happened since.
+# A replica that has changed to the new log says so after its next restartpoint, some minutes later.
+_TIMELINE = """(
+    SELECT greatest(timeline_id, min_recovery_end_timeline)
+    FROM pg_control_checkpoint(), pg_control_recovery()
+)"""
 # For each search. A replica is behind by the age of the last transaction that it has replayed, at
 # most. While the primary is idle, that grows, although the replica has all that it could get: what
 # searches write to the log, such as hint bits, is not flushed for some seconds then.

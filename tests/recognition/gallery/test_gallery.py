@@ -68,6 +68,18 @@ def test_a_statement_that_is_kept_names_nobody(groups: list[str], tagging: bool)
     assert replace(other, everyone=True).kind != scope.kind != replace(other, viewer=None).kind
 
 
+@pytest.mark.parametrize("tagging", [False, True])
+def test_only_few_relations_are_read_to_judge_few_users(tagging: bool) -> None:
+    """And not all friends and members: PostgreSQL would rather read these once for all users."""
+    scope = Scope(OWNER, frozenset({"public", "friends", "hiking"}), tagging=tagging)
+    few = str(Statement.of(Listed(VERSION, scope.kind, of_few=True).rows()).text)
+    asked = re.findall(r"EXISTS\((SELECT .*?) LIMIT 1\)", few)
+    assert len(asked) == (3 if tagging else 2)
+    assert all("(%s) AND" in one and '_id" = ANY(%s)' in one for one in asked), asked
+    every = str(Statement.of(Listed(VERSION, scope.kind).rows()).text)
+    assert every.count("= ANY(%s)") == 1  # the names of groups
+
+
 @kept
 def _visible(*, scope: Scope) -> QuerySet[Any, Any]:
     return all_listings().visible_to(scope).values_list("user_id")

@@ -1,6 +1,8 @@
 """A replica that has replayed everything gives the answers of a single database."""
 
 import itertools
+from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -12,8 +14,9 @@ from psycopg.pq import TransactionStatus
 from management import moderation
 from recognition.enrolment import comparing_all
 from recognition.gallery.probe import SearchProbe
-from recognition.gallery.replicas import asking
+from recognition.gallery.replicas import asking, judging
 from recognition.gallery.replicas.fitness import ALIAS, Reason
+from recognition.gallery.replicas.judging import SPARE
 from recognition.gallery.scope import Scope
 from recognition.identification.searching import Answered, PictureSearch
 from recognition.models import Face, User
@@ -101,6 +104,37 @@ def test_every_kind_of_search(active: Engine) -> None:
             assert together == alone
             found += sum(len(each) for each in together.found)
     assert found > 10 * OF_A_KIND
+
+
+def test_the_spare_ones_are_looked_at_only_if_need_be(
+    replica: Standby, active: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged, asked = judging.judged, []
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        asked.append(len(args[2][0]))
+        return judged(*args, **kwargs)
+
+    def looked(*args: Any) -> Any:
+        found = look(*args)
+        return found and replace(found, has_all=has_all)
+
+    look = asking.look
+    monkeypatch.setattr(judging, "judged", noted)
+    monkeypatch.setattr(asking, "look", looked)
+    search = PictureSearch(active, [probe(1)], Scope(None, everyone=True), 0.5, None, 3, False)
+    has_all = True
+    first = both(search)[0].found[0][0]
+    assert asked == [3]
+    has_all = False
+    both(search)
+    assert asked[1:] == [3 + SPARE]
+    has_all = True
+    replica.pause()
+    moderation.suspend_user(actor="test", user_id=first.user_id)  # after it was looked at
+    together, alone = both(search)
+    assert together.found == alone.found
+    assert asked[2:] == [3, 3 + SPARE]
 
 
 def test_who_drops_out_leaves_no_gap(replica: Standby, active: Engine) -> None:

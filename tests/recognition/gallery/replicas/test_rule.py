@@ -205,8 +205,8 @@ def test_nobody_who_is_hidden_on_the_primary_is_found(
             hidden.append(dropped)
 
     search()
-    # It was about somebody.
-    assert sum(shown) > GALLERIES and sum(hidden) > GALLERIES
+    # It was about somebody. How many they are is chance.
+    assert any(shown) and any(hidden)
 
 
 def ask(
