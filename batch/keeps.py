@@ -1,6 +1,6 @@
 """What this app keeps of people: see recognition.privacy.keeping."""
 
-from batch.models import Picture, WebhookSecret
+from batch.models import Picture, UnknownFaces, WebhookSecret
 from batch.privacy import erasure, export, retention
 from recognition.privacy.keeping import KEEPS, Keeps
 
@@ -20,6 +20,6 @@ KEEPS.append(
             retention.drop_tasks,
             retention.drop_sessions,
         ),
-        sealed=(Picture, WebhookSecret),
+        sealed=(Picture, UnknownFaces, WebhookSecret),
     )
 )

@@ -39,7 +39,9 @@ def made_by_us() -> set[str]:
 )
 def test_a_database_from_before_the_first_release_is_left_alone(first: tuple[str, str]) -> None:
     recorder = MigrationRecorder(connection)
-    recorder.record_unapplied("batch", "0001_initial")
+    for app, name in recorder.applied_migrations():
+        if app == "batch":
+            recorder.record_unapplied(app, name)
     recorder.record_applied(*first)
     before = recorder.applied_migrations().keys()
     with pytest.raises(CommandError, match=r"before the first release.*\. Start with an empty"):

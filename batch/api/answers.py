@@ -41,7 +41,11 @@ class IdentifiedItem(Item):
 
 
 class AnyItem(Item):
-    result = s.DictField(required=False, help_text="`data` of identify or of register.")
+    result = s.DictField(
+        required=False,
+        help_text="`data` of identify or of register. With `group_unknown`, faces of nobody have "
+        "an `unknown_id` when the job is completed.",
+    )
 
 
 class Counts(Serializer):
@@ -66,6 +70,11 @@ class Job(JobName, Counts):
     created_at = s.DateTimeField()
     started_at = s.DateTimeField(allow_null=True)
     finished_at = s.DateTimeField(allow_null=True)
+    unknown_people = s.IntegerField(
+        allow_null=True,
+        help_text="How many people have an `unknown_id`; null unless the job is completed and was "
+        "to find that out.",
+    )
 
 
 JobList = page_of("JobList", jobs=Job(many=True))
@@ -74,6 +83,18 @@ JobList = page_of("JobList", jobs=Job(many=True))
 class Results(Counts):
     results = AnyItem(many=True)
     next_cursor = s.CharField(allow_null=True)
+
+
+class UnknownPerson(Serializer):
+    unknown_id = s.CharField(help_text="Of this job alone: another job has another one.")
+    pictures = s.IntegerField(help_text="That have a face of the person: never more than one each.")
+    best_image_id = s.CharField(source="best_item.image_id")
+    best_face_index = s.IntegerField(
+        help_text="The place of the best face in `faces` of the picture's result."
+    )
+
+
+UnknownPeople = page_of("UnknownPeople", unknown_people=UnknownPerson(many=True))
 
 
 # The callback: batch.webhooks.callbacks makes it, and docs/webhooks.md explains it.
@@ -98,6 +119,10 @@ _BODY = object_of(
         succeeded=_COUNT,
         failed=_COUNT,
         skipped={**_COUNT, "description": "Not done before the end."},
+        unknown_people={
+            "type": ["integer", "null"],
+            "description": "How many people have an `unknown_id`.",
+        },
         results_url={
             "type": "string",
             "description": "Where the results are; a path, unless FACESVC_PUBLIC_URL is set.",

@@ -76,6 +76,19 @@ class Processing(NestedSerializer):
         return attrs
 
 
+class IdentifyProcessing(Processing):
+    group_unknown = FlagField(
+        default=False,
+        help_text="Put the faces without a candidate together, each person's under an "
+        "`unknown_id`. Only services may, and only with `async`.",
+    )
+
+    def validate(self, attrs: Any) -> Any:
+        if attrs["group_unknown"] and not attrs["async"]:
+            raise serializers.ValidationError({"group_unknown": ["Only with `async`: true."]})
+        return super().validate(attrs)
+
+
 class AlwaysAsync(Processing):
     def get_fields(self) -> dict[str, Any]:
         return super().get_fields() | {"async": FlagField(default=True)}
@@ -127,7 +140,7 @@ class BatchIdentifyRequest(BatchRequest):
     faces = serializers.ChoiceField(["all", "largest"], default="all")
     search_scope = SearchScope(required=False)
     metadata = MetadataField(default=dict)
-    processing_options = Processing(required=False)
+    processing_options = IdentifyProcessing(required=False)
 
 
 class BatchRegisterRequest(BatchRequest):

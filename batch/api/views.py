@@ -19,7 +19,7 @@ from batch.api.serializers import (
 )
 from batch.jobs import at_once, jobs, verbs
 from batch.jobs.jobs import NewItem
-from batch.models import Item, Job, Kind, Status
+from batch.models import Item, Job, Kind, Status, UnknownPerson
 from batch.webhooks import addresses
 from recognition.api.fields import refuse_unknown, viewer_of, viewer_parameter
 from recognition.api.idempotency import idempotent
@@ -93,6 +93,9 @@ class BatchViewSet(ServiceViewSet):
         viewer = viewer_of(request, fields)
         options = identifying.options_of(fields, viewer)
         IdentificationRequest.noted(caller, options)  # or refused, before anything is stored
+        options["group_unknown"] = fields["processing_options"]["group_unknown"]
+        if options["group_unknown"]:
+            caller.require_service()
         items = [NewItem(image["image_id"], image["image"], {}) for image in fields["images"]]
         if not fields["processing_options"]["async"]:
             has_client = partial(client_connection.is_open, request.META)
@@ -174,6 +177,19 @@ class JobViewSet(ServiceViewSet):
         done = items if job.finished_at else items.done()
         counts = answers.Counts.of(job)
         return self.page("results", done, answers.Item.each, InOrder(), beside=counts)
+
+    @operation(
+        "list_unknown_people",
+        "List the unknown people of a job",
+        answers.UnknownPeople,
+        pages=InOrder,
+    )
+    @action(detail=True, url_path="unknown-people")
+    def unknown_people(self, request: Request, job_id: str) -> Response:
+        """Those with most pictures first; nobody until a job with `group_unknown` is completed."""
+        job = jobs.of(self.caller, job_id)
+        people = UnknownPerson.objects.filter(job=job).select_related("best_item")
+        return self.page("unknown_people", people, answers.UnknownPerson.each, InOrder())
 
     @operation("cancel_batch_job", "Cancel a job", answers.Job)
     @action(detail=True, methods=["post"])

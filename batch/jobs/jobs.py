@@ -19,7 +19,7 @@ from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
 
 from batch.jobs.verbs import ItemResult
-from batch.models import Item, ItemState, Job, Kind, Picture, Status
+from batch.models import Item, ItemState, Job, Kind, Picture, Status, UnknownFaces
 from batch.queue import queueing
 from batch.webhooks import callbacks
 from recognition import audit
@@ -169,6 +169,8 @@ def _hold_users(job: Job, items: Sequence[NewItem]) -> None:
 
 def _note(actor: str, action: str, job: Job) -> None:
     details: dict[str, Any] = {"job_id": job.job_id, "kind": job.kind, "total": job.total}
+    if job.groups_unknown:
+        details["group_unknown"] = True
     audit.note(actor, action, user_id=job.user_id, **details)
 
 
@@ -251,7 +253,7 @@ def cancel_any(job: Job, *, actor: str) -> bool:
 
 @transaction.atomic
 def finish(pk: int, *, cancelled: bool = False) -> None:
-    """End the job if it is done, overdue or cancelled.
+    """End the job if it is done, overdue or cancelled. Its faces of nobody do not outlast it.
 
     A worker that holds an item finds the job ended when it stores the result, since batch.jobs.work
     takes the job's lock first. So nothing changes after the callback.
@@ -259,9 +261,11 @@ def finish(pk: int, *, cancelled: bool = False) -> None:
     job = Job.objects.select_for_update().filter(pk=pk).first()
     if job is None or job.finished_at:  # the job was erased with its user, or has ended
         return
-    pending = Item.objects.pending().filter(job=job)
-    if not pending.exists():
+    ungrouped = UnknownFaces.objects.filter(item__job=job)
+    if not Item.objects.pending().filter(job=job).exists() and not ungrouped.exists():
         job.status = Status.COMPLETED
+        if job.groups_unknown and job.unknown_people is None:
+            job.unknown_people = 0  # each face is somebody's
     elif cancelled:
         job.status = Status.CANCELLED
     elif job.is_overdue:
@@ -269,7 +273,8 @@ def finish(pk: int, *, cancelled: bool = False) -> None:
     else:
         return
     job.finished_at = timezone.now()
-    job.save(update_fields=["status", "finished_at"])
+    job.save(update_fields=["status", "finished_at", "unknown_people"])
+    ungrouped.delete()
     skip_pending_of_ended_jobs(pk)
     if job.callback_url:
         callbacks.queue(Job.objects.with_counts().get(pk=pk))

@@ -12,7 +12,8 @@ from uuid import UUID
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError
 
-from batch.models import ItemState, Kind
+from batch.jobs import unknown_faces
+from batch.models import ItemState, Kind, UnknownFaces
 from recognition import daily_counts
 from recognition.access import Caller
 from recognition.api import answers
@@ -33,12 +34,13 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class ItemResult:
-    """A result item's state and content, and the users and faces that it names."""
+    """A result item's state and content, the users and faces that it names, and those of nobody."""
 
     state: ItemState
     result: Json
     user_ids: list[UUID] = field(default_factory=list)
     face_ids: list[str] = field(default_factory=list)
+    unknown_faces: UnknownFaces | None = None  # to be stored with it
 
     @classmethod
     def refused(cls, error: ServiceError | ImageError) -> "ItemResult":
@@ -79,7 +81,8 @@ def _identify(caller: Caller, options: Json, image: bytes) -> ItemResult:
     answer = answers.Identified.of(result)
     # The same for all pictures, and an erased viewer's id must stand in no result.
     del answer["search_stats"]["scope"]["viewer"]
-    return ItemResult(ItemState.SUCCESS, answer, users, faces)
+    unknown = unknown_faces.of(result) if options.get("group_unknown") else None
+    return ItemResult(ItemState.SUCCESS, answer, users, faces, unknown)
 
 
 def _register(caller: Caller, options: Json, image: bytes) -> ItemResult:

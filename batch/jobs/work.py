@@ -20,7 +20,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from psycopg.types.json import Jsonb
 
-from batch.jobs import jobs, verbs
+from batch.jobs import grouping, jobs, verbs
 from batch.jobs.verbs import ItemResult, Json
 from batch.models import Item, Job, erased_image_id
 from batch.webhooks import callbacks
@@ -70,7 +70,7 @@ def work() -> None:
 def _change_job(before: int | None, now: int | None) -> None:
     """Finish a job when its worker turns to another: the last one finds that nothing is pending."""
     if before is not None:
-        jobs.finish(before)
+        grouping.end(before)
     if now is not None:
         jobs.start(now)
 
@@ -83,7 +83,7 @@ def sweep() -> None:
     pending = Item.objects.pending().filter(job=OuterRef("pk"))
     to_end = Job.objects.unfinished().filter(Q(deadline_at__lt=timezone.now()) | ~Exists(pending))
     for pk in to_end.values_list("pk", flat=True):
-        jobs.finish(pk)
+        grouping.end(pk)
     jobs.skip_pending_of_ended_jobs()
     callbacks.call_if_due()
     jobs.call_for_workers()
@@ -188,6 +188,9 @@ def _do(claimed: Item) -> None:
         cursor.execute(_STORE, stored)
         if not cursor.rowcount or not _exist(outcome):
             raise _NoLongerWantedError
+    if unknown := outcome.unknown_faces:
+        unknown.item = item
+        unknown.save(force_insert=True)
 
 
 # As text, because building it took the ORM half of the time that the queue costs. Without SKIP

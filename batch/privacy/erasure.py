@@ -13,6 +13,7 @@ from batch.models import (
     Job,
     Kind,
     Picture,
+    UnknownFaces,
     WebhookEndpoint,
     WebhookSecret,
     erased_image_id,
@@ -71,12 +72,15 @@ def tasks_about(person: Person) -> Q:
 
 
 def _forget_viewer(erasure: Erasure) -> None:
-    """Services' jobs on behalf of the user: the pictures that wait are dropped."""
+    """Services' jobs on behalf of the user: the pictures that wait are dropped, and the templates
+    of those that are done.
+    """
     viewers = [str(each) for each in erasure.person.ids]
     theirs = Job.objects.filter(options__on_behalf_of__in=viewers)
     for job in theirs.select_for_update(no_key=True).order_by("pk"):
         erasure.delete(Picture.objects.filter(item__job=job, item__state=ItemState.PENDING))
-        job.options = {**job.options, "on_behalf_of": None}
+        erasure.delete(UnknownFaces.objects.filter(item__job=job))
+        job.options = {**job.options, "on_behalf_of": None, "group_unknown": False}
         job.save(update_fields=["options"])
 
 

@@ -46,6 +46,12 @@ SECTIONS = [
         lambda person: Q(item__in=models.Item.objects.filter(_own_or_naming(person))),
         frozenset({"sealed"}),
     ),
+    Section(
+        "unknown_faces",
+        models.UnknownFaces,
+        lambda person: Q(item__job__in=models.Job.objects.filter(_on_behalf_of(person))),
+        frozenset({"sealed"}),
+    ),
     Section("callbacks", models.WebhookDelivery, by("job__user_id")),
     Section("callback_attempts", models.WebhookAttempt, by("delivery__job__user_id")),
     Section(

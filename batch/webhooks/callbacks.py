@@ -72,7 +72,7 @@ def queue(job: Any) -> None:
 
 def _body(job: Any) -> str:
     path = reverse("batch-job-results", kwargs={"job_id": job.job_id})
-    shown = ("job_id", "status", "total", "succeeded", "failed", "skipped")
+    shown = ("job_id", "status", "total", "succeeded", "failed", "skipped", "unknown_people")
     data = {name: getattr(job, name) for name in shown}
     body = {
         "type": f"batch.{job.status}",

@@ -339,6 +339,16 @@ class IdentifiedItem(TypedDict):
     result: NotRequired[Identified]
 
 
+IdentifyProcessing = TypedDict(
+    "IdentifyProcessing",
+    {
+        "async": "NotRequired[bool]",
+        "callback_url": "NotRequired[str]",
+        "group_unknown": "NotRequired[bool]",
+    },
+)
+
+
 class ItemError(TypedDict):
     code: str
     message: str
@@ -357,6 +367,7 @@ class Job(TypedDict):
     created_at: str
     started_at: str | None
     finished_at: str | None
+    unknown_people: int | None
 
 
 class JobList(TypedDict):
@@ -428,12 +439,6 @@ class Privacy(TypedDict):
 class PrivacySettings(TypedDict):
     searchable: NotRequired[bool]
     taggable: NotRequired[TaggableEnum]
-
-
-Processing = TypedDict(
-    "Processing",
-    {"async": "NotRequired[bool]", "callback_url": "NotRequired[str]"},
-)
 
 
 class Provisional(TypedDict):
@@ -563,6 +568,18 @@ class Threshold(TypedDict):
 class Unfriended(TypedDict):
     user_id: str
     deleted: bool
+
+
+class UnknownPeople(TypedDict):
+    unknown_people: list[UnknownPerson]
+    next_cursor: str | None
+
+
+class UnknownPerson(TypedDict):
+    unknown_id: str
+    pictures: int
+    best_image_id: str
+    best_face_index: int
 
 
 class Unlocked(TypedDict):

@@ -81,4 +81,6 @@ class Operations:
     get_batch_job = Method(batches.get_batch_job)
     list_batch_results = Method(batches.list_batch_results)
     iter_batch_results = AllPages(batches.list_batch_results)
+    list_unknown_people = Method(batches.list_unknown_people)
+    iter_unknown_people = AllPages(batches.list_unknown_people)
     cancel_batch_job = Method(batches.cancel_batch_job)

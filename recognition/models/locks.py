@@ -4,8 +4,10 @@ A transaction that takes several of them takes them in this order, so that no tw
 other. It may leave out any of them.
 
 1. Advisory locks of what there is one of at a time: the request with an Idempotency-Key, the answer
-   to a batch of one user, an import of a graph, a claim of callbacks, a change of the model.
-2. Items of batches by their keys, then their jobs.
+   to a batch of one user, an import of a graph, a claim of callbacks, the grouping of a
+   job's unknown people, a change of the model.
+2. Items of batches by their keys, then their jobs. Items of a job without pending ones come after
+   the job: no worker holds one.
 3. Groups.
 4. Users by their ids.
 5. The advisory lock for opening sessions of a user, then sessions by their keys, then the advisory
@@ -100,6 +102,7 @@ class One(StrEnum):
     BATCH = "batch"  # that is answered at once, of a user
     IMPORT = "import"
     CLAIM_OF_CALLBACK = "claim of callback"
+    GROUPING = "grouping"  # of the unknown people of a job
     MODEL_CHANGE = "model change"
     INDEX = "index"  # HNSW indexes are built or dropped
     MEASUREMENT = "measurement"

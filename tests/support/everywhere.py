@@ -17,7 +17,7 @@ from django_q.models import Task
 from pytest_django import Settings
 
 from batch.jobs import work
-from batch.models import Job
+from batch.models import Item, Job
 from batch.webhooks import callbacks
 from management import moderation
 from recognition.access import SCOPES
@@ -128,25 +128,32 @@ class Life:
         """Done and waiting ones: for her, by her, with her in the results, on her behalf."""
         search = [{"image_id": "party", "image": PICTURE_BASE64}]
         hers = {"user_id": str(ZOE), "metadata": {"who": NAME}, "face_group": NAME}
-        self.fake.show(vector(3), vector(3), [], [vector(3), HERS])
+        self.fake.show(vector(3), vector(3), [], [vector(3), HERS, NOBODYS])
         enrol = [
             *({"image_id": f"{NAME} {n}", "image": PICTURE_BASE64, **hers} for n in range(3)),
             {"image_id": f"{NAME} 3", "image": "?", **hers},
         ]
         self._submit(self.app, "batch-register", images=enrol)
-        self._submit(self.app, "batch-identify", images=search)
+        self._submit(self.app, "batch-identify", images=search, group_unknown=True)
         self._submit(self.zoe, "batch-identify", images=search)
         work.work()
         callbacks.deliver_due()
         headers = {"Idempotency-Key": "who-is-at-the-party"}
         data_of(self.app.send("post", "batch-identify", {"images": search}, headers=headers))
         self._submit(self.app, "batch-register", images=enrol)
-        self._submit(self.app, "batch-identify", images=search, on_behalf_of=str(ZOE))
+        album = [*search, {"image_id": "picnic", "image": PICTURE_BASE64}]
+        fields = {"images": album, "on_behalf_of": str(ZOE), "group_unknown": True}
+        self._submit(self.app, "batch-identify", **fields)
+        # The first picture is done, with a face of nobody. The second one waits.
+        work.process(Item.objects.filter(job__options__on_behalf_of=str(ZOE)).earliest("pk"))
         self._submit(self.zoe, "batch-identify", images=search)
 
-    def _submit(self, person: Person, path: str, **fields: Any) -> None:
+    def _submit(
+        self, person: Person, path: str, *, group_unknown: bool = False, **fields: Any
+    ) -> None:
         headers = {"Idempotency-Key": f"{path}-{Job.objects.count()}-{ZOE.hex.upper()}"}
-        fields["processing_options"] = JOB
+        more = {"group_unknown": True} if group_unknown else {}
+        fields["processing_options"] = {**JOB, **more}
         data_of(person.send("post", path, fields, headers=headers), 202)
 
     def be_merged(self) -> None:

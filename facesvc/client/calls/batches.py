@@ -19,7 +19,7 @@ def batch_identify(
     faces: answers.FacesEnum | None = None,
     search_scope: answers.SearchScope | None = None,
     metadata: Json | None = None,
-    processing_options: answers.Processing | None = None,
+    processing_options: answers.IdentifyProcessing | None = None,
 ) -> Call[answers.AtOnce | answers.Job]:
     """Find who is in each of many pictures."""
     return Call(
@@ -104,6 +104,25 @@ def list_batch_results(
         path=f"batch-jobs/{part(job_id)}/results",
         is_repeatable=True,
         items="results",
+        query={
+            "cursor": cursor,
+            "page_size": page_size,
+        },
+    )
+
+
+def list_unknown_people(
+    job_id: Id,
+    *,
+    cursor: str | None = None,
+    page_size: int | None = None,
+) -> PagedCall[answers.UnknownPeople, answers.UnknownPerson]:
+    """List the unknown people of a job."""
+    return PagedCall(
+        method="GET",
+        path=f"batch-jobs/{part(job_id)}/unknown-people",
+        is_repeatable=True,
+        items="unknown_people",
         query={
             "cursor": cursor,
             "page_size": page_size,

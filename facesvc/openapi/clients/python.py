@@ -80,8 +80,10 @@ def _typed_dict(name: str, shape: Schema) -> str:
         for kind in ["Id" if sent_alone and key == "user_id" else _ANSWERS.type(schema)]
     }
     if any(map(keyword.iskeyword, fields)):
-        rows = [f"    {{{', '.join(f'{key!r}: {kind!r}' for key, kind in fields.items())}}},"]
-        rows = [row.replace("'", '"') for row in rows]
+        pairs = [f'"{key}": "{kind}"' for key, kind in fields.items()]
+        rows = [f"    {{{', '.join(pairs)}}},"]
+        if len(rows[0]) > _WIDTH:
+            rows = ["    {", *(f"        {pair}," for pair in pairs), "    },"]
         return "\n".join([f"\n{name} = TypedDict(", f'    "{name}",', *rows, ")\n"])
     rows = [f"    {key}: {kind}" for key, kind in fields.items()] or ["    pass"]
     return "\n".join([f"\nclass {name}(TypedDict):", *map(_folded, rows), ""])

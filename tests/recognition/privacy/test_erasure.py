@@ -70,7 +70,7 @@ HOLD_THE_ID = {
 }
 # Through their keys, or sealed: the test sees to it that hers are among the rows.
 HOLD_WHAT_IS_HERS = {
-    *("batch_picture", "batch_webhookattempt", "batch_webhookdelivery"),
+    *("batch_picture", "batch_webhookattempt", "batch_webhookdelivery", "batch_unknownfaces"),
     *("recognition_facecrop", "recognition_publicsketch", "recognition_sketch"),
     *("recognition_newface",),
 }
@@ -80,6 +80,7 @@ HOLD_NOBODY = {
     *("recognition_gallerycount", "recognition_group", "recognition_ratewindow"),
     *("recognition_sketchcentre", "recognition_dailycount"),
     *("auth_group", "auth_group_permissions", "recognition_duplicatesearch"),
+    "batch_unknownperson",
 }
 # Rights of the operators, which nobody has in the test, and measurements, which name nobody.
 EMPTY = {"auth_user_groups", "auth_user_user_permissions", "recognition_measurement"}
@@ -114,6 +115,9 @@ HERS = {
     " JOIN batch_job j ON j.id = i.job_id WHERE j.user_id = %s",
     "a waiting picture of her": "SELECT sealed FROM batch_picture JOIN batch_item i"
     " ON i.id = item_id WHERE user_ids = ARRAY[%s]",
+    "the faces in her photos": "SELECT sealed FROM batch_unknownfaces JOIN batch_item i"
+    " ON i.id = item_id JOIN batch_job j ON j.id = i.job_id"
+    " WHERE j.options->>'on_behalf_of' = %s::text",
     "a secret": "SELECT sealed FROM batch_webhooksecret WHERE client = %s::text",
 }
 
@@ -180,6 +184,7 @@ def test_it_works(life: Life) -> None:
             "tasks": 1,
             "idempotency_keys": 9,
         },
+        "unknown_faces": 1,
         **{"items": 2, "jobs": 2, "pictures": 5, "webhook_attempts": 1, "callbacks": 1},
         **{"callback_addresses": 1, "webhook_secrets": 1, "possible_duplicates": 2},
     }

@@ -45,7 +45,7 @@ export interface AnyItem {
   image_id: string;
   status: ItemStatus;
   error?: ItemError;
-  /** `data` of identify or of register. */
+  /** `data` of identify or of register. With `group_unknown`, faces of nobody have an `unknown_id` when the job is completed. */
   result?: Record<string, unknown>;
 }
 
@@ -395,6 +395,14 @@ export interface IdentifiedItem {
   result?: Identified;
 }
 
+export interface IdentifyProcessing {
+  async?: boolean;
+  /** Gets the webhook batchJobEnded. */
+  callback_url?: string;
+  /** Put the faces without a candidate together, each person's under an `unknown_id`. Only services may, and only with `async`. */
+  group_unknown?: boolean;
+}
+
 export interface ItemError {
   code: string;
   message: string;
@@ -416,6 +424,8 @@ export interface Job {
   created_at: string;
   started_at: string | null;
   finished_at: string | null;
+  /** How many people have an `unknown_id`; null unless the job is completed and was to find that out. */
+  unknown_people: number | null;
 }
 
 export interface JobList {
@@ -504,12 +514,6 @@ export type PrivacyLevelEnum = "public" | "friends" | "private";
 export interface PrivacySettings {
   searchable?: boolean;
   taggable?: TaggableEnum;
-}
-
-export interface Processing {
-  async?: boolean;
-  /** Gets the webhook batchJobEnded. */
-  callback_url?: string;
 }
 
 export interface Provisional {
@@ -678,6 +682,21 @@ export interface Threshold {
 export interface Unfriended {
   user_id: string;
   deleted: boolean;
+}
+
+export interface UnknownPeople {
+  unknown_people: Array<UnknownPerson>;
+  next_cursor: string | null;
+}
+
+export interface UnknownPerson {
+  /** Of this job alone: another job has another one. */
+  unknown_id: string;
+  /** That have a face of the person: never more than one each. */
+  pictures: number;
+  best_image_id: string;
+  /** The place of the best face in `faces` of the picture's result. */
+  best_face_index: number;
 }
 
 export interface Unlocked {
@@ -1047,7 +1066,7 @@ export interface BatchIdentifyArguments {
   faces?: FacesEnum;
   search_scope?: SearchScope;
   metadata?: Record<string, unknown>;
-  processing_options?: Processing;
+  processing_options?: IdentifyProcessing;
 }
 
 export interface BatchRegisterArguments {
@@ -1067,6 +1086,12 @@ export interface GetBatchJobArguments {
 }
 
 export interface ListBatchResultsArguments {
+  job_id: string;
+  cursor?: string;
+  page_size?: number;
+}
+
+export interface ListUnknownPeopleArguments {
   job_id: string;
   cursor?: string;
   page_size?: number;
@@ -1188,6 +1213,8 @@ export class FaceApi extends EventTarget {
   getBatchJob(args: GetBatchJobArguments, options?: Options): Promise<Job>;
   /** List the results of a job. */
   listBatchResults(args: ListBatchResultsArguments, options?: Options): Promise<Results>;
+  /** List the unknown people of a job. */
+  listUnknownPeople(args: ListUnknownPeopleArguments, options?: Options): Promise<UnknownPeople>;
   /** Cancel a job. */
   cancelBatchJob(args: CancelBatchJobArguments, options?: Options): Promise<Job>;
   /** Iterates over the items of all pages of a list. */
@@ -1202,4 +1229,5 @@ export class FaceApi extends EventTarget {
   each(name: "listAuditEvents", args?: ListAuditEventsArguments): AsyncGenerator<AuditEvent>;
   each(name: "listBatchJobs", args?: ListBatchJobsArguments): AsyncGenerator<Job>;
   each(name: "listBatchResults", args: ListBatchResultsArguments): AsyncGenerator<AnyItem>;
+  each(name: "listUnknownPeople", args: ListUnknownPeopleArguments): AsyncGenerator<UnknownPerson>;
 }

@@ -72,6 +72,7 @@ const OPERATIONS = {
   listBatchJobs: {method: "GET", path: "batch-jobs", query: ["cursor", "page_size", "status"], items: "jobs", isSafe: true},
   getBatchJob: {method: "GET", path: "batch-jobs/{job_id}", isSafe: true},
   listBatchResults: {method: "GET", path: "batch-jobs/{job_id}/results", query: ["cursor", "page_size"], items: "results", isSafe: true},
+  listUnknownPeople: {method: "GET", path: "batch-jobs/{job_id}/unknown-people", query: ["cursor", "page_size"], items: "unknown_people", isSafe: true},
   cancelBatchJob: {method: "POST", path: "batch-jobs/{job_id}/cancel"},
 };
 // --- end of what is made

@@ -1,4 +1,4 @@
-"""Batch jobs with their items, and the callbacks that report their end."""
+"""Batch jobs with their items and pictures, and the people in them who are nobody."""
 
 import secrets
 from typing import Any
@@ -19,15 +19,6 @@ def new_job_id() -> str:
 def erased_image_id() -> str:
     """Replaces the client's id of a picture when its person was erased."""
     return f"erased_{secrets.token_hex(8)}"
-
-
-def new_message_id() -> str:
-    return f"msg_{secrets.token_hex(16)}"
-
-
-def without_query(url: str) -> str:
-    """The address as operators see it: the query of some apps holds a secret."""
-    return url.partition("?")[0]
 
 
 class Kind(models.TextChoices):
@@ -83,6 +74,8 @@ class Job(models.Model):
     started_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
+    # How many people its faces of nobody are of; None unless it has grouped them.
+    unknown_people = models.PositiveIntegerField(null=True)
 
     objects = JobQuerySet.as_manager()
 
@@ -120,6 +113,16 @@ class Job(models.Model):
         counted: Any = self
         remaining: int = self.total - counted.succeeded - counted.failed
         return remaining if self.finished_at else 0
+
+    @property
+    def groups_unknown(self) -> bool:
+        """Whether faces of nobody are put together. Older jobs do not say."""
+        return bool(self.options.get("group_unknown"))
+
+    @property
+    def unknown_prefix(self) -> str:
+        """What the ids of its unknown people begin with: no other job has them."""
+        return self.job_id.replace("job", "unknown", 1)
 
     @property
     def caller(self) -> Caller:
@@ -186,106 +189,35 @@ class Picture(models.Model):
         return f"picture of item {self.item_id}"
 
 
-class WebhookSecret(models.Model):
-    """The secret that signs callbacks to a client. While two are valid, both sign."""
+class UnknownFaces(models.Model):
+    """The templates of a picture's faces of nobody. They go when the job ends, however it ends."""
 
-    client = models.CharField(max_length=100)  # a token's subject
-    sealed = models.BinaryField()  # see recognition.privacy.sealing
-    created_at = models.DateTimeField(auto_now_add=True)
-    retires_at = models.DateTimeField(null=True)
+    item = models.OneToOneField(Item, on_delete=models.CASCADE, related_name="unknown_faces")
+    embedding_version = models.CharField(max_length=60)
+    sealed = models.BinaryField()  # see batch.jobs.unknown_faces
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["client"], condition=Q(retires_at=None), name="secret_one_current"
-            )
-        ]
+        verbose_name = verbose_name_plural = "unknown faces"
 
     def __str__(self) -> str:
-        return f"secret of {self.client}"
+        return f"faces of nobody of item {self.item_id}"
 
 
-class WebhookEndpoint(models.Model):
-    """An address of a client. One that answered 410 gets nothing more."""
+class UnknownPerson(models.Model):
+    """A person whose faces are nobody's. Within a job, those with most pictures come first."""
 
-    client = models.CharField(max_length=100)
-    url = models.CharField(max_length=2000)
-    disabled_at = models.DateTimeField(null=True)
-
-    class Meta:
-        verbose_name = "callback address"
-        verbose_name_plural = "callback addresses"
-        constraints = [
-            models.UniqueConstraint(fields=["client", "url"], name="endpoint_once_per_client")
-        ]
-
-    def __str__(self) -> str:
-        return self.address
-
-    @property
-    def address(self) -> str:
-        return without_query(self.url)
-
-
-class DeliveryState(models.TextChoices):
-    PENDING = "pending"
-    DELIVERED = "delivered"
-    DEAD = "dead"  # given up after the last delay
-    STOPPED = "stopped"  # the receiver said 410 Gone
-
-
-class WebhookDelivery(models.Model):
-    """One callback: the same id and body at every attempt."""
-
-    message_id = models.CharField(max_length=36, unique=True, default=new_message_id)
-    job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="delivery")
-    endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.CASCADE)
-    body = models.TextField()
-    state = models.CharField(
-        max_length=9, choices=DeliveryState, default=DeliveryState.PENDING, editable=False
-    )
-    # Attempts since it was queued or replayed: the place in the list of delays.
-    tries = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(null=True)
-    busy_until = models.DateTimeField(null=True)  # while it is being tried
-    created_at = models.DateTimeField(auto_now_add=True)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, db_index=False)  # see Meta
+    unknown_id = models.CharField(max_length=40)
+    pictures = models.PositiveIntegerField()  # and faces: a picture has one of them at most
+    best_item = models.ForeignKey(Item, on_delete=models.CASCADE)
+    best_face_index = models.PositiveIntegerField()
 
     class Meta:
-        verbose_name = "callback"
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(state="pending", next_attempt_at__isnull=False)
-                | (~Q(state="pending") & Q(next_attempt_at=None)),
-                name="delivery_due_while_pending",
-            )
-        ]
+        verbose_name_plural = "unknown people"
         indexes = [
-            # Consumer: the sweep that queues what is due.
-            models.Index(
-                fields=["next_attempt_at"], condition=Q(state="pending"), name="delivery_due"
-            ),
-            # Consumers: the first page of the admin, and the list of those that were given up.
-            models.Index(fields=["id"], condition=Q(state="dead"), name="delivery_given_up"),
-            # Consumer: how many are being tried at an address.
-            models.Index(
-                fields=["endpoint", "busy_until"],
-                condition=Q(busy_until__isnull=False),
-                name="delivery_busy",
-            ),
+            # Consumer: the list of a job's unknown people.
+            models.Index(fields=["job", "id"], name="unknown_of_job")
         ]
 
     def __str__(self) -> str:
-        return self.message_id
-
-
-class WebhookAttempt(models.Model):
-    """The outcome of one POST, without its body and without the answer."""
-
-    delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="attempts")
-    at = models.DateTimeField(auto_now_add=True)
-    status = models.PositiveSmallIntegerField(null=True)  # None: no answer
-    error = models.CharField(max_length=200, blank=True)
-    duration_ms = models.PositiveIntegerField()
-
-    def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.status or self.error}"
+        return self.unknown_id
