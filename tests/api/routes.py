@@ -71,6 +71,11 @@ def _batch_of_everyone(ids: Ids) -> dict[str, Any]:
     return {"images": pictures, "search_scope": {"scope": "all"}}
 
 
+def _batch_to_group(ids: Ids) -> dict[str, Any]:
+    pictures = [{"image_id": "a", "image": PICTURE_BASE64}]
+    return {"images": pictures, "processing_options": {"async": True, "group_unknown": True}}
+
+
 def _batch_to_enrol(ids: Ids) -> dict[str, Any]:
     return {"images": [{"image_id": "a", "image": PICTURE_BASE64, "user_id": ids["user_id"]}]}
 
@@ -183,6 +188,12 @@ ROWS = [
     Row("GET", "batch-jobs", "face:batch", "200", "200", "200", "200"),
     Row("GET", "batch-jobs/{job_id}", "face:batch", _JOB, "200", _JOB, _JOB),
     Row("GET", "batch-jobs/{job_id}/results", "face:batch", _JOB, "200", _JOB, _JOB),
+    Row("GET", "batch-jobs/{job_id}/unknown-people", "face:batch", _JOB, "200", _JOB, _JOB),
+    Row(
+        *("POST", "batch-identify", "face:identify face:batch"),
+        *(_SERVICE, _SERVICE, "202", "202"),
+        body=_batch_to_group,
+    ),
     Row("POST", "batch-jobs/{job_id}/cancel", "face:batch", _JOB, "200", _JOB, _JOB),
 ]
 
