@@ -60,6 +60,7 @@ def test_it_works(schema: dict[str, Any]) -> None:
         *("sessions", "sessions/{session_id}", "sessions/{session_id}/frames"),
         *("batch-identify", "batch-register", "batch-jobs", "batch-jobs/{job_id}"),
         *("batch-jobs/{job_id}/results", "batch-jobs/{job_id}/cancel"),
+        "batch-jobs/{job_id}/unknown-people",
     }
 
 
@@ -116,7 +117,7 @@ def test_every_code_is_named(schema: dict[str, Any]) -> None:
 
 def test_every_operation_needs_a_token_and_can_fail(schema: dict[str, Any]) -> None:
     operations = [each for path in schema["paths"].values() for each in path.values()]
-    assert len(operations) == 53
+    assert len(operations) == 54
     for operation in operations:
         assert operation["security"] == [{"token": []}]
         assert {"503", "default"} <= set(operation["responses"])
@@ -202,6 +203,7 @@ def test_the_callback_is_described_as_it_comes(schema: dict[str, Any]) -> None:
         succeeded=1,
         failed=0,
         skipped=0,
+        unknown_people=None,
         finished_at=now(),
     )
     sent = json.loads(callbacks._body(job))

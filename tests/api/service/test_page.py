@@ -68,4 +68,6 @@ def test_scripts_make_no_html_of_texts(path: Path) -> None:
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", path.read_text()
     )
-    assert len(path.read_text().splitlines()) <= 300
+    # But for the table that `make docs` makes: it has a line for each operation.
+    written = re.sub(r"^// --- made .*?^// --- end", "", path.read_text(), flags=re.M | re.S)
+    assert len(written.splitlines()) <= 300

@@ -2,7 +2,6 @@
 
 import random
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,7 +134,7 @@ def test_among_more_faces_they_must_be_more_alike() -> None:
 @pytest.mark.slow
 @needs_shared
 @needs_models
-def test_people_whom_nobody_has_calibrated_with(tmp_path: Path) -> None:
+def test_people_of_another_part_than_calibrated() -> None:
     """A part of the people of lfw-a calibrates, another part is grouped. The whole of it is
     measured by `python -m benchmarks.unknown_people`.
     """
