@@ -75,7 +75,9 @@ def _store(pk: int, kept: Sequence[UnknownFaces], people: Sequence[Sequence[Unkn
     if job is None or job.is_overdue or rows.count() < len(kept):
         return
     # No worker has an item of this job any more, so nobody who holds one waits for the job.
-    items = {item.pk: item for item in Item.objects.filter(job=pk).select_for_update()}
+    items = {
+        item.pk: item for item in Item.objects.filter(job=pk).order_by("pk").select_for_update()
+    }
     named = [(f"{job.unknown_prefix}_{number}", each) for number, each in enumerate(people, 1)]
     for unknown_id, person in named:
         for face in person:

@@ -130,6 +130,7 @@ def test_it_works(service: Person, receiver: Receiver, settings: Settings) -> No
         "succeeded": 2,
         "failed": 1,
         "skipped": 0,
+        "unknown_people": None,
         "results_url": f"https://faces.example{path}",
     }
     delivery.refresh_from_db()
