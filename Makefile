@@ -87,6 +87,10 @@ site: .venv/dev.stamp  ## Make docs/ a site that can be searched: open site/inde
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --site-dir site
 	@echo "Open file://$(CURDIR)/site/index.html, or put the folder site on any web server"
 
+translations: .venv/dev.stamp  ## Put new texts of the admin pages into facesvc/locale, and compile what is translated
+	@SECRET_KEY=the-pages-do-not-depend-on-any-key DJANGO_SETTINGS_MODULE=facesvc.settings $(BIN)/python -c \
+		"import django; django.setup(); from tests.facesvc.operators import translations; translations.main()"
+
 bench: .venv/bench.stamp .env  ## What a picture costs, beside InsightFace's classes and dlib: some minutes
 	@echo "Measuring inference"
 	@$(BIN)/python -m benchmarks.beside.pipeline $(ARGS)

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from django.apps import apps
 from django.db import connection
+from django.db.models import Model
+from django.utils import translation
 
 from management import broken_off
 from recognition import audit, people
@@ -96,9 +98,15 @@ def _named(counts: Mapping[str, int]) -> dict[str, int]:
         if model is Friendship:
             count //= 2  # each has two rows
         # The API calls people users, as it does everywhere; the admin pages call them people.
-        name = "users" if model is User else str(model._meta.verbose_name_plural)
+        name = "users" if model is User else _english_name(model)
         named[name.lower().replace(" ", "_")] += count
     return dict(sorted((+named).items()))
+
+
+def _english_name(model: type[Model]) -> str:
+    """What is stored does not depend on the language of the operator who erases."""
+    with translation.override("en"):
+        return str(model._meta.verbose_name_plural)
 
 
 def receipt_of(user_id: UUID) -> Receipt | None:

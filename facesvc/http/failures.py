@@ -1,13 +1,17 @@
 """Answers failures outside of the API's views: under /admin/ with a page for people."""
 
 import sys
+from typing import Any
 
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from django.views import defaults
 
-from facesvc.http import errors
+from facesvc.http import errors, languages
 from facesvc.http.error_codes import STATUS
 from recognition.processes.current_request import current
 
@@ -22,8 +26,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         request,
         "invalid_request",
         "The request is not acceptable.",
-        "The page cannot be shown like this",
-        "Something in the address or in a filter is not valid. Go back and choose another value.",
+        _("The page cannot be shown like this"),
+        _(
+            "Something in the address or in a filter is not valid. Go back and choose another"
+            " value."
+        ),
     )
 
 
@@ -32,8 +39,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         request,
         "not_found",
         "There is nothing here.",
-        "There is no such page",
-        "What it showed may have been erased, merged or purged, or the address has a mistake.",
+        _("There is no such page"),
+        _("What it showed may have been erased, merged or purged, or the address has a mistake."),
     )
 
 
@@ -42,9 +49,11 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
         return defaults.permission_denied(request, exception)
     return _page(
         403,
-        "You may not do this",
-        "Your account lacks a permission, or the address is not meant to be opened like this."
-        " An administrator can put you into another group.",
+        _("You may not do this"),
+        _(
+            "Your account lacks a permission, or the address is not meant to be opened like this."
+            " An administrator can put you into another group."
+        ),
     )
 
 
@@ -53,8 +62,8 @@ def payload_too_large(request: HttpRequest) -> HttpResponse:
         request,
         "payload_too_large",
         "The body is too long.",
-        "This is too long",
-        "A form of these pages takes 64 KB. Nothing was done; go back and send less.",
+        _("This is too long"),
+        _("A form of these pages takes 64 KB. Nothing was done; go back and send less."),
     )
 
 
@@ -63,8 +72,8 @@ def unavailable(request: HttpRequest) -> HttpResponse:
         request,
         "unavailable",
         "Too many requests are being worked on; try again.",
-        "The service is overloaded",
-        "Nothing was done. Wait some seconds, and load the page again.",
+        _("The service is overloaded"),
+        _("Nothing was done. Wait some seconds, and load the page again."),
     )
 
 
@@ -75,31 +84,38 @@ def server_error(request: HttpRequest) -> HttpResponse:
             request,
             "unavailable",
             "Not available at the moment; try again.",
-            "The service is not available",
-            "The database does not answer, or it takes no changes at the moment. Wait some seconds,"
-            " and load the page again. If you changed something, look first whether it was stored.",
+            _("The service is not available"),
+            _(
+                "The database does not answer, or it takes no changes at the moment. Wait some"
+                " seconds, and load the page again. If you changed something, look first whether it"
+                " was stored."
+            ),
         )
     return _failure(
         request,
         "internal_error",
         "Something went wrong on our side; the request id is in the log.",
-        "Something went wrong",
-        f"The log of the service says what, under the request id {current.get().id}.",
+        _("Something went wrong"),
+        format_lazy(
+            _("The log of the service says what, under the request id {id}."), id=current.get().id
+        ),
     )
 
 
-def _failure(request: HttpRequest, code: str, message: str, title: str, words: str) -> HttpResponse:
+def _failure(request: HttpRequest, code: str, message: str, title: Any, words: Any) -> HttpResponse:
     """The API's answer; for people a page with its headers, which say when to try again."""
     answer = errors.failure(code, message)
     if not request.path.startswith(_ADMIN):
         return answer
-    page = _page(STATUS[code], title, words)
+    # Some failures come before facesvc.http.languages.
+    with translation.override(languages.language_of(request)):
+        page = _page(STATUS[code], title, words)
     if "Retry-After" in answer:
         page["Retry-After"] = answer["Retry-After"]
     return page
 
 
-def _page(status: int, title: str, words: str) -> HttpResponse:
+def _page(status: int, title: Any, words: Any) -> HttpResponse:
     """Renders without the request: its operator is in the database, which may be away."""
     page = render_to_string("operators/failure.html", {"title": title, "words": words})
     return HttpResponse(page, status=status)

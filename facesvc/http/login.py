@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from recognition import rate_windows
 from recognition.rate_windows import RateLimits
@@ -48,15 +49,15 @@ def _addresses(request: HttpRequest | None) -> tuple[str, str]:
 
 
 def _count(what: str, most: RateLimits) -> None:
-    has_room, _ = rate_windows.count(what, most)
+    has_room, __ = rate_windows.count(what, most)
     if not has_room:
-        raise ValidationError("Too many attempts; try again later.")
+        raise ValidationError(_("Too many attempts; try again later."))
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
     if not _computing.acquire(timeout=_PATIENCE):
-        raise ValidationError("Too many attempts at once; try again.")
+        raise ValidationError(_("Too many attempts at once; try again."))
     try:
         yield
     finally:

@@ -9,29 +9,39 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from facesvc.operators import measuring_pages, model_page
 from facesvc.operators.dates import DatedList
 from recognition import audit
 from recognition.admin import finding
 from recognition.admin.audit_sentences import SENTENCES, Names, label, sentence
-from recognition.admin.kit import MEASURE, LargeTable, ReadOnly, choices, column, page, time_column
+from recognition.admin.filters import choices, later
+from recognition.admin.kit import (
+    MEASURE,
+    LargeTable,
+    ReadOnly,
+    column,
+    page,
+    time_column,
+)
 from recognition.models import ActiveModel, AuditEvent, User
 from recognition.models.user_ids import parsed
 
 _ACTORS = {
-    "operator": "operators of these pages",
-    "service": "services",
-    "user": "people themselves",
-    "command": "commands on the server",
-    "system": "the service itself",
+    "operator": _lazy("operators of these pages"),
+    "service": _lazy("services"),
+    "user": _lazy("people themselves"),
+    "command": _lazy("commands on the server"),
+    "system": _lazy("the service itself"),
 }
 # How many people of that name a search of the log considers.
 _MOST_PEOPLE = 200
 
 
 _ACTED = {kind: (words, Q(actor__startswith=kind)) for kind, words in _ACTORS.items()}
-_ACTIONS = {action: (label(action), Q(action=action)) for action in SENTENCES}
+_ACTIONS = {action: (later(label, action), Q(action=action)) for action in SENTENCES}
 
 
 @admin.register(AuditEvent)
@@ -39,11 +49,11 @@ class AuditEventAdmin(LargeTable):
     list_display = ["when", "what"]
     list_display_links = ["when"]
     list_filter = [
-        choices("who did it", "by", _ACTED),
-        choices("what was done", "action", _ACTIONS),
+        choices(_lazy("who did it"), "by", _ACTED),
+        choices(_lazy("what was done"), "action", _ACTIONS),
     ]
     search_fields = ["actor"]
-    search_help_text = (
+    search_help_text = _lazy(
         "A name or a part of it, a person's id, a face id, an operator as operator:mia, "
         "or the id of a request."
     )
@@ -61,13 +71,13 @@ class AuditEventAdmin(LargeTable):
     def find(self, rows: QuerySet[AuditEvent], text: str) -> QuerySet[AuditEvent]:
         return rows.filter(_about(text))
 
-    when = time_column("when", "at")
-    what = column("what happened", lambda event: event.sentence)
+    when = time_column(_lazy("when"), "at")
+    what = column(_lazy("what happened"), lambda event: event.sentence)
 
 
 def _about(text: str) -> Q:
     """Filters the log. Each filter has an index, except those by actor and by request."""
-    kind, _, name = text.partition(":")
+    kind, __, name = text.partition(":")
     if kind in _ACTORS:
         user_id = parsed(name) if kind == "user" else None
         return Q(actor=audit.end_user(user_id) if user_id else text)
@@ -94,7 +104,7 @@ class ActiveModelAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
             raise PermissionDenied
         may_measure = request.user.has_perm(MEASURE)
         context = {"page": model_page.page(), "may_measure": may_measure, **(extra_context or {})}
-        return page(request, "operators/model.html", "Active model", ActiveModel, context)
+        return page(request, "operators/model.html", _("Active model"), ActiveModel, context)
 
 
 # This import registers Django's own page, which is replaced here.
@@ -107,7 +117,7 @@ class OperatorAdmin(UserAdmin):  # type: ignore[type-arg]
 
     add_fieldsets = (
         (None, {"fields": ("username", "usable_password", "password1", "password2")}),
-        ("What this operator may do", {"fields": ("is_staff", "groups")}),
+        (_lazy("What this operator may do"), {"fields": ("is_staff", "groups")}),
     )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db.models import Max, Min
 from django.utils import timezone
+from django.utils.dateformat import format as formatted
+from django.utils.translation import gettext as _
 
 from recognition.admin.kit import UncountedList
 
@@ -47,16 +49,16 @@ def choices(first: date, last: date, *chosen: int) -> list[tuple[str, tuple[int,
         return [(str(year), (year,)) for year in range(last.year, first.year - 1, -1)]
     year, month = chosen[0], (*chosen, 0)[1]
     if not 1 <= month <= 12:
-        return [("‹ All dates", ()), *_months(first, last, year)]
+        return [(_("‹ All dates"), ()), *_months(first, last, year)]
     if len(chosen) == 3:
-        return [(f"‹ {date(year, month, 1):%B %Y}", (year, month))]
+        return [(f"‹ {formatted(date(year, month, 1), 'F Y')}", (year, month))]
     return [(f"‹ {year}", (year,)), *_days(first, last, year, month)]
 
 
 def _months(first: date, last: date, year: int) -> list[tuple[str, tuple[int, ...]]]:
     ends = (first.year, first.month), (last.year, last.month)
     return [
-        (f"{date(year, month, 1):%B}", (year, month))
+        (formatted(date(year, month, 1), "F"), (year, month))
         for month in range(1, 13)
         if ends[0] <= (year, month) <= ends[1]
     ]
@@ -64,4 +66,6 @@ def _months(first: date, last: date, year: int) -> list[tuple[str, tuple[int, ..
 
 def _days(first: date, last: date, year: int, month: int) -> list[Any]:
     days = (date(year, month, day + 1) for day in range(monthrange(year, month)[1]))
-    return [(f"{day:%B} {day.day}", (year, month, day.day)) for day in days if first <= day <= last]
+    return [
+        (formatted(day, _("F j")), (year, month, day.day)) for day in days if first <= day <= last
+    ]

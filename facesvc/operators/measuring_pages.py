@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from batch import tasks
@@ -69,14 +70,15 @@ def ask(request: HttpRequest, pack: str) -> HttpResponse:
         "minutes": (-(-counted.faces // (60 * _FAST)), -(-counted.faces // (60 * _SLOW))),
         "open": runs.unfinished().first(),
     }
-    title = f"Measure {wanted.name} on the people enrolled here?"
+    title = _("Measure {pack} on the people enrolled here?").format(pack=wanted.name)
     return page(request, "operators/measure.html", title, ActiveModel, context)
 
 
 def _lacking_files(pack: ModelPack) -> str:
     if weights.is_prepared(pack, settings.MODELS_DIR):
         return ""
-    return f"The files of {pack.name} are not here. Run manage.py models pull {pack.name} first."
+    said = _("The files of {pack} are not here. Run manage.py models pull {pack} first.")
+    return said.format(pack=pack.name)
 
 
 def _begin(request: HttpRequest, pack: ModelPack) -> HttpResponse:
@@ -95,12 +97,12 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     _require(request, "recognition.view_activemodel")
     row = Measurement.objects.filter(pk=pk).first()
     if row is None:
-        messages.warning(request, "There is no such measurement.")
+        messages.warning(request, _("There is no such measurement."))
         return redirect(_LIST)
     if request.method == "POST":
         return _act(request, row)
     context = {"run": row, "may_act": request.user.has_perm(MEASURE), **_shown(row)}
-    title = f"{row.pack} on the people enrolled here"
+    title = _("{pack} on the people enrolled here").format(pack=row.pack)
     return page(request, "operators/measurement.html", title, ActiveModel, context)
 
 
@@ -110,16 +112,18 @@ def _act(request: HttpRequest, row: Measurement) -> HttpResponse:
     match request.POST.get("act"):
         case "cancel":
             done = runs.cancel(row, actor=actor)
-            messages.info(request, "It was cancelled." if done else "It had already ended.")
+            messages.info(request, _("It was cancelled.") if done else _("It had already ended."))
         case "use":
             try:
                 runs.use(row, actor=actor)
-                messages.success(request, f"The scores of {row.pack} mean this from now on.")
+                said = _("The scores of {pack} mean this from now on.")
+                messages.success(request, said.format(pack=row.pack))
             except MeasuringError as error:
                 messages.error(request, str(error))
         case "return":
             runs.return_to_pack(row.pack, actor=actor)
-            messages.success(request, f"The scores of {row.pack} mean what its pack.yaml says.")
+            said = _("The scores of {pack} mean what its pack.yaml says.")
+            messages.success(request, said.format(pack=row.pack))
     return redirect(_RUN, row.pk)
 
 

@@ -5,6 +5,7 @@ up to `MOST` in partial indexes that hold nothing else.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -13,6 +14,8 @@ from typing import Any
 from django.db.models import Model, QuerySet
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from batch.models import DeliveryState, Item, Job, WebhookDelivery, WebhookEndpoint
 from facesvc.operators.plots import DailyPlot, Series, plot
@@ -39,7 +42,9 @@ class Need:
 
     @property
     def shown(self) -> str:
-        return f"more than {MOST:,}" if self.count > MOST else f"{self.count:,}"
+        if self.count > MOST:
+            return _("more than {count:,}").format(count=MOST)
+        return f"{self.count:,}"
 
 
 def needs(operator: Any) -> list[Need]:
@@ -47,37 +52,41 @@ def needs(operator: Any) -> list[Need]:
     underway = partial(need, is_for_you=False)
     return [
         need(
-            "Possible duplicates",
+            _("Possible duplicates"),
             PossibleDuplicate.objects.filter(state=DuplicateState.OPEN),
-            "two people whose faces are so alike that you decide whether they are one",
+            _("two people whose faces are so alike that you decide whether they are one"),
         ),
         need(
-            "Locked",
+            _("Locked"),
             FailureCount.objects.filter(locked_at__isnull=False),
-            "sources whose attempts for a person failed 50 times, until you unlock them",
+            _("sources whose attempts for a person failed 50 times, until you unlock them"),
             "?locked=yes",
         ),
         need(
-            "Callbacks given up",
+            _("Callbacks given up"),
             WebhookDelivery.objects.filter(state=DeliveryState.DEAD),
-            "failed for three days; send them again when the receiver is well",
+            _("failed for three days; send them again when the receiver is well"),
             "?state__exact=dead",
         ),
         need(
-            "Addresses disabled",
+            _("Addresses disabled"),
             WebhookEndpoint.objects.filter(disabled_at__isnull=False),
-            "answered 410 Gone and get no callbacks until you enable them",
+            _("answered 410 Gone and get no callbacks until you enable them"),
             "?disabled=yes",
         ),
         underway(
-            "Callbacks failing",
+            _("Callbacks failing"),
             WebhookDelivery.objects.filter(state=DeliveryState.PENDING, tries__gt=0),
-            "failed at least once and are tried again",
+            _("failed at least once and are tried again"),
             "?state__exact=pending",
         ),
-        underway("Jobs open", Job.objects.unfinished(), "wait or are worked on", "?ended=no"),
+        underway(_("Jobs open"), Job.objects.unfinished(), _("wait or are worked on"), "?ended=no"),
         underway(
-            "Pictures waiting", Item.objects.pending(), "of jobs, for a worker", "?ended=no", Job
+            _("Pictures waiting"),
+            Item.objects.pending(),
+            _("of jobs, for a worker"),
+            "?ended=no",
+            Job,
         ),
     ]
 
@@ -103,16 +112,16 @@ def _need(
 # --- what happened --------------------------------------------------------------------------------
 
 _RESULTS = {
-    "success": "the right face",
-    "no_match": "another face",
-    "rejected": "refused for its risk",
-    "no_face_detected": "no face in the picture",
-    "no_registered_faces": "no face enrolled",
+    "success": _lazy("the right face"),
+    "no_match": _lazy("another face"),
+    "rejected": _lazy("refused for its risk"),
+    "no_face_detected": _lazy("no face in the picture"),
+    "no_registered_faces": _lazy("no face enrolled"),
 }
 _SEARCHES = {
-    "found": "somebody found",
-    "not_found": "nobody found",
-    "no_face": "no face in the picture",
+    "found": _lazy("somebody found"),
+    "not_found": _lazy("nobody found"),
+    "no_face": _lazy("no face in the picture"),
 }
 
 
@@ -124,21 +133,21 @@ def activity(today: date | None = None) -> list[DailyPlot]:
     for kind, label, day, count in rows.values_list("kind", "label", "day", "count"):
         counts[kind][label, day] += count
     return [
-        _plot("Enrolments", days, counts[CountedKind.ENROLMENT], {"": "faces enrolled"}),
-        _plot("Verifications", days, counts[CountedKind.VERIFICATION], _RESULTS),
-        _plot("Searches", days, counts[CountedKind.SEARCH], _SEARCHES),
+        _plot(_("Enrolments"), days, counts[CountedKind.ENROLMENT], {"": _("faces enrolled")}),
+        _plot(_("Verifications"), days, counts[CountedKind.VERIFICATION], _RESULTS),
+        _plot(_("Searches"), days, counts[CountedKind.SEARCH], _SEARCHES),
         _refusals(days, counts[CountedKind.REFUSAL]),
     ]
 
 
 def _plot(
-    title: str, days: list[date], counts: "Counter[tuple[str, date]]", names: dict[str, str]
+    title: str, days: list[date], counts: "Counter[tuple[str, date]]", names: Mapping[str, Any]
 ) -> DailyPlot:
     """One series for each label; a label without a name is shown as it is."""
-    labels = {label for label, _ in counts}
+    labels = {label for label, __ in counts}
     known = [label for label in names if label in labels] or list(names)[:1]
     series = [
-        Series(names.get(label, label), [counts[label, day] for day in days])
+        Series(str(names.get(label, label)), [counts[label, day] for day in days])
         for label in [*known, *sorted(labels - set(names))]
     ]
     return plot(title, days, series)
@@ -147,11 +156,12 @@ def _plot(
 def _refusals(days: list[date], counts: "Counter[tuple[str, date]]") -> DailyPlot:
     """A series for each of the most frequent codes, and one for all others."""
     sums: Counter[str] = Counter()
-    for (label, _), count in counts.items():
+    for (label, __), count in counts.items():
         sums[label] += count
-    often = [label for label, _ in sums.most_common(_CODES)]
+    often = [label for label, __ in sums.most_common(_CODES)]
     shown: Counter[tuple[str, date]] = Counter()
     for (label, day), count in counts.items():
         shown[label if label in often else "other codes", day] += count
-    names = {label: label for label in often} | {"other codes": "other codes"}
-    return _plot("Refused requests, by code", days, shown, names if often else {"": "requests"})
+    names = {label: label for label in often} | {"other codes": _("other codes")}
+    title, none = _("Refused requests, by code"), {"": _("requests")}
+    return _plot(title, days, shown, names if often else none)

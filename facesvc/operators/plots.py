@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from math import ceil, log10
 
+from django.utils.translation import gettext as _
+
 # Units of the drawing, which scales with the page.
 WIDTH, HEIGHT = 300, 80
 _SHARE = 0.76  # share of a day's width that its bar takes
@@ -71,10 +73,17 @@ class DailyPlot:
     def words(self) -> str:
         busiest = max(self.days, key=lambda day: sum(day.counts))
         if not self.total:
-            return f"None in {len(self.days)} days."
-        return (
-            f"{self.total:,} in {len(self.days)} days, {self.today:,} today. "
-            f"The most in a day: {sum(busiest.counts):,} on {busiest.day:%Y-%m-%d}."
+            return _("None in {days} days.").format(days=len(self.days))
+        said = _(
+            "{total:,} in {days} days, {today:,} today. The most in a day: {most:,} on "
+            "{day:%Y-%m-%d}."
+        )
+        return said.format(
+            total=self.total,
+            days=len(self.days),
+            today=self.today,
+            most=sum(busiest.counts),
+            day=busiest.day,
         )
 
 
@@ -101,7 +110,7 @@ def _day(
             at = round(x + width * (1 - _SHARE) / 2, 2)
             bars.append(Bar(number, at, round(y, 2), round(width * _SHARE, 2), round(height, 2)))
     named = [f"{count:,} {each.name}" for each, count in zip(series, counts, strict=True) if count]
-    return Day(day, counts, f"{day:%Y-%m-%d}: {', '.join(named) or 'none'}", bars, round(x, 2))
+    return Day(day, counts, f"{day:%Y-%m-%d}: {', '.join(named) or _('none')}", bars, round(x, 2))
 
 
 def _round_up(count: int) -> int:

@@ -9,6 +9,8 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from facesvc.http.login import LoginForm
 from facesvc.operators import overview
@@ -19,9 +21,9 @@ _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
 class OperatorSite(AdminSite):
-    site_title = "facesvc operators"
-    site_header = "facesvc operators"
-    index_title = "How the service is"
+    site_title = _lazy("facesvc operators")
+    site_header = _lazy("facesvc operators")
+    index_title = _lazy("How the service is")
     login_form = LoginForm
     index_template = "operators/index.html"
 
@@ -78,7 +80,7 @@ def cookies_are_lost(request: HttpRequest) -> bool:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Replaces Django's page: says what happened, and what to do about it."""
     context = {
-        "title": "This form was not accepted",
+        "title": _("This form was not accepted"),
         "cookies_are_lost": cookies_are_lost(request),
         "is_wrong_origin": "Origin checking failed" in reason or "Referer" in reason,
     }

@@ -16,6 +16,8 @@ from django.contrib import messages
 from django.contrib.admin.models import DELETION, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from management import erasure, moderation
 from management.admin import person_page, words
@@ -40,13 +42,16 @@ _HITS = 20
 class ReasonForm(forms.Form):
     reason = forms.CharField(
         max_length=moderation.MAX_REASON,
-        help_text="Goes into the audit log, which is kept for years: do not name anybody.",
+        label=_lazy("Reason"),
+        help_text=_lazy("Goes into the audit log, which is kept for years: do not name anybody."),
         widget=forms.TextInput(attrs={"size": 60}),
     )
 
 
 class SureForm(forms.Form):
-    sure = forms.BooleanField(label="Yes, erase all of it. I know that nobody can bring it back.")
+    sure = forms.BooleanField(
+        label=_lazy("Yes, erase all of it. I know that nobody can bring it back.")
+    )
 
 
 @dataclass(frozen=True)
@@ -113,48 +118,56 @@ def _on(model: type[Any], permission: str) -> Callable[[Callable[[HttpRequest, A
 @_on(User, MODERATE)
 def suspend(request: HttpRequest, user: User) -> HttpResponse:
     explains = (
-        "No search finds this person any more, and the person can neither enrol, be verified nor"
-        " log in. Everything is kept, and you can undo it at any time.",
-        "Only services learn why; end users get the same answer as for an unknown person.",
+        _(
+            "No search finds this person any more, and the person can neither enrol, be verified"
+            " nor log in. Everything is kept, and you can undo it at any time."
+        ),
+        _("Only services learn why; end users get the same answer as for an unknown person."),
     )
     run = partial(moderation.suspend_user, actor=actor_of(request), user_id=user.pk)
-    title, done = f"Suspend {user}?", "Suspended: {reason}"
-    return ask(request, Question(user, title, explains, "Suspend", run, done, ReasonForm, True))
+    title, done = _("Suspend {person}?").format(person=user), _("Suspended: {reason}")
+    return ask(request, Question(user, title, explains, _("Suspend"), run, done, ReasonForm, True))
 
 
 @_on(User, MODERATE)
 def unsuspend(request: HttpRequest, user: User) -> HttpResponse:
-    title, button = f"End the suspension of {user}?", "End the suspension"
-    explains = ("Searches, verification and login know this person again, as before.",)
+    title = _("End the suspension of {person}?").format(person=user)
+    explains = (_("Searches, verification and login know this person again, as before."),)
     run = partial(moderation.unsuspend_user, actor=actor_of(request), user_id=user.pk)
-    return ask(request, Question(user, title, explains, button, run, "No longer suspended"))
+    button, done = _("End the suspension"), _("No longer suspended")
+    return ask(request, Question(user, title, explains, button, run, done))
 
 
 @_on(User, MODERATE)
 def unlock(request: HttpRequest, user: User) -> HttpResponse:
-    explains = ("All failed attempts for this person are forgotten, from every source.",)
+    explains = (_("All failed attempts for this person are forgotten, from every source."),)
     run = partial(moderation.unlock_user, actor=actor_of(request), user_id=user.pk)
-    done = "Unlocked: the failed attempts are forgotten"
-    return ask(request, Question(user, f"Unlock {user}?", explains, "Unlock", run, done))
+    title = _("Unlock {person}?").format(person=user)
+    done = _("Unlocked: the failed attempts are forgotten")
+    return ask(request, Question(user, title, explains, _("Unlock"), run, done))
 
 
 @_on(Face, MODERATE)
 def suspend_face(request: HttpRequest, face: Face) -> HttpResponse:
     explains = (
-        "No search and no verification uses this face any more. The person's other faces stay as"
-        " they are, and you can undo it at any time.",
+        _(
+            "No search and no verification uses this face any more. The person's other faces stay"
+            " as they are, and you can undo it at any time."
+        ),
     )
     run = partial(moderation.suspend_face, actor=actor_of(request), face_id=face.face_id)
-    title, done = f"Suspend this face of {face.user}?", f"Suspended {face.face_id}: {{reason}}"
-    return ask(request, Question(face, title, explains, "Suspend", run, done, ReasonForm, True))
+    title = _("Suspend this face of {person}?").format(person=face.user)
+    done = _("Suspended {face}: {reason}").format(face=face.face_id, reason="{reason}")
+    return ask(request, Question(face, title, explains, _("Suspend"), run, done, ReasonForm, True))
 
 
 @_on(Face, MODERATE)
 def unsuspend_face(request: HttpRequest, face: Face) -> HttpResponse:
-    title, button = f"End the suspension of this face of {face.user}?", "End the suspension"
-    explains = ("The face is used again as its settings say.",)
+    title = _("End the suspension of this face of {person}?").format(person=face.user)
+    explains = (_("The face is used again as its settings say."),)
     run = partial(moderation.unsuspend_face, actor=actor_of(request), face_id=face.face_id)
-    done = f"No longer suspended: {face.face_id}"
+    button = _("End the suspension")
+    done = _("No longer suspended: {face}").format(face=face.face_id)
     return ask(request, Question(face, title, explains, button, run, done))
 
 
@@ -187,17 +200,19 @@ def _choose(request: HttpRequest, title: str, about: User | Face) -> HttpRespons
 def merge(request: HttpRequest, user: User) -> HttpResponse:
     into = _chosen(request)
     if into is None or into == user:
-        title = f"Merge {user} into which other person?"
+        title = _("Merge {person} into which other person?").format(person=user)
         return _choose(request, title, user)
-    title = f"Merge {user} into {into}?"
+    title = _("Merge {person} into {other}?").format(person=user, other=into)
     explains = (
-        f"Faces, friends, groups, consent and history of {user} go over to {into}, and {user} is"
-        " gone. The old id is remembered: it answers that the person was merged.",
-        "You cannot take the two apart again.",
+        _(
+            "Faces, friends, groups, consent and history of {person} go over to {other}, and"
+            " {person} is gone. The old id is remembered: it answers that the person was merged."
+        ).format(person=user, other=into),
+        _("You cannot take the two apart again."),
     )
     run = partial(moderation.merge_users, actor=actor_of(request), user_id=user.pk, into=into.pk)
-    done = "Merged another person into this one"
-    question = Question(user, title, explains, "Merge", run, done, is_dangerous=True, into=into)
+    done = _("Merged another person into this one")
+    question = Question(user, title, explains, _("Merge"), run, done, is_dangerous=True, into=into)
     return ask(request, question)
 
 
@@ -205,20 +220,23 @@ def merge(request: HttpRequest, user: User) -> HttpResponse:
 def move(request: HttpRequest, face: Face) -> HttpResponse:
     to = _chosen(request)
     if to is None or to == face.user:
-        title = f"To which person does this face of {face.user} belong?"
+        title = _("To which person does this face of {person} belong?").format(person=face.user)
         return _choose(request, title, face)
 
     def run() -> None:
         moderation.move_face(actor=actor_of(request), face_id=face.face_id, user_id=to.pk)
-        note_about_person(request, face.user_id, f"Moved {face.face_id} to another person")
+        said = _("Moved {face} to another person").format(face=face.face_id)
+        note_about_person(request, face.user_id, said)
 
-    title = f"Move this face from {face.user} to {to}?"
+    title = _("Move this face from {person} to {other}?").format(person=face.user, other=to)
     explains = (
-        f"Verification and searches will count it as a face of {to} from then on.",
-        "Earlier verifications with it stay where they are.",
+        _("Verification and searches will count it as a face of {other} from then on.").format(
+            other=to
+        ),
+        _("Earlier verifications with it stay where they are."),
     )
-    done = f"Moved {face.face_id} here from another person"
-    return ask(request, Question(face, title, explains, "Move the face", run, done, into=to))
+    done = _("Moved {face} here from another person").format(face=face.face_id)
+    return ask(request, Question(face, title, explains, _("Move the face"), run, done, into=to))
 
 
 # --- erase ----------------------------------------------------------------------------------------
@@ -229,23 +247,27 @@ def erase(request: HttpRequest, user: User) -> HttpResponse:
     def run(sure: bool) -> None:
         receipt = erasure.erase(actor=actor_of(request), user_id=user.pk)
         # The title does not name the person.
-        what = f"A person was erased: {receipt.receipt_id}"
+        what = _("A person was erased: {receipt}").format(receipt=receipt.receipt_id)
         account: Any = request.user
         LogEntry.objects.create(user=account, action_flag=DELETION, object_repr=what)
 
     explains = (
-        "All data about this person will be deleted: faces with their templates and pictures,"
-        " friendships, memberships, sessions, attempts, jobs, and mentions in other records.",
-        "You get a receipt. Only the id stays, in the audit log. You cannot undo this; to hide a"
-        " person for a while, suspend instead.",
+        _(
+            "All data about this person will be deleted: faces with their templates and pictures,"
+            " friendships, memberships, sessions, attempts, jobs, and mentions in other records."
+        ),
+        _(
+            "You get a receipt. Only the id stays, in the audit log. You cannot undo this; to hide"
+            " a person for a while, suspend instead."
+        ),
     )
     question = Question(
         user,
-        f"Erase {user}?",
+        _("Erase {person}?").format(person=user),
         explains,
-        "Erase for ever",
+        _("Erase for ever"),
         run,
-        "All data about this person is deleted.",
+        _("All data about this person is deleted."),
         SureForm,
         is_dangerous=True,
         next_page="receipt",
@@ -262,7 +284,7 @@ def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
         raise Http404
     removed = [(spaced(name), count) for name, count in found.removed.items()]
     context = {"receipt": found, "removed": removed}
-    return page(request, "people/receipt.html", "This person was erased", User, context)
+    return page(request, "people/receipt.html", _("This person was erased"), User, context)
 
 
 OF_A_PERSON: dict[str, View] = {

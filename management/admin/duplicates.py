@@ -9,6 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from management import moderation
 from management.admin import person_page, pictures, words
@@ -27,9 +29,9 @@ from recognition.models import Face, PossibleDuplicate, User
 from recognition.models.duplicates import DuplicateState
 
 _STATES = {
-    DuplicateState.OPEN: "Open",
-    DuplicateState.SAME_PERSON: "The same person: merged",
-    DuplicateState.DIFFERENT_PEOPLE: "Different people",
+    DuplicateState.OPEN: _lazy("Open"),
+    DuplicateState.SAME_PERSON: _lazy("The same person: merged"),
+    DuplicateState.DIFFERENT_PEOPLE: _lazy("Different people"),
 }
 _LIST = "admin:recognition_possibleduplicate_changelist"
 
@@ -37,10 +39,10 @@ _LIST = "admin:recognition_possibleduplicate_changelist"
 class StateFilter(admin.SimpleListFilter):
     """Shows the open pairs, unless the filter asks for others."""
 
-    title, parameter_name = "state", "state"
+    title, parameter_name = _lazy("state"), "state"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("all", "All"), *((state.value, name) for state, name in _STATES.items())]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("all", _("All")), *((state.value, name) for state, name in _STATES.items())]
 
     def choices(self, changelist: Any) -> Any:
         chosen = self.value() or DuplicateState.OPEN
@@ -58,13 +60,14 @@ class DecisionForm(forms.Form):
 
     def __init__(self, pair: PossibleDuplicate, data: Any = None) -> None:
         super().__init__(data)
+        same = _("The same person: {gone} is merged into {kept}")
         self.fields["decision"].choices = [  # type: ignore[attr-defined]
             (
                 "different",
-                "Different people: both stay as they are, and the pair is never listed again",
+                _("Different people: both stay as they are, and the pair is never listed again"),
             ),
-            (str(pair.user_a_id), f"The same person: {pair.user_b} is merged into {pair.user_a}"),
-            (str(pair.user_b_id), f"The same person: {pair.user_a} is merged into {pair.user_b}"),
+            (str(pair.user_a_id), same.format(gone=pair.user_b, kept=pair.user_a)),
+            (str(pair.user_b_id), same.format(gone=pair.user_a, kept=pair.user_b)),
         ]
 
 
@@ -78,9 +81,10 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
     form = DecisionForm(pair, request.POST)
     try:
         if pair.state != DuplicateState.OPEN:
-            messages.error(request, "The pair has already been decided.")
+            messages.error(request, _("The pair has already been decided."))
         elif request.method != "POST" or not form.is_valid():
-            messages.error(request, "Nothing was decided: choose one of the three answers.")
+            said = _("Nothing was decided: choose one of the three answers.")
+            messages.error(request, said)
         else:
             return _decide(request, pair, form.cleaned_data["decision"])
     except ServiceError as error:
@@ -89,7 +93,8 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _gone(request: HttpRequest) -> HttpResponse:
-    messages.warning(request, "There is no such pair any more: one of the two people is gone.")
+    said = _("There is no such pair any more: one of the two people is gone.")
+    messages.warning(request, said)
     return redirect(_LIST)
 
 
@@ -99,12 +104,13 @@ def _decide(request: HttpRequest, pair: PossibleDuplicate, decision: str) -> Htt
     state = DuplicateState.DIFFERENT_PEOPLE if is_different else DuplicateState.SAME_PERSON
     moderation.decide(actor=actor_of(request), duplicate_id=pair.pk, decision=state, into=kept)
     if kept:
-        note_about_person(request, kept, "Merged a possible duplicate into this person")
-        messages.success(request, "The two are one person now.")
+        note_about_person(request, kept, _("Merged a possible duplicate into this person"))
+        messages.success(request, _("The two are one person now."))
         return HttpResponseRedirect(address_of(User(kept)))
     for user_id in pair.users:
-        note_about_person(request, user_id, "Decided that a possible duplicate is another person")
-    messages.success(request, "Noted: different people. They are not listed again.")
+        said = _("Decided that a possible duplicate is another person")
+        note_about_person(request, user_id, said)
+    messages.success(request, _("Noted: different people. They are not listed again."))
     return redirect(_LIST)
 
 
@@ -119,16 +125,16 @@ class DuplicateAdmin(OwnPages):
     list_filter = [StateFilter]
     list_select_related = ["user_a", "user_b"]
     search_fields = ["user_a__display_name"]
-    search_help_text = "One of the two: a name or a part of it, an id, a face id."
+    search_help_text = _lazy("One of the two: a name or a part of it, an id, a face id.")
     ordering = ["-pk"]
     page_template = "people/duplicate.html"
     find = staticmethod(_with)
     views = {"decide": ("<int:pk>/decide/", decide)}
 
-    pair = column("pair", lambda pair: f"{pair.user_a} and {pair.user_b or 'a former person'}")
-    likeness = column("confidence", lambda pair: words.confidence(pair.confidence))
-    shown_state = column("state", lambda pair: _STATES[DuplicateState(pair.state)])
-    found = time_column("found", "found_at")
+    pair = column(_lazy("pair"), lambda pair: _both(pair))
+    likeness = column(_lazy("confidence"), lambda pair: words.confidence(pair.confidence))
+    shown_state = column(_lazy("state"), lambda pair: str(_STATES[DuplicateState(pair.state)]))
+    found = time_column(_lazy("found"), "found_at")
 
     def shown(self, request: HttpRequest, row: PossibleDuplicate) -> dict[str, Any]:
         """Both crops side by side, and below them the form of the decision."""
@@ -144,6 +150,11 @@ class DuplicateAdmin(OwnPages):
 
     def gone(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return _gone(request)
+
+
+def _both(pair: PossibleDuplicate) -> str:
+    former = _("a former person")
+    return _("{one} and {other}").format(one=pair.user_a, other=pair.user_b or former)
 
 
 def _people(request: HttpRequest, pair: PossibleDuplicate) -> list[dict[str, Any]]:

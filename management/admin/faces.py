@@ -6,17 +6,19 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from management.admin import actions, find_by_photo, person_page, pictures, words
 from management.admin.people import SUSPENDED
 from recognition import audit
 from recognition.admin import finding
+from recognition.admin.filters import choices
 from recognition.admin.kit import (
     MODERATE,
     OwnPages,
     UncountedList,
     actor_of,
-    choices,
     column,
     link,
     time_column,
@@ -25,8 +27,8 @@ from recognition.models import Face
 
 _VIEW = "view"  # in the address: a grid, or a list
 _SEARCHABLE = {
-    "yes": ("Searchable", Q(searchable=True)),
-    "no": ("Not searchable", Q(searchable=False)),
+    "yes": (_lazy("Searchable"), Q(searchable=True)),
+    "no": (_lazy("Not searchable"), Q(searchable=False)),
 }
 
 
@@ -51,11 +53,11 @@ class FaceList(UncountedList):
 @admin.register(Face)
 class FaceAdmin(OwnPages):
     list_display = ["face_id", "person", "group", "quality", "found_by", "enrolled"]
-    list_filter = [SUSPENDED, choices("search setting", "searchable", _SEARCHABLE)]
+    list_filter = [SUSPENDED, choices(_lazy("search setting"), "searchable", _SEARCHABLE)]
     list_select_related = ["user"]
     list_per_page = 48
     search_fields = ["face_id"]
-    search_help_text = "A face id or its beginning, or the name or id of its person."
+    search_help_text = _lazy("A face id or its beginning, or the name or id of its person.")
     ordering = ["-pk"]
     change_list_template = "people/faces.html"
     page_template = "people/face.html"
@@ -67,11 +69,11 @@ class FaceAdmin(OwnPages):
         **{name: (f"<int:pk>/{name}/", view) for name, view in actions.OF_A_FACE.items()},
     }
 
-    person = column("person", lambda face: link(face.user))
-    group = column("group", lambda face: face.face_group)
-    quality = column("quality", words.quality_of)
-    found_by = column("search", words.found_by)
-    enrolled = time_column("enrolled", "created_at")
+    person = column(_lazy("person"), lambda face: link(face.user))
+    group = column(_lazy("group"), lambda face: face.face_group)
+    quality = column(_lazy("quality"), words.quality_of)
+    found_by = column(_lazy("search"), words.found_by)
+    enrolled = time_column(_lazy("enrolled"), "created_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Face]:
         return pictures.with_pictures(Face.objects.all())
@@ -95,7 +97,7 @@ class FaceAdmin(OwnPages):
         (card,) = person_page.face_cards(request, [row])
         return {
             **card,
-            "title": f"Face of {row.user}",
+            "title": _("Face of {person}").format(person=row.user),
             "components": words.components_of(row),
             "age": row.attributes.get("estimated_age"),
             "gender": row.attributes.get("estimated_gender"),

@@ -6,6 +6,8 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from management.admin import person_page, pictures, words
@@ -58,14 +60,14 @@ def find_by_photo(*, actor: str, image: bytes) -> PhotoSearch:
             for face in readable
         ]
     sure = active.scores.cut(BASIC, _FALSE_POSITIVES, gallery.searched)
-    candidates = sum(len(alike) for _, alike in found)
+    candidates = sum(len(alike) for __, alike in found)
     audit.note(actor, "face.find_by_photo", faces=len(found), candidates=candidates)
     return PhotoSearch(active, found, len(faces) - len(found), gallery.searched, sure)
 
 
 class PhotoForm(forms.Form):
     photo = forms.FileField(
-        help_text="JPEG, PNG, WebP or BMP. The photo is used for the search and not kept.",
+        help_text=_lazy("JPEG, PNG, WebP or BMP. The photo is used for the search and not kept."),
         widget=forms.FileInput(attrs={"accept": "image/*"}),
     )
 
@@ -78,8 +80,9 @@ def view(request: HttpRequest) -> HttpResponse:
     given = request.META.get("CONTENT_LENGTH") or ""
     length = int(given) if given.isdecimal() else 0
     if length > settings.MAX_IMAGE_BYTES + settings.BODY_ROOM_BYTES:
-        size = f"{settings.MAX_IMAGE_SIZE_MB:g} megabytes"
-        return _page(request, PhotoForm(), error=f"A photo may have {size} at most.", status=413)
+        said = _("A photo may have {size:g} megabytes at most.")
+        error = said.format(size=settings.MAX_IMAGE_SIZE_MB)
+        return _page(request, PhotoForm(), error=error, status=413)
     try:
         capacity.bodies.take(length, settings.MAX_BODIES_BYTES)
     except OverloadedError as error:
@@ -117,18 +120,20 @@ def _page(
     groups = _groups(request, found) if found else []
     context = {"form": form, "error": error, "found": found, "groups": groups}
     template = "people/find_by_photo.html"
-    return kit.page(request, template, "Find by photo", Face, context, status)
+    return kit.page(request, template, _("Find by photo"), Face, context, status)
 
 
 def _groups(request: HttpRequest, found: PhotoSearch) -> list[dict[str, Any]]:
     """For each face of the photo: which one it is, and the cards of the people who resemble it."""
-    ids = [candidate.face_id for _, alike in found.faces for candidate in alike]
+    ids = [candidate.face_id for __, alike in found.faces for candidate in alike]
     faces = pictures.with_pictures(Face.objects.filter(face_id__in=ids).select_related("user"))
     known = {face.face_id: face for face in faces}
     number = len(found.faces)
     return [
         {
-            "title": "The face on the photo" if number == 1 else f"Face {place} of {number}",
+            "title": _("The face on the photo")
+            if number == 1
+            else _("Face {place} of {number}").format(place=place, number=number),
             "where": _where(face),
             "cards": [
                 {**card, **_similarity(found, candidate)}
@@ -143,15 +148,17 @@ def _groups(request: HttpRequest, found: PhotoSearch) -> list[dict[str, Any]]:
 
 def _where(face: DetectedFace) -> str:
     left, top, right, bottom = (round(float(value)) for value in face.box)
-    return f"{right - left} × {bottom - top} pixels, {left} from the left and {top} from the top"
+    said = _("{width} × {height} pixels, {left} from the left and {top} from the top")
+    return said.format(width=right - left, height=bottom - top, left=left, top=top)
 
 
 def _similarity(found: PhotoSearch, candidate: Found) -> dict[str, Any]:
     # So many strangers in this gallery are expected to resemble the face as much.
     strangers = found.by.scores.fmr(candidate.cosine) * found.searched
-    expected = "less than one" if strangers < 1 else f"about {strangers:,.0f}"
+    few, many = _("less than one"), _("about {count:,.0f}").format(count=strangers)
+    among = _("{expected} among the {faces:,} faces here")
     return {
         "confidence": words.confidence(found.by.scores.confidence(candidate.cosine)),
         "is_sure": candidate.cosine >= found.by.scores.needed(found.sure, candidate.faces),
-        "strangers": f"{expected} among the {found.searched:,} faces here",
+        "strangers": among.format(expected=few if strangers < 1 else many, faces=found.searched),
     }

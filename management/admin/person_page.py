@@ -99,7 +99,15 @@ def _open_duplicates(user: User) -> list[dict[str, Any]]:
 
 def _sessions(user: User) -> list[dict[str, Any]]:
     sessions = Session.objects.filter(user=user).order_by("-created_at")[:ROWS]
-    return [{"session": each, "purpose": spaced(each.purpose)} for each in sessions]
+    return [
+        {
+            "session": each,
+            "purpose": spaced(each.purpose),
+            "state": spaced(each.shown_state),
+            "level": spaced(each.level),
+        }
+        for each in sessions
+    ]
 
 
 def _attempts(user: User) -> list[dict[str, Any]]:
@@ -108,6 +116,7 @@ def _attempts(user: User) -> list[dict[str, Any]]:
             "attempt": each,
             "result": spaced(each.result),
             "confidence": "–" if each.confidence is None else words.confidence(each.confidence),
+            "risk": spaced(each.risk_level),
             "factors": ", ".join(map(spaced, each.factors)),
         }
         for each in Attempt.objects.filter(user=user).order_by("-at")[:ROWS]

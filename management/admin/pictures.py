@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from recognition.admin.kit import VIEW_PICTURES
 from recognition.models import Face, FaceCrop
@@ -38,13 +39,13 @@ def picture_of(request: HttpRequest, face: Any) -> dict[str, str]:
     For a page that writes an audit event.
     """
     if not may_see(request):
-        return {"why_not": "You have no permission to see pictures."}
+        return {"why_not": _("You have no permission to see pictures.")}
     if not face.has_picture and not settings.STORE_FACE_CROPS:
-        return {"why_not": "Pictures are not kept: STORE_FACE_CROPS is off."}
+        return {"why_not": _("Pictures are not kept: STORE_FACE_CROPS is off.")}
     if not face.has_picture:
-        return {"why_not": "No picture was kept of this face."}
+        return {"why_not": _("No picture was kept of this face.")}
     if not sealing.is_possible():
-        return {"why_not": "No key decrypts it: set FACESVC_CROP_KEYS."}
+        return {"why_not": _("No key decrypts it: set FACESVC_CROP_KEYS.")}
     signed = _signer.sign(f"{request.user.pk}-{face.pk}")
     return {"address": reverse("admin:recognition_face_picture", args=[signed])}
 

@@ -11,50 +11,54 @@ from typing import Any
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from recognition.admin.kit import in_words, link, spaced
 from recognition.models import AuditEvent, Face, User
 
 # The names in braces are those of `_values` and of the event's details.
 SENTENCES = {
-    "duplicate.decide": "{actor} decided about {person} and {other}: {decision}",
-    "face.change": "{actor} changed {fields} of {face} of {person}",
-    "face.delete": "{actor} deleted {face} of {person}",
-    "face.find_by_photo": "{actor} looked for somebody by a photo: {candidates} were shown",
-    "face.list": "{actor} looked at a page of pictures",
-    "face.move": "{actor} moved {face} from {person} to {other}",
-    "face.register": "{actor} enrolled {face} for {person}",
-    "face.suspend": "{actor} suspended {face} of {person}",
-    "face.unlike_others": "{actor} noted that {face} resembles no other face of {person}",
-    "face.unsuspend": "{actor} ended the suspension of {face} of {person}",
-    "face.view": "{actor} looked at {face} of {person}",
-    "friendship.create": "{actor} made {person} and {other} friends",
-    "friendship.delete": "{actor} ended the friendship of {person} and {other}",
-    "graph.import": "{actor} imported friendships and groups",
-    "group.create": "{actor} made the group {group}",
-    "group.delete": "{actor} removed the group {group} with {members} members",
-    "identify.everyone": "{actor} searched everyone, whatever their privacy",
-    "job.cancel": "{actor} cancelled the job {job_id} ({kind}, {total} pictures)",
-    "job.submit": "{actor} handed in the job {job_id} ({kind}, {total} pictures)",
-    "membership.create": "{actor} put {person} into the group {group}",
-    "membership.delete": "{actor} took {person} out of the group {group}",
-    "model.calibrate": "{actor} let the scores of {pack} mean what {source} says",
-    "model.cancel_measurement": "{actor} cancelled the measurement of {pack}",
-    "model.measure": "{actor} had {pack} measured on the people enrolled",
-    "model.activate": "{actor} changed the model from {from} to {to}; {faces_missing} faces lost",
-    "request.replay": "{actor} repeated a request to {path} and got its first answer",
-    "session.end": "{actor} ended a session of {person}",
-    "user.change": "{actor} changed {fields} of {person}",
-    "user.create": "{actor} added {person}",
-    "user.erase": "{actor} erased {person}; the receipt is {receipt_id}",
-    "user.export": "{actor} exported all that is stored of {person}",
-    "user.merge": "{actor} merged {person} into {other}",
-    "user.suspend": "{actor} suspended {person}",
-    "user.unlock": "{actor} unlocked {person}",
-    "user.unsuspend": "{actor} ended the suspension of {person}",
-    "user.view": "{actor} looked at the page of {person}",
-    "webhook.enable": "{actor} enabled the address {address} of {client}",
-    "webhook.replay": "{actor} sent the callback {message_id} again",
+    "duplicate.decide": _lazy("{actor} decided about {person} and {other}: {decision}"),
+    "face.change": _lazy("{actor} changed {fields} of {face} of {person}"),
+    "face.delete": _lazy("{actor} deleted {face} of {person}"),
+    "face.find_by_photo": _lazy("{actor} looked for somebody by a photo: {candidates} were shown"),
+    "face.list": _lazy("{actor} looked at a page of pictures"),
+    "face.move": _lazy("{actor} moved {face} from {person} to {other}"),
+    "face.register": _lazy("{actor} enrolled {face} for {person}"),
+    "face.suspend": _lazy("{actor} suspended {face} of {person}"),
+    "face.unlike_others": _lazy("{actor} noted that {face} resembles no other face of {person}"),
+    "face.unsuspend": _lazy("{actor} ended the suspension of {face} of {person}"),
+    "face.view": _lazy("{actor} looked at {face} of {person}"),
+    "friendship.create": _lazy("{actor} made {person} and {other} friends"),
+    "friendship.delete": _lazy("{actor} ended the friendship of {person} and {other}"),
+    "graph.import": _lazy("{actor} imported friendships and groups"),
+    "group.create": _lazy("{actor} made the group {group}"),
+    "group.delete": _lazy("{actor} removed the group {group} with {members} members"),
+    "identify.everyone": _lazy("{actor} searched everyone, whatever their privacy"),
+    "job.cancel": _lazy("{actor} cancelled the job {job_id} ({kind}, {total} pictures)"),
+    "job.submit": _lazy("{actor} handed in the job {job_id} ({kind}, {total} pictures)"),
+    "membership.create": _lazy("{actor} put {person} into the group {group}"),
+    "membership.delete": _lazy("{actor} took {person} out of the group {group}"),
+    "model.calibrate": _lazy("{actor} let the scores of {pack} mean what {source} says"),
+    "model.cancel_measurement": _lazy("{actor} cancelled the measurement of {pack}"),
+    "model.measure": _lazy("{actor} had {pack} measured on the people enrolled"),
+    "model.activate": _lazy(
+        "{actor} changed the model from {from} to {to}; {faces_missing} faces lost"
+    ),
+    "request.replay": _lazy("{actor} repeated a request to {path} and got its first answer"),
+    "session.end": _lazy("{actor} ended a session of {person}"),
+    "user.change": _lazy("{actor} changed {fields} of {person}"),
+    "user.create": _lazy("{actor} added {person}"),
+    "user.erase": _lazy("{actor} erased {person}; the receipt is {receipt_id}"),
+    "user.export": _lazy("{actor} exported all that is stored of {person}"),
+    "user.merge": _lazy("{actor} merged {person} into {other}"),
+    "user.suspend": _lazy("{actor} suspended {person}"),
+    "user.unlock": _lazy("{actor} unlocked {person}"),
+    "user.unsuspend": _lazy("{actor} ended the suspension of {person}"),
+    "user.view": _lazy("{actor} looked at the page of {person}"),
+    "webhook.enable": _lazy("{actor} enabled the address {address} of {client}"),
+    "webhook.replay": _lazy("{actor} sent the callback {message_id} again"),
 }
 # Shown in place of what an erasure removed from an event.
 _GONE = "…"
@@ -82,18 +86,19 @@ class Names:
     def person(self, user_id: Any) -> str:
         """A link with the name, or the id of a deleted person."""
         if not user_id:
-            return "nobody"
+            return _("nobody")
         if user := self.users.get(str(user_id)):
             return link(user)
-        return f"a person who is gone ({user_id})"
+        return _("a person who is gone ({id})").format(id=user_id)
 
     def face(self, face_id: str) -> str:
         if face := self.faces.get(face_id):
-            return link(face, f"face {face_id}")
-        return f"a face that is gone ({face_id})" if face_id else "a face"
+            return link(face, _("face {id}").format(id=face_id))
+        gone = _("a face that is gone ({id})").format(id=face_id)
+        return gone if face_id else _("a face")
 
     def actor(self, actor: str) -> str:
-        kind, _, name = actor.partition(":")
+        kind, __, name = actor.partition(":")
         if kind == "user" and name in self.users:
             return link(self.users[name])
         return format_html("<strong>{}</strong>", actor)
@@ -105,21 +110,25 @@ def _other(event: AuditEvent) -> Any:
 
 def sentence(event: AuditEvent, names: Names) -> SafeString:
     """The event as safe HTML, with names, links and all other details."""
-    text = SENTENCES.get(event.action, "{actor}: {action}")
+    text = str(SENTENCES.get(event.action, "{actor}: {action}"))
     values = _values(event, names)
-    used = {name for _, name, _, _ in Formatter().parse(text) if name}
+    used = _in_braces(text)
     said = format_html(text, **values, **dict.fromkeys(used - set(values), _GONE))
     if event.user_id and event.action not in SENTENCES:
-        said = format_html("{}, about {}", said, values["person"])
+        said = format_html(_("{}, about {}"), said, values["person"])
     return said + _rest(event, names, used)
+
+
+def _in_braces(text: str) -> set[str]:
+    return {part[1] for part in Formatter().parse(text) if part[1]}
 
 
 def label(action: str) -> str:
     """The action without its people, for lists of actions."""
-    text = SENTENCES[action].removeprefix("{actor} ").partition(":")[0].partition(";")[0]
+    text = str(SENTENCES[action]).removeprefix("{actor} ").partition(":")[0].partition(";")[0]
     text = text.partition(" (")[0]
-    words = {"person": "a person", "other": "another person", "face": "a face"}
-    named = {name: words.get(name, _GONE) for _, name, _, _ in Formatter().parse(text) if name}
+    words = {"person": _("a person"), "other": _("another person"), "face": _("a face")}
+    named = {name: words.get(name, _GONE) for name in _in_braces(text)}
     return text.format(**named)
 
 
@@ -139,9 +148,9 @@ def _rest(event: AuditEvent, names: Names, used: set[str]) -> SafeString:
     """What the sentence does not say: the reason, then on whose behalf, then the details."""
     parts: list[tuple[str, Any]] = []
     if reason := event.details.get("reason"):
-        parts.append(("because", _said(reason)))
+        parts.append((_("because"), _said(reason)))
     if viewer := event.viewer_id:
-        parts.append(("on behalf of", names.person(viewer)))
+        parts.append((_("on behalf of"), names.person(viewer)))
     hidden = {*used, _OTHER, "reason"}
     parts += [
         (f"{spaced(key)}:", _worded(key, value))

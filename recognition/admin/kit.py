@@ -11,7 +11,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -19,6 +19,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.text import capfirst, get_text_list
+from django.utils.translation import gettext as _
 
 from recognition import audit
 from recognition.models import locks
@@ -140,7 +141,8 @@ class OwnPages(LargeTable):
 
     def gone(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Answer for a row that is not there."""
-        messages.warning(request, f"There is no such {self.opts.verbose_name}.")
+        what = self.opts.verbose_name
+        messages.warning(request, _("There is no such {what}.").format(what=what))
         return redirect(f"admin:recognition_{self.opts.model_name}_changelist")
 
     def get_urls(self) -> list[URLPattern]:
@@ -166,45 +168,12 @@ class OwnPages(LargeTable):
         return page(request, self.page_template, shown["title"], self.model, shown)
 
 
-def choices(
-    words: str, name: str, known: Mapping[str, tuple[str, Q]]
-) -> type[admin.SimpleListFilter]:
-    """A filter with known choices: their words, and which rows they show.
-
-    Django's own filter by a column reads the whole table for the values that there are.
-    """
-
-    class Filter(admin.SimpleListFilter):
-        title, parameter_name = words, name
-
-        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-            return [(value, text) for value, (text, _) in known.items()]
-
-        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-            chosen = known.get(self.value() or "")
-            return queryset.filter(chosen[1]) if chosen else queryset
-
-    return Filter
-
-
-def is_set(words: str, name: str, column: str, yes: str, no: str) -> type[admin.SimpleListFilter]:
-    """A filter by whether a column has a value."""
-    known = {"yes": (yes, Q(**{f"{column}__isnull": False})), "no": (no, Q(**{column: None}))}
-    return choices(words, name, known)
-
-
-def one_of(field: str, values: Iterable[str]) -> type[admin.SimpleListFilter]:
-    """A filter by the value of a column."""
-    known = {value: (capfirst(spaced(value)), Q(**{field: value})) for value in values}
-    return choices(spaced(field), field, known)
-
-
-def column(words: str, read: Callable[[Any], object]) -> Any:
+def column(words: Any, read: Callable[[Any], object]) -> Any:
     """A column of a list, or a fact on the page of a row: its name, and its text for a row."""
     return admin.display(description=words)(lambda self, row: read(row))
 
 
-def time_column(words: str, field: str) -> Any:
+def time_column(words: Any, field: str) -> Any:
     return column(words, lambda row: when(getattr(row, field)))
 
 
@@ -246,19 +215,20 @@ def note_about_person(request: HttpRequest, user_id: UUID, words: str) -> None:
 
 
 def spaced(code: str) -> str:
-    """A code, such as `no_match`, as words."""
-    return code.replace("_", " ")
+    """A code, such as `no_match`, as words in the language of the page; others stay as they are."""
+    words = code.replace("_", " ")
+    return _(words) if words else ""
 
 
 def in_words(value: Any, spell: Callable[[str], str] = str) -> str:
     """A JSON value without its punctuation; `spell` gives the form of its texts."""
     if isinstance(value, dict):
         parts = [f"{spaced(key)} {in_words(each, spell)}" for key, each in value.items()]
-        return ", ".join(parts) or "nothing"
+        return ", ".join(parts) or _("nothing")
     if isinstance(value, list):
-        return get_text_list([in_words(each, spell) for each in value], "and") or "nothing"
+        return get_text_list([in_words(each, spell) for each in value], _("and")) or _("nothing")
     if value is None or isinstance(value, bool):
-        return {None: "–", True: "yes", False: "no"}[value]
+        return {None: "–", True: _("yes"), False: _("no")}[value]
     return spell(str(value))
 
 

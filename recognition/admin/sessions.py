@@ -7,17 +7,18 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from recognition.admin import finding
+from recognition.admin.filters import ByChoice, is_set, one_of
 from recognition.admin.kit import (
     MODERATE,
     LargeTable,
     actor_of,
     column,
-    is_set,
     link,
     note_about_person,
-    one_of,
     spaced,
     time_column,
     when,
@@ -36,7 +37,9 @@ class OfAPerson(LargeTable):
 
     list_select_related = ["user"]
     search_fields = ["user__display_name"]
-    search_help_text = "A name or a part of it, an id, a face id; or who asked, as service:app."
+    search_help_text = _lazy(
+        "A name or a part of it, an id, a face id; or who asked, as service:app."
+    )
     asked_by: str  # the column that says so
 
     def find(self, rows: QuerySet[Any], text: str) -> QuerySet[Any]:
@@ -44,24 +47,36 @@ class OfAPerson(LargeTable):
             return rows.filter(**{f"{self.asked_by}__startswith": text})
         return rows.filter(user__in=finding.people(User.objects.all(), text))
 
-    person = column("person", lambda row: link(row.user))
+    person = column(_lazy("person"), lambda row: link(row.user))
 
 
 @admin.register(Session)
 class SessionAdmin(OfAPerson):
-    list_display = ["opened", "person", "purpose", "level", "shown_state", "client", "ends"]
-    list_filter = ["purpose", "state", one_of("level", LEVELS)]
+    list_display = ["opened", "person", "shown_purpose", "shown_level", "shown_state", "client"]
+    list_display += ["ends"]
+    list_filter = [("purpose", ByChoice), ("state", ByChoice), one_of("level", LEVELS)]
     asked_by = "client"
     # Uses the index of the purge.
     ordering = ["-expires_at", "-pk"]
-    fields = ["id", "person", "purpose", "level", "shown_state", "client", "opened", "ends"]
+    fields = [
+        "id",
+        "person",
+        "shown_purpose",
+        "shown_level",
+        "shown_state",
+        "client",
+        "opened",
+        "ends",
+    ]
     fields += ["ended_at", "verified_at", "shown_risk", "frames", "last_frame_at"]
 
-    opened = time_column("opened", "created_at")
-    ends = column("ends", lambda session: when(session.ended_at or session.expires_at))
-    shown_state = column("state", lambda session: session.shown_state)
+    opened = time_column(_lazy("opened"), "created_at")
+    ends = column(_lazy("ends"), lambda session: when(session.ended_at or session.expires_at))
+    shown_purpose = column(_lazy("purpose"), lambda session: spaced(session.purpose))
+    shown_level = column(_lazy("level"), lambda session: spaced(session.level))
+    shown_state = column(_lazy("state"), lambda session: spaced(session.shown_state))
 
-    @admin.display(description="risk")
+    @admin.display(description=_lazy("risk"))
     def shown_risk(self, session: Session) -> str:
         return in_words(session.risk.get("risk_level", ""), session.risk.get("factors", []))
 
@@ -75,25 +90,26 @@ class AttemptAdmin(OfAPerson):
     fields = ["when", "person", "shown_face", "source", "shown_result", "confidence", "risk"]
     fields += ["spoofing", "generated", "session", "device_start"]
 
-    when = time_column("when", "at")
-    shown_result = column("result", lambda attempt: spaced(attempt.result))
-    risk = column("risk", lambda attempt: in_words(attempt.risk_level, attempt.factors))
-    shown_face = column("matching face", lambda attempt: link(attempt.face))
-    spoofing = column("anti-spoofing", lambda attempt: _check(attempt.antispoofing))
-    generated = column("deepfake", lambda attempt: _check(attempt.deepfake))
-    device_start = column("device", lambda attempt: attempt.device[:8])
+    when = time_column(_lazy("when"), "at")
+    shown_result = column(_lazy("result"), lambda attempt: spaced(attempt.result))
+    risk = column(_lazy("risk"), lambda attempt: in_words(attempt.risk_level, attempt.factors))
+    shown_face = column(_lazy("matching face"), lambda attempt: link(attempt.face))
+    spoofing = column(_lazy("anti-spoofing"), lambda attempt: _check(attempt.antispoofing))
+    generated = column(_lazy("deepfake"), lambda attempt: _check(attempt.deepfake))
+    device_start = column(_lazy("device"), lambda attempt: attempt.device[:8])
 
 
 def in_words(level: str, factors: list[str]) -> str:
     """A risk and its reasons in words."""
     named = ", ".join(map(spaced, factors))
-    return f"{level}: {named}" if named else level or "–"
+    return f"{spaced(level)}: {named}" if named else spaced(level) or "–"
 
 
 def _check(outcome: dict[str, Any]) -> str:
     """What a check of the picture found, such as `passed, score 0.97`."""
-    parts = [str(outcome.get("state", "not asked"))]
-    parts += [f"score {outcome['score']:.2f}"] if outcome.get("score") is not None else []
+    parts = [spaced(str(outcome.get("state", "not_asked")))]
+    score = outcome.get("score")
+    parts += [_("score {score:.2f}").format(score=score)] if score is not None else []
     return ", ".join(parts)
 
 
@@ -101,21 +117,26 @@ def _check(outcome: dict[str, Any]) -> str:
 class FailureCountAdmin(OfAPerson):
     list_display = ["person", "shown_source", "failures", "state", "last"]
     list_display_links = ["shown_source"]
-    list_filter = [is_set("state", "locked", "locked_at", "Locked", "Not locked")]
+    list_filter = [
+        is_set(_lazy("state"), "locked", "locked_at", _lazy("Locked"), _lazy("Not locked"))
+    ]
     asked_by = "source"
     ordering = ["-pk"]
     fields = [*list_display]
     actions = ["unlock"]
 
-    shown_source = column("from", lambda count: count.shown_source)
-    last = time_column("last one", "last_failure_at")
+    shown_source = column(_lazy("from"), lambda count: count.shown_source)
+    last = time_column(_lazy("last one"), "last_failure_at")
 
+    @admin.display(description=_lazy("state"))
     def state(self, count: FailureCount) -> str:
         if count.locked_at:
-            return f"Locked since {when(count.locked_at)}"
-        return f"Has to wait until {when(count.blocked_until)}" if count.blocked_until else "–"
+            return _("Locked since {time}").format(time=when(count.locked_at))
+        if count.blocked_until:
+            return _("Has to wait until {time}").format(time=when(count.blocked_until))
+        return "–"
 
-    @admin.action(description="Unlock: forget the selected failures", permissions=["unlock"])
+    @admin.action(description=_lazy("Unlock: forget the selected failures"), permissions=["unlock"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[FailureCount]) -> None:
         selected: dict[UUID, list[str]] = {}
         for user_id, source in queryset.order_by("user_id").values_list("user_id", "source"):
@@ -125,8 +146,9 @@ class FailureCountAdmin(OfAPerson):
             for user_id, sources in selected.items()
         ]
         for user_id in selected:
-            note_about_person(request, user_id, "Unlocked")
-        self.message_user(request, f"{sum(unlocked)} counts of failures are forgotten.")
+            note_about_person(request, user_id, _("Unlocked"))
+        said = _("Counts of failures that are forgotten: {count}.")
+        self.message_user(request, said.format(count=sum(unlocked)))
 
     def has_unlock_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perms([MODERATE, "recognition.view_failurecount"])

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import CASCADE, SET_NULL, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from pgvector.django import HalfVectorField
 
 from recognition.models.people import Face, User
@@ -214,11 +215,14 @@ class FailureCount(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.failures} for {self.user_id} from {self.shown_source}"
+        said = _("{failures} for {user} from {source}")
+        return said.format(failures=self.failures, user=self.user_id, source=self.shown_source)
 
     @property
     def shown_source(self) -> str:
         """In words, with enough of a device's hash to tell it from others."""
-        name, _, device = self.source.partition("/")
-        known = {"own": "the person's own token", "others": "all other sources together"}
-        return f"{name}, device {device[:8]}" if device else known.get(name, name)
+        name, __, device = self.source.partition("/")
+        known = {"own": _("the person's own token"), "others": _("all other sources together")}
+        if device:
+            return _("{name}, device {device}").format(name=name, device=device[:8])
+        return known.get(name, name)

@@ -11,7 +11,7 @@ _NAMES = re.compile(
     r"|(?:face|erasure)_\w+|[a-z_]+\.[a-z_]+|[0-9a-f]{8}\S*|[A-Z][A-Z_]{3,}|\w+:\w+"
 )
 _SHOWN = """
-const inEnglish = "code, pre, [lang=en], .brand, .requests ol, [data-summary]";
+const inEnglish = "code, pre, [lang=en], .brand, .requests ol, [data-summary], .selector";
 const hidden = [...document.querySelectorAll(inEnglish)].filter((each) => !each.hidden);
 for (const each of hidden) each.hidden = true;
 const names = ["aria-label", "placeholder", "title", "alt"];

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import numpy as np
 from django.db.models import Max, Min, QuerySet
+from django.utils.translation import gettext as _
 
 from recognition.enrolment import lookalikes
 from recognition.inference.arrays import Floats
@@ -76,9 +77,10 @@ class Census:
     def lacks(self) -> str:
         """What is missing before it can begin; empty if nothing is."""
         if self.people < PEOPLE_NEEDED:
-            return f"People with a kept picture of their face: {self.people}. {why()}"
+            said = _("People with a kept picture of their face: {people}.")
+            return f"{said.format(people=self.people)} {why()}"
         if not self.with_several:
-            return (
+            return _(
                 "Nobody has kept pictures of two faces. At least one person is needed who has, to "
                 "compare a person with himself or herself: enrol a second photo of somebody."
             )
@@ -87,11 +89,18 @@ class Census:
 
 def why() -> str:
     pairs = PEOPLE_NEEDED * (PEOPLE_NEEDED - 1) // 2
-    return (
-        f"At least {PEOPLE_NEEDED} are needed: they make {PEOPLE_NEEDED} x {PEOPLE_NEEDED - 1} / 2 "
-        f"= {pairs:,} pairs of two people. A false match rate counts as measured when "
-        f"{ERRORS_NEEDED} pairs are behind it. So {PEOPLE_NEEDED} people measure rates down to "
-        f"1 in {pairs // ERRORS_NEEDED:,}, and rarer rates are estimated from those."
+    said = _(
+        "At least {people} are needed: they make {people} x {others} / 2 = {pairs:,} pairs of two "
+        "people. A false match rate counts as measured when {errors} pairs are behind it. So "
+        "{people} people measure rates down to 1 in {rate:,}, and rarer rates are estimated from "
+        "those."
+    )
+    return said.format(
+        people=PEOPLE_NEEDED,
+        others=PEOPLE_NEEDED - 1,
+        pairs=pairs,
+        errors=ERRORS_NEEDED,
+        rate=pairs // ERRORS_NEEDED,
     )
 
 
