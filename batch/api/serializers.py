@@ -25,7 +25,7 @@ from recognition.api.fields import (
     WholeNumberField,
     refuse_unknown,
 )
-from recognition.api.serializers import SearchScope
+from recognition.api.serializers import UNIQUE_PEOPLE, SearchScope
 from recognition.errors import ServiceError
 
 _MAX_ID = 200
@@ -138,6 +138,7 @@ class BatchIdentifyRequest(BatchRequest):
     images = BatchPicture(many=True, allow_empty=False)
     on_behalf_of = UserIdField(required=False)
     faces = serializers.ChoiceField(["all", "largest"], default="all")
+    unique_people = FlagField(required=False, help_text=UNIQUE_PEOPLE)
     search_scope = SearchScope(required=False)
     metadata = MetadataField(default=dict)
     processing_options = IdentifyProcessing(required=False)
@@ -211,6 +212,7 @@ class BatchIdentifyForm(StrictSerializer):
     )
     on_behalf_of = UserIdField(required=False)
     faces = serializers.ChoiceField(["all", "largest"], required=False)
+    unique_people = FlagField(required=False, help_text=UNIQUE_PEOPLE)
     search_scope = JsonText(required=False, help_text="A JSON object, as text.")
     metadata = JsonText(required=False, help_text="A JSON object, as text.")
     processing_options = JsonText(required=False, help_text='A JSON object: `{"async": true}`.')

@@ -156,6 +156,7 @@ class FlagField(serializers.BooleanField):
     TRUE_VALUES = {True, "true"}
     FALSE_VALUES = {False, "false"}
     NULL_VALUES: set[Any] = set()
+    default_empty_html = serializers.empty  # a form without it has left it out
 
     def to_internal_value(self, data: Any) -> bool:
         if type(data) not in (bool, str):

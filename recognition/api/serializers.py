@@ -9,6 +9,7 @@ from recognition.api.fields import (
     ChoiceField,
     FaceMetadataField,
     FiniteFloatField,
+    FlagField,
     MetadataField,
     NestedList,
     NestedSerializer,
@@ -24,6 +25,11 @@ from recognition.gallery import comparing
 from recognition.identification import several_photos
 from recognition.models.sessions import Purpose
 from recognition.packs.scores import LEVELS
+
+UNIQUE_PEOPLE = (
+    "Whether a person is a candidate of one face of a picture at most. If left out, true where the "
+    "purpose is tagging: `source` of the metadata is `auto_tagging`, or `context` `post_upload`."
+)
 
 
 class SearchScope(NestedSerializer):
@@ -164,6 +170,7 @@ class IdentifyRequest(StrictSerializer):
     faces = ChoiceField(
         ["all", "largest"], required=False, help_text="`all` if left out. Only beside `image`."
     )
+    unique_people = FlagField(required=False, help_text=UNIQUE_PEOPLE)
     search_scope = SearchScope(required=False)
     metadata = MetadataField(default=dict)
 

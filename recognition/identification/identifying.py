@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from recognition.gallery.probe import SearchProbe
 from recognition.gallery.replicas import asking
 from recognition.gallery.replicas.fitness import Moment
 from recognition.gallery.scope import Scope
+from recognition.identification import unique_people
 from recognition.identification.face_budget import FaceBudget
 from recognition.identification.searching import PictureSearch
 from recognition.inference.pipeline import DetectedFace, FacesOfPicture
@@ -41,6 +42,7 @@ class IdentificationRequest:
     match_on: str = "face"
     max_false_positive_rate: float | None = 0.01
     largest_only: bool = False
+    unique_people: bool = False  # nobody is a candidate of two faces
     is_for_user: bool = False  # an end user sees the answer, and must not learn others' templates
     budget: FaceBudget = field(default_factory=FaceBudget)  # of the faces that are looked up
 
@@ -62,6 +64,7 @@ class IdentificationRequest:
             match_on=options["match_on"],
             max_false_positive_rate=options["max_false_positive_rate"],
             largest_only=options["largest_only"],
+            unique_people=options.get("unique_people", False),  # which older jobs have not
             is_for_user=is_for_user,
             budget=FaceBudget(scope.viewer if is_for_user else None),
         )
@@ -91,13 +94,16 @@ class IdentificationRequest:
 def options_of(fields: Mapping[str, Any], viewer: UserId | None) -> dict[str, Any]:
     """The options of a validated body, as JSON but for the viewer: a job keeps the key alone."""
     wanted, metadata = fields["search_scope"], fields["metadata"]
+    is_tagging = (
+        metadata.get("source") == "auto_tagging" or metadata.get("context") == "post_upload"
+    )
     return {
         "on_behalf_of": viewer,
         "groups": wanted["user_groups"],
         "everyone": wanted.get("scope") == "all",
         # Then the faces' `taggable` counts.
-        "tagging": metadata.get("source") == "auto_tagging"
-        or metadata.get("context") == "post_upload",
+        "tagging": is_tagging,
+        "unique_people": fields.get("unique_people", is_tagging),
         "max_candidates": wanted["max_candidates"],
         "match_on": wanted["match_on"],
         "min_confidence": wanted.get("min_confidence", settings.FACE_MATCH_THRESHOLD),
@@ -172,14 +178,19 @@ def identify(image: bytes, request: IdentificationRequest) -> Identification:
     since = asking.moment()
     active, faces = engine.look(image, most=1 if request.largest_only else None)
     request.budget.take(len(faces))
-    searched = search(
-        active, request, [SearchProbe(active.template(face)) for face in faces], since
-    )
+    most, asked = request.max_candidates, request
+    if request.unique_people:
+        asked = replace(request, max_candidates=unique_people.needed(most, len(faces)))
+    probes = [SearchProbe(active.template(face)) for face in faces]
+    searched = search(active, asked, probes, since)
     # A misread face is nobody's.
     people = [
         [] if face.quality.is_misread else each
         for face, each in zip(faces, searched.people, strict=True)
     ]
+    if request.unique_people:
+        people = unique_people.apart(people, active.scores, searched.threshold)
+        people = [each[:most] for each in people]
     return identification(active, request, faces, people, searched)
 
 

@@ -17,6 +17,7 @@ def batch_identify(
     on_behalf_of: Id | None = None,
     idempotency_key: str | None = None,
     faces: answers.FacesEnum | None = None,
+    unique_people: bool | None = None,
     search_scope: answers.SearchScope | None = None,
     metadata: Json | None = None,
     processing_options: answers.IdentifyProcessing | None = None,
@@ -32,6 +33,7 @@ def batch_identify(
         form={
             "on_behalf_of": id_or_none(on_behalf_of),
             "faces": faces,
+            "unique_people": unique_people,
             "search_scope": search_scope,
             "metadata": metadata,
             "processing_options": processing_options,

@@ -97,6 +97,7 @@ def identify(
     on_behalf_of: Id | None = None,
     images: Sequence[Picture] | None = None,
     faces: answers.FacesEnum | None = None,
+    unique_people: bool | None = None,
     search_scope: answers.SearchScope | None = None,
     metadata: Json | None = None,
 ) -> Call[answers.Identified]:
@@ -108,6 +109,7 @@ def identify(
         form={
             "on_behalf_of": id_or_none(on_behalf_of),
             "faces": faces,
+            "unique_people": unique_people,
             "search_scope": search_scope,
             "metadata": metadata,
         },

@@ -796,6 +796,8 @@ export interface IdentifyArguments {
   images?: Array<Blob>;
   /** `all` if left out. Only beside `image`. */
   faces?: FacesEnum;
+  /** Whether a person is a candidate of one face of a picture at most. If left out, true where the purpose is tagging: `source` of the metadata is `auto_tagging`, or `context` `post_upload`. */
+  unique_people?: boolean;
   search_scope?: SearchScope;
   metadata?: Record<string, unknown>;
 }
@@ -1064,6 +1066,8 @@ export interface BatchIdentifyArguments {
   on_behalf_of?: string;
   idempotency_key?: string;
   faces?: FacesEnum;
+  /** Whether a person is a candidate of one face of a picture at most. If left out, true where the purpose is tagging: `source` of the metadata is `auto_tagging`, or `context` `post_upload`. */
+  unique_people?: boolean;
   search_scope?: SearchScope;
   metadata?: Record<string, unknown>;
   processing_options?: IdentifyProcessing;
