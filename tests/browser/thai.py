@@ -8,7 +8,7 @@ PHONE = (390, 844)
 # Ids, times, formats and names of what has no other name.
 _NAMES = re.compile(
     r"facesvc|API|UTC|JPEG|PNG|WebP|BMP|UUID|HTTP|https?://\S+|\bid\b|\bms\b|\bs\b"
-    r"|(?:face|erasure)_\w+|[a-z_]+\.[a-z_]+|[0-9a-f]{8}\S*|[A-Z][A-Z_]{3,}|\w+:\w+"
+    r"|(?:face|erasure|job|msg)_\w+|[a-z]+(?:_[a-z]+)+|[a-z_]+\.[a-z_]+|[0-9a-f]{8}\S*|[A-Z][A-Z_]{3,}|\w+:\w+"
 )
 _SHOWN = """
 const inEnglish = "code, pre, [lang=en], .brand, .requests ol, [data-summary], .selector";
@@ -26,7 +26,7 @@ return text;
 
 def english(browser: Browser, *known: str) -> list[str]:
     """The Latin words that the page shows, without code, names and what is marked as English."""
-    text = str(browser.run(_SHOWN))
+    text = _NAMES.sub("", str(browser.run(_SHOWN)))
     for each in known:
         text = text.replace(each, "")
-    return re.findall(r"[A-Za-z][A-Za-z]+", _NAMES.sub("", text))
+    return re.findall(r"[A-Za-z][A-Za-z]+", text)
