@@ -13,6 +13,7 @@ from recognition.access import SCOPES
 from recognition.api import claims, tokens
 from recognition.gallery import indexes
 from recognition.inference.pack.declaration import PackError
+from recognition.inference.providers import Provider
 from recognition.outbound.exchange import is_address
 from recognition.packs import calibrations, engine, first_pack, protection
 from recognition.verification.providers import CHECKS
@@ -20,7 +21,10 @@ from recognition.verification.providers import CHECKS
 
 @register()
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    each = (pack(), keys(), public_key(), clients(), providers(), jobs(), threads(), ranges())
+    each = (
+        *(pack(), inference(), keys(), public_key()),
+        *(clients(), providers(), jobs(), threads(), ranges()),
+    )
     return list(chain.from_iterable(each))
 
 
@@ -31,6 +35,13 @@ def pack() -> Iterator[CheckMessage]:
             yield Error(engine.not_calibrated(first), id="facesvc.E001", hint="See FACESVC_PACK.")
     except PackError as error:
         yield Error(str(error), id="facesvc.E001", hint="See FACESVC_PACK.")
+
+
+def inference() -> Iterator[CheckMessage]:
+    provider = Provider(settings.FACESVC_INFERENCE_PROVIDER)
+    if not provider.is_here:
+        text = f"FACESVC_INFERENCE_PROVIDER={provider} needs the package {provider.package}."
+        yield Error(text, id="facesvc.E011", hint="See docs/deployment.md.")
 
 
 def keys() -> Iterator[CheckMessage]:

@@ -10,11 +10,14 @@ from django.db import Error
 from facesvc import machine
 from facesvc.doctor.examining import Finding, failure, ok, warning
 from facesvc.postgres.cluster import DatabaseError
+from recognition.inference import providers
 from recognition.inference.pack import weights
+from recognition.inference.providers import ProviderError
 from recognition.models import ActiveModel
 from recognition.packs import calibrations, engine, first_pack
 from recognition.packs.engine import Engine
 from recognition.packs.scores import ScoreScale
+from recognition.processes.connections import first_line
 
 _MB = 1024**2
 
@@ -57,13 +60,20 @@ def inference() -> Finding:
     name, key = _active()
     pack = engine.pack(name)
     calibration = calibrations.in_use(pack) or engine.calibration_of(pack)
-    loaded = Engine(engine.pipeline(pack), ScoreScale(calibration), key)
+    try:
+        loaded = Engine(engine.pipeline(pack), ScoreScale(calibration), key)
+    except ProviderError as error:
+        return failure(first_line(error), "See FACESVC_INFERENCE_PROVIDER in docs/deployment.md.")
     began = time.monotonic()
     if not loaded.self_test():
         advice = "Have another pack serve: `manage.py models activate`."
         return failure("the networks return impossible values", advice)
     spent = f"{1000 * (time.monotonic() - began):.0f} ms for a small picture"
-    return ok(f"the networks run: {spent}{loaded.pipeline.arithmetic()}")
+    text = f"the networks run: {spent}{loaded.pipeline.arithmetic()}"
+    if len(found := providers.installed()) > 1:
+        advice = "Uninstall all of them and install one: see docs/deployment.md."
+        return warning(f"{text}; {' and '.join(found)} are both installed", advice)
+    return ok(text)
 
 
 def _active() -> tuple[str, str]:

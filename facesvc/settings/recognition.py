@@ -29,6 +29,13 @@ FACESVC_INFERENCE_THREADS = faces.whole("FACESVC_INFERENCE_THREADS", 1).says(
     "Threads of one inference. More than one is rarely of use, since requests compute beside each "
     "other."
 )
+FACESVC_INFERENCE_PROVIDER = faces.text(
+    "FACESVC_INFERENCE_PROVIDER", "cpu", ("cpu", "cuda", "openvino")
+).says(
+    "Who computes the networks: `cpu` (the processor), `cuda` (a GPU of NVIDIA) or `openvino`. "
+    "Each needs its own package of onnxruntime, see docs/deployment.md. If it cannot start, the "
+    "service is not ready: nothing stands in for it."
+)
 
 sessions = Topic("Sessions")
 FACESVC_LOGIN_SESSION_SECONDS = sessions.whole(

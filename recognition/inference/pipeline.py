@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from recognition.inference import processor
 from recognition.inference.alignment import align
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.anchors import AnchorDetector
@@ -28,10 +27,11 @@ from recognition.inference.estimators import (
 from recognition.inference.flaws import Flaws
 from recognition.inference.images import turned
 from recognition.inference.pack.declaration import ModelPack, PackError
-from recognition.inference.pack.files import ConvertedFile, WeightFile
+from recognition.inference.pack.files import WeightFile
 from recognition.inference.pack.specs import MmodSpec
 from recognition.inference.pack.weights import weight_path
 from recognition.inference.pose import Pose, PoseEstimator
+from recognition.inference.providers import Provider, ProviderError
 from recognition.inference.quality import Assessor, Quality, ramp
 from recognition.inference.sessions import Model
 
@@ -107,23 +107,28 @@ class FacesOfPicture(list[DetectedFace]):
 class FacePipeline:
     """The models of one pack, loaded. Safe to use from several threads at once."""
 
-    def __init__(self, pack: ModelPack, cache: Path, *, threads: int = 1) -> None:
-        """Raises PackError when a model has not the outputs that the pack declares."""
+    def __init__(
+        self, pack: ModelPack, cache: Path, *, threads: int = 1, provider: Provider = Provider.CPU
+    ) -> None:
+        """Raises PackError when a model has not the outputs that the pack declares, or when the
+        provider cannot compute it."""
         self.pack = pack
+        self._provider = provider
         self._refuses_integers = False
 
         def path(weights: WeightFile) -> Path:
             return weight_path(pack, weights, cache)
 
         def model(weights: WeightFile, outputs: Sequence[str] = ()) -> Model:
-            integers = isinstance(weights, ConvertedFile) and weights.in_eight_bits
-            if integers and processor.multiplies_integers():
-                try:
-                    return Model(path(integers), threads=threads, outputs=outputs)
-                except Exception as error:  # those of onnxruntime have no other base
-                    logger.warning("%s is not taken, floats are: %s", integers.file, error)
-                    self._refuses_integers = True
-            return Model(path(weights), threads=threads, outputs=outputs)
+            chosen = provider.network(weights)
+            try:
+                return Model(path(chosen), threads=threads, outputs=outputs, provider=provider)
+            except Exception as error:  # those of onnxruntime have no other base
+                if chosen is weights:
+                    raise
+                logger.warning("%s is not taken, floats are: %s", chosen.file, error)
+                self._refuses_integers = True
+            return Model(path(weights), threads=threads, outputs=outputs, provider=provider)
 
         attributes, liveness = pack.attributes, pack.liveness
         if attributes and attributes.optional and not path(attributes.weights).is_file():
@@ -132,6 +137,8 @@ class FacePipeline:
             self._detector = detector_of(pack, cache, model)
             self._assessor = Assessor(pack, model)
             self._flaws = Flaws(pack.quality_ranges.flaws, pack.recogniser.dimensions)
+        except ProviderError:
+            raise  # which is no fault of the pack
         except ValueError as error:
             raise PackError(f"the pack {pack.name!r}: {error}") from error
         self._embedder = Embedder(pack.recogniser, model(pack.recogniser.weights))
@@ -265,15 +272,8 @@ class FacePipeline:
         return {"mirror": ramp(face.agreement, *limits), **flaws}
 
     def arithmetic(self) -> str:
-        """What the detector computes with, for people; empty if nothing else is possible."""
-        weights = self.pack.detector.weights
-        if not isinstance(weights, ConvertedFile) or weights.eight_bits is None:
-            return ""
-        if self._refuses_integers:
-            return "; the detector computes with floats: the log says why"
-        if processor.multiplies_integers():
-            return "; the detector computes with 8-bit integers"
-        return "; the detector computes with floats, because the processor has no VNNI"
+        """Who computes, and with what the detector does where that differs, for people."""
+        return self._provider.arithmetic(self.pack.detector.weights, self._refuses_integers)
 
     def embed_crops(self, crops: list[Image]) -> Floats:
         """(N, dimensions) unit vectors of aligned crops."""

@@ -4,8 +4,6 @@ import platform
 from functools import lru_cache
 from pathlib import Path
 
-import onnxruntime
-
 _FLAGS = Path("/proc/cpuinfo")
 # Instructions that multiply 8-bit integers and add up 32-bit ones: VNNI and AMX. Without them,
 # onnxruntime takes two steps with sums of 16 bits, which overflow and are no faster than floats.
@@ -16,12 +14,9 @@ _INSTRUCTIONS = {"avx512_vnni", "avx_vnni", "amx_int8"}
 def multiplies_integers() -> bool:
     """Whether networks of 8-bit integers are faster here than those of floats, and as right.
 
-    Nobody measured it but on x86 with Linux, so the answer is no elsewhere, and with a GPU.
+    Nobody measured it but on x86 with Linux, so the answer is no elsewhere.
     """
-    if (
-        platform.machine() != "x86_64"
-        or "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    ):
+    if platform.machine() != "x86_64":
         return False
     return not _INSTRUCTIONS.isdisjoint(_flags())
 

@@ -11,9 +11,7 @@ import onnxruntime
 
 from recognition.inference.arrays import Image
 from recognition.inference.pack.specs import InputSpec
-
-# In order of preference; other providers of a build need a set-up of their own.
-_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+from recognition.inference.providers import Provider, open_session
 
 Tensor = npt.NDArray[np.float32]
 
@@ -23,10 +21,17 @@ _arena_lock = Lock()
 class Model:
     """One ONNX model. `run` may be called from several threads at once."""
 
-    def __init__(self, path: Path, *, threads: int, outputs: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int,
+        outputs: Sequence[str] = (),
+        provider: Provider = Provider.CPU,
+    ) -> None:
         """`outputs` names what `run` returns, in this order; by default all outputs.
 
-        Raises ValueError when the model has no such output.
+        Raises ValueError when the model has no such output, and ProviderError.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -41,10 +46,7 @@ class Model:
         options.add_session_config_entry("session.use_env_allocators", "1")
         options.enable_mem_pattern = False
         options.log_severity_level = 3
-        available = onnxruntime.get_available_providers()
-        self._session = onnxruntime.InferenceSession(
-            path, options, providers=[p for p in _PROVIDERS if p in available]
-        )
+        self._session = open_session(path, options, provider, threads)
         self._input = self._session.get_inputs()[0].name
         self._outputs = list(outputs) or None
         known = {output.name for output in self._session.get_outputs()}

@@ -36,6 +36,7 @@ from recognition.inference.pipeline import (
     FacePipeline,
     FacesOfPicture,
 )
+from recognition.inference.providers import Provider
 from recognition.models import ActiveModel
 from recognition.packs import calibrations, first_pack, protection, versions
 from recognition.packs.calibrations import calibration_of as calibration_of
@@ -274,7 +275,12 @@ def open_pipeline(of: ModelPack) -> FacePipeline:
         raise PackError(
             f"the pack {of.name!r} is not prepared: run `manage.py models pull {of.name}`"
         )
-    return FacePipeline(of, settings.MODELS_DIR, threads=settings.FACESVC_INFERENCE_THREADS)
+    return FacePipeline(
+        of,
+        settings.MODELS_DIR,
+        threads=settings.FACESVC_INFERENCE_THREADS,
+        provider=Provider(settings.FACESVC_INFERENCE_PROVIDER),
+    )
 
 
 def templates(of: ModelPack, template_key: str, embeddings: Floats) -> Floats:

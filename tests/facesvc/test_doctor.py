@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
+import onnxruntime
 import pytest
 from cryptography.fernet import Fernet
 from django.core import checks as django_checks
@@ -28,7 +29,7 @@ from facesvc.doctor import gallery, local, server, work
 from facesvc.doctor.examining import Check, CheckState, Finding, examine, failure, ok, warning
 from facesvc.management.commands.doctor import CHECKS
 from recognition.gallery import indexes
-from recognition.inference import pack, processor
+from recognition.inference import pack, processor, providers
 from recognition.inference.pack import weights
 from recognition.inference.pack.files import ConvertedFile
 from recognition.models import ActiveModel, FaceCrop, NewFace, SketchCentre
@@ -409,6 +410,23 @@ def test_models(tmp_path: Path, settings: Settings) -> None:
 def test_what_the_detector_computes_with(monkeypatch: Patch, answer: bool, told: str) -> None:
     monkeypatch.setattr(processor, "multiplies_integers", lambda: answer)
     assert told in local.inference().text
+
+
+def test_a_provider_that_is_not_here(settings: Settings, monkeypatch: Patch) -> None:
+    settings.FACESVC_INFERENCE_PROVIDER = "cuda"
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    engine._pipeline.cache_clear()
+    finding = local.inference()
+    assert finding.state is FAILURE and "cuda needs onnxruntime-gpu" in finding.text
+    assert "FACESVC_INFERENCE_PROVIDER" in finding.advice
+
+
+def test_two_packages_of_onnxruntime(monkeypatch: Patch) -> None:
+    both = {"onnxruntime": "1.31.1", "onnxruntime-gpu": "1.31.1"}
+    monkeypatch.setattr(providers, "installed", lambda: both)
+    finding = local.inference()
+    assert finding.state is WARNING
+    assert "onnxruntime and onnxruntime-gpu are both installed" in finding.text
 
 
 def test_inference(monkeypatch: Patch) -> None:

@@ -9,6 +9,7 @@ from django.db import connection
 
 from facesvc.management.service_command import ServiceCommand
 from recognition.inference.pack import weights
+from recognition.inference.providers import Provider
 from recognition.models import ActiveModel, Face
 from recognition.packs import catalogue, engine, first_pack
 
@@ -24,6 +25,7 @@ class Command(ServiceCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        Provider(settings.FACESVC_INFERENCE_PROVIDER).require()
         # `migrate` makes the row that is the choice for all processes, and asks no network.
         if _is_new():
             print(file=sys.stderr)  # below the line of the step
