@@ -3,6 +3,7 @@
 The address comes from the command line: see facesvc/running/run.py.
 """
 
+import gc
 import os
 import shutil
 from tempfile import TemporaryFile, mkdtemp
@@ -66,6 +67,9 @@ def post_worker_init(worker: Any) -> None:
         worker.log.warning("The networks are not loaded yet: %s", error)
     finally:
         connection.close()  # this thread answers no request
+        # What is loaded stays, so the garbage collector need not look through it again and again.
+        gc.collect()
+        gc.freeze()
 
 
 def post_request(worker: Any, request: Any, environ: dict[str, Any], response: Any) -> None:

@@ -20,6 +20,9 @@ from recognition.inference.formats.header import Header as Header
 from recognition.inference.formats.header import ImageError as ImageError
 from recognition.inference.formats.header import invalid, named, refusal, truncated
 
+# Requests have threads of their own, which those of OpenCV would only wait for.
+cv2.setNumThreads(1)
+
 # Pixels: no detector finds a face in a smaller picture, and later code need not handle tiny ones.
 MIN_SIDE = 24
 
