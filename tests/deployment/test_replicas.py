@@ -180,7 +180,7 @@ def test_a_replica_is_as_its_primary() -> None:
     primary, replica = compose_service("database"), compose_service("replica")
     for name in ("image", "command", "healthcheck", "networks"):
         assert primary[name] == replica[name]
-    mounted = "./pg_hba.conf:/etc/postgresql/pg_hba.conf:ro"
+    mounted = "./pg_hba.conf:/etc/postgresql/pg_hba.conf:ro,z"
     assert mounted in primary["volumes"] and mounted in replica["volumes"]
     assert "hba_file=/etc/postgresql/pg_hba.conf" in primary["command"]
     assert replica["profiles"] == ["replica"] and "profiles" not in primary
