@@ -25,11 +25,14 @@ class UnknownFace(NamedTuple):
 
 
 def of(result: Identification) -> UnknownFaces | None:
-    """What is kept of the faces without a candidate, not stored yet. A misread face is nobody's."""
+    """What is kept of the faces that nobody is similar to, not stored yet; None if there are none.
+
+    A misread face cannot be grouped. A face whose person was given to another face is somebody's.
+    """
     kept = [
         (index, each.face.quality.score, result.by.template(each.face))
         for index, each in enumerate(result.faces)
-        if not each.candidates and not each.face.quality.is_misread
+        if not each.is_somebody and not each.face.quality.is_misread
     ]
     if not kept:
         return None

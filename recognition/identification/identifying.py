@@ -158,6 +158,7 @@ class IdentifiedPerson(NamedTuple):
 class IdentifiedFace(NamedTuple):
     face: DetectedFace
     candidates: list[IdentifiedPerson]  # best first
+    is_somebody: bool  # somebody is similar enough, even if given to another face of the picture
 
 
 @dataclass(frozen=True)
@@ -188,10 +189,15 @@ def identify(image: bytes, request: IdentificationRequest) -> Identification:
         [] if face.quality.is_misread else each
         for face, each in zip(faces, searched.people, strict=True)
     ]
+    given = people
     if request.unique_people:
-        people = unique_people.apart(people, active.scores, searched.threshold)
-        people = [each[:most] for each in people]
-    return identification(active, request, faces, people, searched)
+        given = unique_people.apart(people, active.scores, searched.threshold)
+        given = [each[:most] for each in given]
+    seen = [
+        IdentifiedFace(face, own, bool(found))
+        for face, own, found in zip(faces, given, people, strict=True)
+    ]
+    return identification(active, request, faces, seen, searched)
 
 
 class Searched(NamedTuple):
@@ -225,16 +231,17 @@ def identification(
     active: Engine,
     request: IdentificationRequest,
     faces: FacesOfPicture,
-    people: list[list[IdentifiedPerson]],
+    seen: list[IdentifiedFace],
     searched: Searched,
 ) -> Identification:
-    """What is answered, and counted, with these people as the candidates of each face."""
-    outcome = "found" if any(people) else "not_found" if faces else "no_face"
+    """What is answered, and counted, with what was `seen` of each of the faces."""
+    is_found = any(each.candidates for each in seen)
+    outcome = "found" if is_found else "not_found" if faces else "no_face"
     daily_counts.note(CountedKind.SEARCH, outcome)
     return Identification(
         active,
         request,
-        [IdentifiedFace(*each) for each in zip(faces, people, strict=True)],
+        seen,
         faces.found,
         faces.smallest_face,
         searched.faces,

@@ -10,7 +10,11 @@ from recognition.errors import ServiceError, of_photo
 from recognition.gallery.probe import SearchProbe
 from recognition.gallery.replicas import asking
 from recognition.identification import identifying
-from recognition.identification.identifying import Identification, IdentificationRequest
+from recognition.identification.identifying import (
+    Identification,
+    IdentificationRequest,
+    IdentifiedFace,
+)
 from recognition.inference.arrays import Floats
 from recognition.inference.images import ImageError
 from recognition.inference.pipeline import DetectedFace, FacesOfPicture
@@ -44,8 +48,9 @@ def identify(images: Sequence[bytes], request: IdentificationRequest) -> Identif
         message = "The photos do not show one person; `details.images` says which of them differ."
         raise ServiceError("different_people", message, {"images": others})
     searched = identifying.search(active, request, [SearchProbe.of_one_person(templates)], since)
-    people = searched.people * len(faces)
-    return identifying.identification(active, request, faces, people, searched)
+    (people,) = searched.people
+    seen = [IdentifiedFace(face, people, bool(people)) for face in faces]
+    return identifying.identification(active, request, faces, seen, searched)
 
 
 def _main_faces(images: Sequence[bytes]) -> tuple[Engine, FacesOfPicture]:

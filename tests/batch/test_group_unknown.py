@@ -139,6 +139,16 @@ def test_everybody_is_somebody(fake: FakePipeline) -> None:
     assert (now(job).status, now(job).unknown_people) == ("completed", 0)
 
 
+def test_who_is_given_to_another_face_is_not_unknown(fake: FakePipeline) -> None:
+    """Ann is at a mirror: one of the faces has no candidate, but it is not that of a stranger."""
+    fake.show([ANN, near(ANN, 0.97, toward=30)])
+    job = submit(1, unique_people=True)
+    work.work()
+    faces = Item.objects.get(job=job).result["faces"]
+    assert [len(face["candidates"]) for face in faces] == [1, 0]
+    assert (now(job).status, now(job).unknown_people, ids_in(job)) == ("completed", 0, [[None] * 2])
+
+
 def test_a_job_without_a_picture_that_can_be_read() -> None:
     unreadable = jobs.ItemResult.failed("invalid_image", "No picture.")
     job = jobs.submit(
