@@ -38,6 +38,21 @@ def test_it_works(app: App, fake: FakePipeline) -> None:
     assert [each.given_id for each in User.objects.all()] == ["2"]
 
 
+def test_who_enrols_again_stays_as_private_as_they_are(app: App, fake: FakePipeline) -> None:
+    enrol(app, fake, "ann")
+    User.objects.update(privacy_level="private")
+    ann = by_password(app, "ann")
+    assert posted(ann, "/faces/enrol/", photo(9), consent="on").text == "Hello, ann."
+    assert User.objects.get().privacy_level == "private"
+
+
+def test_a_file_that_is_no_picture_of_a_face_is_not_read(app: App, fake: FakePipeline) -> None:
+    """Strangers send files of any size to a login; the app says the same as without one."""
+    enrol(app, fake, "ann")
+    answer = posted(app.visit(), "/login/face/", photo(9) + bytes(10_000_000), username="ann")
+    assert "That did not work." in answer.text and "image_too_large" not in app.log
+
+
 def test_another_face_and_another_name_get_the_same_answer(app: App, fake: FakePipeline) -> None:
     enrol(app, fake, "ann")
     fake.show(vector(2))

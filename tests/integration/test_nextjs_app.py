@@ -5,6 +5,7 @@ is too large to be fetched by each run.
 """
 
 import base64
+import hmac
 import json
 import shutil
 import subprocess
@@ -118,12 +119,47 @@ def test_another_face_and_another_name_get_the_same_answer(app: App, fake: FakeP
 
 def test_a_stranger_and_a_forged_session_can_do_nothing(app: App) -> None:
     stranger = app.visit()
-    for session in (None, "eyJ9.AAAA", "eyJ9", "." + 43 * "A"):
+    # The last one has as many characters as a signature, and more bytes.
+    for session in (None, "eyJ9.AAAA", "eyJ9", "." + 43 * "A", "." + 21 * "\u00e9" + "A"):
         if session:
-            stranger.cookies.set("session", session)
+            stranger.headers["Cookie"] = f"session={session}"
         assert posted(stranger, "enrol", photo(1), consent="on").status_code == 401
         assert posted(stranger, "token").status_code == 401
     assert not Face.objects.exists()
+
+
+def test_without_a_key_no_session_is_valid(app: App) -> None:
+    """An empty key would be one that everybody has."""
+    del app.environment["APP_SECRET_KEY"]
+    app.serve("node", str(HARNESS), "{port}")
+    session = {"userId": ANN, "until": 9e15}
+    text = base64.urlsafe_b64encode(json.dumps(session).encode()).decode().rstrip("=")
+    made = hmac.digest(b"", text.encode(), "sha256")
+    signature = base64.urlsafe_b64encode(made).decode().rstrip("=")
+    stranger = app.visit()
+    stranger.cookies.set("session", f"{text}.{signature}")
+    assert posted(stranger, "token").status_code == 500
+    assert posted(stranger, "enrol", photo(1), consent="on").status_code == 500
+    assert not Face.objects.exists()
+
+
+def test_another_site_logs_nobody_in(app: App) -> None:
+    """A visitor would be in the account of an attacker, and might enrol their face there."""
+    enrolled(app)
+    visitor = app.visit()
+    for site in ("cross-site", "same-site"):
+        visitor.headers["Sec-Fetch-Site"] = site
+        answer = posted(visitor, "login", photo(2), name="ann")
+        assert answer.status_code == 400 and "session" not in visitor.cookies
+    visitor.headers["Sec-Fetch-Site"] = "same-origin"
+    assert posted(visitor, "login", photo(2), name="ann").json() == {"name": "ann"}
+
+
+def test_a_body_that_is_too_long_is_not_read(app: App) -> None:
+    stranger, ann = app.visit(), enrolled(app)
+    for visitor, route, status in ((stranger, "login", 400), (ann, "enrol", 413)):
+        answer = posted(visitor, route, bytes(11_000_000), name="ann", consent="on")
+        assert answer.status_code == status and answer.json()["problem"]
 
 
 def test_a_refusal_is_explained(app: App, fake: FakePipeline) -> None:

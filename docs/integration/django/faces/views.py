@@ -15,15 +15,16 @@ from facesvc.client import ApiError, ClientError, UnreachableError
 DEVICE = "device"  # the cookie that tells a known browser from others
 CONSENT = "2026-11"  # the version of the text that people agree to
 MEMBERS = "members"  # the group of those who may tag each other
+MOST_BYTES = 10_000_000  # facesvc takes no larger picture
 FAILED = "That did not work. Take a new picture in a minute, or log in with your password."
 
 log = logging.getLogger(__name__)
 
 
 def picture_of(request):
-    """The bytes of the picture in the form, or None."""
+    """The bytes of the picture in the form, or None. Strangers may send files of any size."""
     photo = request.FILES.get("photo")
-    return photo.read() if photo else None
+    return photo.read() if photo and photo.size <= MOST_BYTES else None
 
 
 def log_in(request):
@@ -56,7 +57,7 @@ def enrol(request):
     user = request.user
     consent = {"given_at": now().isoformat(), "text_version": CONSENT}
     try:
-        faces().put_user(user.pk, display_name=user.get_username(), privacy_level="friends")
+        faces().put_user(user.pk, display_name=user.get_username())  # may have chosen who sees them
         faces().put_group(MEMBERS)
         faces().put_member(MEMBERS, user.pk)
         faces().register(user.pk, picture_of(request) or b"", metadata={"consent": consent})

@@ -4,10 +4,13 @@ import {createHmac, timingSafeEqual} from "node:crypto";
 
 const COOKIE = "session";
 const SECONDS = 7 * 24 * 3600;
+const MOST_BYTES = 11_000_000; // facesvc takes pictures of 10 MB
 
 /** @param {string} text */
 function signature(text) {
-  return createHmac("sha256", process.env.APP_SECRET_KEY ?? "").update(text).digest("base64url");
+  const key = process.env.APP_SECRET_KEY;
+  if (!key) throw new Error("APP_SECRET_KEY is not set"); // with no key, anybody can sign
+  return createHmac("sha256", key).update(text).digest("base64url");
 }
 
 /** The header that logs a user in. @param {string} userId */
@@ -20,10 +23,21 @@ export function sessionCookie(userId) {
 export function userOf(request) {
   const [text, given] = (cookieOf(request, COOKIE) ?? "").split(".");
   if (!given) return null;
-  const wanted = signature(text);
-  if (given.length !== wanted.length || !timingSafeEqual(Buffer.from(given), Buffer.from(wanted))) return null;
+  const [theirs, ours] = [given, signature(text)].map((each) => Buffer.from(each));
+  if (theirs.length !== ours.length || !timingSafeEqual(theirs, ours)) return null;
   const {userId, until} = JSON.parse(Buffer.from(text, "base64url").toString());
   return until > Date.now() ? /** @type {string} */ (userId) : null;
+}
+
+/** Whether a browser says that another site sends this. It might log a visitor in as somebody else. @param {Request} request */
+export function isFromElsewhere(request) {
+  return !["same-origin", "none", null].includes(request.headers.get("sec-fetch-site"));
+}
+
+/** The form of a request, or null if it is longer than a picture may be. @param {Request} request */
+export async function formOf(request) {
+  const length = Number(request.headers.get("content-length") ?? Infinity);
+  return length <= MOST_BYTES ? await request.formData() : null;
 }
 
 /** No script reads it, and no other site sends it with a POST. @param {string} name @param {string} value @param {number} seconds */

@@ -1,6 +1,6 @@
 import {ApiError} from "../../../../lib/api.js";
 import {faces} from "../../../../lib/faces.js";
-import {userOf} from "../../../../lib/session.js";
+import {formOf, userOf} from "../../../../lib/session.js";
 
 const CONSENT = "2026-11"; // the version of the text that people agree to
 
@@ -8,7 +8,8 @@ const CONSENT = "2026-11"; // the version of the text that people agree to
 export async function POST(request) {
   const userId = userOf(request);
   if (!userId) return Response.json({problem: "Log in first."}, {status: 401});
-  const form = await request.formData(), photo = form.get("photo");
+  const form = await formOf(request), photo = form?.get("photo");
+  if (!form) return Response.json({problem: "The picture is too large."}, {status: 413});
   if (!form.get("consent")) return Response.json({problem: "Please agree first."}, {status: 400});
   if (!(photo instanceof Blob)) return Response.json({problem: "There is no picture."}, {status: 400});
   const consent = {given_at: new Date().toISOString(), text_version: CONSENT};

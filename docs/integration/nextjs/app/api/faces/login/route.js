@@ -1,6 +1,6 @@
 import {randomBytes} from "node:crypto";
 import {isFaceOf} from "../../../../lib/faces.js";
-import {cookie, cookieOf, sessionCookie} from "../../../../lib/session.js";
+import {cookie, cookieOf, formOf, isFromElsewhere, sessionCookie} from "../../../../lib/session.js";
 import {userByName} from "../../../../lib/users.js";
 
 // One sentence for all reasons, or strangers would learn which users there are.
@@ -9,7 +9,8 @@ const TWO_YEARS = 63072000;
 
 /** @param {Request} request */
 export async function POST(request) {
-  const form = await request.formData();
+  const form = isFromElsewhere(request) ? null : await formOf(request);
+  if (!form) return Response.json({problem: FAILED}, {status: 400});
   const user = userByName(form.get("name")), photo = form.get("photo");
   // A known browser cannot be locked out by strangers who try.
   const device = cookieOf(request, "device") ?? randomBytes(32).toString("base64url");
