@@ -10,18 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import DatabaseError, InterfaceError, transaction
 
 from batch.jobs import jobs, unknown_faces
 from batch.jobs.unknown_faces import UnknownFace
 from batch.models import Item, Job, UnknownFaces, UnknownPerson
 from recognition.identification import unknown_people
-from recognition.inference.pack.declaration import PackError
 from recognition.models import locks
 from recognition.models.locks import One
 from recognition.packs import engine
-from recognition.privacy.sealing import UnreadableError
 
 logger = logging.getLogger(__name__)
 
@@ -30,15 +27,20 @@ def end(pk: int) -> None:
     """As `jobs.finish`, by a worker: it has the time to group."""
     try:
         _group(pk)
-    except (PackError, UnreadableError, ImproperlyConfigured):
-        # Files of the networks or a key are missing here. The sweep tries again, maybe elsewhere.
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception:
+        # Files of the networks or a key are missing here, or something is wrong. The sweep tries
+        # again, maybe elsewhere. Whatever it is, it must not keep the templates of this job beyond
+        # its time, and no other job from its end.
         logger.exception("the unknown people of job %s wait", pk)
     jobs.finish(pk)
 
 
 @transaction.atomic
 def _group(pk: int) -> None:
-    if Item.objects.pending().filter(job=pk).exists():
+    job = Job.objects.filter(pk=pk, finished_at=None).first()
+    if job is None or job.is_overdue or Item.objects.pending().filter(job=pk).exists():
         return
     kept = list(UnknownFaces.objects.filter(item__job=pk).order_by("item"))
     # Nothing but the advisory lock is held while the worker computes.

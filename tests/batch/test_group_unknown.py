@@ -305,6 +305,30 @@ def test_the_templates_do_not_outlast_the_job(how: str, done: int) -> None:
     assert now(job).unknown_people is None and not UnknownPerson.objects.exists()
 
 
+def test_a_job_that_cannot_be_grouped_keeps_no_other_from_its_end() -> None:
+    """What it kept is unreadable for a reason that nobody has thought of."""
+    bad, good = submit(), submit()
+    for item in Item.objects.order_by("pk").select_related("job"):
+        work.process(item)
+    UnknownFaces.objects.filter(item__job=bad).update(sealed=sealing.seal(b"no faces"))
+    work.sweep()
+    work.sweep()
+    assert now(bad).finished_at is None and now(good).status == "completed"
+    Job.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
+    work.sweep()
+    assert now(bad).status == "timed_out" and not UnknownFaces.objects.exists()
+
+
+def test_nobody_computes_groups_for_a_job_that_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = submit()
+    for item in Item.objects.order_by("pk").select_related("job"):
+        work.process(item)
+    Job.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
+    monkeypatch.setattr(unknown_people, "grouped", lambda *_: pytest.fail("it was computed"))
+    grouping.end(job.pk)
+    assert now(job).status == "timed_out" and not UnknownFaces.objects.exists()
+
+
 @concurrent
 def test_cancelled_while_it_is_grouped(monkeypatch: pytest.MonkeyPatch) -> None:
     job = submit()
