@@ -10,9 +10,8 @@ import os
 import shutil
 import socket
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from tempfile import mkdtemp
@@ -59,6 +58,7 @@ class Server(ThreadingTCPServer):
 
     def __init__(self, host: str, port: int) -> None:
         """Raises CommandError where it cannot listen."""
+        self._open: list[socket.socket] = []  # in the order in which they came
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             super().__init__((host, port), _Handler)
@@ -73,13 +73,19 @@ class Server(ThreadingTCPServer):
             self.handle_request()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if threading.active_count() > _MOST_AT_ONCE:
-            self.shutdown_request(request)
-        else:
-            super().process_request(request, client_address)
+        """A client that means it waits for moments, so what waits longest makes room for new ones.
+        Strangers who send a byte now and then keep nobody out."""
+        self._open = [each for each in self._open if each.fileno() >= 0]
+        if len(self._open) >= _MOST_AT_ONCE:
+            with suppress(OSError):  # it has gone by itself
+                self._open.pop(0).shutdown(socket.SHUT_RDWR)
+        self._open.append(request)
+        super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        logger.warning("a request for the metrics of the worker failed", exc_info=True)
+        """No line for a client that has gone: strangers would fill the log."""
+        if not isinstance(sys.exception(), OSError):
+            logger.warning("a request for the metrics of the worker failed", exc_info=True)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -113,6 +113,11 @@ def test_strangers_see_nothing(cluster: Cluster, port: int) -> None:
         assert ("facesvc_" in text) == (status == 200)
     with socket.create_connection(("127.0.0.1", port)):
         assert ask(port)[0] == 200, "a client that sends nothing holds up the others"
+    with ExitStack() as held:
+        for _ in range(40):
+            drip = held.enter_context(socket.create_connection(("127.0.0.1", port)))
+            drip.sendall(b"GET /metrics HTTP/1.1\r\n")
+        assert ask(port)[0] == 200, "clients that never end keep out the others"
     ends_and_leaves_nothing(cluster, port)
 
 
