@@ -10,7 +10,11 @@ if [ ! -w "$FACESVC_DATA" ]; then
     echo "$FACESVC_DATA cannot be written: it has to belong to user $(id -u)" >&2
     exit 1
 fi
-# The models of a new image, too.
-cp -Ru data/. "$FACESVC_DATA"
+# The models of a new image, too, and what a killed start has left half copied.
+(cd data && find . -type f) | while read -r file; do
+    cmp -s "data/$file" "$FACESVC_DATA/$file" && continue
+    mkdir -p "$(dirname "$FACESVC_DATA/$file")"
+    cp "data/$file" "$FACESVC_DATA/$file"
+done
 [ -e "$FACESVC_DATA/.env" ] || python facesvc/keys.py "$FACESVC_DATA/.env"
 exec python -m facesvc run --host 0.0.0.0 "$@"

@@ -193,6 +193,25 @@ def test_a_volume_of_somebody_else_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 1 and "cannot be written: it has to belong to user" in done.stderr
 
 
+def test_a_start_that_was_killed_leaves_no_half_of_a_model(tmp_path: Path) -> None:
+    """Half of a file is newer than that of the image, and so `cp -u` would leave it for ever."""
+    shutil.copytree(PROJECT / "docker", tmp_path / "docker")
+    ours, theirs = tmp_path / "data", tmp_path / "volume"
+    for folder in (ours / "models" / "a pack", theirs / "models" / "a pack"):
+        folder.mkdir(parents=True)
+    (ours / "models" / "a pack" / "weights").write_text("all of it")
+    (ours / "models" / "other").write_text("never copied")
+    (theirs / "models" / "a pack" / "weights").write_text("all")
+    (theirs / ".env").touch()
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "FACESVC_DATA": str(theirs)}
+    subprocess.run([tmp_path / "docker" / "alone.sh"], env=environment, check=True)
+    assert (theirs / "models" / "a pack" / "weights").read_text() == "all of it"
+    assert (theirs / "models" / "other").read_text() == "never copied"
+
+
 def wait_for_the_probe(target: Path, environment: Mapping[str, str], port: int) -> None:
     """Asks as the HEALTHCHECK of the image does."""
     (words,) = re.findall(r"^HEALTHCHECK [\s\S]*?CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
