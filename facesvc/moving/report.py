@@ -69,6 +69,8 @@ def opened(path: Path | None) -> Iterator[Report]:
         return
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        if path.is_file():  # that of an earlier run may be open to others
+            path.chmod(0o600)
     except OSError as error:
         raise StopError(f"{path}: {error.strerror}") from error
     # A half of a surrogate pair becomes its escape, which JSON has as well.

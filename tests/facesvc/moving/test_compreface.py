@@ -88,6 +88,8 @@ def test_a_dry_run_stores_nothing_and_sees_what_would_be_refused(
     for subject, each in zip(subjects, pictures, strict=True):
         server.add(subject, each)
     report = tmp_path / "report.jsonl"
+    report.touch()
+    report.chmod(0o644)  # as an earlier program left it
     assert run("compreface", server.url, "--dry-run", "--report", report) == 1
     reasons = [(row["user_id"], row["state"], row["reason"]) for row in rows(report)]
     assert reasons == [
