@@ -4,6 +4,7 @@ All commands but `run` are those of manage.py, most of them under a shorter name
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -118,7 +119,8 @@ def _run(arguments: Sequence[str]) -> int:
 def _move(arguments: Sequence[str]) -> int:
     """`facesvc move`, which is a client: the service itself does without what clients need."""
     if find_spec("httpx") is None:
-        print("`facesvc move` needs httpx: pip install httpx", file=sys.stderr)
+        install = f"{shlex.quote(sys.executable)} -m pip install httpx"
+        print(f"`facesvc move` needs httpx: {install}", file=sys.stderr)
         return 1
     os.execv(sys.executable, [*run.PYTHON, "-m", "facesvc.moving", *arguments])
 

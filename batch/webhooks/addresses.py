@@ -44,7 +44,9 @@ def check(url: str) -> Target:
     allowed = {entry.lower() for entry in settings.WEBHOOK_ALLOWED_HOSTS}
     listed_with_port = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if port not in settings.FACESVC_WEBHOOK_PORTS and listed_with_port not in allowed:
-        raise RefusedError(f"The port {port} is not allowed.")
+        raise RefusedError(
+            f"The port {port} is not allowed; WEBHOOK_ALLOWED_HOSTS can list {listed_with_port}."
+        )
     ips = _resolve(host, port)
     if not ips or not ({host, listed_with_port} & allowed or all(map(is_public, ips))):
         # One message for both, or callers could learn the names in our network.

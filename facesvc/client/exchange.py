@@ -54,6 +54,8 @@ class Manner:
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
             raise ValueError(f"the url begins with http:// or https://, and {self.url!r} does not")
+        if self.url.rstrip("/").endswith(PREFIX.rstrip("/")):
+            raise ValueError(f"the url is that of the service, without {PREFIX.rstrip('/')}")
         if not isinstance(self.token, str) and not callable(self.token):
             raise TypeError(f"the token is text or a function, and not {self.token!r}")
 

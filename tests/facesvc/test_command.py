@@ -34,6 +34,15 @@ def test_it_works() -> None:
     assert facesvc().stdout == done.stdout
 
 
+def test_what_move_lacks_comes_into_the_environment_of_the_service(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["facesvc", "move", "--help"])
+    assert command.main() == 1
+    assert f"{sys.executable} -m pip install httpx" in capsys.readouterr().err
+
+
 def test_every_short_name_is_a_command() -> None:
     django = {word.command for word in command.WORDS.values()} - {""}
     assert django <= set(get_commands())

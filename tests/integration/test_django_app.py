@@ -68,7 +68,9 @@ def test_the_enrolled_picture_logs_nobody_in(app: App, fake: FakePipeline) -> No
     enrol(app, fake, "ann")
     fake.show(vector(1))
     answer = posted(app.visit(), "/login/face/", photo(PEOPLE["ann"]), username="ann")
-    assert "That did not work." in answer.text
+    assert "That did not work." in answer.text and "replayed" not in answer.text
+    (line,) = [line for line in app.log.splitlines() if "no login of 1: rejected" in line]
+    assert "'replayed_picture'" in line
 
 
 def test_a_picture_without_a_face_is_explained(app: App, fake: FakePipeline) -> None:
@@ -80,6 +82,9 @@ def test_a_picture_without_a_face_is_explained(app: App, fake: FakePipeline) -> 
     fake.show(face_of(vector(1), quality=0.2))
     said = posted(ann, "/faces/enrol/", photo(1), consent="on").text.partition("</p>")[0]
     assert "Come closer." in said and "[" not in said  # a sentence, and no list
+    fake.show([vector(1), vector(2)])
+    said = posted(ann, "/faces/enrol/", photo(1), consent="on").text.partition("</p>")[0]
+    assert "Take one of you alone." in said and "face_index" not in said
 
 
 def test_without_the_service_passwords_go_on(app: App, client: Client) -> None:
@@ -89,4 +94,15 @@ def test_without_the_service_passwords_go_on(app: App, client: Client) -> None:
     assert answer.status_code == 200 and "That did not work." in answer.text
     ann = by_password(app, "ann")
     assert "try again later" in posted(ann, "/faces/enrol/", photo(1), consent="on").text
-    assert "UnreachableError" in app.log
+    assert "the service did not do it: no answer from 127.0.0.1:9" in app.log
+
+
+def test_a_mistake_of_the_app_is_logged_and_shown_to_nobody(app: App) -> None:
+    app.environment["FACES_JWT_SECRET"] = "the-secret-of-another-service-and-long"
+    app.serve("python", "manage.py", "runserver", "--noreload", "{port}")
+    ann = by_password(app, "ann")
+    said = posted(ann, "/faces/enrol/", photo(1), consent="on").text.partition("</p>")[0]
+    assert "try again later" in said and "token" not in said.partition("alert")[2]
+    tagged = posted(ann, "/faces/tag/", photo(1))
+    assert (tagged.status_code, tagged.json()) == (503, {"problem": "Please try again later."})
+    assert app.log.count("invalid_token") == 2

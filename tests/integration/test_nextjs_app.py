@@ -106,6 +106,14 @@ def test_no_answer_of_the_app_has_a_secret(app: App, settings: Settings) -> None
         assert settings.JWT_SECRET not in answer.text + str(answer.headers)
 
 
+def test_a_mistake_of_the_app_is_logged_and_shown_to_nobody(app: App) -> None:
+    app.environment["FACES_JWT_SECRET"] = "the-secret-of-another-service-and-long"
+    app.serve("node", str(HARNESS), "{port}")
+    answer = posted(by_password(app), "enrol", photo(1), consent="on")
+    assert (answer.status_code, answer.json()) == (503, {"problem": "Try again later."})
+    assert "the service did not do it: invalid_token" in app.log
+
+
 def test_another_face_and_another_name_get_the_same_answer(app: App, fake: FakePipeline) -> None:
     enrolled(app)
     fake.show(vector(2))

@@ -52,6 +52,7 @@ def test_it_works(app: App, fake: FakePipeline) -> None:
     """Upload, batch, callback, suggestions, a tag."""
     ann, ben = enrol(app, fake, "ann"), enrol(app, fake, "ben")
     fake.show([vector(2), vector(9)])
+    assert 'name="photos"' in ann.get("/photos/").text
     first, broken = uploaded(ann, photo(30), b"no picture")
     assert suggested(ann, first) == {"is_ready": False, "problem": "", "suggestions": []}
     work.work()
@@ -90,6 +91,17 @@ def test_nobody_else_can_call_back(app: App, fake: FakePipeline) -> None:
     forged = signing.headers("another-app", "msg_1", body)
     assert app.visit().post("/photos/callback/", content=body, headers=forged).status_code == 400
     assert app.visit().post("/photos/callback/", content=body).status_code == 400
+    assert "a callback was refused: the signature is not that of this body" in app.log
+
+
+def test_photos_that_cannot_be_sent_are_kept(
+    app: App, fake: FakePipeline, settings: Settings
+) -> None:
+    ann = enrol(app, fake, "ann")
+    settings.WEBHOOK_ALLOWED_HOSTS = []
+    (first,) = uploaded(ann, photo(33))
+    assert suggested(ann, first) == {"is_ready": False, "problem": "not_sent", "suggestions": []}
+    assert "invalid_callback_url" in app.log and not Job.objects.exists()
 
 
 def test_many_photos_are_several_batches(app: App, fake: FakePipeline) -> None:

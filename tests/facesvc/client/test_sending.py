@@ -157,6 +157,14 @@ def test_an_address_without_a_scheme_is_refused(url: str) -> None:
         Client(url, "eyJ")
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+def test_an_address_with_the_path_of_the_api_is_refused(end: str) -> None:
+    """Each call would be answered 404, with a word about the path and none about the address."""
+    with pytest.raises(ValueError, match="without /api/v1/face-recognition"):
+        Client(f"{URL}/api/v1/face-recognition{end}", "eyJ")
+    Client(f"{URL}/behind/a/path", "eyJ").close()
+
+
 def test_who_did_not_answer_is_named(serve: Callable[..., Service]) -> None:
     service = serve(httpx.ReadTimeout(""))
     with pytest.raises(UnreachableError, match=r"from .+: ReadTimeout$") as caught:

@@ -1,9 +1,13 @@
 """A login by face is one more way to authenticate, beside the password."""
 
+import logging
+
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 
 from faces.client import faces
+
+log = logging.getLogger(__name__)
 
 
 class FaceBackend(ModelBackend):
@@ -16,6 +20,9 @@ class FaceBackend(ModelBackend):
         about = {"device_id": device}
         session = faces().open_session(user.pk, purpose="login", metadata=about)
         session_id = session["session_id"]
-        faces().verify(user.pk, photo, metadata={**about, "session_id": session_id})
-        is_verified = faces().get_session(session_id)["state"] == "verified"
-        return user if is_verified else None
+        answer = faces().verify(user.pk, photo, metadata={**about, "session_id": session_id})
+        if faces().get_session(session_id)["state"] == "verified":
+            return user
+        factors = answer["risk_assessment"]["factors"]
+        log.warning("no login of %s: %s %s", user.pk, answer["verification_result"], factors)
+        return None

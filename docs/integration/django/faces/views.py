@@ -10,13 +10,19 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_POST
 
 from faces.client import faces
-from facesvc.client import ApiError, ClientError, UnreachableError
+from facesvc.client import ApiError, ClientError
 
 DEVICE = "device"  # the cookie that tells a known browser from others
 CONSENT = "2026-11"  # the version of the text that people agree to
 MEMBERS = "members"  # the group of those who may tag each other
 MOST_BYTES = 10_000_000  # facesvc takes no larger picture
 FAILED = "That did not work. Take a new picture in a minute, or log in with your password."
+# Errors about the picture say what to do. Your own words for a code come here, in your languages.
+OF_THE_PICTURE = {400, 409, 413, 415, 422}
+WORDS = {
+    "empty_image": "There is no picture, or one of more than 10 MB.",
+    "multiple_faces": "There are several faces on the picture. Take one of you alone.",
+}
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +40,8 @@ def log_in(request):
     if request.method == "POST":
         try:
             user = authenticate(request, device=device, **given)
-        except ClientError:  # the service is away, or refuses: too many attempts, no picture
-            log.exception("a login by face failed")
+        except ClientError as error:  # the service is away, or refuses: too many attempts
+            log.warning("a login by face failed: %s", error)
     if user is not None:
         login(request, user)
         response = redirect(settings.LOGIN_REDIRECT_URL)
@@ -61,12 +67,18 @@ def enrol(request):
         faces().put_group(MEMBERS)
         faces().put_member(MEMBERS, user.pk)
         faces().register(user.pk, picture_of(request) or b"", metadata={"consent": consent})
-    except ApiError as error:  # no face, several faces, a bad picture: the message says what to do
-        return render(request, "faces/enrol.html", {"problem": error.message})
-    except UnreachableError:
-        log.exception("nothing was enrolled")
-        return render(request, "faces/enrol.html", {"problem": "Please try again later."})
+    except ClientError as error:  # no face, several faces, a bad picture, no service
+        problem, _ = refusal(error)
+        return render(request, "faces/enrol.html", {"problem": problem})
     return redirect(settings.LOGIN_REDIRECT_URL)
+
+
+def refusal(error):
+    """What the person may read about an error, and the status. A mistake of this app is logged."""
+    if isinstance(error, ApiError) and error.status in OF_THE_PICTURE:
+        return WORDS.get(error.code, error.message), error.status
+    log.error("the service did not do it: %s", error)
+    return "Please try again later.", 503
 
 
 @login_required
@@ -89,8 +101,9 @@ def tag(request):
             search_scope={"user_groups": [MEMBERS]},
             metadata={"source": "auto_tagging"},  # obeys what people say about tags
         )
-    except ApiError as error:
-        return JsonResponse({"problem": error.message}, status=error.status)
+    except ClientError as error:
+        problem, status = refusal(error)
+        return JsonResponse({"problem": problem}, status=status)
     ids = {int(each["user_id"]) for face in found["faces"] for each in face["candidates"]}
     users = get_user_model().objects.in_bulk(ids)
     return JsonResponse({"faces": [suggestion(face, users) for face in found["faces"]]})

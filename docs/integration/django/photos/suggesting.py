@@ -1,5 +1,7 @@
 """Photos go to facesvc in batches, and suggestions come back when a batch is done."""
 
+import logging
+
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
@@ -7,7 +9,10 @@ from django.utils.timezone import now
 from faces.client import faces
 from faces.views import MEMBERS
 
+from facesvc.client import ClientError
 from photos.models import Photo, Suggestion
+
+log = logging.getLogger(__name__)
 
 MOST = 20  # photos of a batch: each has 10 MB at most, and a batch 200
 
@@ -16,16 +21,21 @@ def look_for_faces(owner, photos):
     """Asks who is on the photos, as their owner may know. The answers come to the callback."""
     for start in range(0, len(photos), MOST):
         some = photos[start : start + MOST]
-        faces().batch_identify(
-            [{"image_id": str(photo.pk), "image": photo.file.path} for photo in some],
-            on_behalf_of=owner.pk,
-            search_scope={"user_groups": [MEMBERS]},
-            metadata={"source": "auto_tagging"},  # obeys what people say about tags
-            processing_options={
-                "async": True,
-                "callback_url": f"{settings.APP_URL}/photos/callback/",
-            },
-        )
+        try:
+            faces().batch_identify(
+                [{"image_id": str(photo.pk), "image": photo.file.path} for photo in some],
+                on_behalf_of=owner.pk,
+                search_scope={"user_groups": [MEMBERS]},
+                metadata={"source": "auto_tagging"},  # obeys what people say about tags
+                processing_options={
+                    "async": True,
+                    "callback_url": f"{settings.APP_URL}/photos/callback/",
+                },
+            )
+        except ClientError as error:  # the photos are stored: your app can send them again
+            log.error("photos were not sent: %s", error)
+            ids = [photo.pk for photo in some]
+            Photo.objects.filter(pk__in=ids, looked_at=None).update(problem="not_sent")
 
 
 def take_in(job_id):
@@ -49,5 +59,5 @@ def keep(photo_id, found):
         user = users.get(int(candidate["user_id"])) if candidate else None
         confidence = candidate["confidence_score"] if user else None
         Suggestion.objects.create(photo=photo, box=box, user=user, confidence=confidence)
-    photo.looked_at = now()
+    photo.looked_at, photo.problem = now(), ""
     photo.save()

@@ -1,7 +1,9 @@
+import logging
+
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -9,10 +11,13 @@ from facesvc.client import CallbackError, verify_callback
 from photos.models import Photo, Suggestion
 from photos.suggesting import look_for_faces, take_in
 
+log = logging.getLogger(__name__)
+
 
 @login_required
-@require_POST
 def upload(request):
+    if request.method != "POST":
+        return render(request, "photos/upload.html")
     files = request.FILES.getlist("photos")
     photos = [Photo.objects.create(owner=request.user, file=each) for each in files]
     look_for_faces(request.user, photos)
@@ -24,7 +29,8 @@ def upload(request):
 def callback(request):
     try:
         event = verify_callback(settings.FACES_WEBHOOK_SECRET, request.headers, request.body)
-    except CallbackError:
+    except CallbackError as error:
+        log.warning("a callback was refused: %s", error)
         return HttpResponse(status=400)
     take_in(event["data"]["job_id"])  # an error is a 500, and the service calls again
     return HttpResponse(status=204)

@@ -18,8 +18,9 @@ export async function POST(request) {
     return Response.json({face_id: face.face_id}, {status: 201});
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    // No face, several faces, a bad picture: the message says what to do.
-    const isTheirs = error.status >= 400 && error.status < 500;
+    // No face or a bad picture: the message says what to do. A mistake of this app is logged.
+    const isTheirs = [400, 409, 413, 415, 422].includes(error.status);
+    if (!isTheirs) console.error(`the service did not do it: ${error.code}, ${error.message}`);
     const problem = isTheirs ? error.message : "Try again later.";
     return Response.json({problem}, {status: isTheirs ? error.status : 503});
   }
