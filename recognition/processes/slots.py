@@ -114,7 +114,9 @@ class _Queue:
 
 
 class InferenceSlots:
-    """So many at once; of those who need a place to wait, at most `places` do."""
+    """So many at once. Who needs a place to wait gets none where `places` wait already: those who
+    go on after a first picture, and need none, have threads as well.
+    """
 
     def __init__(self, at_once: int, places: int) -> None:
         self._at_once = self._free = at_once
@@ -160,7 +162,7 @@ class InferenceSlots:
             longest = inf if limit.seconds is None else limit.seconds
             if limit.takes_place and self._wait(limit.subject) > longest:
                 raise OverloadedError("long")
-            if limit.takes_place and self._queue.in_places() >= self._places:
+            if limit.takes_place and len(self._queue) >= self._places:
                 self._make_place(limit.subject)
             waiting = _Waiting(limit.takes_place, limit.subject)
             self._queue.append(waiting)
@@ -179,7 +181,7 @@ class InferenceSlots:
 
         Raises OverloadedError.
         """
-        if not self._places:
+        if not self._queue.in_places():
             raise OverloadedError("full")
         last = self._queue.last_of_most()
         if self._queue.in_places(last.subject) < self._queue.in_places(subject) + 2:

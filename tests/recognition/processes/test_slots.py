@@ -71,6 +71,29 @@ def test_too_many_are_refused_at_once() -> None:
     assert slots._free == 1
 
 
+def test_who_waits_for_a_next_photo_counts_as_well() -> None:
+    """They have threads, too: with all of them, the process could not even say that it is busy."""
+    room, going_on = InferenceSlots(1, places=2), replace(limit_of("many"), takes_place=False)
+    full = slots.REFUSED.labels("full")._value
+    before = full.get()
+    room.take(REQUEST)
+    with ThreadPoolExecutor(3) as threads:
+        first = [queued(room, threads, lambda: room.take(going_on)) for _ in range(2)]
+        for subject in ("many", "other"):
+            with pytest.raises(OverloadedError):
+                room.take(replace(limit_of(subject), seconds=0.01))
+        refused = full.get() - before
+        room.give_back()
+        first[0].result(PATIENCE)
+        other = threads.submit(lambda: room.take(limit_of("other")))
+        for each in (first[1], other):
+            room.give_back()
+            each.result(PATIENCE)
+    room.give_back()
+    assert refused == 2  # at once, and nobody who goes on was sent away
+    assert room._free == 1
+
+
 def test_who_waited_too_long_leaves_the_place() -> None:
     slots = InferenceSlots(1, places=1)
     slots.take(REQUEST)
