@@ -1,10 +1,16 @@
 """The migrations, and the databases that they lead nowhere from."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
+
+from recognition.prepared import fetched
+from tests.support.patience import PATIENCE, wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -47,6 +53,26 @@ def test_a_database_from_before_the_first_release_is_left_alone(first: tuple[str
     with pytest.raises(CommandError, match=r"before the first release.*\. Start with an empty"):
         call_command("migrate", verbosity=0)
     assert recorder.applied_migrations().keys() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_search_that_runs_while_indexes_are_replaced() -> None:
+    """It has read the listings and goes on to the faces. Neither breaks the other off."""
+
+    def migrate(name: str) -> None:
+        with closing(connection):
+            MigrationExecutor(connection).migrate([("recognition", name)])
+
+    migrate("0008_ids_of_the_app")
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            fetched("SELECT 1 FROM recognition_listing")
+            migrating = threads.submit(migrate, "0009_fewer_indexes")
+            wait_until(
+                lambda: migrating.done() or fetched("SELECT 1 FROM pg_locks WHERE NOT granted")
+            )
+            fetched("SELECT 1 FROM recognition_face")
+        migrating.result(PATIENCE)
 
 
 def test_a_database_of_a_newer_version_is_taken() -> None:
