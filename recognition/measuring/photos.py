@@ -64,11 +64,16 @@ def find_photos(folder: Path) -> Iterator[Photo]:
 
 def person_of(relative: Path) -> str:
     """Who is in a photo, by its path below the folder of photos; empty where that tells nothing."""
+    return name_in(relative).replace("_", " ").strip()
+
+
+def name_in(relative: Path) -> str:
+    """The name as the path has it: that of the subfolder, or of the file without a number."""
     if len(relative.parts) > 1:
-        return relative.parts[0].replace("_", " ").strip()
+        return relative.parts[0].strip()
     if _CAMERA.fullmatch(relative.stem):
         return ""
-    return _NUMBER.sub("", relative.stem).replace("_", " ").strip()
+    return _NUMBER.sub("", relative.stem).strip()
 
 
 # --- Lists of pairs -------------------------------------------------------------------------------

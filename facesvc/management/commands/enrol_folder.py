@@ -1,5 +1,5 @@
 import hashlib
-import uuid
+import unicodedata
 from argparse import ArgumentParser
 from collections import Counter
 from pathlib import Path
@@ -15,19 +15,17 @@ from recognition.enrolment import enrolling
 from recognition.enrolment.enrolling import EnrolmentRequest
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
-from recognition.measuring.photos import Photo, find_photos
+from recognition.measuring.photos import Photo, find_photos, name_in
 from recognition.models import Face, PrivacyLevel, User
-from recognition.models.user_ids import UserId
+from recognition.models.user_ids import InvalidUserIdError, UserId
 from recognition.packs import engine
 from recognition.privacy import consent
-
-# Users made from a name get this namespace's UUID, so that a second run finds them again.
-_NAMESPACE = uuid.UUID("6b1c2f0e-8a51-4f0c-9d52-4f6a1de0c0de")
 
 
 class Command(ServiceCommand):
     help = (
         "Enrol a folder of photos: one subfolder a person, or the name in the file name. "
+        "The name of the subfolder is the user id. "
         "May be stopped and run again: photos that are enrolled already are left alone."
     )
 
@@ -60,7 +58,8 @@ class Command(ServiceCommand):
         # Without a terminal there is no bar, which would stand between the lines.
         for photo in tqdm(photos, unit="photo", desc="Enrolling", disable=None):
             face_index = 0 if options["largest"] else None
-            outcome = _enrol(photo, options["privacy"], metadata, face_index)
+            name = name_in(photo.path.relative_to(folder))
+            outcome = _enrol(photo, name, options["privacy"], metadata, face_index)
             outcomes[outcome.split(":")[0]] += 1
             with tqdm.external_write_mode():  # or the bar and the line would run into each other
                 self.stdout.write(f"{photo.path.relative_to(folder)}: {outcome}")
@@ -83,10 +82,17 @@ def _consent(given_at: str | None, text_version: str | None) -> dict[str, Any]:
     return {consent.CONSENT: given}
 
 
-def _enrol(photo: Photo, privacy: str, metadata: dict[str, Any], face_index: int | None) -> str:
+def _enrol(
+    photo: Photo, name: str, privacy: str, metadata: dict[str, Any], face_index: int | None
+) -> str:
+    """What became of the photo. `name` is the user id."""
     if not photo.person:
         return "refused: no_name. The file name does not say who it is."
-    user_id = UserId(str(uuid.uuid5(_NAMESPACE, photo.person)))
+    try:
+        # Some file systems change the normal form of names.
+        user_id = UserId(unicodedata.normalize("NFC", name))
+    except InvalidUserIdError as error:
+        return f"refused: invalid_request. {error}"
     try:
         data = photo.path.read_bytes()
     except OSError as error:
@@ -100,9 +106,8 @@ def _enrol(photo: Photo, privacy: str, metadata: dict[str, Any], face_index: int
         with transaction.atomic():
             people.require_not_merged(user_id)
             # A refused photo must not leave a user without faces.
-            User.objects.get_or_create(
-                pk=user_id, defaults={"display_name": photo.person, "privacy_level": privacy}
-            )
+            shown = {"display_name": photo.person, "privacy_level": privacy}
+            User.objects.get_or_create(pk=user_id, defaults={"given_id": user_id.given, **shown})
             own = {"source": "enrol_folder", "file": photo.path.name, "file_sha256": digest}
             request = EnrolmentRequest(
                 "command:enrol_folder",

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from recognition.access import SCOPES
 from recognition.api import tokens
 from recognition.enrolment import enrolling
 from recognition.enrolment.enrolling import EnrolmentRequest
+from recognition.inference.arrays import Image
 from recognition.inference.pack.declaration import load_pack
 from recognition.models import AuditEvent, Face, Template, User
-from tests.support.builders import OWNER, enrol_face, row_counts
+from tests.support.builders import OWNER, enrol_face, make_user, row_counts
 from tests.support.photos import (
     SHARED,
     astronaut,
@@ -121,6 +123,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "people"
 
 
+def two_of_each() -> list[Image]:
+    first, second = astronaut(), resized(tom_hanks(), 2)
+    return [first, second, first[:, ::-1].copy(), second[:, ::-1].copy()]
+
+
 @pytest.mark.django_db
 class TestEnrolFolder:
     def test_it_works(self, folder: Path) -> None:
@@ -138,6 +145,29 @@ class TestEnrolFolder:
         assert set(User.objects.values_list("privacy_level", flat=True)) == {"friends"}
         assert Template.objects.count() == Face.objects.count()
         assert set(AuditEvent.objects.values_list("actor", flat=True)) == {"command:enrol_folder"}
+
+    def test_the_name_of_a_folder_is_the_id_of_the_app(self, tmp_path: Path) -> None:
+        make_user(OWNER, "private", display_name="Ann")
+        names = ["user_42", "auth0|64f1", str(OWNER).upper(), unicodedata.normalize("NFD", "Zoë")]
+        for name, image in zip(names, two_of_each(), strict=True):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "1.png").write_bytes(encode(image))
+        assert "4 photos: 4 enrolled." in run("enrol_folder", tmp_path)
+        users = {user.app_id: user for user in User.objects.all()}
+        assert users.keys() == {"user_42", "auth0|64f1", str(OWNER), "Zoë"}
+        assert users["user_42"].display_name == "user 42"
+        assert (users[str(OWNER)].display_name, users[str(OWNER)].privacy_level) == (
+            "Ann",
+            "private",
+        )
+
+    def test_a_folder_whose_name_is_no_user_id(self, tmp_path: Path) -> None:
+        for name in ("x" * 129, "a\tb"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "1.png").write_bytes(encode(astronaut()))
+        output = run("enrol_folder", tmp_path)
+        assert output.count("refused: invalid_request. A user id has") == 2
+        assert not User.objects.exists()
 
     def test_a_second_run_changes_nothing(self, folder: Path) -> None:
         run("enrol_folder", folder)
