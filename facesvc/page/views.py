@@ -3,6 +3,8 @@
 It holds nothing about people: the browser loads that with the visitor's own token.
 """
 
+import json
+
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -28,6 +30,8 @@ def index(request: HttpRequest) -> HttpResponse:
         "min_quality": settings.MIN_FACE_QUALITY,
         "frames_per_second": settings.FACESVC_LIVE_FRAMES_PER_SECOND,
         "user_claim": settings.JWT_USER_CLAIM,
+        "scope_claims": json.dumps(settings.JWT_SCOPE_CLAIM),
+        "scope_prefix": settings.JWT_SCOPE_PREFIX,
     }
     response = render(request, "page/index.html", shown)
     response["Permissions-Policy"] = _PERMISSIONS

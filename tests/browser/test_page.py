@@ -516,6 +516,34 @@ def test_an_end_user_of_another_claim_sees_themselves(
     assert browser.find("#people h3").text == "Ann"
 
 
+@pytest.mark.parametrize("is_admin", [True, False])
+@pytest.mark.parametrize(
+    ("names", "prefix", "claim"),
+    [
+        (["scope", "scp"], "", lambda scopes: {"scp": scopes}),
+        (["realm.roles"], "facesvc/", lambda scopes: {"realm": {"roles": scopes}}),
+    ],
+    ids=["scp", "roles"],
+)
+def test_scopes_of_another_claim(
+    browser: Browser,
+    settings: Settings,
+    names: list[str],
+    prefix: str,
+    claim: Callable[[list[str]], dict[str, object]],
+    is_admin: bool,
+) -> None:
+    """Who may search everybody can choose that."""
+    settings.JWT_SCOPE_CLAIM, settings.JWT_SCOPE_PREFIX = names, prefix
+    scopes = [prefix + each for each in SCOPES if is_admin or each != "face:admin"]
+    own = {"sub": "app", "client_id": "app", "exp": int(time.time()) + 600}
+    token = jwt.encode({**own, **claim(scopes)}, settings.JWT_SECRET, algorithm="HS256")
+    opened(browser, token=token)
+    browser.find("#tab-tag").click()
+    browser.wait(lambda: bool(browser.all("#tag option[value=public]")))
+    assert bool(browser.all("#tag option[value=all]")) == is_admin
+
+
 # --- for everybody --------------------------------------------------------------------------------
 
 

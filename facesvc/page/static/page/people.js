@@ -1,21 +1,11 @@
 /** The people whom the token may see, and a field to choose one of them. */
 
+import {claimOf} from "./claims.js";
 import {$, el} from "./dom.js";
 import {t} from "./words.js";
 
 // No user id begins with a blank.
 const NEW = " new", BY_ID = " id";
-
-/** The claim of this name, or one inside another whose name is before a dot, as the service reads it. */
-function claimOf(claims, name) {
-  if (typeof claims !== "object" || claims === null) return undefined;
-  if (Object.hasOwn(claims, name)) return claims[name];
-  for (let at = name.indexOf("."); at >= 0; at = name.indexOf(".", at + 1)) {
-    const found = claimOf(claims[name.slice(0, at)], name.slice(at + 1)) ?? null;
-    if (found !== null) return found;
-  }
-  return undefined;
-}
 
 /** Events: `change` when the list changes. `chosen` is the id of the one who was dealt with last. */
 export class People extends EventTarget {

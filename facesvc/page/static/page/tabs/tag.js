@@ -1,6 +1,7 @@
 /** Tag a photo: boxes, names, and unknown faces to enrol. */
 
 import {uuid} from "../api.js";
+import {hasScope} from "../claims.js";
 import {$, busy, el, onSubmit, say, score, show, showError} from "../dom.js";
 import {reasonInWords} from "../errors.js";
 import {Picker, nameOf, onlyForNew} from "../people.js";
@@ -40,7 +41,7 @@ export function start(panel, {api, people}) {
     const before = scope.value;
     const {self, list: known} = people;
     const options = self ? [] : [el("option", {value: PUBLIC}, t("public_people"))];
-    if (!self && (api.claims.scope ?? "").includes("face:admin")) options.push(el("option", {value: EVERYONE}, t("everybody_audited")));
+    if (!self && hasScope(api.claims, "face:admin")) options.push(el("option", {value: EVERYONE}, t("everybody_audited")));
     options.push(...known.map((user) => el("option", {value: user.user_id}, t("what_may_see", {name: nameOf(user)}))));
     scope.replaceChildren(...options);
     if (options.some((option) => option.value === before)) scope.value = before;
