@@ -16,5 +16,9 @@ fi
     mkdir -p "$(dirname "$FACESVC_DATA/$file")"
     cp "data/$file" "$FACESVC_DATA/$file"
 done
-[ -e "$FACESVC_DATA/.env" ] || python facesvc/keys.py "$FACESVC_DATA/.env"
+if [ ! -e "$FACESVC_DATA/.env" ]; then
+    rm -f "$FACESVC_DATA/.env.new"
+    python facesvc/keys.py "$FACESVC_DATA/.env.new"
+    mv "$FACESVC_DATA/.env.new" "$FACESVC_DATA/.env"
+fi
 exec python -m facesvc run --host 0.0.0.0 "$@"

@@ -212,6 +212,30 @@ def test_a_start_that_was_killed_leaves_no_half_of_a_model(tmp_path: Path) -> No
     assert (theirs / "models" / "other").read_text() == "never copied"
 
 
+def test_a_start_that_was_killed_leaves_no_half_of_the_keys(tmp_path: Path) -> None:
+    """With an empty file of keys no later start would make any."""
+    shutil.copytree(PROJECT / "docker", tmp_path / "docker")
+    (tmp_path / "data").mkdir()
+    (volume := tmp_path / "volume").mkdir()
+    (folder := tmp_path / "facesvc").mkdir()
+    shutil.copy(PROJECT / "facesvc" / "keys.py", folder)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "FACESVC_DATA": str(volume)}
+
+    def start(keys: str) -> int:
+        """`keys` is a line of a shell; the service itself ends at once."""
+        python = tmp_path / "python"
+        python.write_text(f'#!/bin/sh\n[ "$1" = -m ] || {keys}\n')
+        python.chmod(0o755)
+        return subprocess.run([tmp_path / "docker" / "alone.sh"], env=environment).returncode
+
+    assert start('{ : > "$2"; kill -9 $$; }') != 0
+    assert not (volume / ".env").exists()
+    for _ in range(2):
+        assert start(f'exec {sys.executable} "$@"') == 0
+    assert (volume / ".env").read_text().count("=") >= 3
+    assert [each.name for each in volume.iterdir()] == [".env"]
+
+
 def wait_for_the_probe(target: Path, environment: Mapping[str, str], port: int) -> None:
     """Asks as the HEALTHCHECK of the image does."""
     (words,) = re.findall(r"^HEALTHCHECK [\s\S]*?CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
