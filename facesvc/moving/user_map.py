@@ -45,7 +45,8 @@ def _read(path: Path) -> dict[str, Row]:
             reader = csv.DictReader(file)
             columns = set(reader.fieldnames or ())
             if not columns >= _NEEDED or not columns <= _COLUMNS:
-                raise StopError(f"{path} needs the columns id and user_id; name and photo may be.")
+                known = "id and user_id, and may have name and photo"
+                raise StopError(f"{path} needs the columns {known}.")
             for cells in reader:
                 if None in cells or None in cells.values():
                     raise StopError(f"{path}, line {reader.line_num}: not as many cells as columns")
