@@ -56,22 +56,42 @@ def test_a_database_from_before_the_first_release_is_left_alone(first: tuple[str
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_search_that_runs_while_indexes_are_replaced() -> None:
-    """It has read the listings and goes on to the faces. Neither breaks the other off."""
+@pytest.mark.parametrize(
+    ("before", "after", "first", "then"),
+    [
+        (
+            ("recognition", "0008_ids_of_the_app"),
+            ("recognition", "0009_fewer_indexes"),
+            "SELECT FROM recognition_listing",
+            "SELECT FROM recognition_face",
+        ),
+        (
+            ("batch", "0001_initial"),
+            ("batch", "0002_unknown_people"),
+            "UPDATE batch_item SET attempts = attempts",
+            "SELECT FROM batch_job",
+        ),
+    ],
+    ids=["search", "worker"],
+)
+def test_what_runs_while_tables_change(
+    before: tuple[str, str], after: tuple[str, str], first: str, then: str
+) -> None:
+    """It has one table and goes on to another. Neither it nor the migration is broken off."""
 
-    def migrate(name: str) -> None:
+    def migrate(target: tuple[str, str]) -> None:
         with closing(connection):
-            MigrationExecutor(connection).migrate([("recognition", name)])
+            MigrationExecutor(connection).migrate([target])
 
-    migrate("0008_ids_of_the_app")
+    migrate(before)
     with ThreadPoolExecutor(1) as threads:
-        with transaction.atomic():
-            fetched("SELECT 1 FROM recognition_listing")
-            migrating = threads.submit(migrate, "0009_fewer_indexes")
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(first)
+            migrating = threads.submit(migrate, after)
             wait_until(
                 lambda: migrating.done() or fetched("SELECT 1 FROM pg_locks WHERE NOT granted")
             )
-            fetched("SELECT 1 FROM recognition_face")
+            cursor.execute(then)
         migrating.result(PATIENCE)
 
 

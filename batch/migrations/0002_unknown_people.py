@@ -1,4 +1,8 @@
-"""The faces of nobody of a job, and the people that they are of."""
+"""The faces of nobody of a job, and the people that they are of.
+
+Each step is a transaction of its own, with a lock of one table. Together they would wait for a
+worker that waits for them, since it uses both tables. If a step is broken off, migrate again.
+"""
 
 import django.db.models.deletion
 from django.db import migrations, models
@@ -7,14 +11,22 @@ _STORAGE = """
 -- Encrypted bytes do not compress; trying costs time.
 ALTER TABLE batch_unknownfaces ALTER COLUMN sealed SET STORAGE EXTERNAL;
 """
+# What a migration that was broken off has left.
+_AGAIN = [
+    "DROP TABLE IF EXISTS batch_unknownperson",
+    "DROP TABLE IF EXISTS batch_unknownfaces",
+    "ALTER TABLE batch_job DROP COLUMN IF EXISTS unknown_people",
+]
 
 
 class Migration(migrations.Migration):
+    atomic = False
     dependencies = [
         ("batch", "0001_initial"),
     ]
 
     operations = [
+        migrations.RunSQL(_AGAIN, migrations.RunSQL.noop),
         migrations.AddField(
             model_name="job",
             name="unknown_people",
