@@ -180,9 +180,10 @@ class IdentifyRequest(StrictSerializer):
             raise serializers.ValidationError({"image": message})
         if attrs.keys() >= {*self.one_of}:
             raise serializers.ValidationError({"images": "Send image, or this in its place."})
-        if "images" in attrs and "faces" in attrs:
-            message = "Of several photos the main faces count: leave this out."
-            raise serializers.ValidationError({"faces": message})
+        for name in ("faces", "unique_people"):
+            if "images" in attrs and name in attrs:
+                message = "Of several photos the main faces count: leave this out."
+                raise serializers.ValidationError({name: message})
         return attrs
 
 

@@ -201,6 +201,7 @@ def test_a_bad_picture_is_named(
         ({"images": photos(2), "image": PICTURE_BASE64}, "images"),
         ({}, "image"),
         ({"images": photos(2), "faces": "all"}, "faces"),
+        ({"images": photos(2), "unique_people": True}, "unique_people"),
     ],
 )
 def test_fields_that_do_not_fit(
