@@ -107,7 +107,8 @@ def _as_field(key: str, schema: Schema, shapes: Schema, example: Schema) -> Sche
     if "contentEncoding" in schema:
         return {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP or BMP."}
     if "contentEncoding" in schema.get("items", {}):
-        return schema | {"items": {"type": "string", "format": "binary"}}
+        # Without a default the page makes up as many as there must be, and sends them.
+        return schema | {"items": {"type": "string", "format": "binary"}, "default": []}
     if _is_file(schema):
         return schema
     value = example.get(key)

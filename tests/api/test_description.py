@@ -74,8 +74,8 @@ DEPENDENT = {"match_on", "face_group", "processing_options", "X-On-Behalf-Of", "
 DEPENDENT |= {"profile_image"}
 # Exactly one of `image` and `images` is needed: `oneOf` says so, and Schemathesis tries both, too.
 DEPENDENT |= {"image"}
-# The faces of a photo must differ, and so must their users.
-DEPENDENT |= {"faces"}
+# `images` take no `unique_people`. The faces of a photo must differ, and so must their users.
+DEPENDENT |= {"faces", "unique_people"}
 UNFORESEEN = {
     *("invalid_cursor", "invalid_callback_url", "invalid_friendship", "invalid_group_name"),
     *("invalid_face_index", "faces_refused"),
