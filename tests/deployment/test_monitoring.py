@@ -46,7 +46,7 @@ UNITS = {"none", "percentunit", "s", "reqps", "ops"}
 OF_TARGETS = {"job", "instance"}
 
 Labels = dict[str, set[str]]
-# Of each metric, its labels and the values that were seen.
+# The labels of each metric, with the values that were seen.
 Shown = dict[str, Labels]
 
 

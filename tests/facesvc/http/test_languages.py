@@ -54,7 +54,7 @@ def test_over_https_the_cookie_stays_there(client: Client) -> None:
 
 
 def test_the_api_stays_english(client: Client, settings: Settings) -> None:
-    """Also in the thread that has just shown a page in Thai."""
+    """The thread that has just shown a page in Thai answers in English, too."""
     settings.FACESVC_LANGUAGE = "th"
     assert client.get("/", headers=THAI)["Content-Language"] == "th"
     answer = client.get("/api/v1/face-recognition/users", headers=THAI)

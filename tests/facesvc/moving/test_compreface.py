@@ -268,7 +268,7 @@ def test_what_is_no_list_of_examples(
 
 
 def test_a_list_without_pages(server: CompreFaceServer) -> None:
-    """Of versions before 0.6."""
+    """Versions before 0.6 answer so."""
     image_id = server.add("ann", picture(1))
     server.page = {"faces": [{"image_id": image_id, "subject": "ann"}]}
     assert run("compreface", server.url) == 0 and Face.objects.count() == 1

@@ -176,7 +176,7 @@ def of_group(*, with_users: bool = True) -> list[dict[str, Any]]:
 
 
 def small_box(left: float) -> dict[str, float]:
-    """Of 20 x 20 pixels, but for what two detectors do differently."""
+    """A box of 20 x 20 pixels, but for what two detectors do differently."""
     return {"Left": left / 64, "Top": 2 / 48, "Width": 18 / 64, "Height": 24 / 48}
 
 

@@ -55,7 +55,7 @@ _CODES = (
     *(rule.name for rule in RULES),
     sessions.EXPIRED,
 )
-# Of Django, whose Thai lacks them, on pages that operators use.
+# Texts of Django on pages that operators use; its Thai lacks them.
 _DJANGOS: tuple[Message, ...] = (
     "Skip to main content",
     "Toggle theme (current theme: auto)",

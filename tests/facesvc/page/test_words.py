@@ -23,7 +23,7 @@ SCRIPTS = [p for p in sorted(STATIC.rglob("*.js")) if p.name not in ("api.js", "
 CODE = "\n".join(path.read_text() for path in SCRIPTS)
 LANGUAGES = [code for code, _ in settings.LANGUAGES]
 ENGLISH = catalogues.of("en")
-# Of languages that have one form for all numbers, both forms are the same.
+# A language that has one form for all numbers has the same text twice.
 _FORM = re.compile(r"_(one|other)$")
 # Names that stay as they are in every language.
 _NAMES = re.compile(
