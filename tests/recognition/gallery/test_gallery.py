@@ -70,7 +70,7 @@ def test_a_statement_that_is_kept_names_nobody(groups: list[str], tagging: bool)
 
 @pytest.mark.parametrize("tagging", [False, True])
 def test_only_few_relations_are_read_to_judge_few_users(tagging: bool) -> None:
-    """And not all friends and members: PostgreSQL would rather read these once for all users."""
+    """PostgreSQL would rather read all friends and members once; it must look up the few."""
     scope = Scope(OWNER, frozenset({"public", "friends", "hiking"}), tagging=tagging)
     few = str(Statement.of(Listed(VERSION, scope.kind, of_few=True).rows()).text)
     asked = re.findall(r"EXISTS\((SELECT .*?) LIMIT 1\)", few)

@@ -174,7 +174,7 @@ def test_a_connection_that_was_lost_is_made_again(replica: Standby, active: Engi
 def test_a_thread_leaves_a_server_that_lags(
     active: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of several servers, while another thread finds that another one does not."""
+    """A thread leaves the server that lags while another thread finds one that does not."""
     names, connect = iter(["one", "one", "other"]), fitness.connect
 
     def named(since: Moment) -> str:

@@ -62,7 +62,7 @@ def measured(model: onnx.ModelProto, last: int = 1) -> EightBits:
 
 
 def types(model: onnx.ModelProto) -> list[int]:
-    """Of the weights of its convolutions."""
+    """The types of the weights of its convolutions."""
     stored = {each.name: each.data_type for each in model.graph.initializer}
     of = {node.output[0]: node for node in model.graph.node}
     return [
