@@ -104,6 +104,9 @@ def server_command(data_dir: Path) -> list[str]:
         # A failed INSERT would put the vectors of a face into the log.
         *("-c", "log_min_error_statement=panic", "-c", "log_error_verbosity=terse"),
         *("-c", "unix_socket_permissions=0700"),
+        # A replica that is being copied, or stops for a moment, finds what it has missed. Each
+        # checkpoint, such as that of another copy, would throw it away.
+        *("-c", "wal_keep_size=256MB"),
         # On a standby: a vacuum of the primary spares what its searches still read.
         *("-c", "hot_standby_feedback=on"),
     ]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -58,6 +59,22 @@ def test_it_works(primary: Path, standby: Path) -> None:
         replica.promote(standby)
         execute(standby, "INSERT INTO note VALUES (5)")
     assert numbers(primary) == {1, 2, 4}
+
+
+def test_checkpoints_between_the_copy_and_its_start(primary: Path, standby: Path) -> None:
+    """Each throws away the log before it, unless the server is to keep some. A copy makes one."""
+    for number in (2, 3, 4):
+        execute(primary, f"INSERT INTO note VALUES ({number})")
+        execute(primary, "SELECT pg_switch_wal()")
+        execute(primary, "CHECKPOINT")
+    wait_until(lambda: numbers(standby) == {1, 2, 3, 4})
+
+
+def test_two_copies_at_once(primary: Path, tmp_path: Path) -> None:
+    url, folders = database.embedded_url(primary), [tmp_path / name for name in ("one", "two")]
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(lambda folder: replica.copy(url, folder), folders))
+    assert [numbers(folder) for folder in folders] == [{1}, {1}]
 
 
 def test_a_copy_that_fails_leaves_nothing_that_looks_like_a_server(
