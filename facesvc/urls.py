@@ -3,6 +3,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from facesvc.aws import protocol as aws
 from facesvc.http import health, metrics
 from facesvc.openapi.description import DescriptionView
 from facesvc.page import views as page
@@ -14,6 +15,8 @@ urlpatterns = [
     path("api/v1/face-recognition/", include("recognition.api.urls")),
     path("api/v1/face-recognition/", include("management.api.urls")),
     path("api/v1/face-recognition/", include("batch.api.urls")),
+    path("aws", aws.view),
+    path("aws/", aws.view),
     path("admin/", admin.site.urls),
     path("api/schema", DescriptionView.as_view(), name="schema"),
     path("api/docs", _docs, name="docs"),

@@ -23,7 +23,7 @@ _MAX_DEPTH = 32
 # Bytes of a picture's text that is decoded here, at least.
 _LONG = 16 * 1024
 # The names of pictures. One that is written with escapes is parsed like all others.
-_PICTURE = re.compile(rb'(?<!\\)"image(_a|_b)?"\s*:\s*\Z')
+_PICTURE = re.compile(rb'(?<!\\)"(image(_a|_b)?|Bytes)"\s*:\s*\Z')
 _LONGEST_NAME = 40
 # Bytes that are read in one step.
 _PIECE = 64 * 1024

@@ -9,8 +9,9 @@ SECRET_KEY = keys.required_secret("SECRET_KEY", shown="written into `.env` by `m
 )
 FACESVC_CROP_KEYS = keys.secrets("FACESVC_CROP_KEYS", shown="written into `.env` by `make`").says(
     "Keys that encrypt the kept pictures of enrolled faces, which another model needs to take "
-    "over, the pictures of waiting jobs, and the webhook secrets. Each has 32 bytes in URL-safe "
-    "base64; the newest stands first. Without a key, jobs and callbacks are refused. "
+    "over, the pictures of waiting jobs, the webhook secrets, and the secrets of access keys. Each "
+    "has 32 bytes in URL-safe base64; the newest stands first. Without a key, jobs and callbacks "
+    "are refused. "
     "docs/operations.md says how to make and change keys."
 )
 STORE_FACE_CROPS = keys.flag(
@@ -22,6 +23,12 @@ FACESVC_TEMPLATE_KEYS = tuple(
         "base64; the newest stands first. Without a key, a thief who has the table can find people "
         "in it by their photos."
     )
+)
+
+access_keys = Topic("Access keys")
+FACESVC_AWS = access_keys.flag("FACESVC_AWS", False).says(
+    "Whether clients of Amazon Rekognition may use the service, at `/aws/`: see "
+    "docs/rekognition.md. They sign with an access key."
 )
 
 tokens = Topic("Tokens")

@@ -93,6 +93,7 @@ CORS_EXPOSE_HEADERS = [
 
 MIDDLEWARE = [
     "facesvc.http.middleware.RequestContextMiddleware",
+    "facesvc.aws.middleware.AwsErrorsMiddleware",
     "facesvc.http.middleware.AdmissionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -11,7 +11,7 @@ nothing: it may be sent again, corrected. What may take long and changes nothing
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
@@ -151,6 +151,33 @@ def _store(caller: Caller, key: str, fingerprint: str, response: Response) -> No
         )
 
 
+def first_answer(caller: Caller, key: str, fingerprint: str) -> Any | None:
+    """What was answered to a request with this key, where the work has transactions of its own.
+
+    Raises idempotency_conflict.
+    """
+    rows = IdempotencyKey.objects.filter(subject=caller.subject, key=key)
+    row = rows.filter(created_at__gt=_oldest()).first()
+    if row is None:
+        return None
+    _require_same(row, fingerprint)
+    return json.loads(row.answer)
+
+
+def keep_answer(
+    caller: Caller, key: str, fingerprint: str, answer: Any, about: Collection[UUID]
+) -> None:
+    """Keep it for `first_answer`, until one of the users that it is `about` is erased."""
+    with transaction.atomic():
+        IdempotencyKey.objects.filter(
+            subject=caller.subject, key=key, created_at__lte=_oldest()
+        ).delete()
+        row = IdempotencyKey(subject=caller.subject, key=key, fingerprint=fingerprint, status=200)
+        row.answer, row.user_ids = json.dumps(answer), sorted(locks.hold_users(about))
+        # A request that came at the same time may have kept its own.
+        IdempotencyKey.objects.bulk_create([row], ignore_conflicts=True)
+
+
 def _named_in(answer: Any) -> set[UUID]:
     match answer:
         case dict():
@@ -176,13 +203,18 @@ def forget_face(face: Face, was: UUID) -> None:
 
 
 def _replay(row: IdempotencyKey, fingerprint: str, caller: Caller, request: Request) -> Response:
+    _require_same(row, fingerprint)
+    if _is_admin(request):  # it may have searched everyone
+        audit.note(caller.name, "request.replay", path=request.path)
+    return Response(json.loads(row.answer), status=row.status, headers={REPLAYED: "true"})
+
+
+def _require_same(row: IdempotencyKey, fingerprint: str) -> None:
+    """Raises idempotency_conflict."""
     if row.fingerprint != fingerprint:
         raise ServiceError(
             "idempotency_conflict", "This Idempotency-Key came with another request before."
         )
-    if _is_admin(request):  # it may have searched everyone
-        audit.note(caller.name, "request.replay", path=request.path)
-    return Response(json.loads(row.answer), status=row.status, headers={REPLAYED: "true"})
 
 
 def _is_admin(request: Request) -> bool:

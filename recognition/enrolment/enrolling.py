@@ -110,7 +110,8 @@ def keep(
     audit.note(request.actor, "face.register", user_id=user.pk, face_id=stored.face_id)
     if is_unlike:
         comparing.note_unlike(active, stored, nearest)
-    lookalikes.note_new(stored)
+    if not user.is_nameless:
+        lookalikes.note_new(stored)
     daily_counts.note_if_stored(CountedKind.ENROLMENT)
     return stored
 

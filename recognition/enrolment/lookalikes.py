@@ -23,6 +23,7 @@ from recognition.models.duplicates import (
     NewFace,
     PossibleDuplicate,
 )
+from recognition.models.user_ids import NAMELESS
 from recognition.packs import engine, serving
 from recognition.packs.engine import Engine
 from recognition.prepared import fetched, insert
@@ -31,11 +32,13 @@ logger = logging.getLogger(__name__)
 
 _AT_ONCE = 100  # templates in a transaction of the search for all
 
-# The ORM cannot express this statement. It skips users who are being erased, merged or moved at
-# this moment, so that nothing waits here. A decided pair stays as it is.
+# The ORM cannot express this statement. Users without a name are no people, so that two of them may
+# be one. It skips users who are being erased, merged or moved at this moment, so that nothing waits
+# here. A decided pair stays as it is.
 _KEEP = """
 WITH users AS MATERIALIZED (
-    SELECT id FROM recognition_user WHERE id = ANY(%(users)s)
+    SELECT id FROM recognition_user
+    WHERE id = ANY(%(users)s) AND (given_id IS NULL OR NOT starts_with(given_id, %(nameless)s))
     ORDER BY id FOR KEY SHARE SKIP LOCKED
 ), faces AS MATERIALIZED (
     SELECT id, user_id, face_id FROM recognition_face
@@ -93,6 +96,11 @@ _FIRST_DELAY, _LONGEST_DELAY = timedelta(minutes=5), timedelta(days=1)
 def note_new(face: Face) -> None:
     """Have a worker search for the look-alikes of a face that is stored in this transaction."""
     insert(NewFace(face=face))
+
+
+def note_named(face: Face) -> None:
+    """The same for a face that a person has got in this transaction, and that was nobody's."""
+    NewFace.objects.bulk_create([NewFace(face=face)], ignore_conflicts=True)
 
 
 def have_new() -> bool:
@@ -158,15 +166,18 @@ def _keep(active: Engine, face: int, user_id: UUID, matches: Sequence[Found]) ->
         "faces": [found.face_id for found in matches],
         "confidences": [round(active.scores.confidence(found.cosine), 4) for found in matches],
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_KEEP, values)
+    _execute_keep(values)
 
 
 def keep_pair(face: int, other: str, users: tuple[UUID, UUID], confidence: float) -> None:
     """Keep a pair that was found by other means: the key of a face, and the id of another one."""
     pair: dict[str, Any] = {"face": face, "faces": [other], "users": list(users)}
+    _execute_keep({**pair, "confidences": [round(confidence, 4)]})
+
+
+def _execute_keep(values: dict[str, Any]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(_KEEP, {**pair, "confidences": [round(confidence, 4)]})
+        cursor.execute(_KEEP, {**values, "nameless": NAMELESS})
 
 
 # --- over the whole gallery -----------------------------------------------------------------------

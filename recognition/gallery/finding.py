@@ -53,7 +53,7 @@ def find(
         # So many strangers may reach a mean that would be enough only with more faces.
         strangers = round(scores.fmr(least) * gallery.searched)
         wanted += min(_MOST_AT_FIRST, strangers)
-    wanted = _rounded_up(wanted)
+    wanted = rounded_up(wanted)
     while True:
         nearest = _nearest(gallery, probe, least=least, limit=wanted, by_user=by_user)
         found = _worth(gallery, nearest, threshold, by_user=by_user)[:limit]
@@ -90,7 +90,7 @@ def _most() -> QuerySet[Any, Any]:
     return SketchCentre.objects.filter(pk=Blank("version")).values_list("most_faces")
 
 
-def _rounded_up(wanted: int) -> int:
+def rounded_up(wanted: int) -> int:
     """Each number makes a statement of its own, which every connection would keep with its plan. A
     caller who asks for 1, 2, 3 and so on must not fill the memory of the database.
     """

@@ -166,6 +166,15 @@ def nearest(
     return chosen.find(search)
 
 
+def nearest_faces(gallery: Gallery, probe: Floats, *, least: float, limit: int) -> list[Candidate]:
+    """The visible faces with a cosine of `least` or more to the probe (512,), best first. A user
+    may have several of them.
+    """
+    search = Search(gallery, probe, least, limit)
+    plan = cheapest(search, [each for each in PLANS if each is not GRAPH])
+    return plan.best(search, statements.best_of_all, limit)
+
+
 def cheapest(search: Search, plans: Sequence[Plan] = PLANS) -> Plan:
     """The possible plan with the least cost."""
     gallery = search.gallery

@@ -9,6 +9,7 @@ from recognition import daily_counts
 from recognition.errors import ServiceError
 from recognition.gallery.probe import SearchProbe
 from recognition.gallery.replicas import asking
+from recognition.gallery.scope import Scope
 from recognition.identification import identifying
 from recognition.identification.identifying import IdentificationRequest, IdentifiedPerson
 from recognition.inference.arrays import Floats
@@ -34,18 +35,18 @@ def identify(face_id: str, request: IdentificationRequest) -> FaceIdentification
 
     Raises face_not_found, no_template, rate_limited.
     """
-    face = _face(face_id, request)
+    face = searchable_face(face_id, request.scope)
     request.budget.take(1)
     return _identify(face, request)
 
 
-def _face(face_id: str, request: IdentificationRequest) -> Face:
+def searchable_face(face_id: str, scope: Scope) -> Face:
     """With a viewer, only a face of the viewer. That of others would say who is like somebody who
-    the viewer may not find.
+    the viewer may not find. Raises face_not_found.
     """
     faces = Face.objects.filter(face_id=face_id, suspended_at=None, user__suspended_at=None)
-    if request.scope.viewer is not None:
-        faces = faces.filter(user=request.scope.viewer)
+    if scope.viewer is not None:
+        faces = faces.filter(user=scope.viewer)
     if (face := faces.first()) is None:
         raise ServiceError("face_not_found", "There is no such face.")
     return face
@@ -56,7 +57,7 @@ def _identify(face: Face, request: IdentificationRequest) -> FaceIdentification:
     since = asking.moment()
     active = engine.current()
     started = time.perf_counter()
-    probe = _template(face, active)
+    probe = template_of(face, active)
     with stage("search"):
         # Mostly the user of the face is the most similar one.
         one_more = replace(request, max_candidates=request.max_candidates + 1)
@@ -72,7 +73,7 @@ def _identify(face: Face, request: IdentificationRequest) -> FaceIdentification:
     )
 
 
-def _template(face: Face, active: Engine) -> Floats:
+def template_of(face: Face, active: Engine) -> Floats:
     """(512,) Raises no_template, and ModelChangedError if another model serves now."""
     templates = Template.objects.filter(face=face, embedding_version=active.template_version)
     embedding = templates.values_list("embedding", flat=True).first()

@@ -98,6 +98,10 @@ class Quality:
         known = {"level": 1.0, "mirror": 1.0, **self.components}
         return known["level"] < LIMIT or known["mirror"] == 0
 
+    def reaches(self, least: float) -> bool:
+        """Whether the score is so high, and the face was not misread: those are all alike."""
+        return self.score >= least and not self.is_misread
+
     def having(self, more: dict[str, float]) -> "Quality":
         """The quality with more components, from 0 to 1."""
         rounded = {name: round(value, 4) for name, value in more.items()}

@@ -91,6 +91,11 @@ class User(models.Model):
         return self.given_id or str(self.id)
 
     @property
+    def is_nameless(self) -> bool:
+        """Whether this user stands for one face that nobody has given to a person."""
+        return bool(self.given_id) and str(self.given_id).startswith(user_ids.NAMELESS)
+
+    @property
     def user_id(self) -> UserId:
         return UserId.of_row(self.pk, self.given_id)
 

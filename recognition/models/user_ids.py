@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Collection
 from hashlib import sha256
 from typing import Any, Self
-from uuid import UUID
+from uuid import UUID, uuid4
 
 MAX_LENGTH = 128
 # Never changes: it is part of every key.
@@ -27,6 +27,9 @@ _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffd"
     "\U000e0100-\U000e01ef]"
 )
+# How the ids begin of users who stand for one face that nobody has given to a person. The interface
+# of Rekognition, which stores such faces, knows no id with this character.
+NAMELESS = "face|"
 _VERSION, _VARIANT = 0x8 << 76, 0x2 << 62
 _MARKS = 0xF << 76 | 0x3 << 62
 
@@ -62,6 +65,11 @@ class UserId(UUID):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.text,)
+
+
+def nameless() -> UserId:
+    """A new id for the user of a face that nobody has given to a person yet."""
+    return UserId(f"{NAMELESS}{uuid4()}")
 
 
 def is_uuid(text: str) -> bool:

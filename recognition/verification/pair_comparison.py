@@ -11,6 +11,7 @@ import numpy as np
 
 from recognition.descriptions import quality_of
 from recognition.errors import ServiceError
+from recognition.inference.arrays import Image
 from recognition.inference.pipeline import DetectedFace, FacesOfPicture
 from recognition.packs import engine, main_face
 from recognition.packs.engine import Engine
@@ -57,6 +58,45 @@ class Comparison:
     @property
     def is_match(self) -> bool:
         return self.main is not None and self.main.is_match
+
+
+@dataclass(frozen=True)
+class ComparedPicture:
+    """A picture and its faces, the main one first; with `cosines`, what each has in common with the
+    main face of another picture. A misread face has None.
+    """
+
+    picture: Image
+    faces: FacesOfPicture
+    cosines: tuple[float | None, ...] = ()
+
+
+def compare_with_each(
+    source: bytes, target: bytes, *, least_quality: float
+) -> tuple[Engine, ComparedPicture, ComparedPicture]:
+    """The main face of one picture with every face of another, each pair for itself.
+
+    Raises ImageError, and no_face or low_quality of the source.
+    """
+    with engine.at_work() as active:
+        picture, faces = active.see(source, closer=lambda found: found < 1)
+        other_picture, others = active.see(target, closer=lambda _: True)
+        if not faces:
+            raise ServiceError("no_face", "No face was found in the source.", {"image": "source"})
+        faces[0] = main_face.closely(active, picture, faces[0])
+        embedded = active.embed([faces[0], *others])
+    faces[0], others[:] = embedded[0], embedded[1:]
+    if not faces[0].quality.reaches(least_quality):
+        advice = " ".join(faces[0].quality.advice)
+        message = f"The face in the source cannot be compared. {advice}"
+        raise ServiceError("low_quality", message, quality_of(faces[0]))
+    template = active.template(faces[0])
+    cosines = tuple(
+        float(template @ active.template(face)) if face.quality.reaches(least_quality) else None
+        for face in others
+    )
+    seen = ComparedPicture(picture, faces)
+    return active, seen, ComparedPicture(other_picture, others, cosines)
 
 
 def compare(*, image_a: bytes, image_b: bytes, level: str, main_only: bool) -> Comparison:

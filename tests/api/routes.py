@@ -199,5 +199,7 @@ ROWS = [
 
 # Whose token is a setting: tests/api/service/test_metrics.py has who may.
 METRICS = "metrics"
+# Signed with an access key: tests/facesvc/aws has who may.
+AWS = {"aws", "aws/"}
 # Of nobody in particular: probes, the page and the API description. They answer without a token.
 OPEN = {"", "health", "health/live", "health/ready", "api/schema", "api/docs", "api/docs/", "docs"}

@@ -23,7 +23,7 @@ from batch.models import Job, Kind
 from recognition.access import SCOPES
 from recognition.models import FaceCrop, PossibleDuplicate, Session
 from recognition.privacy import sealing
-from tests.api.routes import METRICS, OPEN, ROWS, Ids, Row
+from tests.api.routes import AWS, METRICS, OPEN, ROWS, Ids, Row
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -222,7 +222,7 @@ def test_the_table_has_every_method_of_every_route() -> None:
     assert {(method, path) for path, each in OURS.items() for method in methods_of(each)} == {
         (row.method, row.path) for row in ROWS
     }
-    assert set(ALL_ROUTES) == {PREFIX[1:] + path for path in OURS} | OPEN | {METRICS}
+    assert set(ALL_ROUTES) == {PREFIX[1:] + path for path in OURS} | OPEN | {METRICS} | AWS
 
 
 def test_each_route_names_its_scope() -> None:

@@ -54,6 +54,12 @@ EXAMPLES = {
     for name in NAME.findall(path.read_text())
     if not name.startswith("FACESVC_")
 }
+# The values of Amazon Rekognition that its clients get.
+EXAMPLES |= {
+    name
+    for path in (BASE_DIR / "facesvc" / "aws" / "operations").glob("*.py")
+    for name in re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', path.read_text())
+}
 TEXTS = [BASE_DIR / "README.md", *sorted((BASE_DIR / "docs").rglob("*.md"))] + [
     path
     for folder in ("docker", "deployment")

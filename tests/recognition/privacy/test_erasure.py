@@ -82,8 +82,9 @@ HOLD_NOBODY = {
     *("auth_group", "auth_group_permissions", "recognition_duplicatesearch"),
     "batch_unknownperson",
 }
-# Rights of the operators, which nobody has in the test, and measurements, which name nobody.
+# Rights of the operators, which nobody has in the test; measurements and keys, which name nobody.
 EMPTY = {"auth_user_groups", "auth_user_user_permissions", "recognition_measurement"}
+EMPTY |= {"aws_accesskey"}
 
 
 @pytest.fixture

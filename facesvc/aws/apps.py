@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class AwsConfig(AppConfig):
+    name = "facesvc.aws"
+    verbose_name = "Access keys"

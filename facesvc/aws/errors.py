@@ -1,0 +1,50 @@
+"""Refusals in the shape of AWS: a name of an exception that its clients know, and a message."""
+
+from recognition.errors import ServiceError
+from recognition.inference.images import ImageError
+from recognition.processes.slots import OverloadedError
+
+
+class AwsError(Exception):
+    """`name` is that of the exception which the client raises."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+# The exceptions for our codes. What is not here is an InvalidParameterException.
+_NAMES = {
+    "image_too_large": "ImageTooLargeException",
+    "too_many_pixels": "ImageTooLargeException",
+    "payload_too_large": "ImageTooLargeException",
+    "empty_image": "InvalidImageFormatException",
+    "invalid_image": "InvalidImageFormatException",
+    "truncated_image": "InvalidImageFormatException",
+    "unsupported_format": "InvalidImageFormatException",
+    "invalid_base64": "SerializationException",
+    "user_not_found": "ResourceNotFoundException",
+    "user_merged": "ResourceNotFoundException",
+    "collection_suspended": "AccessDeniedException",
+    "insufficient_scope": "AccessDeniedException",
+    "rate_limited": "ProvisionedThroughputExceededException",
+    "requests_in_progress": "ProvisionedThroughputExceededException",
+    "request_in_progress": "ConflictException",
+    "idempotency_conflict": "IdempotentParameterMismatchException",
+    "unavailable": "ThrottlingException",
+    "internal_error": "InternalServerError",
+    "encryption_not_set_up": "InternalServerError",
+}
+
+
+def translated(error: ServiceError | ImageError | OverloadedError) -> AwsError:
+    name = _NAMES.get(error.code, "InvalidParameterException")
+    return AwsError(name, str(error))
+
+
+def invalid(message: str) -> AwsError:
+    return AwsError("InvalidParameterException", message)
+
+
+def not_found(message: str) -> AwsError:
+    return AwsError("ResourceNotFoundException", message)

@@ -1,0 +1,28 @@
+"""Refusals from outside of the view in the shape of AWS: its clients read no other one."""
+
+import json
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from facesvc.aws import protocol
+from facesvc.aws.errors import translated
+from recognition.errors import ServiceError
+
+
+class AwsErrorsMiddleware:
+    """Such as those of a process that is full, and a failure of the service itself."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
+        is_own = protocol.REQUEST_ID in response
+        if request.path not in protocol.PATHS or is_own or not settings.FACESVC_AWS:
+            return response
+        if response.status_code < 400:
+            return response
+        error = json.loads(response.content)["error"]  # as facesvc.http.errors.failure makes it
+        return protocol.refusal(translated(ServiceError(error["code"], error["message"])))

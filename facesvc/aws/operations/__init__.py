@@ -1,0 +1,1 @@
+"""What each operation of AWS takes, does and answers."""
