@@ -24,5 +24,8 @@ class AwsErrorsMiddleware:
             return response
         if response.status_code < 400:
             return response
-        error = json.loads(response.content)["error"]  # as facesvc.http.errors.failure makes it
+        try:
+            error = json.loads(response.content)["error"]  # as facesvc.http.errors.failure makes it
+        except ValueError:  # a page of Django's for developers
+            return response
         return protocol.refusal(translated(ServiceError(error["code"], error["message"])))

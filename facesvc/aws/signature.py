@@ -29,6 +29,7 @@ _SKEW = timedelta(minutes=5)
 _LONGEST = timedelta(days=7)  # of an address that is signed ahead
 _TIME = "%Y%m%dT%H%M%SZ"
 _REGION = re.compile(r"[a-z0-9-]{1,64}")
+_KEY_ID = re.compile(r"[A-Za-z0-9_]{1,128}")
 _SPACES = re.compile(r"[ \t]+")
 _UNRESERVED = "-_.~"
 
@@ -64,6 +65,8 @@ class Signed:
                 "Credential must have at least 5 slash-delimited elements, e.g. "
                 f"keyid/date/region/service/term, got '{parts['Credential'][:200]}'"
             )
+        if not _KEY_ID.fullmatch(access_key_id):
+            raise _incomplete("The access key id in Credential has a character that none has.")
         day, region, service, terminator = scope
         headers = tuple(parts["SignedHeaders"].split(";"))
         signed = cls(access_key_id, (day, region, service), headers, parts["Signature"], at, lasts)

@@ -1,11 +1,15 @@
 """boto3 in front of the service in this process: it signs, and reads the answers, as in any app."""
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.config import Config
+from botocore.model import Shape
 from django.test import Client
 
 from recognition.access import SCOPES
@@ -14,6 +18,7 @@ from tests.support.builders import PICTURE, FakePipeline
 
 ADDRESS = "http://testserver/aws/"
 KEY_ID, SECRET = "AKIAFACESVCTESTS0001", "a secret of the tests, which signs what they send"
+MODEL = botocore.session.get_session().get_service_model("rekognition")
 HERE = {"CollectionId": "default"}
 ALL_SCOPES = frozenset({*SCOPES, "face:collections"})
 
@@ -57,10 +62,47 @@ def sender(web: Client) -> Callable[..., AWSResponse]:
             content_type=headers.pop("Content-Type", ""),
             headers={**headers, "Host": "testserver"},
         )
+        if response.status_code == 200:
+            name = headers["X-Amz-Target"].rpartition(".")[2]
+            require_shape(json.loads(response.content), MODEL.operation_model(name).output_shape)
         sent = HeadersDict(dict(response.headers))
         return AWSResponse(request.url, response.status_code, sent, _Raw(response.content))
 
     return send
+
+
+_KINDS: dict[str, Any] = {
+    "structure": dict,
+    "list": list,
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "long": int,
+    "float": (int, float),
+    "timestamp": (int, float),
+}
+# Names of models have letters here.
+_FREE = {"IndexFacesModelVersion"}
+
+
+def require_shape(value: Any, shape: Shape, name: str = "") -> None:
+    """The value is what the service of AWS answers, by botocore's model: nothing more, nothing
+    else. boto3 itself drops what it does not know."""
+    assert isinstance(value, _KINDS[shape.type_name]), name
+    rules = shape.metadata
+    if shape.type_name == "structure":
+        assert value.keys() <= shape.members.keys(), name
+        for member, each in value.items():
+            require_shape(each, shape.members[member], member)
+    elif shape.type_name == "list":
+        for each in value:
+            require_shape(each, shape.member, name)
+    elif shape.type_name == "string" and name not in _FREE:
+        assert len(value) <= rules.get("max", len(value)), name
+        assert re.fullmatch(rules.get("pattern", ".*"), value), name
+        assert value in rules.get("enum", [value]), name
+    elif shape.type_name in ("integer", "long", "float"):
+        assert rules.get("min", value) <= value <= rules.get("max", value), name
 
 
 def index(client: Any, fake: FakePipeline, *embeddings: Floats) -> list[dict[str, Any]]:

@@ -245,6 +245,14 @@ def test_an_address_that_lacks_something(missing: str) -> None:
     assert refusal(request)[0] == "IncompleteSignatureException"
 
 
+@pytest.mark.parametrize("key_id", ["", "AKIA%00", "AKIA%F0%9F%98%80", "a" * 200])
+def test_a_key_id_that_is_none(key_id: str) -> None:
+    """The database refuses some characters, and is not asked for them."""
+    request = signed_request(signer=Ahead)
+    request.url = request.url.replace(KEY_ID, key_id)
+    assert refusal(request)[0] == "IncompleteSignatureException"
+
+
 @pytest.mark.parametrize(
     ("scope", "said"),
     [
