@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
 from facesvc.aws import keys, signature
@@ -44,6 +44,8 @@ def view(request: HttpRequest) -> HttpResponse:
         return _answer(_answered(request))
     except AwsError as error:
         return refusal(error)
+    except UnreadablePostError:  # the client has gone
+        return refusal(AwsError("SerializationException", "The body is incomplete."))
     except (ServiceError, ImageError) as error:
         daily_counts.note(CountedKind.REFUSAL, error.code)
         return refusal(translated(error))
@@ -74,8 +76,9 @@ def _answered(request: HttpRequest) -> Answer:
     current.get().caller = "service"
     _hold(request, key)
     given = _verified_body(request, signed, key)
-    keys.count(key)
-    return _done(request, key, given)
+    with keys.entered(key, None):
+        keys.count(key)
+        return _done(request, key, given)
 
 
 def _done(request: HttpRequest, key: Key, given: Any) -> Answer:
@@ -86,9 +89,9 @@ def _done(request: HttpRequest, key: Key, given: Any) -> Answer:
     if not isinstance(given, dict):
         raise AwsError("SerializationException", "The body is not a JSON object.")
     call = operation.call(key, given)
-    if operation.is_about_collections:
+    if operation.is_about_collections or "CollectionId" not in call.fields:
         return operation.run(call)
-    with keys.entered(key, call.fields.get("CollectionId")):
+    with keys.entered(key, call.fields["CollectionId"]):
         return operation.run(call)
 
 

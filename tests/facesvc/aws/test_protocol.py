@@ -11,7 +11,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.test import Client
 from pytest_django import Settings
 
@@ -266,6 +266,15 @@ def test_a_body_that_is_too_long(aws: Any, settings: Settings) -> None:
     settings.MAX_BODY_BYTES = 1000
     with pytest.raises(aws.exceptions.ImageTooLargeException):
         aws.detect_faces(Image={"Bytes": bytes(2000)})
+
+
+def test_a_body_that_ends_too_early(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(self: HttpRequest, *_: Any) -> bytes:
+        raise UnreadablePostError("gone")
+
+    monkeypatch.setattr(HttpRequest, "read", read)
+    with pytest.raises(ClientError, match="SerializationException"):
+        aws.list_users(**HERE)
 
 
 # --- what fails -----------------------------------------------------------------------------------
