@@ -7,8 +7,11 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from recognition.collections import current
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facesvc.settings")
+    current.enter(current.DEFAULT)
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:  # such as a SECRET_KEY that is weak

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import connections
@@ -14,6 +15,7 @@ from batch.models import Item
 from batch.queue import cluster, long_tasks, queueing
 from batch.webhooks import callbacks
 from recognition import audit, model_change, upgrading
+from recognition.collections.visiting import all_collections, in_each
 from recognition.enrolment import lookalikes
 from recognition.gallery import indexes
 from recognition.inference.pack.declaration import PackError
@@ -42,7 +44,8 @@ def measure() -> None:
 
     It may take many minutes, and is stopped by no time limit.
     """
-    long_tasks.begin(_MEASURE, lambda: runs.work(_may_measure), is_waited_for=True)
+    measure_here = partial(runs.work, _may_measure)
+    long_tasks.begin(_MEASURE, lambda: in_each(measure_here), is_waited_for=True)
 
 
 def _may_measure() -> bool:
@@ -55,10 +58,14 @@ def _may_measure() -> bool:
 def deliver() -> None:
     # A slow receiver of callbacks must not delay the pictures.
     in_threads(callbacks.THREADS, callbacks.deliver_due, waiting=working.work)
-    callbacks.call_if_due()
+    in_each(callbacks.call_if_due)
 
 
 def sweep() -> None:
+    in_each(_sweep)
+
+
+def _sweep() -> None:
     working.sweep()
     _call_for_new_faces()
     if runs.unfinished().exists():
@@ -73,6 +80,10 @@ def call_for_measuring() -> None:
 
 def search_new_faces() -> None:
     """Search for the look-alikes of faces that were enrolled, until the time is over."""
+    in_each(_search_new_faces)
+
+
+def _search_new_faces() -> None:
     end = time.monotonic() + _SLICE
     try:
         while lookalikes.search_next():
@@ -93,6 +104,10 @@ def look_at_index() -> None:
 
     It runs every hour.
     """
+    in_each(_look_at_index)
+
+
+def _look_at_index() -> None:
     if not indexes.is_work(engine.active_version()) or queueing.waiting(_BUILD_INDEX):
         return
     if queueing.failures(_BUILD_INDEX, within=timedelta(days=1)) < _MOST_BUILDS:
@@ -104,13 +119,19 @@ def build_index() -> None:
 
     A worker that has to end leaves the statement alone: the database goes on with it by itself.
     """
-    long_tasks.begin(
-        _BUILD_INDEX, lambda: indexes.keep(engine.active_version()), is_waited_for=False
-    )
+    long_tasks.begin(_BUILD_INDEX, lambda: in_each(_keep_index), is_waited_for=False)
+
+
+def _keep_index() -> None:
+    indexes.keep(engine.active_version())
 
 
 def purge() -> None:
     """Like `manage.py purge`, but keeps the templates of former models: their deletion is final."""
+    in_each(_purge, among=all_collections)
+
+
+def _purge() -> None:
     for rule in retention_rules():
         logger.info(rule())
 
@@ -120,6 +141,10 @@ def carry_over() -> None:
 
     They go on for minutes after `migrate`, while they are replaced one after the other.
     """
+    in_each(_carry_over)
+
+
+def _carry_over() -> None:
     try:
         upgrading.carry_over(actor=audit.SYSTEM)
     except model_change.ModelChangeInProgressError as error:

@@ -24,6 +24,7 @@ from environs import EnvError
 
 from facesvc import __version__, home, keys
 from facesvc.running import run
+from recognition.collections import current
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ _DOCS = "share/doc/facesvc"
 def main() -> int:
     # A developer's shell may name the settings of another project.
     os.environ["DJANGO_SETTINGS_MODULE"] = "facesvc.settings"
+    current.enter(current.DEFAULT)
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in {"--help", "-h", "help"}:
         print(described())

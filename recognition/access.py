@@ -5,6 +5,7 @@ from functools import cached_property
 from uuid import UUID
 
 from recognition import people
+from recognition.collections.current import DEFAULT
 from recognition.errors import ServiceError
 
 SCOPES = (
@@ -25,6 +26,7 @@ class Caller:
     user_id: UUID | None  # of an end user
     scopes: frozenset[str]
     calls_per_minute: int | None = None  # of the token itself, in place of the settings' limits
+    collection: str = DEFAULT.name
 
     is_authenticated = True  # asked for by Django REST framework
 

@@ -69,6 +69,10 @@ def clients() -> Iterator[CheckMessage]:
     except ValueError as error:
         yield Error(f"JWT_CLIENT_SCOPES: {error}.", id="facesvc.E010")
         return
+    try:
+        claims.client_collections(settings.JWT_CLIENT_COLLECTIONS)
+    except ValueError as error:
+        yield Error(f"JWT_CLIENT_COLLECTIONS: {error}.", id="facesvc.E018")
     if unknown := sorted(frozenset().union(*given) - {*SCOPES}):
         yield Error(f"JWT_CLIENT_SCOPES has {', '.join(unknown)}.", id="facesvc.E010")
     if settings.JWT_JWKS_URL and not settings.JWT_AUDIENCE:

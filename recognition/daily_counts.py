@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 from collections import Counter
+from contextlib import suppress
 from datetime import date
 from functools import partial
 from multiprocessing.util import Finalize
@@ -16,6 +17,14 @@ from multiprocessing.util import Finalize
 from django.db import Error, connection, transaction
 from django.utils import timezone
 
+from recognition.collections.current import (
+    DEFAULT,
+    CollectionGoneError,
+    Entered,
+    entered,
+    here,
+    is_anywhere,
+)
 from recognition.models import CountedKind
 
 logger = logging.getLogger(__name__)
@@ -28,7 +37,7 @@ INSERT INTO recognition_dailycount AS c (day, kind, label, count)
 SELECT * FROM unnest(%s::date[], %s::text[], %s::text[], %s::bigint[])
 ON CONFLICT (day, kind, label) DO UPDATE SET count = c.count + excluded.count
 """
-Key = tuple[date, str, str]
+Key = tuple[Entered, date, str, str]
 
 # Tests switch this off: the thread's rows would outlive the transaction of a test.
 writes_by_itself = True
@@ -38,8 +47,16 @@ _writer_of = 0  # the process whose writer runs
 
 
 def note(kind: CountedKind, label: str = "") -> None:
-    """Count one more, now. Takes some microseconds, and never the database."""
-    key = (timezone.localdate(), kind.value, label[:_LABEL_LENGTH])
+    """Count one more, now. Takes some microseconds, and never the database.
+
+    A request that is refused before its token is known counts in `default`.
+    """
+    key = (
+        here() if is_anywhere() else DEFAULT,
+        timezone.localdate(),
+        kind.value,
+        label[:_LABEL_LENGTH],
+    )
     with _lock:
         _counts[key] += 1
         is_first = writes_by_itself and _writer_of != os.getpid()
@@ -53,21 +70,27 @@ def note_if_stored(kind: CountedKind, label: str = "") -> None:
 
 
 def write() -> None:
-    """Add this process's counts to the table. Raises the database's error, and keeps them then."""
+    """Add this process's counts to the tables. Raises the database's error, and keeps them then."""
     with _lock:
         taken = Counter(_counts)
         _counts.clear()
-    if not taken:
-        return
-    keys = sorted(taken)
-    days, kinds, labels = (list(column) for column in zip(*keys, strict=True))
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(_ADD, [days, kinds, labels, [taken[key] for key in keys]])
+        for collection in {collection for collection, *_ in taken}:
+            mine = sorted((key for key in taken if key[0] == collection), key=lambda key: key[1:])
+            with suppress(CollectionGoneError), entered(collection):
+                _add(mine, [taken[key] for key in mine])
+            for key in mine:
+                del taken[key]
     except Exception:
         with _lock:
             _counts.update(taken)
         raise
+
+
+def _add(keys: list[Key], counts: list[int]) -> None:
+    days, kinds, labels = (list(column) for column in zip(*(key[1:] for key in keys), strict=True))
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD, [days, kinds, labels, counts])
 
 
 def _start() -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +19,7 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from recognition import daily_counts
 from recognition.access import SCOPES
+from recognition.collections import current
 from recognition.inference.arrays import Floats
 from recognition.inference.images import decode
 from recognition.inference.pipeline import FacePipeline
@@ -45,6 +47,8 @@ django_settings.FACESVC_TEMPLATE_KEYS = ()
 # test starts.
 os.environ["FACESVC_PACK"] = django_settings.FACESVC_PACK = "dlib"
 os.environ["FACESVC_MODEL_SOURCE"] = django_settings.FACESVC_MODEL_SOURCE = ""
+# What a test itself asks of the database is of `default`. Requests begin in no collection.
+current.enter(current.DEFAULT)
 # A service does not know them.
 django_settings.PACK_FOLDERS.append(Path(__file__).parent / "packs")
 
@@ -71,6 +75,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(packs, ignore_errors=True))
     write_plain_pack(packs / "dlib")
     django_settings.PACK_FOLDERS.insert(0, packs)
+
+
+@pytest.fixture(autouse=True)
+def threads_are_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threads that a test starts are in its collection, as its own thread is."""
+    start = threading.Thread.start
+
+    def started(thread: threading.Thread) -> None:
+        if current.is_anywhere():
+            thread.run = current.carried(thread.run)  # type: ignore[method-assign]
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", started)
 
 
 @pytest.fixture(autouse=True)

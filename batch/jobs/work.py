@@ -9,6 +9,7 @@ of the picture.
 
 import logging
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +25,8 @@ from batch.jobs import grouping, jobs, verbs
 from batch.jobs.verbs import ItemResult, Json
 from batch.models import Item, Job, erased_image_id
 from batch.webhooks import callbacks
+from recognition.collections.current import CollectionGoneError, entered
+from recognition.collections.visiting import at_work
 from recognition.inference.pack.declaration import PackError
 from recognition.models import locks
 from recognition.privacy import sealing
@@ -35,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 # Seconds after which a task gives way to others, such as callbacks.
 _SLICE = 5.0
+_TURN = 1.0  # seconds of a collection
 # Seconds from the claim to the lock of the row: two statements, but the machine may be busy.
 _RESERVED = timedelta(seconds=5)
 # After this many deaths of a worker (out of memory, a crash in native code) the item fails.
@@ -47,8 +51,18 @@ _PAUSE = 1.0  # seconds
 
 
 def work() -> None:
-    """Work on waiting items of any client until the time is over or none is free."""
+    """Work on waiting items until the time is over or none is free; collections take turns."""
     end = time.monotonic() + _SLICE
+    left = True
+    while left and time.monotonic() < end:
+        left = False
+        for collection in at_work():
+            with suppress(CollectionGoneError), entered(collection):
+                left |= _work(min(end, time.monotonic() + _TURN))
+
+
+def _work(end: float) -> bool:
+    """Work on waiting items of any client of the collection; returns whether more may wait."""
     _be_cut_off_when_silent()
     job_id = job = None
     try:
@@ -62,6 +76,7 @@ def work() -> None:
             item.job = job
             if not process(item):
                 time.sleep(_PAUSE)  # the next item may meet the same error
+        return job_id is not None
     finally:
         _change_job(job_id, None)
         jobs.call_for_workers()

@@ -4,6 +4,7 @@ import json
 import logging
 import random
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,8 @@ from batch.queue import queueing
 from batch.webhooks import addresses, signing
 from batch.webhooks.addresses import RefusedError
 from recognition import audit
+from recognition.collections.current import CollectionGoneError, entered
+from recognition.collections.visiting import at_work
 from recognition.errors import ServiceError
 from recognition.models import locks
 from recognition.models.locks import One
@@ -98,11 +101,15 @@ def _due() -> QuerySet[WebhookDelivery]:
 
 
 def deliver_due() -> int:
-    """Try what is due until the slice is over; returns how many tries."""
-    end, tries = time.monotonic() + _SLICE, 0
-    while time.monotonic() < end and (claimed := _claim()):
-        _try(*claimed)
-        tries += 1
+    """Try what is due until the slice is over, collections in turns; returns how many tries."""
+    end, tries, before = time.monotonic() + _SLICE, 0, -1
+    while tries > before:
+        before = tries
+        for collection in at_work():
+            with suppress(CollectionGoneError), entered(collection):
+                if time.monotonic() < end and (claimed := _claim()):
+                    _try(*claimed)
+                    tries += 1
     return tries
 
 

@@ -18,6 +18,7 @@ from facesvc.aws.errors import AwsError, not_found
 from facesvc.aws.models import AccessKey
 from recognition import rate_windows
 from recognition.access import Caller
+from recognition.collections import current
 from recognition.errors import ServiceError
 from recognition.prepared import Blank, fetched, kept
 from recognition.privacy import sealing
@@ -87,7 +88,8 @@ def entered(key: Key, collection: str | None) -> Iterator[None]:
     """A block of work in a collection, or in the key's own. Raises ResourceNotFoundException."""
     if collection not in (None, DEFAULT):
         raise not_found(f"The collection id: {collection} does not exist")
-    yield
+    with current.entered(current.DEFAULT):
+        yield
 
 
 # --- what operators do ----------------------------------------------------------------------------

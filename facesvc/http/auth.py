@@ -12,6 +12,8 @@ from rest_framework.throttling import BaseThrottle
 from recognition import rate_windows
 from recognition.access import Caller
 from recognition.api import tokens
+from recognition.collections.current import enter
+from recognition.collections.doors import UnknownCollectionError, opened
 from recognition.processes.current_request import current
 from recognition.rate_windows import RateLimits, Window
 
@@ -31,10 +33,13 @@ class TokenAuthentication(BaseAuthentication):
         try:
             token = parts[1].decode("ascii")
             caller = tokens.read(token)
+            enter(opened(caller.collection))
         except UnicodeDecodeError:
             raise AuthenticationFailed("The token is not valid.") from None
         except tokens.TokenError as error:
             raise AuthenticationFailed(str(error), code=error.code) from None
+        except UnknownCollectionError:
+            raise AuthenticationFailed("The token's collection does not exist.") from None
         current.get().caller = "service" if caller.is_service else "user"
         # What the signature covers: one text for a token, however its signature is spelt. ECDSA has
         # two valid signatures for everything signed, and base64 several spellings of one.

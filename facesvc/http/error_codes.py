@@ -73,6 +73,8 @@ _TEXTS = {
     Get a token with the scope that the message names.
 403 not_your_user: The token of an end user names another user.
     Send the user's own id, or call with a service's token.
+403 collection_suspended: The collection of the token is suspended.
+    Ask who runs the service; nothing of the collection is lost.
 403 service_only: Only services may do this.
     Call from your server, with a service's token.
 """,

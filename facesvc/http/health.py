@@ -11,6 +11,7 @@ from django.http import HttpRequest, JsonResponse
 
 from facesvc import __version__
 from facesvc.postgres.cluster import DatabaseError
+from recognition.collections.current import DEFAULT, entered
 from recognition.gallery import indexes
 from recognition.inference.pack.declaration import PackError
 from recognition.packs import engine
@@ -27,7 +28,8 @@ def live(request: HttpRequest) -> JsonResponse:
 
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when the database, its migrations and a real inference are fine, else 503."""
-    checks = {name: check() for name, check in _CHECKS.items()}
+    with entered(DEFAULT):
+        checks = {name: check() for name, check in _CHECKS.items()}
     services = providers.health()
     if settings.FACESVC_READY_NEEDS_PROVIDERS:
         checks["providers"] = all(state == "ok" for state in services.values())

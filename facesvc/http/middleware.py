@@ -12,6 +12,7 @@ from django.middleware import common
 
 from facesvc.http import failures, metrics
 from facesvc.monitoring import logs, tracing
+from recognition.collections.current import nowhere
 from recognition.processes.current_request import CurrentRequest, WaitLimit, current
 from recognition.processes.slots import REFUSED
 
@@ -35,7 +36,8 @@ class RequestContextMiddleware:
         )
         token = current.set(carried)
         try:
-            return self._answer(request, carried)
+            with nowhere():  # the token says which collection it is of
+                return self._answer(request, carried)
         finally:
             # The next line that this thread logs may belong to no request, or to a broken one.
             current.reset(token)

@@ -14,6 +14,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from batch.models import DeliveryState, Item, Job, Status, WebhookAttempt, WebhookDelivery
 from facesvc.postgres.cluster import DatabaseError
+from recognition.collections.current import DEFAULT, entered
 from recognition.gallery import indexes
 from recognition.gallery.indexes import IndexState
 from recognition.gallery.replicas import states
@@ -37,8 +38,9 @@ def collect() -> list[Metric]:
         if metrics and time.monotonic() - at < _REMEMBERED_SECONDS:
             return metrics
         try:
-            metrics = [*_gallery(), *_model(), *_jobs(), *_callbacks()]
-            metrics += [*_replicas(), *_database()]
+            with entered(DEFAULT):
+                metrics = [*_gallery(), *_model(), *_jobs(), *_callbacks()]
+                metrics += [*_replicas(), *_database()]
         except (Error, DatabaseError):
             return [_database_up(0)]
         _remembered = time.monotonic(), metrics

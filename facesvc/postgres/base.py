@@ -9,9 +9,10 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db.backends.postgresql import base, client, operations
+from django.db.backends.postgresql import client, operations
 
 from facesvc.postgres import database
+from facesvc.postgres.placing import PlacedWrapper
 
 
 class DatabaseOperations(operations.DatabaseOperations):
@@ -30,7 +31,7 @@ class DatabaseClient(client.DatabaseClient):
         super().runshell(parameters)
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+class DatabaseWrapper(PlacedWrapper):
     client_class = DatabaseClient
     ops_class = DatabaseOperations
 

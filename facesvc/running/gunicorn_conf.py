@@ -51,6 +51,7 @@ def post_worker_init(worker: Any) -> None:
     from django.db import Error, connection
 
     from facesvc.postgres.cluster import DatabaseError
+    from recognition.collections.current import DEFAULT, entered
     from recognition.inference.pack.declaration import PackError
     from recognition.packs import engine
     from recognition.processes import connections
@@ -60,8 +61,9 @@ def post_worker_init(worker: Any) -> None:
         lock_seconds=settings.FACESVC_LOCK_SECONDS,
     )
     try:
-        active = engine.current()
-        active.self_test()
+        with entered(DEFAULT):
+            active = engine.current()
+            active.self_test()
         active.warm_up(settings.FACESVC_INFERENCE_AT_ONCE)
     except (PackError, Error, DatabaseError) as error:
         worker.log.warning("The networks are not loaded yet: %s", error)

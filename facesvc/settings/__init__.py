@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_q",
+    "recognition.collections.apps.CollectionsConfig",
     "recognition",
     "management",
     "facesvc.page",

@@ -73,6 +73,14 @@ JWT_CLIENT_SCOPES = tokens.texts("JWT_CLIENT_SCOPES").says(
     "`my-app=face:verify face:identify`. They stand in place of the token's own. The client is "
     "`azp`, `client_id`, `appid` or `cid`, and `aud` in a token without these."
 )
+JWT_COLLECTION_CLAIM = tokens.text("JWT_COLLECTION_CLAIM", "collection").says(
+    "The claim that names the collection of a token. A token without it is of the collection "
+    "`default`."
+)
+JWT_CLIENT_COLLECTIONS = tokens.texts("JWT_CLIENT_COLLECTIONS").says(
+    "Collections by the client that a token was issued to, for providers that cannot give a "
+    "claim: `my-app=shop`. A client that is not named here is then in no collection, and refused."
+)
 JWT_LEEWAY_SECONDS = tokens.whole("JWT_LEEWAY_SECONDS", 30, (0, 300)).says(
     "Seconds that the clock of the issuer may differ from ours: a token is valid for so much "
     "longer."

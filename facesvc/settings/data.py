@@ -65,6 +65,7 @@ FACESVC_LOCK_SECONDS = stored.number("FACESVC_LOCK_SECONDS", 5, (0.1, 50)).says(
     "Seconds that a request, or a task of a worker, waits for what another one has locked; then "
     "the request gets 503."
 )
+DATABASE_ROUTERS = ["recognition.collections.schemas.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},

@@ -4,12 +4,14 @@ Identity providers name the same things differently; docs/tokens.md has the sett
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeGuard
 
 from django.conf import settings
 
 from recognition.access import Caller
+from recognition.collections.current import DEFAULT
+from recognition.collections.doors import is_name
 from recognition.models.user_ids import InvalidUserIdError, UserId, is_uuid
 
 MOST_CALLS_PER_MINUTE = 100_000
@@ -40,22 +42,35 @@ def caller_of(claims: Mapping[str, Any]) -> Caller:
     """Raises TokenError."""
     _require_audience(claims)
     scopes, calls = _scopes(claims), _calls_per_minute(claims)
+    collection = _collection(claims)
     subject = claims.get("sub")
     if isinstance(subject, str) and _is_service(subject, claims):
-        return Caller(subject, None, scopes, calls)
+        return Caller(subject, None, scopes, calls, collection)
     user_id = _user_id(claims)
-    return Caller(str(user_id), user_id, scopes, calls)
+    return Caller(str(user_id), user_id, scopes, calls, collection)
 
 
 def client_scopes(entries: Iterable[str]) -> dict[str, frozenset[str]]:
     """The scopes of each client, from texts as `client=scope scope`. Raises ValueError."""
-    found = {}
-    for entry in entries:
-        client, equals, scopes = entry.rpartition("=")  # an id may have `=` in it
-        if not (client.strip() and equals and scopes.split()):
-            raise ValueError(f"{entry!r} is not written as `client=scope scope`")
-        found[client.strip()] = frozenset(scopes.split())
+    return {
+        client: frozenset(scopes.split()) for client, scopes in _by_client(entries, "scope scope")
+    }
+
+
+def client_collections(entries: Iterable[str]) -> dict[str, str]:
+    """The collection of each client, from texts as `client=name`. Raises ValueError."""
+    found = dict(_by_client(entries, "collection"))
+    if wrong := [name for name in found.values() if not is_name(name)]:
+        raise ValueError(f"{wrong[0]!r} is no name of a collection")
     return found
+
+
+def _by_client(entries: Iterable[str], form: str) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        client, equals, given = entry.rpartition("=")  # an id may have `=` in it
+        if not (client.strip() and equals and given.strip()):
+            raise ValueError(f"{entry!r} is not written as `client={form}`")
+        yield client.strip(), given.strip()
 
 
 def _require_audience(claims: Mapping[str, Any]) -> None:
@@ -129,6 +144,27 @@ def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
     prefix = settings.JWT_SCOPE_PREFIX
     named = {each for name in settings.JWT_SCOPE_CLAIM for each in _listed(claims, name)}
     return frozenset(each.removeprefix(prefix) for each in named if each.startswith(prefix))
+
+
+def _collection(claims: Mapping[str, Any]) -> str:
+    """The collection that the token, or the settings for its client, name; else `default`.
+
+    Where the settings name collections of clients, a client that somebody forgot gets none.
+    """
+    said = _found(claims, settings.JWT_COLLECTION_CLAIM)
+    if said is not None and not (isinstance(said, str) and is_name(said)):
+        name = settings.JWT_COLLECTION_CLAIM
+        raise TokenError("invalid_token", f"The token's {name} is no name of a collection.")
+    of_clients = client_collections(settings.JWT_CLIENT_COLLECTIONS)
+    named = (of_clients.get(each) for each in _clients(claims) or _audiences(claims))
+    of_client = next((each for each in named if each), None)
+    if said and of_client and said != of_client:
+        raise TokenError("invalid_token", "The token's collection is not that of its client.")
+    if not (said or of_client) and of_clients:
+        raise TokenError(
+            "invalid_token", "The token's client is in no collection: see JWT_CLIENT_COLLECTIONS."
+        )
+    return said or of_client or DEFAULT.name
 
 
 def _listed(claims: Mapping[str, Any], name: str) -> list[str]:

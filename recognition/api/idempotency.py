@@ -8,7 +8,6 @@ nothing: it may be sent again, corrected. What may take long and changes nothing
 (`ServiceViewSet.prepare`).
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -33,6 +32,7 @@ from recognition import audit
 from recognition.access import Caller
 from recognition.api.base64_text import DecodedPicture
 from recognition.api.service_view import ServiceViewSet
+from recognition.collections.hashes import keyed
 from recognition.errors import ServiceError
 from recognition.models import Face, IdempotencyKey, locks
 from recognition.models.locks import One
@@ -226,7 +226,7 @@ def fingerprint_of(request: Request) -> str:
 
     The hash includes the right to search everyone: a token without it must not get such an answer.
     """
-    digest = hashlib.sha256()
+    digest = keyed("recognition.idempotency", b"")
     _add(digest, _is_admin(request))
     _add(digest, [request.method, request.path, request.headers.get("X-On-Behalf-Of", "")])
     _add(digest, request.query_params)

@@ -14,9 +14,9 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.utils.crypto import salted_hmac
 
 from recognition import rate_windows
+from recognition.collections.hashes import keyed
 from recognition.errors import ServiceError
 from recognition.models import locks
 from recognition.models.locks import One
@@ -78,7 +78,7 @@ def postponed(user_id: UUID | None) -> Iterator[None]:
 
 def _key(user_id: UUID) -> str:
     """Somebody who reads the table cannot tell which user it is."""
-    return salted_hmac(_SALT, str(user_id), algorithm="sha256").hexdigest()
+    return keyed(_SALT, str(user_id)).hexdigest()
 
 
 def _refusal(window: Window) -> ServiceError:

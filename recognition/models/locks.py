@@ -30,6 +30,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from recognition.collections.current import here
 from recognition.models.people import User
 from recognition.prepared import Blank, fetched, kept
 
@@ -80,20 +81,18 @@ def hold_users(user_ids: Iterable[UUID]) -> set[UUID]:
     Changes of the users do not wait. This is the lock that a new row with a foreign key takes by
     itself, but at the end, when other locks have been taken.
     """
-    return _hold("SELECT id FROM recognition_user WHERE id", user_ids)
+    return _hold("SELECT id FROM recognition_user WHERE id = ANY(%s)", user_ids)
 
 
 def hold_faces(face_ids: Iterable[str]) -> set[str]:
     """The faces of these that exist. None of them is deleted before the end of the transaction."""
-    return _hold("SELECT face_id FROM recognition_face WHERE face_id", face_ids)
+    return _hold("SELECT face_id FROM recognition_face WHERE face_id = ANY(%s)", face_ids)
 
 
 def _hold(select: str, ids: Iterable[Any]) -> set[Any]:
     if not (wanted := list(ids)):
         return set()
-    # psycopg takes long to write a list.
-    what, value = ("= %s", wanted[0]) if len(wanted) == 1 else ("= ANY(%s)", wanted)
-    return {found for (found,) in fetched(f"{select} {what} ORDER BY id FOR KEY SHARE", [value])}
+    return {found for (found,) in fetched(f"{select} ORDER BY id FOR KEY SHARE", [wanted])}
 
 
 class One(StrEnum):
@@ -144,6 +143,9 @@ def only_process(what: One) -> Iterator[bool]:
 
 
 def number(what: One, *of: object) -> int:
-    """The number of an advisory lock: 64 bits of a hash, since all of them share one space."""
-    text = "\n".join([what, *map(str, of)])
+    """The number of an advisory lock: 64 bits of a hash, since all of them share one space.
+
+    No two collections wait for each other.
+    """
+    text = "\n".join([what, str(here().number), *map(str, of)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], signed=True)

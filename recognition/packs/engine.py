@@ -18,6 +18,7 @@ import numpy as np
 from django.conf import settings
 from django.db.models import QuerySet
 
+from recognition.collections.current import Entered, here
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.results import Detections
 from recognition.inference.detection.tiles import FIRST_LOOK, CloserLook, Needed
@@ -200,16 +201,14 @@ def current() -> Engine:
     global _model_version
     row = active_model()
     with _loading:
-        loaded = _load(pack(row.pack), row.measurement_id, row.template_key)
+        loaded = _load(here(), pack(row.pack), row.measurement_id, row.template_key)
     _model_version = loaded.pack.model_version
     return loaded
 
 
 def model_version() -> str:
     """For an answer that needed no model. Asks no database, so it may be seconds old."""
-    global _model_version
-    _model_version = _model_version or pack(first_pack.choose().pack).model_version
-    return _model_version
+    return _model_version or pack(first_pack.choose().pack).model_version
 
 
 def active_model() -> ActiveModel:
@@ -230,11 +229,11 @@ def load(pack_name: str, template_key: str) -> Engine:
     """The engine of any pack. Raises PackError."""
     measurement = calibrations.measurement_in_use(pack_name)
     with _loading:
-        return _load(pack(pack_name), measurement, template_key)
+        return _load(here(), pack(pack_name), measurement, template_key)
 
 
-@lru_cache(maxsize=4)
-def _load(of: ModelPack, measurement: int | None, template_key: str) -> Engine:
+@lru_cache(maxsize=64)
+def _load(collection: Entered, of: ModelPack, measurement: int | None, template_key: str) -> Engine:
     protection.require(template_key)
     return Engine(_pipeline(of), ScoreScale(calibration_of(of, measurement)), template_key)
 
@@ -245,9 +244,10 @@ def pipeline(of: ModelPack) -> FacePipeline:
         return _pipeline(of)
 
 
-# The one that serves and the one that is to: others leave the memory.
+# The one that serves and the one that is to: others leave the memory, with their engines.
 @lru_cache(maxsize=2)
 def _pipeline(of: ModelPack) -> FacePipeline:
+    _load.cache_clear()
     return open_pipeline(of)
 
 

@@ -8,7 +8,7 @@ rotated embeddings as these have dimensions (128 to 512) can compute it.
 import base64
 import binascii
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from recognition.collections.current import here
 from recognition.inference.arrays import Floats
 from recognition.inference.pack.declaration import PackError
 from recognition.inference.pipeline import TEMPLATE_DIMENSIONS
@@ -46,12 +47,12 @@ def require(key_id: str) -> None:
 
 def protect(vectors: Floats, key_id: str) -> Floats:
     """Turns plain vectors, (512,) or (N, 512), into what is stored under a key."""
-    return vectors if key_id == NO_KEY else (vectors @ _rotation(key_id).T).astype(np.float32)
+    return vectors if key_id == NO_KEY else (vectors @ _here(key_id).T).astype(np.float32)
 
 
 def reveal(vectors: Floats, key_id: str) -> Floats:
     """The inverse of protect."""
-    return vectors if key_id == NO_KEY else (vectors @ _rotation(key_id)).astype(np.float32)
+    return vectors if key_id == NO_KEY else (vectors @ _here(key_id)).astype(np.float32)
 
 
 @cache
@@ -71,8 +72,14 @@ def _keys(configured: tuple[str, ...]) -> dict[str, bytes]:
     return keys
 
 
-@cache
-def _rotation(key_id: str) -> Floats:
+def _here(key_id: str) -> Floats:
+    """The rotation of the current collection. None of another one can be computed from it."""
+    return _rotation(key_id, here().salt)
+
+
+# A megabyte each.
+@lru_cache(64)
+def _rotation(key_id: str, salt: bytes) -> Floats:
     """The (512, 512) rotation of a key: a uniformly random orthogonal matrix.
 
     Gaussian numbers from the ChaCha20 key stream, made orthogonal by QR with a positive diagonal,
@@ -80,7 +87,9 @@ def _rotation(key_id: str) -> Floats:
     """
     require(key_id)
     keys = _keys(settings.FACESVC_TEMPLATE_KEYS)
-    secret = HKDF(SHA256(), length=32, salt=None, info=b"facesvc rotation").derive(keys[key_id])
+    secret = HKDF(SHA256(), length=32, salt=None, info=b"facesvc rotation" + salt).derive(
+        keys[key_id]
+    )
     size = TEMPLATE_DIMENSIONS
     stream = Cipher(ChaCha20(secret, bytes(16)), mode=None).encryptor().update(bytes(16 * size**2))
     uniform = (np.frombuffer(stream, "<u8").reshape(2, size, size) + 0.5) / 2.0**64

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import repeat
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
+from recognition.collections.current import Entered, entered, here
 from recognition.processes import orphans
 
 _Result = TypeVar("_Result")
+_Work = Callable[[list[int], Any], _Result]
 
 
 def by_batches(
-    work: Callable[[list[int], Any], _Result],
+    work: _Work[_Result],
     keys: Sequence[int],
     how: Any,
     *,
@@ -27,6 +30,12 @@ def by_batches(
     # Spawned, since onnxruntime's threads and the database connection do not survive a fork.
     with ProcessPoolExecutor(workers, get_context("spawn"), orphans.set_up) as pool:
         try:
-            yield from pool.map(work, batches, repeat(how))
+            yield from pool.map(partial(_in, here(), work), batches, repeat(how))
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _in(collection: Entered, work: _Work[_Result], batch: list[int], how: Any) -> _Result:
+    """In a process of its own, which is in no collection."""
+    with entered(collection):
+        return work(batch, how)

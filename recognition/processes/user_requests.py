@@ -9,8 +9,7 @@ import fcntl
 from threading import Lock
 from typing import IO
 
-from django.utils.crypto import salted_hmac
-
+from recognition.collections.hashes import keyed
 from recognition.errors import ServiceError
 
 _SALT = "recognition.user_requests"
@@ -84,7 +83,7 @@ def _first_place(user: str) -> int:
 
     56 bits: that two users of a thousand share their places has a probability of 10^-11.
     """
-    digest = salted_hmac(_SALT, user, algorithm="sha256").digest()
+    digest = keyed(_SALT, user).digest()
     return int.from_bytes(digest[:7]) * _PLACES
 
 

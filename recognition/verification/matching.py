@@ -7,8 +7,8 @@ from uuid import UUID
 
 import cv2
 import numpy as np
-from django.utils.crypto import salted_hmac
 
+from recognition.collections.hashes import keyed
 from recognition.gallery.comparing import Compared
 from recognition.inference.arrays import Floats, Image
 from recognition.packs import engine, main_face
@@ -85,7 +85,7 @@ def _hash_of_pixels(picture: Image) -> str:
 
 def _keyed(digest: bytes) -> str:
     """A reader of the table cannot find out whether it holds a picture that they have."""
-    return salted_hmac(_SALT, digest, algorithm="sha256").hexdigest()
+    return keyed(_SALT, digest).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.db.models import QuerySet
 
+from recognition.collections.current import here
 from recognition.gallery.comparing import Compared
 from recognition.gallery.scope import all_listings
 from recognition.gallery.statements import NearestAndMean
@@ -53,7 +54,7 @@ def compare(active: Engine, user_id: UUID, template: Floats) -> Compared | None:
     """The same as gallery.comparing.compare_with_user, from memory."""
     version = active.template_version
     ids = sorted(pk for (pk,) in _listed({"user": user_id}, version=version))
-    key = f"{user_id}-{hashlib.sha256(version.encode()).hexdigest()}"
+    key = f"{here().number}-{user_id}-{hashlib.sha256(version.encode()).hexdigest()}"
     if not ids:
         caches["templates"].delete(key)
         return None

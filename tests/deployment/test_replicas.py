@@ -10,7 +10,6 @@ from pathlib import Path
 from shutil import copy
 from typing import Any
 
-import psycopg
 import pytest
 import yaml
 from psycopg.errors import ReadOnlySqlTransaction
@@ -18,6 +17,7 @@ from psycopg.errors import ReadOnlySqlTransaction
 from facesvc.home import BASE_DIR
 from facesvc.postgres import cluster, database
 from tests.support.patience import PATIENCE, wait_until
+from tests.support.servers import schemas
 
 DOCKER, DEPLOYMENT = BASE_DIR / "docker", BASE_DIR / "deployment"
 COMPOSE = yaml.safe_load((DOCKER / "docker-compose.yml").read_text())
@@ -46,7 +46,7 @@ class Servers:
     def __init__(self, folder: Path) -> None:
         self.folder, self.port, self.replica_port = folder, free_port(), free_port()
         database.join(folder)
-        with psycopg.connect(database.embedded_url(folder), autocommit=True) as connection:
+        with schemas.connect(database.embedded_url(folder), autocommit=True) as connection:
             connection.execute(f"CREATE ROLE facesvc SUPERUSER LOGIN PASSWORD '{PASSWORD}'")
             connection.execute("CREATE TABLE note AS SELECT 1 AS number")
         database.release(folder)
@@ -103,7 +103,7 @@ class Servers:
         wait_until(lambda: self.ask(self.replica_port, "SELECT number FROM note") == [*numbers])
 
     def ask(self, port: int, statement: str) -> list[Any]:
-        with psycopg.connect(address_of(port), autocommit=True) as connection:
+        with schemas.connect(address_of(port), autocommit=True) as connection:
             cursor = connection.execute(statement)
             return [value for (value,) in cursor.fetchall()] if cursor.description else []
 
@@ -164,7 +164,7 @@ def test_a_password_that_is_changed_later(servers: Servers) -> None:
     with servers.primary():
         with servers.replica():
             servers.wait_for(1)
-        with psycopg.connect(address_of(servers.port), autocommit=True) as connection:
+        with schemas.connect(address_of(servers.port), autocommit=True) as connection:
             connection.execute("ALTER ROLE facesvc PASSWORD 'another'")
             with servers.replica("another"):
                 connection.execute("INSERT INTO note VALUES (2)")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
@@ -20,6 +19,7 @@ from facesvc import backup
 from facesvc.postgres import cluster, database
 from tests.support.patience import PATIENCE
 from tests.support.photos import astronaut, encode, tom_hanks
+from tests.support.servers import schemas
 
 pytestmark = pytest.mark.slow
 PROJECT = Path(__file__).parents[2]
@@ -256,7 +256,7 @@ def test_a_newer_database_is_not_replaced(home: Place, saved: Path, folder: Path
     newer = place(folder, "newer", **home.keys)
     newer.manage("restore", saved)
     table = "CREATE TABLE recognition_new (user_id uuid REFERENCES recognition_user)"
-    with psycopg.connect(database.embedded_url(newer.folder), autocommit=True) as connection:
+    with schemas.connect(database.embedded_url(newer.folder), autocommit=True) as connection:
         connection.execute(table)
     database.release(newer.folder.resolve())
     done = newer.run("manage.py", "restore", str(saved), "--replace")
@@ -270,7 +270,7 @@ def test_a_database_from_before_the_first_release(
     """No migration leads from there: nothing is migrated, restored or dropped."""
     former = place(folder, "former", **home.keys)
     former.manage("restore", saved)
-    with psycopg.connect(database.embedded_url(former.folder), autocommit=True) as connection:
+    with schemas.connect(database.embedded_url(former.folder), autocommit=True) as connection:
         connection.execute("UPDATE django_migrations SET name = '0001_jobs' WHERE app = 'batch'")
     database.release(former.folder.resolve())
     former.manage("backup", tmp_path / "former.backup")
@@ -300,7 +300,7 @@ def test_a_broken_file_changes_nothing(home: Place, saved: Path, folder: Path) -
 
 
 def test_not_while_it_is_in_use(home: Place, saved: Path) -> None:
-    with psycopg.connect(database.embedded_url(home.folder)):
+    with schemas.connect(database.embedded_url(home.folder)):
         done = home.run("manage.py", "restore", str(saved), "--replace")
     database.release(home.folder.resolve())
     assert done.returncode == 1 and "stop the service first" in done.stderr
@@ -326,10 +326,11 @@ def test_data_alone_needs_list_anew(home: Place, saved: Path, folder: Path) -> N
     bare.manage("migrate", "--verbosity=0")
     url = database.embedded_url(bare.folder)
     tables = (
-        "django_content_type, auth_permission, auth_group, django_migrations, django_q_schedule,"
+        "collections_collection, django_content_type, auth_permission, auth_group,"
+        " django_migrations, django_q_schedule,"
         " recognition_activemodel, recognition_sketchcentre"
     )
-    with psycopg.connect(url, autocommit=True) as connection:
+    with schemas.connect(url, autocommit=True) as connection:
         connection.execute(f"TRUNCATE {tables} CASCADE")
     left_out = ["recognition_listing", "recognition_sketch", "recognition_gallerycount"]
     listed = subprocess.run(

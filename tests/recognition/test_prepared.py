@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import psycopg
 import pytest
 from django.db import NotSupportedError, connection, connections, transaction
 from django.db.models import F, QuerySet
@@ -10,7 +9,7 @@ from django.db.transaction import TransactionManagementError
 
 from recognition.models import Session, User
 from recognition.models.locks import lock_user
-from recognition.prepared import Blank, Statement, answered, fetched, insert, is_any, kept, update
+from recognition.prepared import Blank, Statement, fetched, insert, is_any, kept, update
 from recognition.processes.connections import is_passing
 from tests.support.builders import (
     FRIEND,
@@ -24,6 +23,7 @@ from tests.support.builders import (
     vector,
 )
 from tests.support.dump import noted
+from tests.support.servers import schemas
 
 pytestmark = pytest.mark.django_db
 
@@ -72,27 +72,6 @@ def test_objects_are_as_the_orm_makes_them() -> None:
     assert (stored.window, stored.state) == ([], "verifying")
 
 
-@kept
-def nobody() -> QuerySet[Any]:
-    return User.objects.none()
-
-
-def test_several_questions_are_one_statement() -> None:
-    make_user(OWNER, "public")
-    with noted() as asked:
-        answers = answered(
-            {
-                "a public user": levels.has_rows({"ids": [STRANGER, OWNER]}, level="public"),
-                "a private user": levels.has_rows({"ids": [OWNER]}, level="private"),
-                "the owner": users.has_rows({"id": OWNER}),
-                "the friend": users.has_rows({"id": FRIEND}),
-                "nobody": nobody.has_rows(),
-            }
-        )
-    assert [name for name, answer in answers.items() if answer] == ["a public user", "the owner"]
-    assert len(answers) == 5 and len(asked) == 1
-
-
 def test_constants_are_in_the_statement() -> None:
     """The planner knows them; and no text of theirs is read as a blank."""
     odd = "100 %s of 'them'"
@@ -115,7 +94,7 @@ def test_a_connection_that_the_server_has_ended_is_made_again(
 ) -> None:
     """As with Django's own statements: once for each request."""
     ((process,),) = fetched("SELECT pg_backend_pid()")
-    with psycopg.connect(**connection.get_connection_params()) as other:
+    with schemas.connect(**connection.get_connection_params()) as other:
         other.execute("SELECT pg_terminate_backend(%s, 10000)", [process])
     database = connections["default"]
     monkeypatch.setattr(database, "health_check_enabled", True)
@@ -141,7 +120,7 @@ def test_a_migration_under_a_running_service_costs_one_answer() -> None:
     try:
         fetched("INSERT INTO changing VALUES ('a')")
         assert fetched(asked) == [("a",)]
-        with psycopg.connect(**connection.get_connection_params()) as migration:
+        with schemas.connect(**connection.get_connection_params()) as migration:
             migration.execute("ALTER TABLE changing ALTER x TYPE varchar(9)")
         with pytest.raises(NotSupportedError) as raised:
             fetched(asked)

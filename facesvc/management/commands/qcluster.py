@@ -6,6 +6,7 @@ from django_q.management.commands import qcluster
 
 from batch.queue.cluster import Cluster, Sentinel
 from facesvc.running import worker_metrics
+from recognition.collections.current import nowhere
 from recognition.processes import connections, orphans
 
 
@@ -31,4 +32,5 @@ class Command(qcluster.Command):  # type: ignore[misc]
         )
         cluster.Sentinel = Sentinel
         qcluster.Cluster = Cluster
-        super().handle(*args, **options)
+        with nowhere():  # each task enters the collections that it works in
+            super().handle(*args, **options)

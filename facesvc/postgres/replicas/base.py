@@ -8,10 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import psycopg
-from django.db.backends.postgresql import base
 from psycopg.errors import _WaitTimeout
 
 from facesvc.postgres.base import DatabaseOperations
+from facesvc.postgres.placing import PlacedWrapper
 
 STATEMENT_SECONDS = 5.0
 
@@ -28,7 +28,7 @@ class _Connection(psycopg.Connection[Any]):
             raise psycopg.OperationalError(f"no answer within {limit:g} seconds") from None
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+class DatabaseWrapper(PlacedWrapper):
     ops_class = DatabaseOperations
     # psycopg, but for the class of its connections.
     Database = SimpleNamespace(**{**vars(psycopg), "connect": _Connection.connect})  # type: ignore[assignment]

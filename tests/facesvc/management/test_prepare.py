@@ -19,6 +19,7 @@ from recognition.packs import engine, first_pack
 from tests.support.builders import OWNER, make_face, make_user, vector
 from tests.support.patience import PATIENCE, wait_until
 from tests.support.real_packs import MODELS, needs_models
+from tests.support.servers import schemas
 from tests.support.servers.file_server import FileServer, running
 from tests.support.servers.pulling import PROJECT
 from tests.support.small_pack import DATA, KEPT, small_permissive
@@ -216,7 +217,7 @@ def start(machine: dict[str, str]) -> subprocess.Popen[str]:
 
 
 def chosen(machine: dict[str, str]) -> list[tuple[str]]:
-    with psycopg.connect(machine["DATABASE_URL"]) as connection:
+    with schemas.connect(machine["DATABASE_URL"]) as connection:
         return connection.execute("SELECT pack FROM recognition_activemodel").fetchall()
 
 

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-import psycopg
 import pytest
 from django.conf import settings
 
 from facesvc.postgres import database
 from recognition.api import tokens
 from tests.support.patience import PATIENCE
+from tests.support.servers import schemas
 from tests.support.servers.whole_service import Service, photo
 
 pytestmark = pytest.mark.slow
@@ -74,7 +74,7 @@ def test_what_was_answered_is_there_and_whole(service: Service) -> None:
     registrations.run()
     answered = registrations.answered
     assert KILLED_AFTER <= len(answered) < REGISTRATIONS
-    with psycopg.connect(database.embedded_url(service.data_dir)) as connection:
+    with schemas.connect(database.embedded_url(service.data_dir)) as connection:
 
         def rows(statement: str) -> list[tuple[str, str]]:
             found = connection.execute(statement).fetchall()

@@ -11,7 +11,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
@@ -19,6 +18,7 @@ from django.conf import settings
 from facesvc.postgres import database, replica
 from recognition.api import tokens
 from tests.support.patience import PATIENCE, wait_until
+from tests.support.servers import schemas
 from tests.support.servers.whole_service import Service, kill, photo, postmaster
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ PREFIX = "/api/v1/face-recognition/"
 def servers(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     """The folders of a primary, and of the standby that each of its commits waits for."""
     primary, standby = tmp_path / "primary", tmp_path / "standby"
-    with psycopg.connect(database.embedded_url(primary), autocommit=True) as connection:
+    with schemas.connect(database.embedded_url(primary), autocommit=True) as connection:
         replica.copy(connection.info.dsn, standby)
         database.join(standby)
         connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
@@ -119,7 +119,7 @@ def test_the_standby_takes_over_under_load(servers: tuple[Path, Path], service: 
     service.wait_until_ready()
     wait_until(lambda: app.send("GET", f"batch-jobs/{job_id}")["status"] == "completed")
 
-    with psycopg.connect(database.embedded_url(standby)) as connection:
+    with schemas.connect(database.embedded_url(standby)) as connection:
         rows = connection.execute("SELECT user_id::text, face_id FROM recognition_face").fetchall()
         templates = connection.execute("SELECT count(*) FROM recognition_template").fetchone()
     of_job = {str(uuid.UUID(int=1000 + n)) for n in range(OF_JOB)}

@@ -26,13 +26,9 @@ class Disk:
         self.folder = folder
 
     def fill(self) -> None:
-        with (self.folder / "filler").open("wb") as file:
-            try:
-                while True:
-                    file.write(b"\0" * 65536)
-                    file.flush()
-            except OSError:
-                return
+        with (self.folder / "filler").open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(b"\0" * 65536)
 
     def empty(self) -> None:
         (self.folder / "filler").unlink()

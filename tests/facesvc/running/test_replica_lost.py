@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg
 import pytest
 from django.conf import settings
 
 from facesvc.postgres import database, replica
 from recognition.api import tokens
 from tests.support.patience import wait_until
+from tests.support.servers import schemas
 from tests.support.servers.whole_service import Service, kill, photo, postmaster
 
 pytestmark = pytest.mark.slow
@@ -118,7 +118,7 @@ def send_all(folder: Path, number: signal.Signals) -> None:
 
 
 def ask(folder: Path, statement: str) -> None:
-    with psycopg.connect(database.embedded_url(folder), autocommit=True) as connection:
+    with schemas.connect(database.embedded_url(folder), autocommit=True) as connection:
         connection.execute(statement)
 
 

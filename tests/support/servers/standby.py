@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from django.conf import settings
 from django.db import connection, connections
 
@@ -14,6 +13,7 @@ from facesvc.postgres import address, database, replica
 from recognition.gallery.replicas import asking
 from recognition.gallery.replicas.fitness import ALIAS, Reason
 from tests.support.patience import wait_until
+from tests.support.servers import schemas
 
 _POSITION = "SELECT pg_current_wal_flush_lsn()::text"
 
@@ -24,7 +24,7 @@ class Standby:
 
     def ask(self, statement: str) -> Any:
         """The first field of the answer, from a connection of its own."""
-        with psycopg.connect(database.embedded_url(self.folder), autocommit=True) as own:
+        with schemas.connect(database.embedded_url(self.folder), autocommit=True) as own:
             cursor = own.execute(statement)
             return cursor.fetchone()[0] if cursor.rownumber is not None else None
 

@@ -1,0 +1,47 @@
+"""Finds the collection that a caller works in."""
+
+import re
+from typing import Any
+
+from django.db.models import QuerySet
+
+from recognition.collections.current import DEFAULT, Entered
+from recognition.collections.models import NAME, Collection
+from recognition.errors import ServiceError
+from recognition.prepared import Blank, kept
+
+_NAME = re.compile(NAME)
+
+
+class UnknownCollectionError(Exception):
+    """There is no collection of this name, or it is being erased."""
+
+
+def is_name(text: str) -> bool:
+    return bool(_NAME.fullmatch(text))
+
+
+def find(name: str) -> Collection:
+    """Raises UnknownCollectionError."""
+    if not is_name(name) or not (found := _named({"name": name})):
+        raise UnknownCollectionError(f"there is no collection {name!r}")
+    row: Collection = found[0]
+    return row
+
+
+def opened(name: str) -> Entered:
+    """The collection to work in, for a caller. `default` needs no look into the database.
+
+    Raises UnknownCollectionError, and collection_suspended.
+    """
+    if name == DEFAULT.name:
+        return DEFAULT
+    row = find(name)
+    if row.suspended_at:
+        raise ServiceError("collection_suspended", f"The collection {name} is suspended.")
+    return row.entered
+
+
+@kept
+def _named() -> "QuerySet[Any]":
+    return Collection.objects.filter(name=Blank("name"), erasing_at=None)
