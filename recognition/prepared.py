@@ -69,6 +69,29 @@ class _Kept:
         statement: Statement = self._statement(**which)
         return statement.rows(values)
 
+    def has_rows(self, values: Mapping[str, Any] = {}, /, **which: Hashable) -> "Existence":
+        """Whether the query has any rows, for `answered`."""
+        statement: Statement = self._statement(**which)
+        return Existence(statement.text, [values[name] for name in statement.blanks])
+
+
+@dataclass(frozen=True)
+class Existence:
+    """Whether a query has any rows; `text` is None if it never has one."""
+
+    text: str | None
+    values: Sequence[Any] = ()
+
+
+def answered(questions: Mapping[str, Existence]) -> dict[str, bool]:
+    """The answers by the names of the questions, from one statement: to exchange a statement takes
+    longer than to look into an index.
+    """
+    texts = [f"EXISTS({each.text})" if each.text else "false" for each in questions.values()]
+    values = [value for each in questions.values() for value in each.values]
+    (answers,) = fetched(f"SELECT {', '.join(texts)}", values)
+    return dict(zip(questions, answers, strict=True))
+
 
 @dataclass(frozen=True)
 class Statement:

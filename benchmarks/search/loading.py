@@ -88,7 +88,7 @@ class LoadedGallery:
         return (self._ids[person] for person in self._gallery.people[self._rows])
 
     def _face_ids(self) -> Iterable[str]:
-        return (f"face_{row:012x}" for row in self._rows)
+        return (f"face_{self._random.bytes(6).hex()}" for _ in self._rows)
 
     def _templates(self) -> Iterable[tuple[int, UUID, HalfVector]]:
         for row, user_id in zip(self._rows, self._owners(), strict=True):

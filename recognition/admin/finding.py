@@ -15,8 +15,8 @@ def people(among: QuerySet[User], text: str) -> QuerySet[User]:
     """People by an id or a part of it (of a UUID the first six digits), by a face id, or by parts
     of the name in any order.
 
-    Each way has an index: the keys, `user_by_part_of_id`, `user_by_part_of_name`, and the unique
-    one of face ids.
+    Each way has an index: the keys, `user_by_part_of_given_id`, `user_by_part_of_name`, and the
+    unique one of face ids.
     """
     if text.startswith("face_"):
         owners = faces(Face.objects.all(), text).values("user")

@@ -76,9 +76,8 @@ class DetectedFace:
     def __post_init__(self) -> None:
         if self.box.shape != (4,) or self.landmarks.shape != (5, 2):
             raise ValueError(f"box {self.box.shape}, landmarks {self.landmarks.shape}")
-        if self.embedding is not None and not np.isclose(
-            np.linalg.norm(self.embedding), 1, atol=1e-3
-        ):
+        # With nan no comparison holds.
+        if self.embedding is not None and not abs(np.linalg.norm(self.embedding) - 1) < 1e-3:
             raise ValueError("the embedding is not a unit vector")
 
     @property

@@ -201,7 +201,7 @@ def _share_inside(image: Image, box: Floats) -> float:
 
 def ramp(value: float, zero: float, one: float) -> float:
     """0 at `zero`, 1 at `one` (which may be the smaller), linear between, clipped outside."""
-    return float(np.clip((value - zero) / (one - zero), 0.0, 1.0))
+    return float(min(max((value - zero) / (one - zero), 0.0), 1.0))
 
 
 def _log_ramp(value: float, limits: tuple[float, float]) -> float:

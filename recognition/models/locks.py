@@ -81,18 +81,20 @@ def hold_users(user_ids: Iterable[UUID]) -> set[UUID]:
     Changes of the users do not wait. This is the lock that a new row with a foreign key takes by
     itself, but at the end, when other locks have been taken.
     """
-    return _hold("SELECT id FROM recognition_user WHERE id = ANY(%s)", user_ids)
+    return _hold("SELECT id FROM recognition_user WHERE id", user_ids)
 
 
 def hold_faces(face_ids: Iterable[str]) -> set[str]:
     """The faces of these that exist. None of them is deleted before the end of the transaction."""
-    return _hold("SELECT face_id FROM recognition_face WHERE face_id = ANY(%s)", face_ids)
+    return _hold("SELECT face_id FROM recognition_face WHERE face_id", face_ids)
 
 
 def _hold(select: str, ids: Iterable[Any]) -> set[Any]:
     if not (wanted := list(ids)):
         return set()
-    return {found for (found,) in fetched(f"{select} ORDER BY id FOR KEY SHARE", [wanted])}
+    # psycopg takes long to write a list.
+    what, value = ("= %s", wanted[0]) if len(wanted) == 1 else ("= ANY(%s)", wanted)
+    return {found for (found,) in fetched(f"{select} {what} ORDER BY id FOR KEY SHARE", [value])}
 
 
 class One(StrEnum):

@@ -7,7 +7,7 @@ does not touch the vector index: pgvector inserts a vector again when any column
 import secrets
 import uuid
 
-from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.indexes import GinIndex, HashIndex, OpClass
 from django.db import models
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Upper
@@ -75,7 +75,11 @@ class User(models.Model):
                 OpClass(Upper("display_name"), name="gin_trgm_ops"), name="user_by_part_of_name"
             ),
             # Consumer: the same search, for any part of an id.
-            GinIndex(OpClass(Upper("given_id"), name="gin_trgm_ops"), name="user_by_part_of_id"),
+            GinIndex(
+                OpClass(Upper("given_id"), name="gin_trgm_ops"),
+                name="user_by_part_of_given_id",
+                condition=models.Q(given_id__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -100,6 +104,13 @@ class User(models.Model):
         return UserId.of_row(self.pk, self.given_id)
 
 
+def _by_user(name: str) -> HashIndex:
+    """Ids of users are random, so each enrolment changes another page of the index. After a
+    checkpoint the whole page goes into the log: it has four bytes of each id, and much is empty.
+    """
+    return HashIndex(fields=["user"], name=name, fillfactor=30)
+
+
 def new_face_id() -> str:
     return f"face_{secrets.token_hex(6)}"
 
@@ -114,7 +125,12 @@ class Face(models.Model):
     """One enrolled picture of a user's face, without the picture."""
 
     face_id = models.CharField(max_length=17, default=new_face_id, editable=False)
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="faces")
+    user = models.ForeignKey(
+        User,
+        on_delete=models.CASCADE,
+        db_index=False,  # face_of_user
+        related_name="faces",
+    )
     face_group = models.CharField(max_length=64, default="primary")
     quality_score = models.FloatField()
     quality_components = models.JSONField()
@@ -157,6 +173,8 @@ class Face(models.Model):
                 condition=models.Q(metadata__has_key="source"),
             ),
             models.Index(fields=["created_at"], name="face_by_age"),
+            # Consumers: the faces of one user, the foreign key.
+            _by_user("face_of_user"),
         ]
 
     def __str__(self) -> str:
@@ -212,9 +230,19 @@ class Template(models.Model):
     sign, the key that protects the template.
     """
 
-    face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="templates")
+    face = models.ForeignKey(
+        Face,
+        on_delete=models.CASCADE,
+        db_index=False,  # the first of template_once_per_version
+        related_name="templates",
+    )
     # The face's user once more, so that one person's templates are found without a join.
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="templates")
+    user = models.ForeignKey(
+        User,
+        on_delete=models.CASCADE,
+        db_index=False,  # template_of_user
+        related_name="templates",
+    )
     embedding_version = models.CharField(max_length=60)
     model_version = models.CharField(max_length=40)
     embedding = HalfVectorField(dimensions=512)  # unit length, zero-padded
@@ -227,6 +255,10 @@ class Template(models.Model):
             models.UniqueConstraint(
                 fields=["face", "embedding_version"], name="template_once_per_version"
             )
+        ]
+        indexes = [
+            # Consumers: the search among friends, plans.OWNERS; the foreign key.
+            _by_user("template_of_user"),
         ]
 
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ from recognition import daily_counts
 from recognition.gallery import comparing
 from recognition.models import Attempt, CountedKind, Session, locks
 from recognition.models.locks import One
-from recognition.prepared import Blank, fetched, insert, kept
+from recognition.prepared import Blank, answered, fetched, insert, kept
 from recognition.verification import lockout, providers, recent_probes, risk
 from recognition.verification.lockout import Source
 from recognition.verification.matching import UserComparison
@@ -90,18 +90,26 @@ def judge(
 def _history(comparison: UserComparison, source: Source) -> risk.History:
     """Raises too_many_attempts, locked."""
     probe, user_id = comparison.probe, source.user_id
-    failures = lockout.require_free(source)
-    is_new_device, users_failed = lockout.is_new_device(source), lockout.users_failed(source)
+    failures, users_failed = lockout.require_free(source), lockout.users_failed(source)
     since = timezone.now() - timedelta(hours=settings.FACESVC_REPLAY_HOURS)
     hashes = {"picture": probe.picture_hash, "pixels": probe.pixels_hash}
-    is_used = bool(_used({"user": user_id, "since": since, **hashes}))
-    is_match = comparison.result == "success" and comparison.nearest
+    recent = recent_probes.are_recent(probe, user_id)
+    questions = {
+        **lockout.before(source),
+        "used": _used.has_rows({"user": user_id, "since": since, **hashes}),
+        **recent,
+    }
+    if comparison.result == "success" and comparison.nearest:
+        face_id = comparison.nearest.face_id
+        questions["unlike"] = comparing.is_noted_unlike(user_id, face_id)
+    answers = answered(questions)
+    is_used = answers["used"] or any(answers[name] for name in recent)
     return risk.History(
         failures=failures,
-        is_replayed=is_used or recent_probes.is_known(comparison, user_id),
-        is_new_device=is_new_device,
+        is_replayed=is_used or recent_probes.is_stored(comparison, user_id),
+        is_new_device=lockout.is_new_device(source, answers),
         users_failed=users_failed,
-        is_unlike_face=bool(is_match and comparing.is_noted_unlike(user_id, is_match.face_id)),
+        is_unlike_face=answers.get("unlike", False),
     )
 
 

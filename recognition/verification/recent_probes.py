@@ -19,8 +19,8 @@ from recognition.gallery.statements import Vector, photo_distance
 from recognition.inference.arrays import Floats
 from recognition.models import RecentProbe, Session
 from recognition.packs.engine import Engine
-from recognition.prepared import Blank, fetched, insert, kept
-from recognition.verification.matching import UserComparison
+from recognition.prepared import Blank, Existence, fetched, insert, kept
+from recognition.verification.matching import Probe, UserComparison
 
 # Makes those newer that are practically the same as a template.
 _RENEW = """
@@ -32,24 +32,38 @@ RETURNING id
 _DROP_OLD = "DELETE FROM recognition_recentprobe WHERE user_id = %s AND at <= %s"
 
 
-def is_known(comparison: UserComparison, user_id: UUID) -> bool:
-    """Whether the probe, or its mirror image, is a stored picture of the user or a recent one.
+def are_recent(probe: Probe, user_id: UUID) -> dict[str, Existence]:
+    """Whether the probe is a recent picture of the user, and whether its mirror image is.
 
     What a call keeps to see motion does not count: a person who sits still looks the same.
     """
-    probe, nearest, since = comparison.probe, comparison.nearest, _oldest()
+    values = {
+        "user": user_id,
+        "duplicate": probe.by.scores.duplicate_distance,
+        "since": _oldest(),
+    }
+    return {
+        f"recent {number}": _used.has_rows(
+            {**values, "probe": Vector.of(each)}, version=probe.by.template_version
+        )
+        for number, each in enumerate(_templates(probe))
+    }
+
+
+def is_stored(comparison: UserComparison, user_id: UUID) -> bool:
+    """Whether the probe, or its mirror image, is a stored picture of the user."""
+    probe, nearest = comparison.probe, comparison.nearest
     by, duplicate = probe.by, probe.by.scores.duplicate_distance
     if nearest and nearest.photo_distance <= duplicate:
         return True
-    templates = [each for each in (probe.template, probe.mirrored) if each is not None]
-    values = {"user": user_id, "duplicate": duplicate, "since": since}
-    version = by.template_version
-    if any(_used({**values, "probe": Vector.of(each)}, version=version) for each in templates):
-        return True
     # One face was asked for, or the mirror image is that of a stored picture.
-    others = templates if comparison.leaves_out else templates[1:]
+    others = _templates(probe)[0 if comparison.leaves_out else 1 :]
     found = (compare_with_user(by, user_id, template) for template in others)
     return any(each and each.photo_distance <= duplicate for each in found)
+
+
+def _templates(probe: Probe) -> list[Floats]:
+    return [each for each in (probe.template, probe.mirrored) if each is not None]
 
 
 def keep(by: Engine, user_id: UUID, template: Floats) -> None:

@@ -9,7 +9,7 @@ from django.db.transaction import TransactionManagementError
 
 from recognition.models import Session, User
 from recognition.models.locks import lock_user
-from recognition.prepared import Blank, Statement, fetched, insert, is_any, kept, update
+from recognition.prepared import Blank, Statement, answered, fetched, insert, is_any, kept, update
 from recognition.processes.connections import is_passing
 from tests.support.builders import (
     FRIEND,
@@ -70,6 +70,27 @@ def test_objects_are_as_the_orm_makes_them() -> None:
     update(session, ("window",))
     stored = Session.objects.get()
     assert (stored.window, stored.state) == ([], "verifying")
+
+
+@kept
+def nobody() -> QuerySet[Any]:
+    return User.objects.none()
+
+
+def test_several_questions_are_one_statement() -> None:
+    make_user(OWNER, "public")
+    with noted() as asked:
+        answers = answered(
+            {
+                "a public user": levels.has_rows({"ids": [STRANGER, OWNER]}, level="public"),
+                "a private user": levels.has_rows({"ids": [OWNER]}, level="private"),
+                "the owner": users.has_rows({"id": OWNER}),
+                "the friend": users.has_rows({"id": FRIEND}),
+                "nobody": nobody.has_rows(),
+            }
+        )
+    assert [name for name, answer in answers.items() if answer] == ["a public user", "the owner"]
+    assert len(answers) == 5 and len(asked) == 1
 
 
 def test_constants_are_in_the_statement() -> None:
