@@ -8,7 +8,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
@@ -19,6 +18,7 @@ from recognition.prepared import fetched
 from tests.support.builders import FRIEND, OWNER, STRANGER, make_face, make_user, vector
 from tests.support.dump import noted
 from tests.support.patience import PATIENCE, wait_until
+from tests.support.servers import schemas
 
 PRODUCT = ("recognition", "batch", "management", "facesvc")
 # What must stand in recognition.models.locks alone.
@@ -72,7 +72,7 @@ def test_who_waits_for_whom(first: str, second: str) -> None:
     make_user(OWNER)
     wanted = f"SELECT FROM recognition_user WHERE id = %s FOR {SQL[second]} SKIP LOCKED"
     with (
-        psycopg.connect(**connection.get_connection_params()) as other,
+        schemas.connect(**connection.get_connection_params()) as other,
         transaction.atomic(),
     ):
         TAKE[first]()
@@ -116,7 +116,7 @@ def test_there_is_one_at_a_time() -> None:
         other.rollback()
         return row == (True,)
 
-    with psycopg.connect(**connection.get_connection_params()) as other:
+    with schemas.connect(**connection.get_connection_params()) as other:
         with transaction.atomic():
             locks.wait_for(One.LOGIN, OWNER)
             assert locks.take_if_free(One.LOGIN, OWNER)  # it is ours
