@@ -63,7 +63,7 @@ class Attacker:
 
 
 def token_of(subject: object, scopes: Iterable[str] = SCOPES, minutes: int = 60) -> str:
-    from recognition.api import tokens
+    from recognition.api.callers import tokens
     from recognition.models.user_ids import UserId
 
     named = UserId(str(subject)) if isinstance(subject, UUID) else str(subject)

@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 from recognition.access import SCOPES
-from recognition.api import claims, tokens
+from recognition.api.callers import claims, tokens
 from recognition.gallery import indexes
 from recognition.inference.pack.declaration import PackError
 from recognition.inference.providers import Provider

@@ -128,7 +128,7 @@ def issued() -> str:
     """As `make run` prints one."""
     from facesvc.running.run import TOKEN_CALLS, TOKEN_HOURS
     from recognition.access import SCOPES
-    from recognition.api import tokens
+    from recognition.api.callers import tokens
 
     try:
         return tokens.issue(

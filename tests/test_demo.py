@@ -10,7 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from facesvc.postgres import locks
 from facesvc.running import run
-from recognition.api import tokens
+from recognition.api.callers import tokens
 from recognition.models import Face, User
 from tests import demo
 

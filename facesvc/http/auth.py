@@ -11,7 +11,7 @@ from rest_framework.throttling import BaseThrottle
 
 from recognition import rate_windows
 from recognition.access import Caller
-from recognition.api import tokens
+from recognition.api.callers import api_keys, tokens
 from recognition.collections.current import enter
 from recognition.collections.doors import UnknownCollectionError, opened
 from recognition.processes.current_request import current
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class TokenAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <JWT>`. request.user is a Caller, request.auth what is signed."""
+    """`Authorization: Bearer <JWT or API key>`. request.user is a Caller.
+
+    request.auth names the token, for its rate limits: one text for each, and no secret.
+    """
 
     def authenticate(self, request: Request) -> tuple[Any, str] | None:
         parts = get_authorization_header(request).split()
@@ -32,8 +35,7 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed("The Authorization header must be `Bearer <token>`.")
         try:
             token = parts[1].decode("ascii")
-            caller = tokens.read(token)
-            enter(opened(caller.collection))
+            caller, name = _entered(token)
         except UnicodeDecodeError:
             raise AuthenticationFailed("The token is not valid.") from None
         except tokens.TokenError as error:
@@ -41,12 +43,23 @@ class TokenAuthentication(BaseAuthentication):
         except UnknownCollectionError:
             raise AuthenticationFailed("The token's collection does not exist.") from None
         current.get().caller = "service" if caller.is_service else "user"
-        # What the signature covers: one text for a token, however its signature is spelt. ECDSA has
-        # two valid signatures for everything signed, and base64 several spellings of one.
-        return caller, token.rpartition(".")[0]
+        return caller, name
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="facesvc"'
+
+
+def _entered(token: str) -> tuple[Caller, str]:
+    """Work in the collection of a token or key. Returns who is calling, and what names it."""
+    if api_keys.is_key(token):
+        key = api_keys.read(token)
+        key.enter()
+        return key.caller, f"key {key.id}"
+    caller = tokens.read(token)
+    enter(opened(caller.collection))
+    # What the signature covers: one text for a token, however its signature is spelt. ECDSA has
+    # two valid signatures for everything signed, and base64 several spellings of one.
+    return caller, token.rpartition(".")[0]
 
 
 class HasScope(BasePermission):

@@ -18,7 +18,7 @@ from facesvc.http.envelope import metadata
 from facesvc.http.error_codes import STATUS
 from facesvc.postgres.cluster import DatabaseError
 from recognition import daily_counts
-from recognition.api import tokens
+from recognition.api.callers import tokens
 from recognition.errors import ServiceError, first_reason
 from recognition.inference.images import ImageError
 from recognition.inference.pack.declaration import PackError

@@ -9,7 +9,7 @@ from django.db import Error
 
 from facesvc import home
 from facesvc.postgres.cluster import DatabaseError
-from recognition.api.tokens import NotTheIssuerError
+from recognition.api.callers.tokens import NotTheIssuerError
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
 from recognition.inference.pack.declaration import PackError

@@ -21,7 +21,7 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
-from recognition.api import tokens
+from recognition.api.callers import tokens
 from tests.support.builders import OWNER, PREFIX, STRANGER, Person, make_user, refusal, user_token
 from tests.support.patience import PATIENCE
 

@@ -20,7 +20,7 @@ from jwt.algorithms import RSAAlgorithm
 from pytest_django import Settings
 
 from recognition import checks
-from recognition.api import tokens
+from recognition.api.callers import tokens
 from recognition.models.user_ids import UserId
 from tests.support.builders import Person, data_of, make_user, refusal
 

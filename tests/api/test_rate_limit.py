@@ -13,7 +13,7 @@ from django.db.models import F
 from django.test import Client
 from pytest_django import Settings
 
-from recognition.api import tokens
+from recognition.api.callers import tokens
 from recognition.models import RateWindow
 from tests.api.test_auth import EC_KEY, pem, signed
 from tests.support.builders import (

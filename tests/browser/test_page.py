@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from recognition.access import SCOPES
-from recognition.api import tokens
+from recognition.api.callers import tokens
 from recognition.models import AuditEvent, Face, Session, User
 from recognition.models.user_ids import UserId
 from tests.browser.conftest import Open

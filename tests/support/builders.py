@@ -14,7 +14,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from recognition.access import SCOPES
-from recognition.api import tokens
+from recognition.api.callers import tokens
 from recognition.enrolment import enrolling
 from recognition.enrolment.enrolling import EnrolmentRequest
 from recognition.gallery import indexes

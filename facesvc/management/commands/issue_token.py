@@ -6,7 +6,7 @@ from django.core.management.base import CommandError
 
 from facesvc.management.service_command import ServiceCommand
 from recognition.access import SCOPES
-from recognition.api import claims, tokens
+from recognition.api.callers import claims, tokens
 from recognition.models.user_ids import UserId
 
 _USER_SCOPES = "face:register face:verify face:identify face:manage"

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from recognition.access import SCOPES
-from recognition.api import tokens
+from recognition.api.callers import tokens
 from recognition.enrolment import enrolling
 from recognition.enrolment.enrolling import EnrolmentRequest
 from recognition.inference.arrays import Image

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from batch.jobs import work
 from facesvc.monitoring import logs, terminal
 from facesvc.running import run
-from recognition.api import tokens
+from recognition.api.callers import tokens
 from tests.support.builders import (
     OWNER,
     PICTURE_BASE64,

@@ -14,7 +14,7 @@ import pytest
 from django.conf import settings
 
 from facesvc.postgres import database
-from recognition.api import tokens
+from recognition.api.callers import tokens
 from tests.support.patience import PATIENCE
 from tests.support.servers import schemas
 from tests.support.servers.whole_service import Service, photo

@@ -16,7 +16,7 @@ import pytest
 from django.conf import settings
 
 from facesvc.postgres import database, replica
-from recognition.api import tokens
+from recognition.api.callers import tokens
 from tests.support.patience import wait_until
 from tests.support.servers import schemas
 from tests.support.servers.whole_service import Service, kill, photo, postmaster

@@ -18,8 +18,8 @@ from django.conf import settings
 from jwt.algorithms import RSAAlgorithm
 
 from recognition.access import Caller
-from recognition.api.claims import TokenError as TokenError
-from recognition.api.claims import caller_of, come_from_provider
+from recognition.api.callers.claims import TokenError as TokenError
+from recognition.api.callers.claims import caller_of, come_from_provider
 from recognition.models.user_ids import UserId
 from recognition.outbound import exchange
 

@@ -1,0 +1,1 @@
+"""Who is calling: what tokens say, and the keys of services."""

@@ -1,0 +1,71 @@
+"""API keys: `fk_<id>_<secret>`, for services that have no identity provider.
+
+The id finds the row, which has a hash of the key. A key is shown once, when it is made.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from datetime import datetime, timedelta
+
+from recognition.api.callers import keys
+from recognition.api.callers.claims import TokenError
+from recognition.api.callers.keys import FoundKey
+from recognition.collections.models import ApiKey
+
+# No JWT begins so: it begins with `e`, which is base64 of a brace.
+_PREFIX = "fk_"
+_KEY = re.compile(r"fk_([0-9a-f]{16})_[0-9a-f]{64}")
+_SECRET_BYTES = 32
+# Compared where there is no row, so that this takes the time of a wrong secret.
+_NO_HASH = bytes(hashlib.sha256().digest_size)
+
+
+def is_key(token: str) -> bool:
+    """Whether it looks like a key, and not like a JWT."""
+    return token.startswith(_PREFIX)
+
+
+def read(token: str) -> FoundKey:
+    """What a key opens. Raises TokenError, which says whether it has expired only to its owner."""
+    written = _KEY.fullmatch(token)
+    key = keys.found(ApiKey, written[1]) if written else None
+    is_right = hmac.compare_digest(_hash(token), key.secret if key else _NO_HASH)
+    if key is None or not is_right or key.is_revoked:
+        raise TokenError("invalid_token", "The key is not valid.")
+    if key.has_expired:
+        raise TokenError("token_expired", "The key has expired.")
+    return key
+
+
+def make(
+    service: str, scopes: list[str], *, collection: str, by: str, expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """A new key, and its text, which nobody can see again.
+
+    Raises UnknownCollectionError, invalid_request.
+    """
+    new, text = _new()
+    new.service, new.scopes, new.expires_at = service, scopes, expires_at
+    return keys.store(new, collection=collection, by=by), text
+
+
+def rotate(key: ApiKey, *, keep: timedelta, by: str) -> tuple[ApiKey, str]:
+    """A key in place of this one, which stays valid for so long, and its text.
+
+    Raises invalid_request.
+    """
+    new, text = _new()
+    return keys.replace(key, new, keep=keep, by=by), text
+
+
+def _new() -> tuple[ApiKey, str]:
+    new = ApiKey()
+    text = f"{_PREFIX}{new.pk}_{secrets.token_hex(_SECRET_BYTES)}"
+    new.hash = _hash(text)
+    return new, text
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
