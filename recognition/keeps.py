@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from recognition.api import idempotency
+from recognition.collections.models import AccessKey
 from recognition.enrolment import lookalikes
 from recognition.models import Face, FaceCrop, MergedUser, PossibleDuplicate
 from recognition.privacy import export, retention
@@ -44,6 +45,6 @@ KEEPS.append(
             idempotency.drop_old,
             recent_probes.drop_old,
         ),
-        sealed=(FaceCrop,),
+        sealed=(FaceCrop, AccessKey),
     )
 )

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from recognition.api.callers import api_keys, keys, tokens
+from recognition.api.callers import keys, making, tokens
 from recognition.collections import schemas
 from recognition.collections.current import entered
 from recognition.collections.models import ApiKey, Collection
@@ -31,7 +31,7 @@ def user() -> None:
 
 @pytest.fixture
 def made() -> tuple[ApiKey, str]:
-    return api_keys.make("app", SCOPES, collection="default", by="command:test")
+    return making.make(ApiKey, "app", SCOPES, collection="default", by="command:test")
 
 
 def ask(client: Client, token: str, path: str = f"users/{OWNER}") -> HttpResponse:
@@ -80,9 +80,9 @@ def test_a_stolen_table_opens_nothing(client: Client, made: tuple[ApiKey, str]) 
 
 
 def test_a_revoked_key(client: Client, made: tuple[ApiKey, str]) -> None:
-    assert keys.revoke(made[0], by="command:test")
+    assert making.revoke(made[0], by="command:test")
     assert refusal(ask(client, made[1])) == INVALID
-    assert not keys.revoke(made[0], by="command:test")
+    assert not making.revoke(made[0], by="command:test")
     assert AuditEvent.objects.filter(action="key.revoke").count() == 1
 
 
@@ -110,7 +110,7 @@ def test_one_wrong_digit_anywhere(client: Client, made: tuple[ApiKey, str]) -> N
 
 
 def test_the_secret_of_another_key(client: Client, made: tuple[ApiKey, str]) -> None:
-    other = api_keys.make("app", SCOPES, collection="default", by="command:test")
+    other = making.make(ApiKey, "app", SCOPES, collection="default", by="command:test")
     swapped = f"fk_{made[0].pk}_{other[1].rpartition('_')[2]}"
     assert refusal(ask(client, swapped)) == INVALID
 
@@ -167,7 +167,7 @@ def test_a_key_works_beside_an_identity_provider(
 
 def test_a_key_opens_its_collection_alone(client: Client) -> None:
     row = other_collection()
-    text = api_keys.make("app", SCOPES, collection="shop", by="command:test")[1]
+    text = making.make(ApiKey, "app", SCOPES, collection="shop", by="command:test")[1]
     assert refusal(ask(client, text)) == (404, "user_not_found")
     with entered(row.entered):
         make_user(OWNER, display_name="of the shop")
@@ -178,7 +178,7 @@ def test_a_key_opens_its_collection_alone(client: Client) -> None:
 
 def test_a_suspended_collection(client: Client) -> None:
     other_collection()
-    text = api_keys.make("app", SCOPES, collection="shop", by="command:test")[1]
+    text = making.make(ApiKey, "app", SCOPES, collection="shop", by="command:test")[1]
     Collection.objects.filter(name="shop").update(suspended_at=timezone.now())
     assert refusal(ask(client, text)) == (403, "collection_suspended")
     # Only its owner hears of it.
@@ -188,7 +188,7 @@ def test_a_suspended_collection(client: Client) -> None:
 
 def test_a_collection_that_is_being_erased(client: Client) -> None:
     row = other_collection()
-    text = api_keys.make("app", SCOPES, collection="shop", by="command:test")[1]
+    text = making.make(ApiKey, "app", SCOPES, collection="shop", by="command:test")[1]
     Collection.objects.filter(name="shop").update(erasing_at=timezone.now())
     assert refusal(ask(client, text)) == INVALID
     row.delete()
@@ -226,7 +226,7 @@ def test_each_key_has_limits_of_its_own(
     client: Client, made: tuple[ApiKey, str], settings: Settings
 ) -> None:
     settings.RATE_LIMIT_PER_MINUTE = 2
-    other = api_keys.make("app", SCOPES, collection="default", by="command:test")[1]
+    other = making.make(ApiKey, "app", SCOPES, collection="default", by="command:test")[1]
     assert [ask(client, made[1]).status_code for _ in range(3)] == [200, 200, 429]
     assert ask(client, other).status_code == 200
 
@@ -260,14 +260,14 @@ def test_a_key_is_in_no_log(
 )
 def test_what_is_refused(service: str, scopes: list[str], collection: str) -> None:
     with pytest.raises(Exception) as refused:
-        api_keys.make(service, scopes, collection=collection, by="command:test")
+        making.make(ApiKey, service, scopes, collection=collection, by="command:test")
     assert getattr(refused.value, "code", "") == "invalid_request"
     assert not ApiKey.objects.exists()
 
 
 def test_rotation_overlaps(client: Client, made: tuple[ApiKey, str]) -> None:
     old, text = made
-    new, new_text = api_keys.rotate(old, keep=timedelta(hours=1), by="command:test")
+    new, new_text = making.rotate(old, keep=timedelta(hours=1), by="command:test")
     assert ask(client, text).status_code == ask(client, new_text).status_code == 200
     old.refresh_from_db()
     assert (new.service, new.scopes, new.rotated_from) == (old.service, old.scopes, old)
@@ -281,17 +281,17 @@ def test_rotation_overlaps(client: Client, made: tuple[ApiKey, str]) -> None:
 
 def test_a_rotated_key_lasts_as_long_as_the_old_one() -> None:
     week = timezone.now() + timedelta(days=7)
-    old = api_keys.make("app", SCOPES, collection="default", by="x", expires_at=week)[0]
-    new = api_keys.rotate(old, keep=timedelta(days=30), by="x")[0]
+    old = making.make(ApiKey, "app", SCOPES, collection="default", by="x", expires_at=week)[0]
+    new = making.rotate(old, keep=timedelta(days=30), by="x")[0]
     assert new.expires_at and new.expires_at - week < timedelta(minutes=1)
     old.refresh_from_db()
     assert old.expires_at == week  # an overlap makes no key last longer
 
 
 def test_what_cannot_be_rotated(made: tuple[ApiKey, str]) -> None:
-    new = api_keys.rotate(made[0], keep=timedelta(hours=1), by="x")[0]
+    new = making.rotate(made[0], keep=timedelta(hours=1), by="x")[0]
     with pytest.raises(Exception, match=f"was replaced by {new.pk}"):
-        api_keys.rotate(made[0], keep=timedelta(hours=1), by="x")
-    keys.revoke(new, by="x")
+        making.rotate(made[0], keep=timedelta(hours=1), by="x")
+    making.revoke(new, by="x")
     with pytest.raises(Exception, match="not valid any more"):
-        api_keys.rotate(new, keep=timedelta(hours=1), by="x")
+        making.rotate(new, keep=timedelta(hours=1), by="x")

@@ -17,8 +17,8 @@ from recognition.privacy.keeping import sealed_models
 
 class Command(ServiceCommand):
     help = (
-        "Encrypt the stored crops, waiting pictures and webhook secrets with the newest of "
-        "FACESVC_CROP_KEYS, and protect the templates with the newest of FACESVC_TEMPLATE_KEYS. "
+        "Encrypt the stored crops, waiting pictures, webhook secrets and access keys with the newest "
+        "of FACESVC_CROP_KEYS, and protect the templates with the newest of FACESVC_TEMPLATE_KEYS. "
         "Needs no pictures."
     )
 

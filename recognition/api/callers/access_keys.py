@@ -6,7 +6,6 @@ FACESVC_CROP_KEYS, and who steals the table alone can sign nothing.
 
 import re
 import secrets
-from datetime import datetime, timedelta
 
 from recognition.api.callers import keys
 from recognition.api.callers.keys import FoundKey
@@ -32,27 +31,7 @@ def access_key(access_key_id: str) -> tuple[str, FoundKey]:
     return sealing.unseal(key.secret).decode(), key
 
 
-def make(
-    service: str, scopes: list[str], *, collection: str, by: str, expires_at: datetime | None = None
-) -> tuple[AccessKey, str]:
-    """A new access key, and its secret, which nobody can see again.
-
-    Raises UnknownCollectionError, invalid_request, and ImproperlyConfigured without a key to seal.
-    """
-    new, secret = _new()
-    new.service, new.scopes, new.expires_at = service, scopes, expires_at
-    return keys.store(new, collection=collection, by=by), secret
-
-
-def rotate(key: AccessKey, *, keep: timedelta, by: str) -> tuple[AccessKey, str]:
-    """A key in place of this one, which stays valid for so long, and its secret.
-
-    Raises invalid_request.
-    """
-    new, secret = _new()
-    return keys.replace(key, new, keep=keep, by=by), secret
-
-
-def _new() -> tuple[AccessKey, str]:
+def new() -> tuple[AccessKey, str]:
+    """A key that is not stored yet, and its secret. Raises ImproperlyConfigured."""
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     return AccessKey(sealed=sealing.seal(secret.encode())), secret

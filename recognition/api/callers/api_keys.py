@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import re
 import secrets
-from datetime import datetime, timedelta
 
 from recognition.api.callers import keys
 from recognition.api.callers.claims import TokenError
@@ -39,32 +38,12 @@ def read(token: str) -> FoundKey:
     return key
 
 
-def make(
-    service: str, scopes: list[str], *, collection: str, by: str, expires_at: datetime | None = None
-) -> tuple[ApiKey, str]:
-    """A new key, and its text, which nobody can see again.
-
-    Raises UnknownCollectionError, invalid_request.
-    """
-    new, text = _new()
-    new.service, new.scopes, new.expires_at = service, scopes, expires_at
-    return keys.store(new, collection=collection, by=by), text
-
-
-def rotate(key: ApiKey, *, keep: timedelta, by: str) -> tuple[ApiKey, str]:
-    """A key in place of this one, which stays valid for so long, and its text.
-
-    Raises invalid_request.
-    """
-    new, text = _new()
-    return keys.replace(key, new, keep=keep, by=by), text
-
-
-def _new() -> tuple[ApiKey, str]:
-    new = ApiKey()
-    text = f"{_PREFIX}{new.pk}_{secrets.token_hex(_SECRET_BYTES)}"
-    new.hash = _hash(text)
-    return new, text
+def new() -> tuple[ApiKey, str]:
+    """A key that is not stored yet, and its text."""
+    made = ApiKey()
+    text = f"{_PREFIX}{made.pk}_{secrets.token_hex(_SECRET_BYTES)}"
+    made.hash = _hash(text)
+    return made, text
 
 
 def _hash(text: str) -> bytes:
