@@ -17,9 +17,9 @@ from recognition.privacy.keeping import sealed_models
 
 class Command(ServiceCommand):
     help = (
-        "Encrypt the stored crops, waiting pictures, webhook secrets and access keys with the newest "
-        "of FACESVC_CROP_KEYS, and protect the templates with the newest of FACESVC_TEMPLATE_KEYS. "
-        "Needs no pictures."
+        "Encrypt the stored crops, waiting pictures, webhook secrets and access keys with the "
+        "newest of FACESVC_CROP_KEYS, and protect the templates with the newest of "
+        "FACESVC_TEMPLATE_KEYS. Needs no pictures."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
