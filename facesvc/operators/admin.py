@@ -12,6 +12,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
+from facesvc.operators import key_pages as key_pages  # registers its pages
 from facesvc.operators import measuring_pages, model_page
 from facesvc.operators.dates import DatedList
 from recognition import audit

@@ -5,7 +5,7 @@ from django.contrib.admin.apps import AdminConfig
 from django.db.models.signals import post_migrate, pre_migrate
 from django.utils.translation import gettext_lazy as _lazy
 
-_TRANSLATED = ("recognition", "batch")
+_TRANSLATED = ("collections", "recognition", "batch")
 
 
 class SiteConfig(AdminConfig):

@@ -19,7 +19,11 @@ _MODERATOR = (
     "batch.change_webhookdelivery",  # send a callback again, enable an address
     "batch.change_job",  # cancel
 )
-_OUR_APPS = ("recognition", "batch", "management")
+_OUR_APPS = ("collections", "recognition", "batch", "management")
+# Make keys of services; replace and revoke them.
+_KEYS = {
+    f"collections.{verb}_{model}" for verb in ("add", "change") for model in ("apikey", "accesskey")
+}
 _VERBS = ("view", "add", "change", "delete")
 _OPERATORS = {f"auth.{verb}_{model}" for model in ("user", "group") for verb in _VERBS}
 
@@ -42,7 +46,7 @@ def groups() -> dict[str, set[str]]:
     return {
         "viewer": viewer(),
         "moderator": moderator,
-        "administrator": moderator | _OPERATORS | {MEASURE},
+        "administrator": moderator | _OPERATORS | _KEYS | {MEASURE},
     }
 
 

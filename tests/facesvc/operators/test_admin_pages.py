@@ -15,6 +15,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from batch.models import Job, Kind, WebhookDelivery, WebhookEndpoint
+from recognition.collections.models import AccessKey, ApiKey
 from recognition.models import (
     ActiveModel,
     Attempt,
@@ -46,6 +47,8 @@ MODELS: dict[type[Model], set[str]] = {
     WebhookEndpoint: READ_ONLY,
     AuditEvent: READ_ONLY,
     ActiveModel: READ_ONLY,
+    ApiKey: {"add", "change"},
+    AccessKey: {"add", "change"},
 }
 # Pages of no model: what staff without any permission gets. None: a page that strangers get, too.
 LOGGED_IN: dict[str, int | None] = {
@@ -101,7 +104,13 @@ def rows(db: None, settings: Settings) -> dict[type[Model], Model]:
         WebhookDelivery.objects.create(job=job, endpoint=endpoint, next_attempt_at=later),
         AuditEvent.objects.create(actor="operator:mia", action="user.unlock", user_id=user.pk),
         engine.active_model(),
+        *(
+            key(collection_id=1, service="app", scopes=["face:verify"], created_by="system")
+            for key in (ApiKey, AccessKey)
+        ),
     ]
+    for key in made[-2:]:
+        key.save()
     return {type(row): row for row in made}
 
 

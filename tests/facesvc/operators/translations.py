@@ -113,7 +113,7 @@ _DJANGOS: tuple[Message, ...] = (
         "This password is too short. It must contain at least %d characters.",
     ),
 )
-_NAMED_APPS = ("recognition", "batch")
+_NAMED_APPS = ("collections", "recognition", "batch")
 
 
 def wanted() -> dict[Message, set[str]]:

@@ -1,0 +1,148 @@
+"""The admin pages of keys: a new one is shown once, and kept nowhere."""
+
+import re
+
+import pytest
+from cryptography.fernet import Fernet
+from django.contrib.auth.models import Group, User
+from django.contrib.sessions.models import Session
+from django.http import HttpResponse
+from django.test import Client
+from pytest_django import Settings
+
+from recognition.api.callers import making
+from recognition.api.callers.access_keys import access_key
+from recognition.collections.models import AccessKey, ApiKey, Collection
+from recognition.models import AuditEvent
+from tests.support.builders import OWNER, Person, make_user
+
+pytestmark = pytest.mark.django_db
+
+KEYS, PAIRS = "/admin/collections/apikey/", "/admin/collections/accesskey/"
+FORM = {"service": "shop", "scopes": ["face:manage"], "days": "30"}
+
+
+@pytest.fixture
+def operator(client: Client, settings: Settings) -> Client:
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+    settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
+    client.force_login(User.objects.create_superuser("mia"))
+    return client
+
+
+def shown_key(answer: HttpResponse) -> str:
+    assert answer.status_code == 200
+    found = re.search(r'<pre id="key">([^<]+)</pre>', answer.content.decode())
+    return found[1] if found else ""
+
+
+def status(key: str) -> int:
+    return Person(key, Client()).get(f"users/{OWNER}").status_code
+
+
+def test_it_works(operator: Client) -> None:
+    make_user(OWNER)
+    assert "Nobody can see it again" in operator.get(f"{KEYS}add/").content.decode()
+    key = shown_key(operator.post(f"{KEYS}add/", FORM))
+    assert status(key) == 200
+    row = ApiKey.objects.get()
+    assert (row.service, row.scopes, row.created_by) == ("shop", ["face:manage"], "operator:mia")
+    listed = operator.get(KEYS).content.decode()
+    assert all(each in listed for each in (row.pk, "shop", "face:manage", "default", "valid until"))
+    assert AuditEvent.objects.get(action="key.make").actor == "operator:mia"
+
+
+def test_a_key_is_shown_once_and_kept_nowhere(operator: Client) -> None:
+    answer = operator.post(f"{KEYS}add/", FORM)
+    secret = shown_key(answer).rpartition("_")[2]
+    assert "no-store" in answer["Cache-Control"]
+    kept = [operator.cookies.output(), *(str(row.get_decoded()) for row in Session.objects.all())]
+    pages = [KEYS, f"{KEYS}add/", f"{KEYS}{ApiKey.objects.get().pk}/change/", "/admin/"]
+    kept += [operator.get(page).content.decode() for page in pages]
+    kept += [operator.get(f"{KEYS}{ApiKey.objects.get().pk}/history/").content.decode()]
+    assert not [text for text in kept if secret in text]
+
+
+def test_replace_and_revoke(operator: Client) -> None:
+    make_user(OWNER)
+    old = shown_key(operator.post(f"{KEYS}add/", FORM))
+    page = f"{KEYS}{ApiKey.objects.get().pk}/change/"
+    new = shown_key(operator.post(page, {"act": "rotate", "hours": "1"}))
+    assert status(old) == status(new) == 200
+    assert operator.post(page, {"act": "revoke"}).status_code == 302
+    assert (status(old), status(new)) == (401, 200)
+    text = operator.get(page).content.decode()
+    assert "revoked" in text and "Revoke the key" not in text
+    answer = operator.post(page, {"act": "rotate", "hours": "1"}, follow=True)
+    assert "not valid any more" in answer.content.decode()
+    assert ApiKey.objects.count() == 2
+
+
+def test_access_keys(operator: Client) -> None:
+    pair = shown_key(operator.post(f"{PAIRS}add/", FORM))
+    made = dict(line.split(" = ") for line in pair.splitlines())
+    assert access_key(made["aws_access_key_id"])[0] == made["aws_secret_access_key"]
+
+
+def test_access_keys_without_a_key_to_seal(operator: Client, settings: Settings) -> None:
+    settings.FACESVC_CROP_KEYS = []
+    assert "set FACESVC_CROP_KEYS" in operator.post(f"{PAIRS}add/", FORM).content.decode()
+    assert not AccessKey.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"service": "two words"},
+        {"service": str(OWNER)},
+        {"service": ""},
+        {"service": "a\0b"},
+        {"scopes": []},
+        {"scopes": ["face:fly"]},
+        {"days": "0"},
+        {"days": "99999999999"},
+        {"days": "soon"},
+    ],
+)
+def test_what_the_form_refuses(operator: Client, change: dict[str, object]) -> None:
+    answer = operator.post(f"{KEYS}add/", FORM | change)
+    assert answer.status_code == 200 and "errorlist" in answer.content.decode()
+    assert not ApiKey.objects.exists()
+
+
+@pytest.mark.parametrize("hours", ["", "-1", "99999", "x"])
+def test_an_overlap_that_makes_no_sense(operator: Client, hours: str) -> None:
+    operator.post(f"{KEYS}add/", FORM)
+    page = f"{KEYS}{ApiKey.objects.get().pk}/change/"
+    answer = operator.post(page, {"act": "rotate", "hours": hours})
+    assert answer.status_code == 200 and "errorlist" in answer.content.decode()
+    assert ApiKey.objects.count() == 1
+
+
+def test_keys_of_other_collections_are_not_there(operator: Client) -> None:
+    other = Collection.objects.create(name="shop")
+    key = ApiKey(collection=other, service="app", scopes=["face:verify"], created_by="system")
+    key.hash = b"0"
+    key.save()
+    assert key.pk not in operator.get(KEYS).content.decode()
+    page = f"{KEYS}{key.pk}/change/"
+    assert operator.get(page).status_code == 302
+    assert operator.post(page, {"act": "revoke"}).status_code == 302
+    key.refresh_from_db()
+    assert key.revoked_at is None
+
+
+@pytest.mark.parametrize("group", ["viewer", "moderator", "administrator"])
+def test_who_may_make_keys(client: Client, settings: Settings, group: str) -> None:
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+    account = User.objects.create_user("tom", is_staff=True)
+    account.groups.add(Group.objects.get(name=group))
+    client.force_login(account)
+    key = making.make(ApiKey, "app", ["face:verify"], collection="default", by="x")[0]
+    page = f"{KEYS}{key.pk}/change/"
+    may = group == "administrator"
+    assert client.get(KEYS).status_code == client.get(page).status_code == 200
+    assert ("Revoke the key" in client.get(page).content.decode()) == may
+    assert client.get(f"{KEYS}add/").status_code == (200 if may else 403)
+    assert client.post(f"{KEYS}add/", FORM).status_code == (200 if may else 403)
+    assert client.post(page, {"act": "revoke"}).status_code == (302 if may else 403)
