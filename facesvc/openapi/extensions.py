@@ -21,9 +21,10 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         return {
             "type": "http",
             "scheme": "bearer",
-            "bearerFormat": "JWT",
+            "bearerFormat": "JWT or API key",
             "description": "A token, without `Bearer` before it: `make run` prints one, and "
-            "`manage.py issue_token` makes one.",
+            "`manage.py issue_token` makes one. An API key of `manage.py api_keys make` stands in "
+            "the same place.",
         }
 
 

@@ -10,9 +10,8 @@ SECRET_KEY = keys.required_secret("SECRET_KEY", shown="written into `.env` by `m
 FACESVC_CROP_KEYS = keys.secrets("FACESVC_CROP_KEYS", shown="written into `.env` by `make`").says(
     "Keys that encrypt the kept pictures of enrolled faces, which another model needs to take "
     "over, the pictures of waiting jobs, the webhook secrets, and the secrets of access keys. Each "
-    "has 32 bytes in URL-safe base64; the newest stands first. Without a key, jobs and callbacks "
-    "are refused. "
-    "docs/operations.md says how to make and change keys."
+    "has 32 bytes in URL-safe base64; the newest stands first. Without a key, jobs, callbacks and "
+    "access keys are refused. docs/operations.md says how to make and change keys."
 )
 STORE_FACE_CROPS = keys.flag(
     "STORE_FACE_CROPS", bool(FACESVC_CROP_KEYS), shown="`true` with a key in `FACESVC_CROP_KEYS`"

@@ -70,6 +70,7 @@ class ServiceKey(models.Model):
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="+")
     service = models.CharField(max_length=100)  # its name in the audit log
     scopes = ArrayField(models.CharField(max_length=40))
+    calls_per_minute = models.PositiveIntegerField(null=True)  # in place of the settings' limits
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.CharField(max_length=255, editable=False)  # an actor of the audit log
     # None: it is valid until it is revoked. The key that replaced another says which.

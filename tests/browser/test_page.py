@@ -14,7 +14,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from recognition.access import SCOPES
-from recognition.api.callers import tokens
+from recognition.api.callers import making, tokens
+from recognition.collections.models import ApiKey
 from recognition.models import AuditEvent, Face, Session, User
 from recognition.models.user_ids import UserId
 from tests.browser.conftest import Open
@@ -289,6 +290,24 @@ def test_what_the_terminal_prints_can_be_pasted(browser: Browser, pasted: str) -
     browser.find("#gate-token").send_keys(pasted.format(service_token("local", SCOPES)))
     browser.find("#gate button.primary").click()
     browser.find("#enrol h2")
+
+
+def test_an_api_key_opens_the_page_and_is_named_by_its_id(browser: Browser) -> None:
+    """A link of somebody else does not replace it without a question either."""
+    made = [
+        making.make(ApiKey, "local", list(SCOPES), collection="default", by="command:test")
+        for _ in range(2)
+    ]
+    (key, text), (other, _) = made
+    browser.open("/")
+    browser.find("#gate-token").send_keys(f"export TOKEN={text}")
+    browser.find("#gate button.primary").click()
+    browser.find("#enrol h2")
+    assert f"fk_{key.pk}" in browser.find("#token-button").text
+    assert text not in browser.driver.page_source
+    browser.open(f"/#token={made[1][1]}")
+    browser.find("#confirm h2", "Use the token of the link?")
+    assert f"of fk_{other.pk}" in browser.find("#confirm-text").text
 
 
 def test_people_of_one_name_can_be_told_apart(browser: Browser) -> None:

@@ -31,6 +31,13 @@ class Command(ServiceCommand):
             "--days", type=int, metavar="N", help="after which it expires (default: never)"
         )
         make.add_argument(
+            "--calls-per-minute",
+            type=int,
+            metavar="N",
+            help="a limit of its own, and 60 times as many an hour "
+            "(default: RATE_LIMIT_PER_MINUTE and RATE_LIMIT_PER_HOUR)",
+        )
+        make.add_argument(
             "--aws", action="store_true", help="a pair of keys for programs that sign as AWS does"
         )
         actions.add_parser("list", help="each key, when it was used, and when it expires")

@@ -75,14 +75,23 @@ def _rows(*, kind: type[ServiceKey]) -> "QuerySet[Any]":
     rows = kind._default_manager.filter(pk=Blank("id"), collection__erasing_at=None)
     its = (f"collection__{name}" for name in ("pk", "name", "salt", "rules", "suspended_at"))
     return rows.values_list(
-        *(kind.SECRET, "service", "scopes", "expires_at", "revoked_at", "last_used_at"), *its
+        *(
+            kind.SECRET,
+            "service",
+            "scopes",
+            "calls_per_minute",
+            "expires_at",
+            "revoked_at",
+            "last_used_at",
+        ),
+        *its,
     )
 
 
 def _read(*row: Any) -> tuple[Any, ...]:
-    secret, service, scopes, expires_at, revoked_at, last_used_at, *its, suspended_at = row
+    secret, service, scopes, calls, expires_at, revoked_at, last_used_at, *its, suspended_at = row
     number, name, salt, rules = its
-    caller = Caller(service, None, frozenset(scopes), collection=name)
+    caller = Caller(service, None, frozenset(scopes), calls, name)
     collection = Entered(number, name, bytes(salt), rules)
     ended = (expires_at, revoked_at is not None, suspended_at is not None)
     return bytes(secret), caller, collection, *ended, last_used_at

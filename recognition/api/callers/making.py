@@ -35,6 +35,7 @@ def make(
     collection: str,
     by: str,
     expires_at: datetime | None = None,
+    calls_per_minute: int | None = None,
 ) -> tuple[ServiceKey, str]:
     """A new key of a collection, and its secret, which nobody can see again.
 
@@ -45,6 +46,7 @@ def make(
         raise ServiceError("invalid_request", "A key must expire in the future.")
     new, secret = _new(kind)
     new.service, new.scopes, new.expires_at = service, scopes, expires_at
+    new.calls_per_minute = calls_per_minute
     return _store(new, collection, by), secret
 
 
@@ -65,6 +67,7 @@ def rotate(key: ServiceKey, *, keep: timedelta, by: str) -> tuple[ServiceKey, st
         old.expires_at = min(old.expires_at or now + keep, now + keep)
         old.save(update_fields=["expires_at"])
         new.service, new.scopes, new.rotated_from = old.service, old.scopes, old
+        new.calls_per_minute = old.calls_per_minute
         return _store(new, old.collection.name, by), secret
 
 

@@ -92,8 +92,10 @@ export class FaceApi extends EventTarget {
     this.limit = null;
   }
 
-  /** What the token says of itself: {sub, exp, scope}. Empty if it is no JSON Web Token. */
+  /** What the token says of itself: {sub, exp, scope}; of an API key its id as `sub`. Empty if it is neither. */
   get claims() {
+    const key = this.token.match(/^fk_[0-9a-f]{16}(?=_[0-9a-f]{64}$)/);
+    if (key) return {sub: key[0]};
     try {
       const text = atob(this.token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
       return JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (c) => c.charCodeAt(0))));

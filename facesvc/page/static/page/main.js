@@ -23,8 +23,8 @@ let last = ""; // the tab before the token was asked for
 
 // --- The token ---------------------------------------------------------------
 
-/** The token in what somebody pasted: also the whole line of the terminal, or the whole link. */
-const tokenIn = (pasted) => pasted.match(/[\w-]+\.[\w-]+\.[\w-]+$/)?.[0] ?? pasted;
+/** The token or key in what somebody pasted: also the whole line of the terminal, or the whole link. */
+const tokenIn = (pasted) => pasted.match(/([\w-]+\.[\w-]+\.[\w-]+|fk_[0-9a-f_]+)$/)?.[0] ?? pasted;
 
 /** From the address, which forgets it at once, or as this tab of the browser kept it. */
 async function givenToken() {
