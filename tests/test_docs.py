@@ -1,5 +1,6 @@
 """README and docs: every link leads somewhere, and every command that they show exists."""
 
+import argparse
 import re
 import shlex
 from functools import cache
@@ -92,7 +93,13 @@ def _without_comments(page: str) -> list[str]:
 def options(command: str) -> set[str]:
     command = of_manage(command)
     parser = load_command_class(get_commands()[command], command).create_parser("manage.py", "")
-    return {option for action in parser._actions for option in action.option_strings}
+    parsers = [parser]
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            parsers += action.choices.values()
+    return {
+        option for each in parsers for action in each._actions for option in action.option_strings
+    }
 
 
 def of_manage(command: str) -> str:
@@ -114,7 +121,7 @@ def unknown_options(page: Path) -> list[str]:
             continue  # a command of `facesvc` alone
         if of_manage(command) not in get_commands():
             found.append(command)
-        elif of_manage(command) != "models":  # whose options belong to its own commands
+        else:
             given = {word.partition("=")[0] for word in shlex.split(words) if word[:2] == "--"}
             found += sorted(given - options(command))
     return found

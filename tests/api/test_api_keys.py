@@ -231,6 +231,13 @@ def test_each_key_has_limits_of_its_own(
     assert ask(client, other).status_code == 200
 
 
+def test_a_key_with_a_limit_of_its_own(client: Client) -> None:
+    options: dict[str, Any] = {"collection": "default", "by": "x", "calls_per_minute": 3}
+    key, text = making.make(ApiKey, "app", SCOPES, **options)
+    assert [ask(client, text).status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert making.rotate(key, keep=timedelta(hours=1), by="x")[0].calls_per_minute == 3
+
+
 def test_a_key_is_in_no_log(
     client: Client, made: tuple[ApiKey, str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -72,9 +72,14 @@ class Command(ServiceCommand):
         collection = options["collection"] or here().name
         scopes = making.all_scopes(collection) if scope == "all" else scope.split()
         expires_at = timezone.now() + timedelta(days=days) if days else None
-        kind = AccessKey if aws else ApiKey
         made = making.make(
-            kind, service, scopes, collection=collection, by=_BY, expires_at=expires_at
+            AccessKey if aws else ApiKey,
+            service,
+            scopes,
+            collection=collection,
+            by=_BY,
+            expires_at=expires_at,
+            calls_per_minute=options["calls_per_minute"],
         )
         self._show(*made)
 

@@ -73,19 +73,9 @@ def found(kind: type[ServiceKey], key_id: str) -> FoundKey | None:
 @kept
 def _rows(*, kind: type[ServiceKey]) -> "QuerySet[Any]":
     rows = kind._default_manager.filter(pk=Blank("id"), collection__erasing_at=None)
+    own = ("service", "scopes", "calls_per_minute", "expires_at", "revoked_at", "last_used_at")
     its = (f"collection__{name}" for name in ("pk", "name", "salt", "rules", "suspended_at"))
-    return rows.values_list(
-        *(
-            kind.SECRET,
-            "service",
-            "scopes",
-            "calls_per_minute",
-            "expires_at",
-            "revoked_at",
-            "last_used_at",
-        ),
-        *its,
-    )
+    return rows.values_list(kind.SECRET, *own, *its)
 
 
 def _read(*row: Any) -> tuple[Any, ...]:

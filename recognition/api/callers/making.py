@@ -10,7 +10,7 @@ from django.utils import timezone
 from recognition import audit
 from recognition.access import SCOPES
 from recognition.api.callers import access_keys, api_keys
-from recognition.api.callers.claims import is_client_name
+from recognition.api.callers.claims import MOST_CALLS_PER_MINUTE, is_client_name
 from recognition.collections.current import DEFAULT, entered
 from recognition.collections.doors import UnknownCollectionError, find
 from recognition.collections.models import AccessKey, ApiKey, ServiceKey
@@ -44,6 +44,9 @@ def make(
     require_sensible(service, scopes, collection)
     if expires_at is not None and expires_at <= timezone.now():
         raise ServiceError("invalid_request", "A key must expire in the future.")
+    if calls_per_minute is not None and not 1 <= calls_per_minute <= MOST_CALLS_PER_MINUTE:
+        text = f"A key can make from 1 to {MOST_CALLS_PER_MINUTE} calls per minute."
+        raise ServiceError("invalid_request", text)
     new, secret = _new(kind)
     new.service, new.scopes, new.expires_at = service, scopes, expires_at
     new.calls_per_minute = calls_per_minute

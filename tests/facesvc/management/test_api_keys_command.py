@@ -92,6 +92,7 @@ def test_no_keys() -> None:
         (("make", "app", "--scope", "face:fly"), "Unknown scope: face:fly"),
         (("make", "app", "--scope", ""), "at least one scope"),
         (("make", "app", "--scope", "all", "--days", 0), "--days"),
+        (("make", "app", "--scope", "all", "--calls-per-minute", 0), "from 1 to"),
         (("make", "app", "--scope", "all", "--collection", "nowhere"), "no collection 'nowhere'"),
         (("rotate", "0" * 16), "no key"),
         (("rotate", "0" * 16, "--hours", -1), "no key"),
