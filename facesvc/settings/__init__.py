@@ -23,7 +23,6 @@ VERSION = __version__
 
 # --- Django ---------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "facesvc.aws",
     "facesvc",  # its commands: before django_q, whose command qcluster it replaces
     "batch",
     "facesvc.operators.apps.OperatorsConfig",  # before the admin, whose templates it extends

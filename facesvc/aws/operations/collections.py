@@ -42,7 +42,7 @@ def describe_collection(call: AwsCall) -> Answer:
 )
 def list_collections(call: AwsCall) -> Answer:
     def rows_after(position: str, most: int) -> list[str]:
-        return [name for name in (keys.DEFAULT,) if name > position][:most]
+        return [name for name in (call.key.collection,) if name > position][:most]
 
     names, following = pages.page(call, rows_after, str, usual=_USUAL_PAGE)
     version = engine.current().pack.template_version

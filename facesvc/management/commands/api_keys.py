@@ -11,6 +11,7 @@ from recognition.collections.current import here
 from recognition.collections.models import AccessKey, ApiKey, ServiceKey
 
 _BY = "command:api_keys"
+_USUAL = "face:register face:verify face:identify face:manage"
 _COLUMNS = ("id", "service", "collection", "scopes", "last used", "state")
 
 
@@ -22,7 +23,9 @@ class Command(ServiceCommand):
         make = actions.add_parser("make", help="make a key, and print it: nobody can see it again")
         make.add_argument("service", help="its name in the audit log")
         make.add_argument(
-            "--scope", required=True, help=f"several in quotes, of: {' '.join(SCOPES)}; or `all`"
+            "--scope",
+            default=_USUAL,
+            help=f"of: {' '.join(SCOPES)}; or `all` (default: %(default)s)",
         )
         make.add_argument(
             "--collection", metavar="NAME", help="that the key opens (default: default)"

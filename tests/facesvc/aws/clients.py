@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import boto3
@@ -11,8 +11,13 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.config import Config
 from botocore.model import Shape
 from django.test import Client
+from django.utils import timezone
 
-from recognition.access import SCOPES
+from facesvc.aws.keys import Key
+from recognition.access import SCOPES, Caller
+from recognition.api.callers.keys import FoundKey
+from recognition.collections.current import DEFAULT
+from recognition.collections.models import AccessKey
 from recognition.inference.arrays import Floats
 from tests.support.builders import PICTURE, FakePipeline
 
@@ -21,6 +26,15 @@ KEY_ID, SECRET = "AKIAFACESVCTESTS0001", "a secret of the tests, which signs wha
 MODEL = botocore.session.get_session().get_service_model("rekognition")
 HERE = {"CollectionId": "default"}
 ALL_SCOPES = frozenset({*SCOPES, "face:collections"})
+
+
+def key_with(scopes: Iterable[str]) -> Key:
+    """The key of the service `shop`. It was used just now, so nothing is noted."""
+    caller = Caller("shop", None, frozenset(scopes))
+    ends = (None, False, False)
+    return Key(
+        KEY_ID, SECRET, FoundKey(AccessKey, KEY_ID, b"", caller, DEFAULT, *ends, timezone.now())
+    )
 
 
 class _Raw:

@@ -6,15 +6,14 @@ from pytest_django import Settings
 
 from facesvc.aws import keys
 from facesvc.aws.keys import Key
-from recognition.access import Caller
-from tests.facesvc.aws.clients import ALL_SCOPES, KEY_ID, SECRET, rekognition
+from tests.facesvc.aws.clients import ALL_SCOPES, KEY_ID, key_with, rekognition
 
 
 @pytest.fixture
 def key(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Key:
     """The one access key, of the service `shop`."""
     settings.FACESVC_AWS = True
-    made = Key(KEY_ID, SECRET, Caller("shop", None, ALL_SCOPES), 1)
+    made = key_with(ALL_SCOPES)
     monkeypatch.setattr(keys, "find", {KEY_ID: made}.get)
     return made
 

@@ -18,10 +18,9 @@ from pytest_django import Settings
 from facesvc.aws import keys, protocol
 from facesvc.aws.keys import Key
 from facesvc.aws.operations.table import OPERATIONS
-from recognition.access import Caller
 from recognition.models import User
 from recognition.processes.slots import OverloadedError
-from tests.facesvc.aws.clients import HERE, KEY_ID, SECRET, rekognition, sender
+from tests.facesvc.aws.clients import HERE, KEY_ID, SECRET, key_with, rekognition, sender
 from tests.support.builders import PICTURE, FakePipeline, row_counts, vector
 from tests.support.photos import encode
 
@@ -116,7 +115,7 @@ def test_a_header_that_was_changed_on_the_way(client: Client) -> None:
 
 
 def test_a_key_without_the_scope(key: Key, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    weak = Key(KEY_ID, SECRET, Caller("shop", None, frozenset({"face:identify"})), 1)
+    weak = key_with({"face:identify"})
     monkeypatch.setattr(keys, "find", {KEY_ID: weak}.get)
     aws = rekognition(client)
     with pytest.raises(aws.exceptions.AccessDeniedException, match="face:manage"):

@@ -45,7 +45,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, changes: dict[str, str]) -
 def aws(service: Service, changes: dict[str, str]) -> Any:
     """With a key that an operator has made."""
     made = subprocess.run(
-        [sys.executable, "manage.py", "access_key", "make", "album"],
+        [sys.executable, "manage.py", "api_keys", "make", "album", "--aws"],
         cwd=BASE_DIR,
         env={**os.environ, **changes, "FACESVC_DATA": str(service.data_dir)},
         capture_output=True,
