@@ -14,6 +14,7 @@ SCOPES = (
     "face:identify",
     "face:manage",
     "face:batch",
+    "face:collections",
     "face:admin",
 )
 

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from facesvc.aws.errors import AwsError, not_found
+from management import collections
 from recognition import rate_windows
 from recognition.access import Caller
 from recognition.api.callers.access_keys import UnknownAccessKeyError, access_key
@@ -16,8 +17,6 @@ from recognition.collections import current
 from recognition.errors import ServiceError
 from recognition.privacy import sealing
 from recognition.rate_windows import RateLimits
-
-DEFAULT = "default"
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,24 @@ def count(key: Key) -> None:
 
 @contextmanager
 def entered(key: Key, collection: str | None) -> Iterator[None]:
-    """A block of work in the collection of the key.
+    """A block of work in the key's own collection, or in another one that its service has made.
 
-    Raises ResourceNotFoundException for another one, whether or not there is one of this name.
+    Raises collection_suspended, and ResourceNotFoundException for all others, whether or not there
+    is one of this name.
     """
-    if collection not in (None, key.collection):
+    if collection in (None, key.collection):
+        with current.entered(key.opens.collection):
+            yield
+        return
+    row = collections.find_own(key.caller, collection) if is_over_collections(key) else None
+    if row is None:
         raise not_found(f"The collection id: {collection} does not exist")
-    with current.entered(key.opens.collection):
+    if row.suspended_at:
+        raise ServiceError("collection_suspended", f"The collection {collection} is suspended.")
+    with current.entered(row.entered):
         yield
+
+
+def is_over_collections(key: Key) -> bool:
+    """Whether the key may act in the collections that its service has made."""
+    return key.opens.collection.is_default and collections.SCOPE in key.caller.scopes

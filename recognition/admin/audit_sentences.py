@@ -19,6 +19,8 @@ from recognition.models import AuditEvent, Face, User
 
 # The names in braces are those of `_values` and of the event's details.
 SENTENCES = {
+    "collection.create": _lazy("{actor} made the collection {collection}"),
+    "collection.erase": _lazy("{actor} erased the collection {collection}"),
     "duplicate.decide": _lazy("{actor} decided about {person} and {other}: {decision}"),
     "face.change": _lazy("{actor} changed {fields} of {face} of {person}"),
     "face.delete": _lazy("{actor} deleted {face} of {person}"),

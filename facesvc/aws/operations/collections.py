@@ -4,34 +4,39 @@ from facesvc.aws import keys
 from facesvc.aws.errors import AwsError, invalid, not_found
 from facesvc.aws.operations import pages, shapes
 from facesvc.aws.operations.calls import Answer, AwsCall, Shapes, operation
-from management import naming
+from management import collections, naming
+from recognition.collections.current import DEFAULT
 from recognition.packs import engine
 
 _COLLECTION: Shapes = {"CollectionId": shapes.COLLECTION_ID}
 _USUAL_PAGE = 1000
-# The scope of a key that makes and deletes collections.
-SCOPE = "face:collections"
 
 
-@operation(SCOPE, _COLLECTION, is_about_collections=True)
+@operation(collections.SCOPE, _COLLECTION, is_about_collections=True)
 def create_collection(call: AwsCall) -> Answer:
     name = call.fields["CollectionId"]
-    if name == keys.DEFAULT:
+    if not call.key.opens.collection.is_default:
+        message = f"Only a key of the collection {DEFAULT.name} makes collections."
+        raise AwsError("AccessDeniedException", message)
+    if name == DEFAULT.name or collections.create(caller=call.caller, name=name) is None:
+        # Another service may have it: names are those of the whole installation.
         raise AwsError(
             "ResourceAlreadyExistsException", f"The collection id: {name} already exists"
         )
-    message = f"This installation has one collection: {keys.DEFAULT}."
-    raise AwsError("ServiceQuotaExceededException", message)
+    version = engine.current().pack.template_version
+    return {"StatusCode": 200, "CollectionArn": arn(name), "FaceModelVersion": version}
 
 
 @operation("face:manage", _COLLECTION)
 def describe_collection(call: AwsCall) -> Answer:
+    name = call.fields["CollectionId"]
     faces, users = naming.counts()
     return {
         "FaceCount": faces,
         "UserCount": users,
         "FaceModelVersion": engine.current().pack.template_version,
-        "CollectionARN": arn(call.fields["CollectionId"]),
+        "CollectionARN": arn(name),
+        "CreationTimestamp": collections.made_at(name).timestamp(),
     }
 
 
@@ -41,24 +46,30 @@ def describe_collection(call: AwsCall) -> Answer:
     {"MaxResults": shapes.Whole(0, 4096), "NextToken": shapes.NEXT_TOKEN},
 )
 def list_collections(call: AwsCall) -> Answer:
-    def rows_after(position: str, most: int) -> list[str]:
-        return [name for name in (call.key.collection,) if name > position][:most]
+    """The key's own, and those that its service has made."""
+    own, is_over = call.key.collection, keys.is_over_collections(call.key)
 
-    names, following = pages.page(call, rows_after, str, usual=_USUAL_PAGE)
-    version = engine.current().pack.template_version
+    def rows_after(position: str, most: int) -> list[collections.ListedCollection]:
+        return collections.listed(own, call.caller if is_over else None, after=position, most=most)
+
+    rows, following = pages.page(call, rows_after, lambda row: row.name, usual=_USUAL_PAGE)
     return {
-        "CollectionIds": names,
-        "FaceModelVersions": [version] * len(names),
+        "CollectionIds": [row.name for row in rows],
+        "FaceModelVersions": [row.version for row in rows],
         **following,
     }
 
 
-@operation(SCOPE, _COLLECTION, is_about_collections=True)
+@operation(collections.SCOPE, _COLLECTION, is_about_collections=True)
 def delete_collection(call: AwsCall) -> Answer:
     name = call.fields["CollectionId"]
-    if name == keys.DEFAULT:
-        raise invalid(f"The collection {name} always exists.")
-    raise not_found(f"The collection id: {name} does not exist")
+    if name == call.key.collection:
+        raise invalid(f"The collection {name} is the key's own, and stays.")
+    if not keys.is_over_collections(call.key) or not collections.erase(
+        caller=call.caller, name=name
+    ):
+        raise not_found(f"The collection id: {name} does not exist")
+    return {"StatusCode": 200}
 
 
 def arn(name: str) -> str:

@@ -19,7 +19,7 @@ from recognition.privacy import sealing
 
 MOST_DAYS = 3650  # that a key can last
 MOST_HOURS = 24 * 30  # that a key stays valid beside the one in its place
-# Makes, lists and erases collections: only a service of `default` may.
+# Makes, lists and erases collections: only a service of `default` may. See management.collections.
 _OVER_COLLECTIONS = "face:collections"
 _NEW: dict[type[ServiceKey], Callable[[], tuple[ServiceKey, str]]] = {
     ApiKey: api_keys.new,

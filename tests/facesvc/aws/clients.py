@@ -25,7 +25,7 @@ ADDRESS = "http://testserver/aws/"
 KEY_ID, SECRET = "AKIAFACESVCTESTS0001", "a secret of the tests, which signs what they send"
 MODEL = botocore.session.get_session().get_service_model("rekognition")
 HERE = {"CollectionId": "default"}
-ALL_SCOPES = frozenset({*SCOPES, "face:collections"})
+ALL_SCOPES = frozenset(SCOPES)
 
 
 def key_with(scopes: Iterable[str]) -> Key:
