@@ -80,11 +80,11 @@ HOLD_NOBODY = {
     *("recognition_gallerycount", "recognition_group", "recognition_ratewindow"),
     *("recognition_sketchcentre", "recognition_dailycount"),
     *("auth_group", "auth_group_permissions", "recognition_duplicatesearch"),
-    "batch_unknownperson",
+    *("batch_unknownperson", "collections_collection"),
 }
 # Rights of the operators, which nobody has in the test; measurements and keys, which name nobody.
 EMPTY = {"auth_user_groups", "auth_user_user_permissions", "recognition_measurement"}
-EMPTY |= {"aws_accesskey"}
+EMPTY |= {"collections_accesskey", "collections_apikey"}
 
 
 @pytest.fixture
