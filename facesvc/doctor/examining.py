@@ -1,13 +1,16 @@
 """What a check finds, and how checks are examined one after the other."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, OperationalError
 
 from facesvc.postgres.cluster import DatabaseError
+from recognition.collections.current import DEFAULT, CollectionGoneError, entered
+from recognition.collections.visiting import all_collections
 from recognition.inference.pack.declaration import PackError
 from recognition.processes.connections import first_line
 
@@ -43,6 +46,44 @@ class Check:
     name: str
     look: Callable[[], Finding]
     needs: tuple[str, ...] = ()  # names of checks before it
+
+
+# From the best to the worst.
+_STATES = (CheckState.OK, CheckState.WARNING, CheckState.FAILURE)
+_NAMED = 5  # collections in one line
+
+
+def in_each(look: Callable[[], Finding]) -> Callable[[], Finding]:
+    """The check in every collection; what it finds outside of `default` names the collection."""
+
+    def looked() -> Finding:
+        with entered(DEFAULT):
+            first = look()
+        if first.state is CheckState.FAILURE:
+            return first  # there may be no table that says which others there are
+        found = {DEFAULT.name: first}
+        for collection in all_collections()[1:]:
+            with suppress(CollectionGoneError), entered(collection):
+                found[collection.name] = _looked(Check(collection.name, look))
+        return _summed_up(found)
+
+    return looked
+
+
+def _summed_up(found: dict[str, Finding]) -> Finding:
+    """What is worst, with the names of the collections that have it."""
+    worst = max((each.state for each in found.values()), key=_STATES.index)
+    if worst is CheckState.OK:
+        more = f"; {len(found) - 1} more collections are well" if len(found) > 1 else ""
+        return replace(found[DEFAULT.name], text=f"{found[DEFAULT.name].text}{more}")
+    bad = {name: each for name, each in found.items() if each.state is worst}
+    texts = [
+        each.text if name == DEFAULT.name else f"in {name}: {each.text}"
+        for name, each in bad.items()
+    ]
+    more = f"; and in {len(bad) - _NAMED} more collections" if len(bad) > _NAMED else ""
+    advice = next(each.advice for each in bad.values())
+    return Finding(worst, "; ".join(texts[:_NAMED]) + more, advice)
 
 
 def examine(checks: Sequence[Check]) -> Iterator[tuple[str, Finding]]:

@@ -13,12 +13,13 @@ from django.http import HttpRequest, HttpResponse
 from pythonjsonlogger.json import JsonFormatter
 
 from facesvc.monitoring import terminal
+from recognition.collections import current as collections
 from recognition.processes.current_request import current
 
 logger = logging.getLogger("facesvc.requests")
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-STYLES = ("auto", "json", "text")
+LEVELS: tuple[str, ...] = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+STYLES: tuple[str, ...] = ("auto", "json", "text")
 _STATIC = "/static/"
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 # PostgreSQL may add a row, with its vector, to the message of an error.
@@ -75,10 +76,12 @@ def _loggers(level: str, *, is_for_people: bool) -> dict[str, Any]:
 
 
 class RequestIdFilter(logging.Filter):
-    """Adds the id of the request that is being answered."""
+    """Adds the id of the request that is being answered, and a collection that is not `default`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = current.get().id
+        if collections.is_anywhere() and not collections.here().is_default:
+            record.collection = collections.here().name
         return True
 
 

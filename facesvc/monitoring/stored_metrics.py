@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from threading import Lock
 from typing import Any
 
+from django.conf import settings
 from django.db import Error, connection
 from django.db.models import Count, Min, Q, QuerySet, Sum, TextChoices
 from django.utils import timezone
 from django_q.models import OrmQ
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.samples import Sample
 
 from batch.models import DeliveryState, Item, Job, Status, WebhookAttempt, WebhookDelivery
 from facesvc.postgres.cluster import DatabaseError
-from recognition.collections.current import DEFAULT, entered
+from recognition.collections.current import DEFAULT, CollectionGoneError, Entered, entered
+from recognition.collections.visiting import all_collections
 from recognition.gallery import indexes
 from recognition.gallery.indexes import IndexState
 from recognition.gallery.replicas import states
@@ -24,27 +27,73 @@ from recognition.packs import engine, versions
 
 # Counting a million users takes a tenth of a second.
 _REMEMBERED_SECONDS = 15.0
+# Where there are many collections, what is counted is remembered for so many times as long as it
+# took: the database has other things to do.
+_MOST_WORK = 20
 Values = dict[tuple[str, ...], float]
+# The greatest value of all collections counts for these. All others are added up.
+_GREATEST = {
+    "facesvc_active_model_info",
+    "facesvc_hnsw_index",
+    "facesvc_batch_oldest_pending_seconds",
+}
 
 _lock = Lock()
-_remembered: tuple[float, list[Metric]] = (0.0, [])
+_remembered: tuple[float, list[Metric]] = (0.0, [])  # until when
 
 
 def collect() -> list[Metric]:
     """Metrics that are at most some seconds old; without a database, only that it is away."""
     global _remembered
     with _lock:
-        at, metrics = _remembered
-        if metrics and time.monotonic() - at < _REMEMBERED_SECONDS:
+        until, metrics = _remembered
+        began = time.monotonic()
+        if metrics and began < until:
             return metrics
         try:
+            metrics = _of_collections()
             with entered(DEFAULT):
-                metrics = [*_gallery(), *_model(), *_jobs(), *_callbacks()]
-                metrics += [*_replicas(), *_database()]
+                metrics += [*_queue(), *_replicas(), *_database()]
         except (Error, DatabaseError):
             return [_database_up(0)]
-        _remembered = time.monotonic(), metrics
+        spent = time.monotonic() - began
+        _remembered = began + max(_REMEMBERED_SECONDS, _MOST_WORK * spent), metrics
         return metrics
+
+
+def _of_collections() -> list[Metric]:
+    """The gauges of all collections: one value for all, or one for each if the settings say so."""
+    families: dict[str, Metric] = {}
+    values: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
+    for collection in all_collections():
+        try:
+            with entered(collection):
+                found = [*_gallery(), *_model(), *_jobs(), *_callbacks()]
+        except CollectionGoneError:
+            continue
+        own = _label(collection)
+        for family in found:
+            families.setdefault(family.name, family)
+            sums = values.setdefault(family.name, {})
+            for sample in family.samples:
+                key = (*own, *sample.labels.items())
+                before = sums.get(key, 0.0)
+                greatest = family.name in _GREATEST
+                sums[key] = max(before, sample.value) if greatest else before + sample.value
+    return [_with(family, values[name]) for name, family in families.items()]
+
+
+def _label(collection: Entered) -> tuple[tuple[str, str], ...]:
+    return (("collection", collection.name),) if settings.FACESVC_METRICS_BY_COLLECTION else ()
+
+
+def _with(family: Metric, values: dict[tuple[tuple[str, str], ...], float]) -> Metric:
+    family.samples = [Sample(family.name, dict(key), value) for key, value in values.items()]
+    return family
+
+
+def _queue() -> Iterator[Metric]:
+    yield _gauge("facesvc_tasks_queued", "Tasks of the workers.", OrmQ.objects.count())
 
 
 def _database() -> Iterator[Metric]:
@@ -105,7 +154,7 @@ def _model() -> Iterator[Metric]:
         active[row.pack, version] = 1
     text = "The active model pack; always 1."
     yield _by("facesvc_active_model_info", text, ["pack", "model_version"], active)
-    text = "The HNSW index of the active model: 1 for the state that it is in."
+    text = "The HNSW index of the active model: 1 for each state that one is in."
     yield _by("facesvc_hnsw_index", text, ["state"], index)
 
 
@@ -132,7 +181,6 @@ def _jobs() -> Iterator[Metric]:
     age = (timezone.now() - waiting["oldest"]).total_seconds() if waiting["oldest"] else 0
     text = "Age in seconds of the oldest job with pictures that wait."
     yield _gauge("facesvc_batch_oldest_pending_seconds", text, age)
-    yield _gauge("facesvc_tasks_queued", "Tasks of the workers.", OrmQ.objects.count())
 
 
 def _callbacks() -> Iterator[Metric]:

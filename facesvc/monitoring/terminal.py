@@ -71,7 +71,7 @@ class Formatter(logging.Formatter):
             return self._request(fields)
         if "item" in fields and "job" in fields:
             again = f", attempt {fields['attempt']}" if fields["attempt"] > 1 else ""
-            return f"a picture of {fields['job']} is done{again}"
+            return f"a picture of {fields['job']} is done{again}{_place(fields)}"
         if record.levelno < logging.WARNING:
             return record.message
         colour = YELLOW if record.levelno == logging.WARNING else RED
@@ -82,11 +82,16 @@ class Formatter(logging.Formatter):
         shown = self._paint(f"{status}", _COLOURS.get(status // 100, RED))
         who = self._paint(f"{fields['caller']:<8}", DIM)
         error = self._paint(f"  {fields['error']}", YELLOW) if fields.get("error") else ""
-        route = route_for_people(str(fields["route"]))
+        route = route_for_people(str(fields["route"])) + _place(fields)
         return f"{shown} {fields['total_ms']:>7.0f} ms  {who}  {fields['method']} {route}{error}"
 
     def _paint(self, text: str, colour: str) -> str:
         return painted(text, colour, really=self._colour)
+
+
+def _place(fields: dict[str, object]) -> str:
+    """The collection of a line, where it is not `default`."""
+    return f" in {fields['collection']}" if fields.get("collection") else ""
 
 
 def route_for_people(route: str) -> str:

@@ -96,6 +96,10 @@ FACESVC_METRICS_OPEN = logged.flag("FACESVC_METRICS_OPEN", False).says(
     "Whether everybody may see `/metrics`. Set it only where nobody but your own network reaches "
     "the port."
 )
+FACESVC_METRICS_BY_COLLECTION = logged.flag("FACESVC_METRICS_BY_COLLECTION", False).says(
+    "Whether the metrics of what is stored have a label `collection`. It names your collections to "
+    "everybody who may see `/metrics`. Without it these metrics are sums."
+)
 FACESVC_WORKER_METRICS_PORT = logged.whole("FACESVC_WORKER_METRICS_PORT", 0, (0, 65535)).says(
     "The port on which each `manage.py qcluster` shows `/metrics` of its processes, to whoever may "
     "see those of the web server; 0 for none."

@@ -26,8 +26,19 @@ from batch.apps import SWEEP
 from batch.models import Job, Kind, WebhookDelivery, WebhookEndpoint
 from facesvc import __version__, machine
 from facesvc.doctor import gallery, local, server, work
-from facesvc.doctor.examining import Check, CheckState, Finding, examine, failure, ok, warning
+from facesvc.doctor.examining import (
+    Check,
+    CheckState,
+    Finding,
+    examine,
+    failure,
+    in_each,
+    ok,
+    warning,
+)
 from facesvc.management.commands.doctor import CHECKS
+from recognition.collections import schemas
+from recognition.collections.current import entered, here
 from recognition.gallery import indexes
 from recognition.inference import pack, processor, providers
 from recognition.inference.pack import weights
@@ -37,6 +48,7 @@ from recognition.packs import engine, protection
 from recognition.privacy import sealing
 from tests.support.builders import OWNER, build_index, make_face, make_user, vector
 from tests.support.photos import astronaut
+from tests.support.servers.schemas import make_collection
 
 pytestmark = pytest.mark.django_db
 OK, WARNING, FAILURE, UNKNOWN = (
@@ -352,6 +364,55 @@ def test_look_alikes() -> None:
         WARNING,
         "new faces that could not be compared with other users': 1",
     )
+
+
+# --- several collections --------------------------------------------------------------------------
+
+
+def test_what_is_wrong_in_a_collection_names_it() -> None:
+    look = in_each(work.look_alikes)
+    assert look() == ok("new faces that wait to be compared with other users': 0")
+    shop = make_collection("shop")
+    assert look().text.endswith(": 0; 1 more collections are well")
+    with entered(shop):
+        NewFace.objects.create(face=make_face(make_user(OWNER), vector(1)), attempts=3)
+    finding = look()
+    text = "in shop: new faces that could not be compared with other users': 1"
+    assert (finding.state, finding.text) == (WARNING, text) and finding.advice
+
+
+def test_a_collection_without_its_migrations() -> None:
+    shop = make_collection("shop")
+    with entered(shop):
+        MigrationRecorder(connection).record_unapplied("batch", _last_of("batch"))
+    finding = in_each(server.migrations)()
+    assert (finding.state, finding.text) == (FAILURE, "in shop: 1 are missing")
+    assert server.migrations().state is OK
+
+
+def _last_of(app: str) -> str:
+    return max(
+        name for label, name in MigrationRecorder(connection).applied_migrations() if label == app
+    )
+
+
+def test_a_database_without_tables_is_asked_for_default_alone() -> None:
+    """There is no table of collections before the first migration."""
+    asked: list[str] = []
+
+    def look() -> Finding:
+        asked.append(here().name)
+        return failure("12 are missing", "Run `manage.py migrate`.")
+
+    make_collection("shop")
+    assert in_each(look)().text == "12 are missing" and asked == ["default"]
+
+
+def test_an_erased_collection_is_passed_over() -> None:
+    shop = make_collection("shop")
+    connection.check_constraints()  # what waits for the end of the transaction
+    schemas.drop(shop)
+    assert in_each(work.look_alikes)().state is OK
 
 
 # --- this machine ---------------------------------------------------------------------------------

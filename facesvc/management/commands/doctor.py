@@ -5,7 +5,7 @@ from typing import Any
 
 from facesvc import __version__
 from facesvc.doctor import gallery, local, server, work
-from facesvc.doctor.examining import Check, CheckState, Finding, examine
+from facesvc.doctor.examining import Check, CheckState, Finding, examine, in_each
 from facesvc.management.service_command import ServiceCommand
 from facesvc.monitoring import terminal
 
@@ -16,18 +16,18 @@ CHECKS = (
     Check("settings", local.configuration),
     Check("database", server.database),
     Check("connections", server.connections, needs=("database",)),
-    Check("migrations", server.migrations, needs=("database",)),
+    Check("migrations", in_each(server.migrations), needs=("database",)),
     Check("clock", server.clock, needs=("database",)),
     Check("pack", gallery.pack, needs=_TABLES),
-    Check("template key", gallery.template_key, needs=_TABLES),
-    Check("crop key", gallery.crop_key, needs=_TABLES),
+    Check("template key", in_each(gallery.template_key), needs=_TABLES),
+    Check("crop key", in_each(gallery.crop_key), needs=_TABLES),
     Check("models", local.models),
     Check("inference", local.inference, needs=("models",)),
-    Check("search", gallery.search, needs=_TABLES),
+    Check("search", in_each(gallery.search), needs=_TABLES),
     Check("replicas", server.replicas, needs=_TABLES),
     Check("queue", work.queue, needs=_TABLES),
-    Check("callbacks", work.callbacks, needs=_TABLES),
-    Check("look-alikes", work.look_alikes, needs=_TABLES),
+    Check("callbacks", in_each(work.callbacks), needs=_TABLES),
+    Check("look-alikes", in_each(work.look_alikes), needs=_TABLES),
     Check("disk", local.disk),
     Check("memory", local.memory),
 )

@@ -15,10 +15,13 @@ from pytest_django import Settings
 from batch.models import Job, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from facesvc import __version__
 from facesvc.monitoring import stored_metrics
+from recognition.collections import schemas
+from recognition.collections.current import Entered, entered
 from recognition.gallery.indexes import IndexState
 from recognition.models import NewFace, User
 from recognition.packs import engine
 from tests.support.builders import (
+    FRIEND,
     OWNER,
     PICTURE_BASE64,
     PREFIX,
@@ -29,6 +32,7 @@ from tests.support.builders import (
     make_user,
     vector,
 )
+from tests.support.servers.schemas import make_collection
 
 pytestmark = pytest.mark.django_db
 PROJECT = Path(__file__).parents[3]
@@ -240,3 +244,53 @@ def test_processes_count_together() -> None:
         check=True,
         env={"DJANGO_SETTINGS_MODULE": "facesvc.settings", "PATH": ""},
     )
+
+
+# --- several collections --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shop() -> Entered:
+    """With one user, who has a face; `default` has two users and no face."""
+    for user in (OWNER, FRIEND):
+        make_user(user)
+    made = make_collection("shop")
+    with entered(made):
+        make_face(make_user(OWNER, "public"), vector(1))
+    return made
+
+
+def test_the_gauges_are_sums_and_name_no_collection(
+    client: Client, opened: None, shop: Entered
+) -> None:
+    samples = scrape(client)
+    assert value(samples, "gallery_users") == 3
+    version = engine.active_version()
+    found = {"embedding_version": version, "searchable": "true"}
+    assert value(samples, "gallery_templates", **found) == 1
+    pack = engine.pack(engine.active_model().pack)
+    active = {"pack": pack.name, "model_version": pack.model_version}
+    assert value(samples, "active_model_info", **active) == 1
+    assert value(samples, "hnsw_index", state=IndexState.NOT_NEEDED.value) == 1
+    assert b"shop" not in client.get("/metrics").content
+
+
+def test_with_the_label_each_collection_has_its_own(
+    client: Client, opened: None, shop: Entered, settings: Settings
+) -> None:
+    settings.FACESVC_METRICS_BY_COLLECTION = True
+    samples = scrape(client)
+    assert value(samples, "gallery_users", collection="default") == 2
+    assert value(samples, "gallery_users", collection="shop") == 1
+    assert value(samples, "gallery_users") == 0
+    queued = {"status": "queued", "collection": "shop"}
+    assert ("facesvc_batch_jobs", frozenset(queued.items())) in samples
+    assert ("facesvc_tasks_queued", frozenset()) in samples  # all collections share the queue
+
+
+@pytest.mark.django_db(transaction=True)  # a missing table would end that of the test
+def test_a_collection_that_is_erased_while_it_is_counted(
+    client: Client, opened: None, shop: Entered
+) -> None:
+    schemas.drop(shop)
+    assert value(scrape(client), "gallery_users") == 2

@@ -13,6 +13,8 @@ from django.test import Client
 
 from facesvc.monitoring import logs
 from management import operations
+from recognition.collections.current import Entered, entered
+from recognition.collections.models import OperatorOf
 from recognition.processes import current_request
 from recognition.processes.slots import OverloadedError
 from tests.support.builders import (
@@ -25,6 +27,7 @@ from tests.support.builders import (
     make_user,
     vector,
 )
+from tests.support.servers.schemas import make_collection
 
 pytestmark = pytest.mark.django_db
 
@@ -150,3 +153,35 @@ def test_what_is_logged_after_a_request_is_not_of_it(client: Client) -> None:
     """The same thread may next log that another connection sent something broken."""
     assert client.get("/health/live", headers={"X-Request-ID": "r-1"})["X-Request-ID"] == "r-1"
     assert current_request.current.get().id == current_request.NO_ID
+
+
+def test_lines_name_a_collection_that_is_not_default(output: io.StringIO) -> None:
+    logging.getLogger("somewhere").info("in default")
+    with entered(Entered(2, "shop")):
+        logging.getLogger("somewhere").info("in shop")
+    assert [line.get("collection") for line in lines(output)] == [None, "shop"]
+
+
+def test_a_page_of_the_admin_names_its_collection(client: Client, output: io.StringIO) -> None:
+    shop = make_collection("shop")
+    account = Operator.objects.create_user("vera", is_staff=True)
+    OperatorOf.objects.create(operator=account, collection_id=shop.number)
+    client.force_login(account)
+    client.get("/admin/", secure=True)
+    (line,) = requests(output)
+    assert (line["status"], line["collection"]) == (200, "shop")
+
+
+def test_people_read_the_collection_behind_the_route() -> None:
+    record = logging.makeLogRecord(
+        {
+            "msg": "request",
+            "route": "/api/v1/face-recognition/identify",
+            "method": "POST",
+            "status": 200,
+            "total_ms": 1.0,
+            "caller": "service",
+            "collection": "shop",
+        }
+    )
+    assert logs.TextFormatter(colour=False).format(record).endswith("POST /identify in shop")
