@@ -14,33 +14,33 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import BinaryIO
-from uuid import UUID
 
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from facesvc import erasures
+from facesvc.erasures import Erasures
 from facesvc.postgres import cluster, former
 from facesvc.postgres.cluster import DatabaseError
-from management import erasure
+from recognition.collections.current import SHARED, entered
+from recognition.collections.visiting import all_collections
 from recognition.gallery import indexes
 from recognition.inference.pack.declaration import PackError
-from recognition.models import FaceCrop, User
+from recognition.models import FaceCrop
 from recognition.packs import engine, protection
 from recognition.privacy import sealing
 
 # Tables that are useless elsewhere or later: counters of the last hour, and logins of operators.
-_LEFT_OUT = ("recognition_ratewindow", "django_session")
+# The first is in each collection.
+_LEFT_OUT = ("*.recognition_ratewindow", "django_session")
 _LOOKED_AT = 100  # pictures, to tell whether the keys are there
 _LINE = re.compile(rb"\nfacesvc backup, HMAC-SHA256 ([0-9a-f]{64})\n")
 _LENGTH = len("\nfacesvc backup, HMAC-SHA256 \n") + 64
 _CHUNK = 1024**2
-
-Erasures = dict[UUID, datetime]
 
 
 def save(file: Path) -> None:
@@ -75,11 +75,11 @@ def restore(file: Path, *, replace: bool, erased: Erasures, unsigned: bool) -> N
         rows = ("--data-only", "--table=django_migrations", "--file=-")
         if former.is_saved(_run("pg_restore", *rows, given=copy)):
             raise CommandError(f"{file} {former.WHY}. {former.ADVICE} Nothing is done.")
-        if tables := connection.introspection.table_names():
+        if tables := _tables():
             if not replace:
                 raise CommandError("The database is not empty: --replace drops what it holds.")
             _refuse_newer(tables, content)
-            erased = _later(erased, erasures())
+            erased = erased.and_those(erasures.noted())
         if _is_in_use():
             raise CommandError("Somebody uses the database: stop the service first.")
         clean = ["--clean", "--if-exists"] if replace else []
@@ -114,10 +114,27 @@ def _without_hnsw(content: str) -> str:
     return "".join(line for line in lines if f" {indexes.PREFIX}" not in line)
 
 
-def _refuse_newer(tables: list[str], content: str) -> None:
-    """pg_restore drops what is in the backup only; what refers to it would be in the way."""
-    known = {words[5] for line in content.splitlines() if (words := line.split())[3:4] == ["TABLE"]}
-    if newer := sorted({*tables} - known):
+def _tables() -> set[tuple[str, str]]:
+    """The schema and name of each of our tables, in every collection."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nspname, relname FROM pg_class"
+            " JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+            " WHERE relkind IN ('r', 'p') AND (nspname = %s OR nspname ~ '^collection_[0-9]+$')",
+            [SHARED],
+        )
+        return set(cursor.fetchall())
+
+
+def _refuse_newer(tables: set[tuple[str, str]], content: str) -> None:
+    """pg_restore drops what is in the backup only; what refers to it would be in the way, and a
+    collection that the backup lacks would stay behind without its row.
+    """
+    lines = (line.split() for line in content.splitlines())
+    known = {(words[4], words[5]) for words in lines if words[3:4] == ["TABLE"] and words[5:]}
+    places = {place for place, __ in known}
+    newer = sorted({name if place in places else place for place, name in tables - known})
+    if newer:
         raise CommandError(
             f"The database is newer than the backup, which has no {', '.join(newer)}: restore into"
             " an empty database, as docs/backup.md says."
@@ -127,70 +144,30 @@ def _refuse_newer(tables: list[str], content: str) -> None:
 def finish(erased: Erasures) -> None:
     """What a restored database needs before it serves."""
     call_command("migrate", verbosity=0)
-    # A dump of data alone comes without what the triggers write.
-    call_command("list_anew")
+    erasures.erase_collections(erased)
+    for collection in all_collections():
+        with entered(collection):
+            # A dump of data alone comes without what the triggers write.
+            indexes.list_anew()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    _erase_again(erased)
-    _look_at_keys()
+    for collection in all_collections():
+        with entered(collection):
+            erasures.erase_people(erased)
+            _look_at_keys("" if collection.is_default else f"{collection.name}: ")
 
 
-def erasures() -> Erasures:
-    """The users that the audit log says were erased, each with the last time."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('recognition_auditevent') IS NOT NULL")
-        if not cursor.fetchone()[0]:
-            return {}
-        cursor.execute(
-            "SELECT user_id, max(at) FROM recognition_auditevent WHERE action = 'user.erase'"
-            " GROUP BY user_id ORDER BY user_id"
-        )
-        return dict(cursor.fetchall())
-
-
-def _erase_again(erased: Erasures) -> None:
-    """Erases users restored from before their erasure; users re-created later are kept.
-
-    It includes people without a user row who have jobs.
-    """
-    known = erasures()
-    missing = {pk: at for pk, at in erased.items() if pk not in known or known[pk] < at}
-    found = User.objects.filter(pk__in=missing).values_list("pk", "created_at")
-    anew = {pk for pk, created_at in found if created_at >= missing[pk]}
-    if back := sorted(map(str, missing.keys() - anew)):
-        call_command("erase_user", "--keys", *back)
-    # Includes users without data here: a newer backup, restored next, would bring them back.
-    for user_id in missing.keys() - erasures().keys():
-        erasure.note_former(user_id, missing[user_id])
-
-
-def read_erasures(file: Path | None) -> Erasures:
-    """Reads what `manage.py erasures` printed once or several times; empty without a file."""
-    erased: Erasures = {}
-    try:
-        for line in file.read_text().splitlines() if file else ():
-            user_id, at = line.split()
-            erased = _later(erased, {UUID(user_id): datetime.fromisoformat(at)})
-    except (OSError, ValueError) as error:
-        raise CommandError(f"{file} is no list of erasures: {error}. Nothing is done.") from error
-    return erased
-
-
-def _later(one: Erasures, other: Erasures) -> Erasures:
-    return one | {key: max(at, one.get(key, at)) for key, at in other.items()}
-
-
-def _look_at_keys() -> None:
+def _look_at_keys(of: str) -> None:
     try:
         protection.require(engine.active_model().template_key)
     except PackError as error:
-        print(f"Nothing can be searched: {error}.")
+        print(f"{of}Nothing can be searched: {error}.")
     crops = FaceCrop.objects.order_by("?")[:_LOOKED_AT]
     unreadable = sum(not sealing.can_open(bytes(crop.sealed)) for crop in crops)
     if unreadable:
-        print(f"{unreadable} of {len(crops)} kept pictures cannot be opened: a key is missing.")
+        print(f"{of}{unreadable} of {len(crops)} kept pictures cannot be opened: a key is missing.")
     elif crops:
-        print(f"The keys open the kept pictures ({len(crops)} were tried).")
+        print(f"{of}The keys open the kept pictures ({len(crops)} were tried).")
 
 
 def _is_in_use() -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -14,8 +15,9 @@ from uuid import UUID
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
+from django.core.management import CommandError
 
-from facesvc import backup
+from facesvc import backup, erasures
 from facesvc.postgres import cluster, database
 from tests.support.patience import PATIENCE
 from tests.support.photos import astronaut, encode, tom_hanks
@@ -61,6 +63,7 @@ CHANGE_THEN_RESTORE = """
 import json, sys
 from pathlib import Path
 from facesvc import backup
+from facesvc.erasures import Erasures
 file, other = map(Path, json.load(sys.stdin))
 check = backup.problem_with
 def check_and_change(copy):
@@ -68,7 +71,7 @@ def check_and_change(copy):
     file.write_bytes(other.read_bytes())
     return problem
 backup.problem_with = check_and_change
-backup.restore(file, replace=False, erased={}, unsigned=False)
+backup.restore(file, replace=False, erased=Erasures(), unsigned=False)
 """
 
 # The HNSW index that a large gallery has.
@@ -191,6 +194,12 @@ def test_who_was_erased_since_stays_so(home: Place, saved: Path, folder: Path) -
     assert "erased on" not in new.manage("restore", "--finish", "--erased", erased)
     assert new.look(*photos)["found"] == [[str(ANN)], [str(BOB)]]
 
+
+ERASE = """
+import json, sys
+from django.core.management import call_command
+call_command("erase_user", *json.load(sys.stdin))
+"""
 
 # A person who is no user, and sent a job.
 JOB = """
@@ -354,6 +363,124 @@ def test_an_existing_file_stays(home: Place, saved: Path) -> None:
     done = home.run("manage.py", "backup", str(saved))
     assert done.returncode == 1 and "exists already" in done.stderr
     assert saved.read_bytes() == before
+
+
+# --- collections ----------------------------------------------------------------------------------
+
+MAKE = """
+import json, sys
+from recognition.collections import schemas
+from recognition.collections.current import entered
+from recognition.collections.models import Collection
+from recognition.gallery import indexes
+from recognition.models import ActiveModel
+from recognition.packs import engine, protection
+key = protection.newest_key()
+for name in json.load(sys.stdin):
+    made = Collection.objects.create(name=name).entered
+    schemas.make(made)
+    with entered(made):
+        ActiveModel.objects.create(pack="dlib", template_key=key)
+        indexes.sketch(engine.active_version(), engine.current().sketches.centre)
+"""
+IN_SHOP = """
+from recognition.collections.current import enter
+from recognition.collections.doors import find
+enter(find("shop").entered)
+"""
+DROP = """
+from recognition.collections import schemas
+from recognition.collections.models import Collection
+row = Collection.objects.get(name="shop")
+schemas.drop(row.entered)
+row.delete()
+"""
+NAMES = """
+from django.db import connection
+from recognition.collections.models import Collection
+with connection.cursor() as cursor:
+    cursor.execute("SELECT count(*) FROM pg_namespace WHERE nspname ~ '^collection_'")
+    print(*Collection.objects.order_by("pk").values_list("name", flat=True), *cursor.fetchone())
+"""
+SHELL = ("shell", "--verbosity=0", "-c")
+
+
+@pytest.fixture(scope="module")
+def with_shop(home: Place, saved: Path, folder: Path) -> tuple[Place, Path]:
+    """A place with Ann in `default` and Bob, under the id of Ann, in `shop`; and its backup."""
+    there = place(folder, "two collections", **home.keys)
+    there.manage("migrate", "--verbosity=0")
+    there.manage(*SHELL, MAKE, given=["shop"])
+    there.manage(*SHELL, ENROL, given={str(ANN): str(folder / "ann.png")})
+    there.manage(*SHELL, IN_SHOP + ENROL, given={str(ANN): str(folder / "bob.png")})
+    there.manage("backup", folder / "two.backup")
+    return there, folder / "two.backup"
+
+
+def in_shop(of: Place, *pictures: Path) -> Any:
+    return json.loads(of.manage(*SHELL, IN_SHOP + LOOK, given=[str(each) for each in pictures]))
+
+
+def test_all_collections_come_back(with_shop: tuple[Place, Path], folder: Path) -> None:
+    there, file = with_shop
+    new = place(folder, "two more", **there.keys)
+    said = new.manage("restore", file)
+    assert said.count("The keys open the kept pictures") == 2 and "shop: The keys" in said
+    photos = folder / "ann.png", folder / "bob.png"
+    assert new.look(*photos)["found"] == [[str(ANN)], []]
+    assert in_shop(new, *photos)["found"] == [[], [str(ANN)]]
+    new.manage("restore", file, "--replace")
+    assert new.manage(*SHELL, NAMES) == "default shop 2\n"
+
+
+def test_an_erasure_in_a_collection_is_of_that_collection(
+    with_shop: tuple[Place, Path], folder: Path
+) -> None:
+    there, file = with_shop
+    new = place(folder, "erased in shop", **there.keys)
+    new.manage("restore", file)
+    new.manage(*SHELL, IN_SHOP + ERASE, given=[str(ANN)])
+    listed = new.manage("erasures")
+    assert re.fullmatch(rf"{ANN} 20\S+ collection_2\n", listed)
+    (folder / "in shop.txt").write_text(listed)
+    lost = place(folder, "lost", **there.keys)
+    for where, how in ((new, ["--replace"]), (lost, ["--erased", folder / "in shop.txt"])):
+        assert f"{ANN}: erased on" in where.manage("restore", file, *how)
+        photos = folder / "ann.png", folder / "bob.png"
+        assert where.look(*photos)["found"] == [[str(ANN)], []]
+        assert in_shop(where, *photos)["found"] == [[], []]
+
+
+def test_an_erased_collection_is_erased_again(with_shop: tuple[Place, Path], folder: Path) -> None:
+    there, file = with_shop
+    new = place(folder, "without shop", **there.keys)
+    new.manage("restore", file)
+    new.manage(*SHELL, DROP)
+    assert new.manage("erasures") == "collection_2\n"
+    assert "The collection shop is erased" in new.manage("restore", file, "--replace")
+    assert new.manage(*SHELL, NAMES) == "default 1\n"
+    # The next one gets another number, although the backup knows of none.
+    new.manage(*SHELL, MAKE, given=["shop"])
+    assert new.manage("erasures") == "collection_2\n"
+
+
+def test_a_collection_that_the_backup_lacks_is_not_dropped(
+    with_shop: tuple[Place, Path], folder: Path
+) -> None:
+    there, file = with_shop
+    new = place(folder, "with more", **there.keys)
+    new.manage("restore", file)
+    new.manage(*SHELL, MAKE, given=["third"])
+    done = new.run("manage.py", "restore", str(file), "--replace")
+    assert done.returncode == 1 and "which has no collection_3:" in done.stderr
+    assert new.manage(*SHELL, NAMES) == "default shop third 3\n"
+
+
+def test_no_list_of_erasures(tmp_path: Path) -> None:
+    for text in ("collection_0", "collection_2 3 4 5", f"{ANN}", f"{ANN} 2024-01-20 shop", "x y"):
+        (tmp_path / "list").write_text(text)
+        with pytest.raises(CommandError, match="is no list of erasures"):
+            erasures.read(tmp_path / "list")
 
 
 # --- the signature --------------------------------------------------------------------------------

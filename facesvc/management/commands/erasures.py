@@ -1,6 +1,6 @@
 from typing import Any
 
-from facesvc import backup
+from facesvc import erasures
 from facesvc.management.service_command import ServiceCommand
 
 
@@ -11,5 +11,5 @@ class Command(ServiceCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for user_id, at in backup.erasures().items():
-            self.stdout.write(f"{user_id} {at.isoformat()}")
+        for line in erasures.noted().lines():
+            self.stdout.write(line)

@@ -2,7 +2,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from facesvc import backup
+from facesvc import backup, erasures
 from facesvc.management.service_command import ServiceCommand
 
 
@@ -31,7 +31,7 @@ class Command(ServiceCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        erased = backup.read_erasures(options["erased"])
+        erased = erasures.read(options["erased"])
         if options["finish"]:
             backup.finish(erased)
         else:
