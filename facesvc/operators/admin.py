@@ -27,7 +27,9 @@ from recognition.admin.kit import (
     page,
     time_column,
 )
-from recognition.models import ActiveModel, AuditEvent, User
+from recognition.collections.current import CollectionGoneError, entered
+from recognition.collections.models import Collection, OperatorOf
+from recognition.models import ActiveModel, AuditEvent, Face, User
 from recognition.models.user_ids import parsed
 
 _ACTORS = {
@@ -108,6 +110,57 @@ class ActiveModelAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         return page(request, "operators/model.html", _("Active model"), ActiveModel, context)
 
 
+class BindingInline(admin.TabularInline):  # type: ignore[type-arg]
+    """The collections that an operator is bound to, on the operator's page."""
+
+    model = OperatorOf
+    fields = ("collection",)
+    extra = 1
+    verbose_name_plural = _lazy("May see these collections alone")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs["queryset"] = Collection.objects.filter(erasing_at=None).order_by("pk")
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+@admin.register(Collection)
+class CollectionAdmin(LargeTable):
+    """Which collections there are. They are made and changed by services and by commands."""
+
+    list_display = ["name", "state", "made_by", "users", "faces", "created"]
+    list_display_links = None
+    list_per_page = 20
+    ordering = ["pk"]
+    search_fields = ["name"]
+    search_help_text = _lazy("A part of the name.")
+
+    def prepare(self, rows: list[Collection]) -> None:
+        for row in rows:
+            row.counts = _counts(row)  # type: ignore[attr-defined]
+
+    state = column(_lazy("state"), lambda row: _state(row))
+    users = column(_lazy("users"), lambda row: row.counts[0])
+    faces = column(_lazy("faces"), lambda row: row.counts[1])
+    created = time_column(_lazy("created"), "created_at")
+
+
+def _state(row: Collection) -> str:
+    if row.erasing_at:
+        return _("is being erased")
+    return _("suspended") if row.suspended_at else _("in use")
+
+
+def _counts(row: Collection) -> tuple[str, str]:
+    """How many users and faces a collection has; dashes when it is gone."""
+    if row.erasing_at:
+        return "–", "–"
+    try:
+        with entered(row.entered):
+            return f"{User.objects.count():,}", f"{Face.objects.count():,}"
+    except CollectionGoneError:
+        return "–", "–"
+
+
 # This import registers Django's own page, which is replaced here.
 admin.site.unregister(Account)
 
@@ -120,6 +173,12 @@ class OperatorAdmin(UserAdmin):  # type: ignore[type-arg]
         (None, {"fields": ("username", "usable_password", "password1", "password2")}),
         (_lazy("What this operator may do"), {"fields": ("is_staff", "groups")}),
     )
+
+    inlines = (BindingInline,)
+
+    def get_inlines(self, request: HttpRequest, obj: Any = None) -> Any:
+        """With `default` alone there is nothing to bind an operator to."""
+        return self.inlines if obj and Collection.objects.count() > 1 else ()
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"is_staff": True, **super().get_changeform_initial_data(request)}

@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.contrib.auth.management import create_permissions
 from django.db.models import Q
 
+from facesvc.operators.bindings import SEE_ALL, is_shared
 from recognition.admin.kit import ERASE, MEASURE, MODERATE, VIEW_PICTURES
 
 # Permissions in addition to viewing everything but pictures.
@@ -27,6 +28,10 @@ _KEYS = {
 _VERBS = ("view", "add", "change", "delete")
 _OPERATORS = {f"auth.{verb}_{model}" for model in ("user", "group") for verb in _VERBS}
 
+# To bind operators to collections, and to see what all collections share.
+_BINDINGS = {f"collections.{verb}_operatorof" for verb in _VERBS}
+_COLLECTIONS = _BINDINGS | {SEE_ALL, "collections.view_collection"}
+
 _known: set[str] | None = None  # the permissions before the migration that runs now
 
 
@@ -35,7 +40,7 @@ def viewer() -> set[str]:
     pages = {
         f"{model._meta.app_label}.view_{model._meta.model_name}"
         for model in admin.site._registry
-        if model._meta.app_label in _OUR_APPS
+        if model._meta.app_label in _OUR_APPS and not is_shared(*model._meta.label_lower.split("."))
     }
     return pages | {"recognition.view_dailycount"}
 
@@ -46,7 +51,7 @@ def groups() -> dict[str, set[str]]:
     return {
         "viewer": viewer(),
         "moderator": moderator,
-        "administrator": moderator | _OPERATORS | _KEYS | {MEASURE},
+        "administrator": moderator | _OPERATORS | _COLLECTIONS | _KEYS | {MEASURE},
     }
 
 

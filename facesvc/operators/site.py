@@ -9,11 +9,12 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from facesvc.http.login import LoginForm
-from facesvc.operators import overview
+from facesvc.operators import door, overview
 from recognition.packs import catalogue
 
 # Browsers trust these hosts as they trust https, and keep our cookies.
@@ -38,6 +39,15 @@ class OperatorSite(AdminSite):
             return answered(request, *args, **kwargs)
 
         return guarded
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        choose = path("collection/", self.admin_view(door.choose), name="collection")
+        return [choose, *super().get_urls()]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        found, allowed = door.shown(request)
+        here = {"collection": found, "collections": allowed}
+        return {**super().each_context(request), **here}
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

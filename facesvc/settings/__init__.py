@@ -56,11 +56,13 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
+            "builtins": ["facesvc.operators.templatetags.forms_of_a_collection"],
         },
     }
 ]
 # The operators log in to the admin pages.
+AUTHENTICATION_BACKENDS = ["facesvc.operators.bindings.Backend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -21,6 +21,13 @@ from recognition.models import AuditEvent, Face, User
 SENTENCES = {
     "collection.create": _lazy("{actor} made the collection {collection}"),
     "collection.erase": _lazy("{actor} erased the collection {collection}"),
+    "collection.export": _lazy(
+        "{actor} wrote the collection {collection} into a file, with {users} users and "
+        "{faces} faces"
+    ),
+    "collection.import": _lazy(
+        "{actor} made the collection {collection} of a file, with {users} users and {faces} faces"
+    ),
     "duplicate.decide": _lazy("{actor} decided about {person} and {other}: {decision}"),
     "face.change": _lazy("{actor} changed {fields} of {face} of {person}"),
     "face.delete": _lazy("{actor} deleted {face} of {person}"),

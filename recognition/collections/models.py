@@ -3,6 +3,7 @@
 import secrets
 from typing import ClassVar
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
@@ -111,3 +112,29 @@ class AccessKey(ServiceKey):
         max_length=20, primary_key=True, default=new_access_key_id, editable=False
     )
     sealed = models.BinaryField(editable=False)  # see recognition.privacy.sealing
+
+
+class OperatorOf(models.Model):
+    """Binds an operator of the admin pages to a collection; several rows bind to several.
+
+    The row outlives the collection: an operator whose last collection was erased sees nothing,
+    and not suddenly `default`.
+    """
+
+    operator = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="bound_to", editable=False
+    )
+    collection = models.ForeignKey(
+        Collection, models.SET_NULL, null=True, verbose_name="collection"
+    )
+
+    class Meta:
+        verbose_name = "collection of an operator"
+        verbose_name_plural = "collections of an operator"
+        permissions = [("see_all_collections", "Can see all collections and the installation")]
+        constraints = [
+            models.UniqueConstraint(fields=["operator", "collection"], name="operator_of_once")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.collection or "–")

@@ -215,7 +215,7 @@ def test_the_active_model(
     viewer: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     make_face(make_user(OWNER, display_name="Ann"), vector(0))
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         text = text_of(viewer.get(MODEL))
     pack = engine.pack(engine.active_model().pack)
     assert pack.licence in text and pack.model_version in text

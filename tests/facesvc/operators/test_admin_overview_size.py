@@ -22,7 +22,7 @@ from tests.support.many_people import make
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 PEOPLE = int(os.environ.get("FACESVC_ADMIN_PEOPLE", "2000"))
-MOST_STATEMENTS = 16
+MOST_STATEMENTS = 17
 _STATEMENTS = (
     """INSERT INTO recognition_auditevent (at, actor, action, user_id, face_id, details)
     SELECT now() - n * interval '1 minute',

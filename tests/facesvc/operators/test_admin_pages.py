@@ -15,7 +15,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from batch.models import Job, Kind, WebhookDelivery, WebhookEndpoint
-from recognition.collections.models import AccessKey, ApiKey
+from recognition.collections.models import AccessKey, ApiKey, Collection
 from recognition.models import (
     ActiveModel,
     Attempt,
@@ -49,6 +49,7 @@ MODELS: dict[type[Model], set[str]] = {
     ActiveModel: READ_ONLY,
     ApiKey: {"add", "change"},
     AccessKey: {"add", "change"},
+    Collection: READ_ONLY,
 }
 # Pages of no model: what staff without any permission gets. None: a page that strangers get, too.
 LOGGED_IN: dict[str, int | None] = {
@@ -61,6 +62,7 @@ LOGGED_IN: dict[str, int | None] = {
     "jsi18n": 200,
     "view_on_site": 404,
     "app_list": 404,
+    "collection": 405,  # by POST only
 }
 # Pages of ours beside Django's: what a viewer, a moderator and an administrator get.
 NOT_VIEWERS = (403, 200, 200)
@@ -104,6 +106,7 @@ def rows(db: None, settings: Settings) -> dict[type[Model], Model]:
         WebhookDelivery.objects.create(job=job, endpoint=endpoint, next_attempt_at=later),
         AuditEvent.objects.create(actor="operator:mia", action="user.unlock", user_id=user.pk),
         engine.active_model(),
+        Collection.objects.get(),
         *(
             key(collection_id=1, service="app", scopes=["face:verify"], created_by="system")
             for key in (ApiKey, AccessKey)
@@ -257,7 +260,7 @@ def test_what_each_role_may_open(client: Client, role: str, rows: dict[type[Mode
         if expected == 403:
             assert ask(client, "post", own_address(name, rows)).status_code == 403, name
     for model, row in rows.items():
-        is_theirs = model in (User, Group)
+        is_theirs = model in (User, Group, Collection)
         may_look = role == "administrator" or not is_theirs
         for page in ("changelist", "history", "change"):
             answer = ask(client, "get", address(model, page, row))
