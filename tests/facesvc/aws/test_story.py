@@ -18,12 +18,12 @@ from botocore.exceptions import ClientError
 from cryptography.fernet import Fernet
 
 from facesvc.home import BASE_DIR
-from tests.facesvc.aws.clients import HERE
 from tests.support.photos import SHARED, needs_shared
 from tests.support.servers.whole_service import Service
 
 pytestmark = [pytest.mark.slow, needs_shared]
 PEOPLE, SEARCHED = 30, 20
+HERE = {"CollectionId": "album.1"}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, changes: dict[str, str]) -
 def aws(service: Service, changes: dict[str, str]) -> Any:
     """With a key that an operator has made."""
     made = subprocess.run(
-        [sys.executable, "manage.py", "api_keys", "make", "album", "--aws"],
+        [sys.executable, "manage.py", "api_keys", "make", "album", "--aws", "--scope", "all"],
         cwd=BASE_DIR,
         env={**os.environ, **changes, "FACESVC_DATA": str(service.data_dir)},
         capture_output=True,
@@ -79,6 +79,7 @@ def every(pages: Any, name: str) -> list[Any]:
 
 def test_it_works(aws: Any) -> None:
     photos = people()
+    aws.create_collection(**HERE)
     stored = index(aws, photos)
     listed = every(aws.get_paginator("list_faces").paginate(**HERE, MaxResults=7), "Faces")
     assert [face["FaceId"] for face in listed] == [face for face, _ in stored]
@@ -170,6 +171,10 @@ def delete(aws: Any, stored: list[tuple[str, str]]) -> None:
     assert aws.delete_faces(**HERE, FaceIds=left)["DeletedFaces"] == left
     counts = aws.describe_collection(**HERE)
     assert (counts["FaceCount"], counts["UserCount"]) == (0, 0)
+    aws.delete_collection(**HERE)
+    assert aws.list_collections()["CollectionIds"] == ["default"]
+    with pytest.raises(aws.exceptions.ResourceNotFoundException):
+        aws.list_faces(**HERE)
 
 
 def test_a_long_body_of_an_unknown_key_gets_its_answer(service: Service) -> None:
