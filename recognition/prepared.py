@@ -25,6 +25,9 @@ from psycopg import sql
 Row = tuple[Any, ...]
 # A statement for each kind of search. What a caller may choose freely, such as a limit, makes more.
 _MOST_KEPT = 256
+# In a connection: a dozen kinds of searches and what else is asked, in some dozen collections. Each
+# takes some ten kilobytes of the database's memory.
+_MOST_PREPARED = 600
 
 
 class Blank(Expression):
@@ -206,7 +209,8 @@ def fetched(text: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[R
     wrap = database.make_debug_cursor if database.queries_logged else database.make_cursor
     with _preparing(raw), wrap(psycopg.Cursor(raw)) as cursor:
         try:
-            cursor.execute(text, values)
+            # In words of its own for each collection, or its plan would be made again and again.
+            cursor.execute(database.marked(text), values)
         except NotSupportedError:
             # A migration has changed the type of a column, and what is prepared fails for good.
             database.close()
@@ -219,7 +223,7 @@ def _preparing(raw: "psycopg.Connection[Any]") -> Iterator[None]:
     """A block in which psycopg prepares statements. Outside of it psycopg would keep the last
     hundred statements of Django, with the templates in them, and would forget what it has prepared
     whenever a savepoint is rolled back."""
-    raw.prepare_threshold = 0
+    raw.prepare_threshold, raw.prepared_max = 0, _MOST_PREPARED
     try:
         yield
     finally:

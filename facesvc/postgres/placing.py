@@ -46,6 +46,9 @@ class PlacedWrapper(base.DatabaseWrapper):
     def make_debug_cursor(self, cursor: Any) -> Any:
         return _DebugCursor(cursor, self)
 
+    def marked(self, statement: str) -> str:
+        return current.marked(statement)
+
     def _in_place(self, execute: Callable[..., Any], *statement: Any) -> Any:
         self.go()
         try:

@@ -85,6 +85,18 @@ def explain(error: Exception) -> None:
         raise CollectionGoneError(f"the collection {collection.name} is gone") from error
 
 
+def marked(statement: str) -> str:
+    """The statement, in words that no other collection has for it.
+
+    So PostgreSQL keeps a plan for each collection. One that all shared would be made again whenever
+    a connection goes on in another collection.
+    """
+    collection = _current.get()
+    if collection is None or collection.is_default:
+        return statement
+    return f"/* {collection.number} */ {statement}"
+
+
 @contextmanager
 def entered(collection: Entered) -> Iterator[None]:
     """A block of work in a collection."""
