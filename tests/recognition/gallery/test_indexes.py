@@ -14,6 +14,7 @@ from django.db import OperationalError, connection, connections
 from django.db.models.signals import pre_migrate
 from pytest_django import Settings
 
+from recognition.collections.current import DEFAULT, schema_of
 from recognition.gallery import indexes
 from recognition.gallery.indexes import IndexState
 from recognition.models import Face, SketchCentre, User
@@ -217,8 +218,10 @@ def test_what_another_role_left_broken_is_work() -> None:
 def as_another_role() -> Iterator[None]:
     """A block in which this thread sees of other connections what a role without rights sees."""
     role = f"{connection.settings_dict['NAME']}_role"  # all databases of a server share its roles
+    schema = schema_of(DEFAULT.number)
     with connection.cursor() as cursor:
-        cursor.execute(f"CREATE ROLE {role}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+        cursor.execute(f"CREATE ROLE {role}; GRANT USAGE ON SCHEMA {schema} TO {role}")
+        cursor.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public, {schema} TO {role}")
         try:
             cursor.execute(f"SET ROLE {role}")
             yield
@@ -281,6 +284,9 @@ settings.DATABASES["other"] = settings.DATABASES["default"] | {"NAME": NAME}
 from django.core.management import call_command
 from django.db import connections
 
+from recognition.collections import current
+
+current.enter(current.DEFAULT)
 call_command("migrate", database="other", verbosity=0)
 with connections["other"].cursor() as cursor:
     cursor.execute("SELECT embedding_version FROM recognition_sketchcentre")

@@ -24,9 +24,11 @@ REFUSED = "requests_in_progress"
 # Does what it reads, line by line: "begin USER", "begin_computing USER" or "end PLACE".
 ELSEWHERE = """
 import os, sys
+from recognition.collections import current
 from recognition.errors import ServiceError
 from recognition.processes.user_requests import UserRequests
 
+current.enter(current.DEFAULT)
 requests = UserRequests()
 requests.share(os.fdopen(int(sys.argv[1]), "rb+"))
 for line in sys.stdin:
