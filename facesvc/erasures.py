@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import connection
 
 from management import erasure
@@ -25,10 +25,12 @@ from recognition.collections import schemas
 from recognition.collections.current import DEFAULT, Entered, entered, here, schema_of
 from recognition.collections.models import Collection
 from recognition.collections.visiting import all_collections
+from recognition.errors import ServiceError
 from recognition.models import User
 
 _PLACE = re.compile(r"collection_([1-9][0-9]*)")
 _SEQUENCE = "collections_collection_id_seq"
+_ACTOR = "command:restore"
 
 Person = tuple[int, UUID]  # the number of the collection, and the person's key
 
@@ -151,8 +153,20 @@ def erase_people(of: Erasures) -> None:
     missing = {pk: at for pk, at in erased.items() if pk not in known or known[pk] < at}
     found = User.objects.filter(pk__in=missing).values_list("pk", "created_at")
     anew = {pk for pk, created_at in found if created_at >= missing[pk]}
-    if back := sorted(map(str, missing.keys() - anew)):
-        call_command("erase_user", "--keys", *back)
+    for user_id in sorted(missing.keys() - anew):
+        print(f"{user_id}: {_erased(user_id)}.")
     # Includes users without data here: a newer backup, restored next, would bring them back.
     for user_id in missing.keys() - _people().keys():
         erasure.note_former(user_id, missing[user_id])
+
+
+def _erased(user_id: UUID) -> str:
+    """Erases a person of the current collection, and says what was there."""
+    try:
+        receipt = erasure.erase(actor=_ACTOR, user_id=user_id)
+    except ServiceError as error:
+        if error.code not in ("user_not_found", "user_merged"):
+            raise
+        return "nothing is held"
+    counts = ", ".join(f"{count} {name}" for name, count in receipt.removed.items())
+    return f"erased on {receipt.erased_at:%Y-%m-%d %H:%M:%S} UTC, with {counts}"
