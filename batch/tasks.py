@@ -15,6 +15,7 @@ from batch.models import Item
 from batch.queue import cluster, long_tasks, queueing
 from batch.webhooks import callbacks
 from recognition import audit, model_change, upgrading
+from recognition.collections import erasing
 from recognition.collections.visiting import all_collections, in_each
 from recognition.enrolment import lookalikes
 from recognition.gallery import indexes
@@ -62,6 +63,7 @@ def deliver() -> None:
 
 
 def sweep() -> None:
+    erasing.finish_all()
     in_each(_sweep)
 
 

@@ -50,6 +50,7 @@ COMMANDS = {
         "erase": Word("erase_user", "Erase all that is held about users"),
     },
     "The service": {
+        "collections": Word("collections", "List, make, suspend and erase collections", ("list",)),
         "models": Word("models", "List, fetch, check and change the model packs"),
         "backup": Word("backup", "Save the database into a file"),
         "restore": Word("restore", "Bring a saved database back"),
@@ -102,7 +103,7 @@ def described() -> str:
     """The text of `facesvc --help`."""
     lines = [_TITLE]
     for title, words in COMMANDS.items():
-        lines += ["", f"{title}:", *(f"  {name:<10} {word.about}" for name, word in words.items())]
+        lines += ["", f"{title}:", *(f"  {name:<11} {word.about}" for name, word in words.items())]
     manual = f"The manual is in {sys.prefix}/{_DOCS}."
     return "\n".join([*lines, "", _END, *([] if home.IS_CHECKOUT else [manual])])
 

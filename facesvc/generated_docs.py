@@ -30,6 +30,8 @@ way. Space around the value in the file does not count. A secret has at least 32
 Commas separate the entries of a list. `manage.py check` says what cannot work, and `migrate`
 refuses it.
 
+A setting with ◦ behind its name may have another value in a [collection](collections.md#rules).
+
 Other programs read variables of their own: OpenTelemetry ([operations.md](operations.md#traces)),
 PostgreSQL's client and the allocator ([deployment.md](deployment.md#the-web-server)).
 """
@@ -88,6 +90,8 @@ def _row(setting: Setting[Any]) -> str:
     name = f"`{setting.name}`"
     if setting.kind.startswith("secret"):
         name += f" or `{setting.name}_FILE`"
+    if setting.is_rule:
+        name += " ◦"
     text = _LINK.sub(r"[\1](\1)", setting.text).replace("|", r"\|")
     return f"| {name} | {setting.kind} | {setting.default} | {text} |"
 

@@ -1,93 +1,189 @@
-"""Collections that a service makes and erases."""
+"""Makes, suspends and erases collections, and changes their rules.
 
+Each change is an event in the audit log of `default`: those of a collection see only their own.
+What a collection is, and where its tables are, says recognition.collections.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any
 
-from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
 
 from recognition import audit
-from recognition.access import Caller
-from recognition.collections import schemas
-from recognition.collections.current import entered
+from recognition.collections import erasing, schemas
+from recognition.collections.current import DEFAULT, CollectionGoneError, entered
+from recognition.collections.doors import UnknownCollectionError, find, is_name
 from recognition.collections.models import Collection
+from recognition.collections.rules import changed
+from recognition.errors import ServiceError
 from recognition.gallery import indexes
-from recognition.models import ActiveModel
+from recognition.models import ActiveModel, Face, User, locks
+from recognition.models.locks import One
 from recognition.packs import engine, protection
 
-# What a service of `default` needs to make and erase its own collections, and to act in them.
-SCOPE = "face:collections"
+_REASON = "The collection default had it when this one was made."
 
 
-def create(*, caller: Caller, name: str) -> Collection | None:
-    """An empty collection with the model of the current one; None if there is one of this name."""
-    pack = engine.active_model().pack
-    try:
-        with transaction.atomic():
-            made = Collection.objects.create(name=name, made_by=caller.subject)
-            schemas.make(made.entered)
-            with entered(made.entered):
-                _prepare(pack)
-            audit.note(caller.name, "collection.create", collection=name)
-    except IntegrityError:
-        return None
-    return made
+@dataclass(frozen=True)
+class Described:
+    """What is said of a collection: nothing of what is in it but two numbers."""
 
-
-def _prepare(pack: str) -> None:
-    """The model that serves, and what its search needs."""
-    row = ActiveModel.objects.create(pk=1, pack=pack, template_key=protection.newest_key())
-    calibration = engine.calibration_of(engine.pack(pack))
-    centre = engine.centre_of(calibration, row.template_key)
-    indexes.sketch(engine.active_version(), centre)
-
-
-def find_own(caller: Caller, name: str | None) -> Collection | None:
-    """The collection of this name, if the service has made it."""
-    return _of(caller).filter(name=name).first()
-
-
-class ListedCollection(NamedTuple):
     name: str
-    version: str  # of its templates
+    state: str  # of STATES
+    made_by: str
+    created_at: datetime
+    rules: Mapping[str, Any]
+    users: int
+    faces: int
 
 
-def listed(own: str, caller: Caller | None, *, after: str, most: int) -> list[ListedCollection]:
-    """The collection `own` and, with a caller, those that the service has made.
-
-    They are in the order of their names, from the one behind `after` on.
-    """
-    wanted = Q(name=own)
-    if caller is not None:
-        wanted |= Q(made_by=caller.subject)
-    rows = Collection.objects.filter(wanted, erasing_at=None, name__gt=after).order_by("name")
-    return [ListedCollection(row.name, _version(row)) for row in rows[:most]]
+STATES = ("active", "suspended")
 
 
-def _version(row: Collection) -> str:
+def collection_of(name: str) -> Collection:
+    """Raises collection_not_found."""
+    try:
+        return find(name)
+    except UnknownCollectionError as error:
+        raise ServiceError("collection_not_found", "There is no such collection.") from error
+
+
+def listed() -> QuerySet[Collection]:
+    """Every collection that is not being erased."""
+    return Collection.objects.filter(erasing_at=None)
+
+
+def describe(row: Collection) -> Described:
+    """Raises CollectionGoneError if it was erased since."""
     with entered(row.entered):
-        return engine.pack(engine.active_model().pack).template_version
+        users, faces = User.objects.count(), Face.objects.count()
+    state = "suspended" if row.suspended_at else "active"
+    return Described(row.name, state, row.made_by, row.created_at, row.rules, users, faces)
 
 
-def made_at(name: str) -> datetime:
-    """When the collection of this name was made."""
-    return Collection.objects.get(name=name, erasing_at=None).created_at
+def described(rows: list[Collection]) -> list[Described]:
+    """Those of the collections that are still there."""
+    found = []
+    for row in rows:
+        try:
+            found.append(describe(row))
+        except CollectionGoneError:
+            continue
+    return found
 
 
-def _of(caller: Caller) -> QuerySet[Collection]:
-    return Collection.objects.filter(made_by=caller.subject, erasing_at=None)
+def make(
+    name: str, *, actor: str, made_by: str = "", given: Mapping[str, Any] | None = None
+) -> Collection:
+    """A new collection with the model of `default` and these rules, empty.
 
-
-def erase(*, caller: Caller, name: str) -> bool:
-    """All that is in a collection of the service goes, with its keys: at once, or not at all.
-
-    It waits for who works in it. Returns False if there is none.
+    It is made in one transaction, so a process that is killed leaves nothing. Raises
+    invalid_request, template_key_needed, collection_exists, too_many_collections, PackError.
     """
-    with transaction.atomic():
-        row = _of(caller).select_for_update().filter(name=name).first()
-        if row is None:
-            return False
-        schemas.drop(row.entered)
-        row.delete()
-        audit.note(caller.name, "collection.erase", collection=name)
-    return True
+    if not is_name(name):
+        message = "A collection's name has 1 to 255 letters, digits and . _ -"
+        raise ServiceError("invalid_request", message)
+    if (key := protection.newest_key()) == protection.NO_KEY:
+        message = "A collection beside default needs FACESVC_TEMPLATE_KEYS."
+        raise ServiceError("template_key_needed", message)
+    own = changed({}, given or {})
+    with entered(DEFAULT), transaction.atomic():
+        _require_room(name)
+        row = Collection.objects.create(name=name, made_by=made_by[:255], rules=own)
+        schemas.make(row.entered)
+        pack = engine.active_model().pack
+        with entered(row.entered):
+            _begin(pack, key)
+        audit.note(actor, "collection.make", collection=name, rules=own)
+    return row
+
+
+def _require_room(name: str) -> None:
+    """A maker holds a lock until the collection is there, and others wait.
+
+    Raises collection_exists, too_many_collections.
+    """
+    locks.wait_for(One.COLLECTION)
+    if listed().filter(name=name).exists():
+        message = f"There is a collection {name} already."
+        raise ServiceError("collection_exists", message)
+    if listed().count() >= settings.FACESVC_MOST_COLLECTIONS:
+        message = "There are too many collections: FACESVC_MOST_COLLECTIONS is the limit."
+        raise ServiceError("too_many_collections", message)
+
+
+def _begin(pack: str, key: str) -> None:
+    """The model of a collection that is entered for the first time."""
+    row = ActiveModel.objects.create(pk=1, pack=pack, template_key=key, reason=_REASON)
+    indexes.sketch_active(row)
+
+
+def suspend(name: str, *, actor: str) -> Collection:
+    """From now on every request for the collection is refused, and no worker works in it.
+
+    Raises collection_not_found, default_collection.
+    """
+    return change(name, actor=actor, suspended=True)
+
+
+def resume(name: str, *, actor: str) -> Collection:
+    """End the suspension. Raises collection_not_found, default_collection."""
+    return change(name, actor=actor, suspended=False)
+
+
+def change_rules(name: str, changes: Mapping[str, Any], *, actor: str) -> Collection:
+    """Set rules, or take back those whose new value is None. They count from the next request on.
+
+    Raises collection_not_found, default_collection, invalid_request.
+    """
+    return change(name, actor=actor, rules=changes)
+
+
+def change(
+    name: str, *, actor: str, suspended: bool | None = None, rules: Mapping[str, Any] | None = None
+) -> Collection:
+    """All of the changes, or none of them: see `suspend`, `resume` and `change_rules`."""
+    with entered(DEFAULT), transaction.atomic():
+        row = _locked(name)
+        if rules:
+            row.rules = changed(row.rules, rules)
+            audit.note(actor, "collection.rules", collection=name, changes=dict(rules))
+        if suspended is not None and suspended != bool(row.suspended_at):
+            row.suspended_at = timezone.now() if suspended else None
+            action = "collection.suspend" if suspended else "collection.resume"
+            audit.note(actor, action, collection=name)
+        row.save(update_fields=["rules", "suspended_at"])
+    return row
+
+
+def erase(name: str, *, actor: str) -> Described:
+    """Erase a collection with all that is in it. Returns what it was.
+
+    Its name is free, and no token opens it, from the first transaction on. Its tables go in a
+    second one. If somebody still works in it, the next sweep of a worker drops them. Raises
+    collection_not_found, default_collection.
+    """
+    with entered(DEFAULT), transaction.atomic():
+        row = _locked(name)
+        gone = describe(row)
+        row.erasing_at = timezone.now()
+        row.save(update_fields=["erasing_at"])
+        audit.note(actor, "collection.erase", collection=name, users=gone.users, faces=gone.faces)
+    erasing.finish(row)
+    return gone
+
+
+def _locked(name: str) -> Collection:
+    """The collection, locked for a change. Raises collection_not_found, default_collection."""
+    if name == DEFAULT.name:
+        message = "The collection default always exists, and has the service's own settings."
+        raise ServiceError("default_collection", message)
+    found = listed().filter(name=name).select_for_update(no_key=True).first()
+    if found is None:
+        raise ServiceError("collection_not_found", "There is no such collection.")
+    return found

@@ -58,3 +58,9 @@ class Caller:
         """Raises service_only. Users who made friends themselves could find anybody."""
         if not self.is_service:
             raise ServiceError("service_only", "Only a service may do this.")
+
+    def require_default(self) -> None:
+        """Raises default_collection_only. No collection has a say in others."""
+        if self.collection != DEFAULT.name:
+            message = "Only a service of the collection default may do this."
+            raise ServiceError("default_collection_only", message)

@@ -52,7 +52,7 @@ def _prepare_active_version() -> None:
     from recognition.gallery import indexes
     from recognition.inference.pack.declaration import PackError
     from recognition.models import Measurement
-    from recognition.packs import engine, protection, versions
+    from recognition.packs import engine, protection
 
     if Measurement._meta.db_table not in connection.introspection.table_names():
         return  # migrated to before that
@@ -65,9 +65,7 @@ def _prepare_active_version() -> None:
         logger.warning("the search is not prepared: %s", error)
         return
     upgrading.release_measurement(actor="command:migrate")
-    version = versions.version_of(pack, row.template_key)
-    calibration = engine.calibration_of(pack, row.measurement_id)
-    indexes.sketch(version, engine.centre_of(calibration, row.template_key))
+    version = indexes.sketch_active(row)
     try:
         if count := upgrading.carry_over(actor="command:migrate"):
             logger.info("%d faces have templates of %s now", count, version)

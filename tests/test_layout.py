@@ -103,7 +103,7 @@ def test_codes_are_in_use(codes: dict[str, set[str]]) -> None:
 # Django looks for two of them; `Attempt` is a row, and in risk.py what is known of it before.
 _TWICE = {"Command", "Attempt", "DatabaseWrapper"}
 # The answers of the API have the names of what they describe.
-_ANSWERS = {"answers", "face_answers", "session_answers"}
+_ANSWERS = {"answers", "collection_answers", "face_answers", "session_answers"}
 IMPORTED_IN_FUNCTIONS = {
     "facesvc/running/gunicorn_conf.py": "only its processes that answer need Django",
     "recognition/inference/pack/weights.py": "only a conversion needs onnx",

@@ -24,6 +24,7 @@ from batch.queue import queueing
 from batch.webhooks import callbacks
 from recognition import audit
 from recognition.access import Caller
+from recognition.collections.current import rule
 from recognition.errors import ServiceError
 from recognition.models import locks
 from recognition.models.user_ids import UserId
@@ -111,7 +112,7 @@ def _require_room(caller: Caller, *, pictures: int, length: int) -> None:
         "FACESVC_BATCH_CLIENT_MB": (waiting["own_bytes"] + length, _MB),
     }
     for name, (needed, unit) in limits.items():
-        if needed > getattr(settings, name) * unit:
+        if needed > rule(name) * unit:
             message = f"Too many pictures are waiting ({name} is the limit); try again later."
             raise ServiceError("unavailable", message)
     free = free_bytes()

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
@@ -11,6 +10,7 @@ from django_q.models import Task
 
 from batch.jobs import jobs
 from batch.models import DeliveryState, Job, WebhookDelivery, WebhookEndpoint, WebhookSecret
+from recognition.collections.current import rule
 
 # Jobs that are deleted together: their items pass through memory.
 _AT_ONCE = 50
@@ -18,7 +18,7 @@ _AT_ONCE = 50
 
 def drop_jobs() -> str:
     """Drops old jobs with their results and callbacks, once no callback is pending."""
-    before = timezone.now() - timedelta(days=settings.FACESVC_BATCH_RETENTION_DAYS)
+    before = timezone.now() - timedelta(days=rule("FACESVC_BATCH_RETENTION_DAYS"))
     old = Job.objects.filter(finished_at__lt=before)
     old = old.exclude(Q(delivery__state=DeliveryState.PENDING))
     count = 0
@@ -58,7 +58,7 @@ def drop_secrets() -> str:
 
 def drop_tasks() -> str:
     """Drops old records of tasks: django-q2 keeps failed ones for ever."""
-    before = timezone.now() - timedelta(days=settings.FACESVC_BATCH_RETENTION_DAYS)
+    before = timezone.now() - timedelta(days=rule("FACESVC_BATCH_RETENTION_DAYS"))
     count, _ = Task.objects.filter(stopped__lt=before).delete()
     return f"{count} records of tasks are dropped."
 

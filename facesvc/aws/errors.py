@@ -27,6 +27,8 @@ _NAMES = {
     "user_merged": "ResourceNotFoundException",
     "collection_suspended": "AccessDeniedException",
     "insufficient_scope": "AccessDeniedException",
+    "too_many_collections": "ServiceQuotaExceededException",
+    "template_key_needed": "InternalServerError",
     "rate_limited": "ProvisionedThroughputExceededException",
     "requests_in_progress": "ProvisionedThroughputExceededException",
     "request_in_progress": "ConflictException",

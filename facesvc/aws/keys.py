@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from facesvc.aws.errors import AwsError, not_found
-from management import collections
+from management import own_collections
 from recognition import rate_windows
 from recognition.access import Caller
 from recognition.api.callers.access_keys import UnknownAccessKeyError, access_key
@@ -78,7 +78,7 @@ def entered(key: Key, collection: str | None) -> Iterator[None]:
         with current.entered(key.opens.collection):
             yield
         return
-    row = collections.find_own(key.caller, collection) if is_over_collections(key) else None
+    row = own_collections.find_own(key.caller, collection) if is_over_collections(key) else None
     if row is None:
         raise not_found(f"The collection id: {collection} does not exist")
     if row.suspended_at:
@@ -89,4 +89,4 @@ def entered(key: Key, collection: str | None) -> Iterator[None]:
 
 def is_over_collections(key: Key) -> bool:
     """Whether the key may act in the collections that its service has made."""
-    return key.opens.collection.is_default and collections.SCOPE in key.caller.scopes
+    return key.opens.collection.is_default and own_collections.SCOPE in key.caller.scopes

@@ -10,6 +10,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 from facesvc.client.call import Id
 from facesvc.client.pictures import Picture
 
+CollectionState = Literal["active", "suspended"]
 CutEnum = Literal["min_confidence", "max_false_positive_rate"]
 DecisionEnum = Literal["same_person", "different_people"]
 DuplicateState = Literal["open", "same_person", "different_people"]
@@ -138,6 +139,28 @@ class Candidate(TypedDict):
     similarity_score: float
     confidence_score: float
     user_info: UserInfo
+
+
+class Collection(TypedDict):
+    name: str
+    state: CollectionState
+    made_by: str
+    created_at: str
+    rules: dict[str, Any]
+    users: int
+    faces: int
+
+
+class CollectionErased(TypedDict):
+    name: str
+    erased: bool
+    users: int
+    faces: int
+
+
+class CollectionList(TypedDict):
+    collections: list[Collection]
+    next_cursor: str | None
 
 
 class Compared(TypedDict):

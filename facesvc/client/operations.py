@@ -6,6 +6,7 @@ Made of the API description by `make docs`: to change it, change the API.
 from facesvc.client.binding import AllPages, Method
 from facesvc.client.calls import (
     batches,
+    collections,
     friends_and_groups,
     models,
     moderation,
@@ -73,6 +74,12 @@ class Operations:
     iter_duplicates = AllPages(moderation.list_duplicates)
     list_audit_events = Method(moderation.list_audit_events)
     iter_audit_events = AllPages(moderation.list_audit_events)
+    list_collections = Method(collections.list_collections)
+    iter_collections = AllPages(collections.list_collections)
+    make_collection = Method(collections.make_collection)
+    erase_collection = Method(collections.erase_collection)
+    get_collection = Method(collections.get_collection)
+    change_collection = Method(collections.change_collection)
     decide_duplicate = Method(moderation.decide_duplicate)
     batch_identify = Method(batches.batch_identify)
     batch_register = Method(batches.batch_register)

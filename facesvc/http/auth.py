@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.permissions import BasePermission
@@ -12,13 +11,16 @@ from rest_framework.throttling import BaseThrottle
 from recognition import rate_windows
 from recognition.access import Caller
 from recognition.api.callers import api_keys, tokens
-from recognition.collections.current import enter
+from recognition.collections.current import enter, rule
 from recognition.collections.doors import UnknownCollectionError, opened
 from recognition.processes.current_request import current
 from recognition.rate_windows import RateLimits, Window
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module
+
+# What an answer with 401 asks for.
+CHALLENGE = 'Bearer realm="facesvc"'
 
 
 class TokenAuthentication(BaseAuthentication):
@@ -46,7 +48,7 @@ class TokenAuthentication(BaseAuthentication):
         return caller, name
 
     def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="facesvc"'
+        return CHALLENGE
 
 
 def _entered(token: str) -> tuple[Caller, str]:
@@ -80,7 +82,7 @@ class TokenThrottle(BaseThrottle):
     def allow_request(self, request: Request, view: "APIView") -> bool:
         """Raises Throttled, which names the limit."""
         own = request.user.calls_per_minute if isinstance(request.user, Caller) else None
-        limits = RateLimits(settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR)
+        limits = RateLimits(rule("RATE_LIMIT_PER_MINUTE"), rule("RATE_LIMIT_PER_HOUR"))
         if own:
             limits = RateLimits(own, 60 * own)
         if not any(limits):

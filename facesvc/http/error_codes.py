@@ -15,6 +15,7 @@ SESSION = "Sessions and failed attempts"
 GRAPH = "Friends and groups"
 MODERATION = "Moderation"
 BATCH = "Batches"
+COLLECTIONS = "Collections"
 SERVICE = "The service"
 
 # Any operation may answer a code of these topics; the other topics belong to some operations.
@@ -177,6 +178,20 @@ _TEXTS = {
     Send several batches; `details.limit` is the limit of one.
 422 invalid_callback_url: The service sends no callbacks to this address.
     The message says why; see docs/webhooks.md.
+""",
+    COLLECTIONS: """
+403 default_collection_only: Only services of the collection `default` may do this.
+    Call with a token of `default`: one without a collection.
+404 collection_not_found: There is no such collection.
+    `GET /collections` lists them.
+409 collection_exists: There is a collection of this name already.
+    Take another name, or erase the other collection first.
+409 default_collection: The collection `default` always exists, and has the service's own settings.
+    It cannot be suspended or erased, and has no rules: change the settings.
+409 template_key_needed: A collection beside `default` needs protected templates.
+    The operator has to set `FACESVC_TEMPLATE_KEYS`.
+409 too_many_collections: There are as many collections as there may be.
+    Erase one, or raise `FACESVC_MOST_COLLECTIONS`.
 """,
     SERVICE: """
 500 internal_error: The service has a fault.

@@ -14,11 +14,13 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from facesvc.http.auth import CHALLENGE
 from facesvc.http.envelope import metadata
 from facesvc.http.error_codes import STATUS
 from facesvc.postgres.cluster import DatabaseError
 from recognition import daily_counts
 from recognition.api.callers import tokens
+from recognition.collections.current import CollectionGoneError
 from recognition.errors import ServiceError, first_reason
 from recognition.inference.images import ImageError
 from recognition.inference.pack.declaration import PackError
@@ -53,6 +55,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     response = Response(body, status=STATUS[body["code"]])
     if wait_first := body["details"].get("retry_after", _RETRY_AFTER.get(body["code"])):
         response["Retry-After"] = str(wait_first)
+    if isinstance(error, CollectionGoneError):
+        response["WWW-Authenticate"] = CHALLENGE
     if isinstance(error, exceptions.APIException):
         if challenge := getattr(error, "auth_header", None):
             response["WWW-Authenticate"] = challenge
@@ -65,6 +69,8 @@ def _describe(error: Exception) -> dict[str, Any] | None:
     match error:
         case ServiceError():
             return _body(error.code, str(error), error.details)
+        case CollectionGoneError():  # since the token was read
+            return _body("invalid_token", "The token's collection does not exist.")
         case ImageError():
             return _body(error.code, str(error))
         case exceptions.ValidationError():

@@ -18,6 +18,7 @@ PATH: dict[str, tuple[str, str | None]] = {
     "user_id": ("The id that your app gives this user; register and PUT create the user.", _USER),
     "other_id": ("Another user. The example of `POST /graph` creates both.", _OTHER),
     "name": ("The name of a group: `PUT /groups/{name}` creates one.", "hiking"),
+    "collection": ("The name of a collection: `POST /collections` makes one.", "shop"),
     "face_id": ("An id from the answer of register or `GET /users/{user_id}/faces`.", None),
     "session_id": ("An id from the answer of `POST /sessions`.", None),
     "duplicate_id": ("An id from the answer of `GET /duplicates`.", None),
@@ -64,6 +65,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "move_face": {"user_id": _OTHER, "reason": "It shows somebody else."},
     "merge_users": {"into": _OTHER, "reason": "Two accounts of one person."},
     "decide_duplicate": {"decision": "different_people", "reason": "They are twins."},
+    "make_collection": {"name": "shop", "rules": {"FACESVC_REQUIRE_CONSENT": True}},
+    "change_collection": {"rules": {"FACESVC_REQUIRE_CONSENT": None, "MIN_FACE_QUALITY": 0.7}},
     "open_session": {"user_id": _USER, "purpose": "video_call"},
     "post_frame": {"image": _FACE, "sequence": 1},
     "batch_identify": {

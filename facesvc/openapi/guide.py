@@ -3,6 +3,7 @@
 from facesvc.http.error_codes import (
     BATCH,
     CODES,
+    COLLECTIONS,
     EVERYWHERE,
     FACE,
     GRAPH,
@@ -54,6 +55,7 @@ _KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Suspend, merge, unlock, decide duplicates, read the audit log.",
         (STORED, MODERATION),
     ),
+    "collections": ("Galleries that know nothing of each other.", (COLLECTIONS,)),
 }
 TAGS = [{"name": name, "description": about} for name, (about, _) in _KINDS.items()]
 

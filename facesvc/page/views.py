@@ -12,6 +12,7 @@ from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from facesvc.page import catalogues
+from recognition.collections.current import DEFAULT, entered, rule
 
 # Allows the camera to this page alone, and to no other origin within it.
 _PERMISSIONS = "camera=(self), microphone=(), geolocation=(), display-capture=()"
@@ -23,11 +24,13 @@ def index(request: HttpRequest) -> HttpResponse:
     if not settings.FACESVC_PAGE:
         raise Http404
     texts = catalogues.of(get_language() or settings.LANGUAGE_CODE)
+    with entered(DEFAULT):  # the visitor has shown no token yet
+        min_quality = rule("MIN_FACE_QUALITY")
     shown = {
         "words": texts[catalogues.TEMPLATE],
         "texts": {part: each for part, each in texts.items() if part != catalogues.TEMPLATE},
         "languages": settings.LANGUAGES,
-        "min_quality": settings.MIN_FACE_QUALITY,
+        "min_quality": min_quality,
         "frames_per_second": settings.FACESVC_LIVE_FRAMES_PER_SECOND,
         "user_claim": settings.JWT_USER_CLAIM,
         "scope_claims": json.dumps(settings.JWT_SCOPE_CLAIM),

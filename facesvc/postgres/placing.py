@@ -6,7 +6,7 @@ from typing import Any
 from django.db import ProgrammingError
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
-from psycopg.errors import UndefinedTable
+from psycopg.errors import UndefinedFunction, UndefinedTable
 from psycopg.pq import TransactionStatus
 
 from recognition.collections import current
@@ -54,7 +54,7 @@ class PlacedWrapper(base.DatabaseWrapper):
         try:
             return execute(*statement)
         except ProgrammingError as error:
-            if isinstance(error.__cause__, UndefinedTable):
+            if isinstance(error.__cause__, UndefinedTable | UndefinedFunction):
                 current.explain(error)
             raise
 

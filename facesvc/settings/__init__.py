@@ -119,6 +119,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "JobStatus": "batch.models.Status.values",
         "ItemStatus": "batch.api.answers.ITEM_STATUS",
+        "CollectionState": "management.collections.STATES",
         "DuplicateState": "recognition.models.duplicates.DuplicateState.values",
         "SessionState": "recognition.models.sessions.SHOWN_STATES",
         "FrameStatus": "recognition.api.session_answers.FRAME_STATUS",

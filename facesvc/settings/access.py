@@ -15,7 +15,7 @@ FACESVC_CROP_KEYS = keys.secrets("FACESVC_CROP_KEYS", shown="written into `.env`
 )
 STORE_FACE_CROPS = keys.flag(
     "STORE_FACE_CROPS", bool(FACESVC_CROP_KEYS), shown="`true` with a key in `FACESVC_CROP_KEYS`"
-).says("Whether an encrypted picture of every enrolled face is kept.")
+).rules("Whether an encrypted picture of every enrolled face is kept.")
 FACESVC_TEMPLATE_KEYS = tuple(
     keys.secrets("FACESVC_TEMPLATE_KEYS", shown="written into `.env` by `make`").says(
         "Keys of the secret rotation that protects the templates. Each has 32 bytes in URL-safe "

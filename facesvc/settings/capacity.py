@@ -43,7 +43,7 @@ FACESVC_BATCH_QUEUE_MB = batches.whole("FACESVC_BATCH_QUEUE_MB", 20_000).says(
     "The most megabytes of pictures that all jobs together may have waiting; more are refused "
     "with 503."
 )
-FACESVC_BATCH_CLIENT_MB = batches.whole("FACESVC_BATCH_CLIENT_MB", 2_000).says(
+FACESVC_BATCH_CLIENT_MB = batches.whole("FACESVC_BATCH_CLIENT_MB", 2_000, (0, 1_000_000_000)).rules(
     "The most megabytes of pictures that the jobs of one client or end user may have waiting."
 )
 FACESVC_FREE_DISK_MB = batches.whole("FACESVC_FREE_DISK_MB", 500).says(
@@ -71,11 +71,11 @@ FACESVC_TASK_NICE = batches.whole("FACESVC_TASK_NICE", 10, (0, 19)).says(
 )
 
 requests = Topic("Requests")
-RATE_LIMIT_PER_MINUTE = requests.whole("RATE_LIMIT_PER_MINUTE", 60).says(
+RATE_LIMIT_PER_MINUTE = requests.whole("RATE_LIMIT_PER_MINUTE", 60, (0, 1_000_000_000)).rules(
     "Calls that a token may make in a minute; 0 for no limit. `issue_token --calls-per-minute` "
     "makes tokens with a limit of their own."
 )
-RATE_LIMIT_PER_HOUR = requests.whole("RATE_LIMIT_PER_HOUR", 1000).says(
+RATE_LIMIT_PER_HOUR = requests.whole("RATE_LIMIT_PER_HOUR", 1000, (0, 1_000_000_000)).rules(
     "Calls that a token may make in an hour; 0 for no limit."
 )
 

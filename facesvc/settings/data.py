@@ -65,6 +65,9 @@ FACESVC_LOCK_SECONDS = stored.number("FACESVC_LOCK_SECONDS", 5, (0.1, 50)).says(
     "Seconds that a request, or a task of a worker, waits for what another one has locked; then "
     "the request gets 503."
 )
+FACESVC_MOST_COLLECTIONS = stored.whole("FACESVC_MOST_COLLECTIONS", 200, (1, 10_000)).says(
+    "The most collections that there may be, see docs/collections.md. Each has tables of its own."
+)
 DATABASE_ROUTERS = ["recognition.collections.schemas.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {

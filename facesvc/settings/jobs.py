@@ -53,19 +53,19 @@ FACESVC_WEBHOOK_ROTATION_HOURS = callbacks.whole("FACESVC_WEBHOOK_ROTATION_HOURS
 )
 
 retention = Topic("Retention")
-FACESVC_BATCH_RETENTION_DAYS = retention.whole("FACESVC_BATCH_RETENTION_DAYS", 7).says(
+FACESVC_BATCH_RETENTION_DAYS = retention.whole("FACESVC_BATCH_RETENTION_DAYS", 7, (0, 36500)).rules(
     "Days that `manage.py purge`, which a worker runs daily, keeps ended jobs and callbacks."
 )
-FACESVC_IDEMPOTENCY_HOURS = retention.whole("FACESVC_IDEMPOTENCY_HOURS", 24).says(
+FACESVC_IDEMPOTENCY_HOURS = retention.whole("FACESVC_IDEMPOTENCY_HOURS", 24, (0, 24 * 365)).rules(
     "Hours in which a request with the same `Idempotency-Key` gets the same answer again."
 )
 FACESVC_SESSION_RETENTION_DAYS = retention.whole(
     "FACESVC_SESSION_RETENTION_DAYS", 30, (1, 3650)
-).says("Days that `manage.py purge` keeps sessions and attempts.")
+).rules("Days that `manage.py purge` keeps sessions and attempts.")
 # The database keeps the youngest 30 days in any case.
 FACESVC_AUDIT_RETENTION_DAYS = retention.whole(
     "FACESVC_AUDIT_RETENTION_DAYS", 730, (30, 36500)
-).says(
+).rules(
     "Days that `manage.py purge` keeps events of the audit log, and the daily counts on the first "
     "page of the admin. At least 30."
 )

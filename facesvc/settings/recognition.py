@@ -9,20 +9,20 @@ FACESVC_PACK = faces.text("FACESVC_PACK", "auto").says(
     "docs/models.md."
 )
 # The range is between `basic` and `strict`, so that the levels stay in order.
-VERIFICATION_THRESHOLD = faces.number("VERIFICATION_THRESHOLD", 0.85, (0.80, 0.95)).says(
+VERIFICATION_THRESHOLD = faces.number("VERIFICATION_THRESHOLD", 0.85, (0.80, 0.95)).rules(
     "The confidence of the level `standard`, from 0.80 to 0.95. docs/accuracy.md says what it "
     "means."
 )
-FACE_MATCH_THRESHOLD = faces.number("FACE_MATCH_THRESHOLD", 0.80, (0.0, 0.9999)).says(
+FACE_MATCH_THRESHOLD = faces.number("FACE_MATCH_THRESHOLD", 0.80, (0.0, 0.9999)).rules(
     "The default `min_confidence` of identify. A search for a user cannot go below it."
 )
-FACESVC_FACES_PER_HOUR = faces.whole("FACESVC_FACES_PER_HOUR", 1000, (0, 1_000_000_000)).says(
+FACESVC_FACES_PER_HOUR = faces.whole("FACESVC_FACES_PER_HOUR", 1000, (0, 1_000_000_000)).rules(
     "Faces that may be looked up for one user in an hour; 0 for no limit. See docs/risk.md."
 )
-MIN_FACE_QUALITY = faces.number("MIN_FACE_QUALITY", 0.60, (0.0, 1.0)).says(
+MIN_FACE_QUALITY = faces.number("MIN_FACE_QUALITY", 0.60, (0.0, 1.0)).rules(
     "The least quality, from 0 to 1, of a face that `register` takes; see docs/quality.md."
 )
-FACESVC_REQUIRE_CONSENT = faces.flag("FACESVC_REQUIRE_CONSENT", False).says(
+FACESVC_REQUIRE_CONSENT = faces.flag("FACESVC_REQUIRE_CONSENT", False).rules(
     "Whether a face is stored only with `metadata.consent`, see docs/privacy.md."
 )
 FACESVC_INFERENCE_THREADS = faces.whole("FACESVC_INFERENCE_THREADS", 1).says(
@@ -73,7 +73,7 @@ FACESVC_LIVE_MOTION_SECONDS = sessions.number(
 # A picture that was purged is not found again.
 FACESVC_REPLAY_HOURS = sessions.whole(
     "FACESVC_REPLAY_HOURS", 24, lambda settings: (1, 24 * settings.FACESVC_SESSION_RETENTION_DAYS)
-).says(
+).rules(
     "Hours in which the same picture counts as replayed; no longer than "
     "`FACESVC_SESSION_RETENTION_DAYS`."
 )
@@ -93,18 +93,18 @@ DEEPFAKE_DETECTION_SERVICE_URL = spoofing.text("DEEPFAKE_DETECTION_SERVICE_URL")
 FACESVC_PROVIDER_SECONDS = spoofing.number("FACESVC_PROVIDER_SECONDS", 2, (0.01, 60)).says(
     "Seconds that a request waits at most for the answers of both services."
 )
-FACESVC_LIVENESS_THRESHOLD = spoofing.number("FACESVC_LIVENESS_THRESHOLD", 0.5, (0.0, 1.0)).says(
+FACESVC_LIVENESS_THRESHOLD = spoofing.number("FACESVC_LIVENESS_THRESHOLD", 0.5, (0.0, 1.0)).rules(
     "The least score, from 0 to 1, of a face that counts as alive. Below it a face counts as a "
     "fake."
 )
-FACESVC_DEEPFAKE_THRESHOLD = spoofing.number("FACESVC_DEEPFAKE_THRESHOLD", 0.5, (0.0, 1.0)).says(
+FACESVC_DEEPFAKE_THRESHOLD = spoofing.number("FACESVC_DEEPFAKE_THRESHOLD", 0.5, (0.0, 1.0)).rules(
     "The least score, from 0 to 1, of a face that counts as no deepfake. Below it a face counts "
     "as a fake."
 )
 FACESVC_STRICT_CHECKS = spoofing.texts("FACESVC_STRICT_CHECKS", "antispoofing", "deepfake").says(
     "Checks whose answers `strict` needs. If the list is empty, `strict` only raises the threshold."
 )
-FACESVC_STRICT_PROVISIONAL = spoofing.flag("FACESVC_STRICT_PROVISIONAL", False).says(
+FACESVC_STRICT_PROVISIONAL = spoofing.flag("FACESVC_STRICT_PROVISIONAL", False).rules(
     "Whether `strict` accepts a model whose calibration is provisional, see docs/models.md."
 )
 FACESVC_READY_NEEDS_PROVIDERS = spoofing.flag("FACESVC_READY_NEEDS_PROVIDERS", False).says(

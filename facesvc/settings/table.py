@@ -45,11 +45,17 @@ class Setting(Generic[T]):
     value: T = field(repr=False)  # may be a secret
     allowed: Allowed = None
     text: str = ""
+    # Whether a collection may have a value of its own: see recognition.collections.rules.
+    is_rule: bool = False
 
     def says(self, text: str) -> T:
         """Put the setting into the table, described by whole sentences. Returns its value."""
         declared.append(replace(self, text=text))
         return self.value
+
+    def rules(self, text: str) -> T:
+        """As `says`, and each collection may have another value. Read it by `current.rule`."""
+        return replace(self, is_rule=True).says(text)
 
     def out_of_range(self, settings: Any) -> str:
         """The sentence that refuses the value that `settings` have; empty if it is allowed."""

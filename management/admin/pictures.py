@@ -6,7 +6,6 @@ show them. So every look at a picture leaves a trace.
 
 from typing import Any
 
-from django.conf import settings
 from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
@@ -15,6 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from recognition.admin.kit import VIEW_PICTURES
+from recognition.collections.current import rule
 from recognition.models import Face, FaceCrop
 from recognition.privacy import sealing
 
@@ -40,7 +40,7 @@ def picture_of(request: HttpRequest, face: Any) -> dict[str, str]:
     """
     if not may_see(request):
         return {"why_not": _("You have no permission to see pictures.")}
-    if not face.has_picture and not settings.STORE_FACE_CROPS:
+    if not face.has_picture and not rule("STORE_FACE_CROPS"):
         return {"why_not": _("Pictures are not kept: STORE_FACE_CROPS is off.")}
     if not face.has_picture:
         return {"why_not": _("No picture was kept of this face.")}

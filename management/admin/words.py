@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from recognition.admin.kit import in_words, spaced
+from recognition.collections.current import rule
 from recognition.inference import quality
 from recognition.models import Face, User
 
@@ -56,7 +56,7 @@ def found_by(face: Face) -> str:
 def quality_of(face: Face) -> str:
     """The score, what it means, and what is wrong with the picture."""
     score = face.quality_score
-    is_usable = score >= settings.MIN_FACE_QUALITY
+    is_usable = score >= rule("MIN_FACE_QUALITY")
     rank = _("good") if score >= _GOOD else _("usable") if is_usable else _("poor")
     # As at the enrolment, the worst first.
     known = {k: v for k, v in face.quality_components.items() if k in quality.REASONS}

@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from management.api import graph_views, moderation_views, views
+from management.api import collections, graph_views, moderation_views, views
 from recognition.api import service_view
 from recognition.api.service_view import SLASH
 
@@ -37,6 +37,7 @@ router.register("graph", graph_views.GraphViewSet, "graph")
 router.register("models", views.ModelViewSet, "models")
 router.register("duplicates", moderation_views.DuplicateViewSet, "duplicates")
 router.register("audit", moderation_views.AuditViewSet, "audit")
+router.register("collections", collections.CollectionViewSet, "collections")
 
 decide = moderation_views.DuplicateViewSet.as_view({"post": "decide"}, detail=True)
 urlpatterns = [*router.urls, path("duplicates/<int:duplicate_id>", decide)]

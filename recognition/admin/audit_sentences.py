@@ -19,8 +19,9 @@ from recognition.models import AuditEvent, Face, User
 
 # The names in braces are those of `_values` and of the event's details.
 SENTENCES = {
-    "collection.create": _lazy("{actor} made the collection {collection}"),
-    "collection.erase": _lazy("{actor} erased the collection {collection}"),
+    "collection.erase": _lazy(
+        "{actor} erased the collection {collection} with {users} users and {faces} faces"
+    ),
     "collection.export": _lazy(
         "{actor} wrote the collection {collection} into a file, with {users} users and "
         "{faces} faces"
@@ -28,6 +29,10 @@ SENTENCES = {
     "collection.import": _lazy(
         "{actor} made the collection {collection} of a file, with {users} users and {faces} faces"
     ),
+    "collection.make": _lazy("{actor} made the collection {collection}"),
+    "collection.resume": _lazy("{actor} ended the suspension of the collection {collection}"),
+    "collection.rules": _lazy("{actor} changed rules of the collection {collection}"),
+    "collection.suspend": _lazy("{actor} suspended the collection {collection}"),
     "duplicate.decide": _lazy("{actor} decided about {person} and {other}: {decision}"),
     "face.change": _lazy("{actor} changed {fields} of {face} of {person}"),
     "face.delete": _lazy("{actor} deleted {face} of {person}"),

@@ -16,7 +16,6 @@ from functools import wraps
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import OperationalError, transaction
 from django.db.models import Q
@@ -32,6 +31,7 @@ from recognition import audit
 from recognition.access import Caller
 from recognition.api.base64_text import DecodedPicture
 from recognition.api.service_view import ServiceViewSet
+from recognition.collections.current import rule
 from recognition.collections.hashes import keyed
 from recognition.errors import ServiceError
 from recognition.models import Face, IdempotencyKey, locks
@@ -131,7 +131,7 @@ def drop_old() -> str:
 
 def _oldest() -> datetime:
     """The time of the oldest answer that is repeated."""
-    return timezone.now() - timedelta(hours=settings.FACESVC_IDEMPOTENCY_HOURS)
+    return timezone.now() - timedelta(hours=rule("FACESVC_IDEMPOTENCY_HOURS"))
 
 
 def _store(caller: Caller, key: str, fingerprint: str, response: Response) -> None:

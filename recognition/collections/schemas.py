@@ -8,7 +8,6 @@ from django.db import connection, connections, transaction
 from psycopg import sql
 
 from recognition.collections.current import DEFAULT, SHARED, Entered, entered, here, schema_of
-from recognition.prepared import fetched
 
 # The apps whose tables all collections share. Every other table is in each collection once.
 SHARED_APPS = frozenset({"auth", "aws", "collections", "contenttypes", "django_q", "sessions"})
@@ -134,4 +133,7 @@ def _copies(source: str, schema: str) -> Iterator[str]:
 
 def drop(collection: Entered) -> None:
     """All that is in a collection goes at once. It waits for all who work in it."""
-    fetched(f"DROP SCHEMA IF EXISTS {schema_of(collection.number)} CASCADE")
+    with connection.cursor() as cursor:
+        # What a transaction has still to check of its new rows is in the way.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(f"DROP SCHEMA IF EXISTS {schema_of(collection.number)} CASCADE")

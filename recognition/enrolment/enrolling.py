@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
 from recognition import audit, daily_counts, people
 from recognition.access import Caller
+from recognition.collections.current import rule
 from recognition.descriptions import attributes_of, place_of, quality_of
 from recognition.enrolment import lookalikes
 from recognition.errors import ServiceError
@@ -130,7 +130,7 @@ def _look(image: bytes, request: EnrolmentRequest) -> tuple[Engine, DetectedFace
 
 def crop_of(active: Engine, picture: Image, face: DetectedFace) -> Image | None:
     """The picture of a face that is kept, if any is."""
-    return active.pipeline.surroundings(picture, face) if settings.STORE_FACE_CROPS else None
+    return active.pipeline.surroundings(picture, face) if rule("STORE_FACE_CROPS") else None
 
 
 def locked(user_id: UserId, *, is_known: bool) -> User:
@@ -185,12 +185,12 @@ def require_quality(face: DetectedFace, *, is_checked: bool) -> None:
     that nobody may store it.
     """
     quality = face.quality
-    if quality.is_misread or (is_checked and quality.score < settings.MIN_FACE_QUALITY):
+    if quality.is_misread or (is_checked and quality.score < rule("MIN_FACE_QUALITY")):
         advice = " ".join(quality.advice) or "Take another photo: closer, and in even light."
         raise ServiceError(
             "low_quality",
             f"The face cannot be recognised surely enough. {advice}",
-            {"needed": settings.MIN_FACE_QUALITY, "advice": quality.advice, **quality_of(face)},
+            {"needed": rule("MIN_FACE_QUALITY"), "advice": quality.advice, **quality_of(face)},
         )
 
 

@@ -16,8 +16,9 @@ from pgvector import HalfVector
 from psycopg import sql
 
 from recognition.inference.arrays import Floats
-from recognition.models import GalleryCount, SketchCentre, locks
+from recognition.models import ActiveModel, GalleryCount, SketchCentre, locks
 from recognition.models.locks import One
+from recognition.packs import engine, versions
 from recognition.prepared import fetched
 
 PREFIX = "template_hnsw_"  # of the names of HNSW indexes
@@ -74,6 +75,15 @@ def sketch(version: str, centre: Floats) -> None:
             with connection.cursor() as cursor:
                 # Templates that are older than the listings.
                 cursor.execute("SELECT recognition_list_templates(%s)", [version])
+
+
+def sketch_active(row: ActiveModel) -> str:
+    """Have the templates that serve sketched. Returns their version. Raises PackError."""
+    pack = engine.pack(row.pack)
+    version = versions.version_of(pack, row.template_key)
+    calibration = engine.calibration_of(pack, row.measurement_id)
+    sketch(version, engine.centre_of(calibration, row.template_key))
+    return version
 
 
 def list_anew() -> None:

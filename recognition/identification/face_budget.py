@@ -12,10 +12,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection
 
 from recognition import rate_windows
+from recognition.collections.current import rule
 from recognition.collections.hashes import keyed
 from recognition.errors import ServiceError
 from recognition.models import locks
@@ -36,7 +36,7 @@ class FaceBudget:
 
     def take(self, faces: int) -> None:
         """The faces are all looked up, or none of them. Raises rate_limited."""
-        limits = RateLimits(0, settings.FACESVC_FACES_PER_HOUR)
+        limits = RateLimits(0, rule("FACESVC_FACES_PER_HOUR"))
         more = faces - self.taken
         if self.user_id is None or not limits.hour or more <= 0:
             return

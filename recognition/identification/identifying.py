@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import QuerySet
 
 from recognition import audit, daily_counts, people
 from recognition.access import Caller
+from recognition.collections.current import rule
 from recognition.errors import ServiceError
 from recognition.gallery.finding import Found
 from recognition.gallery.probe import SearchProbe
@@ -56,7 +56,7 @@ class IdentificationRequest:
         is_for_user = scope.viewer is not None and not scope.everyone
         if is_for_user:
             # The scores of people who do not match would give away their templates.
-            least = max(least, settings.FACE_MATCH_THRESHOLD)
+            least = max(least, rule("FACE_MATCH_THRESHOLD"))
         return cls(
             scope=scope,
             min_confidence=least,
@@ -106,7 +106,7 @@ def options_of(fields: Mapping[str, Any], viewer: UserId | None) -> dict[str, An
         "unique_people": fields.get("unique_people", is_tagging),
         "max_candidates": wanted["max_candidates"],
         "match_on": wanted["match_on"],
-        "min_confidence": wanted.get("min_confidence", settings.FACE_MATCH_THRESHOLD),
+        "min_confidence": wanted.get("min_confidence", rule("FACE_MATCH_THRESHOLD")),
         "max_false_positive_rate": wanted["max_false_positive_rate"],
         "largest_only": fields.get("faces") == "largest",
         "face_group": wanted.get("face_group"),

@@ -112,6 +112,7 @@ class One(StrEnum):
     REQUEST_TO_MEASURE = "request to measure"
     OPENING = "opening"  # of a session, of a user and a client
     LOGIN = "login"  # of a user
+    COLLECTION = "collection"  # is made
 
 
 def wait_for(what: One, *of: object) -> None:

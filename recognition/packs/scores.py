@@ -16,8 +16,8 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from django.conf import settings
 
+from recognition.collections.current import rule
 from recognition.inference.arrays import Floats
 from recognition.inference.pack.declaration import Calibration
 
@@ -41,7 +41,7 @@ _SLACK = 2.0
 
 
 def level_confidence(level: str) -> float:
-    standard: float = settings.VERIFICATION_THRESHOLD
+    standard: float = rule("VERIFICATION_THRESHOLD")
     return {"basic": BASIC, "standard": standard, "strict": STRICT}[level]
 
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from recognition.collections.current import rule
 from recognition.errors import ServiceError
 
 CONSENT = "consent"
@@ -42,7 +42,7 @@ def _problem_with_time(text: Any) -> str | None:
 
 def require(metadata: Mapping[str, Any]) -> None:
     """Before a face is stored. Raises consent_required."""
-    if settings.FACESVC_REQUIRE_CONSENT and CONSENT not in metadata:
+    if rule("FACESVC_REQUIRE_CONSENT") and CONSENT not in metadata:
         raise ServiceError(
             "consent_required",
             "A face is stored with metadata.consent only: given_at and text_version.",

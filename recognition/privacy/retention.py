@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from recognition.collections.current import rule
 from recognition.models import (
     Attempt,
     AuditEvent,
@@ -21,7 +21,7 @@ def drop_sessions() -> str:
 
     The newest success of each device stays, or the user's own phone would be a stranger.
     """
-    before = timezone.now() - timedelta(days=settings.FACESVC_SESSION_RETENTION_DAYS)
+    before = timezone.now() - timedelta(days=rule("FACESVC_SESSION_RETENTION_DAYS"))
     successes = Attempt.objects.filter(result="success").exclude(device="")
     newest = (
         successes.order_by("user", "device", "-at", "-pk").distinct("user", "device").values("pk")
@@ -51,7 +51,7 @@ def drop_rate_windows() -> str:
 
 def drop_audit_events() -> str:
     """Drops old events. The table's trigger allows no other deletion."""
-    before = timezone.now() - timedelta(days=settings.FACESVC_AUDIT_RETENTION_DAYS)
+    before = timezone.now() - timedelta(days=rule("FACESVC_AUDIT_RETENTION_DAYS"))
     with transaction.atomic(), connection.cursor() as cursor:
         name = "facesvc.audit_purged_before"
         cursor.execute("SELECT set_config(%s, %s, true)", [name, before.isoformat()])
@@ -63,6 +63,6 @@ def drop_audit_events() -> str:
 
 def drop_daily_counts() -> str:
     """Drops counts when they are as old as the audit log may be."""
-    before = timezone.localdate() - timedelta(days=settings.FACESVC_AUDIT_RETENTION_DAYS)
+    before = timezone.localdate() - timedelta(days=rule("FACESVC_AUDIT_RETENTION_DAYS"))
     count, _ = DailyCount.objects.filter(day__lt=before).delete()
     return f"{count} counts of old days are dropped."

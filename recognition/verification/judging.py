@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from recognition import daily_counts
+from recognition.collections.current import rule
 from recognition.gallery import comparing
 from recognition.models import Attempt, CountedKind, Session, locks
 from recognition.models.locks import One
@@ -73,11 +74,11 @@ def judge(
         confidence=comparison.confidence,
         threshold=comparison.threshold,
         quality_score=comparison.probe.quality,
-        min_quality=settings.MIN_FACE_QUALITY,
+        min_quality=rule("MIN_FACE_QUALITY"),
         level=comparison.level,
         in_session=session is not None,
         is_provisional=comparison.probe.by.scores.is_provisional
-        and not settings.FACESVC_STRICT_PROVISIONAL,
+        and not rule("FACESVC_STRICT_PROVISIONAL"),
         is_single_use=is_single_use,
         has_device=bool(source.device),
         checks=outcomes,
@@ -91,7 +92,7 @@ def _history(comparison: UserComparison, source: Source) -> risk.History:
     """Raises too_many_attempts, locked."""
     probe, user_id = comparison.probe, source.user_id
     failures, users_failed = lockout.require_free(source), lockout.users_failed(source)
-    since = timezone.now() - timedelta(hours=settings.FACESVC_REPLAY_HOURS)
+    since = timezone.now() - timedelta(hours=rule("FACESVC_REPLAY_HOURS"))
     hashes = {"picture": probe.picture_hash, "pixels": probe.pixels_hash}
     recent = recent_probes.are_recent(probe, user_id)
     questions = {

@@ -23,6 +23,7 @@ import numpy as np
 from django.conf import settings
 
 from recognition import strict_json
+from recognition.collections.current import rule
 from recognition.inference.arrays import Image
 from recognition.inference.images import as_jpeg, turned
 from recognition.inference.pipeline import DetectedFace
@@ -80,10 +81,11 @@ class HttpProvider:
             return lambda: Outcome("missing", reason="breaker_open")
         shown = picture_of(picture, face)
         body = _body(self._check, shown.encoded, shown.box)
-        future = self._threads.submit(self._ask, body, user, deadline)
+        threshold = _threshold(self._check)  # that thread is in no collection
+        future = self._threads.submit(self._ask, body, user, deadline, threshold)
         return lambda: self._wait(future, user, deadline)
 
-    def _ask(self, body: bytes, user: str, deadline: float) -> Outcome:
+    def _ask(self, body: bytes, user: str, deadline: float, threshold: float) -> Outcome:
         """Runs in another thread than the request, and uses no database."""
         try:
             try:
@@ -97,7 +99,7 @@ class HttpProvider:
             return Outcome("missing", reason=error.reason)
         if self.health.succeeded():
             logger.info("The %s service answers again.", self._check)
-        return Outcome.of_score(score, _threshold(self._check))
+        return Outcome.of_score(score, threshold)
 
     def _failed(self, reason: str, user: str) -> None:
         if self.health.failed(user):
@@ -189,10 +191,8 @@ def _urls() -> dict[str, str]:
 
 
 def _threshold(check: str) -> float:
-    threshold: float = {
-        ANTISPOOFING: settings.FACESVC_LIVENESS_THRESHOLD,
-        DEEPFAKE: settings.FACESVC_DEEPFAKE_THRESHOLD,
-    }[check]
+    names = {ANTISPOOFING: "FACESVC_LIVENESS_THRESHOLD", DEEPFAKE: "FACESVC_DEEPFAKE_THRESHOLD"}
+    threshold: float = rule(names[check])
     return threshold
 
 

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from recognition.collections.current import rule
 from recognition.gallery.comparing import compare_with_user
 from recognition.gallery.statements import Vector, photo_distance
 from recognition.inference.arrays import Floats
@@ -105,4 +105,4 @@ def _used(*, version: str) -> "QuerySet[Any, Any]":
 
 
 def _oldest() -> datetime:
-    return timezone.now() - timedelta(hours=settings.FACESVC_REPLAY_HOURS)
+    return timezone.now() - timedelta(hours=rule("FACESVC_REPLAY_HOURS"))

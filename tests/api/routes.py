@@ -110,6 +110,11 @@ def _moderate(path: str, method: str = "POST", body: Body = nothing) -> Row:
     return Row(method, path, "face:admin", _SCOPE, _SCOPE, _SCOPE, "200", body)
 
 
+def _of_service(path: str, method: str, status: str = "200", body: Body = nothing) -> Row:
+    them = (_SERVICE, _SERVICE, status, status)
+    return Row(method, path, "face:collections", *them, body)
+
+
 ROWS = [
     # the verbs
     _verb("register", "face:register", _NOT_YOURS, "201", _of_user(image=PICTURE_BASE64)),
@@ -169,6 +174,12 @@ ROWS = [
     _moderate("duplicates", method="GET"),
     _moderate("duplicates/{duplicate_id}", body=lambda ids: {"decision": "same_person"}),
     _moderate("audit", method="GET"),
+    # collections: services of `default`
+    _of_service("collections", "GET"),
+    _of_service("collections", "POST", "201", lambda ids: {"name": "another"}),
+    _of_service("collections/{collection}", "GET"),
+    _of_service("collections/{collection}", "PATCH", body=lambda ids: {"suspended": True}),
+    _of_service("collections/{collection}", "DELETE"),
     # sessions
     _verb("sessions", "face:verify", _NOT_YOURS, "201", _of_user()),
     Row("GET", "sessions/{session_id}", "face:verify", _SESSION, "200", "200", "200"),

@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from facesvc.openapi import examples, guide
 from facesvc.openapi.hooks import FORM, JSON
+from management import collections
 from recognition.access import SCOPES
 from recognition.models import User
 from recognition.models.duplicates import PossibleDuplicate
@@ -65,12 +66,15 @@ def operation(description: Schema, path: str, method: str) -> Operation:
 def ids(settings: Settings, description: Schema, operation: Operation) -> dict[str, str]:
     """What stands in a path: from the description, or as the service has answered it."""
     settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
+    settings.FACESVC_TEMPLATE_KEYS = (Fernet.generate_key().decode(),)
     known = {name: example for name, (_, example) in examples.PATH.items() if example}
     by_name = {each.name: each for each in operations(description)}
     for name, status in FIRST.items():
         if name != operation.name:  # or it would be sent twice
             made = data_of(send(by_name[name], known, *body_of(by_name[name])), status)
             known |= {key: made[key] for key in examples.PATH if key in made}
+    if "{collection}" in operation.path:  # the others need not wait for its tables
+        collections.make(known["collection"], actor="system")
     pair = sorted(UUID(known[name]) for name in ("user_id", "other_id"))
     first, second = (User.objects.get_or_create(pk=each)[0] for each in pair)
     duplicate = PossibleDuplicate.objects.create(user_a=first, user_b=second, confidence=0.97)

@@ -10,7 +10,8 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInOne
+from recognition.collections.current import rule
 from recognition.inference.pack.cohort import Cohort
 from recognition.inference.pack.declaration import Calibration, ModelPack, pack_file
 from recognition.measuring import calibration, cohorts, reports
@@ -30,7 +31,7 @@ _ACTOR = "command:calibrate"
 _NAMED = 20
 
 
-class Command(ServiceCommand):
+class Command(CommandInOne):
     # The checks complain about a pack that is not ready; this command makes it ready.
     requires_system_checks = []
     help = (
@@ -210,10 +211,10 @@ class Command(ServiceCommand):
         )
         for photo, problem in photos.missed.items():
             write(f"  {photo.path}: {problem}")
-        qualities = photos.found().qualities
+        qualities, least = photos.found().qualities, rule("MIN_FACE_QUALITY")
         write(
-            f"{(qualities < settings.MIN_FACE_QUALITY).mean():.1%} of the faces have a quality "
-            f"below {settings.MIN_FACE_QUALITY}; the lowest 3% are below "
+            f"{(qualities < least).mean():.1%} of the faces have a quality "
+            f"below {least}; the lowest 3% are below "
             f"{np.quantile(qualities, 0.03):.3f}."
         )
         write("\nFMR      cosine    false matches  95% interval of the FMR")

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 from django.db import transaction
 from tqdm import tqdm
 
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInOne
 from recognition import people
 from recognition.enrolment import enrolling
 from recognition.enrolment.enrolling import EnrolmentRequest
@@ -22,7 +22,7 @@ from recognition.packs import engine
 from recognition.privacy import consent
 
 
-class Command(ServiceCommand):
+class Command(CommandInOne):
     help = (
         "Enrol a folder of photos: one subfolder a person, or the name in the file name. "
         "The name of the subfolder is the user id. "

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.core.management.base import CommandError
 
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInOne
 from management import erasure
 from recognition.errors import ServiceError
 from recognition.models.user_ids import UserId
@@ -17,7 +17,7 @@ _NOTHING_HELD = {
 }
 
 
-class Command(ServiceCommand):
+class Command(CommandInOne):
     help = "Erase all that is held about users, as DELETE /users/ID; prints the receipts."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -5,12 +5,12 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInOne
 from recognition.models.user_ids import UserId
 from recognition.privacy import export
 
 
-class Command(ServiceCommand):
+class Command(CommandInOne):
     help = (
         "Write all that is held about a user into a zip archive: JSON, and the kept pictures. The "
         "audit log notes who asked."

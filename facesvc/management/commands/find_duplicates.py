@@ -2,13 +2,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInOne
 from recognition.enrolment import lookalikes
 from recognition.models import PossibleDuplicate
 from recognition.packs import engine
 
 
-class Command(ServiceCommand):
+class Command(CommandInOne):
     help = (
         "Look through the whole gallery for users who may be one person, as each enrolment does. "
         "May be stopped and run again: it goes on where it was. `GET /duplicates` lists the pairs."

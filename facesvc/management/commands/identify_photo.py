@@ -2,18 +2,18 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandError
 
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInOne
 from recognition import audit
+from recognition.collections.current import rule
 from recognition.gallery.scope import Scope
 from recognition.identification import identifying
 from recognition.identification.identifying import IdentificationRequest
 from recognition.inference.images import ImageError
 
 
-class Command(ServiceCommand):
+class Command(CommandInOne):
     help = "Print who is in a photo, among everybody who is enrolled."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -22,7 +22,7 @@ class Command(ServiceCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         everybody = Scope(viewer=None, everyone=True)
         audit.note("command:identify_photo", identifying.EVERYONE)
-        request = IdentificationRequest(everybody, settings.FACE_MATCH_THRESHOLD, max_candidates=1)
+        request = IdentificationRequest(everybody, rule("FACE_MATCH_THRESHOLD"), max_candidates=1)
         try:
             result = identifying.identify(options["file"].read_bytes(), request)
         except ImageError as error:

@@ -9,13 +9,13 @@ from typing import Any, BinaryIO
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInOne
 from management.graph import ndjson
 from management.graph.loading import import_graph
 from recognition.errors import ServiceError
 
 
-class Command(ServiceCommand):
+class Command(CommandInOne):
     help = (
         "Load users, friendships, groups and memberships: JSON objects, one a line, as for "
         "POST /graph. All of them or none; a second import of the same file changes nothing."

@@ -4,7 +4,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInOne
 from recognition.access import SCOPES
 from recognition.api.callers import claims, tokens
 from recognition.models.user_ids import UserId
@@ -12,7 +12,7 @@ from recognition.models.user_ids import UserId
 _USER_SCOPES = "face:register face:verify face:identify face:manage"
 
 
-class Command(ServiceCommand):
+class Command(CommandInOne):
     help = "Print a token, signed with the service's own secret, and nothing else."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInEach
 from recognition import model_change
 from recognition.inference.pack import weights
 from recognition.inference.pack.declaration import ModelPack, PackError
@@ -11,7 +11,7 @@ from recognition.model_change import MissingTemplatesError, TemplateTarget
 from recognition.packs import catalogue, downloads, engine, first_pack
 
 
-class Command(ServiceCommand):
+class Command(CommandInEach):
     # The checks complain about a pack that cannot serve; this command changes that.
     requires_system_checks = []
     help = "List the model packs, bring one's files here, check them, or have another one serve."
@@ -32,7 +32,9 @@ class Command(ServiceCommand):
         )
         verify = actions.add_parser("verify", help="compare a pack's files with their SHA-256")
         verify.add_argument("name")
-        activate = actions.add_parser("activate", help="serve with this pack from now on")
+        activate = actions.add_parser(
+            "activate", help="serve with this pack from now on, in each collection"
+        )
         activate.add_argument("name")
         activate.add_argument(
             "--allow-missing",
@@ -51,7 +53,7 @@ class Command(ServiceCommand):
             case "verify":
                 self._verify(engine.pack(options["name"]))
             case "activate":
-                self._activate(options["name"], options["allow_missing"])
+                self.in_each(lambda: self._activate(options["name"], options["allow_missing"]))
 
     def _list(self) -> None:
         for entry in catalogue.entries():

@@ -8,6 +8,8 @@ from django.core.management import call_command
 from django.db import connection
 
 from facesvc.management.service_command import ServiceCommand
+from recognition.collections.current import entered
+from recognition.collections.visiting import all_collections
 from recognition.inference.pack import weights
 from recognition.inference.providers import Provider
 from recognition.models import ActiveModel, Face
@@ -31,8 +33,10 @@ class Command(ServiceCommand):
             print(file=sys.stderr)  # below the line of the step
             call_command("models", "pull", stdout=sys.stderr)
         call_command("migrate", interactive=False, verbosity=0)
-        # The pack of an old database; or another process has made the row, with another pack.
-        call_command("models", "pull", stdout=StringIO())
+        # The packs of an old database; or another process has made the row, with another pack.
+        for collection in all_collections():
+            with entered(collection):
+                call_command("models", "pull", stdout=StringIO())
         self.stdout.write(_which_and_why())
 
 

@@ -1,17 +1,17 @@
 from typing import Any
 
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInEach
 from recognition import model_change
 from recognition.privacy.keeping import retention_rules
 
 
-class Command(ServiceCommand):
+class Command(CommandInEach):
     help = (
         "Drop what is older than the settings say, and the templates of models that served once. "
-        "There is no rollback after it."
+        "There is no rollback after it. It does so in each collection."
     )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle_here(self, **options: Any) -> None:
         for rule in retention_rules():
             self.stdout.write(rule())
         with model_change.exclusive():

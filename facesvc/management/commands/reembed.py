@@ -7,23 +7,24 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInEach
 from recognition import model_change
 from recognition.model_change import TemplateTarget
 from recognition.packs import calibrations, engine
 
 
-class Command(ServiceCommand):
+class Command(CommandInEach):
     help = (
         "Make the templates of another model pack beside the present ones, from the stored crops. "
-        "May be stopped and run again. `models activate` then changes over."
+        "May be stopped and run again. `models activate` then changes over. Both do so in each "
+        "collection."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--pack", required=True)
         parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle_here(self, **options: Any) -> None:
         if options["workers"] < 1:
             raise CommandError("--workers must be at least 1.")
         target = TemplateTarget(options["pack"], engine.active_model().template_key)

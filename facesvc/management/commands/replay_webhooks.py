@@ -6,13 +6,13 @@ from django.db.models import Q, QuerySet
 
 from batch.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from batch.webhooks import callbacks
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInOne
 
 _ACTOR = "command:replay_webhooks"
 _ALL = ""
 
 
-class Command(ServiceCommand):
+class Command(CommandInOne):
     help = (
         "Send callbacks again: those that were given up, those that were stopped because the "
         "receiver answered 410 Gone, or the named ones."

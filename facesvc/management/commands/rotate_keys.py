@@ -6,7 +6,7 @@ from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from facesvc.management.commands.reembed import run
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInEach
 from recognition import model_change
 from recognition.model_change import MissingTemplatesError, TemplateTarget
 from recognition.models import FaceCrop
@@ -15,11 +15,11 @@ from recognition.privacy import sealing
 from recognition.privacy.keeping import sealed_models
 
 
-class Command(ServiceCommand):
+class Command(CommandInEach):
     help = (
         "Encrypt the stored crops, waiting pictures, webhook secrets and access keys with the "
         "newest of FACESVC_CROP_KEYS, and protect the templates with the newest of "
-        "FACESVC_TEMPLATE_KEYS. Needs no pictures."
+        "FACESVC_TEMPLATE_KEYS. Needs no pictures. It does so in each collection."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,7 +31,7 @@ class Command(ServiceCommand):
             "--unprotect", action="store_true", help="store the templates without a key from now on"
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle_here(self, **options: Any) -> None:
         unreadable = self._rotate_sealed() if settings.FACESVC_CROP_KEYS else []
         try:
             with model_change.exclusive():

@@ -3,13 +3,13 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInOne
 from recognition.models import User
 from recognition.models.user_ids import UserId
 from recognition.verification import lockout
 
 
-class Command(ServiceCommand):
+class Command(CommandInOne):
     help = "Let a user be verified again after too many failed attempts."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

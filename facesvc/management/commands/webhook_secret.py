@@ -5,11 +5,11 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from batch.webhooks import signing
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import CommandInOne
 from recognition.privacy import sealing
 
 
-class Command(ServiceCommand):
+class Command(CommandInOne):
     help = "Print the secret that callbacks to a client are signed with, and nothing else."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -20,6 +20,7 @@ from jwt.algorithms import RSAAlgorithm
 from recognition.access import Caller
 from recognition.api.callers.claims import TokenError as TokenError
 from recognition.api.callers.claims import caller_of, come_from_provider
+from recognition.collections.current import here
 from recognition.models.user_ids import UserId
 from recognition.outbound import exchange
 
@@ -62,7 +63,7 @@ def issue(
 ) -> str:
     """A token signed with our own secret, for a user or for the service of this name.
 
-    Raises NotTheIssuerError.
+    It is of the current collection. Raises NotTheIssuerError.
     """
     if come_from_provider():
         raise NotTheIssuerError("Tokens come from the identity provider of the settings.")
@@ -72,6 +73,8 @@ def issue(
         claims["sub"] = subject.text
     else:
         claims["sub"] = claims["client_id"] = subject
+    if not here().is_default or settings.JWT_CLIENT_COLLECTIONS:
+        claims[settings.JWT_COLLECTION_CLAIM] = here().name
     claims["exp"] = now + timedelta(minutes=minutes)
     if calls_per_minute:
         claims["calls_per_minute"] = calls_per_minute

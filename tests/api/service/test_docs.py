@@ -57,6 +57,7 @@ def test_it_works(schema: dict[str, Any]) -> None:
         *(f"users/{{user_id}}/{verb}" for verb in ("suspend", "unsuspend", "unlock", "merge")),
         *(f"faces/{{face_id}}/{verb}" for verb in ("suspend", "unsuspend", "move")),
         *("duplicates", "duplicates/{duplicate_id}", "audit"),
+        *("collections", "collections/{collection}"),
         *("sessions", "sessions/{session_id}", "sessions/{session_id}/frames"),
         *("batch-identify", "batch-register", "batch-jobs", "batch-jobs/{job_id}"),
         *("batch-jobs/{job_id}/results", "batch-jobs/{job_id}/cancel"),
@@ -117,7 +118,7 @@ def test_every_code_is_named(schema: dict[str, Any]) -> None:
 
 def test_every_operation_needs_a_token_and_can_fail(schema: dict[str, Any]) -> None:
     operations = [each for path in schema["paths"].values() for each in path.values()]
-    assert len(operations) == 54
+    assert len(operations) == 59
     for operation in operations:
         assert operation["security"] == [{"token": []}]
         assert {"503", "default"} <= set(operation["responses"])

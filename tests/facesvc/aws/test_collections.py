@@ -25,6 +25,7 @@ STAGE = {"CollectionId": "staging.1"}
 def settings_of_keys(settings: Settings) -> None:
     settings.FACESVC_AWS = True
     settings.FACESVC_CROP_KEYS = [Fernet.generate_key().decode()]
+    settings.FACESVC_TEMPLATE_KEYS = (Fernet.generate_key().decode(),)
 
 
 def make_key(

@@ -150,6 +150,34 @@ export interface Candidate {
   user_info: UserInfo;
 }
 
+export interface Collection {
+  name: string;
+  state: CollectionState;
+  /** The service that made it, or empty. */
+  made_by: string;
+  created_at: string;
+  /** Settings that have another value in this collection. */
+  rules: Record<string, unknown>;
+  users: number;
+  faces: number;
+}
+
+export interface CollectionErased {
+  name: string;
+  erased: boolean;
+  /** How many users it had. */
+  users: number;
+  /** How many faces it had. */
+  faces: number;
+}
+
+export interface CollectionList {
+  collections: Array<Collection>;
+  next_cursor: string | null;
+}
+
+export type CollectionState = "active" | "suspended";
+
 export interface Compared {
   /** Of the main faces, `face_a` and `face_b`, as are both scores. False, with scores of 0, if one of them is misread. `best_pair` says it of all faces. */
   is_match: boolean;
@@ -1051,6 +1079,34 @@ export interface ListAuditEventsArguments {
   since?: string;
 }
 
+export interface ListCollectionsArguments {
+  cursor?: string;
+  page_size?: number;
+}
+
+export interface MakeCollectionArguments {
+  /** 1 to 255 letters, digits and . _ - */
+  name: string;
+  /** Settings that have another value in this collection. */
+  rules?: Record<string, unknown>;
+}
+
+export interface EraseCollectionArguments {
+  collection: string;
+}
+
+export interface GetCollectionArguments {
+  collection: string;
+}
+
+export interface ChangeCollectionArguments {
+  collection: string;
+  /** Whether every request for the collection is refused. */
+  suspended?: boolean;
+  /** Settings that are to have another value in this collection. null takes a rule back, and rules that are not named stay. */
+  rules?: Record<string, unknown>;
+}
+
 export interface DecideDuplicateArguments {
   duplicate_id: number;
   decision: DecisionEnum;
@@ -1205,6 +1261,16 @@ export class FaceApi extends EventTarget {
   listDuplicates(args?: ListDuplicatesArguments, options?: Options): Promise<DuplicateList>;
   /** Read the audit log. */
   listAuditEvents(args?: ListAuditEventsArguments, options?: Options): Promise<AuditEventList>;
+  /** List the collections. */
+  listCollections(args?: ListCollectionsArguments, options?: Options): Promise<CollectionList>;
+  /** Make a collection. */
+  makeCollection(args: MakeCollectionArguments, options?: Options): Promise<Collection>;
+  /** Erase a collection with all that is in it. */
+  eraseCollection(args: EraseCollectionArguments, options?: Options): Promise<CollectionErased>;
+  /** Show a collection. */
+  getCollection(args: GetCollectionArguments, options?: Options): Promise<Collection>;
+  /** Suspend a collection, resume it, or change its rules. */
+  changeCollection(args: ChangeCollectionArguments, options?: Options): Promise<Collection>;
   /** Decide whether two users are one person. */
   decideDuplicate(args: DecideDuplicateArguments, options?: Options): Promise<Duplicate>;
   /** Find who is in each of many pictures. */
@@ -1231,6 +1297,7 @@ export class FaceApi extends EventTarget {
   each(name: "listMembers", args: ListMembersArguments): AsyncGenerator<Member>;
   each(name: "listDuplicates", args?: ListDuplicatesArguments): AsyncGenerator<Duplicate>;
   each(name: "listAuditEvents", args?: ListAuditEventsArguments): AsyncGenerator<AuditEvent>;
+  each(name: "listCollections", args?: ListCollectionsArguments): AsyncGenerator<Collection>;
   each(name: "listBatchJobs", args?: ListBatchJobsArguments): AsyncGenerator<Job>;
   each(name: "listBatchResults", args: ListBatchResultsArguments): AsyncGenerator<AnyItem>;
   each(name: "listUnknownPeople", args: ListUnknownPeopleArguments): AsyncGenerator<UnknownPerson>;

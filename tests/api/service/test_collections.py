@@ -1,0 +1,93 @@
+"""Collections over HTTP: tests/api/routes.py has who may call what."""
+
+import pytest
+from cryptography.fernet import Fernet
+from django.test import Client
+from pytest_django import Settings
+
+from facesvc.http import auth
+from recognition.collections.current import Entered
+from recognition.models import AuditEvent
+from tests.support.builders import Person, data_of, refusal
+from tests.support.collections.callers import has_schema, service_of
+
+pytestmark = pytest.mark.django_db
+
+GONE = Entered(10**6, "gone")
+
+
+@pytest.fixture(autouse=True)
+def template_key(settings: Settings) -> None:
+    settings.FACESVC_TEMPLATE_KEYS = (Fernet.generate_key().decode(),)
+
+
+def patched(person: Person, name: str, **fields: object) -> dict[str, object]:
+    return data_of(person.send("patch", f"collections/{name}", fields))
+
+
+def test_it_works(admin: Person) -> None:
+    made = data_of(admin.post("collections", name="shop"), 201)
+    assert made["state"] == "active" and made["made_by"] == "moderation"
+    assert (made["users"], made["faces"], made["rules"]) == (0, 0, {})
+    assert data_of(admin.get("collections/shop")) == made
+    names = [each["name"] for each in data_of(admin.get("collections"))["collections"]]
+    assert names == ["shop", "default"]
+    changed = patched(admin, "shop", rules={"MIN_FACE_QUALITY": 0.4})
+    assert changed["rules"] == {"MIN_FACE_QUALITY": 0.4}
+    erased = data_of(admin.delete("collections/shop"))
+    assert erased == {"name": "shop", "erased": True, "users": 0, "faces": 0}
+    assert refusal(admin.get("collections/shop")) == (404, "collection_not_found")
+    actions = AuditEvent.objects.order_by("pk").values_list("action", flat=True)
+    assert [*actions] == ["collection.make", "collection.rules", "collection.erase"]
+
+
+def test_pages(admin: Person) -> None:
+    for name in ("a", "b"):
+        admin.post("collections", name=name)
+    first = data_of(admin.get("collections", page_size="2"))
+    second = data_of(admin.get("collections", page_size="2", cursor=first["next_cursor"]))
+    names = [each["name"] for page in (first, second) for each in page["collections"]]
+    assert names == ["b", "a", "default"]
+
+
+def test_a_suspended_one_answers_nobody(admin: Person, client: Client) -> None:
+    data_of(admin.post("collections", name="shop"), 201)
+    of_shop = service_of(Entered(0, "shop"), client)
+    assert of_shop.get("users").status_code == 200
+    assert patched(admin, "shop", suspended=True)["state"] == "suspended"
+    assert refusal(of_shop.get("users")) == (403, "collection_suspended")
+    assert patched(admin, "shop", suspended=False)["state"] == "active"
+    assert of_shop.get("users").status_code == 200
+
+
+def test_no_collection_has_a_say_in_others(admin: Person, client: Client) -> None:
+    data_of(admin.post("collections", name="shop"), 201)
+    of_shop = service_of(Entered(0, "shop"), client)
+    for method in ("get", "patch", "delete"):
+        answer = of_shop.send(method, "collections/shop")
+        assert refusal(answer) == (403, "default_collection_only")
+    assert refusal(of_shop.get("collections")) == (403, "default_collection_only")
+
+
+def test_refusals(admin: Person, settings: Settings) -> None:
+    assert refusal(admin.post("collections", name="a b")) == (400, "invalid_request")
+    assert refusal(admin.post("collections")) == (400, "invalid_request")
+    answer = admin.post("collections", name="shop", rules={"SECRET_KEY": "x"})
+    assert refusal(answer) == (400, "invalid_request")
+    answer = admin.post("collections", name="shop", rules=[])
+    assert refusal(answer) == (400, "invalid_request")
+    assert refusal(admin.post("collections", name="default")) == (409, "collection_exists")
+    assert refusal(admin.delete("collections/default")) == (409, "default_collection")
+    settings.FACESVC_TEMPLATE_KEYS = ()
+    assert refusal(admin.post("collections", name="shop")) == (409, "template_key_needed")
+
+
+def test_one_that_is_erased_during_a_request(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token was good when the request began, and its tables are gone."""
+    monkeypatch.setattr(auth, "opened", lambda name: GONE)
+    assert not has_schema(GONE.number)
+    answer = service_of(GONE, client).get("users")
+    assert refusal(answer) == (401, "invalid_token")
+    assert answer["WWW-Authenticate"] == 'Bearer realm="facesvc"'
