@@ -57,7 +57,10 @@ def drop_secrets() -> str:
 
 
 def drop_tasks() -> str:
-    """Drops old records of tasks: django-q2 keeps failed ones for ever."""
+    """Drops old records of tasks: django-q2 keeps failed ones for ever.
+
+    All collections share them. The shortest time counts, since a record may quote a row of any.
+    """
     before = timezone.now() - timedelta(days=rule("FACESVC_BATCH_RETENTION_DAYS"))
     count, _ = Task.objects.filter(stopped__lt=before).delete()
     return f"{count} records of tasks are dropped."
