@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from facesvc.aws.errors import AwsError, not_found
@@ -59,7 +58,7 @@ def count(key: Key) -> None:
     """
     key.opens.enter()
     own = key.caller.calls_per_minute
-    limits = RateLimits(settings.RATE_LIMIT_PER_MINUTE, settings.RATE_LIMIT_PER_HOUR)
+    limits = RateLimits(current.rule("RATE_LIMIT_PER_MINUTE"), current.rule("RATE_LIMIT_PER_HOUR"))
     if own:
         limits = RateLimits(own, 60 * own)
     if any(limits) and not rate_windows.count(f"access key {key.access_key_id}", limits)[0]:

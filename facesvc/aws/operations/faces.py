@@ -4,13 +4,12 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
-
 from facesvc.aws.errors import not_found
 from facesvc.aws.operations import pages, shapes, shown
 from facesvc.aws.operations.calls import Answer, AwsCall, Shapes, operation
 from management import naming
 from management.naming import FaceOutcome
+from recognition.collections.current import rule
 from recognition.enrolment import every_face
 from recognition.enrolment.every_face import EveryFaceRequest, RefusedFace
 from recognition.inference.arrays import Image
@@ -32,7 +31,7 @@ def least_quality(call: AwsCall, usual: str) -> float:
     """The quality that a face needs, by the QualityFilter."""
     chosen = call.fields.get("QualityFilter", usual)
     if chosen == "AUTO":
-        least: float = settings.MIN_FACE_QUALITY
+        least: float = rule("MIN_FACE_QUALITY")
         return least
     return _BARS.get(chosen, 0.0)
 
