@@ -16,7 +16,7 @@ from recognition.errors import ServiceError
 from recognition.models import AuditEvent, User
 from tests.support.builders import OWNER, make_face, make_user, refusal, vector
 from tests.support.collections.callers import has_schema, service_of
-from tests.support.schemas import connect
+from tests.support.servers.schemas import connect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
