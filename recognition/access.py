@@ -5,7 +5,7 @@ from functools import cached_property
 from uuid import UUID
 
 from recognition import people
-from recognition.collections.current import DEFAULT
+from recognition.collections.current import DEFAULT, here
 from recognition.errors import ServiceError
 
 SCOPES = (
@@ -61,6 +61,6 @@ class Caller:
 
     def require_default(self) -> None:
         """Raises default_collection_only. No collection has a say in others."""
-        if self.collection != DEFAULT.name:
+        if not here().is_default:
             message = "Only a service of the collection default may do this."
             raise ServiceError("default_collection_only", message)
