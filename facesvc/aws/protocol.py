@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
 from facesvc.aws import keys, signature
-from facesvc.aws.errors import AwsError, translated
+from facesvc.aws.errors import AwsError, not_found, translated
 from facesvc.aws.keys import Key
 from facesvc.aws.operations.calls import Answer
 from facesvc.aws.operations.table import OPERATIONS
@@ -18,6 +18,7 @@ from facesvc.aws.signature import Signed
 from facesvc.http import errors
 from recognition import daily_counts, strict_json
 from recognition.api import base64_text
+from recognition.collections.current import CollectionGoneError
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
 from recognition.models import CountedKind
@@ -44,6 +45,8 @@ def view(request: HttpRequest) -> HttpResponse:
         return _answer(_answered(request))
     except AwsError as error:
         return refusal(error)
+    except CollectionGoneError:  # since the request began
+        return refusal(not_found("The collection does not exist"))
     except UnreadablePostError:  # the client has gone
         return refusal(AwsError("SerializationException", "The body is incomplete."))
     except (ServiceError, ImageError) as error:

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from management import own_collections
 from recognition.api.callers import making
 from recognition.collections.current import Entered, entered
 from recognition.collections.models import AccessKey, Collection
@@ -203,6 +204,17 @@ def test_all_pages(aws: Any) -> None:
     pages = aws.get_paginator("list_collections").paginate(PaginationConfig={"PageSize": 3})
     found = [page["CollectionIds"] for page in pages]
     assert found == [["c0", "c1", "c2"], ["default"]]
+
+
+def test_a_collection_that_is_erased_during_a_request(
+    aws: Any, stage: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = Collection(pk=10**6, name="staging.1", made_by="shop")
+    monkeypatch.setattr(own_collections, "find_own", lambda caller, name: gone)
+    with transaction.atomic():
+        with pytest.raises(aws.exceptions.ResourceNotFoundException):
+            aws.list_faces(**stage)
+        transaction.set_rollback(True)
 
 
 def erase(aws: Any, where: dict[str, str]) -> Any:
