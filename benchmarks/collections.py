@@ -149,6 +149,8 @@ class Asked:
 
 def compare(alone: Asked, many: Asked, small: int) -> None:
     def in_turns(what: str, ask: Callable[[Asked, str, int], float]) -> None:
+        # A connection plans each statement once in a collection.
+        first = [ask(many, f"small-{number}", 0) for number in range(1, small)]
         spent: dict[str, list[float]] = {"alone": [], "the same": [], "another": []}
         for number in range(_WARM + _PROBES):
             probe = number % _PROBES
@@ -161,7 +163,11 @@ def compare(alone: Asked, many: Asked, small: int) -> None:
         ratios = ", ".join(
             f"{side} {of[side] / of['alone']:.2f}" for side in ("the same", "another")
         )
-        print(f"{what:<12} alone {of['alone']:.2f} ms; {ratios}", flush=True)
+        once = float(np.median(first)) / of["alone"]
+        print(
+            f"{what:<12} alone {of['alone']:.2f} ms; {ratios}, for the first time {once:.2f}",
+            flush=True,
+        )
 
     for case in CASES:
         in_turns(
