@@ -84,7 +84,7 @@ HOLD_NOBODY = {
 }
 # Rights of the operators, which nobody has in the test; measurements and keys, which name nobody.
 EMPTY = {"auth_user_groups", "auth_user_user_permissions", "recognition_measurement"}
-EMPTY |= {"collections_accesskey", "collections_apikey"}
+EMPTY |= {"collections_accesskey", "collections_apikey", "collections_operatorof"}
 
 
 @pytest.fixture
