@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as s
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import RegexField
 
 from management import collections
 from management.api.collection_answers import (
@@ -14,9 +15,10 @@ from management.api.collection_answers import (
     CollectionList,
     rules_described,
 )
-from recognition.api.fields import ObjectField, StrictSerializer, TextField
+from recognition.api.fields import ObjectField, StrictSerializer
 from recognition.api.pagination import NewestFirst
 from recognition.api.service_view import ServiceViewSet, operation
+from recognition.collections.models import NAME
 
 
 @extend_schema_field(rules_described(is_nullable=True))
@@ -25,7 +27,7 @@ class RulesField(ObjectField):
 
 
 class CollectionRequest(StrictSerializer):
-    name = TextField(max_length=255, help_text="1 to 255 letters, digits and . _ -")
+    name = RegexField(rf"^{NAME}$", help_text="1 to 255 letters, digits and . _ -")
     rules = RulesField(
         required=False, help_text="Settings that have another value in this collection."
     )
