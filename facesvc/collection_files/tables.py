@@ -1,6 +1,6 @@
 """Which tables of a collection go into a file, in what order, and what of a row is changed.
 
-Whatever a new table is, it has to stand in one of the two lists: a test goes through all models.
+Each new table has to stand in one of the two lists: a test goes through all models.
 """
 
 from dataclasses import dataclass

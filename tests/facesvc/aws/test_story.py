@@ -28,7 +28,8 @@ HERE = {"CollectionId": "album.1"}
 
 @pytest.fixture(scope="module")
 def changes() -> dict[str, str]:
-    return {"FACESVC_AWS": "true", "FACESVC_CROP_KEYS": Fernet.generate_key().decode()}
+    names = ("FACESVC_CROP_KEYS", "FACESVC_TEMPLATE_KEYS")
+    return {"FACESVC_AWS": "true", **{name: Fernet.generate_key().decode() for name in names}}
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,7 @@ def search_users(aws: Any, photos: dict[str, list[bytes]]) -> None:
 
 
 def compare(aws: Any, photos: dict[str, list[bytes]]) -> None:
-    """Of the same person mostly matched, and of the next one never."""
+    """Photos of one person mostly match, and those of two never do."""
     names = [*photos][:SEARCHED]
     matched = strangers = 0
     for name, other in itertools.pairwise(names):

@@ -130,7 +130,7 @@ def test_a_process_that_dies_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_locks_of_others_do_not_delay_it() -> None:
-    """Nobody may touch another collection, and others write into all that is shared."""
+    """Another collection is locked, and others write into all that is shared."""
     row, other = filled("shop"), filled("bank")
     writing = f"{tables_of('collection_1')}, {tables_of('public')}"
     with locked(

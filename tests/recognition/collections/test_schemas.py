@@ -182,7 +182,7 @@ def test_dropped() -> None:
 
 
 def test_no_key_leads_into_what_is_shared() -> None:
-    """Or to drop a collection would lock tables of all."""
+    """Such a key would have the end of a collection lock tables of all."""
     shop = made("shop")
     rows = fetched(
         "SELECT conrelid::regclass::text FROM pg_constraint"
