@@ -64,10 +64,19 @@ class PlacedWrapper(base.DatabaseWrapper):
             return
         if raw.pgconn.transaction_status == TransactionStatus.INERROR:
             return  # it takes nothing but the end of the transaction, which needs no table
-        raw.execute("SELECT set_config('search_path', %s, false)", [wanted])
+        self._path = None  # what breaks off here leaves it unknown
+        with self.wrap_database_errors:
+            raw.execute("SELECT set_config('search_path', %s, false)", [wanted])
         self._path = wanted
 
     # PostgreSQL takes a setting back with the transaction, or the savepoint, that it was set in.
+
+    def _commit(self) -> None:
+        # It rolls back a transaction with an error that somebody caught, and calls that no error.
+        raw = self.connection
+        if raw is not None and raw.pgconn.transaction_status == TransactionStatus.INERROR:
+            self._path = None
+        super()._commit()  # type: ignore[misc]
 
     def _rollback(self) -> None:
         super()._rollback()  # type: ignore[misc]  # not in the stubs
