@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import Error, connections
 from prometheus_client import Counter
 
+from recognition.collections.current import CollectionGoneError
 from recognition.gallery.replicas import fitness
 from recognition.gallery.replicas.fitness import (
     ALIAS,
@@ -68,6 +69,9 @@ def look(active: Engine, since: Moment | None) -> Replica | None:
     except UnfitError as unfit:
         _pause(unfit.reason, str(unfit))
         return None
+    except CollectionGoneError:  # it has not got it yet; the primary knows whether it is gone
+        give_up(Reason.BEHIND)
+        return None
     except Error as error:
         _fail(error)
         return None
@@ -118,6 +122,9 @@ def tried(search: Callable[[], _T]) -> _T | None:
     try:
         with as_default(ALIAS):
             return search()
+    except CollectionGoneError:  # it has not got it yet; the primary knows whether it is gone
+        give_up(Reason.BEHIND)
+        return None
     except Error as error:
         _fail(error)
         return None

@@ -17,6 +17,9 @@ from facesvc.doctor.examining import CheckState
 from facesvc.monitoring import stored_metrics
 from facesvc.postgres import address
 from facesvc.postgres.replicas import base
+from recognition.collections import schemas
+from recognition.collections.current import entered
+from recognition.collections.models import Collection
 from recognition.gallery.replicas import asking, fitness, pauses, states
 from recognition.gallery.replicas.fitness import ALIAS, Moment, Reason
 from recognition.gallery.replicas.pauses import Pauses
@@ -24,6 +27,7 @@ from recognition.packs.engine import Engine
 from recognition.prepared import fetched
 from tests.support.builders import make_user
 from tests.support.patience import wait_until
+from tests.support.servers.schemas import make_collection
 from tests.support.servers.standby import Standby, fallbacks
 
 pytestmark = [
@@ -329,3 +333,35 @@ def test_without_the_setting_there_is_none(active: Engine, settings: Settings) -
     settings.FACESVC_SEARCH_DATABASE_URL = ""
     assert server.replicas().state == CheckState.OK
     assert not [sample for metric in stored_metrics._replicas() for sample in metric.samples]
+
+
+def test_a_collection_that_it_has_not_got_yet(replica: Standby, active: Engine) -> None:
+    """The primary searches there, and the replica for all others."""
+    assert look(active)
+    replica.pause()
+    shop = make_collection("shop")
+    try:
+        before = fallbacks(Reason.BEHIND)
+        with entered(shop):
+            assert not look(active)
+            assert asking.tried(lambda: fetched("SELECT FROM recognition_user")) is None
+            assert fetched("SELECT FROM recognition_user") == []
+        assert fallbacks(Reason.BEHIND) == before + 2
+        assert look(active)
+    finally:
+        replica.resume()
+        schemas.drop(shop)
+        Collection.objects.filter(pk=shop.number).delete()
+
+
+def test_it_is_lost_when_it_turns_to_another_collection(replica: Standby, active: Engine) -> None:
+    shop = make_collection("shop")
+    replica.catch_up()
+    try:
+        assert look(active)
+        terminate(replica)
+        with entered(shop):
+            assert asking.tried(lambda: fetched("SELECT FROM recognition_user")) is None
+    finally:
+        schemas.drop(shop)
+        Collection.objects.filter(pk=shop.number).delete()
