@@ -18,6 +18,7 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
 from recognition.api.fields import refuse_unknown
+from recognition.collections.current import here
 from recognition.errors import ServiceError
 
 _LARGEST_KEY = 2**63 - 1
@@ -63,13 +64,14 @@ class Pages(CursorPagination, ABC):
 
     def decode_cursor(self, request: Request) -> Any:
         """Raises invalid_cursor."""
-        self._list = request.path
+        # A position in another collection would say how many rows there are in it.
+        self._list = f"{here().number}{request.path}"
         sealed = request.query_params.get(self.cursor_query_param)
         if sealed is None:
             return None
         try:
-            path, _, text = _sealing().decrypt(sealed.encode()).decode().rpartition(" ")
-            if path != self._list:
+            of_list, _, text = _sealing().decrypt(sealed.encode()).decode().rpartition(" ")
+            if of_list != self._list:
                 raise _invalid()
             opened = SimpleNamespace(query_params={self.cursor_query_param: text})
             cursor = super().decode_cursor(opened)  # type: ignore[arg-type]

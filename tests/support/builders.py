@@ -15,6 +15,7 @@ from django.test import Client
 
 from recognition.access import SCOPES
 from recognition.api.callers import tokens
+from recognition.collections.current import here
 from recognition.enrolment import enrolling
 from recognition.enrolment.enrolling import EnrolmentRequest
 from recognition.gallery import indexes
@@ -39,8 +40,9 @@ from recognition.models import (
     new_face_id,
 )
 from recognition.models.user_ids import UserId
-from recognition.packs import engine
+from recognition.packs import engine, protection
 from recognition.packs.scores import ScoreScale
+from recognition.packs.versions import version_of
 from tests.support.photos import encode
 
 PREFIX = "/api/v1/face-recognition/"
@@ -163,8 +165,12 @@ def build_index(version: str = "dlib_v1") -> None:
 
 
 def make_templates(rows: Sequence[tuple[User, Floats, str]], **fields: Any) -> list[Face]:
-    """Faces with their templates; without a `face_id` they are numbered, first from 0."""
+    """Faces with their templates; without a `face_id` they are numbered, first from 0.
+
+    Templates of the pack are under the key of their collection. Those of `default` have none.
+    """
     pack = engine.pack("dlib")
+    key = protection.NO_KEY if here().is_default else engine.active_model().template_key
     padded = np.zeros((len(rows), TEMPLATE_DIMENSIONS), np.float32)
     faces, templates = [], []
     first = 0 if "face_id" in fields else Face.objects.count()
@@ -173,13 +179,16 @@ def make_templates(rows: Sequence[tuple[User, Floats, str]], **fields: Any) -> l
             "embedding_version": version or pack.embedding_version,
             "model_version": pack.model_version,
         }
-        indexes.sketch(versions["embedding_version"], np.zeros(TEMPLATE_DIMENSIONS, np.float32))
         filled = {"quality_score": 0.9, "quality_components": {}, "attributes": {}, **versions}
         face = Face(user=user, **{"face_id": f"face_{first + number:012x}", **filled, **fields})
         padded[number, : len(embedding)] = embedding
         faces.append(face)
-        vector512 = padded[number].tolist()
-        templates.append(Template(face=face, user=user, embedding=vector512, **versions))
+        stored = padded[number]
+        if versions["embedding_version"] == pack.embedding_version:
+            stored = protection.protect(stored, key)
+            versions["embedding_version"] = version_of(pack, key)
+        indexes.sketch(versions["embedding_version"], np.zeros(TEMPLATE_DIMENSIONS, np.float32))
+        templates.append(Template(face=face, user=user, embedding=stored.tolist(), **versions))
     Face.objects.bulk_create(faces)
     Template.objects.bulk_create(templates)
     return faces

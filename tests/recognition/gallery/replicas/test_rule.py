@@ -139,9 +139,15 @@ def put(values: list[Any], at: int, value: Any) -> list[Any]:
 
 
 def reaching(
-    world: World, question: Question, active: Engine, threshold: Threshold
+    world: World,
+    question: Question,
+    active: Engine,
+    threshold: Threshold,
+    probe: Floats | None = None,
 ) -> dict[UUID, float]:
-    """What each user who reaches the threshold is worth, best first."""
+    """What each user who reaches the threshold is worth, best first. The probe is that of the
+    question if none is given."""
+    shown = vector(question.person) if probe is None else probe
     seen = [
         n
         for n, face in enumerate(world.faces)
@@ -150,7 +156,7 @@ def reaching(
     scores, found = active.scores, {}
     for user in {world.faces[n].user for n in seen}:
         own = [n for n in seen if world.faces[n].user == user]
-        alike = [float(world.embedding(n) @ vector(question.person)) for n in own]
+        alike = [float(world.embedding(n) @ shown) for n in own]
         worth = (
             scores.worth_of_mean(sum(alike) / len(own), len(own))
             if question.by_user
