@@ -129,11 +129,13 @@ def issued() -> str:
     from facesvc.running.run import TOKEN_CALLS, TOKEN_HOURS
     from recognition.access import SCOPES
     from recognition.api.callers import tokens
+    from recognition.collections.current import DEFAULT, entered
 
     try:
-        return tokens.issue(
-            "local", list(SCOPES), minutes=TOKEN_HOURS * 60, calls_per_minute=TOKEN_CALLS
-        )
+        with entered(DEFAULT):
+            return tokens.issue(
+                "local", list(SCOPES), minutes=TOKEN_HOURS * 60, calls_per_minute=TOKEN_CALLS
+            )
     except tokens.NotTheIssuerError as error:
         raise DemoError(f"{error} The demo needs a token of its own.") from error
 

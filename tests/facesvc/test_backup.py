@@ -198,7 +198,7 @@ def test_who_was_erased_since_stays_so(home: Place, saved: Path, folder: Path) -
 ERASE = """
 import json, sys
 from django.core.management import call_command
-call_command("erase_user", *json.load(sys.stdin))
+call_command("erase_user", *json.load(sys.stdin), collection="%s")
 """
 
 # A person who is no user, and sent a job.
@@ -439,7 +439,7 @@ def test_an_erasure_in_a_collection_is_of_that_collection(
     there, file = with_shop
     new = place(folder, "erased in shop", **there.keys)
     new.manage("restore", file)
-    new.manage(*SHELL, IN_SHOP + ERASE, given=[str(ANN)])
+    new.manage(*SHELL, ERASE % "shop", given=[str(ANN)])
     listed = new.manage("erasures")
     assert re.fullmatch(rf"{ANN} 20\S+ collection_2\n", listed)
     (folder / "in shop.txt").write_text(listed)

@@ -17,6 +17,7 @@ from typing import Any
 import django
 import psutil
 
+from recognition.collections import current
 from recognition.inference.images import ImageError, decode
 from tests.fuzz import hard_pictures as hard
 from tests.support.processes import PROJECT, environment
@@ -98,6 +99,7 @@ def send(name: str) -> None:
     from tests.support.builders import Person, fake_engine, service_token
 
     setup_test_environment()
+    current.enter(current.DEFAULT)
     engine = fake_engine()
     sys.modules["recognition.packs.engine"].current = lambda: engine  # type: ignore[attr-defined]
     person = Person(service_token(), Client())

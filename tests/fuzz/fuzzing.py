@@ -16,6 +16,8 @@ from typing import Any
 import django
 import psutil
 
+from recognition.collections import current
+
 # The memory is compared with what it was after so many of all bodies.
 WARM = 0.3
 
@@ -26,6 +28,7 @@ def main(seed: int, first: int, last: int, share: int) -> None:
     from django.test.utils import setup_test_environment
 
     setup_test_environment()
+    current.enter(current.DEFAULT)
     sender = _sender(share)
     statuses: Counter[str] = Counter()
     findings: list[dict[str, Any]] = []

@@ -413,11 +413,13 @@ import django
 django.setup()
 
 from django.db import transaction
+from recognition.collections import current
 from recognition.errors import ServiceError
 from recognition.verification import lockout
 
 
 def count(_):
+    current.enter(current.DEFAULT)
     source, counted = lockout.Source(uuid.UUID(sys.argv[1]), "", "", ["own"]), 0
     for _ in range(10):
         try:
