@@ -12,7 +12,9 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
-from facesvc.operators import key_pages as key_pages  # registers its pages
+# These two register their pages.
+from facesvc.operators import collection_pages as collection_pages
+from facesvc.operators import key_pages as key_pages
 from facesvc.operators import measuring_pages, model_page
 from facesvc.operators.dates import DatedList
 from recognition import audit
@@ -27,9 +29,8 @@ from recognition.admin.kit import (
     page,
     time_column,
 )
-from recognition.collections.current import CollectionGoneError, entered
 from recognition.collections.models import Collection, OperatorOf
-from recognition.models import ActiveModel, AuditEvent, Face, User
+from recognition.models import ActiveModel, AuditEvent, User
 from recognition.models.user_ids import parsed
 
 _ACTORS = {
@@ -121,44 +122,6 @@ class BindingInline(admin.TabularInline):  # type: ignore[type-arg]
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["queryset"] = Collection.objects.filter(erasing_at=None).order_by("pk")
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
-
-
-@admin.register(Collection)
-class CollectionAdmin(LargeTable):
-    """Which collections there are. They are made and changed by services and by commands."""
-
-    list_display = ["name", "state", "made_by", "users", "faces", "created"]
-    list_display_links = None
-    list_per_page = 20
-    ordering = ["pk"]
-    search_fields = ["name"]
-    search_help_text = _lazy("A part of the name.")
-
-    def prepare(self, rows: list[Collection]) -> None:
-        for row in rows:
-            row.counts = _counts(row)  # type: ignore[attr-defined]
-
-    state = column(_lazy("state"), lambda row: _state(row))
-    users = column(_lazy("users"), lambda row: row.counts[0])
-    faces = column(_lazy("faces"), lambda row: row.counts[1])
-    created = time_column(_lazy("created"), "created_at")
-
-
-def _state(row: Collection) -> str:
-    if row.erasing_at:
-        return _("is being erased")
-    return _("suspended") if row.suspended_at else _("in use")
-
-
-def _counts(row: Collection) -> tuple[str, str]:
-    """How many users and faces a collection has; dashes when it is gone."""
-    if row.erasing_at:
-        return "–", "–"
-    try:
-        with entered(row.entered):
-            return f"{User.objects.count():,}", f"{Face.objects.count():,}"
-    except CollectionGoneError:
-        return "–", "–"
 
 
 # This import registers Django's own page, which is replaced here.

@@ -12,6 +12,8 @@ from django.contrib.auth.management import create_permissions
 from django.db.models import Q
 
 from facesvc.operators.bindings import SEE_ALL, is_shared
+from facesvc.operators.collection_pages import ERASE as ERASE_COLLECTION
+from facesvc.operators.collection_pages import SUSPEND
 from recognition.admin.kit import ERASE, MEASURE, MODERATE, VIEW_PICTURES
 
 # Permissions in addition to viewing everything but pictures.
@@ -28,9 +30,10 @@ _KEYS = {
 _VERBS = ("view", "add", "change", "delete")
 _OPERATORS = {f"auth.{verb}_{model}" for model in ("user", "group") for verb in _VERBS}
 
-# To bind operators to collections, and to see what all collections share.
+# To bind operators to collections, to see what all collections share, and to suspend and erase
+# collections.
 _BINDINGS = {f"collections.{verb}_operatorof" for verb in _VERBS}
-_COLLECTIONS = _BINDINGS | {SEE_ALL, "collections.view_collection"}
+_COLLECTIONS = _BINDINGS | {SEE_ALL, "collections.view_collection", SUSPEND, ERASE_COLLECTION}
 
 _known: set[str] | None = None  # the permissions before the migration that runs now
 

@@ -58,3 +58,18 @@ def test_the_choice_in_thai(browser: Browser, shop: Entered, size: tuple[int, in
     assert label == "คอลเลกชัน" and browser.find(".collection button").text == "แสดง"
     assert browser.overflow() <= 0
     browser.screenshot(f"admin-collection-thai-{size[0]}")
+
+
+def test_the_page_of_a_collection(browser: Browser, shop: Entered) -> None:
+    log_in(browser, "administrator")
+    page = f"/admin/collections/collection/{shop.number}/change/"
+    check(browser, page, "admin-collection")
+    for language, button in (("th", "ลบคอลเลกชันถาวร"), ("en", "Erase the collection for ever")):
+        browser.resize(*PHONE)
+        browser.open(f"{page}?language={language}")
+        assert browser.find(".deletelink").get_attribute("value") == button
+        assert browser.overflow() <= 0
+        browser.screenshot(f"admin-collection-phone-{language}")
+    browser.find("[name=name]").send_keys("shop")
+    browser.find(".deletelink").click()
+    browser.find(".messagelist", "The collection shop is erased, with 1 users and 0 faces.")
