@@ -20,8 +20,8 @@ from uuid import UUID
 from django.core.management import CommandError
 from django.db import connection
 
-from management import erasure
-from recognition.collections import schemas
+from management import collections, erasure
+from recognition.collections import erasing
 from recognition.collections.current import DEFAULT, Entered, entered, here, schema_of
 from recognition.collections.models import Collection
 from recognition.collections.visiting import all_collections
@@ -131,8 +131,10 @@ def _number(place: str) -> int:
 def erase_collections(erased: Erasures) -> None:
     """Erases the collections that were restored from before their erasure."""
     for row in Collection.objects.filter(pk__in=erased.collections - {DEFAULT.number}):
-        schemas.drop(row.entered)
-        row.delete()
+        if row.erasing_at:  # since before the backup, whose audit log says so
+            erasing.finish(row)
+        else:
+            collections.erase(row.name, actor=_ACTOR)
         print(f"The collection {row.name} is erased.")
     # No number is given again that a list says something of.
     most = max(erased.collections | {place for place, __ in erased.people}, default=0)
