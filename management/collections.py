@@ -178,11 +178,19 @@ def erase(name: str, *, actor: str) -> Described:
     return gone
 
 
+def require_changeable(name: str) -> None:
+    """Raises default_collection."""
+    if name == DEFAULT.name:
+        message = (
+            "The collection default always exists, and has the service's own settings: it cannot be"
+            " suspended or erased, and has no rules."
+        )
+        raise ServiceError("default_collection", message)
+
+
 def _locked(name: str) -> Collection:
     """The collection, locked for a change. Raises collection_not_found, default_collection."""
-    if name == DEFAULT.name:
-        message = "The collection default always exists, and has the service's own settings."
-        raise ServiceError("default_collection", message)
+    require_changeable(name)
     found = listed().filter(name=name).select_for_update(no_key=True).first()
     if found is None:
         raise ServiceError("collection_not_found", "There is no such collection.")

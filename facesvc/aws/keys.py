@@ -1,5 +1,6 @@
 """What a service may do with its access key."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from recognition.api.callers.keys import FoundKey
 from recognition.collections import current
 from recognition.errors import ServiceError
 from recognition.privacy import sealing
-from recognition.rate_windows import RateLimits
+from recognition.rate_windows import RateLimits, Window
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,19 @@ def count(key: Key) -> None:
     limits = RateLimits(current.rule("RATE_LIMIT_PER_MINUTE"), current.rule("RATE_LIMIT_PER_HOUR"))
     if own:
         limits = RateLimits(own, 60 * own)
-    if any(limits) and not rate_windows.count(f"access key {key.access_key_id}", limits)[0]:
-        message = "The key has made too many calls: see RATE_LIMIT_PER_MINUTE."
-        raise AwsError("ProvisionedThroughputExceededException", message)
+    if any(limits):
+        has_room, windows = rate_windows.count(f"access key {key.access_key_id}", limits)
+        if not has_room:
+            raise _too_many(min(windows, key=lambda window: window.remaining))
+
+
+def _too_many(full: Window) -> AwsError:
+    message = (
+        f"The key has made its {full.limit:,} calls of this {full.name}, which ends in "
+        f"{max(1, math.ceil(full.left))} s. A key can have a limit of its own: "
+        "facesvc api_keys make --calls-per-minute."
+    )
+    return AwsError("ProvisionedThroughputExceededException", message)
 
 
 @contextmanager

@@ -7,8 +7,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from facesvc.aws import protocol
-from facesvc.aws.errors import translated
+from facesvc.aws.errors import AwsError, translated
 from recognition.errors import ServiceError
+
+_ELSEWHERE = "Operations of Rekognition are answered at /aws/: add it to the client's endpoint_url."
 
 
 class AwsErrorsMiddleware:
@@ -19,6 +21,8 @@ class AwsErrorsMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
+        if response.status_code >= 400 and protocol.is_elsewhere(request):
+            return protocol.refusal(AwsError("UnknownOperationException", _ELSEWHERE), 404)
         is_own = protocol.REQUEST_ID in response
         if request.path not in protocol.PATHS or is_own or not settings.FACESVC_AWS:
             return response

@@ -15,7 +15,6 @@ from facesvc.aws.keys import Key
 from facesvc.aws.operations.calls import Answer
 from facesvc.aws.operations.table import OPERATIONS
 from facesvc.aws.signature import Signed
-from facesvc.http import errors
 from recognition import daily_counts, strict_json
 from recognition.api import base64_text
 from recognition.collections.current import CollectionGoneError
@@ -31,6 +30,7 @@ REQUEST_ID = "x-amzn-RequestId"
 # Clients write the address of the service with a slash at its end, or without.
 PATHS = ("/aws", "/aws/")
 _TARGET = "RekognitionService."
+_IS_OFF = "This service answers no operations of Rekognition: FACESVC_AWS is not true."
 # What a body may have beside its pictures: 4096 ids of faces are 160 KB.
 _MOST_OTHER_BYTES = 256 * 1024
 _PIECE = 64 * 1024
@@ -40,7 +40,7 @@ _SERVER_FAULTS = {"InternalServerError"}
 @csrf_exempt  # it reads no cookie
 def view(request: HttpRequest) -> HttpResponse:
     if not settings.FACESVC_AWS:
-        return errors.failure("not_found", "There is nothing here.")
+        return refusal(AwsError("UnknownOperationException", _IS_OFF), 404)
     try:
         return _answer(_answered(request))
     except AwsError as error:
@@ -56,9 +56,15 @@ def view(request: HttpRequest) -> HttpResponse:
         capacity.release()
 
 
-def refusal(error: AwsError) -> HttpResponse:
+def is_elsewhere(request: HttpRequest) -> bool:
+    """Whether a client of Rekognition calls an address that is none of its own."""
+    is_call = request.headers.get("X-Amz-Target", "").startswith(_TARGET)
+    return is_call and request.path not in PATHS
+
+
+def refusal(error: AwsError, status: int = 400) -> HttpResponse:
     response = _answer({"__type": error.name, "message": str(error)})
-    response.status_code = 500 if error.name in _SERVER_FAULTS else 400
+    response.status_code = 500 if error.name in _SERVER_FAULTS else status
     response["x-amzn-ErrorType"] = error.name
     return response
 

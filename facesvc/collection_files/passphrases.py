@@ -23,8 +23,10 @@ def read(file: Path) -> str:
     """Raises CommandError."""
     try:
         text = sys.stdin.readline() if str(file) == "-" else file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{file}: {error}.") from error
+    except OSError as error:
+        raise CommandError(f"{file}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{file} is no text, so it has no passphrase.") from error
     if len(text.strip()) < LEAST:
         raise CommandError(
             f"The passphrase needs at least {LEAST} characters: openssl rand -base64 32 makes one."

@@ -76,7 +76,7 @@ class CommandInOne(ServiceCommand):
         return parser
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        with _in_one_line(), entered(_named(options["collection"])):
+        with _in_one_line(), entered(collection_named(options["collection"])):
             return super().execute(*args, **options)
 
 
@@ -107,8 +107,8 @@ class CommandInEach(ServiceCommand):
             raise CommandError("\n".join(failed))
 
 
-def _named(name: str) -> Entered:
-    """A collection, suspended or not."""
+def collection_named(name: str) -> Entered:
+    """A collection, suspended or not. Raises CommandError."""
     if name == DEFAULT.name:
         return DEFAULT
     try:

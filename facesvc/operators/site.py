@@ -9,10 +9,11 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
+from facesvc.http import errors
 from facesvc.http.login import LoginForm
 from facesvc.operators import door, overview
 from recognition.packs import catalogue
@@ -89,6 +90,10 @@ def cookies_are_lost(request: HttpRequest) -> bool:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Replaces Django's page: says what happened, and what to do about it."""
+    if not request.path.startswith(reverse("admin:index")):  # no other page has forms
+        answer = errors.failure("method_not_allowed", "The address takes no POST.")
+        answer["Allow"] = "GET, HEAD"
+        return answer
     context = {
         "title": _("This form was not accepted"),
         "cookies_are_lost": cookies_are_lost(request),

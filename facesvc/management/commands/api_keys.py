@@ -1,10 +1,11 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import ServiceCommand, collection_named
 from recognition.access import SCOPES
 from recognition.api.callers import making
 from recognition.collections.current import here
@@ -12,7 +13,8 @@ from recognition.collections.models import AccessKey, ApiKey, ServiceKey
 
 _BY = "command:api_keys"
 _USUAL = "face:register face:verify face:identify face:manage"
-_COLUMNS = ("id", "service", "collection", "scopes", "last used", "state")
+_IS_OFF = "FACESVC_AWS is not true here. The service answers at /aws/ when you set it and restart."
+_COLUMNS = ("id", "service", "collection", "scopes", "calls a minute", "last used", "state")
 
 
 class Command(ServiceCommand):
@@ -67,12 +69,13 @@ class Command(ServiceCommand):
             case "revoke":
                 key = making.key_of(options["id"])
                 was_valid = making.revoke(key, by=_BY)
-                self.stdout.write(f"{key} {'is' if was_valid else 'was'} revoked.")
+                self.stdout.write(f"{key} {'is' if was_valid else 'was already'} revoked.")
 
     def _make(self, service: str, scope: str, days: int | None, aws: bool, **options: Any) -> None:
         if days is not None and not 1 <= days <= making.MOST_DAYS:
             raise CommandError(f"--days must be from 1 to {making.MOST_DAYS}.")
         collection = options["collection"] or here().name
+        collection_named(collection)
         scopes = making.all_scopes(collection) if scope == "all" else scope.split()
         expires_at = timezone.now() + timedelta(days=days) if days else None
         made = making.make(
@@ -85,6 +88,8 @@ class Command(ServiceCommand):
             calls_per_minute=options["calls_per_minute"],
         )
         self._show(*made)
+        if aws and not settings.FACESVC_AWS:
+            self.stderr.write(_IS_OFF, self.style.WARNING)
 
     def _show(self, key: ServiceKey, secret: str) -> None:
         """The key alone is on the standard output: it can be piped into a store of secrets."""
@@ -101,9 +106,7 @@ class Command(ServiceCommand):
 
     def _list(self) -> None:
         if not (found := making.listed()):
-            self.stdout.write(
-                "There are no making. `manage.py api_keys make NAME --scope ...` makes one."
-            )
+            self.stdout.write("There are no keys. `manage.py api_keys make SERVICE` makes one.")
             return
         rows = [_COLUMNS, *map(_row, found)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -123,7 +126,9 @@ class Command(ServiceCommand):
 
 def _row(key: ServiceKey) -> tuple[str, ...]:
     used = _time(key.last_used_at) if key.last_used_at else "never"
-    return (key.pk, key.service, str(key.collection), " ".join(key.scopes), used, _state(key))
+    calls = f"{key.calls_per_minute:,}" if key.calls_per_minute else "-"
+    who = key.pk, key.service, str(key.collection)
+    return *who, " ".join(key.scopes), calls, used, _state(key)
 
 
 def _state(key: ServiceKey) -> str:
@@ -135,4 +140,4 @@ def _state(key: ServiceKey) -> str:
 
 
 def _time(at: datetime | None) -> str:
-    return f"{timezone.localtime(at):%Y-%m-%d %H:%M}"
+    return f"{timezone.localtime(at):%Y-%m-%d %H:%M %Z}"

@@ -3,12 +3,17 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import ServiceCommand, collection_named
 from management import collections
 from management.collections import Described
 from recognition.collections import rules
 
 _ACTOR = "command:collections"
+_MADE = """\
+{name} is made, and is empty. This makes a key for an app of yours:
+    manage.py api_keys make APP --collection {name}
+This makes a token, which expires:
+    manage.py issue_token --collection {name} --service APP"""
 _COLUMNS = ("name", "state", "users", "faces", "made", "rules")
 
 
@@ -43,22 +48,27 @@ class Command(ServiceCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options.get("name", "")
+        if name and options["action"] != "make":
+            collection_named(name)
         match options["action"]:
             case "list":
                 self._list()
             case "make":
                 collections.make(name, actor=_ACTOR)
-                token = f"manage.py issue_token --collection {name} --service NAME"
-                self.stdout.write(f"{name} is made, and is empty. A token for it: `{token}`")
+                self.stdout.write(_MADE.format(name=name))
             case "suspend":
                 collections.suspend(name, actor=_ACTOR)
-                self.stdout.write(f"{name} is suspended: every request for it is refused.")
+                self.stdout.write(
+                    f"{name} is suspended: every request for it is refused. "
+                    f"`manage.py collections resume {name}` ends that."
+                )
             case "resume":
                 collections.resume(name, actor=_ACTOR)
                 self.stdout.write(f"{name} answers requests.")
             case "set":
                 row = collections.change_rules(name, _read(options["rules"]), actor=_ACTOR)
-                self.stdout.write(f"Rules of {name}: {_written(row.rules)}")
+                said = f"Rules of {name}: {_written(row.rules)}" if row.rules else ""
+                self.stdout.write(said or f"{name} has no rules: the service's own settings count.")
             case "erase":
                 self._erase(name, is_sure=options["yes"])
 
@@ -71,6 +81,7 @@ class Command(ServiceCommand):
             self.stdout.write("  ".join(cells).rstrip())
 
     def _erase(self, name: str, *, is_sure: bool) -> None:
+        collections.require_changeable(name)
         found = collections.describe(collections.collection_of(name))
         if not is_sure:
             question = (

@@ -2,13 +2,10 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import CommandError
-
 from facesvc.collection_files import exporting, passphrases
-from facesvc.management.service_command import ServiceCommand
+from facesvc.management.service_command import ServiceCommand, collection_named
 from recognition import audit
 from recognition.collections.current import DEFAULT, entered
-from recognition.collections.doors import UnknownCollectionError, find
 
 
 class Command(ServiceCommand):
@@ -25,11 +22,7 @@ class Command(ServiceCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         passphrase = passphrases.read(options["passphrase"])
         name, file = options["name"], options["file"]
-        try:
-            collection = DEFAULT if name == DEFAULT.name else find(name).entered
-        except UnknownCollectionError as error:
-            raise CommandError(f"There is no collection {name}.") from error
-        with entered(collection):
+        with entered(collection_named(name)):
             counts = exporting.export(file, passphrase)
         with entered(DEFAULT):
             users, faces = counts["recognition_user"], counts["recognition_face"]

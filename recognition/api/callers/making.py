@@ -97,7 +97,8 @@ def key_of(key_id: str) -> ServiceKey:
         if found := _rows(kind).filter(pk=wanted).first() if "\0" not in wanted else None:
             key: ServiceKey = found
             return key
-    raise ServiceError("not_found", "There is no key of this id.")
+    message = "There is no key of this id: `manage.py api_keys list` has them all."
+    raise ServiceError("not_found", message)
 
 
 def all_scopes(collection: str) -> list[str]:
@@ -131,7 +132,8 @@ def require_sensible(service: str, scopes: list[str], collection: str) -> None:
 def _require_replaceable(old: ServiceKey) -> None:
     """Raises invalid_request."""
     if is_over(old):
-        raise ServiceError("invalid_request", f"The key {old.pk} is not valid any more.")
+        message = f"The key {old.pk} is not valid any more. Make a new one."
+        raise ServiceError("invalid_request", message)
     kind: Any = type(old)
     if after := kind.objects.filter(rotated_from=old).first():
         text = f"The key {old.pk} was replaced by {after.pk} already."

@@ -55,6 +55,19 @@ def test_it_is_off_by_default(key: Key, client: Client, settings: Settings) -> N
     settings.FACESVC_AWS = False
     for path in protocol.PATHS:
         assert client.post(path).status_code == 404
+    with pytest.raises(ClientError, match=r"UnknownOperationException.*FACESVC_AWS is not true"):
+        rekognition(client).list_collections()
+
+
+def test_an_address_without_aws(key: Key) -> None:
+    """Its path is that of a page, or of nothing: the client is told where it has to go."""
+    visitor = Client(enforce_csrf_checks=True)
+    headers = {"X-Amz-Target": "RekognitionService.ListCollections"}
+    for path in ("/", "/rekognition/", "/api/v1/face-recognition/users"):
+        answer = visitor.post(path, "{}", content_type=protocol.CONTENT_TYPE, headers=headers)
+        said = json.loads(answer.content)
+        assert (answer.status_code, said["__type"]) == (404, "UnknownOperationException")
+        assert "at /aws/" in said["message"]
 
 
 def test_every_operation_of_the_client_model_is_here(aws: Any) -> None:
@@ -126,7 +139,8 @@ def test_a_key_without_the_scope(key: Key, client: Client, monkeypatch: pytest.M
 def test_a_key_that_calls_too_often(aws: Any, settings: Settings) -> None:
     settings.RATE_LIMIT_PER_MINUTE = 1
     aws.list_users(**HERE)
-    with pytest.raises(aws.exceptions.ProvisionedThroughputExceededException):
+    refused = aws.exceptions.ProvisionedThroughputExceededException
+    with pytest.raises(refused, match=r"its 1 calls of this minute.*--calls-per-minute"):
         aws.list_users(**HERE)
 
 

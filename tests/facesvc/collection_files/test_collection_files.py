@@ -403,7 +403,7 @@ def test_what_is_lacking_here_is_said(shop: Entered, tmp_path: Path, settings: S
 def test_an_export_says_why_not(shop: Entered, tmp_path: Path) -> None:
     phrase = Path(passphrase_in(tmp_path))
     file = tmp_path / "shop.collection"
-    with pytest.raises(CommandError, match="no collection nothing"):
+    with pytest.raises(CommandError, match="no collection 'nothing'"):
         call_command("export_collection", "nothing", file, passphrase=phrase)
     with entered(shop):
         job = Job.objects.create(
@@ -422,6 +422,8 @@ def test_an_export_says_why_not(shop: Entered, tmp_path: Path) -> None:
     take(tmp_path)
     with pytest.raises(CommandError, match="exists already"):
         take(tmp_path)
+    with pytest.raises(CommandError, match=r"/nowhere: No such file or directory\.$"):
+        call_command("export_collection", "shop", tmp_path / "b", passphrase=tmp_path / "nowhere")
     phrase.write_text("too short")
     with pytest.raises(CommandError, match="at least 20"):
         call_command("export_collection", "shop", tmp_path / "b", passphrase=phrase)

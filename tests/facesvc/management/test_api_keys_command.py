@@ -44,7 +44,9 @@ def test_it_works(client: Client) -> None:
     assert output.strip()[20:] not in listed
     new = run("rotate", key.pk, "--hours", 1)[0].strip()
     assert status(client, output.strip()) == status(client, new) == 200
-    assert "is revoked" in run("revoke", key.pk)[0] and "was revoked" in run("revoke", key.pk)[0]
+    assert (
+        "is revoked" in run("revoke", key.pk)[0] and "already revoked" in run("revoke", key.pk)[0]
+    )
     assert (status(client, output.strip()), status(client, new)) == (401, 200)
 
 
@@ -81,8 +83,23 @@ def test_access_keys_are_not_stored_in_clear(settings: Settings) -> None:
     assert not AccessKey.objects.exists()
 
 
+@pytest.mark.parametrize("is_on", [False, True])
+def test_a_pair_of_keys_that_opens_nothing_yet(settings: Settings, is_on: bool) -> None:
+    settings.FACESVC_AWS = is_on
+    assert ("FACESVC_AWS is not true" in run("make", "app", "--aws")[1]) is not is_on
+    assert "FACESVC_AWS" not in run("make", "app")[1]
+
+
 def test_no_keys() -> None:
-    assert "make NAME" in run("list")[0]
+    assert run("list")[0] == "There are no keys. `manage.py api_keys make SERVICE` makes one.\n"
+
+
+def test_the_list_has_the_limit_of_a_key() -> None:
+    run("make", "mover", "--calls-per-minute", 6000)
+    run("make", "shop")
+    head, mover, shop = run("list")[0].splitlines()
+    place = head.index("calls a minute")
+    assert (mover[place:].split()[0], shop[place:].split()[0]) == ("6,000", "-")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +111,7 @@ def test_no_keys() -> None:
         (("make", "app", "--scope", "all", "--days", 0), "--days"),
         (("make", "app", "--scope", "all", "--calls-per-minute", 0), "from 1 to"),
         (("make", "app", "--scope", "all", "--collection", "nowhere"), "no collection 'nowhere'"),
-        (("rotate", "0" * 16), "no key"),
+        (("rotate", "0" * 16), "no key of this id: `manage.py api_keys list`"),
         (("rotate", "0" * 16, "--hours", -1), "no key"),
         (("revoke", "\0"), "no key"),
         (("revoke", "x" * 10_000), "no key"),

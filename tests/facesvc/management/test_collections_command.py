@@ -32,11 +32,13 @@ def run(name: str, *arguments: object, **options: Any) -> str:
 
 
 def test_it_works() -> None:
-    assert "issue_token --collection shop" in run("collections", "make", "shop")
+    made = run("collections", "make", "shop")
+    assert "api_keys make APP --collection shop" in made and "issue_token" in made
     said = run("collections", "set", "shop", "MIN_FACE_QUALITY=0.5", "FACESVC_REQUIRE_CONSENT=True")
     assert said == "Rules of shop: MIN_FACE_QUALITY=0.5 FACESVC_REQUIRE_CONSENT=true\n"
     assert run("collections", "set", "shop", "MIN_FACE_QUALITY=").count("MIN_FACE") == 0
-    run("collections", "suspend", "shop")
+    assert "no rules" in run("collections", "set", "shop", "FACESVC_REQUIRE_CONSENT=")
+    assert "collections resume shop" in run("collections", "suspend", "shop")
     head, default, shop = run("collections", "list").splitlines()
     assert head.split() == ["name", "state", "users", "faces", "made", "rules"]
     assert default.startswith("default  active ") and shop.startswith("shop     suspended  0 ")
@@ -64,13 +66,20 @@ def test_an_erasure_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "erased" in run("collections", "erase", "shop")
 
 
+def test_nobody_is_asked_whether_to_erase_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "input", lambda question: pytest.fail(question), raising=False)
+    with pytest.raises(CommandError, match="cannot be suspended or erased"):
+        run("collections", "erase", "default")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["make", "a b"], "name has"),
         (["make", "default"], "already"),
         (["suspend", "default"], "always exists"),
-        (["suspend", "nobody"], "no such collection"),
+        (["suspend", "nobody"], "no collection 'nobody'. `manage.py collections list`"),
+        (["erase", "nobody"], "no collection 'nobody'. `manage.py collections list`"),
         (["set", "shop", "MIN_FACE_QUALITY"], "RULE=VALUE"),
         (["set", "shop", "MIN_FACE_QUALITY=good"], "no number"),
         (["set", "shop", "MIN_FACE_QUALITY=2"], "from 0.0 to 1.0"),

@@ -265,6 +265,12 @@ def test_a_refused_form_says_what_to_do(settings: Settings) -> None:
     assert other.status_code == 403 and "FACESVC_PUBLIC_URL" in text_of(other)
 
 
+def test_a_post_to_a_page_that_has_no_form() -> None:
+    """It came from no form, so no page about forms answers it."""
+    answer = Client(enforce_csrf_checks=True).post("/")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+
+
 # --- the first page -------------------------------------------------------------------------------
 
 
