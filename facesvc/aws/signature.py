@@ -115,10 +115,10 @@ def require(signed: Signed, secret: str, request: HttpRequest, body: str, now: d
 def _require_time(signed: Signed, now: datetime) -> None:
     at = _parsed(signed.at)
     lasts = _SKEW if signed.lasts is None else signed.lasts
-    if at + lasts < now:
+    if now - at > lasts:
         oldest = f"{now - lasts:{_TIME}}"
         raise _invalid(f"Signature expired: {signed.at} is now earlier than {oldest}")
-    if at - _SKEW > now:
+    if at - now > _SKEW:
         newest = f"{now + _SKEW:{_TIME}}"
         raise _invalid(f"Signature not yet current: {signed.at} is still later than {newest}")
 

@@ -1,6 +1,7 @@
 """What botocore signs is what this service reads."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -222,6 +223,21 @@ def test_a_header_that_lacks_something(change: Change) -> None:
     request = signed_request()
     change(request)
     assert refusal(request)[0] == "IncompleteSignatureException"
+
+
+@pytest.mark.parametrize("date", ["00010101T000000Z", "99991231T235959Z"])
+@pytest.mark.parametrize("signer", [SigV4Auth, Ahead])
+def test_the_first_and_the_last_day_that_there_is(date: str, signer: type[SigV4Auth]) -> None:
+    request = signed_request(signer=signer)
+    today = f"{datetime.now(UTC):%Y%m%d}"
+    request.url = re.sub(rf"X-Amz-Date={today}\w+", f"X-Amz-Date={date}", request.url)
+    request.url = request.url.replace(f"%2F{today}%2F", f"%2F{date[:8]}%2F")
+    if signer is SigV4Auth:
+        request.headers.replace_header("X-Amz-Date", date)
+        _instead(f"/{today}/", f"/{date[:8]}/")(request)
+    name, message = refusal(request)
+    assert name == "InvalidSignatureException"
+    assert message.startswith("Signature ")
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "20260101T1Z", "2026-01-01T00:00:00Z"])
