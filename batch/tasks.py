@@ -63,8 +63,10 @@ def deliver() -> None:
 
 
 def sweep() -> None:
-    erasing.finish_all()
-    in_each(_sweep)
+    try:
+        in_each(_sweep)
+    finally:
+        erasing.finish_all()
 
 
 def _sweep() -> None:

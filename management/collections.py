@@ -83,7 +83,8 @@ def make(
     """A new collection with the model of `default` and these rules, empty.
 
     It is made in one transaction, so a process that is killed leaves nothing. Raises
-    invalid_request, template_key_needed, collection_exists, too_many_collections, PackError.
+    invalid_request, template_key_needed, collection_exists, too_many_collections, unavailable,
+    PackError.
     """
     if not is_name(name):
         message = "A collection's name has 1 to 255 letters, digits and . _ -"

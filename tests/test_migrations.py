@@ -9,6 +9,11 @@ from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
+from facesvc.management.commands import migrate
+from recognition.collections.current import Entered
+from recognition.collections.models import Collection
+from recognition.models import locks
+from recognition.models.locks import One
 from recognition.prepared import fetched
 from tests.support.patience import PATIENCE, wait_until
 
@@ -105,3 +110,37 @@ def test_a_database_of_a_newer_version_is_taken() -> None:
     """When an update is taken back, the version before serves what the newer one migrated."""
     MigrationRecorder(connection).record_applied("recognition", "9999_of_a_newer_version")
     call_command("migrate", verbosity=0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_collection_that_is_erased_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tables would be made again, among those that all share."""
+    gone = Entered(99, "gone")
+    monkeypatch.setattr(migrate, "_others", lambda using: [gone])
+    before = shared_tables()
+    call_command("migrate", verbosity=0)
+    assert shared_tables() == before
+
+
+def shared_tables() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+        return sorted(name for (name,) in cursor.fetchall())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_collection_that_is_made_meanwhile() -> None:
+    """Its maker may have copied the tables from before the migration, and commits them now."""
+
+    def others() -> list[Entered]:
+        with closing(connection):
+            return migrate._others("default")
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            locks.wait_for(One.COLLECTION)
+            found = threads.submit(others)
+            wait_until(lambda: found.done() or fetched("SELECT 1 FROM pg_locks WHERE NOT granted"))
+            shop = Collection.objects.create(name="shop")
+        assert [each.number for each in found.result(PATIENCE)] == [shop.pk]
+    shop.delete()

@@ -25,9 +25,15 @@ _HELD_UP = {"55P03", "40P01", "57014"}
 
 
 def finish_all() -> None:
-    """Go on with every erasure that is not finished."""
+    """Go on with every erasure that is not finished. What fails is raised after the others."""
+    failed: list[Exception] = []
     for row in Collection.objects.exclude(erasing_at=None).order_by("pk"):
-        finish(row)
+        try:
+            finish(row)
+        except Exception as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 def finish(row: Collection) -> bool:

@@ -1,6 +1,7 @@
 """The schemas of collections: how they are made, migrated and dropped."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.apps import apps
@@ -8,6 +9,7 @@ from django.db import connection, connections, transaction
 from psycopg import sql
 
 from recognition.collections.current import DEFAULT, SHARED, Entered, entered, here, schema_of
+from recognition.errors import ServiceError
 
 # The apps whose tables all collections share. Every other table is in each collection once.
 SHARED_APPS = frozenset({"auth", "aws", "collections", "contenttypes", "django_q", "sessions"})
@@ -99,8 +101,12 @@ WHERE relnamespace = %(from)s::regnamespace AND NOT tgisinternal
 
 
 def make(collection: Entered) -> None:
-    """The schema of a new collection, with the tables of `default`, and none of their rows."""
+    """The schema of a new collection, with the tables of `default`, and none of their rows.
+
+    Raises unavailable if a migration has changed these in between.
+    """
     source, schema = schema_of(DEFAULT.number), schema_of(collection.number)
+    before = _recorded(source)
     with entered(DEFAULT):  # so that what is printed names no schema
         statements = [*_copies(source, schema)]
     with entered(collection), connection.cursor() as cursor:
@@ -108,6 +114,14 @@ def make(collection: Entered) -> None:
         for statement in statements:
             cursor.execute(statement)
         cursor.execute(f"INSERT INTO {schema}.{_RECORD} SELECT * FROM {source}.{_RECORD}")
+    if _recorded(schema) != before:
+        raise ServiceError("unavailable", "The tables are being migrated; try again.")
+
+
+def _recorded(schema: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT app, name FROM {schema}.{_RECORD} ORDER BY app, name")
+        return list(cursor.fetchall())
 
 
 def _copies(source: str, schema: str) -> Iterator[str]:
@@ -131,9 +145,30 @@ def _copies(source: str, schema: str) -> Iterator[str]:
             yield definition
 
 
+# The first of the two numbers of an advisory lock; the second one is that of the collection.
+_TABLES_STAY = 1_024
+
+
+@contextmanager
+def staying(collection: Entered, using: str) -> Iterator[None]:
+    """A block of several transactions that make tables in a collection: its schema is not dropped.
+
+    Without it they would be made in what is shared.
+    """
+    values = [_TABLES_STAY, collection.number]
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock_shared(%s, %s)", values)
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock_shared(%s, %s)", values)
+
+
 def drop(collection: Entered) -> None:
     """All that is in a collection goes at once. It waits for all who work in it."""
     with connection.cursor() as cursor:
+        values = [_TABLES_STAY, collection.number]
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", values)
         # What a transaction has still to check of its new rows is in the way.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute(f"DROP SCHEMA IF EXISTS {schema_of(collection.number)} CASCADE")

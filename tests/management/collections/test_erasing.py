@@ -3,14 +3,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import ProgrammingError, connection, transaction
 from django.test import Client
+from django.utils import timezone
 from django_q.models import Task
 
 from batch import tasks
 from management import collections
 from recognition.collections import erasing, schemas
-from recognition.collections.current import entered, schema_of
+from recognition.collections.current import Entered, entered, here, schema_of
 from recognition.collections.models import Collection
 from recognition.errors import ServiceError
 from recognition.models import AuditEvent, User
@@ -127,6 +128,37 @@ def test_a_process_that_dies_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> 
         collections.erase("shop", actor="system")
     tasks.sweep()
     assert not has_schema(row.pk) and not Collection.objects.filter(pk=row.pk).exists()
+
+
+def test_a_migration_of_it_holds_up_its_tables() -> None:
+    """Without its schema, a migration makes tables in what all share."""
+    row = filled("shop")
+    with locked(f"SELECT pg_advisory_lock_shared({schemas._TABLES_STAY}, {row.pk})"):
+        collections.erase("shop", actor="system")
+        tasks.sweep()
+        assert has_schema(row.pk)
+    tasks.sweep()
+    assert not has_schema(row.pk)
+
+
+def test_one_that_cannot_be_erased_holds_up_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database may refuse it, as where somebody else made a table in it."""
+    swept, drop = [], schemas.drop
+    first, second = filled("shop"), filled("bank")
+    Collection.objects.exclude(pk=1).update(erasing_at=timezone.now())
+
+    def refused(collection: Entered) -> None:
+        if collection.number == first.pk:
+            raise ProgrammingError("must be owner of schema collection")
+        drop(collection)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(schemas, "drop", refused)
+        patched.setattr(tasks, "_sweep", lambda: swept.append(here().name))
+        with pytest.raises(ProgrammingError):
+            tasks.sweep()
+    assert swept == ["default"]
+    assert has_schema(first.pk) and not has_schema(second.pk)
 
 
 def test_locks_of_others_do_not_delay_it() -> None:

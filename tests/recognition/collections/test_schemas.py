@@ -1,10 +1,13 @@
 """A collection has the same tables as every other one, and sees no other's."""
 
+from collections.abc import Iterator
+
 import pytest
 from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User as Operator
 from django.db import connection, transaction
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Model
 
 from recognition.collections import current, schemas
@@ -18,6 +21,7 @@ from recognition.collections.current import (
     nowhere,
 )
 from recognition.collections.models import Collection
+from recognition.errors import ServiceError
 from recognition.models import AuditEvent, User
 from recognition.prepared import fetched
 
@@ -192,3 +196,18 @@ def test_no_key_leads_into_what_is_shared() -> None:
     )
     assert not rows
     assert LogEntry._meta.app_label not in schemas.SHARED_APPS
+
+
+def test_a_migration_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is copied before and after it does not fit together."""
+    copies = schemas._copies
+
+    def migrated(source: str, schema: str) -> Iterator[str]:
+        yield from copies(source, schema)
+        MigrationRecorder(connection).record_applied("recognition", "9999_newer")
+
+    monkeypatch.setattr(schemas, "_copies", migrated)
+    with pytest.raises(ServiceError) as refused, transaction.atomic():
+        made("shop")
+    assert refused.value.code == "unavailable"
+    assert not Collection.objects.filter(name="shop").exists()
