@@ -4,27 +4,25 @@ Each function here is one transaction, including the tasks that it queues: djang
 the same database.
 """
 
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 
+from batch.jobs import room
 from batch.jobs.verbs import ItemResult
 from batch.models import Item, ItemState, Job, Kind, Picture, Status, UnknownFaces
 from batch.queue import queueing
 from batch.webhooks import callbacks
 from recognition import audit
 from recognition.access import Caller
-from recognition.collections.current import rule
 from recognition.errors import ServiceError
 from recognition.models import locks
 from recognition.models.user_ids import UserId
@@ -37,9 +35,6 @@ _MOST_TASKS = 8
 _ITEMS_PER_TASK = 10
 _MOST_ITEMS = _MOST_TASKS * _ITEMS_PER_TASK
 _LOOK_AGAIN = timedelta(seconds=2)
-_MB = 1024**2
-# A picture is written to the log of the database and to its table, each time a little larger.
-_ON_DISK = 3
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ def submit(
         raise ServiceError("encryption_not_set_up", message)
     pictures = [item.picture for item in items if isinstance(item.picture, bytes)]
     picture_bytes = sum(map(len, pictures))
-    _require_room(caller, pictures=len(items), length=picture_bytes)
+    room.require(caller, pictures=len(items), length=picture_bytes)
     if callback_url:
         callbacks.require_enabled(caller.subject, callback_url)
     job = Job(
@@ -91,45 +86,6 @@ def submit(
     )
     _store(caller, job, items)
     return Job.objects.with_counts().get(pk=job.pk)
-
-
-def _require_room(caller: Caller, *, pictures: int, length: int) -> None:
-    """Raises unavailable unless there is room for the pictures, of `length` bytes together.
-
-    Nothing is locked until the batch is stored: that takes seconds, and all other threads would
-    wait. So batches that arrive together do not count each other. The limits can be exceeded by the
-    bodies that the web processes hold at once, MAX_BODIES_BYTES each. If the disk is full after
-    all, the answer is 503, too.
-    """
-    waiting = Job.objects.unfinished().aggregate(
-        pictures=Sum("total", default=0),
-        bytes=Sum("picture_bytes", default=0),
-        own_bytes=Sum("picture_bytes", filter=Q(subject=caller.subject), default=0),
-    )
-    limits = {
-        "FACESVC_BATCH_QUEUE_LIMIT": (waiting["pictures"] + pictures, 1),
-        "FACESVC_BATCH_QUEUE_MB": (waiting["bytes"] + length, _MB),
-        "FACESVC_BATCH_CLIENT_MB": (waiting["own_bytes"] + length, _MB),
-    }
-    for name, (needed, unit) in limits.items():
-        if needed > rule(name) * unit:
-            message = f"Too many pictures are waiting ({name} is the limit); try again later."
-            raise ServiceError("unavailable", message)
-    free = free_bytes()
-    if free is not None and free < settings.FACESVC_FREE_DISK_MB * _MB + _ON_DISK * length:
-        raise ServiceError("unavailable", "The disk of the service is nearly full; try later.")
-
-
-def free_bytes() -> int | None:
-    """The free bytes on the disk of the database; None if it is elsewhere or does not say."""
-    connection.ensure_connection()
-    if not connection.connection.info.host.startswith("/"):
-        return None
-    with connection.cursor() as cursor:
-        # There is no row if the role may not read it.
-        cursor.execute("SELECT setting FROM pg_settings WHERE name = 'data_directory'")
-        row = cursor.fetchone()
-    return shutil.disk_usage(row[0]).free if row and Path(row[0]).is_dir() else None
 
 
 @transaction.atomic

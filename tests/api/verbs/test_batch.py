@@ -12,9 +12,11 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from pytest_django import Settings
 
-from batch.jobs import jobs, work
-from batch.models import Item, Job, Picture
+from batch.jobs import jobs, room, work
+from batch.models import Item, Job, Kind, Picture
 from recognition.access import SCOPES
+from recognition.collections.current import entered
+from recognition.collections.models import Collection
 from recognition.models import AuditEvent, Face, User
 from tests.api.test_bad_input import BODIES
 from tests.support.builders import (
@@ -38,6 +40,7 @@ from tests.support.builders import (
     user_token,
     vector,
 )
+from tests.support.servers.schemas import make_collection
 
 pytestmark = pytest.mark.django_db
 ASYNC = {"async": True}
@@ -480,12 +483,34 @@ def test_a_queue_full_of_bytes(service: Person, settings: Settings) -> None:
     assert not refused(service, 1)
 
 
+@pytest.mark.parametrize("limit", ["FACESVC_BATCH_QUEUE_LIMIT", "FACESVC_BATCH_QUEUE_MB"])
+def test_a_queue_that_another_collection_fills(
+    service: Person, settings: Settings, limit: str
+) -> None:
+    """They share the disk; a suspended one keeps its pictures there."""
+    shop = make_collection("shop")
+    with entered(shop):
+        job = Job.objects.create(
+            kind=Kind.IDENTIFY, subject="app", scopes=[], options={}, total=1000,
+            picture_bytes=50 * 1024**2, deadline_at=timezone.now() + timedelta(hours=1),
+        )  # fmt: skip
+    setattr(settings, limit, 50)
+    for suspended_at in (None, timezone.now()):
+        Collection.objects.filter(pk=shop.number).update(suspended_at=suspended_at)
+        answer = service.post("batch-identify", images=images(1), processing_options=ASYNC)
+        assert refusal(answer) == (503, "unavailable")
+        assert limit in answer.json()["error"]["message"]
+    with entered(shop):
+        job.delete()
+    submit(service, 1)
+
+
 def test_a_disk_that_is_nearly_full(
     service: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = jobs.free_bytes()
+    free = room.free_bytes()
     assert free and free > 0  # the database of the tests is on this machine
-    monkeypatch.setattr(jobs, "free_bytes", lambda: 500 * 1024**2)
+    monkeypatch.setattr(room, "free_bytes", lambda: 500 * 1024**2)
     settings.FACESVC_FREE_DISK_MB = 499
     assert service.post("batch-identify", images=images(1), processing_options=ASYNC)
     settings.FACESVC_FREE_DISK_MB = 500
