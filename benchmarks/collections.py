@@ -31,6 +31,7 @@ CASES = (
 )
 _PROBES = 60
 _WARM = 5
+_PLANNED = 6
 _ERASING_SECONDS = 10.0
 
 
@@ -149,8 +150,11 @@ class Asked:
 
 def compare(alone: Asked, many: Asked, small: int) -> None:
     def in_turns(what: str, ask: Callable[[Asked, str, int], float]) -> None:
-        # A connection plans each statement once in a collection.
-        first = [ask(many, f"small-{number}", 0) for number in range(1, small)]
+        # In each collection, a connection plans a statement for the first few times.
+        first, *_ = (
+            [ask(many, f"small-{number}", probe) for number in range(1, small)]
+            for probe in range(_PLANNED)
+        )
         spent: dict[str, list[float]] = {"alone": [], "the same": [], "another": []}
         for number in range(_WARM + _PROBES):
             probe = number % _PROBES
