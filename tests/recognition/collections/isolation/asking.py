@@ -137,6 +137,15 @@ def question(chance: Random) -> Asked:
     return Asked(asked, chance.choice([0.01, 1.0]), chance.random() < 0.5)
 
 
+def for_all(chance: Random) -> Asked:
+    """A question of an admin, who may find everybody."""
+    asked = question(chance)
+    wide = replace(
+        asked.question, everyone=True, tagging=False, least=0.3, limit=20, face_group=None
+    )
+    return replace(asked, question=replace(wide, viewer=None), rate=1.0)
+
+
 @dataclass(frozen=True)
 class Expected:
     """What the rule says in one world: a refusal, or how many are searched and who is found."""

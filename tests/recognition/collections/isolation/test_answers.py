@@ -28,6 +28,7 @@ from tests.recognition.collections.isolation.asking import (
     embedding,
     expected,
     face_id,
+    for_all,
     is_out,
     name_all,
     name_of,
@@ -45,7 +46,7 @@ pytestmark = pytest.mark.django_db
 PERSONS = range(1, PEOPLE + 1)
 Pairs = list[tuple[Entered, World]]
 
-FEW, MANY = range(2), range(2, 40)  # seeds
+FEW, MANY = range(1), range(1, 20)  # seeds
 
 
 @pytest.fixture(autouse=True)
@@ -202,7 +203,8 @@ def differ(worlds: list[World], asked: list[Asked]) -> bool:
 
 def run(places: list[Entered], fake: FakePipeline, seed: int) -> None:
     chance = Random(seed)
-    worlds, asked = three_worlds(chance), [question(chance) for _ in range(4)]
+    worlds, asked = three_worlds(chance), [question(chance) for _ in range(3)]
+    asked.append(for_all(chance))  # so that somebody is found
     with stored(places, worlds) as pairs:
         assert ask_all(pairs, asked, fake)
     assert differ(worlds, asked)
