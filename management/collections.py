@@ -86,30 +86,40 @@ def make(
     invalid_request, template_key_needed, collection_exists, too_many_collections, unavailable,
     PackError.
     """
+    with entered(DEFAULT), transaction.atomic():
+        # A maker holds a lock until the collection is there, and others wait.
+        locks.wait_for(One.COLLECTION)
+        row = without_model(name, made_by=made_by, given=given)
+        pack = engine.active_model().pack
+        with entered(row.entered):
+            _begin(pack, protection.newest_key())
+        audit.note(actor, "collection.make", collection=name, rules=row.rules)
+    return row
+
+
+def without_model(
+    name: str, *, made_by: str = "", given: Mapping[str, Any] | None = None
+) -> Collection:
+    """The tables of a new collection, in the transaction of the caller, who gives it a model.
+
+    Raises invalid_request, template_key_needed, collection_exists, too_many_collections,
+    unavailable.
+    """
     if not is_name(name):
         message = "A collection's name has 1 to 255 letters, digits and . _ -"
         raise ServiceError("invalid_request", message)
-    if (key := protection.newest_key()) == protection.NO_KEY:
+    if protection.newest_key() == protection.NO_KEY:
         message = "A collection beside default needs FACESVC_TEMPLATE_KEYS."
         raise ServiceError("template_key_needed", message)
     own = changed({}, given or {})
-    with entered(DEFAULT), transaction.atomic():
-        _require_room(name)
-        row = Collection.objects.create(name=name, made_by=made_by[:255], rules=own)
-        schemas.make(row.entered)
-        pack = engine.active_model().pack
-        with entered(row.entered):
-            _begin(pack, key)
-        audit.note(actor, "collection.make", collection=name, rules=own)
+    _require_room(name)
+    row = Collection.objects.create(name=name, made_by=made_by[:255], rules=own)
+    schemas.make(row.entered)
     return row
 
 
 def _require_room(name: str) -> None:
-    """A maker holds a lock until the collection is there, and others wait.
-
-    Raises collection_exists, too_many_collections.
-    """
-    locks.wait_for(One.COLLECTION)
+    """Raises collection_exists, too_many_collections."""
     if listed().filter(name=name).exists():
         message = f"There is a collection {name} already."
         raise ServiceError("collection_exists", message)

@@ -14,10 +14,9 @@ from django.db import connection, transaction
 from facesvc.collection_files import exporting, sealed, tables
 from facesvc.collection_files.sealed import SealedFileError
 from facesvc.collection_files.tables import Table
-from recognition.collections import schemas
+from management import collections
 from recognition.collections.current import DEFAULT, entered
-from recognition.collections.doors import is_name
-from recognition.collections.models import Collection
+from recognition.errors import ServiceError
 from recognition.gallery import indexes
 from recognition.inference.arrays import Floats
 from recognition.inference.pack.declaration import ModelPack
@@ -36,6 +35,8 @@ def bring(file: Path, name: str, passphrase: str) -> dict[str, int]:
             return _Import(sealed.read(content, passphrase), name).run()
     except SealedFileError as error:
         raise CommandError(f"{file} {error}. Nothing is done.") from error
+    except ServiceError as error:  # there may be no such collection here
+        raise CommandError(f"{error} Nothing is done.") from error
 
 
 def _refuse(problem: str) -> NoReturn:
@@ -56,21 +57,13 @@ class _Import:
             cursor.execute(exporting.UNLIMITED)
         pack = self._checked(head)
         with entered(DEFAULT):
-            row = Collection.objects.create(
-                name=self.name, made_by=head["made_by"], rules=head["rules"]
-            )
-            schemas.make(row.entered)
+            # It takes minutes, so it holds no lock, which others who make a collection wait for.
+            row = collections.without_model(self.name, made_by=head["made_by"], given=head["rules"])
         with entered(row.entered):
             return self._fill(pack)
 
     def _checked(self, head: dict[str, Any]) -> ModelPack:
         """The pack of the file. Refuses a file that does not fit."""
-        if not is_name(self.name):
-            _refuse(f"{self.name!r} is no name of a collection.")
-        if Collection.objects.filter(name=self.name, erasing_at=None).exists():
-            _refuse(f"There is a collection {self.name} already.")
-        if protection.newest_key() == protection.NO_KEY:
-            _refuse("A collection beside default needs FACESVC_TEMPLATE_KEYS.")
         if not sealing.is_possible():
             _refuse("Kept pictures and webhook secrets need FACESVC_CROP_KEYS.")
         with entered(DEFAULT):

@@ -47,6 +47,7 @@ from recognition.privacy import sealing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSPHRASE = "correct horse battery staple"
+RULES = {"FACESVC_SESSION_RETENTION_DAYS": 7}
 NAME, PICTURE, HOOK = "Zoë Quirkington", b"a picture of a face", b"a secret of callbacks"
 
 
@@ -79,7 +80,7 @@ def shop(here_and_there: tuple[Installation, Installation]) -> Entered:
     """30 people, of whom some are friends, or in a group, or alike."""
     here_and_there[0].enter()
     key = protection.newest_key()
-    made = Collection.objects.create(name="shop", made_by="service:app", rules={"A": 1}).entered
+    made = Collection.objects.create(name="shop", made_by="service:app", rules=RULES).entered
     schemas.make(made)
     with entered(made):
         ActiveModel.objects.create(pack="dlib", template_key=key)
@@ -264,7 +265,7 @@ def test_rows_are_the_same_and_hashes_are_not_there(
         assert FailureCount.objects.get().source == "own"
         # New rows have numbers that no row has.
         Group.objects.create(name="another")
-        assert Collection.objects.get(name="copy").rules == {"A": 1}
+        assert Collection.objects.get(name="copy").rules == RULES
     noted = AuditEvent.objects.order_by("pk").values_list("action", "details__collection")
     assert [*noted] == [("collection.export", "shop"), ("collection.import", "copy")]
 
@@ -389,14 +390,25 @@ def test_another_version_is_refused(shop: Entered, tmp_path: Path) -> None:
         importing.bring(file, "copy", PASSPHRASE)
 
 
+def test_rules_that_could_not_be_made_here_are_refused(shop: Entered, tmp_path: Path) -> None:
+    head, *lines = sealed.read(io.BytesIO(take(tmp_path).read_bytes()), PASSPHRASE)
+    file = tmp_path / "rules"
+    for rules in ({"FACESVC_AGE": 7}, {"FACESVC_SESSION_RETENTION_DAYS": -1}):
+        file.write_bytes(written(head | {"rules": rules}, *lines))
+        assert "rules: " in refused(file)
+
+
 def test_what_is_lacking_here_is_said(shop: Entered, tmp_path: Path, settings: Settings) -> None:
     file = take(tmp_path)
     assert "a collection shop already" in refused(file, "shop")
-    assert "no name of a collection" in refused(file, "a shop")
-    assert "no name" in refused(file, "")
-    settings.FACESVC_CROP_KEYS = []
+    for name in ("a shop", ""):
+        assert "name has 1 to 255 letters" in refused(file, name)
+    settings.FACESVC_MOST_COLLECTIONS = 2
+    assert "FACESVC_MOST_COLLECTIONS is the limit" in refused(file)
+    settings.FACESVC_MOST_COLLECTIONS = 3
+    keys, settings.FACESVC_CROP_KEYS = settings.FACESVC_CROP_KEYS, []
     assert "FACESVC_CROP_KEYS" in refused(file)
-    settings.FACESVC_TEMPLATE_KEYS = ()
+    settings.FACESVC_CROP_KEYS, settings.FACESVC_TEMPLATE_KEYS = keys, ()
     assert "FACESVC_TEMPLATE_KEYS" in refused(file)
 
 
