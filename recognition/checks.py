@@ -16,6 +16,7 @@ from recognition.inference.pack.declaration import PackError
 from recognition.inference.providers import Provider
 from recognition.outbound.exchange import is_address
 from recognition.packs import calibrations, engine, first_pack, protection
+from recognition.processes import connections
 from recognition.verification.providers import CHECKS
 
 
@@ -124,3 +125,12 @@ def check_pgvector(app_configs: Any, databases: Any, **kwargs: Any) -> list[Chec
     return [
         Error(f"PostgreSQL needs pgvector {least} or newer; it has {there}.", id="facesvc.E005")
     ]
+
+
+@register(Tags.database)
+def check_pooler(app_configs: Any, databases: Any, **kwargs: Any) -> list[CheckMessage]:
+    if not databases or not connections.are_shared():
+        return []
+    text = "A pooler in front of PostgreSQL mixes the connections of this service."
+    hint = "Set it to session mode: a request would see the people of another collection."
+    return [Error(text, id="facesvc.E019", hint=hint)]

@@ -11,13 +11,17 @@ from facesvc.doctor.examining import Finding, failure, ok, warning
 from facesvc.postgres import former
 from recognition.gallery import indexes
 from recognition.gallery.replicas import states
+from recognition.processes.connections import are_shared
 
 LEAST_POSTGRESQL = 14  # Django's
 CLOCK_SECONDS = 2.0
 
 
 def database() -> Finding:
-    """Checks that the database takes writes, and that it and pgvector are new enough."""
+    """Checks that the database takes writes, and that it and pgvector are new enough.
+
+    A pooler in front of it has to leave its connections apart.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('transaction_read_only')")
         if cursor.fetchone() != ("off",):
@@ -29,6 +33,9 @@ def database() -> Finding:
     if pgvector is None or pgvector < indexes.LEAST_PGVECTOR:
         there = f"only pgvector {_dotted(pgvector)}" if pgvector else "no pgvector"
         return failure(there, f"Install pgvector {_dotted(indexes.LEAST_PGVECTOR)} or newer.")
+    if are_shared():
+        advice = "Set it to session mode: a request would see the people of another collection."
+        return failure("a pooler mixes the connections of this service", advice)
     shown = f"{version // 10_000}.{version % 10_000}"
     return ok(f"PostgreSQL {shown}, pgvector {_dotted(pgvector)}")
 

@@ -1,7 +1,8 @@
 """Sets the parameters of connections to PostgreSQL, and knows which errors pass by themselves."""
 
+import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from django.db import (
@@ -63,6 +64,27 @@ def _set(connection: BaseDatabaseWrapper, parameters: Mapping[str, str]) -> None
             f"SELECT {calls}, CASE WHEN {enough} THEN '' ELSE {work_mem} END",
             [*values, _LEAST_WORK_MEM, _LEAST_WORK_MEM],
         )
+
+
+def are_shared() -> bool:
+    """Whether a pooler gives the transactions of a connection any connection that is free.
+
+    Then what one sets, as the schema that it looks into, is that of others. The pooler takes the
+    connection that was given back last, or all in turns.
+    """
+    name, mark = "facesvc.shared", secrets.token_hex(8)
+    one, other = (connections[DEFAULT_DB_ALIAS].copy() for _ in range(2))
+    with closing(one), closing(other):
+        _answer(one, "SELECT set_config(%s, %s, false)", name, mark)
+        look = "SELECT current_setting(%s, true)"
+        seen = [_answer(each, look, name) == mark for each in (other, one, one)]
+    return seen != [False, True, True]
+
+
+def _answer(connection: BaseDatabaseWrapper, text: str, *values: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(text, values)
+        return cursor.fetchone()[0]
 
 
 @contextmanager

@@ -215,6 +215,9 @@ def test_database(monkeypatch: Patch) -> None:
     assert server.database().text == "only pgvector 0.7.4"
     monkeypatch.setattr(indexes, "pgvector_version", lambda: None)
     assert server.database().state is FAILURE
+    monkeypatch.undo()
+    monkeypatch.setattr(server, "are_shared", lambda: True)
+    assert server.database().text == "a pooler mixes the connections of this service"
     monkeypatch.setattr(server, "LEAST_POSTGRESQL", 99)
     assert server.database().advice == "It has to be 99."
 

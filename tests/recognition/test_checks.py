@@ -1,12 +1,17 @@
 """What cannot work is an error at start."""
 
+import itertools
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from pytest_django import Settings
 
+from facesvc.postgres.placing import PlacedWrapper
 from recognition import checks
 from recognition.gallery import indexes
+from recognition.processes import connections
 
 
 @pytest.mark.parametrize(
@@ -65,3 +70,22 @@ def test_pgvector_missing_or_too_old(
 def test_the_version_of_pgvector_is_the_servers() -> None:
     found = indexes.pgvector_version()
     assert found and found >= (0, 8)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_pooler_that_mixes_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.check_pooler(None, ["default"]) == []
+    monkeypatch.setattr(PlacedWrapper, "copy", lambda self: self)  # the one that was given back
+    assert [error.id for error in checks.check_pooler(None, ["default"])] == ["facesvc.E019"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_pooler_that_takes_its_connections_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExitStack() as stack:
+        pool = [stack.enter_context(closing(connection.copy())) for _ in range(2)]
+        turns = itertools.cycle(pool)
+        answer = connections._answer
+        monkeypatch.setattr(
+            connections, "_answer", lambda of, *statement: answer(next(turns), *statement)
+        )
+        assert connections.are_shared()
