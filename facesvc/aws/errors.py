@@ -38,10 +38,15 @@ _NAMES = {
     "encryption_not_set_up": "InternalServerError",
 }
 
+# A client gets the exception of a fault, which the SDKs repeat in vain.
+_NOT_SET_UP = {"template_key_needed", "encryption_not_set_up"}
+_WHO = "The operator of the service has to set that up; to try again does not help."
+
 
 def translated(error: ServiceError | ImageError | OverloadedError) -> AwsError:
     name = _NAMES.get(error.code, "InvalidParameterException")
-    return AwsError(name, str(error))
+    hint = f" {_WHO}" if error.code in _NOT_SET_UP else ""
+    return AwsError(name, f"{error}{hint}")
 
 
 def invalid(message: str) -> AwsError:

@@ -73,6 +73,24 @@ def test_it_works(aws: Any, fake: FakePipeline) -> None:
         aws.describe_collection(**STAGE)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("FACESVC_TEMPLATE_KEYS", "A collection beside default needs FACESVC_TEMPLATE_KEYS."),
+        ("FACESVC_CROP_KEYS", "cannot read its access keys: FACESVC_CROP_KEYS has no key for"),
+    ],
+)
+def test_what_the_service_lacks_is_said(
+    aws: Any, settings: Settings, name: str, words: str
+) -> None:
+    setattr(settings, name, ())
+    with pytest.raises(aws.exceptions.InternalServerError) as error:
+        aws.create_collection(**STAGE)
+    said = error.value.response["Error"]["Message"]
+    assert words in said and "The operator of the service has to set that up" in said
+    assert not Collection.objects.filter(name="staging.1").exists()
+
+
 def test_nothing_of_an_erased_collection_stays(
     aws: Any, fake: FakePipeline, stage: dict[str, str]
 ) -> None:
