@@ -51,8 +51,9 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
         403,
         _("You may not do this"),
         _(
-            "Your account lacks a permission, or the address is not meant to be opened like this."
-            " An administrator can put you into another group."
+            "Your account lacks a permission, or it is bound to collections and the page is about"
+            " the whole installation, or the address is not meant to be opened like this. An"
+            " administrator can change what your account may do."
         ),
     )
 

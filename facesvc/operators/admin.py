@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 # These two register their pages.
+from facesvc.operators import bindings, measuring_pages, model_page
 from facesvc.operators import collection_pages as collection_pages
 from facesvc.operators import key_pages as key_pages
-from facesvc.operators import measuring_pages, model_page
 from facesvc.operators.dates import DatedList
 from recognition import audit
 from recognition.admin import finding
@@ -117,11 +117,23 @@ class BindingInline(admin.TabularInline):  # type: ignore[type-arg]
     model = OperatorOf
     fields = ("collection",)
     extra = 1
+    template = "operators/bindings.html"
+    verbose_name = _lazy("collection")
     verbose_name_plural = _lazy("May see these collections alone")
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["queryset"] = Collection.objects.filter(erasing_at=None).order_by("pk")
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "collection":  # whose own page says nothing about the operator
+            field.widget.can_view_related = False
+        return field
+
+
+def _are_several() -> bool:
+    return Collection.objects.filter(erasing_at=None).count() > 1
 
 
 # This import registers Django's own page, which is replaced here.
@@ -140,8 +152,22 @@ class OperatorAdmin(UserAdmin):  # type: ignore[type-arg]
     inlines = (BindingInline,)
 
     def get_inlines(self, request: HttpRequest, obj: Any = None) -> Any:
-        """With `default` alone there is nothing to bind an operator to."""
-        return self.inlines if obj and Collection.objects.count() > 1 else ()
+        """A new operator can be bound at once, and need not see `default` until then. With
+        `default` alone there is nothing to choose.
+        """
+        return self.inlines if _are_several() else ()
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        name, *others = super().get_list_display(request)
+        return [name, *(["sees"] if _are_several() else []), *others]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
+        return bindings.with_collections(super().get_queryset(request))
+
+    @admin.display(description=_lazy("sees collections"))
+    def sees(self, operator: Any) -> str:
+        names = bindings.seen_by(operator)
+        return _("all") if names is None else ", ".join(names) or _("none")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"is_staff": True, **super().get_changeform_initial_data(request)}

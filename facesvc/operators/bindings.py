@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User as Account
-from django.db.models import Model
+from django.db.models import Exists, Model, OuterRef, Prefetch, QuerySet
 
 from recognition.collections.current import DEFAULT, Entered
 from recognition.collections.models import Collection, OperatorOf
@@ -47,6 +47,25 @@ def _is_bound(operator: Any) -> bool:
     if not hasattr(operator, "_is_bound"):
         operator._is_bound = OperatorOf.objects.filter(operator_id=operator.pk).exists()
     return bool(operator._is_bound)
+
+
+def with_collections(operators: QuerySet[Account]) -> QuerySet[Account]:
+    """The operators with what `seen_by` needs, in two statements for all of them."""
+    all_seeing = Account.objects.with_perm(SEE_ALL, backend=f"{__name__}.{Backend.__name__}")
+    bound = OperatorOf.objects.select_related("collection").order_by("collection")
+    return operators.annotate(
+        sees_all=Exists(all_seeing.filter(pk=OuterRef("pk")))
+    ).prefetch_related(Prefetch("bound_to", bound, to_attr="bindings"))
+
+
+def seen_by(operator: Any) -> list[str] | None:
+    """The names of the collections that an operator of `with_collections` may see; None: all."""
+    if operator.is_superuser or (operator.sees_all and not operator.bindings):
+        return None
+    if not operator.bindings:
+        return [DEFAULT.name]
+    rows = [row.collection for row in operator.bindings if row.collection]
+    return [row.name for row in rows if row.erasing_at is None]
 
 
 def may_see_all(operator: Any) -> bool:

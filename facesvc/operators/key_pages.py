@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -18,6 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
+from facesvc.operators.door import shown
 from recognition.access import SCOPES
 from recognition.admin.kit import (
     LargeTable,
@@ -29,10 +31,20 @@ from recognition.admin.kit import (
     when,
 )
 from recognition.api.callers import making
-from recognition.api.callers.claims import is_client_name
+from recognition.api.callers.claims import MOST_CALLS_PER_MINUTE, is_client_name
 from recognition.collections.current import here
 from recognition.collections.models import AccessKey, ApiKey, ServiceKey
 from recognition.errors import ServiceError
+
+_MEANINGS = {
+    "face:register": _lazy("enrol faces"),
+    "face:verify": _lazy("compare a picture with a person or another picture, check video calls"),
+    "face:identify": _lazy("search who is in a picture, detect faces"),
+    "face:manage": _lazy("read and change users, faces, friends and groups"),
+    "face:batch": _lazy("send many pictures as one job"),
+    "face:collections": _lazy("make and erase collections"),
+    "face:admin": _lazy("moderate, and search among everybody"),
+}
 
 
 class KeyForm(forms.Form):
@@ -43,6 +55,13 @@ class KeyForm(forms.Form):
     )
     scopes = forms.MultipleChoiceField(
         label=_lazy("What it may do"), widget=forms.CheckboxSelectMultiple
+    )
+    calls_per_minute = forms.IntegerField(
+        label=_lazy("Calls a minute"),
+        required=False,
+        min_value=1,
+        max_value=MOST_CALLS_PER_MINUTE,
+        help_text=_lazy("Empty: RATE_LIMIT_PER_MINUTE and RATE_LIMIT_PER_HOUR count."),
     )
     days = forms.IntegerField(
         label=_lazy("Days until it expires"),
@@ -55,7 +74,8 @@ class KeyForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         scopes: Any = self.fields["scopes"]
-        scopes.choices = [(scope, scope) for scope in making.all_scopes(here().name)]
+        possible = making.all_scopes(here().name)
+        scopes.choices = [(scope, f"{scope}: {_MEANINGS[scope]}") for scope in possible]
 
     def clean_service(self) -> str:
         name: str = self.cleaned_data["service"]
@@ -109,7 +129,9 @@ class KeyAdmin(LargeTable):
             note_in_history(request, [made[0]], _("Made"))
             return self._shown_once(request, *made)
         title = _("A new key")
-        return page(request, "operators/new_key.html", title, self.model, {"form": form})
+        collection, others = shown(request)
+        context = {"form": form, "opens": collection.name, "is_a_choice": len(others) > 1}
+        return page(request, "operators/new_key.html", title, self.model, context)
 
     def _make(self, request: HttpRequest, form: KeyForm) -> tuple[ServiceKey, str] | None:
         days = form.cleaned_data["days"]
@@ -122,15 +144,18 @@ class KeyAdmin(LargeTable):
                 collection=here().name,
                 by=actor_of(request),
                 expires_at=timezone.now() + timedelta(days=days) if days else None,
+                calls_per_minute=form.cleaned_data["calls_per_minute"],
             )
         except ServiceError as error:
             form.add_error(None, str(error))
             return None
 
     def _shown_once(self, request: HttpRequest, key: ServiceKey, secret: str) -> HttpResponse:
-        shown = {"key": key, "secret": secret, "is_pair": isinstance(key, AccessKey)}
+        is_pair = isinstance(key, AccessKey)
+        context = {"key": key, "secret": secret, "is_pair": is_pair}
+        context["is_off"] = is_pair and not settings.FACESVC_AWS
         title = _("The key of {service}").format(service=key.service)
-        return page(request, "operators/key_once.html", title, self.model, shown)
+        return page(request, "operators/key_once.html", title, self.model, context)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -150,8 +175,8 @@ class KeyAdmin(LargeTable):
                 return answer
         facts = {"state": _state(key), "used": when(key.last_used_at), "made": when(key.created_at)}
         may_act = self._may(request, "change") and not making.is_over(key)
-        shown = {"key": key, "form": form, "may_act": may_act, "original": key, **facts}
-        return page(request, "operators/key.html", str(key), self.model, shown)
+        context = {"key": key, "form": form, "may_act": may_act, "original": key, **facts}
+        return page(request, "operators/key.html", str(key), self.model, context)
 
     def _act(
         self, request: HttpRequest, key: ServiceKey, form: RotationForm

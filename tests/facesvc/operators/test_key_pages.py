@@ -15,6 +15,7 @@ from recognition.api.callers.access_keys import access_key
 from recognition.collections.models import AccessKey, ApiKey, Collection
 from recognition.models import AuditEvent
 from tests.support.builders import OWNER, Person, make_user
+from tests.support.servers.schemas import make_collection
 
 pytestmark = pytest.mark.django_db
 
@@ -63,6 +64,24 @@ def test_a_key_is_shown_once_and_kept_nowhere(operator: Client) -> None:
     assert not [text for text in kept if secret in text]
 
 
+def test_the_form_says_which_collection_a_key_opens(operator: Client) -> None:
+    page = operator.get(f"{KEYS}add/").content.decode()
+    assert "<strong>default</strong>" in page and "at the top of the page" not in page
+    assert "face:batch: send many pictures" in page
+    shop = make_collection("shop")
+    operator.post("/admin/collection/", {"collection": shop.number})
+    page = operator.get(f"{KEYS}add/").content.decode()
+    assert "<strong>shop</strong>" in page and "at the top of the page" in page
+
+
+def test_a_limit_of_its_own(operator: Client) -> None:
+    operator.post(f"{KEYS}add/", FORM | {"calls_per_minute": "6000"})
+    key = ApiKey.objects.get()
+    assert key.calls_per_minute == 6000
+    page = operator.get(f"{KEYS}{key.pk}/change/").content.decode()
+    assert "Calls a minute" in page and "6000" in page
+
+
 def test_replace_and_revoke(operator: Client) -> None:
     make_user(OWNER)
     old = shown_key(operator.post(f"{KEYS}add/", FORM))
@@ -84,6 +103,14 @@ def test_access_keys(operator: Client) -> None:
     assert access_key(made["aws_access_key_id"])[0] == made["aws_secret_access_key"]
 
 
+def test_access_keys_that_open_nothing_yet(operator: Client, settings: Settings) -> None:
+    for is_on in (False, True):
+        settings.FACESVC_AWS = is_on
+        text = operator.post(f"{PAIRS}add/", FORM).content.decode()
+        assert ("<code>FACESVC_AWS</code> is not true" in text) is not is_on
+    assert "FACESVC_AWS" not in operator.post(f"{KEYS}add/", FORM).content.decode()
+
+
 def test_access_keys_without_a_key_to_seal(operator: Client, settings: Settings) -> None:
     settings.FACESVC_CROP_KEYS = []
     assert "set FACESVC_CROP_KEYS" in operator.post(f"{PAIRS}add/", FORM).content.decode()
@@ -102,6 +129,8 @@ def test_access_keys_without_a_key_to_seal(operator: Client, settings: Settings)
         {"days": "0"},
         {"days": "99999999999"},
         {"days": "soon"},
+        {"calls_per_minute": "0"},
+        {"calls_per_minute": "99999999999"},
     ],
 )
 def test_what_the_form_refuses(operator: Client, change: dict[str, object]) -> None:

@@ -8,7 +8,9 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.contrib.auth.models import User as Account
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -90,6 +92,8 @@ def test_with_default_alone_nothing_is_shown(superuser: Client) -> None:
     page = read(superuser, PEOPLE) + read(superuser, "/admin/")
     assert 'class="collection"' not in page and "_collection" not in page
     account = Account.objects.get()
+    assert "sees collections" not in read(superuser, OPERATORS)
+    assert "bound_to" not in read(superuser, f"{OPERATORS}add/")
     assert "bound_to" not in read(superuser, f"{OPERATORS}{account.pk}/change/")
 
 
@@ -129,6 +133,7 @@ def test_a_suspended_collection_is_shown_and_one_being_erased_is_not(
 def test_history_is_that_of_the_collection(superuser: Client, shop: Entered) -> None:
     choose(superuser, shop.number)
     form = {"username": "tom", "usable_password": "false", "_collection": shop.number}
+    form |= {"bound_to-TOTAL_FORMS": 0, "bound_to-INITIAL_FORMS": 0}
     assert superuser.post(f"{OPERATORS}add/", form).status_code == 302
     with entered(shop):
         assert not LogEntry.objects.exists()
@@ -191,6 +196,56 @@ def test_an_operator_of_an_erased_collection_sees_nothing(client: Client, shop: 
     assert OperatorOf.objects.get(operator=account).collection is None
     assert client.post("/admin/logout/").status_code == 200
     assert client.get("/admin/").status_code == 302
+
+
+def test_a_new_operator_is_bound_from_the_beginning(superuser: Client, shop: Entered) -> None:
+    page = read(superuser, f"{OPERATORS}add/")
+    assert "sees default alone" in page and "view_id_bound_to" not in page
+    form = {"username": "tom", "usable_password": "false", "_collection": 1}
+    form |= {"bound_to-TOTAL_FORMS": 1, "bound_to-INITIAL_FORMS": 0}
+    form["bound_to-0-collection"] = shop.number
+    assert superuser.post(f"{OPERATORS}add/", form).status_code == 302
+    assert OperatorOf.objects.get().collection_id == shop.number
+
+
+def test_the_list_of_operators_says_what_each_sees(superuser: Client, shop: Entered) -> None:
+    gone = make_collection("gone")
+    groups = {name: Group.objects.get(name=name) for name in ("moderator", "administrator")}
+    for name, role, bound in (
+        ("ann", "moderator", ()),
+        ("bob", "moderator", (shop, DEFAULT)),
+        ("cid", "administrator", ()),
+        ("dan", "administrator", (shop,)),
+        ("eva", "moderator", (gone,)),
+    ):
+        account = Account.objects.create_user(name, is_staff=True)
+        account.groups.add(groups[role])
+        for each in bound:
+            OperatorOf.objects.create(operator=account, collection_id=each.number)
+    Collection.objects.filter(pk=gone.number).update(erasing_at=timezone.now())
+    rows = re.findall(
+        r'field-username">.*?>(\w+)<.*?field-sees">([^<]+)<', read(superuser, OPERATORS)
+    )
+    assert dict(rows) == {
+        "mia": "all",
+        "ann": "default",
+        "bob": "default, shop",
+        "cid": "all",
+        "dan": "shop",
+        "eva": "none",
+    }
+
+
+def test_the_list_asks_as_often_for_many_operators(
+    superuser: Client, shop: Entered, django_assert_max_num_queries: Any
+) -> None:
+    with CaptureQueriesContext(connection) as few:
+        read(superuser, OPERATORS)
+    for number in range(5):
+        account = Account.objects.create_user(f"tom{number}", is_staff=True)
+        OperatorOf.objects.create(operator=account, collection_id=shop.number)
+    with django_assert_max_num_queries(len(few)):
+        read(superuser, OPERATORS)
 
 
 @pytest.mark.parametrize("address", INSTALLATION)
