@@ -228,6 +228,8 @@ def reflected_crop(image: Image, box: Floats, scale: float, size: int) -> Image:
         image[low[1] : high[1], low[0] : high[0]], (width, height), interpolation=way
     )
     left, top = np.round((low - corner) * zoom).astype(int)
+    if (left, top, width, height) == (0, 0, size, size):  # nothing lies outside, as mostly
+        return inside.astype(np.uint8, copy=False)
     rows, columns = _mirrored(size, top, height), _mirrored(size, left, width)
     return inside[rows[:, None], columns].astype(np.uint8, copy=False)
 

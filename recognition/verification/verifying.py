@@ -77,10 +77,14 @@ def verify(*, caller: Caller, request: VerificationRequest) -> Verification:
     device = lockout.device_key(request.device) or (session.device if session else "")
     source = lockout.source_of(caller, request.user_id, device)
     lockout.require_free(source)
-    faces = Face.objects.filter(user=request.user_id, suspended_at=None, user__suspended_at=None)
-    if request.face_id is not None and not faces.filter(face_id=request.face_id).exists():
+    if request.face_id is not None and not _has_face(request.user_id, request.face_id):
         raise ServiceError("face_not_found", "The user has no such face.")
     return _verify(caller, request, session, source)
+
+
+def _has_face(user_id: UUID, face_id: str) -> bool:
+    faces = Face.objects.filter(user=user_id, suspended_at=None, user__suspended_at=None)
+    return faces.filter(face_id=face_id).exists()
 
 
 @serving.once_more

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
 from django.http import HttpResponse
 
@@ -135,9 +136,16 @@ def test_it_works(
         by_orm.append(compiler.query.model.__name__)
         return as_sql(compiler, *args, **options)
 
+    build_filter: Any = Query.build_filter
+
+    def note_filter(query: Any, *args: Any, **options: Any) -> Any:
+        by_orm.append(f"a filter of {query.model.__name__}")
+        return build_filter(query, *args, **options)
+
     assert verb(service, fake)().status_code < 300
     send = verb(service, fake)
     monkeypatch.setattr(SQLCompiler, "as_sql", note)
+    monkeypatch.setattr(Query, "build_filter", note_filter)  # also of a query that is never asked
     with noted() as asked:
         assert send().status_code < 300
     assert not by_orm
