@@ -9,8 +9,7 @@ A pooler in front of PostgreSQL has to be in session mode, see docs/decisions/00
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache, update_wrapper
 from typing import Any
@@ -72,25 +71,27 @@ class _Kept:
         statement: Statement = self._statement(**which)
         return statement.rows(values)
 
-    def has_rows(self, values: Mapping[str, Any] = {}, /, **which: Hashable) -> "Existence":
+    def has_rows(self, values: Mapping[str, Any] = {}, /, **which: Hashable) -> "Scalar":
         """Whether the query has any rows, for `answered`."""
         statement: Statement = self._statement(**which)
-        return Existence(statement.text, [values[name] for name in statement.blanks])
+        if statement.text is None:
+            return Scalar("false")
+        return Scalar(f"EXISTS({statement.text})", [values[name] for name in statement.blanks])
 
 
 @dataclass(frozen=True)
-class Existence:
-    """Whether a query has any rows; `text` is None if it never has one."""
+class Scalar:
+    """An expression of SQL with one value."""
 
-    text: str | None
+    text: str
     values: Sequence[Any] = ()
 
 
-def answered(questions: Mapping[str, Existence]) -> dict[str, bool]:
+def answered(questions: Mapping[str, Scalar]) -> dict[str, Any]:
     """The answers by the names of the questions, from one statement: to exchange a statement takes
     longer than to look into an index.
     """
-    texts = [f"EXISTS({each.text})" if each.text else "false" for each in questions.values()]
+    texts = [each.text for each in questions.values()]
     values = [value for each in questions.values() for value in each.values]
     (answers,) = fetched(f"SELECT {', '.join(texts)}", values)
     return dict(zip(questions, answers, strict=True))
@@ -207,24 +208,18 @@ def fetched(text: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[R
     database.ensure_connection()
     raw = database.connection
     wrap = database.make_debug_cursor if database.queries_logged else database.make_cursor
-    with _preparing(raw), wrap(psycopg.Cursor(raw)) as cursor:
-        try:
-            # In words of its own for each collection, or its plan would be made again and again.
-            cursor.execute(database.marked(text), values)
-        except NotSupportedError:
-            # A migration has changed the type of a column, and what is prepared fails for good.
-            database.close()
-            raise
-        return cursor.fetchall() if cursor.pgresult.nfields else []
-
-
-@contextmanager
-def _preparing(raw: "psycopg.Connection[Any]") -> Iterator[None]:
-    """A block in which psycopg prepares statements. Outside of it psycopg would keep the last
-    hundred statements of Django, with the templates in them, and would forget what it has prepared
-    whenever a savepoint is rolled back."""
+    # psycopg prepares statements from here to the end. Otherwise it would keep the last hundred
+    # statements of Django, with the templates in them, and would forget what it has prepared
+    # whenever a savepoint is rolled back.
     raw.prepare_threshold, raw.prepared_max = 0, _MOST_PREPARED
     try:
-        yield
+        with wrap(psycopg.Cursor(raw)) as cursor:
+            # In words of its own for each collection, or its plan would be made again and again.
+            cursor.execute(database.marked(text), values)
+            return cursor.fetchall() if cursor.pgresult.nfields else []
+    except NotSupportedError:
+        # A migration has changed the type of a column, and what is prepared fails for good.
+        database.close()
+        raise
     finally:
         raw.prepare_threshold = None

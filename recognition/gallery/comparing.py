@@ -23,7 +23,7 @@ from recognition.inference.arrays import Floats
 from recognition.models import AuditEvent, Face
 from recognition.packs.engine import Engine
 from recognition.packs.scores import BASIC
-from recognition.prepared import Blank, Existence, is_any, kept
+from recognition.prepared import Blank, Scalar, is_any, kept
 from recognition.processes.slots import stage
 
 # What a probe is compared with: every face of a user, or the mean of them.
@@ -162,7 +162,7 @@ def note_unlike(active: Engine, stored: Face, nearest: Compared | None) -> None:
     )
 
 
-def is_noted_unlike(user_id: UUID, face_id: str) -> Existence:
+def is_noted_unlike(user_id: UUID, face_id: str) -> Scalar:
     """Whether a face was noted as unlike the others less than FACESVC_NEW_FACE_HOURS ago."""
     return _noted.has_rows({"user": user_id, "face": face_id, "since": _since()})
 

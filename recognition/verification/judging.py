@@ -91,12 +91,13 @@ def judge(
 def _history(comparison: UserComparison, source: Source) -> risk.History:
     """Raises too_many_attempts, locked."""
     probe, user_id = comparison.probe, source.user_id
-    failures, users_failed = lockout.require_free(source), lockout.users_failed(source)
+    failures = lockout.require_free(source)
     since = timezone.now() - timedelta(hours=rule("FACESVC_REPLAY_HOURS"))
     hashes = {"picture": probe.picture_hash, "pixels": probe.pixels_hash}
     recent = recent_probes.are_recent(probe, user_id)
     questions = {
         **lockout.before(source),
+        **lockout.users_failing(source),
         "used": _used.has_rows({"user": user_id, "since": since, **hashes}),
         **recent,
     }
@@ -109,7 +110,7 @@ def _history(comparison: UserComparison, source: Source) -> risk.History:
         failures=failures,
         is_replayed=is_used or recent_probes.is_stored(comparison, user_id),
         is_new_device=lockout.is_new_device(source, answers),
-        users_failed=users_failed,
+        users_failed=lockout.users_failed(answers),
         is_unlike_face=answers.get("unlike", False),
     )
 

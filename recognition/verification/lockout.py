@@ -25,7 +25,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 
@@ -34,7 +34,7 @@ from recognition.access import Caller
 from recognition.collections.hashes import keyed
 from recognition.errors import ServiceError
 from recognition.models import Attempt, FailureCount
-from recognition.prepared import Blank, Existence, kept
+from recognition.prepared import Blank, Scalar, kept
 
 _SALT = "recognition.lockout"  # a part of stored hashes
 OWN, OTHERS = "own", "others"
@@ -58,6 +58,24 @@ ORDER BY source
 ON CONFLICT (user_id, source) DO UPDATE SET source = c.source
 RETURNING *, clock_timestamp() AS now
 """
+_FAILED_BY_DEVICE = """(
+SELECT count(DISTINCT user_id) FROM recognition_attempt WHERE at > %s AND device = %s AND is_failure
+)"""
+_FAILED_BY_CLIENT = """(
+SELECT CASE WHEN failed > succeeded THEN failed ELSE 0 END
+FROM (
+    SELECT count(*) FILTER (WHERE succeeds) AS succeeded,
+        count(*) FILTER (WHERE fails AND NOT succeeds) AS failed
+    FROM (
+        SELECT bool_or(result = 'success') AS succeeds, bool_or(is_failure) AS fails
+        FROM (
+            SELECT user_id, result, is_failure FROM recognition_attempt
+            WHERE at > %s AND source = %s ORDER BY at DESC LIMIT %s
+        ) AS newest
+        GROUP BY user_id
+    ) AS of_each_user
+) AS of_client
+)"""
 
 
 @dataclass(frozen=True)
@@ -107,7 +125,7 @@ def _successes() -> QuerySet[Any, Any]:
     return mine.values_list("pk")[:1]
 
 
-def before(source: Source) -> dict[str, Existence]:
+def before(source: Source) -> dict[str, Scalar]:
     """Whether the user was verified before, and whether from the device of the attempt. If it names
     none, only attempts from some device count."""
     values = {"user": source.user_id, "device": source.device}
@@ -129,40 +147,26 @@ def _verified_before(*, from_device: bool) -> QuerySet[Any, Any]:
     return (before.exclude(device="") if from_device else before).values_list("pk")[:1]
 
 
-def users_failed(source: Source) -> int:
-    """The number of users whose attempts failed within an hour, from the same device or client.
+def users_failing(source: Source) -> dict[str, Scalar]:
+    """How many users' attempts failed within an hour, from the same device or client.
 
     A client's failures count if more of its users failed than succeeded, among its last attempts.
     A client without devices stands for all of its users, and some of them always fail: a fifth of
     the honest photos at `standard`, with the pack dlib. What came through the client does not
     concern known devices and users' own tokens.
     """
-    values = {"since": timezone.now() - _USERS_WITHIN, "source": source.name}
-    by_device = 0
+    since, asked = timezone.now() - _USERS_WITHIN, {}
     if source.device:
-        counted = _failed_by_device({**values, "device": source.device})
-        by_device = sum(users for (users,) in counted)  # no row if nobody failed
-    if source.is_the_users:
-        return by_device
-    rows = _newest_of_client(values)
-    succeeded = {user for user, result, _ in rows if result == "success"}
-    failed = {user for user, _, is_failure in rows if is_failure} - succeeded
-    return max(by_device, len(failed) if len(failed) > len(succeeded) else 0)
+        asked["failed by device"] = Scalar(_FAILED_BY_DEVICE, [since, source.device])
+    if not source.is_the_users:
+        values = [since, source.name, _NEWEST_OF_CLIENT]
+        asked["failed by client"] = Scalar(_FAILED_BY_CLIENT, values)
+    return asked
 
 
-@kept
-def _failed_by_device() -> QuerySet[Any, Any]:
-    """How many users had a failed attempt from a device."""
-    failed = Attempt.objects.filter(at__gt=Blank("since"), device=Blank("device"), is_failure=True)
-    users = Count("user", distinct=True)
-    return failed.values("device").annotate(users=users).values_list("users")
-
-
-@kept
-def _newest_of_client() -> QuerySet[Any, Any]:
-    of_client = Attempt.objects.filter(at__gt=Blank("since"), source=Blank("source"))
-    rows = of_client.order_by("-at").values_list("user", "result", "is_failure")
-    return rows[:_NEWEST_OF_CLIENT]
+def users_failed(answers: Mapping[str, int]) -> int:
+    """The number of users, by the answers to `users_failing`."""
+    return max(answers.get("failed by device", 0), answers.get("failed by client", 0))
 
 
 def require_free(source: Source) -> int:

@@ -19,7 +19,7 @@ from recognition.gallery.statements import Vector, photo_distance
 from recognition.inference.arrays import Floats
 from recognition.models import RecentProbe, Session
 from recognition.packs.engine import Engine
-from recognition.prepared import Blank, Existence, fetched, insert, kept
+from recognition.prepared import Blank, Scalar, fetched, insert, kept
 from recognition.verification.matching import Probe, UserComparison
 
 # Makes those newer that are practically the same as a template.
@@ -32,7 +32,7 @@ RETURNING id
 _DROP_OLD = "DELETE FROM recognition_recentprobe WHERE user_id = %s AND at <= %s"
 
 
-def are_recent(probe: Probe, user_id: UUID) -> dict[str, Existence]:
+def are_recent(probe: Probe, user_id: UUID) -> dict[str, Scalar]:
     """Whether the probe is a recent picture of the user, and whether its mirror image is.
 
     What a call keeps to see motion does not count: a person who sits still looks the same.

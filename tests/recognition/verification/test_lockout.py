@@ -19,6 +19,7 @@ from pytest_django import Settings
 
 from recognition.errors import ServiceError
 from recognition.models import Attempt, AuditEvent, FailureCount, Session, User
+from recognition.prepared import answered
 from recognition.verification import lockout
 from tests.support import processes
 from tests.support.builders import (
@@ -491,11 +492,40 @@ def test_times_are_those_of_the_database(owner: Person) -> None:
     assert timedelta(seconds=28) < left < timedelta(seconds=31)
 
 
-def test_users_who_failed_from_one_device_are_counted_by_the_database() -> None:
+def test_users_who_failed_are_counted_by_the_database() -> None:
     """There may be tens of thousands, and every attempt from the device asks for them."""
     source = lockout.Source(OWNER, "app", "device", ["app/device", lockout.OTHERS])
-    for user in (OWNER, OWNER, make_user(FRIEND).pk):
-        Attempt.objects.create(user_id=user, device="device", result="no_match", is_failure=True)
-    assert lockout.users_failed(source) == 2
-    since = timezone.now() - timedelta(minutes=1)
-    assert lockout._failed_by_device({"since": since, "device": "device"}) == [(2,)]
+    users = [make_user(UUID(int=number)).pk for number in range(1, 5)]
+
+    def attempt(user: UUID, result: str, device: str = "device") -> None:
+        is_failure = result == "no_match"
+        Attempt.objects.create(
+            user_id=user, device=device, source="app", result=result, is_failure=is_failure
+        )
+
+    def counted() -> dict[str, int]:
+        return answered(lockout.users_failing(source))
+
+    for user in (users[0], users[0], users[1]):
+        attempt(user, "no_match")
+    attempt(users[2], "no_face_detected")
+    assert counted() == {"failed by device": 2, "failed by client": 2}
+    attempt(users[1], "success", device="another")  # so the client's failure was an accident
+    assert counted() == {"failed by device": 2, "failed by client": 0}
+    attempt(users[3], "no_match", device="another")
+    assert counted() == {"failed by device": 2, "failed by client": 2}
+    assert lockout.users_failed({"failed by device": 2, "failed by client": 3}) == 3
+    Attempt.objects.update(at=timezone.now() - timedelta(minutes=61))
+    assert counted() == {"failed by device": 0, "failed by client": 0}
+    # What concerns no other user of the client.
+    own = lockout.Source(OWNER, "app", "", [lockout.OWN])
+    assert lockout.users_failing(own) == {} and lockout.users_failed({}) == 0
+
+
+def test_the_newest_attempts_of_a_client_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lockout, "_NEWEST_OF_CLIENT", 2)
+    source = lockout.Source(OWNER, "app", "", ["app", lockout.OTHERS])
+    for number in range(1, 4):
+        user = make_user(UUID(int=number))
+        Attempt.objects.create(user=user, source="app", result="no_match", is_failure=True)
+    assert answered(lockout.users_failing(source)) == {"failed by client": 2}
