@@ -42,6 +42,7 @@ KEEPS.append(
             retention.drop_rate_windows,
             retention.drop_audit_events,
             retention.drop_daily_counts,
+            retention.drop_keys,
             idempotency.drop_old,
             recent_probes.drop_old,
         ),

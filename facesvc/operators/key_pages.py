@@ -1,7 +1,8 @@
 """The keys of services: who has which, made here, replaced and revoked.
 
 The answer to the form shows a new key. It is in no session, cookie or message, so no reload and no
-way back shows it again.
+way back shows it again. The form carries the id of the key that it makes, so that a reload, which
+sends the form once more, makes no second key.
 """
 
 from datetime import timedelta
@@ -11,6 +12,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -24,6 +26,7 @@ from recognition.access import SCOPES
 from recognition.admin.kit import (
     LargeTable,
     actor_of,
+    address_of,
     column,
     note_in_history,
     page,
@@ -71,8 +74,11 @@ class KeyForm(forms.Form):
         help_text=_lazy("Empty: it is valid until somebody revokes it."),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    key_id = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, signer: signing.Signer, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._signer = signer
         scopes: Any = self.fields["scopes"]
         possible = making.all_scopes(here().name)
         scopes.choices = [(scope, f"{scope}: {_MEANINGS[scope]}") for scope in possible]
@@ -84,6 +90,14 @@ class KeyForm(forms.Form):
                 _("A name has letters, digits and . @ : _ - and is no UUID.")
             )
         return name
+
+    def clean_key_id(self) -> str:
+        """Empty, or an id that a form of these pages had."""
+        signed: str = self.cleaned_data["key_id"]
+        try:
+            return self._signer.unsign(signed) if signed else ""
+        except signing.BadSignature as error:
+            raise forms.ValidationError(_("Open this form again.")) from error
 
 
 class RotationForm(forms.Form):
@@ -124,7 +138,15 @@ class KeyAdmin(LargeTable):
     ) -> HttpResponse:
         if not self._may(request, "add"):
             raise PermissionDenied
-        form = KeyForm(request.POST if request.method == "POST" else None)
+        signer = signing.Signer(salt=f"new {self.opts.model_name}")
+        new = {"key_id": signer.sign(making.new_id(self.model))}
+        given = request.POST if request.method == "POST" else None
+        form = KeyForm(given, initial=new, signer=signer)
+        if form.is_valid() and (key := self._made_before(request, form)):
+            messages.warning(
+                request, _("This form was sent before: it made this key, which was shown then.")
+            )
+            return redirect(address_of(key))
         if form.is_valid() and (made := self._make(request, form)):
             note_in_history(request, [made[0]], _("Made"))
             return self._shown_once(request, *made)
@@ -132,6 +154,12 @@ class KeyAdmin(LargeTable):
         collection, others = shown(request)
         context = {"form": form, "opens": collection.name, "is_a_choice": len(others) > 1}
         return page(request, "operators/new_key.html", title, self.model, context)
+
+    def _made_before(self, request: HttpRequest, form: KeyForm) -> ServiceKey | None:
+        """The key that this form has made already."""
+        made = self.get_queryset(request).filter(pk=form.cleaned_data["key_id"])
+        found: ServiceKey | None = made.first()
+        return found
 
     def _make(self, request: HttpRequest, form: KeyForm) -> tuple[ServiceKey, str] | None:
         days = form.cleaned_data["days"]
@@ -145,6 +173,7 @@ class KeyAdmin(LargeTable):
                 by=actor_of(request),
                 expires_at=timezone.now() + timedelta(days=days) if days else None,
                 calls_per_minute=form.cleaned_data["calls_per_minute"],
+                key_id=form.cleaned_data["key_id"],
             )
         except ServiceError as error:
             form.add_error(None, str(error))

@@ -3,9 +3,11 @@
 from datetime import timedelta
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
-from recognition.collections.current import rule
+from recognition.collections.current import here, rule
+from recognition.collections.models import AccessKey, ApiKey
 from recognition.models import (
     Attempt,
     AuditEvent,
@@ -59,6 +61,17 @@ def drop_audit_events() -> str:
         # Otherwise a caller's longer transaction could go on deleting.
         cursor.execute("SELECT set_config(%s, '', true)", [name])
     return f"{count} events of the audit log are dropped."
+
+
+def drop_keys() -> str:
+    """Drops keys of the collection's services that ended when the oldest events may have been."""
+    before = timezone.now() - timedelta(days=rule("FACESVC_AUDIT_RETENTION_DAYS"))
+    count = 0
+    for kind in (ApiKey, AccessKey):
+        ended = Q(revoked_at__lt=before) | Q(expires_at__lt=before)
+        rows = kind.objects.filter(ended, collection=here().number)
+        count += rows.delete()[0]
+    return f"{count} keys of services that ended are dropped."
 
 
 def drop_daily_counts() -> str:

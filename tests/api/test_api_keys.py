@@ -12,7 +12,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from recognition.api.callers import keys, making, tokens
+from recognition.api.callers import api_keys, keys, making, tokens
+from recognition.api.callers.claims import TokenError
 from recognition.collections import schemas
 from recognition.collections.current import entered
 from recognition.collections.models import ApiKey, Collection
@@ -113,6 +114,29 @@ def test_the_secret_of_another_key(client: Client, made: tuple[ApiKey, str]) -> 
     other = making.make(ApiKey, "app", SCOPES, collection="default", by="command:test")
     swapped = f"fk_{made[0].pk}_{other[1].rpartition('_')[2]}"
     assert refusal(ask(client, swapped)) == INVALID
+
+
+def test_an_unknown_id_costs_what_a_wrong_secret_costs(
+    made: tuple[ApiKey, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def watch(module: Any, name: str) -> None:
+        work = getattr(module, name)
+
+        def noted(*args: Any, **options: Any) -> Any:
+            done.append(name)
+            return work(*args, **options)
+
+        monkeypatch.setattr(module, name, noted)
+
+    watch(keys, "_rows")
+    watch(keys, "_read")
+    watch(api_keys, "_hash")
+    for text in (made[1][:-1] + wrong(made[1][-1]), made[1].replace(made[0].pk, "0" * 16)):
+        with pytest.raises(TokenError):
+            api_keys.read(text)
+    assert done == ["_rows", "_read", "_hash"] * 2
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def access_key(access_key_id: str) -> tuple[str, FoundKey]:
     return sealing.unseal(key.secret).decode(), key
 
 
-def new() -> tuple[AccessKey, str]:
+def new(key_id: str) -> tuple[AccessKey, str]:
     """A key that is not stored yet, and its secret. Raises ImproperlyConfigured."""
     secret = secrets.token_urlsafe(_SECRET_BYTES)
-    return AccessKey(sealed=sealing.seal(secret.encode())), secret
+    return AccessKey(id=key_id, sealed=sealing.seal(secret.encode())), secret

@@ -5,7 +5,7 @@ to the key or to its collection counts with the next request.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -68,6 +68,16 @@ def found(kind: type[ServiceKey], key_id: str) -> FoundKey | None:
     with entered(DEFAULT):
         rows = _rows({"id": key_id}, kind=kind)
     return FoundKey(kind, key_id, *_read(*rows[0])) if rows else None
+
+
+def none(kind: type[ServiceKey], secret_bytes: int) -> FoundKey:
+    """What stands for a key that there is not: it is revoked. Making it costs what reading one
+    does, so that an answer takes no longer for a key that there is.
+    """
+    revoked_at = datetime(2000, 1, 1, tzinfo=UTC)
+    key: tuple[Any, ...] = (bytes(secret_bytes), "", [], None, None, revoked_at, None)
+    collection: tuple[Any, ...] = (0, "", b"", {}, None)
+    return FoundKey(kind, "", *_read(*key, *collection))
 
 
 @kept

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from recognition import audit
@@ -21,7 +21,7 @@ MOST_DAYS = 3650  # that a key can last
 MOST_HOURS = 24 * 30  # that a key stays valid beside the one in its place
 # Makes, lists and erases collections: only a service of `default` may. See management.collections.
 _OVER_COLLECTIONS = "face:collections"
-_NEW: dict[type[ServiceKey], Callable[[], tuple[ServiceKey, str]]] = {
+_NEW: dict[type[ServiceKey], Callable[[str], tuple[ServiceKey, str]]] = {
     ApiKey: api_keys.new,
     AccessKey: access_keys.new,
 }
@@ -36,10 +36,11 @@ def make(
     by: str,
     expires_at: datetime | None = None,
     calls_per_minute: int | None = None,
+    key_id: str = "",
 ) -> tuple[ServiceKey, str]:
     """A new key of a collection, and its secret, which nobody can see again.
 
-    Raises invalid_request.
+    `key_id` is one of `new_id`: who asks twice with the same gets one key. Raises invalid_request.
     """
     require_sensible(service, scopes, collection)
     if expires_at is not None and expires_at <= timezone.now():
@@ -47,7 +48,7 @@ def make(
     if calls_per_minute is not None and not 1 <= calls_per_minute <= MOST_CALLS_PER_MINUTE:
         text = f"A key can make from 1 to {MOST_CALLS_PER_MINUTE} calls per minute."
         raise ServiceError("invalid_request", text)
-    new, secret = _new(kind)
+    new, secret = _new(kind, key_id or new_id(kind))
     new.service, new.scopes, new.expires_at = service, scopes, expires_at
     new.calls_per_minute = calls_per_minute
     return _store(new, collection, by), secret
@@ -63,7 +64,7 @@ def rotate(key: ServiceKey, *, keep: timedelta, by: str) -> tuple[ServiceKey, st
         locked = kind.objects.select_for_update(of=("self",)).select_related("collection")
         old = locked.get(pk=key.pk)
         _require_replaceable(old)
-        new, secret = _new(kind)
+        new, secret = _new(kind, new_id(kind))
         now = timezone.now()
         if old.expires_at:
             new.expires_at = now + (old.expires_at - old.created_at)
@@ -140,12 +141,17 @@ def _require_replaceable(old: ServiceKey) -> None:
         raise ServiceError("invalid_request", text)
 
 
-def _new(kind: type[ServiceKey]) -> tuple[ServiceKey, str]:
+def new_id(kind: type[ServiceKey]) -> str:
+    """The id of a key that is still to be made."""
+    return str(kind._meta.pk.get_default())
+
+
+def _new(kind: type[ServiceKey], key_id: str) -> tuple[ServiceKey, str]:
     """Raises invalid_request."""
     if kind is AccessKey and not sealing.is_possible():
         text = "The secrets of access keys are stored encrypted: set FACESVC_CROP_KEYS."
         raise ServiceError("invalid_request", text)
-    return _NEW[kind]()
+    return _NEW[kind](key_id)
 
 
 def _store(key: ServiceKey, collection: str, by: str) -> ServiceKey:
@@ -155,7 +161,12 @@ def _store(key: ServiceKey, collection: str, by: str) -> ServiceKey:
             key.collection = find(collection)
         except UnknownCollectionError as error:
             raise ServiceError("invalid_request", f"{error}.".capitalize()) from error
-        key.save(force_insert=True)
+        try:
+            with transaction.atomic():
+                key.save(force_insert=True)
+        except IntegrityError as error:
+            text = f"The key {key.pk} was made already, and shown then."
+            raise ServiceError("invalid_request", text) from error
         _note(key, by, "key.rotate" if key.rotated_from else "key.make")
     return key
 

@@ -1,6 +1,7 @@
 """The admin pages of keys: a new one is shown once, and kept nowhere."""
 
 import re
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -13,6 +14,7 @@ from pytest_django import Settings
 from recognition.api.callers import making
 from recognition.api.callers.access_keys import access_key
 from recognition.collections.models import AccessKey, ApiKey, Collection
+from recognition.errors import ServiceError
 from recognition.models import AuditEvent
 from tests.support.builders import OWNER, Person, make_user
 from tests.support.servers.schemas import make_collection
@@ -35,6 +37,14 @@ def shown_key(answer: HttpResponse) -> str:
     assert answer.status_code == 200
     found = re.search(r'<pre id="key">([^<]+)</pre>', answer.content.decode())
     return found[1] if found else ""
+
+
+def new_id(operator: Client, address: str) -> str:
+    """What a fresh form has."""
+    page = operator.get(f"{address}add/").content.decode()
+    found = re.search(r'name="key_id" value="([^"]+)"', page)
+    assert found
+    return found[1]
 
 
 def status(key: str) -> int:
@@ -80,6 +90,34 @@ def test_a_limit_of_its_own(operator: Client) -> None:
     assert key.calls_per_minute == 6000
     page = operator.get(f"{KEYS}{key.pk}/change/").content.decode()
     assert "Calls a minute" in page and "6000" in page
+
+
+@pytest.mark.parametrize(("address", "model"), [(KEYS, ApiKey), (PAIRS, AccessKey)])
+def test_a_reload_makes_no_second_key(operator: Client, address: str, model: Any) -> None:
+    """A browser sends the form once more. The key is not shown again either."""
+    form = FORM | {"key_id": new_id(operator, address)}
+    assert shown_key(operator.post(f"{address}add/", form))
+    again = operator.post(f"{address}add/", form, follow=True)
+    assert again.redirect_chain == [(f"{address}{model.objects.get().pk}/change/", 302)]
+    text = again.content.decode()
+    assert "This form was sent before" in text and 'id="key"' not in text
+    assert AuditEvent.objects.filter(action="key.make").count() == 1
+    # Somebody who clicks twice is as fast as no test can be.
+    with pytest.raises(ServiceError, match="was made already"):
+        making.make(
+            model, "shop", ["face:manage"], collection="default", by="x",
+            key_id=model.objects.get().pk,
+        )  # fmt: skip
+    other = FORM | {"key_id": new_id(operator, address)}
+    assert shown_key(operator.post(f"{address}add/", other))
+    assert model.objects.count() == 2
+
+
+@pytest.mark.parametrize("key_id", ["x", "0123456789abcdef", "0123456789abcdef:sig", "a\0b"])
+def test_an_id_that_no_form_had(operator: Client, key_id: str) -> None:
+    answer = operator.post(f"{KEYS}add/", FORM | {"key_id": key_id})
+    assert answer.status_code == 200 and "errorlist" in answer.content.decode()
+    assert not ApiKey.objects.exists()
 
 
 def test_replace_and_revoke(operator: Client) -> None:
