@@ -107,6 +107,8 @@ def server_command(data_dir: Path) -> list[str]:
         # A replica that is being copied, or stops for a moment, finds what it has missed. Each
         # checkpoint, such as that of another copy, would throw it away.
         *("-c", "wal_keep_size=256MB"),
+        # `restore` makes all tables of all collections in one transaction.
+        *("-c", "max_locks_per_transaction=512"),
         # On a standby: a vacuum of the primary spares what its searches still read.
         *("-c", "hot_standby_feedback=on"),
     ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User as Operator
 from django.db import connection, transaction
@@ -93,6 +94,22 @@ def test_no_row_comes_along() -> None:
     with entered(made("shop")):
         left = {kind.__name__: kind.objects.count() for kind in owned()}
     assert not {name: count for name, count in left.items() if count}
+
+
+def test_a_restore_of_as_many_as_there_may_be_has_enough_locks() -> None:
+    """It makes all tables in one transaction. Each takes a lock, and so do the indexes, the
+    sequences and what holds the long values of the table.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) + 2 * count(nullif(reltoastrelid, 0)),"
+            " current_setting('max_locks_per_transaction')::int"
+            " * current_setting('max_connections')::int"
+            " FROM pg_class WHERE relnamespace = %s::regnamespace",
+            [current.schema_of(1)],
+        )
+        needed, there = cursor.fetchone()
+    assert needed * settings.FACESVC_MOST_COLLECTIONS <= there
 
 
 def owned() -> list[type[Model]]:
