@@ -83,12 +83,16 @@ def call_for_measuring() -> None:
 
 
 def search_new_faces() -> None:
-    """Search for the look-alikes of faces that were enrolled, until the time is over."""
-    in_each(_search_new_faces)
+    """Search for the look-alikes of faces that were enrolled, until the time is over.
 
-
-def _search_new_faces() -> None:
+    It is over for all collections at once, since django-q2 stops a task that takes minutes; but
+    each has one face searched.
+    """
     end = time.monotonic() + _SLICE
+    in_each(lambda: _search_new_faces(end))
+
+
+def _search_new_faces(end: float) -> None:
     try:
         while lookalikes.search_next():
             if time.monotonic() > end:

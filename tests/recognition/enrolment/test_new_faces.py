@@ -341,6 +341,16 @@ def test_the_sweep_calls_a_worker_once(service: Person) -> None:
         assert queueing.waiting(SEARCH) == 1
 
 
+def test_the_time_of_a_task_is_that_of_all_collections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has one face searched, and then the time is over."""
+    clock, searched = iter(range(10**6)), []
+    monkeypatch.setattr(tasks, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(tasks, "in_each", lambda work: [work() for _ in range(100)])
+    monkeypatch.setattr(lookalikes, "search_next", lambda: searched.append(1) or True)
+    search()
+    assert 100 <= len(searched) < 110
+
+
 def test_a_task_gives_way_and_calls_the_next(
     service: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
