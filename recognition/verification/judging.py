@@ -91,11 +91,11 @@ def judge(
 def _history(comparison: UserComparison, source: Source) -> risk.History:
     """Raises too_many_attempts, locked."""
     probe, user_id = comparison.probe, source.user_id
-    failures = lockout.require_free(source)
     since = timezone.now() - timedelta(hours=rule("FACESVC_REPLAY_HOURS"))
     hashes = {"picture": probe.picture_hash, "pixels": probe.pixels_hash}
     recent = recent_probes.are_recent(probe, user_id)
     questions = {
+        "counts": lockout.has_counts(source),
         **lockout.before(source),
         **lockout.users_failing(source),
         "used": _used.has_rows({"user": user_id, "since": since, **hashes}),
@@ -105,6 +105,7 @@ def _history(comparison: UserComparison, source: Source) -> risk.History:
         face_id = comparison.nearest.face_id
         questions["unlike"] = comparing.is_noted_unlike(user_id, face_id)
     answers = answered(questions)
+    failures = lockout.require_free(source) if answers["counts"] else 0
     is_used = answers["used"] or any(answers[name] for name in recent)
     return risk.History(
         failures=failures,

@@ -239,10 +239,18 @@ class _Count:
         return bool(is_whole)
 
 
+def has_counts(source: Source) -> Scalar:
+    """Whether anything is counted for the source. Otherwise it is free, and nothing failed."""
+    return _counts.has_rows(_counted_as(source), lock=False)
+
+
 def _read(source: Source, *, lock: bool = False) -> list[_Count]:
+    return [_Count(row, row.now) for row in _counts(_counted_as(source), lock=lock)]
+
+
+def _counted_as(source: Source) -> dict[str, Any]:
     first, last = source.counted_as[0], source.counted_as[-1]
-    rows = _counts({"user": source.user_id, "first": first, "last": last}, lock=lock)
-    return [_Count(row, row.now) for row in rows]
+    return {"user": source.user_id, "first": first, "last": last}
 
 
 @kept

@@ -111,11 +111,11 @@ def gallery(fake: FakePipeline) -> None:
 @pytest.mark.parametrize(
     ("verb", "statements"),
     [
-        (verify, 11),
-        (verify_at_a_device, 12),
-        (login, 17),
+        (verify, 10),
+        (verify_at_a_device, 11),
+        (login, 16),
         (frame, 7),
-        (frame_of_a_still, 11),
+        (frame_of_a_still, 10),
         (identify, 6),
         (identify_for_a_user, 9),
         (register, 15),
