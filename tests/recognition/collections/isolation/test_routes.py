@@ -121,7 +121,7 @@ def send(row: Row, ids: Ids, token: str) -> HttpResponse:
 
 
 # What is another one in each answer.
-_CHANGES = re.compile(
+CHANGES = re.compile(
     r"\d{4}-\d\d-\d\dT[\d:.]+Z|face_[0-9a-f]{12}|job_[0-9a-f]{16}"
     r'|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|"\d+ms"|"search_time_ms": ?[\d.]+'
     r'|"next_cursor": ?"[^"]+"'
@@ -147,7 +147,7 @@ def told(row: Row, ids: Ids, token: str) -> tuple[Any, list[str]]:
             text = text.replace(form, f"<{name}>")
     headers = {name: value for name, value in answer.headers.items() if name not in _HEADERS}
     statements = [_SAVEPOINT.sub("", sql) for sql in asked]
-    return (answer.status_code, _CHANGES.sub("-", text), headers), statements
+    return (answer.status_code, CHANGES.sub("-", text), headers), statements
 
 
 _HEADERS = {"X-Request-ID", "Content-Length"}
