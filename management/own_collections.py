@@ -12,9 +12,6 @@ from recognition.collections.models import Collection
 from recognition.errors import ServiceError
 from recognition.packs import engine
 
-# What a service of `default` needs to make and erase its own collections, and to act in them.
-SCOPE = "face:collections"
-
 
 def create(*, caller: Caller, name: str) -> Collection | None:
     """See `collections.make`; None if there is a collection of this name."""
@@ -26,7 +23,7 @@ def create(*, caller: Caller, name: str) -> Collection | None:
         return None
 
 
-def find_own(caller: Caller, name: str | None) -> Collection | None:
+def find_own(caller: Caller, name: str) -> Collection | None:
     """The collection of this name, if the service has made it."""
     return _of(caller).filter(name=name).first()
 

@@ -8,13 +8,15 @@ from recognition import people
 from recognition.collections.current import DEFAULT, here
 from recognition.errors import ServiceError
 
+# Makes, lists and erases collections: only a service of `default` may. See management.collections.
+OVER_COLLECTIONS = "face:collections"
 SCOPES = (
     "face:register",
     "face:verify",
     "face:identify",
     "face:manage",
     "face:batch",
-    "face:collections",
+    OVER_COLLECTIONS,
     "face:admin",
 )
 

@@ -18,12 +18,10 @@ from django.db import Error, connection, transaction
 from django.utils import timezone
 
 from recognition.collections.current import (
-    DEFAULT,
     CollectionGoneError,
     Entered,
     entered,
-    here,
-    is_anywhere,
+    here_or_default,
 )
 from recognition.models import CountedKind
 
@@ -51,12 +49,7 @@ def note(kind: CountedKind, label: str = "") -> None:
 
     A request that is refused before its token is known counts in `default`.
     """
-    key = (
-        here() if is_anywhere() else DEFAULT,
-        timezone.localdate(),
-        kind.value,
-        label[:_LABEL_LENGTH],
-    )
+    key = (here_or_default(), timezone.localdate(), kind.value, label[:_LABEL_LENGTH])
     with _lock:
         _counts[key] += 1
         is_first = writes_by_itself and _writer_of != os.getpid()

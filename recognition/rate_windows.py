@@ -3,6 +3,7 @@
 import hashlib
 from typing import NamedTuple
 
+from recognition.collections.current import rule
 from recognition.prepared import Row, fetched
 
 # One statement that the ORM cannot express: it counts in both windows, unless one of them is full,
@@ -42,6 +43,13 @@ class RateLimits(NamedTuple):
 
     minute: int
     hour: int
+
+
+def limits_of(own: int | None) -> RateLimits:
+    """The limits of a token or key: its own calls per minute, or those of the settings."""
+    if own:
+        return RateLimits(own, 60 * own)
+    return RateLimits(rule("RATE_LIMIT_PER_MINUTE"), rule("RATE_LIMIT_PER_HOUR"))
 
 
 class Window(NamedTuple):

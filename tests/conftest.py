@@ -36,6 +36,7 @@ from tests.support.builders import (
     service_token,
     user_token,
 )
+from tests.support.collections.threads import carrying
 from tests.support.enrolled_crowd import Crowd
 from tests.support.photos import SHARED
 from tests.support.plain_pack import write_plain_pack
@@ -80,15 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def threads_are_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The threads that a test starts are in its collection, as its own thread is."""
-    start = threading.Thread.start
-
-    def started(thread: threading.Thread) -> None:
-        if current.is_anywhere():
-            thread.run = current.carried(thread.run)  # type: ignore[method-assign]
-        start(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", started)
+    monkeypatch.setattr(threading.Thread, "start", carrying(threading.Thread.start))
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +101,7 @@ def only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         return ask(url, *others)
 
     monkeypatch.setattr(transfer, "_open", asked)
-    monkeypatch.setattr(engine, "_model_version", "")
+    monkeypatch.setattr(engine, "_model_versions", {})
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
-from recognition.processes.slots import OverloadedError
 
 
 class AwsError(Exception):
@@ -43,7 +42,7 @@ _NOT_SET_UP = {"template_key_needed", "encryption_not_set_up"}
 _WHO = "The operator of the service has to set that up; to try again does not help."
 
 
-def translated(error: ServiceError | ImageError | OverloadedError) -> AwsError:
+def translated(error: ServiceError | ImageError) -> AwsError:
     name = _NAMES.get(error.code, "InvalidParameterException")
     hint = f" {_WHO}" if error.code in _NOT_SET_UP else ""
     return AwsError(name, f"{error}{hint}")

@@ -1,8 +1,6 @@
 """What a service may do with its access key."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from django.core.exceptions import ImproperlyConfigured
@@ -10,13 +8,13 @@ from django.core.exceptions import ImproperlyConfigured
 from facesvc.aws.errors import AwsError, not_found
 from management import own_collections
 from recognition import rate_windows
-from recognition.access import Caller
+from recognition.access import OVER_COLLECTIONS, Caller
 from recognition.api.callers.access_keys import UnknownAccessKeyError, access_key
 from recognition.api.callers.keys import FoundKey
-from recognition.collections import current
+from recognition.collections import current, doors
 from recognition.errors import ServiceError
 from recognition.privacy import sealing
-from recognition.rate_windows import RateLimits, Window
+from recognition.rate_windows import Window
 
 
 @dataclass(frozen=True)
@@ -58,10 +56,7 @@ def count(key: Key) -> None:
     Raises collection_suspended, ProvisionedThroughputExceededException.
     """
     key.opens.enter()
-    own = key.caller.calls_per_minute
-    limits = RateLimits(current.rule("RATE_LIMIT_PER_MINUTE"), current.rule("RATE_LIMIT_PER_HOUR"))
-    if own:
-        limits = RateLimits(own, 60 * own)
+    limits = rate_windows.limits_of(key.caller.calls_per_minute)
     if any(limits):
         has_room, windows = rate_windows.count(f"access key {key.access_key_id}", limits)
         if not has_room:
@@ -77,26 +72,22 @@ def _too_many(full: Window) -> AwsError:
     return AwsError("ProvisionedThroughputExceededException", message)
 
 
-@contextmanager
-def entered(key: Key, collection: str | None) -> Iterator[None]:
-    """A block of work in the key's own collection, or in another one that its service has made.
+def enter(key: Key, collection: str) -> None:
+    """Work in a collection until the end of the request: in the key's own, which is entered, or in
+    another one that its service has made.
 
     Raises collection_suspended, and ResourceNotFoundException for all others, whether or not there
     is one of this name.
     """
-    if collection in (None, key.collection):
-        with current.entered(key.opens.collection):
-            yield
+    if collection == key.collection:
         return
     row = own_collections.find_own(key.caller, collection) if is_over_collections(key) else None
     if row is None:
         raise not_found(f"The collection id: {collection} does not exist")
-    if row.suspended_at:
-        raise ServiceError("collection_suspended", f"The collection {collection} is suspended.")
-    with current.entered(row.entered):
-        yield
+    doors.require_active(row)
+    current.enter(row.entered)
 
 
 def is_over_collections(key: Key) -> bool:
     """Whether the key may act in the collections that its service has made."""
-    return key.opens.collection.is_default and own_collections.SCOPE in key.caller.scopes
+    return key.opens.collection.is_default and OVER_COLLECTIONS in key.caller.scopes

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from facesvc.aws import protocol
 from facesvc.aws.errors import AwsError, translated
+from facesvc.http.middleware import AWS_PATHS
 from recognition.errors import ServiceError
 
 _ELSEWHERE = "Operations of Rekognition are answered at /aws/: add it to the client's endpoint_url."
@@ -24,7 +25,7 @@ class AwsErrorsMiddleware:
         if response.status_code >= 400 and protocol.is_elsewhere(request):
             return protocol.refusal(AwsError("UnknownOperationException", _ELSEWHERE), 404)
         is_own = protocol.REQUEST_ID in response
-        if request.path not in protocol.PATHS or is_own or not settings.FACESVC_AWS:
+        if request.path not in AWS_PATHS or is_own or not settings.FACESVC_AWS:
             return response
         if response.status_code < 400:
             return response

@@ -15,9 +15,10 @@ from facesvc.aws.keys import Key
 from facesvc.aws.operations.calls import Answer
 from facesvc.aws.operations.table import OPERATIONS
 from facesvc.aws.signature import Signed
+from facesvc.http.middleware import AWS_PATHS
 from recognition import daily_counts, strict_json
 from recognition.api import base64_text
-from recognition.collections.current import CollectionGoneError
+from recognition.collections.current import CollectionGoneError, enter
 from recognition.errors import ServiceError
 from recognition.inference.images import ImageError
 from recognition.models import CountedKind
@@ -27,8 +28,6 @@ from recognition.strict_json import PacedBody
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 REQUEST_ID = "x-amzn-RequestId"
-# Clients write the address of the service with a slash at its end, or without.
-PATHS = ("/aws", "/aws/")
 _TARGET = "RekognitionService."
 _IS_OFF = "This service answers no operations of Rekognition: FACESVC_AWS is not true."
 # What a body may have beside its pictures: 4096 ids of faces are 160 KB.
@@ -59,7 +58,7 @@ def view(request: HttpRequest) -> HttpResponse:
 def is_elsewhere(request: HttpRequest) -> bool:
     """Whether a client of Rekognition calls an address that is none of its own."""
     is_call = request.headers.get("X-Amz-Target", "").startswith(_TARGET)
-    return is_call and request.path not in PATHS
+    return is_call and request.path not in AWS_PATHS
 
 
 def refusal(error: AwsError, status: int = 400) -> HttpResponse:
@@ -83,11 +82,11 @@ def _answered(request: HttpRequest) -> Answer:
         message = "The security token included in the request is invalid."
         raise AwsError("UnrecognizedClientException", message)
     current.get().caller = "service"
+    enter(key.opens.collection)
     _hold(request, key)
     given = _verified_body(request, signed, key)
-    with keys.entered(key, None):
-        keys.count(key)
-        return _done(request, key, given)
+    keys.count(key)
+    return _done(request, key, given)
 
 
 def _done(request: HttpRequest, key: Key, given: Any) -> Answer:
@@ -98,10 +97,9 @@ def _done(request: HttpRequest, key: Key, given: Any) -> Answer:
     if not isinstance(given, dict):
         raise AwsError("SerializationException", "The body is not a JSON object.")
     call = operation.call(key, given)
-    if operation.is_about_collections or "CollectionId" not in call.fields:
-        return operation.run(call)
-    with keys.entered(key, call.fields["CollectionId"]):
-        return operation.run(call)
+    if not operation.is_about_collections and "CollectionId" in call.fields:
+        keys.enter(key, call.fields["CollectionId"])
+    return operation.run(call)
 
 
 def _hold(request: HttpRequest, key: Key) -> None:

@@ -91,10 +91,6 @@ class Signed:
                 f"from HTTP: '{day[:64]}' != '{self.at[:8]}', from '{self.at[:64]}'."
             )
 
-    @property
-    def region(self) -> str:
-        return self.scope[1]
-
 
 def require(signed: Signed, secret: str, request: HttpRequest, body: str, now: datetime) -> None:
     """Whether the request was signed with the secret, not long ago. `body` is its SHA-256.

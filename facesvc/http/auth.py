@@ -11,10 +11,10 @@ from rest_framework.throttling import BaseThrottle
 from recognition import rate_windows
 from recognition.access import Caller
 from recognition.api.callers import api_keys, tokens
-from recognition.collections.current import enter, rule
+from recognition.collections.current import enter
 from recognition.collections.doors import UnknownCollectionError, opened
 from recognition.processes.current_request import current
-from recognition.rate_windows import RateLimits, Window
+from recognition.rate_windows import Window
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module
@@ -82,9 +82,7 @@ class TokenThrottle(BaseThrottle):
     def allow_request(self, request: Request, view: "APIView") -> bool:
         """Raises Throttled, which names the limit."""
         own = request.user.calls_per_minute if isinstance(request.user, Caller) else None
-        limits = RateLimits(rule("RATE_LIMIT_PER_MINUTE"), rule("RATE_LIMIT_PER_HOUR"))
-        if own:
-            limits = RateLimits(own, 60 * own)
+        limits = rate_windows.limits_of(own)
         if not any(limits):
             return True
         has_room, windows = rate_windows.count(str(request.auth), limits)

@@ -19,7 +19,8 @@ from recognition.processes.slots import REFUSED
 # An id that is longer, or has other characters, does not belong in a log line or a header.
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _API = "/api/v1/"
-_AWS = ("/aws", "/aws/")
+# Clients write the address of the service with a slash at its end, or without.
+AWS_PATHS = ("/aws", "/aws/")
 # The paths that probes and Prometheus ask for.
 PAST_THE_PROXY = ("/health", "/health/live", "/health/ready", "/metrics")
 
@@ -121,7 +122,7 @@ class BodyLimitMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.META.get("CONTENT_LENGTH") or ""
         length = int(given) if given.isdecimal() else 0
-        may_be_long = request.path.startswith(_API) or request.path in (*_AWS, _PHOTO_FORM)
+        may_be_long = request.path.startswith(_API) or request.path in (*AWS_PATHS, _PHOTO_FORM)
         if length > settings.BODY_ROOM_BYTES and not may_be_long:
             return failures.payload_too_large(request)
         return self._get_response(request)

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from pythonjsonlogger.json import JsonFormatter
 
 from facesvc.monitoring import terminal
-from recognition.collections import current as collections
+from recognition.collections.current import here_or_default
 from recognition.processes.current_request import current
 
 logger = logging.getLogger("facesvc.requests")
@@ -80,8 +80,8 @@ class RequestIdFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = current.get().id
-        if collections.is_anywhere() and not collections.here().is_default:
-            record.collection = collections.here().name
+        if not (collection := here_or_default()).is_default:
+            record.collection = collection.name
         return True
 
 

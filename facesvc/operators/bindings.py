@@ -79,4 +79,4 @@ def collections_of(operator: Account) -> list[Entered]:
     if not _is_bound(operator):
         return [DEFAULT]
     rows = Collection.objects.filter(operatorof__operator=operator, erasing_at=None)
-    return [DEFAULT if row.pk == DEFAULT.number else row.entered for row in rows.order_by("pk")]
+    return [row.entered for row in rows.order_by("pk")]

@@ -15,6 +15,7 @@ from management.api.collection_answers import (
     CollectionList,
     rules_described,
 )
+from recognition.access import OVER_COLLECTIONS
 from recognition.api.fields import ObjectField, StrictSerializer
 from recognition.api.pagination import NewestFirst
 from recognition.api.service_view import ServiceViewSet, operation
@@ -45,7 +46,7 @@ class CollectionChanges(StrictSerializer):
 
 
 class CollectionViewSet(ServiceViewSet):
-    required_scope = "face:collections"
+    required_scope = OVER_COLLECTIONS
     tag = "collections"
     lookup_field = "collection"
 

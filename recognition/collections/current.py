@@ -8,19 +8,16 @@ fails, and shows nobody the faces of others.
 A new thread is in no collection: a `ContextVar` does not cross threads.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from django.conf import settings
 
 # What all collections share, such as the operators, is in this schema, and so is pgvector.
 SHARED = "public"
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class NoCollectionError(RuntimeError):
@@ -66,9 +63,9 @@ def here() -> Entered:
     return collection
 
 
-def is_anywhere() -> bool:
-    """Whether a collection is entered."""
-    return _current.get() is not None
+def here_or_default() -> Entered:
+    """The current collection, and `default` where none is entered, as before a token is read."""
+    return _current.get() or DEFAULT
 
 
 def search_path() -> str:
@@ -120,17 +117,6 @@ def nowhere() -> Iterator[None]:
 def enter(collection: Entered) -> None:
     """Work in this collection until the end of the block around this."""
     _current.set(collection)
-
-
-def carried(work: Callable[P, T]) -> Callable[P, T]:
-    """The function, for another thread, which is to work in the collection that is current now."""
-    collection = here()
-
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        with entered(collection):
-            return work(*args, **kwargs)
-
-    return run
 
 
 def rule(name: str) -> Any:

@@ -24,7 +24,7 @@ def is_name(text: str) -> bool:
 def find(name: str) -> Collection:
     """Raises UnknownCollectionError."""
     if not is_name(name) or not (found := _named({"name": name})):
-        raise UnknownCollectionError(f"there is no collection {name!r}")
+        raise UnknownCollectionError(name)
     row: Collection = found[0]
     return row
 
@@ -37,9 +37,19 @@ def opened(name: str) -> Entered:
     if name == DEFAULT.name:
         return DEFAULT
     row = find(name)
-    if row.suspended_at:
-        raise ServiceError("collection_suspended", f"The collection {name} is suspended.")
+    require_active(row)
     return row.entered
+
+
+def require_active(row: Collection) -> None:
+    """Raises collection_suspended."""
+    if row.suspended_at:
+        raise suspended(row.name)
+
+
+def suspended(name: str) -> ServiceError:
+    message = f"The collection {name} is suspended. The operator of the service can end that."
+    return ServiceError("collection_suspended", message)
 
 
 @kept

@@ -39,7 +39,8 @@ def finish_all() -> None:
 def finish(row: Collection) -> bool:
     """Drop the tables of a collection and its row; False if somebody still works in it.
 
-    No table of another collection is locked, and none that all share but for rows of this one.
+    No table of another collection is locked, and nothing that all share but rows of this one and
+    the records of failed tasks.
     """
     try:
         with transaction.atomic():

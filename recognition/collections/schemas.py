@@ -12,7 +12,7 @@ from recognition.collections.current import DEFAULT, SHARED, Entered, entered, h
 from recognition.errors import ServiceError
 
 # The apps whose tables all collections share. Every other table is in each collection once.
-SHARED_APPS = frozenset({"auth", "aws", "collections", "contenttypes", "django_q", "sessions"})
+SHARED_APPS = frozenset({"auth", "collections", "contenttypes", "django_q", "sessions"})
 _EXTENSIONS = ("vector", "pg_trgm")
 _RECORD = "django_migrations"
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 
 from django.db import Error
+from django.db.models import QuerySet
 
 from recognition.collections.current import DEFAULT, CollectionGoneError, Entered, entered
 from recognition.collections.models import Collection
@@ -14,16 +15,18 @@ logger = logging.getLogger(__name__)
 
 def all_collections() -> list[Entered]:
     """Every collection that is not being erased, `default` first."""
-    rows = Collection.objects.filter(erasing_at=None, pk__gt=DEFAULT.number).order_by("pk")
-    return [DEFAULT, *(row.entered for row in rows)]
+    return [DEFAULT, *(row.entered for row in _others().order_by("pk"))]
 
 
 def at_work() -> list[Entered]:
     """The collections whose work goes on, in no order: none is always served last."""
-    rows = Collection.objects.filter(erasing_at=None, suspended_at=None, pk__gt=DEFAULT.number)
-    found = [DEFAULT, *(row.entered for row in rows)]
+    found = [DEFAULT, *(row.entered for row in _others().filter(suspended_at=None))]
     random.shuffle(found)
     return found
+
+
+def _others() -> QuerySet[Collection]:
+    return Collection.objects.filter(erasing_at=None, pk__gt=DEFAULT.number)
 
 
 def in_each(work: Callable[[], object], *, among: Callable[[], list[Entered]] = at_work) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from django.conf import settings
 from django.db.models import QuerySet
 
-from recognition.collections.current import Entered, here
+from recognition.collections.current import DEFAULT, Entered, here, here_or_default
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.results import Detections
 from recognition.inference.detection.tiles import FIRST_LOOK, CloserLook, Needed
@@ -51,7 +51,7 @@ from recognition.processes.slots import slot, stage
 _WARM_UPS = 2
 
 _loading = Lock()
-_model_version = ""  # of the engine that was the active one last
+_model_versions: dict[int, str] = {}  # of the engines that were active last, by collection
 
 
 @dataclass(frozen=True)
@@ -198,17 +198,17 @@ def look(image: bytes, *, most: int | None = None) -> tuple[Engine, FacesOfPictu
 
 def current() -> Engine:
     """The active engine. Its models are loaded at first use (PackError if that fails)."""
-    global _model_version
     row = active_model()
     with _loading:
         loaded = _load(here(), pack(row.pack), row.measurement_id, row.template_key)
-    _model_version = loaded.pack.model_version
+        _model_versions[here().number] = loaded.pack.model_version
     return loaded
 
 
 def model_version() -> str:
-    """For an answer that needed no model. Asks no database, so it may be seconds old."""
-    return _model_version or pack(first_pack.choose().pack).model_version
+    """For an answer that needed no model. Asks no database, so it may be old, or of `default`."""
+    known = _model_versions.get(here_or_default().number) or _model_versions.get(DEFAULT.number)
+    return known or pack(first_pack.choose().pack).model_version
 
 
 def active_model() -> ActiveModel:

@@ -18,6 +18,7 @@ from threading import Event, Lock
 from django.conf import settings
 from prometheus_client import Counter, Gauge, Histogram
 
+from recognition.collections.current import here_or_default
 from recognition.errors import ServiceError
 from recognition.processes import user_requests
 from recognition.processes.current_request import WaitLimit, current
@@ -216,7 +217,8 @@ def slot() -> Iterator[None]:
             if limit.is_alone:
                 place, limit = _computing_place(limit)
                 held.callback(user_requests.in_progress.end, place)
-            slots.take(limit)
+            # The subject of a token may be that of somebody else in another collection.
+            slots.take(replace(limit, subject=f"{here_or_default().number} {limit.subject}"))
         began = time.monotonic()
         held.callback(lambda: slots.give_back(time.monotonic() - began))
         yield

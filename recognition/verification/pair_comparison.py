@@ -63,7 +63,7 @@ class Comparison:
 @dataclass(frozen=True)
 class ComparedPicture:
     """A picture and its faces, the main one first; with `cosines`, what each has in common with the
-    main face of another picture. A misread face has None.
+    main face of another picture: None where the quality of a face is too low.
     """
 
     picture: Image

@@ -13,7 +13,9 @@ from django.test import Client
 
 from facesvc.monitoring.logs import RequestIdFilter
 from management import operations
+from recognition.collections.current import Entered, entered, here
 from recognition.errors import ServiceError
+from recognition.packs import engine
 from tests.support.builders import OWNER, PREFIX, Person, make_user
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +49,16 @@ def test_it_works(owner: Person) -> None:
     assert before <= datetime.fromisoformat(metadata["timestamp"]) <= datetime.now(UTC)
     assert response["X-Request-ID"] == metadata["request_id"]
     assert response["Content-Type"] == "application/json"
+
+
+def test_the_model_is_that_of_the_collection(service: Person) -> None:
+    """Another one may serve another collection, and may have computed last."""
+    with entered(Entered(2, "shop")):
+        engine._model_versions[here().number] = "other_v9"
+        assert engine.model_version() == "other_v9"
+    assert service.get("models").json()["metadata"]["model_version"] == "dlib_v1.0.0"
+    with entered(Entered(3, "new")):
+        assert engine.model_version() == "dlib_v1.0.0"
 
 
 @pytest.mark.parametrize("given", ["r-1", "a" * 128, "01HX:7.z_9", str(OWNER)])

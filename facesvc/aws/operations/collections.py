@@ -5,6 +5,7 @@ from facesvc.aws.errors import AwsError, invalid, not_found
 from facesvc.aws.operations import pages, shapes
 from facesvc.aws.operations.calls import Answer, AwsCall, Shapes, operation
 from management import naming, own_collections
+from recognition.access import OVER_COLLECTIONS
 from recognition.collections.current import DEFAULT
 from recognition.packs import engine
 
@@ -12,7 +13,7 @@ _COLLECTION: Shapes = {"CollectionId": shapes.COLLECTION_ID}
 _USUAL_PAGE = 1000
 
 
-@operation(own_collections.SCOPE, _COLLECTION, is_about_collections=True)
+@operation(OVER_COLLECTIONS, _COLLECTION, is_about_collections=True)
 def create_collection(call: AwsCall) -> Answer:
     name = call.fields["CollectionId"]
     if not call.key.opens.collection.is_default:
@@ -62,7 +63,7 @@ def list_collections(call: AwsCall) -> Answer:
     }
 
 
-@operation(own_collections.SCOPE, _COLLECTION, is_about_collections=True)
+@operation(OVER_COLLECTIONS, _COLLECTION, is_about_collections=True)
 def delete_collection(call: AwsCall) -> Answer:
     name = call.fields["CollectionId"]
     if name == call.key.collection:

@@ -4,12 +4,12 @@ They send the same token again, which they make for each request. What was done 
 answer once more.
 """
 
-import hashlib
 from collections.abc import Callable
 from functools import wraps
 
 from facesvc.aws.operations.calls import Answer, AwsCall
 from recognition.api import idempotency
+from recognition.collections.hashes import keyed
 from recognition.models.user_ids import UserId
 
 _TOKEN = "ClientRequestToken"
@@ -37,4 +37,4 @@ def once(run: Callable[[AwsCall], Answer]) -> Callable[[AwsCall], Answer]:
 
 def _fingerprint(call: AwsCall) -> str:
     fields = sorted((name, value) for name, value in call.fields.items() if name != _TOKEN)
-    return hashlib.sha256(repr(fields).encode()).hexdigest()
+    return keyed("facesvc.aws.repeats", repr(fields)).hexdigest()

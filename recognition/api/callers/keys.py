@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from recognition.access import Caller
 from recognition.collections.current import DEFAULT, Entered, enter, entered
+from recognition.collections.doors import suspended
 from recognition.collections.models import ServiceKey
-from recognition.errors import ServiceError
 from recognition.prepared import Blank, fetched, kept
 
 _USE_IS_NOTED_EVERY = timedelta(minutes=1)
@@ -54,8 +54,7 @@ class FoundKey:
         Raises collection_suspended.
         """
         if self.is_suspended:
-            name = self.collection.name
-            raise ServiceError("collection_suspended", f"The collection {name} is suspended.")
+            raise suspended(self.collection.name)
         enter(self.collection)
         now = timezone.now()
         if self.last_used_at is None or not (now - _USE_IS_NOTED_EVERY < self.last_used_at <= now):

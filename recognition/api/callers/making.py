@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from recognition import audit
-from recognition.access import SCOPES
+from recognition.access import OVER_COLLECTIONS, SCOPES
 from recognition.api.callers import access_keys, api_keys
 from recognition.api.callers.claims import MOST_CALLS_PER_MINUTE, is_client_name
 from recognition.collections.current import DEFAULT, entered
@@ -19,8 +19,6 @@ from recognition.privacy import sealing
 
 MOST_DAYS = 3650  # that a key can last
 MOST_HOURS = 24 * 30  # that a key stays valid beside the one in its place
-# Makes, lists and erases collections: only a service of `default` may. See management.collections.
-_OVER_COLLECTIONS = "face:collections"
 _NEW: dict[type[ServiceKey], Callable[[str], tuple[ServiceKey, str]]] = {
     ApiKey: api_keys.new,
     AccessKey: access_keys.new,
@@ -105,7 +103,7 @@ def key_of(key_id: str) -> ServiceKey:
 def all_scopes(collection: str) -> list[str]:
     """The scopes that a key of the collection can have."""
     is_default = collection == DEFAULT.name
-    return [scope for scope in SCOPES if is_default or scope != _OVER_COLLECTIONS]
+    return [scope for scope in SCOPES if is_default or scope != OVER_COLLECTIONS]
 
 
 def is_over(key: ServiceKey) -> bool:
@@ -126,7 +124,7 @@ def require_sensible(service: str, scopes: list[str], collection: str) -> None:
         text = f"Unknown scope: {', '.join(unknown)}. Known: {', '.join(SCOPES)}."
         raise ServiceError("invalid_request", text)
     if {*scopes} - {*all_scopes(collection)}:
-        text = f"Only a service of the collection {DEFAULT.name} can have {_OVER_COLLECTIONS}."
+        text = f"Only a service of the collection {DEFAULT.name} can have {OVER_COLLECTIONS}."
         raise ServiceError("invalid_request", text)
 
 
@@ -159,8 +157,9 @@ def _store(key: ServiceKey, collection: str, by: str) -> ServiceKey:
     with transaction.atomic():
         try:
             key.collection = find(collection)
-        except UnknownCollectionError as error:
-            raise ServiceError("invalid_request", f"{error}.".capitalize()) from error
+        except UnknownCollectionError:
+            text = f"There is no collection {collection!r}."
+            raise ServiceError("invalid_request", text) from None
         try:
             with transaction.atomic():
                 key.save(force_insert=True)

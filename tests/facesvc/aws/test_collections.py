@@ -10,7 +10,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from facesvc.monitoring.logs import RequestIdFilter
 from management import own_collections
+from recognition import daily_counts
 from recognition.api.callers import making
 from recognition.collections.current import Entered, entered
 from recognition.collections.models import AccessKey, Collection
@@ -233,6 +235,19 @@ def test_a_collection_that_is_erased_during_a_request(
         with pytest.raises(aws.exceptions.ResourceNotFoundException):
             aws.list_faces(**stage)
         transaction.set_rollback(True)
+
+
+def test_a_refusal_is_counted_and_logged_in_the_collection(
+    aws: Any, fake: FakePipeline, stage: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.handler.addFilter(RequestIdFilter())
+    caplog.set_level("INFO", "facesvc.requests")
+    fake.show([])
+    with pytest.raises(aws.exceptions.InvalidParameterException):
+        aws.search_faces_by_image(**stage, Image={"Bytes": PICTURE})
+    assert vars(caplog.records[-1])["collection"] == "staging.1"
+    counted = {(key[0].name, key[-1]) for key in daily_counts._counts}
+    assert ("staging.1", "no_face") in counted and ("default", "no_face") not in counted
 
 
 def erase(aws: Any, where: dict[str, str]) -> Any:

@@ -18,6 +18,7 @@ from pytest_django import Settings
 from facesvc.aws import keys, protocol
 from facesvc.aws.keys import Key
 from facesvc.aws.operations.table import OPERATIONS
+from facesvc.http.middleware import AWS_PATHS
 from recognition.models import User
 from recognition.processes.slots import OverloadedError
 from tests.facesvc.aws.clients import HERE, KEY_ID, SECRET, key_with, rekognition, sender
@@ -53,7 +54,7 @@ def test_it_works(aws: Any, fake: FakePipeline) -> None:
 
 def test_it_is_off_by_default(key: Key, client: Client, settings: Settings) -> None:
     settings.FACESVC_AWS = False
-    for path in protocol.PATHS:
+    for path in AWS_PATHS:
         assert client.post(path).status_code == 404
     with pytest.raises(ClientError, match=r"UnknownOperationException.*FACESVC_AWS is not true"):
         rekognition(client).list_collections()

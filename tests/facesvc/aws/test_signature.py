@@ -90,7 +90,7 @@ def refusal(request: AWSRequest, **options: Any) -> tuple[str, str]:
 def test_it_works() -> None:
     signed = check(signed_request())
     assert signed.access_key_id == KEY_ID
-    assert signed.region == "eu-central-1"
+    assert signed.scope[1] == "eu-central-1"
 
 
 def test_an_example_that_aws_publishes() -> None:

@@ -110,7 +110,7 @@ def test_the_list_has_the_limit_of_a_key() -> None:
         (("make", "app", "--scope", ""), "at least one scope"),
         (("make", "app", "--scope", "all", "--days", 0), "--days"),
         (("make", "app", "--scope", "all", "--calls-per-minute", 0), "from 1 to"),
-        (("make", "app", "--scope", "all", "--collection", "nowhere"), "no collection 'nowhere'"),
+        (("make", "app", "--scope", "all", "--collection", "NoShop"), "no collection 'NoShop'"),
         (("rotate", "0" * 16), "no key of this id: `manage.py api_keys list`"),
         (("rotate", "0" * 16, "--hours", -1), "no key"),
         (("revoke", "\0"), "no key"),

@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from pytest_django import Settings
 
+from recognition.collections.current import DEFAULT, Entered, entered
 from recognition.inference.arrays import Image
 from recognition.inference.detection.results import Detections
 from recognition.inference.pipeline import DetectedFace, FacePipeline
@@ -184,6 +185,20 @@ def test_subjects_take_slots_one_after_the_other() -> None:
         slots.give_back()
     assert order == ["a1", "b1", "c1", "a2", "b2", "a3"]
     assert slots._free == 1
+
+
+def test_the_same_name_in_another_collection_is_another_subject(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue, subjects = InferenceSlots(1, places=9), []
+    monkeypatch.setattr(slots, "_slots", lambda *_: queue)
+    take = queue.take
+    monkeypatch.setattr(queue, "take", lambda limit: (subjects.append(limit.subject), take(limit)))
+    for collection in (DEFAULT, Entered(2, "shop")):
+        request = CurrentRequest(limit=limit_of("app"))
+        with entered(collection), answering(request), slots.slot():
+            pass
+    assert len({*subjects}) == 2
 
 
 def test_the_newest_of_who_has_most_places_makes_room() -> None:
