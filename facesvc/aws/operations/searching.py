@@ -9,6 +9,7 @@ from recognition.errors import ServiceError
 from recognition.identification import matches
 from recognition.identification.matches import FoundFaces, FoundPeople, MatchRequest, SeenPicture
 from recognition.models.user_ids import UserId
+from recognition.packs.engine import Engine
 
 _IN_COLLECTION: Shapes = {"CollectionId": shapes.COLLECTION_ID}
 _FACES: Shapes = {"MaxFaces": shapes.Whole(1, 4096), "FaceMatchThreshold": shapes.PERCENT}
@@ -79,13 +80,16 @@ def search_users_by_image(call: AwsCall) -> Answer:
 
 
 def _for_faces(call: AwsCall) -> MatchRequest:
-    threshold = call.fields.get("FaceMatchThreshold", _USUAL_THRESHOLD)
-    return MatchRequest(_least(threshold), call.fields.get("MaxFaces", _USUAL_MOST))
+    return _request(call, "Face")
 
 
 def _for_users(call: AwsCall) -> MatchRequest:
-    threshold = call.fields.get("UserMatchThreshold", _USUAL_THRESHOLD)
-    return MatchRequest(_least(threshold), call.fields.get("MaxUsers", _USUAL_MOST))
+    return _request(call, "User")
+
+
+def _request(call: AwsCall, what: str) -> MatchRequest:
+    threshold = call.fields.get(f"{what}MatchThreshold", _USUAL_THRESHOLD)
+    return MatchRequest(_least(threshold), call.fields.get(f"Max{what}s", _USUAL_MOST))
 
 
 def _least(threshold: float) -> float:
@@ -104,26 +108,20 @@ def _detail(seen: SeenPicture, place: int) -> Answer:
 
 
 def _face_matches(found: FoundFaces) -> Answer:
-    return {
-        "FaceMatches": [
-            {
-                "Similarity": shown.similarity(found.by, each.cosine),
-                "Face": shown.stored_face(each.face),
-            }
-            for each in found.faces
-        ],
-        "FaceModelVersion": found.by.pack.template_version,
-    }
+    pairs = [(each.cosine, shown.stored_face(each.face)) for each in found.faces]
+    return _matches("Face", found.by, pairs)
 
 
 def _user_matches(found: FoundPeople) -> Answer:
+    pairs = [(each.cosine, shown.user(each.user)) for each in found.people]
+    return _matches("User", found.by, pairs)
+
+
+def _matches(what: str, by: Engine, found: list[tuple[float, Answer]]) -> Answer:
+    """What is alike, with how much, as the searches for faces and those for users answer it."""
     return {
-        "UserMatches": [
-            {
-                "Similarity": shown.similarity(found.by, each.cosine),
-                "User": shown.user(each.user),
-            }
-            for each in found.people
+        f"{what}Matches": [
+            {"Similarity": shown.similarity(by, cosine), what: answer} for cosine, answer in found
         ],
-        "FaceModelVersion": found.by.pack.template_version,
+        "FaceModelVersion": by.pack.template_version,
     }
