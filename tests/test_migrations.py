@@ -10,12 +10,13 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
 from facesvc.management.commands import migrate
-from recognition.collections.current import Entered
+from recognition.collections.current import Entered, entered
 from recognition.collections.models import Collection
 from recognition.models import locks
 from recognition.models.locks import One
 from recognition.prepared import fetched
 from tests.support.patience import PATIENCE, wait_until
+from tests.support.servers.schemas import make_collection
 
 pytestmark = pytest.mark.django_db
 
@@ -110,6 +111,20 @@ def test_a_database_of_a_newer_version_is_taken() -> None:
     """When an update is taken back, the version before serves what the newer one migrated."""
     MigrationRecorder(connection).record_applied("recognition", "9999_of_a_newer_version")
     call_command("migrate", verbosity=0)
+
+
+def test_an_update_migrates_a_collection_that_was_made_before() -> None:
+    """Its list of migrations began as a copy of that of `default`, and has to take another row."""
+    shop = make_collection("shop")
+    before = ("recognition", "0009_fewer_indexes")
+    with entered(shop):
+        MigrationExecutor(connection).migrate([before])
+        lacks = MigrationExecutor(connection)
+        assert lacks.migration_plan(lacks.loader.graph.leaf_nodes())
+    call_command("migrate", verbosity=0)
+    with entered(shop):
+        has = MigrationExecutor(connection)
+        assert not has.migration_plan(has.loader.graph.leaf_nodes())
 
 
 @pytest.mark.django_db(transaction=True)

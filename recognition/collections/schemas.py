@@ -113,7 +113,11 @@ def make(collection: Entered) -> None:
         cursor.execute(f"CREATE SCHEMA {schema}")
         for statement in statements:
             cursor.execute(statement)
-        cursor.execute(f"INSERT INTO {schema}.{_RECORD} SELECT * FROM {source}.{_RECORD}")
+        # Without the numbers of the rows: later ones would get them again.
+        cursor.execute(
+            f"INSERT INTO {schema}.{_RECORD} (app, name, applied)"
+            f" SELECT app, name, applied FROM {source}.{_RECORD} ORDER BY id"
+        )
     if _recorded(schema) != before:
         raise ServiceError("unavailable", "The tables are being migrated; try again.")
 
