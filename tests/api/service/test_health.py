@@ -6,15 +6,18 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from pytest_django import Settings
 
 from facesvc import __version__
 from facesvc.http import health
+from recognition.collections.current import entered
 from recognition.models import SketchCentre
 from recognition.packs import engine
 from tests.support.patience import PATIENCE
+from tests.support.servers.schemas import make_collection
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +63,29 @@ def test_not_ready_before_the_migrations(client: Client) -> None:
         "search": "ok",
         "inference": "ok",
     }
+
+
+@pytest.mark.django_db
+def test_not_ready_before_the_migrations_of_a_collection(client: Client) -> None:
+    """Its requests would fail, and `migrate` is still to reach it."""
+    shop = make_collection("shop")
+    assert client.get("/health/ready").status_code == 200
+    health._CHECKS["migrations"]._passed_at = None
+    with entered(shop):
+        recorder = MigrationRecorder(connection)
+        last = max(recorder.applied_migrations())
+        recorder.record_unapplied(*last)
+    assert client.get("/health/ready").json()["checks"]["migrations"] == "failed"
+    with entered(shop):
+        recorder.record_applied(*last)
+    assert client.get("/health/ready").status_code == 200
+
+
+@pytest.mark.django_db
+def test_what_a_collection_alone_lacks_stops_nobody_else(client: Client) -> None:
+    with entered(make_collection("shop")):
+        SketchCentre.objects.all().delete()
+    assert client.get("/health/ready").status_code == 200
 
 
 @pytest.mark.django_db
