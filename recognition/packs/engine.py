@@ -18,7 +18,7 @@ import numpy as np
 from django.conf import settings
 from django.db.models import QuerySet
 
-from recognition.collections.current import DEFAULT, Entered, here, here_or_default
+from recognition.collections.current import Entered, here, here_or_default
 from recognition.inference.arrays import Floats, Image
 from recognition.inference.detection.results import Detections
 from recognition.inference.detection.tiles import FIRST_LOOK, CloserLook, Needed
@@ -206,8 +206,9 @@ def current() -> Engine:
 
 
 def model_version() -> str:
-    """For an answer that needed no model. Asks no database, so it may be old, or of `default`."""
-    known = _model_versions.get(here_or_default().number) or _model_versions.get(DEFAULT.number)
+    """For an answer that needed no model. Asks no database, so it may be old, or that with which a
+    new database begins: never that of another collection."""
+    known = _model_versions.get(here_or_default().number)
     return known or pack(first_pack.choose().pack).model_version
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,14 +17,16 @@ from recognition.access import SCOPES
 from recognition.api.callers import tokens
 from recognition.api.idempotency import REPLAYED
 from recognition.collections.current import DEFAULT, Entered, entered
-from recognition.models import DailyCount, locks
+from recognition.models import ActiveModel, DailyCount, locks
 from recognition.models.locks import One
+from recognition.packs import engine
 from recognition.processes.user_requests import UserRequests
 from tests.recognition.collections.isolation.test_routes import CHANGES
 from tests.recognition.collections.test_schemas import owned
 from tests.support.builders import (
     OWNER,
     PICTURE_BASE64,
+    PREFIX,
     STRANGER,
     FakePipeline,
     Person,
@@ -220,6 +223,23 @@ def test_counts_of_the_day(here_too: list[Entered], fake: FakePipeline) -> None:
             searches = DailyCount.objects.filter(kind="search")
             counts.append(sum(searches.values_list("count", flat=True)))
     assert counts == [0, 1, 2]
+
+
+def test_the_model_is_that_of_the_collection(
+    places: list[Entered], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers name it, also those that needed none, and those of one that has not served yet."""
+    monkeypatch.setattr(engine, "_load", lambda _, of, *rest: SimpleNamespace(pack=of))
+    versions = ["mobilefacenet_v1.0", "arcface_mbf_v1.0", "dlib_v1.0.0"]
+    for place, pack in zip(places, ("yunet-mobilefacenet", "scrfd-arcface"), strict=False):
+        with entered(place):
+            ActiveModel.objects.update(pack=pack)
+            engine.current()
+    for place, version in zip(places, versions, strict=True):
+        answer = service_of(place, Client()).get("users").json()
+        assert answer["metadata"]["model_version"] == version
+    unknown = Client().get(f"{PREFIX}users").json()
+    assert unknown["metadata"]["model_version"] == versions[0]
 
 
 # --- pages ----------------------------------------------------------------------------------------
