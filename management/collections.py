@@ -106,7 +106,7 @@ def without_model(
     unavailable.
     """
     if not is_name(name):
-        message = "A collection's name has 1 to 255 letters, digits and . _ -"
+        message = "A collection's name has 1 to 255 letters, digits and . _ -, and is not . or .."
         raise ServiceError("invalid_request", message)
     if protection.newest_key() == protection.NO_KEY:
         message = "A collection beside default needs FACESVC_TEMPLATE_KEYS."
@@ -202,7 +202,7 @@ def require_changeable(name: str) -> None:
 def _locked(name: str) -> Collection:
     """The collection, locked for a change. Raises collection_not_found, default_collection."""
     require_changeable(name)
-    found = listed().filter(name=name).select_for_update(no_key=True).first()
-    if found is None:
+    rows = listed().filter(name=name).select_for_update(no_key=True)
+    if not is_name(name) or (found := rows.first()) is None:
         raise ServiceError("collection_not_found", "There is no such collection.")
     return found

@@ -33,8 +33,8 @@ class TextScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-ca
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> Schema:
         schema = _as_usual(auto_schema._map_serializer_field, self.target, direction)
-        # Leading and trailing blanks are removed.
-        return schema if self.target.allow_blank else schema | {"pattern": r"\S"}
+        is_trimmed = self.target.trim_whitespace and not self.target.allow_blank
+        return schema | {"pattern": r"\S"} if is_trimmed else schema
 
 
 class ObjectScheme(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]

@@ -30,13 +30,14 @@ class OperatorSite(AdminSite):
     index_template = "operators/index.html"
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Refuses queries that the database cannot take. No page has a link to one."""
+        """Refuses addresses that the database cannot take. No page has a link to one."""
         answered = super().admin_view(view, cacheable)
 
         @wraps(answered)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            if not all(_is_sane(name, str(value)) for name, value in request.GET.items()):
-                raise SuspiciousOperation("a query that no page makes")
+            query = [(name, str(value)) for name, value in request.GET.items()]
+            if not all(_is_sane(*each) for each in [*query, (request.path, "")]):
+                raise SuspiciousOperation("an address that no page makes")
             return answered(request, *args, **kwargs)
 
         return guarded

@@ -2,11 +2,10 @@
 
 from typing import Any
 
+from django.core.validators import RegexValidator
 from drf_spectacular.utils import extend_schema_field
-from rest_framework import serializers as s
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import RegexField
 
 from management import collections
 from management.api.collection_answers import (
@@ -16,7 +15,7 @@ from management.api.collection_answers import (
     rules_described,
 )
 from recognition.access import OVER_COLLECTIONS
-from recognition.api.fields import ObjectField, StrictSerializer
+from recognition.api.fields import FlagField, ObjectField, StrictSerializer, TextField
 from recognition.api.pagination import NewestFirst
 from recognition.api.service_view import ServiceViewSet, operation
 from recognition.collections.models import NAME
@@ -28,14 +27,18 @@ class RulesField(ObjectField):
 
 
 class CollectionRequest(StrictSerializer):
-    name = RegexField(rf"^{NAME}$", help_text="1 to 255 letters, digits and . _ -")
+    name = TextField(
+        trim_whitespace=False,
+        validators=[RegexValidator(rf"\A(?!\.\.?\Z){NAME}\Z")],
+        help_text="1 to 255 letters, digits and . _ -",
+    )
     rules = RulesField(
         required=False, help_text="Settings that have another value in this collection."
     )
 
 
 class CollectionChanges(StrictSerializer):
-    suspended = s.BooleanField(
+    suspended = FlagField(
         required=False, help_text="Whether every request for the collection is refused."
     )
     rules = RulesField(

@@ -18,7 +18,8 @@ class UnknownCollectionError(Exception):
 
 
 def is_name(text: str) -> bool:
-    return bool(_NAME.fullmatch(text))
+    """Clients and proxies take `.` and `..` out of the path of a request."""
+    return bool(_NAME.fullmatch(text)) and text not in (".", "..")
 
 
 def find(name: str) -> Collection:

@@ -91,3 +91,23 @@ def test_one_that_is_erased_during_a_request(
     answer = service_of(GONE, client).get("users")
     assert refusal(answer) == (401, "invalid_token")
     assert answer["WWW-Authenticate"] == 'Bearer realm="facesvc"'
+
+
+@pytest.mark.parametrize("name", ["%00", "default%00", "a%0A", "%C3%A9", "A" * 256])
+def test_a_name_that_none_has(admin: Person, name: str) -> None:
+    """The database is not asked for what it cannot take."""
+    for method in ("get", "patch", "delete"):
+        answer = admin.send(method, f"collections/{name}", {} if method == "patch" else None)
+        assert refusal(answer) == (404, "collection_not_found")
+
+
+@pytest.mark.parametrize("name", [5, "a\n", " a", ".", "..", "", None, "A" * 256])
+def test_a_name_that_none_can_have(admin: Person, name: object) -> None:
+    assert refusal(admin.post("collections", name=name)) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("suspended", ["yes", 1, None])
+def test_a_suspension_that_is_neither_true_nor_false(admin: Person, suspended: object) -> None:
+    data_of(admin.post("collections", name="shop"), 201)
+    answer = admin.send("patch", "collections/shop", {"suspended": suspended})
+    assert refusal(answer) == (400, "invalid_request")

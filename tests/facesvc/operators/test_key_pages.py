@@ -213,3 +213,9 @@ def test_who_may_make_keys(client: Client, settings: Settings, group: str) -> No
     assert client.get(f"{KEYS}add/").status_code == (200 if may else 403)
     assert client.post(f"{KEYS}add/", FORM).status_code == (200 if may else 403)
     assert client.post(page, {"act": "revoke"}).status_code == (302 if may else 403)
+
+
+@pytest.mark.parametrize("page", ["change", "history", "delete"])
+def test_an_id_that_the_database_cannot_take(operator: Client, page: str) -> None:
+    operator.raise_request_exception = False
+    assert operator.get(f"/admin/collections/apikey/%00/{page}/").status_code == 400
