@@ -4,6 +4,7 @@ That server starts with the first connection. Importing the settings, as mypy's 
 `manage.py check` do, therefore starts nothing.
 """
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,10 @@ from django.db.backends.postgresql import client, operations
 
 from facesvc.postgres import database
 from facesvc.postgres.placing import PlacedWrapper
+
+# Seconds for which a connection that was usable is not asked again. Under load each of them would
+# be asked many times a second.
+_ASKED_AGAIN_AFTER = 1.0
 
 
 class DatabaseOperations(operations.DatabaseOperations):
@@ -34,6 +39,7 @@ class DatabaseClient(client.DatabaseClient):
 class DatabaseWrapper(PlacedWrapper):
     client_class = DatabaseClient
     ops_class = DatabaseOperations
+    _usable_until = 0.0  # by time.monotonic
 
     def get_connection_params(self) -> dict[str, Any]:
         params = super().get_connection_params()
@@ -41,17 +47,29 @@ class DatabaseWrapper(PlacedWrapper):
             return params
         return {**params, **database.connect_parameters(settings.DATA_DIR)}
 
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        self._usable_until = 0.0
+        return super().get_new_connection(conn_params)
+
+    def close_if_health_check_failed(self) -> None:
+        if time.monotonic() < self._usable_until:
+            self.health_check_done = True  # for this request
+        super().close_if_health_check_failed()
+
     def is_usable(self) -> bool:
         """Whether the server answers and takes writes.
 
-        Django asks at the beginning of a request, and after an error, and closes what is not
-        usable. So a connection to a server that has become a standby is dropped like a broken one:
-        the next connection goes to the server that takes writes now.
+        Django asks at the beginning of a request, but not twice in a second, and after an error. It
+        closes what is not usable. So a connection to a server that has become a standby is dropped
+        like a broken one: the next connection goes to the server that takes writes now.
         """
         if self.connection is None:
             return False
         try:
             row = self.connection.execute("SELECT current_setting('transaction_read_only')")
-            return bool(row.fetchone() == ("off",))
+            is_usable = bool(row.fetchone() == ("off",))
         except psycopg.Error:
             return False
+        if is_usable:
+            self._usable_until = time.monotonic() + _ASKED_AGAIN_AFTER
+        return is_usable

@@ -120,6 +120,7 @@ def test_a_connection_that_the_server_has_ended_is_made_again(
     database = connections["default"]
     monkeypatch.setattr(database, "health_check_enabled", True)
     monkeypatch.setattr(database, "health_check_done", False)
+    monkeypatch.setattr(database, "_usable_until", 0)
     assert fetched("SELECT 1") == [(1,)]
 
 

@@ -15,9 +15,11 @@ from django.db import (
     connection,
     transaction,
 )
+from django.db import connections as connections_of_django
 from django.test import Client
 from pytest_django import Settings
 
+from facesvc.postgres import base
 from recognition.processes import connections
 from tests.support.builders import (
     OWNER,
@@ -186,6 +188,7 @@ def become_read_only() -> None:
     """For this connection alone: one that begins now takes writes, as that to a new primary."""
     with connection.cursor() as cursor:
         cursor.execute("SET default_transaction_read_only = on")
+    connections_of_django["default"]._usable_until = 0  # a second later
 
 
 def test_a_connection_to_a_read_only_database_is_dropped(
@@ -203,6 +206,24 @@ def test_readiness_finds_the_server_that_takes_writes(client: Client) -> None:
     become_read_only()
     close_old_connections()
     assert client.get("/health/ready").json()["checks"]["database"] == "ok"
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(0, "off"), (60, "on")])
+def test_a_connection_is_not_asked_again_at_once(
+    seconds: float, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many requests come in a second, and each would ask whether its connection takes writes."""
+    monkeypatch.setattr(base, "_ASKED_AGAIN_AFTER", seconds)
+    connection.close()
+    for statement in ("SELECT 1", "SET default_transaction_read_only = on"):
+        close_old_connections()  # as between two requests
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    close_old_connections()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_read_only')")
+        assert cursor.fetchone() == (found,)
+    connection.close()
 
 
 def test_other_errors_are_not_passing() -> None:
