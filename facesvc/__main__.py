@@ -51,6 +51,7 @@ COMMANDS = {
     },
     "The service": {
         "collections": Word("collections", "List, make, suspend and erase collections", ("list",)),
+        "api_keys": Word("api_keys", "Make, list, replace and revoke keys of services", ("list",)),
         "models": Word("models", "List, fetch, check and change the model packs"),
         "backup": Word("backup", "Save the database into a file"),
         "restore": Word("restore", "Bring a saved database back"),

@@ -67,7 +67,8 @@ _TEXTS = {
 401 not_authenticated: The request has no token.
     Send the header `Authorization: Bearer <token>`.
 401 invalid_token: The service cannot trust the token.
-    Check its signature, `aud`, `iss` and `sub`, or get a new one.
+    Check its signature, `aud`, `iss` and `sub`, or get a new one. An API key was revoked or has
+    expired, or its collection was erased: ask who runs the service for another.
 401 token_expired: The token has expired.
     Get a new token and send the request again.
 403 insufficient_scope: The token lacks a scope that is needed here.

@@ -167,7 +167,7 @@ def _require(request: HttpRequest, permission: str) -> None:
 def _state(row: Collection) -> str:
     if row.erasing_at:
         return _("is being erased")
-    return _("suspended") if row.suspended_at else _("in use")
+    return _("suspended") if row.suspended_at else _("active")
 
 
 def _counts(row: Collection) -> tuple[str, str]:

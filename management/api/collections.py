@@ -20,6 +20,8 @@ from recognition.api.pagination import NewestFirst
 from recognition.api.service_view import ServiceViewSet, operation
 from recognition.collections.models import NAME
 
+_NAME_HAS = "1 to 255 letters, digits and . _ -"
+
 
 @extend_schema_field(rules_described(is_nullable=True))
 class RulesField(ObjectField):
@@ -29,8 +31,12 @@ class RulesField(ObjectField):
 class CollectionRequest(StrictSerializer):
     name = TextField(
         trim_whitespace=False,
-        validators=[RegexValidator(rf"\A(?!\.\.?\Z){NAME}\Z")],
-        help_text="1 to 255 letters, digits and . _ -",
+        validators=[
+            RegexValidator(
+                rf"\A(?!\.\.?\Z){NAME}\Z", f"A name has {_NAME_HAS}, and is not . or .."
+            ),
+        ],
+        help_text=_NAME_HAS,
     )
     rules = RulesField(
         required=False, help_text="Settings that have another value in this collection."

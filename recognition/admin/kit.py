@@ -215,8 +215,11 @@ def note_about_person(request: HttpRequest, user_id: UUID, words: str) -> None:
 
 
 def spaced(code: str) -> str:
-    """A code, such as `no_match`, as words in the language of the page; others stay as they are."""
-    words = code.replace("_", " ")
+    """A code, such as `no_match`, as words in the language of the page; others stay as they are.
+
+    Names of settings do so, too: somebody will type them.
+    """
+    words = code if code.isupper() else code.replace("_", " ")
     return _(words) if words else ""
 
 

@@ -26,4 +26,7 @@ class Command(ServiceCommand):
             actor = "command:import_collection"
             audit.note(actor, "collection.import", collection=name, users=users, faces=faces)
             cursor.execute("ANALYZE")
-        self.stdout.write(f"The collection {name} has {users} users and {faces} faces.")
+        self.stdout.write(
+            f"The collection {name} has {users} users and {faces} faces. No key is in the file: "
+            f"`manage.py api_keys make APP --collection {name}` makes one."
+        )

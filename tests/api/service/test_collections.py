@@ -70,7 +70,8 @@ def test_no_collection_has_a_say_in_others(admin: Person, client: Client) -> Non
 
 
 def test_refusals(admin: Person, settings: Settings) -> None:
-    assert refusal(admin.post("collections", name="a b")) == (400, "invalid_request")
+    unfit = admin.post("collections", name="a b")
+    assert refusal(unfit) == (400, "invalid_request") and "digits and . _ -" in unfit.text
     assert refusal(admin.post("collections")) == (400, "invalid_request")
     answer = admin.post("collections", name="shop", rules={"SECRET_KEY": "x"})
     assert refusal(answer) == (400, "invalid_request")

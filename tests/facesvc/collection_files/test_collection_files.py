@@ -203,8 +203,9 @@ def take(tmp_path: Path) -> Path:
 
 
 def bring(file: Path, tmp_path: Path, name: str = "copy") -> Entered:
-    passphrase = Path(passphrase_in(tmp_path))
-    call_command("import_collection", file, name=name, passphrase=passphrase)
+    passphrase, said = Path(passphrase_in(tmp_path)), io.StringIO()
+    call_command("import_collection", file, name=name, passphrase=passphrase, stdout=said)
+    assert f"`manage.py api_keys make APP --collection {name}`" in said.getvalue()
     return Collection.objects.get(name=name).entered
 
 

@@ -55,6 +55,13 @@ def test_it_works(viewer: Client) -> None:
     assert f"{timezone.localdate():%Y-%m-%d}" in text and "UTC" in text
 
 
+def test_the_name_of_a_setting_stays_as_it_is() -> None:
+    changes = {"MIN_FACE_QUALITY": 0.7, "FACESVC_REQUIRE_CONSENT": None}
+    audit.note("service:app", "collection.rules", collection="shop", changes=changes)
+    text = said(AuditEvent.objects.get())
+    assert "MIN_FACE_QUALITY 0.7" in text and "FACESVC_REQUIRE_CONSENT –" in text
+
+
 def test_every_action_has_a_sentence() -> None:
     """Those that the product notes, by how they stand in its source."""
     packages = (Path(__file__).parents[3] / name for name in ("recognition", "management", "batch"))

@@ -318,7 +318,7 @@ def test_the_list_says_what_each_collection_has(listed: Any) -> None:
 
 def test_the_list_says_the_state(superuser: Client, shop: Entered) -> None:
     address = "/admin/collections/collection/"
-    assert "in use" in read(superuser, address)
+    assert "active" in read(superuser, address)
     Collection.objects.filter(pk=shop.number).update(suspended_at=timezone.now())
     assert "suspended" in read(superuser, address)
     Collection.objects.filter(pk=shop.number).update(erasing_at=timezone.now())
