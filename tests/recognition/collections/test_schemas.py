@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User as Operator
 from django.db import connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Model
+from django.db.models import AutoField, BigAutoField, Model
 
 from recognition.collections import current, schemas
 from recognition.collections.current import (
@@ -110,6 +110,28 @@ def test_a_restore_of_as_many_as_there_may_be_has_enough_locks() -> None:
         )
         needed, there = cursor.fetchone()
     assert needed * settings.FACESVC_MOST_COLLECTIONS <= there
+
+
+def test_numbers_are_counted_by_each() -> None:
+    """The numbers of rows that answers show, as those of events, do not count other collections."""
+    shop = made("shop")
+    numbered = [
+        (kind._meta.db_table, kind._meta.pk.column)
+        for kind in owned()
+        if isinstance(kind._meta.pk, AutoField | BigAutoField)
+    ]
+    assert ("recognition_auditevent", "id") in numbered
+    for place in (DEFAULT, shop):
+        with entered(place):
+            sequences = {
+                fetched("SELECT pg_get_serial_sequence(%s, %s)", [*each])[0][0] for each in numbered
+            }
+        schema = current.schema_of(place.number)
+        assert {str(name).partition(".")[0] for name in sequences} == {schema}
+    for _ in range(3):
+        AuditEvent.objects.create(actor="test", action="face.view")
+    with entered(shop):
+        assert AuditEvent.objects.create(actor="test", action="face.view").pk == 1
 
 
 def owned() -> list[type[Model]]:
