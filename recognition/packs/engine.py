@@ -233,7 +233,7 @@ def load(pack_name: str, template_key: str) -> Engine:
         return _load(here(), pack(pack_name), measurement, template_key)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _load(collection: Entered, of: ModelPack, measurement: int | None, template_key: str) -> Engine:
     protection.require(template_key)
     return Engine(_pipeline(of), ScoreScale(calibration_of(of, measurement)), template_key)

@@ -77,8 +77,9 @@ def _here(key_id: str) -> Floats:
     return _rotation(key_id, here().salt)
 
 
-# A megabyte each.
-@lru_cache(64)
+# A megabyte and 45 ms of CPU each: there are places for all collections of an installation, and
+# those that are erased make room.
+@lru_cache(256)
 def _rotation(key_id: str, salt: bytes) -> Floats:
     """The (512, 512) rotation of a key: a uniformly random orthogonal matrix.
 
@@ -95,5 +96,5 @@ def _rotation(key_id: str, salt: bytes) -> Floats:
     uniform = (np.frombuffer(stream, "<u8").reshape(2, size, size) + 0.5) / 2.0**64
     gaussian = np.sqrt(-2 * np.log(uniform[0])) * np.cos(2 * np.pi * uniform[1])  # Box-Muller
     q, r = np.linalg.qr(gaussian)
-    rotation: Floats = q * np.sign(np.diag(r))
+    rotation: Floats = (q * np.sign(np.diag(r))).astype(np.float32)
     return rotation

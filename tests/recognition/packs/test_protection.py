@@ -134,6 +134,13 @@ def test_the_rotation_of_a_key_never_changes(settings: Settings) -> None:
     assert rotated[0, :4] == pytest.approx(GOLDEN, abs=1e-5)
 
 
+def test_a_process_keeps_the_rotations_of_all_collections(settings: Settings) -> None:
+    """A search would make its own once more, for as much as it costs itself."""
+    for kept in (protection._rotation, engine._load):
+        assert kept.cache_parameters()["maxsize"] >= settings.FACESVC_MOST_COLLECTIONS
+    assert protection._rotation(id_of(settings, OLD), b"").nbytes == 2**20
+
+
 GOLDEN = [0.031910, 0.044992, -0.074142, 0.081997]
 
 
