@@ -88,7 +88,7 @@ def _database() -> bool:
 def _migrations() -> bool:
     """Whether all are applied in every collection: `migrate` is still at work, or was killed.
 
-    What a collection lacks is told by the list of `default`: to plan its migrations would take a
+    The list of `default` says what a collection lacks: to plan its migrations would take a
     tenth of a second for each.
     """
     try:

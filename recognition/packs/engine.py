@@ -206,8 +206,7 @@ def current() -> Engine:
 
 
 def model_version() -> str:
-    """For an answer that needed no model. Asks no database, so it may be old, or that with which a
-    new database begins: never that of another collection."""
+    """For an answer that needed no model. Asks no database, so it may be old, or of a new one."""
     known = _model_versions.get(here_or_default().number)
     return known or pack(first_pack.choose().pack).model_version
 
