@@ -2,16 +2,20 @@
 
 import shutil
 import time
+from contextlib import suppress
 
 from django.conf import settings
 from django.core import checks as django_checks
 from django.db import Error
 
 from facesvc import machine
-from facesvc.doctor.examining import Finding, failure, ok, warning
+from facesvc.doctor.examining import CheckState, Finding, failure, ok, warning
 from facesvc.postgres.cluster import DatabaseError
+from recognition.collections.current import CollectionGoneError, entered
+from recognition.collections.visiting import all_collections
 from recognition.inference import providers
 from recognition.inference.pack import weights
+from recognition.inference.pack.declaration import ModelPack
 from recognition.inference.providers import ProviderError
 from recognition.models import ActiveModel
 from recognition.packs import calibrations, engine, first_pack
@@ -38,8 +42,13 @@ def configuration() -> Finding:
 
 
 def models() -> Finding:
-    """Compares each file of the pack that serves with its SHA-256."""
-    pack = engine.pack(_active()[0])
+    """Compares each file of the packs that serve with its SHA-256."""
+    names = dict.fromkeys([_active()[0], *_in_other_collections()])
+    found = [_files_of(engine.pack(name)) for name in names]
+    return next((each for each in found if each.state is not CheckState.OK), found[0])
+
+
+def _files_of(pack: ModelPack) -> Finding:
     verdicts = weights.verify(pack, settings.MODELS_DIR)
     for file, verdict in verdicts.items():
         if verdict != weights.GOOD and not verdict.startswith(weights.UNCHECKED):
@@ -83,6 +92,18 @@ def _active() -> tuple[str, str]:
     except (Error, DatabaseError):
         row = None
     return (row.pack, row.template_key) if row else (first_pack.choose().pack, "")
+
+
+def _in_other_collections() -> list[str]:
+    """The packs of other collections: one that was imported has brought its own."""
+    found: list[str] = []
+    try:
+        for collection in all_collections()[1:]:
+            with suppress(CollectionGoneError), entered(collection):
+                found += ActiveModel.objects.values_list("pack", flat=True)
+    except (Error, DatabaseError):
+        return []  # the check of the database says so
+    return found
 
 
 def disk() -> Finding:

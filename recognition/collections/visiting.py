@@ -32,7 +32,9 @@ def _others() -> QuerySet[Collection]:
 def in_each(work: Callable[[], object], *, among: Callable[[], list[Entered]] = at_work) -> None:
     """Do the work in each collection. What fails in one is logged, and raised after the others."""
     failed: list[Exception] = []
-    for collection in among():
+    found = among()
+    random.shuffle(found)  # what is stopped too early does not always lack the same ones
+    for collection in found:
         try:
             with entered(collection):
                 work()

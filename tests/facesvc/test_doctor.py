@@ -468,6 +468,16 @@ def test_models(tmp_path: Path, settings: Settings) -> None:
     assert "is missing" in local.models().text
 
 
+def test_models_of_another_collection(tmp_path: Path, settings: Settings) -> None:
+    with entered(make_collection("shop")):
+        ActiveModel.objects.update(pack="permissive")
+    shutil.copytree(settings.MODELS_DIR / "dlib", tmp_path / "dlib")
+    settings.MODELS_DIR = tmp_path
+    finding = local.models()
+    assert finding.state is FAILURE and finding.text.startswith("permissive: ")
+    assert "models pull permissive" in finding.advice
+
+
 @pytest.mark.parametrize(
     ("answer", "told"), [(True, "with 8-bit integers"), (False, "with floats, because")]
 )
