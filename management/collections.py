@@ -26,7 +26,7 @@ from recognition.models import ActiveModel, Face, User, locks
 from recognition.models.locks import One
 from recognition.packs import engine, protection
 
-_REASON = "The collection default had it when this one was made."
+_REASON = "It is the model that served when the collection was made."
 
 
 @dataclass(frozen=True)

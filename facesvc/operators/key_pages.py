@@ -205,6 +205,7 @@ class KeyAdmin(LargeTable):
         facts = {"state": _state(key), "used": when(key.last_used_at), "made": when(key.created_at)}
         may_act = self._may(request, "change") and not making.is_over(key)
         context = {"key": key, "form": form, "may_act": may_act, "original": key, **facts}
+        context["after"] = making.successor(key)
         return page(request, "operators/key.html", str(key), self.model, context)
 
     def _act(

@@ -106,6 +106,13 @@ def all_scopes(collection: str) -> list[str]:
     return [scope for scope in SCOPES if is_default or scope != OVER_COLLECTIONS]
 
 
+def successor(key: ServiceKey) -> ServiceKey | None:
+    """The key that took the place of this one."""
+    kind: Any = type(key)
+    found: ServiceKey | None = kind.objects.filter(rotated_from=key).first()
+    return found
+
+
 def is_over(key: ServiceKey) -> bool:
     """Whether a key is revoked, or has expired."""
     has_expired = key.expires_at is not None and key.expires_at <= timezone.now()
@@ -133,9 +140,8 @@ def _require_replaceable(old: ServiceKey) -> None:
     if is_over(old):
         message = f"The key {old.pk} is not valid any more. Make a new one."
         raise ServiceError("invalid_request", message)
-    kind: Any = type(old)
-    if after := kind.objects.filter(rotated_from=old).first():
-        text = f"The key {old.pk} was replaced by {after.pk} already."
+    if after := successor(old):
+        text = f"The key {old.pk} was replaced by {after.pk} already. Replace that one."
         raise ServiceError("invalid_request", text)
 
 

@@ -126,6 +126,9 @@ def test_replace_and_revoke(operator: Client) -> None:
     page = f"{KEYS}{ApiKey.objects.get().pk}/change/"
     new = shown_key(operator.post(page, {"act": "rotate", "hours": "1"}))
     assert status(old) == status(new) == 200
+    text = operator.get(page).content.decode()
+    assert "Replaced by" in text and new[3:19] in text
+    assert "Replace the key" not in text and "Revoke the key" in text
     assert operator.post(page, {"act": "revoke"}).status_code == 302
     assert (status(old), status(new)) == (401, 200)
     text = operator.get(page).content.decode()
