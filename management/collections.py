@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -113,16 +113,23 @@ def without_model(
         raise ServiceError("template_key_needed", message)
     own = changed({}, given or {})
     _require_room(name)
-    row = Collection.objects.create(name=name, made_by=made_by[:255], rules=own)
+    try:
+        with transaction.atomic():
+            row = Collection.objects.create(name=name, made_by=made_by[:255], rules=own)
+    except IntegrityError as error:  # a file of that name was brought meanwhile
+        raise _exists(name) from error
     schemas.make(row.entered)
     return row
+
+
+def _exists(name: str) -> ServiceError:
+    return ServiceError("collection_exists", f"There is a collection {name} already.")
 
 
 def _require_room(name: str) -> None:
     """Raises collection_exists, too_many_collections."""
     if listed().filter(name=name).exists():
-        message = f"There is a collection {name} already."
-        raise ServiceError("collection_exists", message)
+        raise _exists(name)
     if listed().count() >= settings.FACESVC_MOST_COLLECTIONS:
         message = "There are too many collections: FACESVC_MOST_COLLECTIONS is the limit."
         raise ServiceError("too_many_collections", message)

@@ -55,6 +55,13 @@ def test_a_name_twice() -> None:
     collections.make("Shop", actor="system")
 
 
+def test_a_name_that_somebody_takes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is brought holds no lock, and its name can be seen when all of it is there."""
+    collections.make("shop", actor="system")
+    monkeypatch.setattr(collections, "_require_room", lambda name: None)
+    assert refused("shop") == "collection_exists"
+
+
 def test_too_many(settings: Settings) -> None:
     settings.FACESVC_MOST_COLLECTIONS = 2
     collections.make("shop", actor="system")
