@@ -116,7 +116,7 @@ def without_model(
     try:
         with transaction.atomic():
             row = Collection.objects.create(name=name, made_by=made_by[:255], rules=own)
-    except IntegrityError as error:  # a file of that name was brought meanwhile
+    except IntegrityError as error:  # a file of that name was brought since
         raise _exists(name) from error
     schemas.make(row.entered)
     return row

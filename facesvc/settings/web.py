@@ -57,6 +57,7 @@ FACESVC_ADMIN_OVER_HTTP = cookies.flag("FACESVC_ADMIN_OVER_HTTP", False).says(
     "Whether operators may log in over http. Anybody in the network between can then read their "
     "passwords, so set it only where you trust that network. `http://localhost` works without it."
 )
+SESSION_ENGINE = "facesvc.http.operator_sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not (DEBUG or FACESVC_ADMIN_OVER_HTTP)
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600

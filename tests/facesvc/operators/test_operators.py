@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import OperationalError, connection, transaction
 from django.http import HttpResponse
@@ -363,3 +364,17 @@ def test_one_beside_a_thousand_can_be_seen() -> None:
 )
 def test_the_upper_edge_is_a_round_number(count: int, top: int) -> None:
     assert drawn([count]).top == top
+
+
+def test_a_stolen_table_of_sessions_logs_nobody_in(client: Client, settings: Settings) -> None:
+    settings.SESSION_COOKIE_SECURE = False
+    client.force_login(User.objects.create_superuser("mia"))
+    assert client.get("/admin/").status_code == 200
+    (row,) = Session.objects.all()
+    assert row.session_key != client.cookies["sessionid"].value
+    thief = Client()
+    thief.cookies["sessionid"] = row.session_key
+    assert thief.get("/admin/").status_code == 302
+    client.post("/admin/logout/")
+    assert not Session.objects.exists()
+    assert client.get("/admin/").status_code == 302
