@@ -213,10 +213,11 @@ def fetched(text: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[R
     # whenever a savepoint is rolled back.
     raw.prepare_threshold, raw.prepared_max = 0, _MOST_PREPARED
     try:
-        with wrap(psycopg.Cursor(raw)) as cursor:
-            # In words of its own for each collection, or its plan would be made again and again.
-            cursor.execute(database.marked(text), values)
-            return cursor.fetchall() if cursor.pgresult.nfields else []
+        cursor = psycopg.Cursor(raw)
+        # In words of its own for each collection, or its plan would be made again and again.
+        wrap(cursor).execute(database.marked(text), values)
+        # All rows are here, so they need no wrapper.
+        return cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
     except NotSupportedError:
         # A migration has changed the type of a column, and what is prepared fails for good.
         database.close()
