@@ -17,7 +17,7 @@ from recognition.access import SCOPES
 from recognition.api.callers import tokens
 from recognition.api.idempotency import REPLAYED
 from recognition.collections.current import DEFAULT, Entered, entered
-from recognition.models import ActiveModel, DailyCount, locks
+from recognition.models import ActiveModel, DailyCount, GalleryCount, locks
 from recognition.models.locks import One
 from recognition.packs import engine
 from recognition.processes.user_requests import UserRequests
@@ -116,8 +116,9 @@ _COUNTED = {"RateLimit-Limit", "RateLimit-Remaining", REPLAYED, "Retry-After"}
 
 
 def rows_of(place: Entered) -> dict[str, int]:
+    """How many rows each table has; those of counts are put together now and then, by chance."""
     with entered(place):
-        return {kind.__name__: kind.objects.count() for kind in owned()}
+        return {kind.__name__: kind.objects.count() for kind in owned() if kind != GalleryCount}
 
 
 def test_it_works(places: list[Entered], lived: Any) -> None:
