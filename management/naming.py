@@ -4,7 +4,7 @@ Such a face has a user of its own without a name (recognition.models.user_ids.na
 to a person by a merge of the two, and taken from the person by a move to such a user.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from recognition.packs import engine, serving
 
 # The most faces that a person may get.
 MOST_FACES = 100
+_AT_ONCE = 100  # faces that are deleted in one transaction
 
 
 class FaceOutcome(StrEnum):
@@ -168,8 +169,32 @@ def take_face(*, caller: Caller, user_id: UserId, face_id: str) -> FaceOutcome:
     return FaceOutcome.DONE
 
 
-def delete_face(*, caller: Caller, face_id: str) -> tuple[FaceOutcome, Face | None]:
-    """Delete a face without a name. One of a person is kept, and returned."""
+Deletion = tuple[FaceOutcome, Face | None]
+
+
+def delete_faces(*, caller: Caller, face_ids: Sequence[str]) -> Iterator[tuple[str, Deletion]]:
+    """Delete faces without a name. One of a person is kept, and returned.
+
+    Those who go are erased some at a time: one at a time costs some fifty statements each.
+    """
+    for place in range(0, len(face_ids), _AT_ONCE):
+        some = [*dict.fromkeys(face_ids[place : place + _AT_ONCE])]
+        found = {face.face_id: face for face in faces(most=len(some), face_ids=some)}
+        owners = {face.user.user_id for face in found.values() if face.user.is_nameless}
+        are_gone = erasure.erase_together(caller=caller, user_ids=[*owners])
+        for each in some:
+            face = found.get(each)
+            if face is None:
+                yield each, (FaceOutcome.NOT_FOUND, None)
+            elif not face.user.is_nameless:
+                yield each, (FaceOutcome.OF_ANOTHER, face)
+            elif are_gone:
+                yield each, (FaceOutcome.DONE, face)
+            else:  # somebody else gave or deleted one of them
+                yield each, _delete_face(caller, each)
+
+
+def _delete_face(caller: Caller, face_id: str) -> Deletion:
     if (face := _face(face_id)) is None:
         return FaceOutcome.NOT_FOUND, None
     if not face.user.is_nameless:
@@ -179,5 +204,5 @@ def delete_face(*, caller: Caller, face_id: str) -> tuple[FaceOutcome, Face | No
     except ServiceError:
         if (now := _face(face_id)) and now.user_id == face.user_id:
             raise
-        return delete_face(caller=caller, face_id=face_id)  # somebody else gave or deleted it
+        return _delete_face(caller, face_id)  # somebody else gave or deleted it
     return FaceOutcome.DONE, face

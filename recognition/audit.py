@@ -4,6 +4,7 @@ An actor is `user:<id>` or `service:<name>` (Caller.name), `command:<name>`, `op
 of the admin pages, or `system`.
 """
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -44,8 +45,29 @@ def note(
     `user_id` is whose history it belongs to, `other_user_id` who else it belongs to, `viewer_id` on
     whose behalf the actor acted. The database lets nobody change it afterwards.
     """
+    event = _event(actor, action, details, user_id, face_id, other_user_id, viewer_id)
+    insert(event)
+    return event
+
+
+def note_each(actor: str, action: str, events: Iterable[tuple[UUID, dict[str, Any]]]) -> None:
+    """Add an event to the history of each of some people, with these details."""
+    AuditEvent.objects.bulk_create(
+        _event(actor, action, details, user_id) for user_id, details in events
+    )
+
+
+def _event(
+    actor: str,
+    action: str,
+    details: dict[str, Any],
+    user_id: UUID | None,
+    face_id: str = "",
+    other_user_id: UUID | None = None,
+    viewer_id: UUID | None = None,
+) -> AuditEvent:
     request_id = current.get().id
-    event = AuditEvent(
+    return AuditEvent(
         actor=actor,
         action=action,
         user_id=user_id,
@@ -55,5 +77,3 @@ def note(
         request_id="" if request_id == NO_ID else request_id,
         details=details,
     )
-    insert(event)
-    return event

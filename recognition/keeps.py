@@ -16,9 +16,9 @@ from recognition.verification import recent_probes
 def _forget(erasure: Erasure) -> None:
     """Answers, and with the faces also the decisions about pairs."""
     erasure.removed.update(idempotency.forget(erasure.person))
-    user_id = erasure.person.id
-    erasure.delete(PossibleDuplicate.objects.filter(Q(user_a=user_id) | Q(user_b=user_id)))
-    MergedUser.objects.filter(into=user_id).update(given_id=None)
+    ids = erasure.person.ids  # nothing has one that was merged
+    erasure.delete(PossibleDuplicate.objects.filter(Q(user_a__in=ids) | Q(user_b__in=ids)))
+    MergedUser.objects.filter(into__in=ids).update(given_id=None)
 
 
 def _forget_face(face: Face) -> None:

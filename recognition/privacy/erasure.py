@@ -22,23 +22,24 @@ class _Erased(QuerySet[User]):
 
 
 @transaction.atomic
-def erase(user_id: UUID) -> Erasure:
-    """Remove a user with all that is kept of the person. Raises NoUserError.
+def erase(user_id: UUID, *others: UUID) -> Erasure:
+    """Remove a user with all that is kept of the person; or several users. Raises NoUserError.
 
     The locks of the apps come before that of the user, since a worker that stores a result locks
     the item of the batch first.
     """
-    erasure = Erasure(Person.of(user_id))
+    user_ids = [user_id, *others]
+    erasure = Erasure(Person.of(*user_ids))
     for keeps in KEEPS:
         keeps.lock(erasure)
     # Waits for transactions that store a row with the user. Later ones find no user.
-    if not locks.lock_entirely(user_id):
+    if locks.lock_entirely(*user_ids).keys() != {*user_ids}:
         raise NoUserError
     # While this waited, faces may have been enrolled, or another user merged into this one.
-    erasure.person = Person.of(user_id)
+    erasure.person = Person.of(*user_ids)
     for keeps in KEEPS:
         keeps.forget(erasure)
-    erasure.delete(_Erased(User).filter(pk=user_id))  # with all that foreign keys lead to
+    erasure.delete(_Erased(User).filter(pk__in=user_ids))  # with all that foreign keys lead to
     _forget_in_audit(erasure)
     return erasure
 

@@ -112,8 +112,10 @@ def list_faces(call: AwsCall) -> Answer:
 @operation("face:manage", {**_IN_COLLECTION, "FaceIds": _FACE_IDS})
 def delete_faces(call: AwsCall) -> Answer:
     deleted, refused = [], []
-    for face_id in dict.fromkeys(call.fields["FaceIds"]):
-        outcome, face = naming.delete_face(caller=call.caller, face_id=shown.own_face_id(face_id))
+    given = {shown.own_face_id(each): each for each in call.fields["FaceIds"]}
+    done = naming.delete_faces(caller=call.caller, face_ids=[*given])
+    for own_id, (outcome, face) in done:
+        face_id = given[own_id]
         if outcome == FaceOutcome.DONE:
             deleted.append(face_id)
         elif face is None:

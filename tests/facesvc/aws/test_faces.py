@@ -4,8 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from management import erasure
 from recognition.models import AuditEvent, Face, NewFace, User
 from tests.facesvc.aws.clients import HERE, index
 from tests.support.builders import (
@@ -181,6 +184,44 @@ def test_a_deleted_face_leaves_nothing(aws: Any, fake: FakePipeline) -> None:
         {"FaceId": UNKNOWN, "Reasons": ["FACE_NOT_FOUND"]}
     ]
     assert not Face.objects.exists() and not User.objects.exists()
+
+
+def test_many_faces_are_deleted_by_few_statements(aws: Any, fake: FakePipeline) -> None:
+    """As many as for one. One of a person is kept among them."""
+    faces = index(aws, fake, *(vector(number) for number in range(30)))
+    ids = [face["FaceId"] for face in faces]
+    with CaptureQueriesContext(connection) as for_one:
+        aws.delete_faces(**HERE, FaceIds=ids[:1])
+    aws.create_user(**HERE, UserId="ann")
+    aws.associate_faces(**HERE, UserId="ann", FaceIds=ids[1:2])
+    with CaptureQueriesContext(connection) as for_many:
+        answer = aws.delete_faces(**HERE, FaceIds=[*ids, ids[5]])
+    assert len(for_many) <= len(for_one)
+    assert answer["DeletedFaces"] == ids[2:]
+    refused = answer["UnsuccessfulFaceDeletions"]
+    assert [each["FaceId"] for each in refused] == ids[:2]
+    assert [face["FaceId"] for face in aws.list_faces(**HERE)["Faces"]] == ids[1:2]
+    erased = AuditEvent.objects.filter(action="user.erase")
+    assert erased.count() == 29 and erased.filter(details__together=28).count() == 28
+
+
+def test_a_face_that_is_given_while_it_is_deleted(
+    aws: Any, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of its person goes. The others are deleted all the same."""
+    ids = [face["FaceId"] for face in index(aws, fake, *map(vector, range(3)))]
+    aws.create_user(**HERE, UserId="ann")
+    erase = erasure.erase_together
+
+    def late(**options: Any) -> bool:
+        aws.associate_faces(**HERE, UserId="ann", FaceIds=ids[1:2])
+        return erase(**options)
+
+    monkeypatch.setattr(erasure, "erase_together", late)
+    answer = aws.delete_faces(**HERE, FaceIds=ids)
+    assert answer["DeletedFaces"] == [ids[0], ids[2]]
+    assert [each["FaceId"] for each in answer["UnsuccessfulFaceDeletions"]] == ids[1:2]
+    assert Face.objects.count() == 1
 
 
 def test_a_face_of_a_user_is_not_deleted(aws: Any, fake: FakePipeline) -> None:

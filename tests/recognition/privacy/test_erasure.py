@@ -22,6 +22,7 @@ from batch.jobs import work
 from batch.models import Item, Job, Picture
 from management import erasure, moderation
 from recognition import daily_counts
+from recognition.access import SCOPES, Caller
 from recognition.enrolment import enrolling
 from recognition.models import (
     AuditEvent,
@@ -33,6 +34,7 @@ from recognition.models import (
     User,
     locks,
 )
+from recognition.models.user_ids import UserId
 from recognition.privacy import erasure as forgetting
 from recognition.privacy import retention
 from recognition.privacy.keeping import Keeps
@@ -206,6 +208,32 @@ def test_a_delete_from_anywhere_erases(life: Life) -> None:
     assert tables_with(after, spelled(ZOE)) == {AUDIT}
     assert not {what for what, needle in hers.items() if tables_with(after, [needle])}
     assert not AuditEvent.objects.filter(user_id=ZOE).exclude(face_id="", details={}).exists()
+
+
+def test_several_who_are_erased_together_leave_nothing(life: Life) -> None:
+    """As one alone does; each has a receipt with the numbers of all."""
+    make_face(make_user(OWNER), vector(7))
+    hers = belongings()
+    caller = Caller("app", None, frozenset(SCOPES))
+    assert erasure.erase_together(caller=caller, user_ids=[UserId(str(ZOE)), UserId(str(OWNER))])
+    after = dump()
+    assert tables_with(after, spelled(ZOE)) == {AUDIT}
+    assert tables_with(after, spelled(OLD_ZOE)) == {AUDIT, "recognition_mergeduser"}
+    assert tables_with(after, spelled(OWNER)) == {AUDIT}
+    assert not {what for what, needle in hers.items() if tables_with(after, [needle])}
+    one, other = (erasure.receipt_of(each) for each in (ZOE, OWNER))
+    assert one and other and one.receipt_id != other.receipt_id
+    assert one.together == 2 and one.removed == other.removed
+    assert (one.removed["users"], one.removed["faces"], one.removed["jobs"]) == (2, 5, 2)
+    assert erasure.receipt_of(OLD_ZOE)
+
+
+def test_of_several_one_is_not_there(life: Life) -> None:
+    before = dump()
+    caller = Caller("app", None, frozenset(SCOPES))
+    nobody = [UserId(str(ZOE)), UserId(str(OWNER))]
+    assert not erasure.erase_together(caller=caller, user_ids=nobody)
+    assert dump() == before
 
 
 @pytest.mark.parametrize("way", ["erase", "delete", "delete a query"])
