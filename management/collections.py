@@ -50,7 +50,11 @@ def collection_of(name: str) -> Collection:
     try:
         return find(name)
     except UnknownCollectionError as error:
-        raise ServiceError("collection_not_found", "There is no such collection.") from error
+        raise _missing(name) from error
+
+
+def _missing(name: str) -> ServiceError:
+    return ServiceError("collection_not_found", f"There is no collection {name[:255]!r}.")
 
 
 def listed() -> QuerySet[Collection]:
@@ -109,7 +113,7 @@ def without_model(
         message = "A collection's name has 1 to 255 letters, digits and . _ -, and is not . or .."
         raise ServiceError("invalid_request", message)
     if protection.newest_key() == protection.NO_KEY:
-        message = "A collection beside default needs FACESVC_TEMPLATE_KEYS."
+        message = "A collection beside default needs FACESVC_TEMPLATE_KEYS: set it, and restart."
         raise ServiceError("template_key_needed", message)
     own = changed({}, given or {})
     _require_room(name)
@@ -123,7 +127,9 @@ def without_model(
 
 
 def _exists(name: str) -> ServiceError:
-    return ServiceError("collection_exists", f"There is a collection {name} already.")
+    return ServiceError(
+        "collection_exists", f"There is a collection {name} already. Take another name."
+    )
 
 
 def _require_room(name: str) -> None:
@@ -131,7 +137,8 @@ def _require_room(name: str) -> None:
     if listed().filter(name=name).exists():
         raise _exists(name)
     if listed().count() >= settings.FACESVC_MOST_COLLECTIONS:
-        message = "There are too many collections: FACESVC_MOST_COLLECTIONS is the limit."
+        most = settings.FACESVC_MOST_COLLECTIONS
+        message = f"There are {most} collections: erase one, or raise FACESVC_MOST_COLLECTIONS."
         raise ServiceError("too_many_collections", message)
 
 
@@ -211,5 +218,5 @@ def _locked(name: str) -> Collection:
     require_changeable(name)
     rows = listed().filter(name=name).select_for_update(no_key=True)
     if not is_name(name) or (found := rows.first()) is None:
-        raise ServiceError("collection_not_found", "There is no such collection.")
+        raise _missing(name)
     return found

@@ -78,7 +78,10 @@ def test_it_works(aws: Any, fake: FakePipeline) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("FACESVC_TEMPLATE_KEYS", "A collection beside default needs FACESVC_TEMPLATE_KEYS."),
+        (
+            "FACESVC_TEMPLATE_KEYS",
+            "A collection beside default needs FACESVC_TEMPLATE_KEYS: set it, and restart.",
+        ),
         ("FACESVC_CROP_KEYS", "cannot read its access keys: FACESVC_CROP_KEYS has no key for"),
     ],
 )

@@ -405,7 +405,7 @@ def test_what_is_lacking_here_is_said(shop: Entered, tmp_path: Path, settings: S
     for name in ("a shop", ""):
         assert "name has 1 to 255 letters" in refused(file, name)
     settings.FACESVC_MOST_COLLECTIONS = 2
-    assert "FACESVC_MOST_COLLECTIONS is the limit" in refused(file)
+    assert "erase one, or raise FACESVC_MOST_COLLECTIONS" in refused(file)
     settings.FACESVC_MOST_COLLECTIONS = 3
     keys, settings.FACESVC_CROP_KEYS = settings.FACESVC_CROP_KEYS, []
     assert "FACESVC_CROP_KEYS" in refused(file)
