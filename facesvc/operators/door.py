@@ -66,7 +66,9 @@ def is_of_another(request: HttpRequest) -> bool:
     found, allowed = shown(request)
     if request.method != "POST" or len(allowed) < 2 or request.path == reverse("admin:collection"):
         return False
-    return request.POST.get(SHOWN) != str(found.number)
+    # The body with a photo is read by its page, once it is known who sent it, and how long it is.
+    is_photo = request.path == reverse("admin:recognition_face_find_by_photo")
+    return (request.GET if is_photo else request.POST).get(SHOWN) != str(found.number)
 
 
 def shown(request: HttpRequest | None) -> tuple[Entered, list[Entered]]:

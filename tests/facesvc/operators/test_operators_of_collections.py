@@ -8,6 +8,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.contrib.auth.models import User as Account
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -17,7 +18,15 @@ from pytest_django import Settings
 from recognition.collections.current import DEFAULT, Entered, entered
 from recognition.collections.models import ApiKey, Collection, OperatorOf
 from recognition.models import User
-from tests.support.builders import FRIEND, OWNER, make_face, make_user, vector
+from tests.support.builders import (
+    FRIEND,
+    OWNER,
+    PICTURE,
+    FakePipeline,
+    make_face,
+    make_user,
+    vector,
+)
 from tests.support.servers.schemas import make_collection
 
 pytestmark = pytest.mark.django_db
@@ -118,6 +127,39 @@ def test_a_form_of_another_collection_changes_nothing(superuser: Client, shop: E
     with entered(shop):
         assert User.objects.filter(pk=OWNER).exists()
     assert User.objects.filter(pk=OWNER).exists()
+
+
+FIND = "/admin/recognition/face/find-by-photo/"
+
+
+def test_a_photo_is_searched_in_the_collection_that_its_form_was_of(
+    superuser: Client, shop: Entered, fake: FakePipeline
+) -> None:
+    fake.show(vector(1), vector(1))
+    choose(superuser, shop.number)
+    (query,) = re.findall(r'action="(\?_collection=\d+)"', read(superuser, FIND))
+
+    def searched() -> str:
+        photo = SimpleUploadedFile("photo.png", PICTURE)
+        return superuser.post(FIND + query, {"photo": photo}, follow=True).content.decode()
+
+    assert "Bob of the shop" in searched()
+    choose(superuser, DEFAULT.number)
+    assert "Nothing was done" in searched()
+
+
+def test_a_photo_is_not_read_before_it_is_known_who_sends_it(client: Client, shop: Entered) -> None:
+    class Unread:
+        def read(self, *size: int) -> bytes:
+            raise AssertionError("it is read")
+
+        readline = read
+
+    operator(client, "viewer", shop, DEFAULT)
+    kind = "multipart/form-data; boundary=b"
+    for query, status in ((f"?_collection={DEFAULT.number}", 403), ("", 302)):
+        answer = client.generic("POST", FIND + query, b"-" * 999, kind, **{"wsgi.input": Unread()})
+        assert answer.status_code == status
 
 
 def test_a_suspended_collection_is_shown_and_one_being_erased_is_not(
