@@ -1,6 +1,8 @@
 """What is stored: the active model, its templates, and the keys that they need."""
 
 from facesvc.doctor.examining import CheckState, Finding, failure, ok, warning
+from recognition.collections import rules
+from recognition.collections.current import here
 from recognition.gallery import indexes
 from recognition.models import ActiveModel, Face, FaceCrop
 from recognition.packs import catalogue, engine, protection, versions
@@ -46,6 +48,14 @@ def crop_key() -> Finding:
         text = "no key in FACESVC_CROP_KEYS opens a picture that is kept"
         return failure(text, "The key that it was made with has to be there again.")
     return ok("it opens the pictures that are kept" if kept else "it is there")
+
+
+def own_rules() -> Finding:
+    """Checks the rules of the current collection again: ranges may follow from other settings."""
+    if here().rules and (problem := rules.problem(here().rules)):
+        command = f"manage.py collections set {here().name} RULE=VALUE"
+        return failure(problem, f"`{command}`, or `RULE=` for the service's own value.")
+    return ok("every collection has values that its settings can have")
 
 
 def search() -> Finding:

@@ -47,6 +47,18 @@ def changed(rules: Mapping[str, Any], changes: Mapping[str, Any]) -> Rules:
     return merged
 
 
+def problem(rules: Mapping[str, Any]) -> str:
+    """Why these rules could not be made now, as after a change of a setting; empty if they could.
+
+    They count nevertheless.
+    """
+    try:
+        changed({}, rules)
+    except ServiceError as error:
+        return str(error).removeprefix("rules: ")
+    return ""
+
+
 def _require_type(name: str, kind: str, value: Any) -> None:
     is_flag = kind.startswith("`true`")
     fits = (

@@ -39,6 +39,7 @@ from facesvc.doctor.examining import (
 from facesvc.management.commands.doctor import CHECKS
 from recognition.collections import schemas
 from recognition.collections.current import entered, here
+from recognition.collections.models import Collection
 from recognition.gallery import indexes
 from recognition.inference import pack, processor, providers
 from recognition.inference.pack import weights
@@ -391,6 +392,28 @@ def test_a_collection_without_its_migrations() -> None:
     finding = in_each(server.migrations)()
     assert (finding.state, finding.text) == (FAILURE, "in shop: 1 are missing")
     assert server.migrations().state is OK
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ({"FACESVC_AUDIT_RETENTION_DAYS": 1}, "FACESVC_AUDIT_RETENTION_DAYS must be from 30 to"),
+        ({"FACESVC_LONG_GONE": 1}, "FACESVC_LONG_GONE is no rule"),
+        ({"STORE_FACE_CROPS": True}, "STORE_FACE_CROPS needs the setting FACESVC_CROP_KEYS"),
+    ],
+)
+def test_rules_that_the_settings_do_not_allow_any_more(
+    settings: Settings, rules: dict[str, Any], words: str
+) -> None:
+    """They were made before a setting changed, and still count."""
+    settings.FACESVC_CROP_KEYS, settings.STORE_FACE_CROPS = [], False
+    shop = make_collection("shop")
+    check = next(each for each in CHECKS if each.name == "rules")
+    assert check.look().state is OK
+    Collection.objects.filter(pk=shop.number).update(rules=rules)
+    finding = check.look()
+    assert finding.state is FAILURE and finding.text.startswith(f"in shop: {words}")
+    assert finding.advice.startswith("`manage.py collections set shop RULE=VALUE`")
 
 
 def _last_of(app: str) -> str:

@@ -23,6 +23,7 @@ CHECKS = (
     Check("crop key", in_each(gallery.crop_key), needs=_TABLES),
     Check("models", local.models),
     Check("inference", local.inference, needs=("models",)),
+    Check("rules", in_each(gallery.own_rules), needs=_TABLES),
     Check("search", in_each(gallery.search), needs=_TABLES),
     Check("replicas", server.replicas, needs=_TABLES),
     Check("queue", work.queue, needs=_TABLES),
