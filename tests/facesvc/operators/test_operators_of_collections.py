@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from recognition.collections.current import DEFAULT, Entered, entered
 from recognition.collections.models import ApiKey, Collection, OperatorOf
-from recognition.models import User
+from recognition.models import Measurement, User
 from tests.support.builders import (
     FRIEND,
     OWNER,
@@ -320,6 +320,27 @@ def test_keys_are_those_of_the_collection_that_is_shown(client: Client, shop: En
     with entered(shop):
         assert LogEntry.objects.exists()
     assert not LogEntry.objects.exists()
+
+
+def test_a_bound_operator_measures_in_their_own_collection_alone(
+    client: Client, shop: Entered
+) -> None:
+    """The page of the model shows which packs there are. Its commands need the server."""
+    operator(client, "administrator", shop)
+    waits = {"pack": "dlib", "embedding_version": "dlib_v1", "asked_by": "operator:mia"}
+    other = Measurement.objects.create(**waits)
+    with entered(shop):
+        Measurement.objects.bulk_create(Measurement(**waits, pk=other.pk + each) for each in (1, 2))
+    model = "/admin/recognition/activemodel/"
+    assert "Active model" in read(client, model)
+    assert "no such measurement" in read(client, f"{model}measurement/{other.pk}/")
+    for number in (other.pk, other.pk + 1):
+        client.post(f"{model}measurement/{number}/", {"act": "cancel"})
+    other.refresh_from_db()
+    assert other.state == "waiting"
+    with entered(shop):
+        states = Measurement.objects.order_by("pk").values_list("state", flat=True)
+        assert [*states] == ["cancelled", "waiting"]
 
 
 def test_a_superuser_sees_all_although_bound(superuser: Client, shop: Entered) -> None:
