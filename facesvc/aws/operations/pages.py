@@ -13,6 +13,7 @@ from django.conf import settings
 
 from facesvc.aws.errors import AwsError
 from facesvc.aws.operations.calls import Answer, AwsCall
+from recognition.collections.current import here
 
 _Row = TypeVar("_Row")
 
@@ -51,13 +52,14 @@ def _opened(call: AwsCall, token: str) -> str:
 
 
 def _list_of(call: AwsCall) -> str:
-    """What stands for the list: a token of another one, or of another key's, is refused."""
+    """What stands for the list: a token of another one, or of another key's, is refused, and one of
+    a collection that was erased, whose name another one has now."""
     fields: dict[str, Any] = {
         name: value
         for name, value in call.fields.items()
         if name not in ("NextToken", "MaxResults")
     }
-    text = repr((call.operation, call.caller.subject, sorted(fields.items())))
+    text = repr((here().number, call.operation, call.caller.subject, sorted(fields.items())))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

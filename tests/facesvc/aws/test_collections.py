@@ -124,6 +124,18 @@ def test_a_new_collection_of_an_erased_name_is_empty(
     assert aws.list_faces(**stage)["Faces"] == []
 
 
+def test_a_token_of_a_page_ends_with_its_collection(aws: Any, stage: dict[str, str]) -> None:
+    """Its position is a row of the one that was erased."""
+    for name in ("ann", "ben"):
+        aws.create_user(**stage, UserId=name)
+    token = aws.list_users(**stage, MaxResults=1)["NextToken"]
+    assert aws.list_users(**stage, NextToken=token)["Users"]
+    erase(aws, stage)
+    aws.create_collection(**stage)
+    with pytest.raises(aws.exceptions.InvalidPaginationTokenException):
+        aws.list_users(**stage, NextToken=token)
+
+
 @pytest.mark.usefixtures("stage")
 @pytest.mark.parametrize("name", ["staging.1", "default"])
 def test_a_name_that_is_taken(aws: Any, name: str) -> None:
