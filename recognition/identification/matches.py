@@ -51,6 +51,10 @@ class SeenPicture(NamedTuple):
     picture: Image
     faces: FacesOfPicture
 
+    @property
+    def probe(self) -> SearchProbe:
+        return SearchProbe(self.by.template(self.faces[0]))
+
 
 class FoundFaces(NamedTuple):
     by: Engine
@@ -71,8 +75,7 @@ def faces_like_picture(
 ) -> tuple[SeenPicture, FoundFaces]:
     """Raises ImageError, no_face, low_quality."""
     seen = _look(image, least_quality)
-    probe = SearchProbe(seen.by.template(seen.faces[0]))
-    return seen, FoundFaces(seen.by, _faces(seen.by, probe, request))
+    return seen, FoundFaces(seen.by, _faces(seen.by, seen.probe, request))
 
 
 @serving.once_more
@@ -81,8 +84,7 @@ def people_like_picture(
 ) -> tuple[SeenPicture, FoundPeople]:
     """Raises ImageError, no_face, low_quality."""
     seen = _look(image, least_quality)
-    probe = SearchProbe(seen.by.template(seen.faces[0]))
-    return seen, FoundPeople(seen.by, _people(seen.by, probe, request))
+    return seen, FoundPeople(seen.by, _people(seen.by, seen.probe, request))
 
 
 def _look(image: bytes, least_quality: float) -> SeenPicture:

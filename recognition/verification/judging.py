@@ -110,7 +110,7 @@ def _history(comparison: UserComparison, source: Source) -> risk.History:
     return risk.History(
         failures=failures,
         is_replayed=is_used or recent_probes.is_stored(comparison, user_id),
-        is_new_device=lockout.is_new_device(source, answers),
+        is_new_device=lockout.is_new_device(answers),
         users_failed=lockout.users_failed(answers),
         is_unlike_face=answers.get("unlike", False),
     )

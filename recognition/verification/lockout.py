@@ -135,7 +135,7 @@ def before(source: Source) -> dict[str, Scalar]:
     return {"verified": verified, "verified here": _successes.has_rows(values)}
 
 
-def is_new_device(source: Source, answers: Mapping[str, bool]) -> bool:
+def is_new_device(answers: Mapping[str, bool]) -> bool:
     """Whether the user was verified before, and not from this device, by the answers to `before`.
     An attempt that names no device is new for a user who has one."""
     return answers["verified"] and not answers.get("verified here", False)

@@ -97,6 +97,22 @@ def _verify(
         return _conclude(caller, request, session, source, probe)
 
 
+def _nearest(request: VerificationRequest, probe: Probe) -> Compared | None:
+    """Raises ModelChangedError."""
+    if probe.template is None:
+        return None
+    nearest = comparing.compare_with_user(
+        probe.by,
+        request.user_id,
+        probe.template,
+        face_id=request.face_id,
+        face_group=request.face_group,
+    )
+    if nearest is None:
+        serving.require(probe.by)
+    return nearest
+
+
 def _conclude(
     caller: Caller,
     request: VerificationRequest,
@@ -109,17 +125,7 @@ def _conclude(
     is_there = bool(locks.hold_users([request.user_id]))
     if session:
         session = sessions.open_session_of(caller, str(session.pk), lock=True)
-    nearest = None
-    if probe.template is not None:
-        nearest = comparing.compare_with_user(
-            probe.by,
-            request.user_id,
-            probe.template,
-            face_id=request.face_id,
-            face_group=request.face_group,
-        )
-        if nearest is None:
-            serving.require(probe.by)
+    nearest = _nearest(request, probe)
     leaves_out = request.face_id is not None or request.face_group is not None
     comparison = matching.compared(probe, nearest, level, request.match_on, leaves_out)
     if is_there:
