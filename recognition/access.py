@@ -1,6 +1,6 @@
 """Who is calling, and for which users they may act."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from uuid import UUID
 
@@ -30,6 +30,7 @@ class Caller:
     scopes: frozenset[str]
     calls_per_minute: int | None = None  # of the token itself, in place of the settings' limits
     collection: str = DEFAULT.name
+    issued_at: int | None = field(default=None, compare=False)  # in seconds, if the token says so
 
     is_authenticated = True  # asked for by Django REST framework
 

@@ -58,7 +58,7 @@ def _entered(token: str) -> tuple[Caller, str]:
         key.enter()
         return key.caller, f"key {key.id}"
     caller = tokens.read(token)
-    enter(opened(caller.collection))
+    enter(opened(caller.collection, caller.issued_at))
     # What the signature covers: one text for a token, however its signature is spelt. ECDSA has
     # two valid signatures for everything signed, and base64 several spellings of one.
     return caller, token.rpartition(".")[0]

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 
 from recognition.collections.current import DEFAULT, Entered
@@ -30,14 +31,18 @@ def find(name: str) -> Collection:
     return row
 
 
-def opened(name: str) -> Entered:
+def opened(name: str, issued_at: int | None = None) -> Entered:
     """The collection to work in, for a caller. `default` needs no look into the database.
 
-    Raises UnknownCollectionError, and collection_suspended.
+    A token that is older than the collection was of one that had the name before. Raises
+    UnknownCollectionError, and collection_suspended.
     """
     if name == DEFAULT.name:
         return DEFAULT
     row = find(name)
+    made_at = int(row.created_at.timestamp())
+    if issued_at is not None and issued_at + settings.JWT_LEEWAY_SECONDS < made_at:
+        raise UnknownCollectionError(f"the collection {name!r} is newer")
     require_active(row)
     return row.entered
 

@@ -43,11 +43,12 @@ def caller_of(claims: Mapping[str, Any]) -> Caller:
     _require_audience(claims)
     scopes, calls = _scopes(claims), _calls_per_minute(claims)
     collection = _collection(claims)
+    issued_at = int(claims["iat"]) if "iat" in claims else None  # a number, or it is not verified
     subject = claims.get("sub")
     if isinstance(subject, str) and _is_service(subject, claims):
-        return Caller(subject, None, scopes, calls, collection)
+        return Caller(subject, None, scopes, calls, collection, issued_at)
     user_id = _user_id(claims)
-    return Caller(str(user_id), user_id, scopes, calls, collection)
+    return Caller(str(user_id), user_id, scopes, calls, collection, issued_at)
 
 
 def client_scopes(entries: Iterable[str]) -> dict[str, frozenset[str]]:

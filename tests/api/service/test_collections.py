@@ -1,12 +1,16 @@
 """Collections over HTTP: tests/api/routes.py has who may call what."""
 
+from datetime import timedelta
+
 import pytest
 from cryptography.fernet import Fernet
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from facesvc.http import auth
 from recognition.collections.current import Entered
+from recognition.collections.models import Collection
 from recognition.models import AuditEvent
 from tests.support.builders import Person, data_of, refusal
 from tests.support.collections.callers import has_schema, service_of
@@ -39,6 +43,18 @@ def test_it_works(admin: Person) -> None:
     assert refusal(admin.get("collections/shop")) == (404, "collection_not_found")
     actions = AuditEvent.objects.order_by("pk").values_list("action", flat=True)
     assert [*actions] == ["collection.make", "collection.rules", "collection.erase"]
+
+
+def test_a_token_of_one_that_had_the_name_before(
+    admin: Person, client: Client, settings: Settings
+) -> None:
+    """It may be of another customer."""
+    data_of(admin.post("collections", name="shop"), 201)
+    of_shop = service_of(Entered(0, "shop"), client)
+    data_of(of_shop.get("users"))
+    made_at = timezone.now() + timedelta(seconds=settings.JWT_LEEWAY_SECONDS + 2)
+    Collection.objects.filter(name="shop").update(created_at=made_at)
+    assert refusal(of_shop.get("users")) == (401, "invalid_token")
 
 
 def test_pages(admin: Person) -> None:
@@ -87,7 +103,7 @@ def test_one_that_is_erased_during_a_request(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The token was good when the request began, and its tables are gone."""
-    monkeypatch.setattr(auth, "opened", lambda name: GONE)
+    monkeypatch.setattr(auth, "opened", lambda *token: GONE)
     assert not has_schema(GONE.number)
     answer = service_of(GONE, client).get("users")
     assert refusal(answer) == (401, "invalid_token")
