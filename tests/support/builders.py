@@ -170,7 +170,7 @@ def make_templates(rows: Sequence[tuple[User, Floats, str]], **fields: Any) -> l
     Templates of the pack are under the key of their collection. Those of `default` have none.
     """
     pack = engine.pack("dlib")
-    key = protection.NO_KEY if here().is_default else engine.active_model().template_key
+    key = None if here().is_default else engine.active_model().template_key
     padded = np.zeros((len(rows), TEMPLATE_DIMENSIONS), np.float32)
     faces, templates = [], []
     first = 0 if "face_id" in fields else Face.objects.count()
@@ -184,7 +184,7 @@ def make_templates(rows: Sequence[tuple[User, Floats, str]], **fields: Any) -> l
         padded[number, : len(embedding)] = embedding
         faces.append(face)
         stored = padded[number]
-        if versions["embedding_version"] == pack.embedding_version:
+        if key and versions["embedding_version"] == pack.embedding_version:
             stored = protection.protect(stored, key)
             versions["embedding_version"] = version_of(pack, key)
         indexes.sketch(versions["embedding_version"], np.zeros(TEMPLATE_DIMENSIONS, np.float32))
