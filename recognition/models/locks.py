@@ -17,7 +17,8 @@ other. It may leave out any of them.
 
 Some statements lock rows by SQL of their own, in the same order: the import of a graph
 (management.graph.loading), the claim and the storing of items (batch.jobs.work), and the search
-for duplicates, which waits for nobody (recognition.enrolment.lookalikes).
+for duplicates, which waits for nobody (recognition.enrolment.lookalikes). The erasure of a
+collection and its migrations wait for each other (recognition.collections.schemas).
 """
 
 import hashlib
