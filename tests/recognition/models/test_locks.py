@@ -142,5 +142,5 @@ def test_all_of_them_stand_in_one_module() -> None:
         for path in (root / package).rglob("*.py")
         if "migrations" not in path.parts and HAND_MADE.search(path.read_text())
     }
-    # Who makes the tables of the models cannot import them. Its numbers are pairs, as no others are.
+    # Who makes the tables of the models cannot import them. Its numbers are pairs, as no other is.
     assert found == {"recognition/models/locks.py", "recognition/collections/schemas.py"}
