@@ -9,7 +9,8 @@ A pooler in front of PostgreSQL has to be in session mode, see docs/decisions/00
 """
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, lru_cache, update_wrapper
 from typing import Any
@@ -199,6 +200,19 @@ def _updating(kind: type[Model], names: tuple[str, ...]) -> tuple[str, list[Any]
     fields: list[Any] = [meta.get_field(name) for name in names]
     columns = ", ".join(f'"{field.column}" = %s' for field in fields)
     return f'UPDATE "{meta.db_table}" SET {columns} WHERE "{meta.pk.column}" = %s', fields
+
+
+@contextmanager
+def raw_cursor() -> Iterator[psycopg.Cursor[Any]]:
+    """A cursor of psycopg itself, for binary results, which Django's has not.
+
+    It looks into the collection that is current at the beginning of the block.
+    """
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    database.ensure_connection()
+    database.go()
+    with database.wrap_database_errors, psycopg.Cursor(database.connection) as cursor:
+        yield cursor
 
 
 def fetched(text: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:

@@ -8,7 +8,6 @@ from typing import Any, Self
 from uuid import UUID
 
 import numpy as np
-import psycopg
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -20,6 +19,7 @@ from recognition.measuring.here import runs
 from recognition.model_change import TemplateTarget
 from recognition.models import GalleryCount, locks
 from recognition.packs import calibrations, engine, versions
+from recognition.prepared import raw_cursor
 
 logger = logging.getLogger(__name__)
 
@@ -110,8 +110,7 @@ class _Carrying:
     def convert(self, pks: list[int]) -> None:
         """Make the templates of faces. In binary: as text, a vector takes ten times as long."""
         locks.lock_owners(pks)  # before the faces, as everywhere
-        connection.ensure_connection()
-        with psycopg.Cursor(connection.connection) as cursor:  # Django's own has no binary results
+        with raw_cursor() as cursor:
             cursor.execute(_LOCK_FACES, [pks])
             cursor.execute(_READ, [pks, self.former, self.version], binary=True)
             rows = cursor.fetchall()

@@ -13,7 +13,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-import psycopg
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
@@ -29,6 +28,7 @@ from recognition.collections.current import CollectionGoneError, entered
 from recognition.collections.visiting import at_work
 from recognition.inference.pack.declaration import PackError
 from recognition.models import locks
+from recognition.prepared import raw_cursor
 from recognition.privacy import sealing
 from recognition.privacy.sealing import UnreadableError
 from recognition.processes import connections
@@ -265,6 +265,6 @@ def _outcome_of(item: Item) -> tuple[ItemResult, bool]:
 def _sealed_picture(item: Item) -> bytes | None:
     """Reads the picture in binary: as text, as the ORM reads it, it has twice the size."""
     statement = "SELECT sealed FROM batch_picture WHERE item_id = %s"
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+    with raw_cursor() as cursor:
         row = cursor.execute(statement, [item.pk], binary=True).fetchone()
     return row[0] if row else None

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+from django.conf import settings
 from django.db import DatabaseError, OperationalError, connection, transaction
 from psycopg.pq import TransactionStatus
 
@@ -11,9 +12,12 @@ from recognition.collections import schemas
 from recognition.collections.current import DEFAULT, Entered, entered
 from recognition.collections.models import Collection
 from recognition.models import User
+from recognition.prepared import raw_cursor
 from tests.support.servers.schemas import connect, make_collection
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+PRODUCT = ("recognition", "batch", "management", "facesvc")
 
 
 @pytest.fixture
@@ -37,6 +41,24 @@ def test_it_works(shop: Entered) -> None:
         with entered(DEFAULT):
             assert User.objects.count() == 1
         assert User.objects.count() == 0
+
+
+def test_a_cursor_of_psycopg(shop: Entered) -> None:
+    """It passes by Django's wrappers, so it turns the connection itself."""
+    for collection, users in ((DEFAULT, 1), (shop, 0), (DEFAULT, 1)):
+        with entered(collection), raw_cursor() as cursor:
+            found = cursor.execute("SELECT count(*) FROM recognition_user").fetchone()
+            assert found == (users,)
+
+
+def test_no_other_cursor_of_psycopg_is_opened() -> None:
+    opening = [
+        str(path.relative_to(settings.BASE_DIR))
+        for package in PRODUCT
+        for path in (settings.BASE_DIR / package).rglob("*.py")
+        if "psycopg.Cursor(" in path.read_text()
+    ]
+    assert opening == ["recognition/prepared.py"]
 
 
 def test_an_error_that_somebody_caught(shop: Entered) -> None:
