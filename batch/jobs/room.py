@@ -5,23 +5,16 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from batch.models import Job
 from recognition.access import Caller
-from recognition.collections.current import CollectionGoneError, entered, rule
-from recognition.collections.visiting import all_collections
+from recognition.collections.current import rule
 from recognition.errors import ServiceError
-from recognition.prepared import fetched
 
 _MB = 1024**2
 # A picture is written to the log of the database and to its table, each time a little larger.
 _ON_DISK = 3
-# Asked in each collection, so it is made once, and planned once for each.
-_WAITING = """
-SELECT coalesce(sum(total), 0)::bigint, coalesce(sum(picture_bytes), 0)::bigint
-FROM batch_job WHERE finished_at IS NULL
-"""
 
 
 def require(caller: Caller, *, pictures: int, length: int) -> None:
@@ -32,13 +25,16 @@ def require(caller: Caller, *, pictures: int, length: int) -> None:
     bodies that the web processes hold at once, MAX_BODIES_BYTES each. If the disk is full after
     all, the answer is 503, too.
     """
-    own = Job.objects.unfinished().filter(subject=caller.subject)
-    own_bytes: int = own.aggregate(sum=Sum("picture_bytes", default=0))["sum"]
-    waiting, waiting_bytes = _waiting()
+    # Those of other collections do not count: a refusal would show that they have many waiting.
+    waiting = Job.objects.unfinished().aggregate(
+        pictures=Sum("total", default=0),
+        bytes=Sum("picture_bytes", default=0),
+        own_bytes=Sum("picture_bytes", filter=Q(subject=caller.subject), default=0),
+    )
     limits = {
-        "FACESVC_BATCH_QUEUE_LIMIT": (waiting + pictures, 1),
-        "FACESVC_BATCH_QUEUE_MB": (waiting_bytes + length, _MB),
-        "FACESVC_BATCH_CLIENT_MB": (own_bytes + length, _MB),
+        "FACESVC_BATCH_QUEUE_LIMIT": (waiting["pictures"] + pictures, 1),
+        "FACESVC_BATCH_QUEUE_MB": (waiting["bytes"] + length, _MB),
+        "FACESVC_BATCH_CLIENT_MB": (waiting["own_bytes"] + length, _MB),
     }
     for name, (needed, unit) in limits.items():
         if needed > rule(name) * unit:
@@ -47,19 +43,6 @@ def require(caller: Caller, *, pictures: int, length: int) -> None:
     free = free_bytes()
     if free is not None and free < settings.FACESVC_FREE_DISK_MB * _MB + _ON_DISK * length:
         raise ServiceError("unavailable", "The disk of the service is nearly full; try later.")
-
-
-def _waiting() -> tuple[int, int]:
-    """How many pictures wait in all collections, which share the disk, and their bytes."""
-    pictures = length = 0
-    for collection in all_collections():
-        try:
-            with entered(collection):
-                ((of_it, its_bytes),) = fetched(_WAITING)
-        except CollectionGoneError:
-            continue  # it was erased since
-        pictures, length = pictures + of_it, length + its_bytes
-    return pictures, length
 
 
 def free_bytes() -> int | None:

@@ -37,12 +37,12 @@ FACESVC_BATCH_AT_ONCE_SECONDS = batches.whole("FACESVC_BATCH_AT_ONCE_SECONDS", 6
     "batches at a time, and refuses more with 503."
 )
 FACESVC_BATCH_QUEUE_LIMIT = batches.whole("FACESVC_BATCH_QUEUE_LIMIT", 200_000).says(
-    "The most pictures that the jobs of all collections together may have waiting; more are "
-    "refused with 503."
+    "The most pictures that all jobs of a collection together may have waiting; more are refused "
+    "with 503."
 )
 FACESVC_BATCH_QUEUE_MB = batches.whole("FACESVC_BATCH_QUEUE_MB", 20_000).says(
-    "The most megabytes of pictures that the jobs of all collections together may have waiting; "
-    "more are refused with 503."
+    "The most megabytes of pictures that all jobs of a collection together may have waiting; more "
+    "are refused with 503. `FACESVC_FREE_DISK_MB` protects the disk, which all share."
 )
 FACESVC_BATCH_CLIENT_MB = batches.whole("FACESVC_BATCH_CLIENT_MB", 2_000, (0, 1_000_000_000)).rules(
     "The most megabytes of pictures that the jobs of one client or end user may have waiting."

@@ -123,7 +123,7 @@ def operator(client: Client, group: str) -> Account:
 
 
 def statuses(client: Client, collection: Entered) -> list[int]:
-    """Of the page, of suspending and of erasing."""
+    """What the page, suspending and erasing answer."""
     page = f"{LIST}{collection.number}/change/"
     forms = ({"act": "suspend"}, {"act": "erase", "name": collection.name})
     posted = [client.post(page, {**form, "_collection": "1"}).status_code for form in forms]

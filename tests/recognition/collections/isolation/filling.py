@@ -23,7 +23,7 @@ from tests.support.everywhere import NAME, ZOE, Life
 # In no answer of another collection.
 GROUP = "hiking"
 SECRETS = (NAME, "Quirkington", ZOE.hex, str(ZOE), GROUP, "her phone", "picnic")
-# Whoever these ids name is in no collection.
+# No collection has users of these ids.
 NOBODY, NOBODYS_FRIEND = (UUID(f"0000000f-0000-4000-8000-00000000000{n}") for n in "ef")
 OWN_GROUP, OWN_FACE = "chess", "face_00000000000a"
 

@@ -121,7 +121,7 @@ def search(place: Entered, world: World, asked: Asked, fake: FakePipeline) -> in
 
 
 def look_alikes(place: Entered, world: World, asked: Asked) -> int:
-    """Of some faces."""
+    """Returns how many were found, from three faces at most."""
     found = 0
     for number in range(min(len(world.faces), 3)):
         wanted = expected(world, asked, world.embedding(number), of_face=number)
@@ -166,7 +166,7 @@ def jobs(pairs: Pairs, asked: Asked, fake: FakePipeline) -> None:
 
 
 def verify(place: Entered, world: World, person: int, match_on: str, fake: FakePipeline) -> int:
-    """Of every user, and of one who is nowhere: by the user's own token."""
+    """Each user, and one who is nowhere, is compared by an own token. Returns how many match."""
     fake.show(vector(person))
     successes = 0
     for number in range(len(world.privacy) + 1):

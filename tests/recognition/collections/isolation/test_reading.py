@@ -96,19 +96,13 @@ def test_it_works(
         for ids in (full.ids | own, nowhere() | own | mine_too):
             by_all = read_by(row, ids, admin)
             assert by_all or row.path in NEEDS_NONE, row
-            others = of_others(by_all, place)
-            if row.method == "POST" and row.path in SUBMITS:
-                others = Counter({key: n for key, n in others.items() if key[1] != "batch_job"})
-            if others:
+            if others := of_others(by_all, place):
                 found[f"{row.method} {row.path}"] = others
     assert found == {}
 
 
 # They look for no row.
 NEEDS_NONE = {"detect", "compare"}
-# All jobs share the disk: before one is stored, the pictures that wait in all collections are
-# counted (batch.jobs.room).
-SUBMITS = {"batch-identify", "batch-register"}
 
 
 # --- the size of the other one --------------------------------------------------------------------

@@ -96,7 +96,7 @@ def others(places: list[Entered], fake: FakePipeline, settings: Settings) -> Ite
 
 
 def tokens_of(place: Entered, user_id: str, key: str) -> dict[str, str]:
-    """Of every kind of caller. The third is the user that a request is about."""
+    """The token of each kind of caller. `the user` is who a request is about."""
     with entered(place):
         return {
             "user": tokens.issue(UserId(str(OWNER)), [*NOT_ADMIN], minutes=5),
