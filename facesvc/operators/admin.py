@@ -89,7 +89,7 @@ def _about(text: str) -> Q:
         return Q(face_id=text)
     # The log has keys, which the pages show of those who are gone.
     ids = {each for each in (parsed(text), finding.key_of(text)) if each}
-    people = User.objects.filter(display_name__icontains=text).values_list("pk", flat=True)
+    people = User.objects.filter(User.named(text)).values_list("pk", flat=True)
     ids.update(people[:_MOST_PEOPLE])
     return Q(user_id__in=ids) | Q(other_user_id__in=ids) | Q(request_id=text)
 

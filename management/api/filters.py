@@ -36,7 +36,7 @@ def faces(wanted: Query) -> QuerySet[Face]:
 def users(wanted: Query) -> QuerySet[User]:
     """The users whose name has a part, in upper or lower case. Raises invalid_request."""
     part = text_of(wanted, "q") or ""
-    return User.objects.filter(display_name__icontains=part) if part else User.objects.all()
+    return User.objects.filter(User.named(part)) if part else User.objects.all()
 
 
 def text_of(wanted: Query, name: str) -> str | None:

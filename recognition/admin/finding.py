@@ -21,7 +21,7 @@ def people(among: QuerySet[User], text: str) -> QuerySet[User]:
     if text.startswith("face_"):
         owners = faces(Face.objects.all(), text).values("user")
         return among.filter(Q(pk__in=owners) | Q(given_id=text))
-    named = Q(*(Q(display_name__icontains=word) for word in text.split()))
+    named = Q(*(User.named(word) for word in text.split()))
     named |= Q(given_id__icontains=text)
     digits = text.replace("-", "").lower()
     if _ID.fullmatch(digits):

@@ -227,7 +227,7 @@ def _store(active: Engine, user: User, face: DetectedFace, request: EnrolmentReq
 
 
 def _unused_face_id() -> str:
-    """A random id. With ten million faces, one new id in 28 million is already taken."""
+    """With ten million faces, one new id in 28 million is already taken."""
     while _taken({"face": (face_id := new_face_id())}):
         pass
     return face_id

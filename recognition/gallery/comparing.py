@@ -12,7 +12,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from recognition import audit
@@ -129,25 +129,21 @@ def is_unlike(active: Engine, user_id: UUID, template: Floats, nearest: Compared
     Where there is nothing else to compare with, the face is unlike if such a face was noted, or if
     the user's own token removed a face, within FACESVC_NEW_FACE_HOURS.
     """
-    recent = {"user": user_id, "since": _since()}
-    noted = [face_id for (face_id,) in _all_noted(recent)]
+    recent = {"user": user_id, "since": _since(), "actor": audit.end_user(user_id)}
+    events = _noted_or_removed(recent)
+    noted = [face_id for action, face_id in events if action == _UNLIKE_OTHERS]
     if noted:
         nearest = compare_with_all_of_user(active, user_id, template, without=noted)
     if nearest:
         return active.scores.confidence(nearest.by_face) < BASIC
-    return bool(noted or _removed({**recent, "actor": audit.end_user(user_id)}))
+    return bool(events)
 
 
 @kept
-def _all_noted() -> QuerySet[Any, Any]:
-    return _recent().filter(action=_UNLIKE_OTHERS).values_list("face_id")
-
-
-@kept
-def _removed() -> QuerySet[Any, Any]:
-    """What a user's own token removed."""
-    removed = _recent().filter(action__in=_REMOVALS, actor=Blank("actor"))
-    return removed.values_list("pk")[:1]
+def _noted_or_removed() -> QuerySet[Any, Any]:
+    """The faces that were noted, and what the user's own token removed."""
+    removed = Q(action__in=_REMOVALS, actor=Blank("actor"))
+    return _recent().filter(Q(action=_UNLIKE_OTHERS) | removed).values_list("action", "face_id")
 
 
 def note_unlike(active: Engine, stored: Face, nearest: Compared | None) -> None:

@@ -3,6 +3,8 @@
 from django.db import models
 from pgvector.django import BitField, HalfVectorField
 
+from recognition.models.people import by_user
+
 
 class SketchCentre(models.Model):
     """Around what the sketches of a template version are taken: about the mean of all people.
@@ -68,7 +70,7 @@ class Listing(models.Model):
         "recognition.User",
         on_delete=models.DO_NOTHING,
         db_constraint=False,
-        db_index=False,  # the first of listing_by_user
+        db_index=False,  # listing_of_user
         related_name="listings",
     )
     privacy_level = models.CharField(max_length=10)  # of the user
@@ -84,19 +86,9 @@ class Listing(models.Model):
                 name="listing_of_public",
                 condition=models.Q(privacy_level="public", searchable=True, suspended=False),
             ),
-            # Consumer: Gallery.visible_to, which counts who is in a relation with the viewer from
-            # the index alone: their rows are all over the table.
-            models.Index(
-                fields=["user"],
-                include=[
-                    "embedding_version",
-                    "privacy_level",
-                    "suspended",
-                    "searchable",
-                    "taggable",
-                ],
-                name="listing_by_user",
-            ),
+            # Consumers: Gallery.visible_to, which counts who is in a relation with the viewer; the
+            # comparison with one user.
+            by_user("listing_of_user"),
         ]
 
     def __str__(self) -> str:

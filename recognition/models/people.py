@@ -5,7 +5,9 @@ does not touch the vector index: pgvector inserts a vector again when any column
 """
 
 import secrets
+import time
 import uuid
+from functools import lru_cache
 
 from django.contrib.postgres.indexes import GinIndex, HashIndex, OpClass
 from django.db import models
@@ -24,6 +26,8 @@ class PrivacyLevel(models.TextChoices):
     PRIVATE = "private"
 
 
+# An enrolment knows no name, and so writes nothing into the index of names.
+_HAS_NAME = ~models.Q(display_name="")
 _KEY_OF_TEXT = Regex(Cast("id", models.TextField()), "^.{14}8.{4}[89ab]")
 
 
@@ -70,11 +74,13 @@ class User(models.Model):
                 name="user_suspended",
                 condition=models.Q(suspended_at__isnull=False),
             ),
-            # Consumer: the moderators' search for any part of a name.
+            # Consumer: the search for any part of a name, User.named.
             GinIndex(
-                OpClass(Upper("display_name"), name="gin_trgm_ops"), name="user_by_part_of_name"
+                OpClass(Upper("display_name"), name="gin_trgm_ops"),
+                condition=_HAS_NAME,
+                name="user_by_part_of_name",
             ),
-            # Consumer: the same search, for any part of an id.
+            # Consumer: the moderators' search for any part of an id.
             GinIndex(
                 OpClass(Upper("given_id"), name="gin_trgm_ops"),
                 name="user_by_part_of_given_id",
@@ -88,6 +94,11 @@ class User(models.Model):
     @classmethod
     def new(cls, user_id: UserId) -> "User":
         return cls(pk=user_id, given_id=user_id.given)
+
+    @staticmethod
+    def named(part: str) -> models.Q:
+        """Those whose name has this part, in upper or lower case."""
+        return _HAS_NAME & models.Q(display_name__icontains=part)
 
     @property
     def app_id(self) -> str:
@@ -104,15 +115,27 @@ class User(models.Model):
         return UserId.of_row(self.pk, self.given_id)
 
 
-def _by_user(name: str) -> HashIndex:
+def by_user(name: str) -> HashIndex:
     """Ids of users are random, so each enrolment changes another page of the index. After a
-    checkpoint the whole page goes into the log: it has four bytes of each id, and much is empty.
+    checkpoint the whole page goes into the log: it has four bytes of each id, and most is empty.
     """
-    return HashIndex(fields=["user"], name=name, fillfactor=30)
+    return HashIndex(fields=["user"], name=name, fillfactor=15)
+
+
+# For so many seconds the face ids of a process begin with the same digits.
+_SECONDS_ALIKE = 300
 
 
 def new_face_id() -> str:
-    return f"face_{secrets.token_hex(6)}"
+    """A random id. Those of some minutes are neighbours in the index of face ids: after a
+    checkpoint each of its pages goes into the log as a whole when it is first changed.
+    """
+    return f"face_{_beginning(time.monotonic() // _SECONDS_ALIKE)}{secrets.token_hex(4)}"
+
+
+@lru_cache(1)
+def _beginning(of_time: float) -> str:
+    return secrets.token_hex(2)
 
 
 class Taggable(models.TextChoices):
@@ -174,7 +197,7 @@ class Face(models.Model):
             ),
             models.Index(fields=["created_at"], name="face_by_age"),
             # Consumers: the faces of one user, the foreign key.
-            _by_user("face_of_user"),
+            by_user("face_of_user"),
         ]
 
     def __str__(self) -> str:
@@ -258,7 +281,7 @@ class Template(models.Model):
         ]
         indexes = [
             # Consumers: the search among friends, plans.OWNERS; the foreign key.
-            _by_user("template_of_user"),
+            by_user("template_of_user"),
         ]
 
     def __str__(self) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from recognition.models import ActiveModel
 from recognition.packs import engine
 from recognition.packs.engine import Engine
+from recognition.prepared import fetched
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -37,16 +37,17 @@ def once_more(verb: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Re
 
 def require(serving: Engine) -> None:
     """Raises ModelChangedError."""
-    _compare(serving, engine.active_model())
+    row = engine.active_model()
+    _compare(serving, row.pack, row.template_key)
 
 
 def hold(serving: Engine) -> None:
     """As `require`; the engine then stays active until the end of the transaction."""
     # A shared lock, which the ORM cannot ask for: enrolments do not wait for each other.
-    (row,) = ActiveModel.objects.raw("SELECT * FROM recognition_activemodel FOR SHARE")
-    _compare(serving, row)
+    (row,) = fetched("SELECT pack, template_key FROM recognition_activemodel FOR SHARE")
+    _compare(serving, *row)
 
 
-def _compare(serving: Engine, row: ActiveModel) -> None:
-    if (row.pack, row.template_key) != (serving.pack.name, serving.template_key):
+def _compare(serving: Engine, pack: str, template_key: str) -> None:
+    if (pack, template_key) != (serving.pack.name, serving.template_key):
         raise ModelChangedError

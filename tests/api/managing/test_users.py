@@ -162,6 +162,8 @@ def test_a_name_is_found_with_an_index(db: None) -> None:
     User.objects.bulk_create([*people, User(pk=OWNER, display_name="Olivia")])
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE recognition_user")
+        # As a vacuum does: other tests have left names that are not in their place in the index.
+        cursor.execute("SELECT gin_clean_pending_list('user_by_part_of_name')")
         cursor.execute("SET LOCAL enable_seqscan = off")  # 3,000 rows are soon read
     found = filters.users({"q": "livi"}).order_by("id")[:51]
     assert "user_by_part_of_name" in found.explain()

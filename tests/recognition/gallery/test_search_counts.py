@@ -50,6 +50,28 @@ def there() -> dict[tuple[str, str, bool], int]:
     return counts
 
 
+def test_a_new_template_is_listed_by_keys() -> None:
+    """Also with plans that the connection has kept since the tables were empty."""
+    tables = ["recognition_template", "recognition_face", "recognition_user"]
+
+    def read_whole() -> int:
+        with connection.cursor() as cursor:
+            statement = "SELECT sum(seq_scan) FROM pg_stat_xact_user_tables WHERE relname = ANY(%s)"
+            cursor.execute(statement, [tables])
+            (count,) = cursor.fetchone()
+        return int(count)
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {', '.join(tables)}")
+    people = [make_user(UUID(int=number), "public") for number in range(300)]
+    make_face(people[0], vector(0))
+    make_templates([(user, vector(1), "") for user in people])
+    before = read_whole()
+    make_face(people[0], vector(2))
+    assert read_whole() == before
+    assert counted() == there() == {("public", "everyone", True): 302}
+
+
 def test_counts_follow_every_change() -> None:
     owner, friend = make_user(OWNER, "public"), make_user(FRIEND)
     faces = [make_face(user, vector(n)) for n, user in enumerate([owner, owner, friend])]
