@@ -1,11 +1,10 @@
 """What an enrolment costs the database soon after a checkpoint, without the inference.
 
-    python -m benchmarks.enrolment [--faces 30000] [--wal-compression off]
+    python -m benchmarks.enrolment [--faces 30000] [--hnsw] [--wal-compression off]
 
-New people are enrolled one after the other, under random ids, into a gallery without an HNSW index.
-A checkpoint comes before the first of them: the first change of a page after it writes the whole
-page into the write-ahead log. Each line is the mean of 200 enrolments; the last lines say which
-tables and indexes the first 200 wrote of.
+New people are enrolled one after the other, under random ids. A checkpoint comes before the first:
+the first change of a page after it writes the whole page into the write-ahead log. Each line is the
+mean of 200 enrolments. The last lines say what the first 200 wrote of each table and index.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from benchmarks.search.server import own_database
 from benchmarks.templates import Floats
 
 _ROUNDS, _ENROLMENTS = 4, 200
+_SINCE = "SELECT lsn, lsn - %s::pg_lsn FROM pg_current_wal_insert_lsn() AS lsn"
 _WROTE = """
 SELECT coalesce(relname, 'others') AS name, sum(block_fpi_length), sum(block_data_length)
 FROM pg_get_wal_block_info(%s, %s) AS block
@@ -46,9 +46,7 @@ def enrolments(active: Any, embeddings: Floats) -> Iterator[None]:
         yield
 
 
-def measure(faces: int, compression: str | None) -> None:
-    from django.db import connection
-
+def measure(faces: int, compression: str | None, *, hnsw: bool) -> None:
     from benchmarks.search import loading, product
     from benchmarks.search.measure import process_clock
     from recognition import daily_counts
@@ -58,47 +56,51 @@ def measure(faces: int, compression: str | None) -> None:
     product.prepare(active)
     gallery = Gallery.draw(faces, seed=1, **product.drawn_like(active.pack))
     loading.LoadedGallery(active.template_version).load(gallery, MIXED_SHARE)
+    if hnsw:
+        product.build_index(active)
     enrolling = enrolments(active, gallery.newcomers(1 + _ROUNDS * _ENROLMENTS))
     clock = process_clock(loading.backend_pid())
-    with connection.cursor() as cursor:
-
-        def ask(statement: str, *values: Any) -> Any:
-            cursor.execute(statement, values)
-            return cursor.fetchall()
-
-        cursor.execute("CREATE EXTENSION pg_walinspect")
-        if compression:
-            cursor.execute(f"SET wal_compression = {compression}")
-        next(enrolling)  # makes the plans
-        cursor.execute("CHECKPOINT")
-        for number in range(_ROUNDS):
-            ((begin,),), spent = ask("SELECT pg_current_wal_insert_lsn()"), clock()
-            for _ in range(_ENROLMENTS):
-                next(enrolling)
-            spent = (clock() - spent) / _ENROLMENTS * 1000
-            ((end, size),) = ask(
-                "SELECT lsn, lsn - %s::pg_lsn FROM pg_current_wal_insert_lsn() AS lsn", begin
-            )
-            if not number:
-                wrote = ask(_WROTE, begin, end)
-            print(
-                f"{number * _ENROLMENTS + 1:>4} to {(number + 1) * _ENROLMENTS}: "
-                f"{float(size) / _ENROLMENTS / 1000:5.2f} kB of log, {spent:.2f} ms of CPU"
-            )
-    for name, pages, rows in wrote:
+    _ask("CREATE EXTENSION pg_walinspect")
+    if compression:
+        _ask(f"SET wal_compression = {compression}")
+    next(enrolling)  # makes the plans
+    _ask("CHECKPOINT")
+    ((begin,),) = _ask("SELECT pg_current_wal_insert_lsn()")
+    ends = [begin]
+    for number in range(_ROUNDS):
+        spent = clock()
+        for _ in range(_ENROLMENTS):
+            next(enrolling)
+        milliseconds = (clock() - spent) / _ENROLMENTS * 1000
+        ((end, size),) = _ask(_SINCE, ends[-1])
+        ends.append(end)
+        print(
+            f"{number * _ENROLMENTS + 1:>4} to {(number + 1) * _ENROLMENTS}: "
+            f"{size / _ENROLMENTS / 1000:5.2f} kB of log, {milliseconds:.2f} ms of CPU"
+        )
+    for name, pages, rows in _ask(_WROTE, *ends[:2]):
         print(f"{name:<32} pages {pages / _ENROLMENTS:6.0f} bytes, rows {rows / _ENROLMENTS:6.0f}")
+
+
+def _ask(statement: str, *values: Any) -> list[Any]:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchall() if cursor.description else []
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faces", type=int, default=30_000, help="of the gallery")
+    parser.add_argument("--hnsw", action="store_true", help="with the index of large galleries")
     parser.add_argument("--wal-compression", help="of the server, such as off")
     options = parser.parse_args()
     with own_database():
         from recognition.collections.current import DEFAULT, entered
 
         with entered(DEFAULT):
-            measure(options.faces, options.wal_compression)
+            measure(options.faces, options.wal_compression, hnsw=options.hnsw)
 
 
 if __name__ == "__main__":

@@ -283,4 +283,4 @@ class SketchGeometry:
 def sketch_of(template: Floats, centre: Floats) -> str:
     """The sketch of a template (512,) as text, bit for bit as the database makes it."""
     above = template.astype(np.float16) > centre.astype(np.float16)
-    return "".join("1" if bit else "0" for bit in above)
+    return (above + np.uint8(ord("0"))).tobytes().decode()
