@@ -90,13 +90,19 @@ def test_a_database_from_before_the_first_release_is_left_alone(first: tuple[str
             "SELECT FROM recognition_template",
         ),
         (
+            ("recognition", "0010_hashes_by_user"),
+            ("recognition", "0011_written_by_enrolments"),
+            "SELECT FROM recognition_template",
+            "DELETE FROM recognition_template",
+        ),
+        (
             ("batch", "0001_initial"),
             ("batch", "0002_unknown_people"),
             "UPDATE batch_item SET attempts = attempts",
             "SELECT FROM batch_job",
         ),
     ],
-    ids=["search", "erasure", "emptier", "search of few", "worker"],
+    ids=["search", "erasure", "emptier", "search of few", "enrolment", "worker"],
 )
 def test_what_runs_while_tables_change(
     before: tuple[str, str], after: tuple[str, str], first: str, then: str

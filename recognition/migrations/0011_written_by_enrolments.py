@@ -34,10 +34,20 @@ ALTER FUNCTION recognition_list_anew() SET plan_cache_mode = force_custom_plan;
 
 
 def _emptier(model: str, name: str) -> migrations.SeparateDatabaseAndState:
-    """A hash index with fewer ids in a page."""
+    """A hash index with fewer ids in a page.
+
+    REINDEX would hold the table while it waits for an enrolment that has read by the index. The
+    enrolment then waits for the table, and one of them is broken off.
+    """
 
     def filled(percent: int) -> list[str]:
-        return [f"ALTER INDEX {name} SET (fillfactor = {percent})", f"REINDEX INDEX {name}"]
+        return [
+            f"DROP INDEX IF EXISTS {name}_new",
+            f"CREATE INDEX {name}_new ON recognition_{model.lower()} USING hash (user_id)"
+            f" WITH (fillfactor = {percent})",
+            f"DROP INDEX IF EXISTS {name}",
+            f"ALTER INDEX {name}_new RENAME TO {name}",
+        ]
 
     index = HashIndex(fields=["user"], fillfactor=15, name=name)
     return migrations.SeparateDatabaseAndState(
