@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
@@ -12,7 +13,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from facesvc.management.commands import migrate
 from recognition.collections.current import Entered, entered
 from recognition.collections.models import Collection
-from recognition.models import locks
+from recognition.models import Listing, locks
 from recognition.models.locks import One
 from recognition.prepared import fetched
 from tests.support.patience import PATIENCE, wait_until
@@ -42,6 +43,24 @@ def made_by_us() -> set[str]:
             " WHERE NOT tgisinternal AND relname ~ '^(batch|recognition)_'"
         )
         return {name for (name,) in cursor.fetchall()}
+
+
+def test_the_indexes_are_those_of_the_models() -> None:
+    """A migration may make one in words of its own, which `makemigrations --check` believes."""
+    models = [each for each in apps.get_models() if each._meta.indexes]
+    assert Listing in models
+    with connection.schema_editor() as editor:
+        for model in models:
+            for index in model._meta.indexes:
+                made = defined(index.name)
+                editor.remove_index(model, index)
+                editor.add_index(model, index)
+                assert made == defined(index.name)
+
+
+def defined(index: str) -> str:
+    ((definition,),) = fetched("SELECT pg_get_indexdef(to_regclass(%s))", [index])
+    return str(definition)
 
 
 @pytest.mark.parametrize(
