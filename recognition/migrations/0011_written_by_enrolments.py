@@ -14,13 +14,16 @@ _NAMES_AS_BEFORE = """
 CREATE INDEX user_by_part_of_name ON recognition_user USING gin (upper(display_name) gin_trgm_ops)
 """
 
-# The plans for a single template are kept: to make them takes longer than to list it. They look up
-# everything by its key, also those that are made while the tables are empty.
+# The plans for a single template are kept: to make them takes longer than to list it. In a small
+# gallery they could read whole tables, and would go on while it grows.
 _KEPT_PLANS = """
 CREATE OR REPLACE FUNCTION recognition_template_added() RETURNS trigger
 LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = on AS $$
 BEGIN
-    IF (SELECT count(*) FROM added) = 1 THEN
+    IF (SELECT count(*) FROM added) = 1 AND (
+        SELECT min(reltuples) FROM pg_class WHERE oid IN ('recognition_template'::regclass,
+            'recognition_face'::regclass, 'recognition_user'::regclass)
+    ) >= 1000 THEN
         PERFORM set_config('plan_cache_mode', 'force_generic_plan', true),
             set_config('enable_seqscan', 'off', true);
     END IF;
