@@ -126,7 +126,7 @@ def sizes(memory: int, cpus: int) -> dict[str, str]:
         "work_mem": f"{_clamp(memory // 8 // connections, 4, 32)}MB",
         "max_connections": str(connections),
         "max_wal_size": "2GB",
-        # After a checkpoint the log gets whole pages: an enrolment writes a third less.
+        # After a checkpoint the log gets whole pages: an enrolment writes a fifth less.
         "wal_compression": "pglz",
         "random_page_cost": "1.1",  # solid state disk
         "effective_io_concurrency": "64",

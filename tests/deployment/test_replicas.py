@@ -63,7 +63,8 @@ class Servers:
         """Those of Compose, but for its sizes; on a port of this machine."""
         given = dict(re.findall(r"-c (\w+)=(\S+)", compose_service("replica")["command"]))
         there = {"hba_file": self.files / "pg_hba.conf", "unix_socket_directories": ""}
-        kept = {name: given[name] for name in ("max_connections", "wal_keep_size")} | there
+        names = ("max_connections", "wal_keep_size", "wal_compression")
+        kept = {name: given[name] for name in names} | there
         return ["-p", str(port), *(f"-c{name}={value}" for name, value in kept.items())]
 
     @contextmanager
@@ -216,6 +217,8 @@ def test_the_services_of_the_example_are_those_of_the_page() -> None:
         assert f"@{name}-{service}.{namespace}/{stored}" in page
     policies = (DEPLOYMENT / "k8s" / "network-policy.yaml").read_text()
     assert f"kubernetes.io/metadata.name: {namespace}" in policies
+    # As the PostgreSQL of the service itself.
+    assert made["spec"]["postgresql"]["parameters"]["wal_compression"] == "pglz"
     # One standby may be away without stopping all writes.
     assert made["spec"]["instances"] > 1 + made["spec"]["postgresql"]["synchronous"]["number"]
 
