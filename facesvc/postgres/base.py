@@ -4,6 +4,7 @@ That server starts with the first connection. Importing the settings, as mypy's 
 `manage.py check` do, therefore starts nothing.
 """
 
+import shutil
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +13,7 @@ import psycopg
 from django.conf import settings
 from django.db.backends.postgresql import client, operations
 
-from facesvc.postgres import database
+from facesvc.postgres import cluster, database
 from facesvc.postgres.placing import PlacedWrapper
 
 # Seconds for which a connection that was usable is not asked again. Under load each of them would
@@ -27,13 +28,30 @@ class DatabaseOperations(operations.DatabaseOperations):
 
 
 class DatabaseClient(client.DatabaseClient):
-    """What `manage.py dbshell` runs: psql."""
+    """What `manage.py dbshell` runs: the psql of the system, or else that of the package."""
+
+    @classmethod
+    def settings_to_cmd_args_env(
+        cls, settings_dict: dict[str, Any], parameters: Iterable[str]
+    ) -> tuple[list[str], dict[str, str] | None]:
+        (psql, *arguments), environment = super().settings_to_cmd_args_env(
+            settings_dict, parameters
+        )
+        return [psql if shutil.which(psql) else _own(psql), *arguments], environment
 
     def runshell(self, parameters: Iterable[str]) -> None:
         if not settings.DATABASE_URL:
             to = database.connect_parameters(settings.DATA_DIR)
             self.connection.settings_dict |= {name.upper(): str(to[name]) for name in to}
         super().runshell(parameters)
+
+
+def _own(program: str) -> str:
+    """Its path, or else its name alone: Django then says that it is missing."""
+    try:
+        return str(cluster.program(program))
+    except cluster.DatabaseError:
+        return program
 
 
 class DatabaseWrapper(PlacedWrapper):

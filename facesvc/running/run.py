@@ -206,10 +206,21 @@ def _announce(url: str, model: str, environment: Mapping[str, str]) -> None:
     print(announcement(url, model, token, failure), flush=True)
 
 
+def _given(name: str) -> str:
+    """A setting of this process, as it stands before a command in a terminal that has it not."""
+    value = _ENVIRONMENT.get(name)
+    return f"{name}={shlex.quote(value)} " if value else ""
+
+
+def _place() -> str:
+    """What leads a command to the same database. An address may have a password: it is left out."""
+    address = "DATABASE_URL=... " if _ENVIRONMENT.get("DATABASE_URL") else ""
+    return address + _given("DATABASE_URL_FILE") + _given("FACESVC_DATA")
+
+
 def announcement(url: str, model: str, token: str, failure: str = "") -> str:
     """What is printed when the service is ready; without a token, the command that makes one."""
-    given = _ENVIRONMENT.get("FACESVC_DATA")
-    place = f"FACESVC_DATA={shlex.quote(given)} " if given else ""
+    data, place = _given("FACESVC_DATA"), _place()
     page = f"/#token={token}" if token and settings.FACESVC_PAGE else ""
     lines = [
         "",
@@ -222,7 +233,7 @@ def announcement(url: str, model: str, token: str, failure: str = "") -> str:
         model.replace("    manage.py ", f"    {place}{home.typed()}"),
         "",
     ]
-    another = f"$({place}{'make' if home.IS_CHECKOUT else 'facesvc'} token)"
+    another = f"$({data}{'make' if home.IS_CHECKOUT else 'facesvc'} token)"
     if token:
         lines += [f"For calls from another terminal, for {TOKEN_HOURS} hours:", ""]
         lines += [f"export TOKEN={token}", "", f"A new token: export TOKEN={another}"]

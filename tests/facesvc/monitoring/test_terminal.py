@@ -290,6 +290,24 @@ def test_other_data_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "export TOKEN=$(FACESVC_DATA='/mnt/my data' make token)" in text
 
 
+def test_another_database_is_named_and_its_password_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(run._ENVIRONMENT, "DATABASE_URL", "postgresql://one:secret@two/facesvc")
+    text = run.announcement(URL, MODEL, "")
+    assert "\n      DATABASE_URL=... .venv/bin/python manage.py createsuperuser\n" in text
+    assert "export TOKEN=$(make token)" in text and "secret" not in text  # it asks no database
+
+
+def test_the_file_with_the_address_of_another_database_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(run._ENVIRONMENT, "DATABASE_URL_FILE", "/run/secrets/url")
+    text = run.announcement(URL, MODEL, "")
+    command = "DATABASE_URL_FILE=/run/secrets/url .venv/bin/python manage.py createsuperuser"
+    assert command in text
+
+
 def test_routes() -> None:
     route = f"{PREFIX}users/<user_id:user_id>/friends/<user_id:other_id>"
     assert terminal.route_for_people(route) == "/users/{user_id}/friends/{other_id}"
