@@ -12,7 +12,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from recognition import audit
@@ -131,8 +131,7 @@ def is_unlike(active: Engine, user_id: UUID, template: Floats, nearest: Compared
     """
     recent = {"user": user_id, "since": _since(), "actor": audit.end_user(user_id)}
     events = _noted_or_removed(recent)
-    noted = [face_id for action, face_id in events if action == _UNLIKE_OTHERS]
-    if noted:
+    if noted := [face_id for (face_id,) in events if face_id]:
         nearest = compare_with_all_of_user(active, user_id, template, without=noted)
     if nearest:
         return active.scores.confidence(nearest.by_face) < BASIC
@@ -141,9 +140,11 @@ def is_unlike(active: Engine, user_id: UUID, template: Floats, nearest: Compared
 
 @kept
 def _noted_or_removed() -> QuerySet[Any, Any]:
-    """The faces that were noted, and what the user's own token removed."""
-    removed = Q(action__in=_REMOVALS, actor=Blank("actor"))
-    return _recent().filter(Q(action=_UNLIKE_OTHERS) | removed).values_list("action", "face_id")
+    """The ids of the faces that were noted, and "" if the user's own token removed any."""
+    noted, removed = Q(action=_UNLIKE_OTHERS), Q(action__in=_REMOVALS, actor=Blank("actor"))
+    face_id = Case(When(noted, then="face_id"), default=Value(""))
+    # Once: somebody may enrol and remove faces all day.
+    return _recent().filter(noted | removed).values_list(face_id).distinct()
 
 
 def note_unlike(active: Engine, stored: Face, nearest: Compared | None) -> None:

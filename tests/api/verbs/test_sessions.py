@@ -20,6 +20,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from recognition import audit
+from recognition.gallery import comparing
 from recognition.inference.arrays import Floats
 from recognition.models import Attempt, AuditEvent, Face, FailureCount, RecentProbe, Session, User
 from recognition.verification import matching, providers
@@ -410,6 +412,16 @@ def test_who_removes_the_faces_first_waits_all_the_same(
     path = f"faces/{face.face_id}" if what == "face" else f"users/{OWNER}"
     assert by.delete(path).status_code == 200
     assert waits(owner, fake, vector(2), 0) == (who == "the user")
+
+
+def test_what_was_removed_is_fetched_once() -> None:
+    actor = audit.end_user(OWNER)
+    for number in range(3):
+        audit.note(actor, "face.delete", user_id=OWNER, face_id=f"face_{number:012x}")
+    audit.note(audit.SYSTEM, "face.unlike_others", user_id=OWNER, face_id="face_00000000000a")
+    recent = {"user": OWNER, "since": timezone.now() - timedelta(hours=1), "actor": actor}
+    rows = comparing._noted_or_removed(recent)
+    assert sorted(rows) == [("",), ("face_00000000000a",)]
 
 
 def test_many_users_tried_from_one_device(service: Person, fake: FakePipeline) -> None:

@@ -118,7 +118,7 @@ def gallery(fake: FakePipeline) -> None:
         (frame_of_a_still, 10),
         (identify, 6),
         (identify_for_a_user, 9),
-        (register, 15),
+        (register, 14),
         (compare, 1),
     ],
 )
