@@ -7,6 +7,7 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from facesvc.postgres.cluster import DatabaseError
 from recognition.collections import current
 
 if __name__ == "__main__":
@@ -14,5 +15,5 @@ if __name__ == "__main__":
     current.enter(current.DEFAULT)
     try:
         execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as error:  # such as a SECRET_KEY that is weak
+    except (ImproperlyConfigured, DatabaseError) as error:  # such as a SECRET_KEY that is weak
         sys.exit(str(error))

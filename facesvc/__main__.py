@@ -23,6 +23,7 @@ from django.core.management.base import BaseCommand
 from environs import EnvError
 
 from facesvc import __version__, home, keys
+from facesvc.postgres.cluster import DatabaseError
 from facesvc.running import run
 from recognition.collections import current
 
@@ -95,7 +96,7 @@ def main() -> int:
             execute_from_command_line(["facesvc manage", *arguments])
             return 0
         return _call(name, arguments)
-    except (ImproperlyConfigured, EnvError) as error:  # such as a SECRET_KEY that is weak
+    except (ImproperlyConfigured, EnvError, DatabaseError) as error:  # such as a weak SECRET_KEY
         print(error, file=sys.stderr)
         return 1
 

@@ -22,6 +22,7 @@ SUPERUSER = "postgres"
 PORT = 5432  # part of the socket's name: the server listens on no network address
 SYSTEM_USER = "facesvc_postgres"
 _SOCKET = f".s.PGSQL.{PORT}"
+_REPLACED_BY = "replaced_by"  # a file in the folder of a former primary
 _MAX_SOCKET_PATH = 103  # bytes, macOS; Linux allows 107
 _MB = 1024**2
 
@@ -88,10 +89,32 @@ def prepare(data_dir: Path) -> None:
         _open_way_to(folder(data_dir))
     if not folder(data_dir).exists():
         _create(data_dir)
+    _refuse_a_former_primary(data_dir)
     _make_room_for_connections(data_dir, account)
     _make_socket_folder(socket_folder(data_dir), account)
     for stale in (folder(data_dir) / "postmaster.pid", Path(f"{socket_path(data_dir)}.lock")):
         _remove_stale(stale)
+
+
+def identity(data_dir: Path) -> bytes:
+    """PostgreSQL's system identifier: `initdb` makes it, and the copies of a server share it."""
+    return (folder(data_dir) / "global" / "pg_control").read_bytes()[:8]
+
+
+def replace(data_dir: Path, by: Path) -> None:
+    """Have this server not start again: its copy in the folder `by` takes writes now."""
+    (folder(data_dir) / _REPLACED_BY).write_text(str(by.resolve()))
+
+
+def _refuse_a_former_primary(data_dir: Path) -> None:
+    """If two servers took writes, the service would store in one, and later in the other."""
+    note = folder(data_dir) / _REPLACED_BY
+    if note.exists():
+        raise DatabaseError(
+            f"the database in {data_dir} is a former primary: the standby in {note.read_text()} was"
+            " promoted in its place. Use that one, by FACESVC_DATA. To go on with this one and"
+            f" without what that one has stored, remove {note}"
+        )
 
 
 def server_command(data_dir: Path) -> list[str]:

@@ -12,6 +12,7 @@ from django.core.management import get_commands
 from facesvc import __main__ as command
 from facesvc import home, keys
 from facesvc.management.service_command import ServiceCommand
+from facesvc.postgres import cluster
 from facesvc.running import run
 
 
@@ -90,6 +91,25 @@ def test_a_setting_that_cannot_be_is_refused_in_a_line(name: str, value: str, sa
     assert (done.returncode, done.stdout) == (1, "")
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("program", [["manage.py"], ["-m", "facesvc"], ["-m", "facesvc", "manage"]])
+def test_an_embedded_server_that_does_not_start_is_told_in_a_line(
+    program: list[str], tmp_path: Path
+) -> None:
+    """By Django's own commands, too: this server was replaced by its standby."""
+    cluster.folder(tmp_path).mkdir()
+    cluster.replace(tmp_path, by=Path("/elsewhere"))
+    done = subprocess.run(
+        [sys.executable, *program, "showmigrations"],
+        cwd=home.BASE_DIR,
+        env={**os.environ, "DATABASE_URL": "", "FACESVC_DATA": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is a former primary: the standby in /elsewhere was promoted" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_settings_of_another_project_do_not_count() -> None:

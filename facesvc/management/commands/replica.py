@@ -44,6 +44,8 @@ class Command(ServiceCommand):
             primary = connection.connection.info
             replica.copy(primary.dsn, folder, primary.password)
             connection.close()
+            if not settings.DATABASE_URL:
+                replica.remember_primary(folder, settings.DATA_DIR)
         elif not replica.is_standby(folder):
             raise CommandError(
                 f"The database in {folder} is no standby: it takes writes. Choose another folder."

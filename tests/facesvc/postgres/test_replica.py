@@ -1,6 +1,7 @@
 """A standby of the embedded server: it follows, refuses writes, is started again and promoted."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,6 +87,31 @@ def test_a_copy_that_fails_leaves_nothing_that_looks_like_a_server(
     assert not cluster.folder(tmp_path / "standby").exists()
 
 
+def test_a_former_primary_does_not_start_again(primary: Path, standby: Path) -> None:
+    replica.remember_primary(standby, primary)
+    with pytest.raises(CommandError, match=f"^the primary in {primary} runs: both would take"):
+        call_command("replica", "promote", str(standby))
+    database.release(primary)
+    call_command("replica", "promote", str(standby))
+    execute(standby, "INSERT INTO note VALUES (2)")
+    with pytest.raises(cluster.DatabaseError, match=f"the standby in {standby} was promoted in"):
+        numbers(primary)
+    (cluster.folder(primary) / "replaced_by").unlink()  # as the message says
+    assert numbers(primary) == {1}
+
+
+def test_another_database_that_is_where_the_primary_was(primary: Path, standby: Path) -> None:
+    replica.remember_primary(standby, primary)
+    database.release(primary)
+    shutil.rmtree(cluster.folder(primary))
+    replica.promote(standby)  # nothing is there
+    database.release(standby)
+    execute(primary, "CREATE TABLE note AS SELECT 9 AS number")
+    replica.promote(standby)
+    database.release(primary)
+    assert numbers(primary) == {9}
+
+
 def test_a_folder_without_a_standby(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=f"^There is no standby in {tmp_path}.$"):
         call_command("replica", "promote", str(tmp_path))
@@ -125,6 +151,7 @@ def test_the_command_runs_until_it_is_interrupted(
             assert connection.info.host == str(cluster.socket_folder(standby))
         execute(primary, "INSERT INTO note VALUES (2)")
         wait_until(lambda: numbers(standby) == {1, 2})
+        assert replica._primary(standby) == primary
         database.release(standby)
         process.send_signal(signum)
         assert process.wait(PATIENCE) == 0
