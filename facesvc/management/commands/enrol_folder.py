@@ -119,8 +119,14 @@ def _enrol(
     except ServiceError as error:
         if error.code == "duplicate_face":
             return f"already enrolled: {error.details['face_id']}"
-        reasons = ", ".join(error.details.get("reasons", []))
-        return f"refused: {error.code}{f' ({reasons})' if reasons else ''}. {error}"
+        return _refusal(error)
     except ImageError as error:
         return f"refused: {error.code}. {error}"
     return f"enrolled: {face.face_id}"
+
+
+def _refusal(error: ServiceError) -> str:
+    if error.code == "multiple_faces":
+        return f"refused: {error.code}. --largest enrols the main person of such a photo."
+    reasons = ", ".join(error.details.get("reasons", []))
+    return f"refused: {error.code}{f' ({reasons})' if reasons else ''}. {error}"
