@@ -16,6 +16,7 @@ from pytest_django import Settings
 
 from batch import tasks
 from recognition import prepared
+from recognition.enrolment import enrolling
 from recognition.inference.quality import ADVICE
 from recognition.models import AuditEvent, Face, PossibleDuplicate, Template, User
 from tests.support.builders import (
@@ -62,6 +63,18 @@ def test_it_works(owner: Person, fake: FakePipeline) -> None:
     assert template.embedding == [0, 1, *[0] * 510]
     event = AuditEvent.objects.get(action="face.register", user_id=OWNER)
     assert (event.actor, event.face_id) == (f"user:{OWNER}", face.face_id)
+
+
+def test_an_id_that_is_taken(
+    owner: Person, fake: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a process may have its ids begin alike."""
+    taken = make_face(make_user(STRANGER), vector(2)).face_id
+    ids = iter([taken, taken, "face_0123456789ab"])
+    monkeypatch.setattr(enrolling, "new_face_id", lambda: next(ids))
+    fake.show(vector(1))
+    answer = data_of(owner.post("register", user_id=OWNER, image=PICTURE_BASE64), 201)
+    assert answer["face_id"] == "face_0123456789ab"
 
 
 def test_a_real_photo(owner: Person) -> None:
