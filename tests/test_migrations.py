@@ -1,12 +1,15 @@
 """The migrations, and the databases that they lead nowhere from."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 
 import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -142,6 +145,67 @@ def test_what_runs_while_tables_change(
             )
             cursor.execute(then)
         migrating.result(PATIENCE)
+
+
+class BrokenOffError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("app", "before", "name"),
+    [
+        ("recognition", "0008_ids_of_the_app", "0009_fewer_indexes"),
+        ("recognition", "0009_fewer_indexes", "0010_hashes_by_user"),
+        ("recognition", "0010_hashes_by_user", "0011_written_by_enrolments"),
+        ("batch", "0001_initial", "0002_unknown_people"),
+    ],
+)
+def test_one_that_is_broken_off_goes_on(
+    app: str, before: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each of its statements, which are transactions of their own."""
+
+    def migrate(target: str) -> None:
+        MigrationExecutor(connection).migrate([(app, target)])
+
+    def broken_off(after: int) -> bool:
+        left = iter(range(after))
+
+        def limited(step: Callable[..., None]) -> Callable[..., None]:
+            def limit(*given: Any) -> None:
+                if next(left, None) is None:
+                    raise BrokenOffError
+                step(*given)
+
+            return limit
+
+        with monkeypatch.context() as patched:
+            for kind, step in (
+                (BaseDatabaseSchemaEditor, "execute"),
+                (MigrationExecutor, "record_migration"),
+            ):
+                patched.setattr(kind, step, limited(getattr(kind, step)))
+            try:
+                migrate(name)
+            except BrokenOffError:
+                return True
+        return False
+
+    migrate(name)
+    whole = indexes()
+    migrate(before)
+    steps = 0
+    while broken_off(steps):
+        migrate(name)
+        assert indexes() == whole
+        migrate(before)
+        steps += 1
+    assert steps > 3
+
+
+def indexes() -> set[str]:
+    found = fetched("SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema")
+    return {definition for (definition,) in found}
 
 
 def test_a_database_of_a_newer_version_is_taken() -> None:
