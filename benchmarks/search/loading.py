@@ -144,8 +144,10 @@ class LoadedGallery:
         with transaction.atomic():
             user = User.objects.create(id=UUID(bytes=secrets.token_bytes(16), version=4))
             face = Face.objects.create(
-                user=user, quality_score=0.9, quality_components={}, attributes={}, **versions
-            )
+                # The service asks whether an id is taken. Of so many at once some might be equal.
+                face_id=f"face_{secrets.token_hex(6)}",
+                user=user, quality_score=0.9, quality_components={}, attributes={}, **versions,
+            )  # fmt: skip
             Template.objects.create(face=face, user=user, embedding=HalfVector(vector), **versions)
 
 
