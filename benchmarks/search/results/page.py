@@ -63,7 +63,8 @@ def load() -> dict[str, Any]:
 
 def record(part: str, figures: Any, machine: str) -> None:
     """Keep the figures of a part, and write page and picture again."""
-    whole = load() | {part: figures, "machine": machine}
+    whole = load()
+    whole |= {part: figures, "machines": whole.get("machines", {}) | {part: machine}}
     RECORDED.write_text(json.dumps(whole, indent=1) + "\n")
     write()
 
@@ -103,7 +104,7 @@ def _run(recorded: Figures) -> str:
     before, last = recorded["growth"][-2:]
     added = last["templates"] - before["templates"]
     return (
-        f"The machine: {recorded['machine']}. The gallery: {last['templates']:,} faces of "
+        f"The machine: {recorded['machines']['growth']}. The gallery: {last['templates']:,} faces of "
         f"{last['people']:,} people in the end. To load the last {added:,} took "
         f"{last['load_seconds']:.0f} s, {last['load_cpu_seconds']:.0f} s of them CPU of the "
         "database's backend."
@@ -192,7 +193,8 @@ def _replica(recorded: Figures) -> str:
     rows = recorded["replica"]["searches"]
     head = ["who may be found", "`match_on`", "cut", "database", "web", "primary", "replica"]
     head += ["web", "same answers"]
-    return _table(head, [_replica_row(row) for row in rows])
+    table = _table(head, [_replica_row(row) for row in rows])
+    return f"The machine: {recorded['machines']['replica']}.\n\n{table}"
 
 
 def _replica_row(row: Row) -> list[str]:
