@@ -103,8 +103,9 @@ def _costs(growth: Sequence[Row], case: str, figure: str) -> dict[int, float]:
 def _run(recorded: Figures) -> str:
     before, last = recorded["growth"][-2:]
     added = last["templates"] - before["templates"]
+    machine = recorded["machines"]["growth"]
     return (
-        f"The machine: {recorded['machines']['growth']}. The gallery: {last['templates']:,} faces of "
+        f"The machine: {machine}. The gallery: {last['templates']:,} faces of "
         f"{last['people']:,} people in the end. To load the last {added:,} took "
         f"{last['load_seconds']:.0f} s, {last['load_cpu_seconds']:.0f} s of them CPU of the "
         "database's backend."
