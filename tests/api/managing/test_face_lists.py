@@ -91,7 +91,7 @@ def test_a_filter_that_few_faces_pass_reads_no_others(
 ) -> None:
     old = timezone.now() - timedelta(days=1)
     fields = {"quality_score": 0.5, "quality_components": {}, "attributes": {}}
-    # Of so many random ids that are made at once, two are equal in one of a thousand runs.
+    # Numbered: so many random ids at once would have two equal ones in one of a thousand runs.
     fields |= {"user": faces[0].user, "metadata": {"source": "app"}}
     many = [Face(face_id=f"face_{number:012x}", **fields) for number in range(3000)]
     Face.objects.bulk_create(many)

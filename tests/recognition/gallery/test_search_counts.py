@@ -51,7 +51,7 @@ def there() -> dict[tuple[str, str, bool], int]:
 
 
 def test_a_new_template_is_listed_by_keys() -> None:
-    """Also by a connection that has seen the tables when they were empty."""
+    """A connection that saw the tables when they were empty does so, too."""
     tables = ["recognition_template", "recognition_face", "recognition_user"]
 
     def rows_read() -> int:
