@@ -5,11 +5,15 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
-from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
+from selenium.common.exceptions import (
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+    WebDriverException,
+)
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -19,6 +23,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from recognition.inference.arrays import Image
 from tests.support.photos import encode, jpeg, package_file
 
+T = TypeVar("T")
 SCREENSHOTS = Path(__file__).parents[2] / "docs" / "screenshots"
 PATIENCE = 120  # seconds, on a busy machine
 PHONE = (360, 740)
@@ -92,13 +97,29 @@ class Browser:
         return [element for element in found if element.is_displayed()]
 
     def find(self, css: str, text: str = "") -> WebElement:
-        """Waits for the first that can be seen and holds the text."""
+        """Waits for the first that can be seen and holds the text. A page may put another in its
+        place at any time: `read`, `click` and `type` find it and use it at once."""
+        return self._with_first(css, text, lambda element: element)
 
-        def found() -> WebElement | None:
-            return next((each for each in self.all(css) if text in each.text), None)
+    def read(self, css: str, text: str = "") -> str:
+        """The text of the first that can be seen and holds `text`."""
+        return self._with_first(css, text, lambda element: element.text)
 
-        element: WebElement = self.wait(found)
-        return element
+    def click(self, css: str, text: str = "") -> None:
+        self._with_first(css, text, lambda element: element.click())
+
+    def type(self, css: str, *keys: str) -> None:
+        self._with_first(css, "", lambda element: element.send_keys(*keys))
+
+    def _with_first(self, css: str, text: str, use: Callable[[WebElement], T]) -> T:
+        """Begins anew when the element vanishes before it was used."""
+
+        def used() -> tuple[T] | None:
+            element = next((each for each in self.all(css) if text in each.text), None)
+            return (use(element),) if element else None
+
+        result: tuple[T] = self.wait(used)
+        return result[0]
 
     def text(self) -> str:
         return str(self.driver.execute_script("return document.body.innerText"))
@@ -157,10 +178,12 @@ class Browser:
 
 
 def _has_vanished(error: WebDriverException) -> bool:
-    """The element belongs to a page that was left. While the next page is being loaded,
-    chromedriver calls that an unknown error with a message of the browser's inspector."""
-    vanished = "does not belong to the document"
-    return isinstance(error, StaleElementReferenceException) or vanished in (error.msg or "")
+    """The element belongs to a page that was left, or the page put another in its place. While
+    one vanishes, chromedriver may find it not interactable, or the error unknown, with a message
+    of the browser's inspector."""
+    if isinstance(error, StaleElementReferenceException | ElementNotInteractableException):
+        return True
+    return "does not belong to the document" in (error.msg or "")
 
 
 def _is_refusal(entry: dict[str, Any]) -> bool:

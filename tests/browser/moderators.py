@@ -70,9 +70,9 @@ def log_in(browser: Browser, group: str) -> Account:
     )
     account.groups.add(OperatorGroup.objects.get(name=group))
     browser.open("/admin/login/?next=/admin/recognition/user/")
-    browser.find("#id_username").send_keys(account.username)
-    browser.find("#id_password").send_keys(PASSWORD)
-    browser.find("[type=submit]").click()
+    browser.type("#id_username", account.username)
+    browser.type("#id_password", PASSWORD)
+    browser.click("[type=submit]")
     browser.find("#user-tools")
     return account
 

@@ -29,14 +29,11 @@ def shop(settings: Settings) -> Iterator[Entered]:
 
 def test_an_operator_chooses_a_collection(browser: Browser, shop: Entered) -> None:
     log_in(browser, "administrator")
-    assert "Ann of default" in browser.find("#content").text
-    choice = browser.find("#collection-choice")
-    next(
-        each for each in choice.find_elements("css selector", "option") if each.text == "shop"
-    ).click()
-    browser.find(".collection button").click()
+    assert "Ann of default" in browser.read("#content")
+    browser.click("#collection-choice option", "shop")
+    browser.click(".collection button")
     browser.open("/admin/recognition/user/")
-    assert "Bob of the shop" in browser.find("#content").text
+    assert "Bob of the shop" in browser.read("#content")
     for name, path in {"people": "recognition/user/", "list": "collections/collection/"}.items():
         check(browser, f"/admin/{path}", f"admin-{name}-of-a-collection")
 
@@ -45,7 +42,7 @@ def test_an_operator_who_is_bound_reads_where(browser: Browser, shop: Entered) -
     account = log_in(browser, "viewer")
     OperatorOf.objects.create(operator=account, collection_id=shop.number)
     browser.open("/admin/")
-    assert browser.find(".collection").text.split() == ["Collection", "shop"]
+    assert browser.read(".collection").split() == ["Collection", "shop"]
     check(browser, "/admin/", "admin-bound")
 
 
@@ -54,8 +51,8 @@ def test_the_choice_in_thai(browser: Browser, shop: Entered, size: tuple[int, in
     log_in(browser, "administrator")
     browser.resize(*size)
     browser.open("/admin/?language=th")
-    label = browser.find(".collection label").text
-    assert label == "คอลเลกชัน" and browser.find(".collection button").text == "แสดง"
+    label = browser.read(".collection label")
+    assert label == "คอลเลกชัน" and browser.read(".collection button") == "แสดง"
     assert browser.overflow() <= 0
     browser.screenshot(f"admin-collection-thai-{size[0]}")
 
@@ -70,6 +67,6 @@ def test_the_page_of_a_collection(browser: Browser, shop: Entered) -> None:
         assert browser.find(".deletelink").get_attribute("value") == button
         assert browser.overflow() <= 0
         browser.screenshot(f"admin-collection-phone-{language}")
-    browser.find("[name=name]").send_keys("shop")
-    browser.find(".deletelink").click()
+    browser.type("[name=name]", "shop")
+    browser.click(".deletelink")
     browser.find(".messagelist", "The collection shop is erased, with 1 users and 0 faces.")

@@ -17,10 +17,10 @@ REGISTER = "#operations-recognition-register"
 
 
 def authorize(browser: Browser) -> None:
-    browser.find(".auth-wrapper .authorize").click()
-    browser.find(".modal-ux input").send_keys(service_token())
-    browser.find(".modal-ux button.authorize").click()
-    browser.find(".modal-ux button.btn-done").click()
+    browser.click(".auth-wrapper .authorize")
+    browser.type(".modal-ux input", service_token())
+    browser.click(".modal-ux button.authorize")
+    browser.click(".modal-ux button.btn-done")
 
 
 def opened(browser: Browser, css: str) -> WebElement:
@@ -32,8 +32,8 @@ def opened(browser: Browser, css: str) -> WebElement:
 
 
 def status(browser: Browser, css: str) -> str:
-    browser.find(f"{css} button.execute").click()
-    return browser.find(f"{css} .live-responses-table tbody .response-col_status").text.split()[0]
+    browser.click(f"{css} button.execute")
+    return browser.read(f"{css} .live-responses-table tbody .response-col_status").split()[0]
 
 
 def test_it_works(browser: Browser, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_refusal_is_a_documented_answer(browser: Browser) -> None:
     browser.find(f"{GET_USER} .live-responses-table", "not_authenticated")
     assert not browser.all(".response-undocumented")
     authorize(browser)
-    browser.find(f"{GET_USER} button.execute").click()
+    browser.click(f"{GET_USER} button.execute")
     browser.find(f"{GET_USER} .live-responses-table", "user_not_found")
     assert not browser.all(".response-undocumented")
 
@@ -96,8 +96,8 @@ def test_files_can_be_chosen_for_a_batch(browser: Browser) -> None:
 
 def test_the_page_begins_with_recognition(browser: Browser) -> None:
     browser.open("/api/docs")
-    assert browser.find(".opblock-tag").text.startswith("recognition")
-    assert browser.find(".opblock-summary-description").text.startswith("Enrol")
+    assert browser.read(".opblock-tag").startswith("recognition")
+    assert browser.read(".opblock-summary-description").startswith("Enrol")
     browser.screenshot("api-description")
 
 

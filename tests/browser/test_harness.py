@@ -41,3 +41,18 @@ def test_a_phone_is_narrow(browser: Browser) -> None:
     assert browser.overflow() > 0
     browser.theme("dark")
     assert browser.run("return matchMedia('(prefers-color-scheme: dark)').matches")
+
+
+def test_what_the_page_replaces_is_still_used(browser: Browser) -> None:
+    """A page shows its news in a new element, perhaps between finding one and reading it."""
+    browser.open("/admin/login/")
+    browser.find("#id_username")
+    browser.run(
+        "const place = document.body.appendChild(document.createElement('div'));"
+        "place.className = 'news';"
+        "setInterval(() => { place.innerHTML = '<button>words</button><input>'; }, 200);"
+    )
+    for _ in range(20):
+        assert browser.read(".news button", "words") == "words"
+        browser.click(".news button", "words")
+        browser.type(".news input", "a")

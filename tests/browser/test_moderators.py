@@ -73,8 +73,8 @@ def found(service: Person, image: Image) -> list[str]:
 def test_a_moderator_finds_people(browser: Browser, tmp_path: Path) -> None:
     log_in(browser, "moderator")
     browser.open(PEOPLE)
-    browser.find("#searchbar").send_keys("collins", Keys.ENTER)
-    browser.find("#result_list a", "Eileen Collins").click()
+    browser.type("#searchbar", "collins", Keys.ENTER)
+    browser.click("#result_list a", "Eileen Collins")
     browser.find("h1", "Eileen Collins")
     assert browser.find("img.face-picture") and "hiking" in browser.text()
     User.objects.filter(pk=COLLINS).update(suspended_at=timezone.now(), privacy_level="private")
@@ -82,10 +82,10 @@ def test_a_moderator_finds_people(browser: Browser, tmp_path: Path) -> None:
     photo.write_bytes(jpeg(brighter(astronaut())))
     browser.open(PEOPLE)
     press(browser, "Find by photo")
-    browser.find("[type=file]").send_keys(str(photo))
+    browser.type("[type=file]", str(photo))
     press(browser, "Search")
-    card = browser.find(".card", "Eileen Collins")
-    assert "Person suspended" in card.text and "Confidence" in card.text
+    card = browser.read(".card", "Eileen Collins")
+    assert "Person suspended" in card and "Confidence" in card
     wait_for_pictures(browser)
     assert browser.axe() == []
     browser.screenshot("admin-find-by-photo")
@@ -94,7 +94,7 @@ def test_a_moderator_finds_people(browser: Browser, tmp_path: Path) -> None:
     assert AuditEvent.objects.filter(action="face.find_by_photo").count() == 1
     nobody = tmp_path / "coffee.jpg"
     nobody.write_bytes(jpeg(coffee()))
-    browser.find("[type=file]").send_keys(str(nobody))
+    browser.type("[type=file]", str(nobody))
     press(browser, "Search")
     assert browser.find(".errornote", "There is no face on this photo")
 
@@ -126,7 +126,7 @@ def test_a_suspended_person_is_unknown(
     assert is_verified(service, photo) and can_log_in(service, left)
     browser.open(f"{PEOPLE}{COLLINS}/change/")
     press(browser, "Suspend…")
-    browser.find("#id_reason").send_keys("Somebody else's photos")
+    browser.type("#id_reason", "Somebody else's photos")
     press(browser, "Suspend")
     assert browser.find(".chip.is-bad", "Suspended since")
     assert found(service, astronaut()) == []
@@ -139,7 +139,7 @@ def test_a_suspended_person_is_unknown(
     press(browser, "History")
     assert "Suspended: Somebody else's photos" in browser.text()
     browser.open("/admin/")
-    assert "Eileen Collins" in browser.find("#recent-actions-module").text
+    assert "Eileen Collins" in browser.read("#recent-actions-module")
 
 
 def test_possible_duplicates_are_decided(browser: Browser) -> None:
@@ -157,13 +157,13 @@ def test_possible_duplicates_are_decided(browser: Browser) -> None:
     pair = PossibleDuplicate.objects.get(user_b=TWIN)
     check(browser, f"{duplicates}{pair.pk}/change/", "admin-duplicate")
     browser.open(f"{duplicates}{pair.pk}/change/")
-    browser.find(f"input[value='{COLLINS}']").click()
+    browser.click(f"input[value='{COLLINS}']")
     press(browser, "Decide")
     assert browser.find("h1", "Eileen Collins") and len(browser.all(".card")) == 2
     assert not User.objects.filter(pk=TWIN).exists()
     browser.open(duplicates)
-    browser.find("#result_list a", "Tom Hanks").click()
-    browser.find("input[value='different']").click()
+    browser.click("#result_list a", "Tom Hanks")
+    browser.click("input[value='different']")
     press(browser, "Decide")
     assert browser.find(".messagelist", "different people") and not browser.all("#result_list")
     assert User.objects.filter(pk__in=(GUEST, HANKS)).count() == 2
@@ -174,16 +174,16 @@ def test_a_wrong_face_is_moved_and_people_are_merged(browser: Browser) -> None:
     log_in(browser, "moderator")
     browser.open(f"{FACES}{wrong.pk}/change/")
     press(browser, "Move to another person…")
-    browser.find("#id_q").send_keys("eileen", Keys.ENTER)
-    browser.find(".hits a", "Eileen Collins").click()
+    browser.type("#id_q", "eileen", Keys.ENTER)
+    browser.click(".hits a", "Eileen Collins")
     press(browser, "Move the face")
     assert browser.find("h1", "Eileen Collins") and len(browser.all(".card")) == 2
     wrong.refresh_from_db()
     assert wrong.user_id == COLLINS
     browser.open(f"{PEOPLE}{GUEST}/change/")
     press(browser, "Merge into another person…")
-    browser.find("#id_q").send_keys("hanks", Keys.ENTER)
-    browser.find(".hits a", "Tom Hanks").click()
+    browser.type("#id_q", "hanks", Keys.ENTER)
+    browser.click(".hits a", "Tom Hanks")
     press(browser, "Merge")
     assert browser.find("h1", "Tom Hanks") and len(browser.all(".card")) == 2
     browser.open(f"{PEOPLE}{GUEST}/change/")
@@ -197,20 +197,20 @@ def test_a_person_is_unlocked_and_erased(browser: Browser) -> None:
     )
     log_in(browser, "moderator")
     browser.open(f"{PEOPLE}?locked=yes")
-    browser.find("#result_list a", "Tom Hanks").click()
+    browser.click("#result_list a", "Tom Hanks")
     assert browser.find(".chip.is-bad", "Locked")
     press(browser, "Unlock…")
     press(browser, "Unlock")
     assert "Locked after" not in browser.text() and not FailureCount.objects.exists()
     press(browser, "Erase…")
-    browser.find("#id_sure").send_keys(" ")
+    browser.type("#id_sure", " ")
     press(browser, "Erase for ever")
     assert browser.find("code", "erasure_") and "Templates" in browser.text()
     assert browser.axe() == []
     browser.screenshot("admin-receipt")
     assert not User.objects.filter(pk=HANKS).exists()
     browser.open("/admin/")
-    recent = browser.find("#recent-actions-module").text
+    recent = browser.read("#recent-actions-module")
     assert "A person was erased: erasure_" in recent and "Hanks" not in browser.text()
 
 

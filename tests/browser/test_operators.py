@@ -152,40 +152,40 @@ def test_a_moderator_reads_what_was_just_done(browser: Browser) -> None:
     account = log_in(browser, "moderator")
     actor = f"operator:{account.username}"
     browser.open("/admin/")
-    browser.find(".needs a", "Locked").click()
-    browser.find("#result_list input.action-select").click()
+    browser.click(".needs a", "Locked")
+    browser.click("#result_list input.action-select")
     choose(browser, "Unlock: forget the selected failures")
     browser.find(".messagelist", "forgotten")
     browser.open("/admin/")
-    browser.find(".needs a", "Callbacks given up").click()
-    browser.find("#result_list th a").click()
-    browser.find("button", "SEND AGAIN").click()
+    browser.click(".needs a", "Callbacks given up")
+    browser.click("#result_list th a")
+    browser.click("button", "SEND AGAIN")
     browser.find(".messagelist", "sent again: 1")
     open_job = Job.objects.get(finished_at=None)
     browser.open(f"/admin/batch/job/{open_job.pk}/change/")
-    browser.find("button", "CANCEL THIS JOB").click()
+    browser.click("button", "CANCEL THIS JOB")
     assert browser.axe() == []
     browser.screenshot("admin-cancel-job")
-    browser.find("input[value='Cancel 1 job']").click()
+    browser.click("input[value='Cancel 1 job']")
     browser.find(".messagelist", open_job.job_id)
 
     browser.open("/admin/recognition/auditevent/?by=operator")
-    log = browser.find("#result_list").text
+    log = browser.read("#result_list")
     assert f"{actor} unlocked Eileen Collins" in log
     assert f"{actor} sent the callback" in log
     assert f"{actor} cancelled the job {open_job.job_id}" in log
-    browser.find("#result_list a", "Eileen Collins").click()
+    browser.click("#result_list a", "Eileen Collins")
     browser.find("h1", "Eileen Collins")
     browser.open("/admin/")
-    recent = browser.find("#recent-actions-module").text
+    recent = browser.read("#recent-actions-module")
     assert "Eileen Collins" in recent and open_job.job_id in recent
     assert Job.objects.get(pk=open_job.pk).status == "cancelled"
     assert not FailureCount.objects.filter(user=User.objects.get(pk=FRIEND)).exists()
 
 
 def choose(browser: Browser, action: str) -> None:
-    browser.find("select[name=action] option", action).click()
-    browser.find("button[name=index]").click()
+    browser.click("select[name=action] option", action)
+    browser.click("button[name=index]")
 
 
 def test_by_keyboard(browser: Browser) -> None:

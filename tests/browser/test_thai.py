@@ -40,16 +40,16 @@ def test_the_page(open_browser: Open, collins: Path, tmp_path: Path, size: tuple
     check(browser, "gate")
     opened(browser, "enrol")
     for tab in TABS:
-        browser.find(f"#tab-{tab}").click()
+        browser.click(f"#tab-{tab}")
         browser.find(f"#{tab} h2")
         check(browser, tab)
         if tab in ("enrol", "login"):
             if tab == "enrol":  # the next tab has the camera on, too
-                browser.find("#enrol [data-camera]").click()
+                browser.click("#enrol [data-camera]")
             browser.find(f"#{tab} .meter", "ภาพดี")
         if tab == "login":
             select(browser, "#login-who", OWNER)
-            browser.find("#login form button.primary").click()
+            browser.click("#login form button.primary")
             browser.find("#login .outcome")
         if tab == "tag":
             # NASA's photo is in the public domain, the one of the group is not.
@@ -61,10 +61,10 @@ def test_the_page(open_browser: Open, collins: Path, tmp_path: Path, size: tuple
             browser.find("#tag .outcome", "พบ 6 ใบหน้า")
         if tab == "live":
             select(browser, "#live-who", OWNER)
-            browser.find("#live form button.primary").click()
+            browser.click("#live form button.primary")
             browser.find("#live .state", "อยู่หน้ากล้อง")
         if tab == "people":
-            browser.find("#people summary").click()
+            browser.click("#people summary")
             browser.find("#people .facelist li", "face_")
         check(browser, f"{tab} with results")
 
@@ -72,10 +72,10 @@ def test_the_page(open_browser: Open, collins: Path, tmp_path: Path, size: tuple
 def test_the_language_can_be_switched(browser: Browser) -> None:
     """The tab and its token stay, and the choice holds for the admin pages, too."""
     opened(browser, "people")
-    browser.find("[data-language]", "ไทย").click()
+    browser.click("[data-language]", "ไทย")
     browser.find("#people h2", "บุคคล")
     assert browser.driver.current_url.endswith("/#people")
-    browser.find("[data-language]", "English").click()
+    browser.click("[data-language]", "English")
     browser.find("#people h2", "People")
     browser.open("/?language=th")
     browser.open("/admin/login/")
@@ -86,18 +86,18 @@ def test_a_receipt_and_a_refusal(browser: Browser, tmp_path: Path) -> None:
     enrolled()
     browser.open("/?language=th")
     opened(browser, "people")
-    browser.find("#people .danger").click()
+    browser.click("#people .danger")
     browser.find("#confirm h2", "ถาวร")
     check(browser, "question")
-    browser.find("#confirm .danger").click()
+    browser.click("#confirm .danger")
     browser.find("#people .outcome.good", "ใบรับ")
     check(browser, "receipt")
     # What the service says is English; it is there for those who open it.
-    browser.find("#tab-enrol").click()
+    browser.click("#tab-enrol")
     choose(browser, "enrol", photo(tmp_path, "group.jpg", jpeg(six_people())))
-    browser.find("#enrol-name").send_keys(NAME)
-    browser.find("#enrol form button.primary").click()
+    browser.type("#enrol-name", NAME)
+    browser.click("#enrol form button.primary")
     browser.find("#enrol .outcome.bad", "ในรูปมีหลายใบหน้า")
     check(browser, "refusal")
-    browser.find("#enrol .said summary").click()
-    assert browser.find("#enrol .said [lang=en]").text.isascii()
+    browser.click("#enrol .said summary")
+    assert browser.read("#enrol .said [lang=en]").isascii()
