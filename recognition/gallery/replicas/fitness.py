@@ -61,18 +61,21 @@ class Moment(NamedTuple):
     """A position in the log of the primary, and which primary and which log that is.
 
     A replica that has replayed the position knows everything that was committed before. Up to
-    `flushed` the primary has sent its log to its replicas, or is about to.
+    `flushed` the primary has sent its log to its replicas, or is about to. `taken`: when the
+    primary was asked, by `time.monotonic`.
     """
 
     position: str
     flushed: str
     timeline: int
     system: str
+    taken: float
 
     @classmethod
     def now(cls) -> "Moment":
+        taken = time.monotonic()
         ((position, flushed, file, system),) = fetched(_MOMENT)
-        return cls(position, flushed, int(file[:8], 16), system)
+        return cls(position, flushed, int(file[:8], 16), system, taken)
 
 
 # The insert position is past every commit that anybody can see, even an asynchronous one. The name
@@ -98,13 +101,14 @@ _TIMELINE = """(
     FROM pg_control_checkpoint(), pg_control_recovery()
 )"""
 # For each search. A replica is behind by the age of the last transaction that it has replayed, at
-# most. While the primary is idle, that grows, although the replica has all that it could get: what
-# searches write to the log, such as hint bits, is not flushed for some seconds then.
+# most, and by the time since it had all that it could get. While the primary is idle, the age
+# grows, although the replica has all: what searches write to the log, such as hint bits, is not
+# flushed for some seconds then.
 _STATE = f"""
-SELECT pg_is_in_recovery(), follows AND replayed >= %s::pg_lsn,
-    CASE WHEN follows AND replayed >= %s::pg_lsn THEN 0.0 ELSE coalesce(
+SELECT pg_is_in_recovery(), follows AND replayed >= %s::pg_lsn, follows AND replayed >= %s::pg_lsn,
+    coalesce(
         extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float, 'Infinity'
-    ) END,
+    ),
     EXISTS (SELECT FROM recognition_activemodel WHERE pack = %s AND template_key = %s)
         AND EXISTS (SELECT FROM recognition_sketchcentre WHERE embedding_version = %s)
 FROM (SELECT pg_last_wal_replay_lsn() AS replayed, {_TIMELINE} = %s AS follows) AS log
@@ -157,7 +161,11 @@ def state(since: Moment, model: ServedModel) -> Replica:
 
 def _state(since: Moment, model: ServedModel) -> Replica:
     values = [since.position, since.flushed, *model, since.timeline]
-    ((is_replica, has_all, lag, has_model),) = fetched(_STATE, values)
+    ((is_replica, has_all, has_flushed, age, has_model),) = fetched(_STATE, values)
+    database: Any = connections[ALIAS]
+    if has_flushed:
+        database.complete_at = since.taken
+    lag = 0.0 if has_flushed else min(age, time.monotonic() - database.complete_at)
     if not is_replica:
         raise UnfitError(Reason.PROMOTED)
     if not has_model:

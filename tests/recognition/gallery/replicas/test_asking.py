@@ -129,6 +129,25 @@ def test_the_first_search_after_idle_seconds(
     soon.join()
 
 
+def test_it_lags_no_more_than_since_it_had_all(
+    replica: Standby, active: Engine, settings: Settings
+) -> None:
+    """After idle seconds the replay may take its time: the replica is not that far behind."""
+    settings.FACESVC_REPLICA_MAX_LAG = 3600
+
+    def lag() -> float:
+        found = asking.look(active, asking.moment())
+        assert found
+        return found.lag
+
+    time.sleep(1)
+    before = time.monotonic()
+    wait_until(lambda: lag() == 0)
+    replica.pause()
+    make_user(vector_id(2))
+    assert 0 < lag() < time.monotonic() - before
+
+
 def test_it_was_promoted(active: Engine, elsewhere: Callable[..., None]) -> None:
     """The primary itself is as little a replica as one that was promoted."""
     info = connection.connection.info
@@ -137,7 +156,7 @@ def test_it_was_promoted(active: Engine, elsewhere: Callable[..., None]) -> None
 
 
 def test_it_follows_another_primary(active: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Moment, "now", lambda: Moment("0/0", "0/0", 1, "4711"))
+    monkeypatch.setattr(Moment, "now", lambda: Moment("0/0", "0/0", 1, "4711", 0.0))
     assert refused(active, Reason.FOREIGN)
 
 
