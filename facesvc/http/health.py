@@ -35,19 +35,28 @@ def ready(request: HttpRequest) -> JsonResponse:
     `default`: what goes wrong in another collection alone must not stop the service for all.
     """
     with entered(DEFAULT):
-        checks = {name: check() for name, check in _CHECKS.items()}
+        checks = _states()
     services = providers.health()
     if settings.FACESVC_READY_NEEDS_PROVIDERS:
-        checks["providers"] = all(state == "ok" for state in services.values())
-    fine = all(checks.values())
+        are_fine = all(state == "ok" for state in services.values())
+        checks["providers"] = "ok" if are_fine else "failed"
+    fine = all(state == "ok" for state in checks.values())
     body: dict[str, object] = {
         "status": "ready" if fine else "not_ready",
         "version": __version__,
-        "checks": {name: "ok" if passed else "failed" for name, passed in checks.items()},
+        "checks": checks,
     }
     if services:
         body["providers"] = services
     return JsonResponse(body, status=200 if fine else 503)
+
+
+def _states() -> dict[str, str]:
+    """Each is `ok` or `failed`; `unknown` while the database fails, which all others ask first."""
+    database, *others = _CHECKS
+    if not _CHECKS[database]():
+        return {database: "failed"} | dict.fromkeys(others, "unknown")
+    return {database: "ok"} | {name: "ok" if _CHECKS[name]() else "failed" for name in others}
 
 
 class _Remembered:
