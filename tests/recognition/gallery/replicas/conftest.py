@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pytest_django import DjangoDbBlocker
 
-from recognition.gallery.replicas import asking
+from facesvc.postgres.replicas import base
+from recognition.gallery.replicas import asking, fitness
 from recognition.gallery.replicas.pauses import Pauses
 from recognition.packs import engine
 from recognition.packs.engine import Engine
@@ -27,8 +28,12 @@ def of_package(
 
 @pytest.fixture
 def replica(of_package: Standby, monkeypatch: pytest.MonkeyPatch) -> Iterator[Standby]:
-    """No search has failed on it yet."""
+    """No search has failed on it yet, and searches wait for it longer than usual: the machine may
+    be busy."""
     monkeypatch.setattr(asking, "_pauses", Pauses())
+    monkeypatch.setattr(asking, "_WAIT", 3.0)
+    monkeypatch.setattr(fitness, "_WAIT", 3.0)
+    monkeypatch.setattr(base, "STATEMENT_SECONDS", 30.0)
     yield of_package
     of_package.resume()
 
