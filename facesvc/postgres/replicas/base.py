@@ -4,7 +4,6 @@ The primary can always answer a search instead. So nobody waits for long for a r
 stopped in the middle of a statement without closing its connections.
 """
 
-from math import inf
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,12 +32,11 @@ class DatabaseWrapper(PlacedWrapper):
     ops_class = DatabaseOperations
     # psycopg, but for the class of its connections.
     Database = SimpleNamespace(**{**vars(psycopg), "connect": _Connection.connect})  # type: ignore[assignment]
-    # recognition.gallery.replicas notes here what it finds: the name of the server, why it may not
-    # be searched, and when it last had all that the primary had flushed, by `time.monotonic`.
+    # recognition.gallery.replicas notes here what it finds: the name of the server, and why it may
+    # not be searched.
     server = ""
     unfit: str | None = None
-    complete_at = -inf
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        self.server, self.unfit, self.complete_at = "", None, -inf
+        self.server, self.unfit = "", None
         return super().get_new_connection(conn_params)

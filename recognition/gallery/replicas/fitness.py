@@ -58,15 +58,15 @@ class ServedModel(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """A position in the log of the primary, and which primary and which log that is.
+    """A position in the log of the primary, in bytes, and which primary and which log that is.
 
     A replica that has replayed the position knows everything that was committed before. Up to
     `flushed` the primary has sent its log to its replicas, or is about to. `taken`: when the
     primary was asked, by `time.monotonic`.
     """
 
-    position: str
-    flushed: str
+    position: int
+    flushed: int
     timeline: int
     system: str
     taken: float
@@ -81,7 +81,8 @@ class Moment(NamedTuple):
 # The insert position is past every commit that anybody can see, even an asynchronous one. The name
 # of the file that it is in begins with the timeline.
 _MOMENT = """
-SELECT pg_current_wal_insert_lsn()::text, pg_current_wal_flush_lsn()::text,
+SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint,
+    (pg_current_wal_flush_lsn() - '0/0')::bigint,
     pg_walfile_name(pg_current_wal_insert_lsn()), system_identifier::text
 FROM pg_control_system()
 """
@@ -100,12 +101,11 @@ _TIMELINE = """(
     SELECT greatest(timeline_id, min_recovery_end_timeline)
     FROM pg_control_checkpoint(), pg_control_recovery()
 )"""
-# For each search. A replica is behind by the age of the last transaction that it has replayed, at
-# most, and by the time since it had all that it could get. While the primary is idle, the age
-# grows, although the replica has all: what searches write to the log, such as hint bits, is not
-# flushed for some seconds then.
+# For each search. A replica is behind by no more than the age of the last transaction that it has
+# replayed. While the primary is idle, that grows, although the replica has all that it could get:
+# what searches write to the log, such as hint bits, is not flushed for some seconds then.
 _STATE = f"""
-SELECT pg_is_in_recovery(), follows AND replayed >= %s::pg_lsn, follows AND replayed >= %s::pg_lsn,
+SELECT pg_is_in_recovery(), CASE WHEN follows THEN (replayed - '0/0')::bigint ELSE -1 END,
     coalesce(
         extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float, 'Infinity'
     ),
@@ -113,6 +113,10 @@ SELECT pg_is_in_recovery(), follows AND replayed >= %s::pg_lsn, follows AND repl
         AND EXISTS (SELECT FROM recognition_sketchcentre WHERE embedding_version = %s)
 FROM (SELECT pg_last_wal_replay_lsn() AS replayed, {_TIMELINE} = %s AS follows) AS log
 """
+# So many moments at most, spread over FACESVC_REPLICA_MAX_LAG. A replica may not have replayed the
+# newest yet, and then an older one bounds its lag.
+_KEPT = 10
+_seen: list[Moment] = []
 # How long a search waits for a replica that seems to lag, and how often it looks. After some idle
 # seconds what a replica replayed last is old, and the first new commit is on its way.
 _WAIT, _LOOK = 0.5, 0.01
@@ -122,7 +126,7 @@ _WAIT, _LOOK = 0.5, 0.01
 class Replica:
     """A replica that may be asked. `has_all`: it has replayed the moment, and `lag` is then 0.
 
-    `lag` is how many seconds it is behind at most.
+    `lag` is how many seconds it was behind at most, when the moment was taken.
     """
 
     has_all: bool
@@ -160,17 +164,29 @@ def state(since: Moment, model: ServedModel) -> Replica:
 
 
 def _state(since: Moment, model: ServedModel) -> Replica:
-    values = [since.position, since.flushed, *model, since.timeline]
-    ((is_replica, has_all, has_flushed, age, has_model),) = fetched(_STATE, values)
-    database: Any = connections[ALIAS]
-    if has_flushed:
-        database.complete_at = since.taken
-    lag = 0.0 if has_flushed else min(age, time.monotonic() - database.complete_at)
+    ((is_replica, replayed, age, has_model),) = fetched(_STATE, [*model, since.timeline])
     if not is_replica:
         raise UnfitError(Reason.PROMOTED)
+    now, moments = time.monotonic(), _moments(since)
+    lag = min([age, *(now - each.taken for each in moments if replayed >= each.flushed)])
+    if replayed >= since.flushed:
+        lag = 0.0
     if not has_model:
         raise UnfitError(Reason.OUTDATED, lag)
-    return Replica(has_all, 0.0 if has_all else lag)
+    return Replica(replayed >= since.position, lag)
+
+
+def _moments(since: Moment) -> list[Moment]:
+    """Some moments of the same log that this process has asked for, up to
+    FACESVC_REPLICA_MAX_LAG old. Whoever has replayed one is behind by its age at most."""
+    global _seen
+    longest: float = settings.FACESVC_REPLICA_MAX_LAG
+    oldest, log = time.monotonic() - longest, (since.timeline, since.system)
+    kept = [each for each in _seen if each.taken > oldest and (each.timeline, each.system) == log]
+    if not kept or since.taken - kept[-1].taken > longest / _KEPT:
+        kept.append(since)
+    _seen = kept
+    return kept
 
 
 @cache

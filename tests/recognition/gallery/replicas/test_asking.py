@@ -110,7 +110,7 @@ def test_nobody_writes_and_it_does_not_lag(
 ) -> None:
     settings.FACESVC_REPLICA_MAX_LAG = 0
     since = Moment.now()
-    wait_until(lambda: replica.ask(f"SELECT pg_last_wal_replay_lsn() >= '{since.position}'"))
+    wait_until(lambda: replica.ask(f"SELECT pg_last_wal_replay_lsn() - '0/0' >= {since.position}"))
     found = asking.look(active, since)
     assert found and found.has_all and found.lag == 0
 
@@ -130,10 +130,12 @@ def test_the_first_search_after_idle_seconds(
 
 
 def test_it_lags_no_more_than_since_it_had_all(
-    replica: Standby, active: Engine, settings: Settings
+    replica: Standby, active: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After idle seconds the replay may take its time: the replica is not that far behind."""
     settings.FACESVC_REPLICA_MAX_LAG = 3600
+    monkeypatch.setattr(fitness, "_seen", [])
+    monkeypatch.setattr(fitness, "_KEPT", 10**9)  # so that all are
 
     def lag() -> float:
         found = asking.look(active, asking.moment())
@@ -145,7 +147,25 @@ def test_it_lags_no_more_than_since_it_had_all(
     wait_until(lambda: lag() == 0)
     replica.pause()
     make_user(vector_id(2))
-    assert 0 < lag() < time.monotonic() - before
+    written = time.monotonic()
+    time.sleep(0.5)
+    for _ in range(2):
+        assert time.monotonic() - written < lag() < time.monotonic() - before
+        connections[ALIAS].close()  # another thread knows it as well
+
+
+def test_moments_are_kept(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitness, "_seen", [])
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    settings.FACESVC_REPLICA_MAX_LAG = 5
+    for _ in range(100):
+        now += 0.2
+        kept = fitness._moments(Moment(1, 1, 1, "one", now))
+    assert 4 < now - kept[0].taken < 5 and len(kept) <= 10
+    # A promoted primary has a log of its own, and so has another one at the same address.
+    for other in (kept[0]._replace(timeline=2), kept[0]._replace(system="other")):
+        assert fitness._moments(other) == [other]
 
 
 def test_it_was_promoted(active: Engine, elsewhere: Callable[..., None]) -> None:
@@ -156,7 +176,7 @@ def test_it_was_promoted(active: Engine, elsewhere: Callable[..., None]) -> None
 
 
 def test_it_follows_another_primary(active: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Moment, "now", lambda: Moment("0/0", "0/0", 1, "4711", 0.0))
+    monkeypatch.setattr(Moment, "now", lambda: Moment(0, 0, 1, "4711", 0.0))
     assert refused(active, Reason.FOREIGN)
 
 

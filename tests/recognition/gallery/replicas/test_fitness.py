@@ -38,7 +38,7 @@ def test_what_the_primary_has_not_sent_yet_is_no_lag(
 
     def lags_not() -> bool:
         monkeypatch.setattr(asking, "_pauses", Pauses())
-        found = asking.look(active, Moment.now()._replace(position="FFFFFFFF/0"))
+        found = asking.look(active, Moment.now()._replace(position=2**62))
         return found is not None and not found.has_all and found.lag == 0
 
     wait_until(lags_not)  # other tests write to the same primary
@@ -47,7 +47,7 @@ def test_what_the_primary_has_not_sent_yet_is_no_lag(
 def test_it_follows_a_former_log(replica: Standby, active: Engine, settings: Settings) -> None:
     """As after a failover that it missed: it is past any position, and knows nothing new."""
     settings.FACESVC_REPLICA_MAX_LAG = 3600
-    since = Moment.now()._replace(position="0/0", flushed="0/0")
+    since = Moment.now()._replace(position=0, flushed=0)
     found = asking.look(active, since)
     assert found and found.has_all
     later = since._replace(timeline=since.timeline + 1)
