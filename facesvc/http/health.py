@@ -35,7 +35,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     `default`: what goes wrong in another collection alone must not stop the service for all.
     """
     with entered(DEFAULT):
-        checks = _states()
+        checks = {name: check() for name, check in _CHECKS.items()}
     services = providers.health()
     if settings.FACESVC_READY_NEEDS_PROVIDERS:
         are_fine = all(state == "ok" for state in services.values())
@@ -51,19 +51,11 @@ def ready(request: HttpRequest) -> JsonResponse:
     return JsonResponse(body, status=200 if fine else 503)
 
 
-def _states() -> dict[str, str]:
-    """Each is `ok` or `failed`; `unknown` while the database fails, which all others ask first."""
-    database, *others = _CHECKS
-    if not _CHECKS[database]():
-        return {database: "failed"} | dict.fromkeys(others, "unknown")
-    return {database: "ok"} | {name: "ok" if _CHECKS[name]() else "failed" for name in others}
-
-
 class _Remembered:
     """A check that counts as passed for a while, and that one thread makes at a time.
 
-    While it hangs, as when the database does not answer, other callers fail after a second, so that
-    they do not take all threads.
+    It says `ok` or `failed`, and `unknown` if the database does not answer what it asks. While it
+    hangs, other callers hear `unknown` after a second, so that they do not take all threads.
     """
 
     def __init__(self, check: Callable[[], bool], seconds: float) -> None:
@@ -72,14 +64,19 @@ class _Remembered:
         self._passed_at: float | None = None
         self._lock = Lock()
 
-    def __call__(self) -> bool:
+    def __call__(self) -> str:
         if not self._lock.acquire(timeout=_OTHERS_WAIT):
-            return False
+            return "unknown"
         try:
             now = time.monotonic()
             if self._passed_at is None or now - self._passed_at > self._seconds:
-                self._passed_at = now if self._check() else None
-            return self._passed_at is not None
+                self._passed_at = None
+                if not self._check():
+                    return "failed"
+                self._passed_at = now
+            return "ok"
+        except (Error, DatabaseError):
+            return "unknown"
         finally:
             self._lock.release()
 
@@ -106,7 +103,7 @@ def _migrations() -> bool:
             return False
         wanted = executor.loader.applied_migrations.keys() & executor.loader.graph.nodes.keys()
         return all(wanted <= _applied(collection) for collection in all_collections())
-    except (Error, DatabaseError, CollectionGoneError):  # one was erased at this moment
+    except CollectionGoneError:  # one was erased at this moment
         return False
 
 
@@ -118,14 +115,14 @@ def _applied(collection: Entered) -> Set[tuple[str, str]]:
 def _inference() -> bool:
     try:
         return engine.current().self_test()
-    except (PackError, Error, DatabaseError):
+    except PackError:
         return False
 
 
 def _search() -> bool:
     try:
         return indexes.is_usable(engine.active_version())
-    except (PackError, Error, DatabaseError):
+    except PackError:
         return False
 
 

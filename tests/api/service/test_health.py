@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from pytest_django import Settings
@@ -105,6 +105,25 @@ def test_not_ready_without_models(client: Client, other_models: None) -> None:
 
 
 @pytest.mark.django_db
+def test_without_an_answer_of_the_database_the_rest_is_unknown(client: Client) -> None:
+    """Whoever reads that the inference failed looks at the model."""
+
+    def away(*statement: object) -> None:
+        raise OperationalError("the server closed the connection")
+
+    with connection.execute_wrapper(away):
+        response = client.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json()["checks"] == {
+        "database": "failed",
+        "migrations": "unknown",
+        "search": "unknown",
+        "inference": "unknown",
+    }
+    assert client.get("/health/ready").status_code == 200
+
+
+@pytest.mark.django_db
 def test_an_inference_is_not_repeated_at_once(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +145,7 @@ def test_a_check_that_hangs_holds_no_other_probe(monkeypatch: pytest.MonkeyPatch
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(check)
         assert asked.wait(PATIENCE)
-        assert [check() for _ in range(3)] == [False] * 3
+        assert [check() for _ in range(3)] == ["unknown"] * 3
         go_on.set()
-        assert first.result(PATIENCE)
-    assert check()
+        assert first.result(PATIENCE) == "ok"
+    assert check() == "ok"
