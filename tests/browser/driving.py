@@ -12,6 +12,7 @@ import numpy as np
 from selenium.common.exceptions import (
     ElementNotInteractableException,
     StaleElementReferenceException,
+    TimeoutException,
     WebDriverException,
 )
 from selenium.webdriver import Chrome, ChromeOptions
@@ -97,12 +98,12 @@ class Browser:
         return [element for element in found if element.is_displayed()]
 
     def find(self, css: str, text: str = "") -> WebElement:
-        """Waits for the first that can be seen and holds the text. A page may put another in its
-        place at any time: `read`, `click` and `type` find it and use it at once."""
+        """Waits for the first element that can be seen and holds the text. A page may put another
+        in its place at any time: `read`, `click` and `type` find it and use it at once."""
         return self._with_first(css, text, lambda element: element)
 
     def read(self, css: str, text: str = "") -> str:
-        """The text of the first that can be seen and holds `text`."""
+        """The text of the element that `find` finds."""
         return self._with_first(css, text, lambda element: element.text)
 
     def click(self, css: str, text: str = "") -> None:
@@ -112,13 +113,21 @@ class Browser:
         self._with_first(css, "", lambda element: element.send_keys(*keys))
 
     def _with_first(self, css: str, text: str, use: Callable[[WebElement], T]) -> T:
-        """Begins anew when the element vanishes before it was used."""
+        """Begins anew when the element vanishes before it was used, or cannot be used yet."""
+        refusals = [""]
 
         def used() -> tuple[T] | None:
             element = next((each for each in self.all(css) if text in each.text), None)
-            return (use(element),) if element else None
+            try:
+                return (use(element),) if element else None
+            except ElementNotInteractableException as error:
+                refusals.append(str(error.msg))
+                return None
 
-        result: tuple[T] = self.wait(used)
+        try:
+            result: tuple[T] = self.wait(used)
+        except TimeoutException:
+            raise TimeoutException(f"{css} with {text!r}: {refusals[-1] or 'not seen'}") from None
         return result[0]
 
     def text(self) -> str:
@@ -178,12 +187,11 @@ class Browser:
 
 
 def _has_vanished(error: WebDriverException) -> bool:
-    """The element belongs to a page that was left, or the page put another in its place. While
-    one vanishes, chromedriver may find it not interactable, or the error unknown, with a message
-    of the browser's inspector."""
-    if isinstance(error, StaleElementReferenceException | ElementNotInteractableException):
-        return True
-    return "does not belong to the document" in (error.msg or "")
+    """The element belongs to a page that was left, or the page put another in its place. While the
+    next page is being loaded, chromedriver reports an unknown error with a message of the browser's
+    inspector."""
+    vanished = "does not belong to the document"
+    return isinstance(error, StaleElementReferenceException) or vanished in (error.msg or "")
 
 
 def _is_refusal(entry: dict[str, Any]) -> bool:

@@ -4,8 +4,6 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
 
 from facesvc.openapi import examples
 from tests.browser.driving import PHONE, Browser
@@ -23,12 +21,10 @@ def authorize(browser: Browser) -> None:
     browser.click(".modal-ux button.btn-done")
 
 
-def opened(browser: Browser, css: str) -> WebElement:
+def opened(browser: Browser, css: str) -> None:
     """An operation, with its form."""
-    operation = browser.find(css)
-    operation.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
+    browser.click(f"{css} .opblock-summary-control")
     browser.find(f"{css} button.execute")
-    return operation
 
 
 def status(browser: Browser, css: str) -> str:
@@ -41,19 +37,18 @@ def test_it_works(browser: Browser, tmp_path: Path) -> None:
     authorize(browser)
     photo = tmp_path / "face.webp"
     photo.write_bytes(examples.PICTURE)
-    operation = opened(browser, REGISTER)
-    operation.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(photo))
-    assert status(browser, REGISTER) == "201", operation.text
+    opened(browser, REGISTER)
+    browser.type(f"{REGISTER} input[type=file]", str(photo))
+    assert status(browser, REGISTER) == "201", browser.read(REGISTER)
     assert browser.problems() == []
 
 
 def test_the_example_in_json_can_be_sent_as_it_is(browser: Browser) -> None:
     browser.open("/api/docs")
     authorize(browser)
-    operation = opened(browser, REGISTER)
-    kind = operation.find_element(By.CSS_SELECTOR, ".content-type option[value='application/json']")
-    kind.click()
-    assert status(browser, REGISTER) == "201", operation.text
+    opened(browser, REGISTER)
+    browser.click(f"{REGISTER} .content-type option[value='application/json']")
+    assert status(browser, REGISTER) == "201", browser.read(REGISTER)
 
 
 def test_a_refusal_is_a_documented_answer(browser: Browser) -> None:
@@ -77,21 +72,22 @@ def test_a_form_needs_no_more_than_files(browser: Browser, tmp_path: Path, verb:
     browser.open("/api/docs")
     authorize(browser)
     css = f"#operations-recognition-{verb}"
-    operation = opened(browser, css)
+    opened(browser, css)
     photo = tmp_path / "face.webp"
     photo.write_bytes(examples.PICTURE)
-    choosers = operation.find_elements(By.CSS_SELECTOR, "input[type=file]")
+    choosers = browser.wait(lambda: browser.all(f"{css} input[type=file]"))
     if verb == "identify":
         del choosers[1:]  # those of `images`, which stand in place of `image`
     for chooser in choosers:
         chooser.send_keys(str(photo))
-    assert status(browser, css) == "200", operation.text
+    assert status(browser, css) == "200", browser.read(css)
 
 
 def test_files_can_be_chosen_for_a_batch(browser: Browser) -> None:
     browser.open("/api/docs")
-    operation = opened(browser, "#operations-batches-batch_identify")
-    browser.wait(lambda: operation.find_elements(By.CSS_SELECTOR, "input[type=file]"))
+    css = "#operations-batches-batch_identify"
+    opened(browser, css)
+    browser.find(f"{css} input[type=file]")
 
 
 def test_the_page_begins_with_recognition(browser: Browser) -> None:

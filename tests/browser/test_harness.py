@@ -2,6 +2,7 @@
 
 import pytest
 from selenium.common.exceptions import TimeoutException
+from selenium.webdriver.remote.webelement import WebElement
 
 from tests.browser.driving import PHONE, Browser
 
@@ -46,13 +47,23 @@ def test_a_phone_is_narrow(browser: Browser) -> None:
 def test_what_the_page_replaces_is_still_used(browser: Browser) -> None:
     """A page shows its news in a new element, perhaps between finding one and reading it."""
     browser.open("/admin/login/")
-    browser.find("#id_username")
-    browser.run(
-        "const place = document.body.appendChild(document.createElement('div'));"
-        "place.className = 'news';"
-        "setInterval(() => { place.innerHTML = '<button>words</button><input>'; }, 200);"
-    )
-    for _ in range(20):
-        assert browser.read(".news button", "words") == "words"
-        browser.click(".news button", "words")
-        browser.type(".news input", "a")
+    found: list[WebElement] = []
+
+    def name(element: WebElement) -> str | None:
+        if not found:
+            browser.run("arguments[0].replaceWith(arguments[0].cloneNode())", element)
+        found.append(element)
+        return element.get_attribute("name")
+
+    assert browser._with_first("#id_username", "", name) == "username"
+    assert len(found) == 2
+
+
+def test_what_cannot_be_used_is_named(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = browser.wait
+    monkeypatch.setattr(browser, "wait", lambda condition: wait(condition, seconds=0.3))
+    browser.open("/admin/login/")
+    with pytest.raises(TimeoutException, match="label with 'Username': element not interactable"):
+        browser._with_first("label", "Username", lambda element: element.send_keys("a"))
+    with pytest.raises(TimeoutException, match="label with 'Colour': not seen"):
+        browser.find("label", "Colour")
