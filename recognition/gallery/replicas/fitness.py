@@ -178,7 +178,7 @@ def _state(since: Moment, model: ServedModel) -> Replica:
 
 def _moments(since: Moment) -> list[Moment]:
     """Some moments of the same log that this process has asked for, up to
-    FACESVC_REPLICA_MAX_LAG old. Whoever has replayed one is behind by its age at most."""
+    FACESVC_REPLICA_MAX_LAG old. A replica that has replayed one is behind by its age at most."""
     global _seen
     longest: float = settings.FACESVC_REPLICA_MAX_LAG
     oldest, log = time.monotonic() - longest, (since.timeline, since.system)

@@ -129,45 +129,6 @@ def test_the_first_search_after_idle_seconds(
     soon.join()
 
 
-def test_it_lags_no_more_than_since_it_had_all(
-    replica: Standby, active: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After idle seconds the replay may take its time: the replica is not that far behind."""
-    settings.FACESVC_REPLICA_MAX_LAG = 3600
-    monkeypatch.setattr(fitness, "_seen", [])
-    monkeypatch.setattr(fitness, "_KEPT", 10**9)  # so that all are
-
-    def lag() -> float:
-        found = asking.look(active, asking.moment())
-        assert found
-        return found.lag
-
-    time.sleep(1)
-    before = time.monotonic()
-    wait_until(lambda: lag() == 0)
-    replica.pause()
-    make_user(vector_id(2))
-    written = time.monotonic()
-    time.sleep(0.5)
-    for _ in range(2):
-        assert time.monotonic() - written < lag() < time.monotonic() - before
-        connections[ALIAS].close()  # another thread knows it as well
-
-
-def test_moments_are_kept(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitness, "_seen", [])
-    now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    settings.FACESVC_REPLICA_MAX_LAG = 5
-    for _ in range(100):
-        now += 0.2
-        kept = fitness._moments(Moment(1, 1, 1, "one", now))
-    assert 4 < now - kept[0].taken < 5 and len(kept) <= 10
-    # A promoted primary has a log of its own, and so has another one at the same address.
-    for other in (kept[0]._replace(timeline=2), kept[0]._replace(system="other")):
-        assert fitness._moments(other) == [other]
-
-
 def test_it_was_promoted(active: Engine, elsewhere: Callable[..., None]) -> None:
     """The primary itself is as little a replica as one that was promoted."""
     info = connection.connection.info
