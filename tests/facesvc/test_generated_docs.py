@@ -65,7 +65,7 @@ TEXTS = [BASE_DIR / "README.md", *sorted((BASE_DIR / "docs").rglob("*.md"))] + [
     path
     for folder in ("docker", "deployment")
     for path in sorted((BASE_DIR / folder).rglob("*"))
-    if path.is_file()
+    if path.is_file() and path.suffix != ".pyc"
 ]
 
 

@@ -17,7 +17,7 @@ PLACES = [
     path
     for folder in ("docker", "deployment", "docs")
     for path in sorted((BASE_DIR / folder).rglob("*"))
-    if path.suffix not in {".png", ""} or path.name == "Dockerfile"
+    if path.suffix not in {".png", ".pyc", ""} or path.name == "Dockerfile"
 ]
 
 
