@@ -106,7 +106,7 @@ def test_not_ready_without_models(client: Client, other_models: None) -> None:
 
 @pytest.mark.django_db
 def test_without_an_answer_of_the_database_the_rest_is_unknown(client: Client) -> None:
-    """Whoever reads that the inference failed looks at the model."""
+    """A failed inference would send people to look at the model."""
 
     def away(*statement: object) -> None:
         raise OperationalError("the server closed the connection")
